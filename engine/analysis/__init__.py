@@ -1,0 +1,1 @@
+"""What a run tells afterwards: summary, verdict and charts."""

@@ -1,0 +1,201 @@
+"""The configuration of one training run: every field with unit, range and help."""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from engine.errors import UserError
+from engine.files import write_json
+from engine.i18n import _
+
+LoraTarget = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+ALL_TARGETS: tuple[LoraTarget, ...] = (
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+)
+
+
+class TrainingConfig(BaseModel):
+    """What a run is asked to do. Immutable; unknown keys are refused.
+
+    Each field's `description` is also its help text in the app's form and in
+    the command line's errors.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    model: Annotated[
+        str, Field(description="Folder of the base model below models/; empty takes the first one.")
+    ] = ""
+    batch_size: Annotated[
+        int, Field(ge=1, le=256, description="Examples whose padded tokens fit in memory together.")
+    ] = 2
+    gradient_accumulation: Annotated[
+        int, Field(ge=1, le=1024, description="Batches whose gradients are summed before one optimizer step.")
+    ] = 2
+    max_seq_length: Annotated[
+        int, Field(ge=16, le=131072, description="Tokens an example may have; longer ones are cut at the end.")
+    ] = 384
+    learning_rate: Annotated[
+        float, Field(gt=0, le=0.1, description="Peak step size of the optimizer after warm-up.")
+    ] = 2e-4
+    num_epochs: Annotated[
+        int, Field(ge=1, le=1000, description="How many times every example is trained on.")
+    ] = 3
+    lora_rank: Annotated[
+        int, Field(ge=1, le=1024, description="Inner size of the adapter's two matrices.")
+    ] = 8
+    lora_alpha: Annotated[
+        float, Field(gt=0, le=4096, description="Adapter strength; its scale is alpha / rank.")
+    ] = 16.0
+    lora_dropout: Annotated[
+        float, Field(ge=0, lt=1, description="Share of the adapter's inputs dropped while training.")
+    ] = 0.0
+    lora_targets: Annotated[
+        tuple[LoraTarget, ...],
+        Field(min_length=1, description="Projections of each layer that get an adapter."),
+    ] = ALL_TARGETS
+    lora_layers: Annotated[
+        int, Field(ge=-1, le=1024, description="Layers with an adapter, counted from the last; -1 is all.")
+    ] = -1
+    lr_schedule: Annotated[
+        Literal["constant", "linear", "cosine"],
+        Field(description="Course of the learning rate after warm-up: constant, linear or cosine to zero."),
+    ] = "cosine"
+    warmup_ratio: Annotated[
+        float, Field(ge=0, le=0.5, description="Share of all steps in which the learning rate rises from zero.")
+    ] = 0.03
+    weight_decay: Annotated[
+        float, Field(ge=0, le=1, description="Decoupled weight decay of AdamW, per unit of learning rate.")
+    ] = 0.0
+    max_grad_norm: Annotated[
+        float, Field(ge=0, le=1000, description="Gradients are scaled down to this L2 norm; 0 turns it off.")
+    ] = 1.0
+    train_on_prompt: Annotated[bool, Field(description="Also take the loss on the prompt's tokens.")] = False
+    seed: Annotated[
+        int, Field(ge=0, le=2**32 - 1, description="Seed of the adapter's start, data order and dropout.")
+    ] = 0
+    eval_every: Annotated[
+        int, Field(ge=0, description="Steps between validations; 0 validates only at each epoch's end.")
+    ] = 50
+    save_every: Annotated[
+        int, Field(ge=0, description="Steps between checkpoints; 0 saves only at each epoch's end.")
+    ] = 50
+    keep_checkpoints: Annotated[
+        int, Field(ge=1, le=1000, description="Newest checkpoints that are kept, besides the best.")
+    ] = 3
+    early_stopping_patience: Annotated[
+        int, Field(ge=0, description="Validations without a new best after which the run ends; 0 never does.")
+    ] = 0
+    gradient_checkpointing: Annotated[
+        Literal["auto", "on", "off"],
+        Field(description="Recompute activations to save memory: auto does so when memory is short."),
+    ] = "auto"
+
+    @property
+    def examples_per_step(self) -> int:
+        """Examples of one optimizer step (the effective batch size)."""
+        return self.batch_size * self.gradient_accumulation
+
+    @property
+    def lora_scale(self) -> float:
+        """Factor of the adapter's output, mlx-lm's `scale`."""
+        return self.lora_alpha / self.lora_rank
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_targets(cls, values: Any) -> Any:
+        """Accept `q_proj,v_proj` for `lora_targets`, as typed in a form or after `--set`."""
+        if isinstance(values, dict) and isinstance(values.get("lora_targets"), str):
+            names = values["lora_targets"].replace(",", " ").split()
+            values = {**values, "lora_targets": tuple(dict.fromkeys(names))}
+        return values
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], source: str = "") -> Self:
+        """Return the configuration with `values`; texts such as "2e-4" are converted.
+
+        Raises:
+            UserError: an unknown key or a value out of range, named with `source`.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise _refusal(error, source) from None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a configuration file written by `save` (or by hand).
+
+        Raises:
+            UserError: no such file, not JSON, unknown key or value out of range.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(
+                _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror),
+                _("name an existing file"),
+            ) from None
+        except ValueError as error:
+            raise UserError(
+                _("{path} is not JSON: {reason}").format(path=path, reason=error),
+                _("mend that line or choose a profile again"),
+            ) from None
+        if not isinstance(values, dict):
+            raise UserError(_("{path} holds no JSON object").format(path=path), _('write it as {"key": value}'))
+        return cls.parse(values, str(path))
+
+    def updated(self, values: dict[str, Any], source: str = "") -> Self:
+        """Return a copy with `values` changed, checked like `parse`."""
+        return type(self).parse({**self.model_dump(), **values}, source)
+
+    def save(self, path: Path) -> None:
+        """Write the configuration as JSON, atomically."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, self.model_dump(mode="json"))
+
+
+def parse_assignment(text: str) -> tuple[str, str]:
+    """Split one `--set KEY=VALUE` argument.
+
+    Raises:
+        UserError: there is no `=` in it.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise UserError(_("'{text}' is not KEY=VALUE").format(text=text), _("write --set batch_size=2"))
+    return key.strip(), value.strip()
+
+
+def help_text(field: str) -> str:
+    """Return the help text of a configuration field."""
+    return TrainingConfig.model_fields[field].description or ""
+
+
+def _refusal(error: ValidationError, source: str) -> UserError:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "?"
+    where = _(" in {source}").format(source=source) if source else ""
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, TrainingConfig.model_fields, n=1)
+        fix = (
+            _("did you mean '{near}'?").format(near=near[0])
+            if near
+            else _("use one of: {names}").format(names=", ".join(TrainingConfig.model_fields))
+        )
+        return UserError(_("Unknown key '{name}'{where}").format(name=name, where=where), fix)
+    return UserError(
+        _("Value {value!r} of '{name}'{where} is wrong: {reason}").format(
+            value=first["input"], name=name, where=where, reason=first["msg"].lower()
+        ),
+        help_text(name) if name in TrainingConfig.model_fields else "",
+    )

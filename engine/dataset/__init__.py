@@ -1,0 +1,1 @@
+"""Reading, checking, tokenising and ordering of training examples."""

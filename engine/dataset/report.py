@@ -1,0 +1,76 @@
+"""What is known about the data before training: faults with their place, and token figures."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a data file."""
+
+    file: str
+    """File name, such as train.jsonl."""
+    line: int
+    """Line number from 1; 0 where the whole file is meant."""
+    column: int | None
+    """Column from 1 where it is known."""
+    kind: str
+    """Stable name, such as invalid_json, missing_field, empty_completion, no_trained_token."""
+    severity: Literal["error", "warning"]
+    """error: the row is left out of training; warning: it is used, but look at it."""
+    message: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class TokenFigures:
+    """Token lengths of one file's examples under a model's tokenizer and a configuration."""
+
+    shortest: int
+    median: int
+    longest: int
+    total: int
+    """Tokens of all usable examples after truncation: what one epoch costs."""
+    trained: int
+    """Those of `total` that carry loss."""
+    histogram: tuple[int, ...]
+    """Examples in each of 24 equal bins from 0 to `longest`, before truncation."""
+    truncated_lines: tuple[int, ...]
+    """Lines cut at `max_seq_length`."""
+    dropped_lines: tuple[int, ...]
+    """Lines left without a trained token, hence left out."""
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """One data file."""
+
+    file: str
+    rows: int
+    """Lines that are not blank."""
+    examples: int
+    """Rows that will be trained on or validated with."""
+    faults: tuple[Fault, ...]
+    tokens: TokenFigures | None
+    """None where no model is at hand or no row is usable."""
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """Both files together, as the data screen and `validate` show them."""
+
+    train: FileReport
+    valid: FileReport
+    steps_per_epoch: int
+    model: str
+    """Base model whose tokenizer was used; empty if none."""
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether at least one training and one validation example are usable."""
+        return self.train.examples > 0 and self.valid.examples > 0
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """All faults, training file first."""
+        return self.train.faults + self.valid.faults

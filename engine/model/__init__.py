@@ -1,0 +1,1 @@
+"""Base models, LoRA layers, adapters and the import of GGUF files."""

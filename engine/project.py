@@ -1,0 +1,112 @@
+"""The folders and files of one project directory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.i18n import _
+
+
+@dataclass(frozen=True)
+class Project:
+    """Names every path that the engine reads or writes below one directory."""
+
+    root: Path
+
+    @property
+    def data_dir(self) -> Path:
+        """Folder with `train.jsonl`, `valid.jsonl` and `prompts.txt`."""
+        return self.root / "data"
+
+    @property
+    def train_file(self) -> Path:
+        """Training examples, one JSON object a line."""
+        return self.data_dir / "train.jsonl"
+
+    @property
+    def valid_file(self) -> Path:
+        """Validation examples, one JSON object a line."""
+        return self.data_dir / "valid.jsonl"
+
+    @property
+    def prompts_file(self) -> Path:
+        """Questions to try after training, one a line."""
+        return self.data_dir / "prompts.txt"
+
+    @property
+    def models_dir(self) -> Path:
+        """Folder with one base model a sub-folder."""
+        return self.root / "models"
+
+    @property
+    def run_dir(self) -> Path:
+        """Everything that training writes."""
+        return self.root / "checkpoints_qlora"
+
+    @property
+    def config_file(self) -> Path:
+        """The exact configuration of the run."""
+        return self.run_dir / "config_selected.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        """JSON Lines, one object per optimizer step."""
+        return self.run_dir / "training_metrics.json"
+
+    @property
+    def metrics_csv(self) -> Path:
+        """The same columns as `metrics_file`."""
+        return self.run_dir / "training_metrics.csv"
+
+    @property
+    def state_file(self) -> Path:
+        """Status of the run: running, paused, finished or failed."""
+        return self.run_dir / "training_state.json"
+
+    @property
+    def adapters_dir(self) -> Path:
+        """The best adapter by validation loss."""
+        return self.run_dir / "adapters"
+
+    @property
+    def log_file(self) -> Path:
+        """What a background run prints."""
+        return self.run_dir / "training.log"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the one process that trains here."""
+        return self.run_dir / ".lock"
+
+    @property
+    def dashboard_png(self) -> Path:
+        """The 4 main charts."""
+        return self.run_dir / "training_dashboard.png"
+
+    @property
+    def analysis_png(self) -> Path:
+        """The 6 detailed charts."""
+        return self.run_dir / "training_detailed_analysis.png"
+
+    def models(self) -> list[Path]:
+        """Return the base model folders (those with a `config.json`), by name."""
+        return sorted(path.parent for path in self.models_dir.glob("*/config.json"))
+
+    def model_dir(self, name: str) -> Path:
+        """Return the folder of the base model `name`; of the only or first one if `name` is empty.
+
+        Raises:
+            UserError: there is no such model folder.
+        """
+        found = self.models()
+        if not name and found:
+            return found[0]
+        if name:
+            for candidate in (self.models_dir / name, self.root / name):
+                if (candidate / "config.json").is_file():
+                    return candidate
+        wanted = name or _("any")
+        raise UserError(
+            _("No base model '{name}' in {folder}").format(name=wanted, folder=self.models_dir),
+            _("put an mlx-lm model folder there or run: mqlora-tui demo"),
+        )

@@ -1,0 +1,1 @@
+"""Loss, optimizer step, training loop, checkpoints and metrics."""

@@ -1,0 +1,130 @@
+"""What the trainer tells while it runs: plain, immutable results.
+
+`Trainer.run` yields these in order. The recorders have already written a
+result to disk when its event is yielded, so a reader may show it or drop it.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """One optimizer step: one line of `training_metrics.json`, one row of the CSV."""
+
+    step: int
+    """Optimizer steps done so far, from 1."""
+    epoch: int
+    """Epoch of this step, from 0."""
+    loss: float | None
+    """Mean cross-entropy per trained token, in nats; None if it was not finite."""
+    val_loss: float | None
+    """The same over the whole validation set, where it was evaluated after this step."""
+    learning_rate: float
+    grad_norm: float | None
+    """L2 norm of the gradient before clipping; None if it was not finite."""
+    tokens: int
+    """Real (unpadded) tokens of this step, prompts included."""
+    tokens_per_second: float
+    peak_memory_gb: float
+    """Highest memory MLX has held since the run started, in GB (1e9 bytes)."""
+    elapsed_s: float
+    """Seconds of training up to this step, pauses left out."""
+    time: str
+    """Wall-clock time at the end of the step, ISO 8601 with offset."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The trainer entered a stage that takes a while."""
+
+    name: Literal["loading", "tokenizing", "validating", "training", "saving"]
+    done: int = 0
+    total: int = 0
+    """Parts of this stage done and in all; 0 of 0 where that is not known."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """Model and data are ready; the first step follows."""
+
+    step: int
+    """Steps done before; more than 0 after a resume."""
+    total_steps: int
+    steps_per_epoch: int
+    num_epochs: int
+    train_examples: int
+    valid_examples: int
+    trainable_parameters: int
+    model: str
+    device: str
+    """In words, such as "CPU, float32, OpenBLAS"."""
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One optimizer step was made and recorded."""
+
+    metrics: StepMetrics
+    padding: float
+    """Share of padding among the tokens computed in this step, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The whole validation set was scored after `step` steps (0: before the first)."""
+
+    step: int
+    epoch: int
+    val_loss: float
+    is_best: bool
+    """True if this is the lowest so far; `adapters/` then holds these weights."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CheckpointSaved:
+    """A whole checkpoint is on disk."""
+
+    step: int
+    path: Path
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should know, in one sentence with its advice."""
+
+    level: Literal["info", "warning"]
+    message: str
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The run stopped on request; everything is saved."""
+
+    step: int
+    checkpoint: Path
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run reached its end (or stopped early)."""
+
+    step: int
+    best_step: int | None
+    best_val_loss: float | None
+    reason: Literal["completed", "early_stopping"]
+
+
+Event = Phase | Started | StepDone | Evaluated | CheckpointSaved | Notice | Paused | Finished
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    """Return an event as a flat JSON-ready object whose `event` is its class name in snake case."""
+    name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(event).__name__).lstrip("_")
+    values = asdict(event)
+    if isinstance(event, StepDone):
+        values = {**values.pop("metrics"), **values}
+    return {"event": name} | {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}

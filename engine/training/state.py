@@ -1,0 +1,72 @@
+"""`training_state.json`: what a run is doing, for every other process to read."""
+
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from engine.files import write_json
+
+Status = Literal["running", "paused", "finished", "failed"]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """The content of `training_state.json`."""
+
+    status: Status
+    model: str
+    """Name of the base model's folder."""
+    step: int = 0
+    epoch: int = 0
+    total_steps: int = 0
+    steps_per_epoch: int = 0
+    initial_val_loss: float | None = None
+    """Validation loss before the first step."""
+    best_step: int | None = None
+    best_val_loss: float | None = None
+    last_checkpoint: str | None = None
+    """Folder name of the newest checkpoint."""
+    reason: str = ""
+    """Why the run stopped, in words."""
+    pid: int = field(default_factory=os.getpid)
+    host: str = field(default_factory=socket.gethostname)
+    pid_started: float = field(default_factory=lambda: psutil.Process().create_time())
+    """Start of the process in seconds since 1970: tells a reused pid apart."""
+    started: str = field(default_factory=lambda: now())
+    updated: str = field(default_factory=lambda: now())
+
+    def save(self, path: Path) -> None:
+        """Replace the file atomically, stamped with the current time."""
+        write_json(path, asdict(replace(self, updated=now())))
+
+    @classmethod
+    def load(cls, path: Path) -> "RunState | None":
+        """Read the file; None if there is none or it is not one of ours."""
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**values)
+        except (OSError, ValueError, TypeError):
+            return None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process that wrote "running" still lives (judged on its own host only)."""
+        if self.status != "running":
+            return False
+        if self.host != socket.gethostname():
+            return True
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.pid_started) < 2.0
+        except psutil.Error:
+            return False
+
+
+def now() -> str:
+    """Return the wall-clock time as ISO 8601 with offset, to the second."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
