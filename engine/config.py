@@ -42,7 +42,8 @@ class TrainingConfig(BaseModel):
         int, Field(ge=1, le=1024, description="Batches whose gradients are summed before one optimizer step.")
     ] = 2
     max_seq_length: Annotated[
-        int, Field(ge=16, le=131072, description="Tokens an example may have; longer ones are cut at the end.")
+        int,
+        Field(ge=16, le=131072, description="Tokens an example may have; longer ones are cut at the end."),
     ] = 384
     learning_rate: Annotated[
         float, Field(gt=0, le=0.1, description="Peak step size of the optimizer after warm-up.")
@@ -71,7 +72,8 @@ class TrainingConfig(BaseModel):
         Field(description="Course of the learning rate after warm-up: constant, linear or cosine to zero."),
     ] = "cosine"
     warmup_ratio: Annotated[
-        float, Field(ge=0, le=0.5, description="Share of all steps in which the learning rate rises from zero.")
+        float,
+        Field(ge=0, le=0.5, description="Share of all steps in which the learning rate rises from zero."),
     ] = 0.03
     weight_decay: Annotated[
         float, Field(ge=0, le=1, description="Decoupled weight decay of AdamW, per unit of learning rate.")
@@ -151,7 +153,9 @@ class TrainingConfig(BaseModel):
                 _("mend that line or choose a profile again"),
             ) from None
         if not isinstance(values, dict):
-            raise UserError(_("{path} holds no JSON object").format(path=path), _('write it as {"key": value}'))
+            raise UserError(
+                _("{path} holds no JSON object").format(path=path), _('write it as {"key": value}')
+            )
         return cls.parse(values, str(path))
 
     def updated(self, values: dict[str, Any], source: str = "") -> Self:

@@ -1,6 +1,16 @@
 """One row as the model sees it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from engine.config import TrainingConfig
+from engine.dataset.rows import Row, read_rows
+from engine.dataset.tokenizing import ExampleTokenizer, TemplateError, load_tokenizer
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
 
 
 @dataclass(frozen=True)
@@ -14,3 +24,52 @@ class PreviewToken:
     """Beyond `max_seq_length`."""
     special: bool
     """A control token of the model, such as an end-of-turn mark."""
+
+
+def preview_row(project: Project, config: TrainingConfig, file: str, line: int) -> tuple[PreviewToken, ...]:
+    """Return line `line` of `file` (in the data folder) as tokens.
+
+    Raises:
+        UserError: no such line, a line that cannot be used, or no model to tokenise it with.
+    """
+    row = _find(project.data_dir / file, line)
+    tokenizer = _cached_tokenizer(project.model_dir(config.model))
+    tokenize = ExampleTokenizer(tokenizer, config)
+    try:
+        example = tokenize(row)
+    except TemplateError as error:
+        raise UserError(
+            _("Line {line} of {file}: {reason}").format(line=line, file=file, reason=error),
+            _("rewrite the row or drop it"),
+        ) from None
+    return tuple(
+        PreviewToken(
+            text=tokenizer.decode([int(token)]),
+            trained=bool(trained),
+            cut=position >= config.max_seq_length,
+            special=int(token) in tokenize.special_ids,
+        )
+        for position, (token, trained) in enumerate(zip(example.tokens, example.trained, strict=True))
+    )
+
+
+def iter_lines(path: Path) -> Iterator[int]:
+    """Yield the line numbers of a data file that hold a usable row."""
+    return (item.line for item in read_rows(path) if isinstance(item, Row))
+
+
+def _find(path: Path, line: int) -> Row:
+    for item in read_rows(path):
+        if item.line == line:
+            if isinstance(item, Row):
+                return item
+            raise UserError(
+                _("Line {line} of {file}: {reason}").format(line=line, file=path.name, reason=item.message),
+                item.fix,
+            )
+    raise UserError(
+        _("{file} has no row on line {line}").format(file=path.name, line=line), _("choose another line")
+    )
+
+
+_cached_tokenizer = lru_cache(maxsize=1)(load_tokenizer)

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+FinishReason = Literal["completed", "early_stopping"]
+
 
 @dataclass(frozen=True)
 class StepMetrics:
@@ -115,7 +117,7 @@ class Finished:
     step: int
     best_step: int | None
     best_val_loss: float | None
-    reason: Literal["completed", "early_stopping"]
+    reason: FinishReason
 
 
 Event = Phase | Started | StepDone | Evaluated | CheckpointSaved | Notice | Paused | Finished

@@ -1,8 +1,10 @@
 """`training_state.json`: what a run is doing, for every other process to read."""
 
 import json
+import math
 import os
 import socket
+import time
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, Literal
 import psutil
 
 from engine.files import write_json
+from engine.training.progress import Progress
 
 Status = Literal["running", "paused", "finished", "failed"]
 
@@ -62,9 +65,40 @@ class RunState:
         if self.host != socket.gethostname():
             return True
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.pid_started) < 2.0
+            return bool(abs(psutil.Process(self.pid).create_time() - self.pid_started) < 2.0)
         except psutil.Error:
             return False
+
+
+class StateWriter:
+    """Keeps `training_state.json` up to date; the disk is asked at most once a second while running."""
+
+    def __init__(self, path: Path, model: str, total_steps: int, steps_per_epoch: int) -> None:
+        self._path = path
+        self._state = RunState("running", model, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+        self._written = -math.inf
+        self.checkpoint = path.parent
+        """Folder of the newest checkpoint; set it when one was saved."""
+
+    def write(self, status: Status, progress: Progress, epoch: int, reason: str = "") -> None:
+        """Record where the run stands. A change of status or checkpoint is written at once."""
+        saved = self.checkpoint.name if self.checkpoint != self._path.parent else None
+        state = replace(
+            self._state,
+            status=status,
+            reason=reason,
+            step=progress.step,
+            epoch=epoch,
+            initial_val_loss=progress.initial_val_loss,
+            best_step=progress.best_step,
+            best_val_loss=progress.best_val_loss,
+            last_checkpoint=saved,
+        )
+        changed = (state.status, state.last_checkpoint) != (self._state.status, self._state.last_checkpoint)
+        self._state = state
+        if changed or time.monotonic() - self._written >= 1.0:
+            state.save(self._path)
+            self._written = time.monotonic()
 
 
 def now() -> str:

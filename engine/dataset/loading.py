@@ -1,0 +1,132 @@
+"""One data file read, tokenised and cut: what training and the data report share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.config import TrainingConfig
+from engine.dataset.report import Fault, FileReport, TokenFigures
+from engine.dataset.rows import Row, read_rows
+from engine.dataset.tokenizing import Example, ExampleTokenizer, TemplateError
+from engine.i18n import _
+
+_BINS = 24
+Progress = Callable[[int], None]
+"""Called with the number of rows read so far."""
+
+
+@dataclass(frozen=True)
+class LoadedFile:
+    """The usable examples of one file and what is to be said about all its rows."""
+
+    examples: tuple[Example, ...]
+    """Cut to `max_seq_length`, each with at least one trained token, in file order."""
+    report: FileReport
+
+
+def load_file(
+    path: Path, tokenize: ExampleTokenizer | None, config: TrainingConfig, progress: Progress | None = None
+) -> LoadedFile:
+    """Read a data file; with a tokenizer also tokenise and cut its rows.
+
+    Raises:
+        UserError: the file cannot be read at all.
+    """
+    rows = 0
+    usable: list[Row] = []
+    faults: list[Fault] = []
+    for item in read_rows(path):
+        rows += 1
+        (usable if isinstance(item, Row) else faults).append(item)  # type: ignore[arg-type]
+    if tokenize is None:
+        return LoadedFile((), FileReport(path.name, rows, len(usable), tuple(faults), None))
+    whole = _tokenize(usable, tokenize, path.name, faults, progress)
+    kept = tuple(
+        cut for cut in (example.cut(config.max_seq_length) for example in whole) if cut.trained.any()
+    )
+    figures = _figures(whole, kept, config.max_seq_length)
+    faults += _length_faults(path.name, figures, config.max_seq_length)
+    faults.sort(key=lambda fault: fault.line)
+    return LoadedFile(kept, FileReport(path.name, rows, len(kept), tuple(faults), figures))
+
+
+def _tokenize(
+    rows: list[Row], tokenize: ExampleTokenizer, file: str, faults: list[Fault], progress: Progress | None
+) -> list[Example]:
+    examples = []
+    for count, row in enumerate(rows, start=1):
+        try:
+            example = tokenize(row)
+        except TemplateError as error:
+            faults.append(
+                Fault(file, row.line, None, "template", "error", str(error), _("rewrite the row or drop it"))
+            )
+            continue
+        examples.append(example)
+        if not example.ends_turn:
+            faults.append(_no_end_of_turn(file, row.line))
+        if progress and count % 100 == 0:
+            progress(count)
+    return examples
+
+
+def _no_end_of_turn(file: str, line: int) -> Fault:
+    return Fault(
+        file,
+        line,
+        None,
+        "no_end_of_turn",
+        "warning",
+        _("the answer has no end token: the model will not learn to stop"),
+        _("use a base model whose chat template ends each turn"),
+    )
+
+
+def _figures(whole: list[Example], kept: tuple[Example, ...], limit: int) -> TokenFigures | None:
+    if not whole:
+        return None
+    lengths = np.array([len(example.tokens) for example in whole])
+    used = {example.line for example in kept}
+    return TokenFigures(
+        shortest=int(lengths.min()),
+        median=int(np.median(lengths)),
+        longest=int(lengths.max()),
+        total=sum(len(example.tokens) for example in kept),
+        trained=sum(int(example.trained.sum()) for example in kept),
+        histogram=tuple(np.histogram(lengths, bins=_BINS, range=(0, lengths.max()))[0].tolist()),
+        truncated_lines=tuple(example.line for example in whole if len(example.tokens) > limit),
+        dropped_lines=tuple(example.line for example in whole if example.line not in used),
+    )
+
+
+def _length_faults(file: str, figures: TokenFigures | None, limit: int) -> list[Fault]:
+    if figures is None:
+        return []
+    dropped = set(figures.dropped_lines)
+    faults = [
+        Fault(
+            file,
+            line,
+            None,
+            "no_trained_token",
+            "error",
+            _("no token to learn within {limit} tokens").format(limit=limit),
+            _("raise max_seq_length or shorten the prompt"),
+        )
+        for line in figures.dropped_lines
+    ]
+    return faults + [
+        Fault(
+            file,
+            line,
+            None,
+            "truncated",
+            "warning",
+            _("cut at {limit} tokens").format(limit=limit),
+            _("raise max_seq_length or shorten the row"),
+        )
+        for line in figures.truncated_lines
+        if line not in dropped
+    ]

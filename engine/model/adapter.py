@@ -1,0 +1,99 @@
+"""LoRA adapters in mlx-lm's layer and file format."""
+
+from pathlib import Path
+from typing import Any
+
+from mlx.utils import tree_flatten
+from mlx_lm.tuner.utils import linear_to_lora_layers, load_adapters
+
+from engine.backend import mx, nn
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.files import write_json
+from engine.i18n import _
+
+WEIGHTS = "adapters.safetensors"
+CONFIG = "adapter_config.json"
+
+
+def attach_adapter(model: nn.Module, config: TrainingConfig) -> dict[str, Any]:
+    """Put fresh LoRA layers on a frozen model and make them alone trainable.
+
+    The start values are drawn from `config.seed`: A uniform, B zero, so the
+    first output equals the base model's.
+
+    Returns:
+        The content of `adapter_config.json`.
+
+    Raises:
+        UserError: no layer has a projection named in `config.lora_targets`.
+    """
+    layers = len(model.layers)
+    count = layers if config.lora_layers == -1 else min(config.lora_layers, layers)
+    keys = sorted(
+        {
+            path
+            for layer in model.layers[layers - count :]
+            for path, module in layer.named_modules()
+            if path.rpartition(".")[2] in config.lora_targets
+            and isinstance(module, (nn.Linear, nn.QuantizedLinear))
+        }
+    )
+    if not keys:
+        raise UserError(
+            _("No layer of this model has a projection named {names}").format(
+                names=", ".join(config.lora_targets)
+            ),
+            _("choose other lora_targets, and lora_layers other than 0"),
+        )
+    parameters = {
+        "rank": config.lora_rank,
+        "scale": config.lora_scale,
+        "dropout": config.lora_dropout,
+        "keys": keys,
+    }
+    mx.random.seed(config.seed)
+    model.freeze()
+    linear_to_lora_layers(model, count, parameters)
+    mx.eval(model.trainable_parameters())
+    return {"fine_tune_type": "lora", "num_layers": count, "lora_parameters": parameters}
+
+
+def adapter_weights(model: nn.Module) -> dict[str, mx.array]:
+    """Return the trainable parameters by their path."""
+    return dict(tree_flatten(model.trainable_parameters()))
+
+
+def save_adapter(folder: Path, weights: dict[str, mx.array], adapter_config: dict[str, Any]) -> None:
+    """Write an adapter that replaces the one in `folder` in one step.
+
+    The small configuration goes first; it is the same for all of a run, so the
+    two files fit together at every moment.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / CONFIG, adapter_config)
+    partial = folder / f".partial-{WEIGHTS}"
+    mx.save_safetensors(str(partial), weights)
+    partial.replace(folder / WEIGHTS)
+
+
+def load_adapter(model: nn.Module, folder: Path) -> None:
+    """Put the adapter in `folder` on a base model.
+
+    Raises:
+        UserError: the files are missing, damaged or made for another model.
+    """
+    try:
+        load_adapters(model, str(folder))
+    except Exception as error:  # missing keys, wrong shapes, damaged files: mlx-lm raises many types
+        raise UserError(
+            _("Cannot use the adapter in {folder}: {reason}").format(folder=folder, reason=error),
+            _("train again, or chat with the base model"),
+        ) from None
+
+
+def set_adapter_enabled(model: nn.Module, enabled: bool, scale: float) -> None:
+    """Turn the adapter's contribution on (with `scale`) or off for every LoRA layer."""
+    for module in model.modules():
+        if hasattr(module, "lora_a"):
+            module.scale = scale if enabled else 0.0

@@ -1,0 +1,169 @@
+"""Checkpoints: folders that appear whole or not at all, and say if they are damaged.
+
+A folder holds `adapters.safetensors` and `adapter_config.json` (so that it works
+as mlx-lm's `--adapter-path`), `optimizer.safetensors` and `state.json`, which
+lists size and SHA-256 of the others.
+"""
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from engine.backend import mx
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.files import sync, write_json
+from engine.i18n import _
+from engine.model.adapter import CONFIG, WEIGHTS
+from engine.training.fingerprint import file_sha256
+from engine.training.progress import Progress
+
+OPTIMIZER = "optimizer.safetensors"
+STATE = "state.json"
+_PARTIAL = ".partial-"
+_NAME = re.compile(r"checkpoint_epoch(\d+)_step(\d+)")
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What must not change between two sittings of a run."""
+
+    config: TrainingConfig
+    data: str
+    """Fingerprint of the data files."""
+    model: str
+    """Fingerprint of the base model."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint whose files were found to be intact."""
+
+    folder: Path
+    progress: Progress
+    identity: RunIdentity
+    rng: list[list[int]]
+    """MLX's random state, one list of 32-bit words per key."""
+
+
+def save_checkpoint(
+    run_dir: Path,
+    epoch: int,
+    progress: Progress,
+    identity: RunIdentity,
+    weights: dict[str, mx.array],
+    adapter_config: dict[str, Any],
+    optimizer: dict[str, mx.array],
+) -> Path:
+    """Write a checkpoint and return its folder.
+
+    Everything goes to a hidden folder first, is flushed to the disk and then
+    renamed, so that no reader ever sees half a checkpoint. An intact checkpoint
+    of the same step is kept: a step has only one outcome.
+
+    Raises:
+        UserError: the disk is full or the folder cannot be written.
+    """
+    folder = run_dir / f"checkpoint_epoch{epoch}_step{progress.step}"
+    if load_checkpoint(folder):
+        return folder
+    partial = run_dir / f"{_PARTIAL}{folder.name}"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        mx.save_safetensors(str(partial / WEIGHTS), weights)
+        mx.save_safetensors(str(partial / OPTIMIZER), optimizer)
+        write_json(partial / CONFIG, adapter_config)
+        write_json(partial / STATE, _state(partial, epoch, progress, identity))
+        for path in partial.iterdir():
+            sync(path)
+        sync(partial)
+        if folder.exists():
+            discard(folder)
+        partial.rename(folder)
+        sync(run_dir)
+    except (OSError, RuntimeError) as error:  # MLX reports a failed write as RuntimeError
+        shutil.rmtree(partial, ignore_errors=True)
+        raise UserError(
+            _("Cannot save {folder}: {reason}").format(folder=folder, reason=error),
+            _("free some disk space, then resume: the last good checkpoint is untouched"),
+        ) from None
+    return folder
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """Read a checkpoint's state and verify its files; None if anything is damaged or missing."""
+    try:
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        for name, expected in state["files"].items():
+            path = folder / name
+            if path.stat().st_size != expected["size"] or file_sha256(path) != expected["sha256"]:
+                return None
+        prints = state["fingerprints"]
+        identity = RunIdentity(TrainingConfig.parse(state["config"]), prints["data"], prints["model"])
+        return Checkpoint(folder, Progress.from_dict(state["progress"]), identity, state["rng"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
+        return None
+
+
+def checkpoint_folders(run_dir: Path) -> list[Path]:
+    """Return the checkpoint folders, newest step first; they may be damaged."""
+    found = [path for path in run_dir.glob("checkpoint_epoch*_step*") if _NAME.fullmatch(path.name)]
+    return sorted(found, key=checkpoint_step, reverse=True)
+
+
+def checkpoint_step(folder: Path) -> int:
+    """Return the step in a checkpoint folder's name."""
+    match = _NAME.fullmatch(folder.name)
+    return int(match.group(2)) if match else -1
+
+
+def newest_checkpoint(run_dir: Path) -> tuple[Checkpoint | None, list[Path]]:
+    """Return the newest intact checkpoint and the damaged folders that are newer than it."""
+    damaged: list[Path] = []
+    for folder in checkpoint_folders(run_dir):
+        checkpoint = load_checkpoint(folder)
+        if checkpoint:
+            return checkpoint, damaged
+        damaged.append(folder)
+    return None, damaged
+
+
+def prune_checkpoints(run_dir: Path, keep: int, best_step: int | None) -> None:
+    """Delete all but the newest `keep` checkpoints and the one of the best step."""
+    for folder in checkpoint_folders(run_dir)[keep:]:
+        if checkpoint_step(folder) != best_step:
+            discard(folder)
+
+
+def discard(folder: Path) -> None:
+    """Delete a checkpoint; it vanishes in one step and is then cleared away."""
+    doomed = folder.with_name(f"{_PARTIAL}old-{folder.name}")
+    shutil.rmtree(doomed, ignore_errors=True)
+    folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def clear_partial(run_dir: Path) -> None:
+    """Remove what a killed process left half-written."""
+    for path in run_dir.glob(f"{_PARTIAL}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _state(folder: Path, epoch: int, progress: Progress, identity: RunIdentity) -> dict[str, Any]:
+    files = {name: {"size": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}
+             for name in (WEIGHTS, CONFIG, OPTIMIZER)}  # fmt: skip
+    return {
+        "step": progress.step,
+        "epoch": epoch,
+        "progress": progress.as_dict(),
+        "rng": [key.tolist() for key in mx.random.state],
+        "config": identity.config.model_dump(mode="json"),
+        "fingerprints": {"data": identity.data, "model": identity.model},
+        "versions": {name: version(name) for name in ("mqlora-tui", "mlx", "mlx-lm")},
+        "files": files,
+    }

@@ -1,0 +1,48 @@
+"""Fingerprints that tell whether data and base model are still those of a run."""
+
+import hashlib
+from pathlib import Path
+
+from engine.project import Project
+
+# Enough of a weights file to tell two models apart without reading gigabytes.
+_SAMPLE = 1 << 20
+_SAMPLES = 16
+
+
+def data_fingerprint(project: Project) -> str:
+    """Return the SHA-256 over the bytes of both data files."""
+    digest = hashlib.sha256()
+    for path in (project.train_file, project.valid_file):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def model_fingerprint(folder: Path) -> str:
+    """Return a SHA-256 over a model folder: configuration and tokenizer whole, weights in samples.
+
+    Of each weights file its size and 16 evenly spaced pieces of 1 MiB count,
+    the first of which holds its header.
+    """
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
+        digest.update(f"{path.name}:{path.stat().st_size}:".encode())
+        digest.update(path.read_bytes() if path.suffix == ".json" else _sampled(path))
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sampled(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    size = path.stat().st_size
+    stride = max(_SAMPLE, size // _SAMPLES)
+    with path.open("rb") as file:
+        for offset in range(0, size, stride):
+            file.seek(offset)
+            digest.update(file.read(_SAMPLE))
+    return digest.digest()

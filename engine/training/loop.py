@@ -1,0 +1,257 @@
+"""The training loop: steps, validations and checkpoints in their order, as events."""
+
+import math
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from threading import Event as StopEvent
+
+import numpy as np
+from mlx.utils import tree_flatten
+from numpy.typing import NDArray
+
+from engine.backend import mx
+from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches
+from engine.errors import UserError
+from engine.i18n import _
+from engine.model.adapter import adapter_weights, save_adapter
+from engine.training.checkpoint import newest_checkpoint, prune_checkpoints, save_checkpoint
+from engine.training.evaluate import evaluate
+from engine.training.events import (
+    CheckpointSaved,
+    Evaluated,
+    Event,
+    Finished,
+    FinishReason,
+    Notice,
+    Paused,
+    Phase,
+    StepDone,
+    StepMetrics,
+)
+from engine.training.metrics import MetricsWriter
+from engine.training.parts import Parts, restore
+from engine.training.progress import Progress
+from engine.training.schedule import learning_rate
+from engine.training.state import StateWriter, now
+from engine.training.step import StepFunction, StepResult
+
+# Non-finite steps in a row after which the run goes back to its last checkpoint.
+_MAX_NON_FINITE = 3
+
+
+class TrainingLoop:
+    """Runs from a position to the end, a pause or an early stop."""
+
+    def __init__(self, parts: Parts, progress: Progress, stop: StopEvent) -> None:
+        self._parts = parts
+        self._config = parts.config
+        self._progress = progress
+        self._stop = stop
+        self._step = StepFunction(parts.model, parts.optimizer, parts.loss, parts.config.max_grad_norm)
+        self._writer = MetricsWriter(parts.project, progress.lines)
+        self._state = StateWriter(
+            parts.project.state_file, parts.config.model, parts.total_steps, parts.steps_per_epoch
+        )
+        self._padding = 0.0
+        self._began = time.monotonic() - progress.elapsed_s
+        self._order: tuple[int, list[NDArray[np.int64]]] = (-1, [])
+
+    def run(self) -> Iterator[Event]:
+        """Yield events until the run pauses or ends; every result is on disk before its event."""
+        self._parts.model.train()
+        try:
+            self._state.write("running", self._progress, self._epoch())
+            ended = (yield from self._validate_first()) and (yield from self._train())
+            yield from self._finish(ended) if ended else self._pause()
+        except Exception as error:
+            self._state.write("failed", self._progress, self._epoch(), str(error))
+            raise
+        finally:
+            self._writer.close()
+
+    def _train(self) -> Generator[Event, None, FinishReason | None]:
+        """Make steps until the end; return why it ended, or None if it was asked to stop."""
+        progress, patience = self._progress, self._config.early_stopping_patience
+        yield Phase("training")
+        while True:
+            if progress.pending is None:
+                if progress.step == self._parts.total_steps:
+                    return "completed"
+                if self._stop.is_set():
+                    return None
+                yield from self._one_step()
+            if progress.pending is not None and not (yield from self._validate_pending()):
+                return None
+            if self._is_due(self._config.save_every):
+                yield from self._save()
+            if patience and progress.evaluations_since_best >= patience:
+                return "early_stopping"
+
+    # A single training step
+
+    def _one_step(self) -> Iterator[Event]:
+        progress, begin = self._progress, time.monotonic()
+        rate = learning_rate(progress.step + 1, self._parts.total_steps, self._config)
+        rate *= progress.learning_rate_factor
+        result = self._step(self._batches(progress.step), rate)
+        progress.step += 1
+        metrics = self._measure(result, rate, time.monotonic() - begin)
+        progress.non_finite_steps = 0 if result.applied else progress.non_finite_steps + 1
+        if not result.applied:
+            yield self._non_finite_notice()
+            if progress.non_finite_steps == _MAX_NON_FINITE:
+                yield self._roll_back()
+                return
+        self._padding = 1 - result.real_tokens / result.padded_tokens
+        if self._is_due(self._config.eval_every):
+            progress.pending = metrics
+        else:
+            yield self._record(metrics)
+
+    def _record(self, metrics: StepMetrics) -> StepDone:
+        """Write a step's line and the state to disk, then let the step be told."""
+        self._writer.write(metrics)
+        self._progress.pending = None
+        self._state.write("running", self._progress, self._epoch())
+        return StepDone(metrics, self._padding)
+
+    def _batches(self, step: int) -> list[MicroBatch]:
+        parts = self._parts
+        epoch, index = divmod(step, parts.steps_per_epoch)
+        if self._order[0] != epoch:
+            lengths = [len(example.tokens) for example in parts.train]
+            self._order = (
+                epoch,
+                epoch_steps(lengths, self._config.examples_per_step, self._config.seed, epoch),
+            )
+        chosen = [parts.train[i] for i in self._order[1][index]]
+        return micro_batches(chosen, parts.lengths, parts.max_tokens, parts.max_rows)
+
+    def _measure(self, result: StepResult, rate: float, seconds: float) -> StepMetrics:
+        return StepMetrics(
+            step=self._progress.step,
+            epoch=self._epoch(),
+            loss=result.loss if result.applied else None,
+            val_loss=None,
+            learning_rate=rate,
+            grad_norm=result.grad_norm if result.applied else None,
+            tokens=result.real_tokens,
+            tokens_per_second=round(result.real_tokens / seconds, 2),
+            peak_memory_gb=round(mx.get_peak_memory() / 1e9, 4),
+            elapsed_s=round(time.monotonic() - self._began, 3),
+            time=now(),
+        )
+
+    def _epoch(self) -> int:
+        """Epoch, from 0, that the last step made belongs to."""
+        return max(0, self._progress.step - 1) // self._parts.steps_per_epoch
+
+    def _is_due(self, every: int) -> bool:
+        """Whether something done every `every` steps and at each epoch's end is due now."""
+        step = self._progress.step
+        return step % self._parts.steps_per_epoch == 0 or (every > 0 and step % every == 0)
+
+    # Once in a while: validate
+
+    def _validate_first(self) -> Generator[Event, None, bool]:
+        """Score the model before its first step, unless that was done; False if asked to stop."""
+        if self._progress.initial_val_loss is None:
+            begin = time.monotonic()
+            scored = yield from self._evaluate()
+            if scored is None:
+                return False
+            self._progress.initial_val_loss = scored
+            yield Evaluated(0, 0, scored, False, time.monotonic() - begin)
+            yield from self._save()
+        return True
+
+    def _validate_pending(self) -> Generator[Event, None, bool]:
+        """Score the step whose line waits for it and write the line; False if asked to stop."""
+        progress, begin = self._progress, time.monotonic()
+        scored = yield from self._evaluate()
+        if scored is None or progress.pending is None:
+            return False
+        metrics = replace(progress.pending, val_loss=scored if math.isfinite(scored) else None)
+        is_best = math.isfinite(scored) and scored < (progress.best_val_loss or math.inf)
+        progress.evaluations_since_best += 1
+        if is_best:
+            progress.best_step, progress.best_val_loss, progress.evaluations_since_best = (
+                progress.step,
+                scored,
+                0,
+            )
+            save_adapter(
+                self._parts.project.adapters_dir,
+                adapter_weights(self._parts.model),
+                self._parts.adapter_config,
+            )
+        yield self._record(metrics)
+        yield Evaluated(progress.step, self._epoch(), scored, is_best, time.monotonic() - begin)
+        return True
+
+    def _evaluate(self) -> Generator[Event, None, float | None]:
+        """Return the validation loss, or None if asked to stop before it was known."""
+        batches, loss = self._parts.valid, math.nan
+        yield Phase("validating", 0, len(batches))
+        for done, mean in evaluate(self._parts.model, self._parts.loss, batches):
+            if self._stop.is_set() and done < len(batches):
+                return None
+            loss = mean
+            yield Phase("validating", done, len(batches))
+        return loss
+
+    # Numbers that are not finite
+
+    def _non_finite_notice(self) -> Notice:
+        text = _("Step {step}: loss or gradient is not finite; the update was left out")
+        return Notice("warning", text.format(step=self._progress.step))
+
+    def _roll_back(self) -> Notice:
+        """Go back to the newest intact checkpoint (one is saved before the first step)."""
+        checkpoint, _damaged = newest_checkpoint(self._parts.project.run_dir)
+        if self._progress.learning_rate_factor < 1 or checkpoint is None:
+            raise UserError(
+                _(
+                    "Loss or gradient stays non-finite at step {step}, even with half the learning rate"
+                ).format(step=self._progress.step),
+                _("lower learning_rate, look for odd rows in the data, then: mqlora-tui train --restart"),
+            )
+        restore(checkpoint, self._parts)
+        vars(self._progress).update(vars(checkpoint.progress), learning_rate_factor=0.5, non_finite_steps=0)
+        self._writer.close()
+        self._writer = MetricsWriter(self._parts.project, self._progress.lines)
+        text = _("Back to step {step} with half the learning rate")
+        return Notice("warning", text.format(step=self._progress.step))
+
+    # Saving, pausing, ending
+
+    def _save(self) -> Iterator[Event]:
+        yield Phase("saving")
+        progress, parts, begin = self._progress, self._parts, time.monotonic()
+        progress.elapsed_s = begin - self._began
+        folder = save_checkpoint(
+            parts.project.run_dir,
+            self._epoch(),
+            progress,
+            parts.identity,
+            adapter_weights(parts.model),
+            parts.adapter_config,
+            dict(tree_flatten(parts.optimizer.state)),
+        )
+        self._state.checkpoint = folder
+        self._state.write("running", progress, self._epoch())
+        prune_checkpoints(parts.project.run_dir, self._config.keep_checkpoints, progress.best_step)
+        yield CheckpointSaved(progress.step, folder, time.monotonic() - begin)
+
+    def _pause(self) -> Iterator[Event]:
+        yield from self._save()
+        self._state.write("paused", self._progress, self._epoch(), _("paused on request"))
+        yield Paused(self._progress.step, self._state.checkpoint)
+
+    def _finish(self, reason: FinishReason) -> Iterator[Event]:
+        if not self._is_due(self._config.save_every):  # stopped early between two checkpoints
+            yield from self._save()
+        progress = self._progress
+        self._state.write("finished", progress, self._epoch(), reason)
+        yield Finished(progress.step, progress.best_step, progress.best_val_loss, reason)

@@ -1,0 +1,101 @@
+"""How a run begins: fresh, resumed from its newest intact checkpoint, or refused."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from engine.training.checkpoint import Checkpoint, RunIdentity, newest_checkpoint
+from engine.training.fingerprint import data_fingerprint, model_fingerprint
+from engine.training.state import RunState
+
+Mode = Literal["auto", "resume", "restart"]
+"""auto: resume an unfinished run, else begin; resume: only that; restart: begin anew."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What the trainer begins with."""
+
+    identity: RunIdentity
+    checkpoint: Checkpoint | None
+    """Where to go on; None for a fresh start."""
+    notices: tuple[str, ...]
+
+
+def open_run(project: Project, config: TrainingConfig | None, mode: Mode) -> Opening:
+    """Decide where a run begins; nothing is changed yet. The caller holds the run lock.
+
+    Args:
+        project: the project directory.
+        config: the wanted configuration; None takes the one of the run to resume.
+        mode: see `Mode`.
+
+    Raises:
+        UserError: nothing to resume, a finished run in the way, or configuration,
+            data or base model are not those of the run.
+    """
+    if mode == "restart":
+        return Opening(_identity(project, config or TrainingConfig()), None, ())
+    state = RunState.load(project.state_file)
+    if state and state.status == "finished":
+        raise UserError(
+            _("The run in {folder} is finished").format(folder=project.run_dir),
+            _("start a new one with: mqlora-tui train --restart (the old one is archived)"),
+        )
+    checkpoint, damaged = newest_checkpoint(project.run_dir)
+    notices = [_("{name} is damaged and was left out").format(name=folder.name) for folder in damaged]
+    if checkpoint is None:
+        if mode == "resume":
+            raise UserError(
+                _("There is no run to resume in {folder}").format(folder=project.run_dir),
+                _("start one with: mqlora-tui train"),
+            )
+        return Opening(_identity(project, config or TrainingConfig()), None, tuple(notices))
+    identity = _identity(project, config or checkpoint.identity.config)
+    _refuse_differences(checkpoint.identity, identity)
+    if damaged:
+        notices.append(_("Going on from {name} instead").format(name=checkpoint.folder.name))
+    return Opening(identity, checkpoint, tuple(notices))
+
+
+def archive_run(project: Project) -> None:
+    """Move everything of the run into `archive/<time>/`; nothing is deleted."""
+    stay = {project.lock_file.name, "archive", project.config_file.name}
+    entries = [path for path in project.run_dir.iterdir() if path.name not in stay]
+    if not entries:
+        return
+    target = project.run_dir / "archive" / datetime.now().strftime("%Y-%m-%d_%H%M%S_%f")
+    target.mkdir(parents=True)
+    for path in entries:
+        path.rename(target / path.name)
+
+
+def _identity(project: Project, config: TrainingConfig) -> RunIdentity:
+    """Fingerprint what the run rests on; the base model's name is written out."""
+    folder = project.model_dir(config.model)
+    named = config if config.model else config.updated({"model": folder.name})
+    try:
+        return RunIdentity(named, data_fingerprint(project), model_fingerprint(folder))
+    except OSError as error:
+        raise UserError(
+            _("Cannot read {path}: {reason}").format(path=error.filename, reason=error.strerror),
+            _("put the file there or run: mqlora-tui demo"),
+        ) from None
+
+
+def _refuse_differences(saved: RunIdentity, wanted: RunIdentity) -> None:
+    old, new = saved.config.model_dump(), wanted.config.model_dump()
+    changes = [f"{key} {old[key]} -> {new[key]}" for key in new if old[key] != new[key]]
+    if saved.data != wanted.data:
+        changes.append(_("the data files have changed"))
+    if saved.model != wanted.model:
+        changes.append(_("the base model has changed"))
+    if changes:
+        raise UserError(
+            _("The unfinished run was started otherwise: {changes}").format(changes="; ".join(changes)),
+            _("undo that to resume, or begin anew with: mqlora-tui train --restart"),
+        )

@@ -1,0 +1,74 @@
+"""What a training loop works on, and how a checkpoint is put back into it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.optimizers as optim
+from mlx.utils import tree_unflatten
+
+from engine.backend import mx, nn
+from engine.config import TrainingConfig
+from engine.dataset.batches import MicroBatch
+from engine.dataset.tokenizing import Example
+from engine.errors import UserError
+from engine.i18n import _
+from engine.model.adapter import WEIGHTS, adapter_weights
+from engine.project import Project
+from engine.training.checkpoint import OPTIMIZER, Checkpoint, RunIdentity
+from engine.training.loss import LossFunction
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Model, data and settings of a run, made by the trainer."""
+
+    project: Project
+    identity: RunIdentity
+    model: nn.Module
+    adapter_config: dict[str, Any]
+    optimizer: optim.AdamW
+    loss: LossFunction
+    train: Sequence[Example]
+    valid: Sequence[MicroBatch]
+    lengths: tuple[int, ...]
+    """Lengths that rows are padded to."""
+    max_tokens: int
+    """Padded tokens of a micro-batch."""
+    max_rows: int
+    """Rows of a micro-batch."""
+
+    @property
+    def config(self) -> TrainingConfig:
+        """The run's configuration."""
+        return self.identity.config
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of one epoch; the last may be smaller."""
+        return -(-len(self.train) // self.config.examples_per_step)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return self.steps_per_epoch * self.config.num_epochs
+
+
+def restore(checkpoint: Checkpoint, parts: Parts) -> None:
+    """Put adapter, optimizer and random state of a checkpoint back in place.
+
+    Raises:
+        UserError: the adapter's parameters are not those of this model.
+    """
+    weights = mx.load(str(checkpoint.folder / WEIGHTS))
+    expected = adapter_weights(parts.model)
+    if {name: array.shape for name, array in weights.items()} != {n: a.shape for n, a in expected.items()}:
+        raise UserError(
+            _("{folder} was made for another model or LoRA layout").format(folder=checkpoint.folder),
+            _("begin anew with: mqlora-tui train --restart"),
+        )
+    parts.model.load_weights(list(weights.items()), strict=False)
+    optimizer = mx.load(str(checkpoint.folder / OPTIMIZER))
+    parts.optimizer.state = tree_unflatten(list(optimizer.items()))
+    mx.random.state[:] = [mx.array(key, dtype=mx.uint32) for key in checkpoint.rng]
+    mx.eval(parts.model.trainable_parameters(), parts.optimizer.state, mx.random.state)

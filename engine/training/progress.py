@@ -1,0 +1,42 @@
+"""Where a run stands: everything that a checkpoint must remember besides arrays."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from engine.training.events import StepMetrics
+
+
+@dataclass
+class Progress:
+    """The position of a run. Epoch and place in the epoch follow from `step`."""
+
+    step: int = 0
+    """Optimizer steps done."""
+    initial_val_loss: float | None = None
+    """Validation loss before the first step; None until it was measured."""
+    best_step: int | None = None
+    best_val_loss: float | None = None
+    evaluations_since_best: int = 0
+    non_finite_steps: int = 0
+    """Steps in a row whose loss or gradient was not finite."""
+    learning_rate_factor: float = 1.0
+    """Halved once when the run had to be rolled back."""
+    elapsed_s: float = 0.0
+    """Seconds of training so far, pauses left out."""
+    pending: StepMetrics | None = None
+    """The last step, if its validation was interrupted: its line is not written yet."""
+
+    @property
+    def lines(self) -> int:
+        """Steps whose line is in the metrics files."""
+        return self.step - (self.pending is not None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready copy."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Progress":
+        """Read what `as_dict` wrote."""
+        pending = values.get("pending")
+        return cls(**{**values, "pending": StepMetrics(**pending) if pending else None})

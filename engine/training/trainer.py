@@ -1,0 +1,159 @@
+"""The trainer: everything between a configuration and the events of its run."""
+
+from collections.abc import Generator, Iterator
+from threading import Event as StopEvent
+
+from engine.backend import describe_device, is_cpu, mx
+from engine.config import TrainingConfig
+from engine.dataset.batches import micro_batches, padded_lengths
+from engine.dataset.loading import LoadedFile, load_file
+from engine.dataset.tokenizing import ExampleTokenizer, load_tokenizer
+from engine.errors import UserError
+from engine.i18n import _
+from engine.model.adapter import adapter_weights, attach_adapter
+from engine.model.loading import load_base
+from engine.project import Project
+from engine.training.checkpoint import clear_partial
+from engine.training.events import Event, Notice, Phase, Started
+from engine.training.lock import run_lock
+from engine.training.loop import TrainingLoop
+from engine.training.loss import make_loss
+from engine.training.opening import Mode, Opening, archive_run, open_run
+from engine.training.parts import Parts, restore
+from engine.training.progress import Progress
+from engine.training.step import make_optimizer
+
+# Rows of a micro-batch on a CPU. Element-wise operations run on one core
+# there, so larger micro-batches cost more per token.
+_CPU_MAX_ROWS = 4
+_LISTED_LINES = 5
+
+
+class Trainer:
+    """One sitting of a run. Make it and iterate it on one thread: MLX's streams belong to it."""
+
+    def __init__(
+        self, project: Project, config: TrainingConfig | None, stop: StopEvent, mode: Mode = "auto"
+    ) -> None:
+        """Prepare nothing yet.
+
+        Args:
+            project: the project directory.
+            config: the wanted configuration; None takes that of the run to resume.
+            stop: set it to pause the run with a checkpoint after the current step.
+            mode: see `engine.training.opening.Mode`.
+        """
+        self._project = project
+        self._config = config
+        self._stop = stop
+        self._mode = mode
+
+    def run(self) -> Iterator[Event]:
+        """Yield the run's events until it pauses or ends.
+
+        Nothing of an earlier run is touched before data and model are known to be usable.
+
+        Raises:
+            UserError: the run is refused, or cannot go on.
+        """
+        with run_lock(self._project):
+            opening = open_run(self._project, self._config, self._mode)
+            parts = yield from self._prepare(opening)
+            progress = opening.checkpoint.progress if opening.checkpoint else Progress()
+            if opening.checkpoint:
+                restore(opening.checkpoint, parts)
+            self._claim_folder(parts.config)
+            yield _started(parts, progress)
+            yield from TrainingLoop(parts, progress, self._stop).run()
+
+    def _claim_folder(self, config: TrainingConfig) -> None:
+        if self._mode == "restart":
+            archive_run(self._project)
+        clear_partial(self._project.run_dir)
+        config.save(self._project.config_file)
+
+    def _prepare(self, opening: Opening) -> Generator[Event, None, Parts]:
+        for message in opening.notices:
+            yield Notice("warning", message)
+        config, project = opening.identity.config, self._project
+        yield Phase("tokenizing")
+        train, valid = self._load_data(config)
+        yield from (Notice("warning", text) for file in (train, valid) if (text := _left_out(file)))
+        yield Phase("loading")
+        base = load_base(project.model_dir(config.model))
+        mx.reset_peak_memory()
+        adapter_config = attach_adapter(base.model, config)
+        longest = max(len(example.tokens) for example in (*train.examples, *valid.examples))
+        lengths = padded_lengths(longest)
+        max_tokens = config.batch_size * min(config.max_seq_length, lengths[-1])
+        max_rows = _CPU_MAX_ROWS if is_cpu() else max_tokens
+        return Parts(
+            project=project,
+            identity=opening.identity,
+            model=base.model,
+            adapter_config=adapter_config,
+            optimizer=make_optimizer(base.model, config),
+            loss=make_loss(base.model),
+            train=train.examples,
+            valid=micro_batches(valid.examples, lengths, max_tokens, max_rows),
+            lengths=lengths,
+            max_tokens=max_tokens,
+            max_rows=max_rows,
+        )
+
+    def _load_data(self, config: TrainingConfig) -> tuple[LoadedFile, LoadedFile]:
+        """Read both files.
+
+        Raises:
+            UserError: one of them is missing or has no usable row.
+        """
+        tokenize = ExampleTokenizer(load_tokenizer(self._project.model_dir(config.model)), config)
+        loaded = []
+        for path in (self._project.train_file, self._project.valid_file):
+            file = load_file(path, tokenize, config)
+            if not file.examples:
+                raise _unusable(file)
+            loaded.append(file)
+        return loaded[0], loaded[1]
+
+
+def _unusable(file: LoadedFile) -> UserError:
+    report = file.report
+    if not report.faults:
+        return UserError(
+            _("{file} is empty").format(file=report.file), _("write one JSON object a line into it")
+        )
+    first = report.faults[0]
+    return UserError(
+        _("{file} has no usable row; line {line}: {message}").format(
+            file=report.file, line=first.line, message=first.message
+        ),
+        first.fix,
+    )
+
+
+def _left_out(file: LoadedFile) -> str:
+    """Say which rows of a file are not used, or nothing."""
+    lines = [fault.line for fault in file.report.faults if fault.severity == "error"]
+    if not lines:
+        return ""
+    shown = ", ".join(str(line) for line in lines[:_LISTED_LINES]) + (
+        ", …" if len(lines) > _LISTED_LINES else ""
+    )
+    return _("{count} rows of {file} are left out (lines {lines}); see: mqlora-tui validate").format(
+        count=len(lines), file=file.report.file, lines=shown
+    )
+
+
+def _started(parts: Parts, progress: Progress) -> Started:
+    return Started(
+        step=progress.step,
+        total_steps=parts.total_steps,
+        steps_per_epoch=parts.steps_per_epoch,
+        num_epochs=parts.config.num_epochs,
+        train_examples=len(parts.train),
+        valid_examples=sum(len(batch.tokens) for batch in parts.valid),
+        trainable_parameters=sum(array.size for array in adapter_weights(parts.model).values()),
+        model=parts.config.model,
+        device=describe_device(),
+    )

@@ -1,0 +1,86 @@
+"""A tiny random llama with a byte-level tokenizer, and small projects made with it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+from engine.backend import mx, nn
+from engine.project import Project
+
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+CONFIG: dict[str, Any] = {
+    "model_type": "llama",
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "intermediate_size": 64,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-5,
+    "vocab_size": 320,
+    "tie_word_embeddings": True,
+    "eos_token_id": 257,
+}
+
+
+def write_tokenizer(folder: Path, chat_template: str | None = CHATML) -> None:
+    """Write a tokenizer with one token a byte and ChatML's control tokens (ids 256 and 257)."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={char: i for i, char in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(
+        [AddedToken("<|im_start|>", special=True), AddedToken("<|im_end|>", special=True)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>"}
+    if chat_template:
+        settings["chat_template"] = chat_template
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def write_model(folder: Path, quantize: bool = True, **changes: Any) -> Path:
+    """Write a model folder with random weights drawn from a fixed seed."""
+    from mlx_lm.models.llama import Model, ModelArgs
+
+    folder.mkdir(parents=True)
+    config = {**CONFIG, **changes}
+    mx.random.seed(7)
+    model = Model(ModelArgs.from_dict(config))
+    model.apply(lambda array: array * 3 if array.ndim > 1 else array)
+    if quantize:
+        nn.quantize(model, group_size=32, bits=4)
+        config["quantization"] = {"group_size": 32, "bits": 4}
+    from mlx.utils import tree_flatten
+
+    mx.save_safetensors(str(folder / "model.safetensors"), dict(tree_flatten(model.parameters())))
+    (folder / "config.json").write_text(json.dumps(config))
+    write_tokenizer(folder)
+    return folder
+
+
+def write_rows(path: Path, rows: list[Any]) -> None:
+    """Write rows as JSON Lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def pairs(count: int, start: int = 0) -> list[dict[str, str]]:
+    """Return question-answer rows of varying length."""
+    return [
+        {"prompt": f"Quanto é {i} mais {i % 7}?", "completion": "São " + str(i + i % 7) + "." * (i % 5)}
+        for i in range(start, start + count)
+    ]
+
+
+def tiny_project(root: Path, train: int = 22, valid: int = 5) -> Project:
+    """Make a project with the tiny model `models/tiny` and generated data."""
+    project = Project(root)
+    write_model(project.models_dir / "tiny")
+    write_rows(project.train_file, pairs(train))
+    write_rows(project.valid_file, pairs(valid, start=100))
+    return project
