@@ -1,0 +1,62 @@
+"""The one thread that owns MLX: its streams are thread-local, so load, train and chat share it."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class EngineThread:
+    """Runs jobs one after the other on a thread of its own."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+        self._waiting: set[Future[object]] = set()
+        self.stop_event = Event()
+        """Set it to ask the running job to stop; the next `submit` clears it."""
+        self.idle = Event()
+        """Set while no job is running or waiting."""
+        self.idle.set()
+
+    def submit(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Queue a job; its result or exception arrives in the future."""
+        if self.idle.is_set():
+            self.stop_event.clear()
+        self.idle.clear()
+        future = self._pool.submit(job, *args, **kwargs)
+        self._waiting.add(future)  # type: ignore[arg-type]
+        future.add_done_callback(self._done)
+        return future
+
+    def close(self, timeout: float = 60.0) -> bool:
+        """Ask the running job to stop, wait for it and end the thread.
+
+        MLX's streams are cleared on the thread itself; without that the
+        interpreter may abort at exit (streams outlive their thread).
+
+        Returns:
+            Whether the running job ended within `timeout` seconds.
+        """
+        self.stop_event.set()
+        ended = self.idle.wait(timeout)
+        if ended:
+            self._pool.submit(_clear_streams).result()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        return ended
+
+    def _done(self, future: "Future[T]") -> None:
+        self._waiting.discard(future)  # type: ignore[arg-type]
+        if not self._waiting:
+            self.idle.set()
+
+
+def _clear_streams() -> None:
+    import sys
+
+    if "mlx.core" in sys.modules:
+        from engine.backend import mx
+
+        mx.clear_streams()
