@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import platformdirs
-
 from engine.i18n import _
+
+import platformdirs
 
 _PROBE = """
 import ctypes, sys

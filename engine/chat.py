@@ -79,10 +79,10 @@ class ChatSession:
         Raises:
             UserError: the chat template refuses the conversation.
         """
+        from engine.model.adapter import set_adapter_enabled
+
         from mlx_lm.generate import stream_generate
         from mlx_lm.sample_utils import make_sampler
-
-        from engine.model.adapter import set_adapter_enabled
 
         if self.has_adapter:
             set_adapter_enabled(self._base.model, with_adapter, self._scale)

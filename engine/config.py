@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
 from engine.errors import UserError
 from engine.files import write_json
 from engine.i18n import _
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 LoraTarget = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 ALL_TARGETS: tuple[LoraTarget, ...] = (

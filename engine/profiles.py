@@ -1,7 +1,15 @@
 """SAFE, BALANCED and PERFORMANCE: three configurations and which of them to take."""
 
+import math
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from engine.config import TrainingConfig
+from engine.dataset.report import DataReport
+from engine.hardware.report import HardwareReport
+from engine.i18n import _
+from engine.memory import Device, ModelShape, predict_peak, readable_size, recomputes
 
 ProfileName = Literal["SAFE", "BALANCED", "PERFORMANCE"]
 
@@ -29,6 +37,15 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
     },
 }
 
+NAMES: tuple[ProfileName, ...] = ("SAFE", "BALANCED", "PERFORMANCE")
+"""From the smallest to the largest."""
+
+GB = 1_000_000_000
+PROCESS_BYTES = GB // 2
+"""What a run takes beside MLX's own memory: Python, libraries, the app."""
+VALIDATION_COST = 0.4
+"""Time of a token in validation, which has no backward pass, against one in training."""
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -39,7 +56,7 @@ class Offer:
     """Few translated words, such as "a first try"."""
     values: dict[str, Any]
     peak_memory: int
-    """Predicted peak, bytes."""
+    """Measured peak where there is one, else predicted, bytes; 0 while no base model is known."""
     seconds: float | None
     """Predicted duration; None until a speed is known."""
     steps: int | None
@@ -55,3 +72,170 @@ class Recommendation:
     name: ProfileName
     reason: str
     """One sentence that says why this one."""
+
+
+def recommend(
+    report: HardwareReport,
+    model: ModelShape | None,
+    data: DataReport | None,
+    tokens_per_second: float | None = None,
+    measured: Mapping[ProfileName, int] | None = None,
+    base: TrainingConfig | None = None,
+) -> Recommendation:
+    """Price the three profiles on this machine and choose one.
+
+    By free memory: below 8 GB SAFE, from 8 GB BALANCED, above 12 GB and with a GPU
+    PERFORMANCE. From 6 to 8 and from 10 to 12 GB the higher profile is taken if its
+    measured peak fits. A profile that does not fit gives way to a lower one that does.
+
+    Args:
+        report: of `engine.hardware.probe`.
+        model: sizes of the base model; None while there is none.
+        data: the data report; None while the data was not read.
+        tokens_per_second: training speed seen on this machine, for the durations.
+        measured: peaks in bytes that were measured here, by profile.
+        base: the settings that a profile leaves alone; None takes the defaults.
+    """
+    memory = memory_budget(report)
+    prices = _Prices(
+        room=memory - PROCESS_BYTES,
+        device="cpu" if report.accelerator == "cpu" else "gpu",
+        model=model,
+        data=data,
+        tokens_per_second=tokens_per_second,
+        measured=measured or {},
+        base=base or TrainingConfig(),
+    )
+    offers = {name: prices.offer(name) for name in NAMES}
+    proven = {name for name in NAMES if name in prices.measured and offers[name].fits}
+    wanted, reason = _by_memory(memory, report.accelerator != "cpu", proven)
+    fitting = [name for name in NAMES[: NAMES.index(wanted) + 1] if offers[name].fits]
+    chosen = fitting[-1] if fitting else "SAFE"
+    if chosen != wanted or not fitting:
+        reason = _too_large(offers[wanted] if fitting else offers["SAFE"], memory)
+    return Recommendation(tuple(offers.values()), chosen, reason)
+
+
+def memory_budget(report: HardwareReport) -> int:
+    """Return the bytes that a run may take here.
+
+    On a Mac the GPU shares the memory, up to a limit; a CUDA card has its own.
+    """
+    if report.gpu_memory is None:
+        return report.memory_available
+    if report.accelerator == "cuda":
+        return report.gpu_memory
+    return min(report.memory_available, report.gpu_memory)
+
+
+def profile_config(name: ProfileName, base: TrainingConfig) -> TrainingConfig:
+    """Return `base` with the five values of a profile."""
+    return base.updated(PROFILES[name])
+
+
+def profile_name(config: TrainingConfig) -> ProfileName | None:
+    """Return the profile whose five values `config` has; None for custom ones."""
+    values = config.model_dump()
+    return next((name for name in NAMES if PROFILES[name].items() <= values.items()), None)
+
+
+def planned_steps(config: TrainingConfig, examples: int) -> int:
+    """Return the optimizer steps of a run; the last, smaller step of an epoch counts."""
+    return math.ceil(examples / config.examples_per_step) * config.num_epochs
+
+
+def planned_seconds(config: TrainingConfig, data: DataReport, tokens_per_second: float) -> float | None:
+    """Return the duration of a run with all its validations; None while tokens are not counted."""
+    train, valid = data.train.tokens, data.valid.tokens
+    if train is None or valid is None or tokens_per_second <= 0:
+        return None
+    epoch = min(train.total, data.train.examples * config.max_seq_length)
+    steps = planned_steps(config, data.train.examples)
+    validations = 1 + config.num_epochs + (steps // config.eval_every if config.eval_every else 0)
+    tokens = epoch * config.num_epochs + valid.total * validations * VALIDATION_COST
+    return tokens / tokens_per_second
+
+
+@dataclass(frozen=True)
+class _Prices:
+    """All that the price of a profile depends on."""
+
+    room: int
+    """Bytes that MLX may take."""
+    device: Device
+    model: ModelShape | None
+    data: DataReport | None
+    tokens_per_second: float | None
+    measured: Mapping[ProfileName, int]
+    base: TrainingConfig
+
+    def offer(self, name: ProfileName) -> Offer:
+        """Return a profile with its price."""
+        config, data, speed = profile_config(name, self.base), self.data, self.tokens_per_second
+        peak = self.measured.get(name) or self._predicted(config)
+        return Offer(
+            name=name,
+            purpose=_purpose(name),
+            values=dict(PROFILES[name]),
+            peak_memory=peak,
+            seconds=planned_seconds(config, data, speed) if data and speed else None,
+            steps=planned_steps(config, data.train.examples) if data else None,
+            fits=peak <= self.room,
+        )
+
+    def _predicted(self, config: TrainingConfig) -> int:
+        if self.model is None:
+            return 0
+        tokens = self.data.train.tokens if self.data else None
+        longest = tokens.longest if tokens else None
+        # A batch can carry more loss than the average one.
+        trained = min(1.0, 1.5 * tokens.trained / max(1, tokens.total)) if tokens else 1.0
+        if recomputes(self.model, config, self.device, self.room, longest, trained):
+            config = config.updated({"gradient_checkpointing": "on"})
+        return predict_peak(self.model, config, self.device, longest, trained)
+
+
+def _by_memory(memory: int, has_gpu: bool, proven: Set[ProfileName]) -> tuple[ProfileName, str]:
+    """Apply the guide's table; return the profile and the sentence that says why.
+
+    Args:
+        memory: bytes that a run may take.
+        has_gpu: whether MLX computes on a GPU.
+        proven: profiles whose measured peak fits.
+    """
+    name: ProfileName
+    if memory < 6 * GB:
+        name, reason = "SAFE", _("{free} of memory is free; below 6 GB SAFE is advised.")
+    elif memory < 8 * GB and "BALANCED" in proven:
+        name, reason = "BALANCED", _("{free} of memory is free, and BALANCED was measured to fit.")
+    elif memory < 8 * GB:
+        name, reason = "SAFE", _("{free} of memory is free; BALANCED is advised from 8 GB.")
+    elif memory <= 10 * GB:
+        name, reason = "BALANCED", _("{free} of memory is free, which suits BALANCED.")
+    elif not has_gpu:
+        name, reason = "BALANCED", _("{free} of memory is free, but PERFORMANCE also wants a GPU.")
+    elif memory > 12 * GB:
+        name, reason = "PERFORMANCE", _("{free} of memory is free, and there is a GPU.")
+    elif "PERFORMANCE" in proven:
+        name, reason = "PERFORMANCE", _("{free} of memory is free, and PERFORMANCE was measured to fit.")
+    else:
+        name, reason = "BALANCED", _("{free} of memory is free; PERFORMANCE is advised above 12 GB.")
+    return name, reason.format(free=readable_size(memory))
+
+
+def _too_large(offer: Offer, memory: int) -> str:
+    """Return the sentence that says why a profile is not to be taken."""
+    reason = _("{name} would need {peak}, and {free} of memory is free.")
+    if offer.name == "SAFE":
+        reason = _("Even SAFE needs {peak}, and {free} of memory is free: take a smaller model.")
+    return reason.format(
+        name=offer.name, peak=readable_size(offer.peak_memory + PROCESS_BYTES), free=readable_size(memory)
+    )
+
+
+def _purpose(name: ProfileName) -> str:
+    return {
+        "SAFE": _("a first try, or little memory"),
+        "BALANCED": _("for most machines"),
+        "PERFORMANCE": _("much memory and a GPU"),
+    }[name]

@@ -8,10 +8,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.dataset.tokenizing import Example
+
 import numpy as np
 from numpy.typing import NDArray
-
-from engine.dataset.tokenizing import Example
 
 # Steps whose examples are sorted by length together: enough to cut padding,
 # few enough that the order stays close to random.

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from engine.config import TrainingConfig
 from engine.dataset.report import Fault, FileReport, TokenFigures
 from engine.dataset.rows import Row, read_rows
 from engine.dataset.tokenizing import Example, ExampleTokenizer, TemplateError
 from engine.i18n import _
+
+import numpy as np
 
 _BINS = 24
 Progress = Callable[[int], None]

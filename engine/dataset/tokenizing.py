@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engine.config import TrainingConfig
 from engine.dataset.rows import Message, Row
 from engine.errors import UserError
 from engine.i18n import _
+
+import numpy as np
+from numpy.typing import NDArray
 
 # Without a chat template a question and its answer are joined by this.
 PLAIN_SEPARATOR = "\n"

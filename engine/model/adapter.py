@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from mlx.utils import tree_flatten
-from mlx_lm.tuner.utils import linear_to_lora_layers, load_adapters
-
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import write_json
 from engine.i18n import _
+
+from mlx.utils import tree_flatten
+from mlx_lm.tuner.utils import linear_to_lora_layers, load_adapters
 
 WEIGHTS = "adapters.safetensors"
 CONFIG = "adapter_config.json"

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlx_lm.tokenizer_utils import load as load_wrapped_tokenizer
-from mlx_lm.utils import dequantize_model, load_model
-
 from engine.backend import compute_dtype, is_cpu, mx, nn
 from engine.errors import UserError
 from engine.i18n import _
 from engine.text import one_line
+
+from mlx_lm.tokenizer_utils import load as load_wrapped_tokenizer
+from mlx_lm.utils import dequantize_model, load_model
 
 
 @dataclass(frozen=True)

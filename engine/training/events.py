@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+Mode = Literal["auto", "resume", "restart"]
+"""How a run begins. auto: resume an unfinished one, else begin; resume: only that; restart: archive and begin."""
 FinishReason = Literal["completed", "early_stopping"]
 
 

@@ -4,12 +4,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filelock import FileLock, Timeout
-
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.state import RunState
+
+from filelock import FileLock, Timeout
 
 
 @contextmanager

@@ -6,10 +6,6 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from threading import Event as StopEvent
 
-import numpy as np
-from mlx.utils import tree_flatten
-from numpy.typing import NDArray
-
 from engine.backend import mx
 from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches
 from engine.errors import UserError
@@ -35,6 +31,10 @@ from engine.training.progress import Progress
 from engine.training.schedule import learning_rate
 from engine.training.state import StateWriter, now
 from engine.training.step import StepFunction, StepResult
+
+import numpy as np
+from mlx.utils import tree_flatten
+from numpy.typing import NDArray
 
 # Non-finite steps in a row after which the run goes back to its last checkpoint.
 _MAX_NON_FINITE = 3

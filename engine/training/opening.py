@@ -2,18 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.checkpoint import Checkpoint, RunIdentity, newest_checkpoint
+from engine.training.events import Mode
 from engine.training.fingerprint import data_fingerprint, model_fingerprint
 from engine.training.state import RunState
-
-Mode = Literal["auto", "resume", "restart"]
-"""auto: resume an unfinished run, else begin; resume: only that; restart: begin anew."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def open_run(project: Project, config: TrainingConfig | None, mode: Mode) -> Ope
 
 def archive_run(project: Project) -> None:
     """Move everything of the run into `archive/<time>/`; nothing is deleted."""
-    stay = {project.lock_file.name, "archive", project.config_file.name}
+    stay = {project.lock_file.name, project.config_file.name, project.log_file.name, "archive"}
     entries = [path for path in project.run_dir.iterdir() if path.name not in stay]
     if not entries:
         return

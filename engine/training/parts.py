@@ -4,9 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import mlx.optimizers as optim
-from mlx.utils import tree_unflatten
-
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
 from engine.dataset.batches import MicroBatch
@@ -17,6 +14,9 @@ from engine.model.adapter import WEIGHTS, adapter_weights
 from engine.project import Project
 from engine.training.checkpoint import OPTIMIZER, Checkpoint, RunIdentity
 from engine.training.loss import LossFunction
+
+import mlx.optimizers as optim
+from mlx.utils import tree_unflatten
 
 
 @dataclass(frozen=True)

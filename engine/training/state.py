@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import psutil
-
 from engine.files import write_json
 from engine.training.progress import Progress
+
+import psutil
 
 Status = Literal["running", "paused", "finished", "failed"]
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import mlx.optimizers as optim
-from mlx.utils import tree_flatten, tree_map
-
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
 from engine.dataset.batches import MicroBatch
 from engine.training.loss import LossFunction, batch_arrays
+
+import mlx.optimizers as optim
+from mlx.utils import tree_flatten, tree_map
 
 
 @dataclass(frozen=True)

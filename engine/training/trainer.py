@@ -14,11 +14,11 @@ from engine.model.adapter import adapter_weights, attach_adapter
 from engine.model.loading import load_base
 from engine.project import Project
 from engine.training.checkpoint import clear_partial
-from engine.training.events import Event, Notice, Phase, Started
+from engine.training.events import Event, Mode, Notice, Phase, Started
 from engine.training.lock import run_lock
 from engine.training.loop import TrainingLoop
 from engine.training.loss import make_loss
-from engine.training.opening import Mode, Opening, archive_run, open_run
+from engine.training.opening import Opening, archive_run, open_run
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
 from engine.training.step import make_optimizer
@@ -41,7 +41,7 @@ class Trainer:
             project: the project directory.
             config: the wanted configuration; None takes that of the run to resume.
             stop: set it to pause the run with a checkpoint after the current step.
-            mode: see `engine.training.opening.Mode`.
+            mode: see `engine.training.events.Mode`.
         """
         self._project = project
         self._config = config

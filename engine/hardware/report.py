@@ -1,9 +1,10 @@
-"""What this machine is and whether it can train: one `Check` per thing looked at."""
+"""The results of looking at this machine."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 CheckStatus = Literal["ok", "warning", "error"]
+Accelerator = Literal["metal", "cuda", "cpu"]
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class HardwareReport:
     memory_total: int
     """Physical memory, bytes."""
     memory_available: int
-    """Memory that can be had without swapping, bytes."""
+    """Memory that can be had without swapping, bytes; what this process holds counts as available."""
     disk_free: int
     """Free bytes where checkpoints go."""
-    accelerator: Literal["metal", "cuda", "cpu"]
+    accelerator: Accelerator
     device: str
     """In words, such as "Apple M2 Pro, 19 GPU cores" or "AMD EPYC, 2 cores"."""
+    gpu_memory: int | None = None
+    """Bytes a GPU may use: Metal's recommended working set, or what is free on a CUDA card."""
 
     @property
     def status(self) -> CheckStatus:

@@ -1,0 +1,145 @@
+"""The two pictures of a run: `training_dashboard.png` and `training_detailed_analysis.png`."""
+
+import os
+import tempfile
+import warnings
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.analysis import panels
+from engine.analysis.history import RunHistory, load_history
+from engine.errors import UserError
+from engine.i18n import _, ngettext
+from engine.project import Project
+from engine.text import one_line
+from engine.training.state import RunState
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 150
+FEW_STEPS = 10
+"""Below this many steps the curves say little, and the picture says so."""
+
+_STYLE = {
+    "font.size": 11,
+    "axes.edgecolor": "#8A94A0",
+    "axes.labelcolor": "#2B333B",
+    "xtick.color": "#2B333B",
+    "ytick.color": "#2B333B",
+    "legend.fontsize": 9.5,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
+}
+
+
+def write_dashboard(project: Project) -> Path:
+    """Write the 4 main charts, 2400 x 1350 pixels at 150 DPI, and return the file.
+
+    Raises:
+        UserError: fewer than two steps to draw.
+    """
+    history, state = _run(project)
+    initial = state.initial_val_loss if state else None
+    with _styled():
+        figure, axes = _figure(_("Training dashboard"), 2, 2, (16, 9), history, state)
+        panels.loss_curves(axes[0], history, initial)
+        panels.epoch_means(axes[1], history)
+        panels.learning_rate(axes[2], history)
+        panels.speed_and_memory(axes[3], history)
+        return _write(figure, project.dashboard_png)
+
+
+def write_analysis(project: Project) -> Path:
+    """Write the 6 detailed charts, 2880 x 1620 pixels at 150 DPI, and return the file.
+
+    Raises:
+        UserError: fewer than two steps to draw.
+    """
+    history, state = _run(project)
+    initial = state.initial_val_loss if state else None
+    with _styled():
+        figure, axes = _figure(_("Training in detail"), 2, 3, (19.2, 10.8), history, state)
+        panels.loss_by_epoch(axes[0], history)
+        panels.volatility(axes[1], history)
+        panels.improvement_rate(axes[2], history)
+        panels.cumulative_loss(axes[3], history)
+        panels.learning_curve(axes[4], history, initial)
+        panels.loss_boxes(axes[5], history)
+        return _write(figure, project.analysis_png)
+
+
+def _run(project: Project) -> tuple[RunHistory, RunState | None]:
+    history = load_history(project)
+    drawable = int(np.isfinite(history.loss).sum())
+    if drawable < 2:
+        problem = ngettext(
+            "{file} holds {n} step to draw and a chart needs at least 2",
+            "{file} holds {n} steps to draw and a chart needs at least 2",
+            drawable,
+        ).format(file=project.metrics_file, n=drawable)
+        fix = _("train first: mqlora-tui train (about {n} steps make a useful chart)")
+        raise UserError(problem, fix.format(n=FEW_STEPS))
+    return history, RunState.load(project.state_file)
+
+
+def _styled() -> AbstractContextManager[None]:
+    from matplotlib import rc_context
+
+    style: AbstractContextManager[None] = rc_context(_STYLE)
+    return style
+
+
+def _figure(
+    title: str,
+    rows: int,
+    columns: int,
+    inches: tuple[float, float],
+    history: RunHistory,
+    state: RunState | None,
+) -> "tuple[Figure, list[Axes]]":
+    """Return an empty titled figure and its panels, row by row."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=inches, dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.15, hspace=0.04, wspace=0.03)
+    # A model's name may hold "$": it is text, not a formula.
+    name = "   ".join(part for part in (title, one_line(state.model, 60) if state else "") if part)
+    figure.suptitle(name, x=0.012, ha="left", fontsize=19, fontweight="bold", parse_math=False)
+    colour = panels.VERMILION if len(history) < FEW_STEPS else panels.GREY
+    figure.supxlabel(_note(history, state), x=0.012, ha="left", fontsize=12, color=colour, parse_math=False)
+    return figure, list(figure.subplots(rows, columns).flat)
+
+
+def _note(history: RunHistory, state: RunState | None) -> str:
+    """Return the line below the charts: how far the run is and, if so, that it is too short."""
+    total = max(state.total_steps if state else 0, int(history.step[-1]))
+    note = _("Step {step:,} of {total:,}").format(step=int(history.step[-1]), total=total)
+    if state:
+        note += f"  ·  {one_line(state.updated[:16].replace('T', ' '))}"
+    if len(history) < FEW_STEPS:
+        few = _("Only {n} steps: a run of at least {m} shows more.").format(n=len(history), m=FEW_STEPS)
+        note += f"  ·  ! {few}"
+    return note
+
+
+def _write(figure: "Figure", path: Path) -> Path:
+    """Save as PNG beside `path`, then put it in its place in one step."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".png")
+    os.close(handle)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # a model's name in a script without a font
+            figure.savefig(temporary, dpi=DPI)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path

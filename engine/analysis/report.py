@@ -1,0 +1,185 @@
+"""The final report as plain text of at most 78 columns, and as data for `--json`."""
+
+import re
+import shlex
+import textwrap
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from engine.analysis.summary import RunSummary
+from engine.analysis.verdict import Verdict
+from engine.analysis.words import duration, size
+from engine.i18n import _, ngettext
+from engine.text import one_line
+
+WIDTH = 78
+SYMBOLS = {"ok": "✓", "attention": "!", "wrong": "✗"}
+_BAR = 32  # columns of the longest bar
+_UNIT = re.compile(r"(\d) (?=\w)")  # a number stays on the line of its unit
+
+
+def format_report(summary: RunSummary, verdict: Verdict) -> str:
+    """Return the report: verdict, figures, epochs, advice, next steps and files."""
+    sections = (
+        _marked(SYMBOLS[verdict.level], verdict.headline) + _figures(summary),
+        _epochs(summary),
+        _advice(verdict),
+        _next(verdict),
+        _files(summary),
+    )
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def as_dict(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
+    """Return everything the report says as one JSON-ready object."""
+    values = asdict(summary) | {
+        "config": summary.config.model_dump(mode="json") if summary.config else None,
+        "improvement_percent": summary.improvement_percent,
+        "gap": summary.gap,
+        "verdict": asdict(verdict),
+    }
+    ready: dict[str, Any] = _plain(values)
+    return ready
+
+
+def _figures(summary: RunSummary) -> list[str]:
+    return [
+        line
+        for parts in (_losses(summary), _validation(summary), _costs(summary), _origin(summary))
+        for line in _joined(parts)
+    ]
+
+
+def _losses(summary: RunSummary) -> list[str]:
+    if summary.first_loss is None or summary.last_loss is None or summary.improvement_percent is None:
+        return []
+    text = _("training loss {first:.2f} → {last:.2f} ({change:+.0f} %)")
+    return [
+        text.format(first=summary.first_loss, last=summary.last_loss, change=-summary.improvement_percent)
+    ]
+
+
+def _validation(summary: RunSummary) -> list[str]:
+    if summary.best_val_loss is None or summary.last_val_loss is None:
+        return []
+    text = _("validation {best:.2f} at best, {last:.2f} at the end")
+    if summary.initial_val_loss is not None:
+        text = _("validation {initial:.2f} → {best:.2f} at best, {last:.2f} at the end")
+    parts = [
+        text.format(initial=summary.initial_val_loss, best=summary.best_val_loss, last=summary.last_val_loss)
+    ]
+    words = {
+        "none": _("gap {gap:+.2f}, no overfitting"),
+        "slight": _("gap {gap:+.2f}, slight overfitting"),
+        "significant": _("gap {gap:+.2f}, significant overfitting"),
+    }
+    if summary.gap is not None and summary.overfitting in words:
+        parts.append(words[summary.overfitting].format(gap=summary.gap))
+    return parts
+
+
+def _costs(summary: RunSummary) -> list[str]:
+    parts = [duration(summary.duration_s)] if summary.steps else []
+    if summary.tokens_per_epoch is not None:
+        parts.append(_("{n:,} tokens an epoch").format(n=summary.tokens_per_epoch))
+    if summary.tokens_per_second is not None:
+        parts.append(_("{n:,.0f} tok/s").format(n=summary.tokens_per_second))
+    if summary.peak_memory_gb is not None:
+        parts.append(_("peak {n:.1f} GB").format(n=summary.peak_memory_gb))
+    return parts
+
+
+def _origin(summary: RunSummary) -> list[str]:
+    parts = [one_line(summary.model, 60)] if summary.model else []
+    if summary.status == "finished" and "early" in summary.reason:
+        parts.append(_("stopped early: validation got no better"))
+    if summary.config:
+        epochs = summary.config.num_epochs
+        parts.append(ngettext("{n} epoch", "{n} epochs", epochs).format(n=epochs))
+        parts.append(_("learning rate {lr:g}").format(lr=summary.config.learning_rate))
+    return parts
+
+
+def _epochs(summary: RunSummary) -> list[str]:
+    highest = max((loss for _e, loss in summary.epoch_losses), default=0.0)
+    if highest <= 0:
+        return []
+    shown = summary.epoch_losses
+    if len(shown) > 12:
+        shown = shown[:6] + shown[-6:]
+    return [_("   Mean training loss")] + [
+        f"   {_('epoch {n}').format(n=epoch + 1):<12} {loss:6.2f}  {'█' * round(_BAR * loss / highest)}"
+        for epoch, loss in shown
+    ]
+
+
+def _advice(verdict: Verdict) -> list[str]:
+    lines: list[str] = []
+    for advice in verdict.advice:
+        lines += _marked("·" if advice.level == "ok" else SYMBOLS[advice.level], advice.text)
+        lines += _command(advice.command) if advice.command else []
+    return lines
+
+
+def _next(verdict: Verdict) -> list[str]:
+    lines = [_("   Next")] if verdict.next_steps else []
+    for step in verdict.next_steps:
+        lines += [f"   {step.text}:", *_command(step.command)]
+    return lines
+
+
+def _files(summary: RunSummary) -> list[str]:
+    lines = []
+    for name in ("adapters", "training_dashboard.png", "training_detailed_analysis.png"):
+        path = summary.folder / name
+        if path.exists():
+            lines.append(f" ✓ {summary.folder.name}/{name}{'/' if path.is_dir() else ''}")
+    for checkpoint in summary.checkpoints:
+        lines.append(f" ✓ {summary.folder.name}/{checkpoint.path.name}/  {size(checkpoint.bytes)}")
+    return lines
+
+
+def _marked(symbol: str, text: str) -> list[str]:
+    return _wrapped(_UNIT.sub("\\1\N{NO-BREAK SPACE}", text), f" {symbol} ")
+
+
+def _joined(parts: list[str]) -> list[str]:
+    """Put facts side by side; a line breaks between two of them, not inside one."""
+    return _wrapped(" · ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts), "   ")
+
+
+def _wrapped(text: str, start: str) -> list[str]:
+    lines = textwrap.wrap(text, WIDTH, initial_indent=start, subsequent_indent="   ")
+    return [line.replace("\N{NO-BREAK SPACE}", " ").removesuffix(" ·") for line in lines]
+
+
+def _command(command: str) -> list[str]:
+    """Indent a command; one too long for a line is continued with backslashes, so it can be pasted."""
+    lines: list[str] = []
+    for part in _options(command):
+        if lines and len(lines[-1]) + len(part) + 3 <= WIDTH:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"{' ' * (9 if lines else 5)}{part}")
+    return [line + " \\" for line in lines[:-1]] + lines[-1:]
+
+
+def _options(command: str) -> list[str]:
+    """Split a command before each of its options, which keep their values."""
+    parts: list[str] = []
+    for word in shlex.split(command):
+        if parts and not word.startswith("--"):
+            parts[-1] += f" {shlex.quote(word)}"
+        else:
+            parts.append(shlex.quote(word))
+    return parts
+
+
+def _plain(value: Any) -> Any:
+    """Turn paths into texts and tuples into lists, all the way down."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,34 @@
+"""Durations, sizes and rates as people read them."""
+
+from engine.i18n import _
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time with at most two units, such as "2 h 10 min", "41 min" or "8 s"."""
+    whole = round(seconds)
+    if whole < 60:
+        return _("{s} s").format(s=whole)
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return _("{m} min").format(m=minutes)
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return _("{h} h {m} min").format(h=hours, m=rest) if rest else _("{h} h").format(h=hours)
+    days, hours = divmod(round(minutes / 60), 24)
+    return _("{d} d {h} h").format(d=days, h=hours)
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the decimal unit that fits, such as "21.0 MB"."""
+    value = float(count)
+    for unit in ("B", "kB", "MB"):
+        if value < 999.95:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def rate(value: float) -> str:
+    """Return a learning rate as typed after `--set`, such as "3e-4"."""
+    digits, _e, power = f"{value:.2e}".partition("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"

@@ -1,0 +1,94 @@
+"""Looking at everything, the quick things first."""
+
+import subprocess
+from collections.abc import Generator, Iterator
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.hardware import mlx_facts
+from engine.hardware.machine import check_chip, check_python, device_name
+from engine.hardware.project_checks import check_data, check_model
+from engine.hardware.report import Check, HardwareReport
+from engine.hardware.session import check_power, check_terminal, read_battery
+from engine.hardware.storage import Memory, check_disk, check_memory, read_disk_free, read_memory
+from engine.memory import ModelShape, run_bytes
+from engine.project import Project
+
+ORDER = ("chip", "memory", "disk", "python", "mlx", "blas", "model", "data", "power", "terminal")
+"""Ids of the checks, as a report lists them."""
+DISK_OF_A_7B_RUN = 1_500_000_000
+"""Bytes for the checkpoints of one run while no base model is known."""
+
+
+def probe(project: Project, model: str = "") -> HardwareReport:
+    """Look at everything and return the report; never raises for what it finds."""
+    looking = iter_checks(project, model)
+    while True:
+        try:
+            next(looking)
+        except StopIteration as end:
+            report: HardwareReport = end.value
+            return report
+
+
+def iter_checks(project: Project, model: str = "") -> Generator[Check, None, HardwareReport]:
+    """Yield each check as soon as it is known; the generator's return value is the whole report.
+
+    MLX answers last: a child process looks at it in the meantime.
+
+    Args:
+        project: whose disk, model and data are looked at.
+        model: folder name of the base model; empty takes the first one.
+    """
+    child = mlx_facts.start_probe()
+    try:
+        memory, device = read_memory(), device_name()
+        disk_free = read_disk_free(project.run_dir)
+        checks: list[Check] = []
+        for check in _quick_checks(project, model, device, memory, disk_free):
+            checks.append(check)
+            yield check
+        facts = mlx_facts.read_facts(child)
+    finally:
+        _end(child)
+    for late in (mlx_facts.check_mlx(facts), mlx_facts.check_blas(facts)):
+        if late:
+            checks.append(late)
+            yield late
+    return HardwareReport(
+        checks=tuple(sorted(checks, key=lambda check: ORDER.index(check.id))),
+        memory_total=memory.total,
+        memory_available=memory.obtainable,
+        disk_free=disk_free,
+        accelerator=facts.accelerator,
+        device=facts.device if facts.accelerator == "cuda" else device,
+        gpu_memory=facts.gpu_memory,
+    )
+
+
+def _quick_checks(
+    project: Project, model: str, device: str, memory: Memory, disk_free: int
+) -> Iterator[Check]:
+    """Yield all checks that need no MLX."""
+    yield check_chip(device)
+    yield check_memory(memory)
+    yield check_disk(disk_free, _disk_needed(project, model))
+    yield check_python()
+    yield check_terminal()
+    yield check_power(read_battery())
+    yield check_model(project, model)
+    yield check_data(project)
+
+
+def _disk_needed(project: Project, model: str) -> int:
+    """Return the bytes that one run writes, with the default settings."""
+    try:
+        return run_bytes(ModelShape.read(project.model_dir(model)), TrainingConfig())
+    except UserError:
+        return DISK_OF_A_7B_RUN
+
+
+def _end(child: "subprocess.Popen[str]") -> None:
+    if child.poll() is None:
+        child.kill()
+        child.communicate()

@@ -1,0 +1,56 @@
+"""Small runs on disk for the tests of what a run tells afterwards."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.config import TrainingConfig
+from engine.project import Project
+from engine.training.state import RunState, Status
+
+BASE = {
+    "learning_rate": 2e-4,
+    "grad_norm": 1.0,
+    "tokens": 100,
+    "tokens_per_second": 50.0,
+    "peak_memory_gb": 2.0,
+    "time": "2026-01-01T00:00:00+00:00",
+}
+
+
+def line(step: int, loss: float | None, **values: Any) -> str:
+    """One line of `training_metrics.json`; two seconds a step."""
+    row = {"step": step, "epoch": 0, "loss": loss, "val_loss": None, **BASE, "elapsed_s": 2.0 * step}
+    return json.dumps({**row, **values}) + "\n"
+
+
+def write_lines(project: Project, text: str) -> None:
+    """Replace the metrics file."""
+    project.run_dir.mkdir(parents=True, exist_ok=True)
+    project.metrics_file.write_text(text, encoding="utf-8")
+
+
+def write_run(
+    root: Path,
+    losses: Sequence[float | None],
+    validations: dict[int, float] | None = None,
+    steps_per_epoch: int = 10,
+    status: Status = "finished",
+    model: str = "tiny",
+    config: dict[str, Any] | None = None,
+    **state: Any,
+) -> Project:
+    """Write a run with one step a loss, as the trainer would have left it."""
+    project = Project(root)
+    found = validations or {}
+    lines = [
+        line(step, loss, epoch=(step - 1) // steps_per_epoch, val_loss=found.get(step))
+        for step, loss in enumerate(losses, 1)
+    ]
+    write_lines(project, "".join(lines))
+    epochs = max(1, -(-len(losses) // steps_per_epoch))
+    values = {"total_steps": len(losses), "steps_per_epoch": steps_per_epoch, **state}
+    RunState(status, model, step=len(losses), **values).save(project.state_file)
+    TrainingConfig.parse({"num_epochs": epochs, **(config or {})}).save(project.config_file)
+    return project

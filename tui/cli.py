@@ -1,0 +1,192 @@
+"""The command line: every command of mqlora-tui, each a few lines on top of the engine."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from tui.output import print_json, refuse, report_defect, say
+
+import typer
+
+app = typer.Typer(
+    name="mqlora-tui",
+    help=_("Fine-tune a language model on your own Mac, from the terminal."),
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Json = Annotated[bool, typer.Option("--json", help=_("Print JSON."))]
+
+
+def main() -> int:
+    """Run the command line and return its exit code. No mistake of a user ends in a traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except UserError as error:
+        return refuse(error)
+    except typer.Exit as leave:
+        return leave.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        show = getattr(error, "show", None)  # usage errors of typer know how to show themselves
+        if show:
+            show()
+            return int(getattr(error, "exit_code", 2))
+        return report_defect(error)
+    return code if isinstance(code, int) else 0
+
+
+@app.callback(invoke_without_command=True)
+def open_app(
+    context: typer.Context,
+    directory: Annotated[
+        Path,
+        typer.Option("-C", "--directory", help=_("Project directory."), show_default=_("the current one")),
+    ] = Path(),
+) -> int:
+    """Without a command: open the app."""
+    if not directory.is_dir():
+        raise UserError(
+            _("There is no folder {folder}").format(folder=directory), _("create it or name another with -C")
+        )
+    context.obj = Project(directory.resolve())
+    if context.invoked_subcommand:
+        return 0
+    if not (sys.stdout.isatty() and sys.stdin.isatty()):
+        raise UserError(_("The app needs a terminal"), _("without one use: mqlora-tui train"))
+    from tui.run import run_app
+
+    raise typer.Exit(run_app(context.obj))
+
+
+@app.command()
+def demo(context: typer.Context, json: Json = False) -> None:
+    """Write the built-in model and the sample data; what is there already stays."""
+    from tui.commands import write_demo
+
+    write_demo(context.obj, json)
+
+
+@app.command()
+def check(context: typer.Context, json: Json = False) -> None:
+    """Look at this machine: can it train, and if not, what is to be done?"""
+    from tui.commands import show_hardware
+
+    raise typer.Exit(show_hardware(context.obj, json))
+
+
+@app.command()
+def profiles(context: typer.Context, json: Json = False) -> None:
+    """Show the three profiles, the recommended one and why."""
+    from tui.commands import show_profiles
+
+    show_profiles(context.obj, json)
+
+
+@app.command()
+def validate(context: typer.Context, json: Json = False) -> None:
+    """Check the data; exit 1 if it cannot be trained on."""
+    from tui.commands import show_data
+
+    raise typer.Exit(show_data(context.obj, json))
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    profile: Annotated[str | None, typer.Option(help=_("SAFE, BALANCED or PERFORMANCE."))] = None,
+    config: Annotated[Path | None, typer.Option(help=_("A configuration file (JSON)."))] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help=_("Change one value; may be repeated.")),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help=_("Go on with the unfinished run, or refuse."))
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help=_("Archive the old run and begin anew."))
+    ] = False,
+    background: Annotated[
+        bool, typer.Option("--background", help=_("Train in a process of its own."))
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Train without the app. An unfinished run is resumed."""
+    from tui.selection import wanted_config
+
+    if resume and restart:
+        raise UserError(_("--resume and --restart were both given"), _("give one of them"))
+    project: Project = context.obj
+    wanted = wanted_config(project, profile, config, assignments or [], resume, restart)
+    if background:
+        from tui.background import background_command
+
+        options = ["--resume"] * resume + ["--restart"] * restart
+        options += ["--profile", profile] if profile else []
+        options += ["--config", str(config.resolve())] if config else []
+        options += [part for text in assignments or [] for part in ("--set", text)]
+        raise typer.Exit(background_command(project, options, json))
+    from tui.headless import train as train_here
+
+    raise typer.Exit(
+        train_here(project, wanted, "resume" if resume else "restart" if restart else "auto", json)
+    )
+
+
+@app.command()
+def monitor(context: typer.Context, json: Json = False) -> None:
+    """Watch a run from another terminal."""
+    from tui.monitor import watch
+
+    watch(context.obj, json)
+
+
+@app.command()
+def plot(context: typer.Context, json: Json = False) -> None:
+    """Write the two chart files."""
+    from engine.analysis.charts import write_analysis, write_dashboard
+
+    paths = [write_dashboard(context.obj), write_analysis(context.obj)]
+    if json:
+        print_json({"charts": [str(path) for path in paths]})
+    else:
+        for path in paths:
+            say(f"✓ {path}")
+
+
+@app.command()
+def chat(
+    context: typer.Context,
+    prompt: Annotated[str | None, typer.Option(help=_("One question; without it a conversation."))] = None,
+    base: Annotated[bool, typer.Option("--base", help=_("Answer without the adapter."))] = False,
+    max_tokens: Annotated[int, typer.Option(min=1, help=_("Longest reply, in tokens."))] = 256,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, max=5.0, help=_("0 takes the likeliest token."))
+    ] = 0.0,
+    json: Json = False,
+) -> None:
+    """Talk to the trained model."""
+    from engine.chat import ChatSettings
+    from tui.conversation import converse, reply_once
+
+    settings = ChatSettings(max_tokens, temperature)
+    if prompt is None:
+        converse(context.obj, settings, with_adapter=not base)
+    else:
+        reply_once(context.obj, prompt, settings, with_adapter=not base, as_json=json)
+
+
+@app.command()
+def report(context: typer.Context, json: Json = False) -> None:
+    """Say how the run went and what to do next."""
+    from tui.commands import show_report
+
+    show_report(context.obj, json)

@@ -1,0 +1,65 @@
+"""Which configuration a `train` command means."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.config import TrainingConfig, parse_assignment
+from engine.errors import UserError
+from engine.hardware import probe
+from engine.i18n import _
+from engine.memory import ModelShape
+from engine.profiles import NAMES, PROFILES, ProfileName, recommend
+from engine.project import Project
+from engine.training.state import RunState
+
+
+def wanted_config(
+    project: Project,
+    profile: str | None,
+    file: Path | None,
+    assignments: Sequence[str],
+    resume: bool,
+    restart: bool,
+) -> TrainingConfig | None:
+    """Return the configuration that the options ask for.
+
+    A profile or a file comes first, then the one selected before, then the
+    recommended profile; `assignments` (KEY=VALUE) change it. None stands for
+    that of the unfinished run, which is meant when nothing is asked for.
+
+    Raises:
+        UserError: unknown profile, unreadable file, unknown key or bad value.
+    """
+    values = dict(parse_assignment(text) for text in assignments)
+    if not (profile or file or values or restart) and (resume or _has_unfinished_run(project)):
+        return None
+    return _base(project, profile, file).updated(values, "--set")
+
+
+def _base(project: Project, profile: str | None, file: Path | None) -> TrainingConfig:
+    if profile and file:
+        raise UserError(_("--profile and --config were both given"), _("give one of them"))
+    if file:
+        return TrainingConfig.load(file)
+    if profile:
+        return TrainingConfig.parse(PROFILES[_profile_name(profile)])
+    if project.config_file.exists():
+        return TrainingConfig.load(project.config_file)
+    shape = ModelShape.read(project.model_dir(""))
+    return TrainingConfig.parse(PROFILES[recommend(probe(project), shape, None).name])
+
+
+def _profile_name(text: str) -> ProfileName:
+    name = text.upper()
+    for known in NAMES:
+        if known == name:
+            return known
+    raise UserError(
+        _("There is no profile '{name}'").format(name=text),
+        _("use one of: {names}").format(names=", ".join(NAMES)),
+    )
+
+
+def _has_unfinished_run(project: Project) -> bool:
+    state = RunState.load(project.state_file)
+    return state is not None and state.status != "finished"
