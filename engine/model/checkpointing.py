@@ -1,8 +1,41 @@
 """Gradient checkpointing: recompute a layer's activations instead of keeping them."""
 
+from pathlib import Path
 from typing import Any
 
-from engine.backend import mx, nn
+from engine.backend import is_cpu, mx, nn
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.hardware.storage import read_memory
+from engine.memory import ModelShape, recomputes
+
+
+def should_checkpoint(folder: Path, config: TrainingConfig, longest: int) -> bool:
+    """Whether a run recomputes activations: as configured; "auto" where memory is too short without.
+
+    Args:
+        folder: of the base model, already loaded.
+        config: the run's configuration.
+        longest: tokens of the longest example.
+    """
+    if config.gradient_checkpointing != "auto":
+        return config.gradient_checkpointing == "on"
+    try:
+        shape = ModelShape.read(folder)
+    except UserError:  # not a llama-like model: its need is not known
+        return False
+    return recomputes(shape, config, "cpu" if is_cpu() else "gpu", _room(), longest)
+
+
+def _room() -> int:
+    """Return the bytes that MLX may take: on a Mac the GPU shares the memory, a CUDA card has its own."""
+    obtainable = read_memory().obtainable
+    if is_cpu():
+        return obtainable
+    info = mx.device_info()
+    if mx.metal.is_available():
+        return min(obtainable, int(info["max_recommended_working_set_size"]))
+    return int(info.get("total_memory", obtainable))
 
 
 def checkpoint_layers(model: nn.Module) -> None:

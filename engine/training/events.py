@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 Mode = Literal["auto", "resume", "restart"]
-"""How a run begins. auto: resume an unfinished one, else begin; resume: only that; restart: archive and begin."""
+"""How a run begins. auto: resume an unfinished one, else begin; resume: only that;
+restart: archive the old one and begin."""
 FinishReason = Literal["completed", "early_stopping"]
 
 

@@ -172,8 +172,9 @@ class TrainingLoop:
         scored = yield from self._evaluate()
         if scored is None or progress.pending is None:
             return False
-        metrics = replace(progress.pending, val_loss=scored if math.isfinite(scored) else None)
-        is_best = math.isfinite(scored) and scored < (progress.best_val_loss or math.inf)
+        is_finite = math.isfinite(scored)
+        is_best = is_finite and (progress.best_val_loss is None or scored < progress.best_val_loss)
+        metrics = replace(progress.pending, val_loss=scored if is_finite else None)
         progress.evaluations_since_best += 1
         if is_best:
             progress.best_step, progress.best_val_loss, progress.evaluations_since_best = (

@@ -11,6 +11,7 @@ from engine.dataset.tokenizing import ExampleTokenizer, load_tokenizer
 from engine.errors import UserError
 from engine.i18n import _
 from engine.model.adapter import adapter_weights, attach_adapter
+from engine.model.checkpointing import checkpoint_layers, should_checkpoint
 from engine.model.loading import load_base
 from engine.project import Project
 from engine.training.checkpoint import clear_partial
@@ -84,6 +85,9 @@ class Trainer:
         mx.reset_peak_memory()
         adapter_config = attach_adapter(base.model, config)
         longest = max(len(example.tokens) for example in (*train.examples, *valid.examples))
+        if should_checkpoint(base.folder, config, longest):
+            checkpoint_layers(base.model)
+            yield Notice("info", _("Activations are recomputed to save memory (gradient checkpointing)"))
         lengths = padded_lengths(longest)
         max_tokens = config.batch_size * min(config.max_seq_length, lengths[-1])
         max_rows = _CPU_MAX_ROWS if is_cpu() else max_tokens

@@ -1,19 +1,15 @@
-"""Each check on machines that are not here, and the real probe on this one."""
+"""Each check of the machine itself, on machines that are not here."""
 
-import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
-from engine.hardware import ORDER, Check, HardwareReport, iter_checks, mac, mlx_facts, probe
+from engine.hardware import mac
 from engine.hardware.command import run_command
 from engine.hardware.machine import check_chip, check_python, device_name
-from engine.hardware.mlx_facts import MlxFacts, check_blas, check_mlx, read_facts
-from engine.hardware.project_checks import check_data, check_model, count_rows
-from engine.hardware.session import check_power, check_terminal
+from engine.hardware.session import check_power, check_terminal, read_battery
 from engine.hardware.storage import Memory, check_disk, check_memory, read_disk_free, read_memory
-from engine.project import Project
 
 import pytest
 
@@ -58,12 +54,6 @@ def m2_pro(arguments: list[str]) -> str:
 
 def pmset(output: str) -> Callable[[list[str]], str]:
     return lambda arguments: output if arguments == ["pmset", "-g"] else ""
-
-
-def child(code: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 # --- chip and Python ---
@@ -222,6 +212,22 @@ def test_power_that_will_not_last_or_slows_down_is_warned_of(
     assert (found.status, found.value) == (status, value)
 
 
+@pytest.mark.parametrize(("plugged", "expected"), [(True, True), (False, False), (None, True)])
+def test_a_battery_of_unknown_state_counts_as_plugged_in(
+    monkeypatch: pytest.MonkeyPatch, plugged: bool | None, expected: bool
+) -> None:
+    """psutil tells None where the system does not say; that is no reason to warn."""
+    reading = SimpleNamespace(percent=71, power_plugged=plugged)
+    monkeypatch.setattr("psutil.sensors_battery", lambda: reading, raising=False)
+    assert read_battery() == (71.0, expected)
+
+
+def test_no_battery_sensor_is_no_battery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some systems have no such function in psutil."""
+    monkeypatch.delattr("psutil.sensors_battery", raising=False)
+    assert read_battery() is None
+
+
 def test_pmset_is_not_asked_outside_macos() -> None:
     """A runner that is called fails this test."""
 
@@ -260,204 +266,7 @@ def test_no_terminal_is_fine() -> None:
     assert check_terminal({}, is_tty=False).status == "ok"
 
 
-# --- MLX ---
-
-
-def test_facts_of_the_child_are_read() -> None:
-    """The last line of its output counts; libraries may print before."""
-    facts = {"accelerator": "metal", "device": "Apple M2 Pro", "gpu_memory": 11 * GB}
-    found = read_facts(child(f"print('a warning'); print({json.dumps(facts)!r})"))
-    assert found == MlxFacts("metal", "Apple M2 Pro", 11 * GB)
-    assert check_blas(found) is None
-    checked = check_mlx(found)
-    assert checked.status == "ok"
-    assert checked.value.endswith("Metal, 11.0 GB")
-
-
-@pytest.mark.parametrize(
-    ("code", "problem"),
-    [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "instruction"),
-        (
-            "import os; os.write(2, b'no Metal device'); os.abort()",
-            "SIGABRT; no Metal",
-        ),
-        ("import no_such_module", "not installed"),
-        ("raise RuntimeError('driver too old')", "driver too old"),
-        ("print('not JSON')", "not JSON"),
-        ("print('[1]')", "does not start"),
-        ("raise SystemExit(3)", "no message"),
-    ],
-)
-def test_a_child_that_dies_becomes_an_error_with_advice(code: str, problem: str) -> None:
-    """A crash of MLX must not be one of the app."""
-    found = check_mlx(read_facts(child(code)))
-    assert found.status == "error"
-    assert problem in found.detail
-    assert found.fix
-
-
-def test_a_child_that_hangs_is_ended() -> None:
-    """A GPU driver can block; the report says so and the child is gone."""
-    hanging = child("import time; time.sleep(600)")
-    found = read_facts(hanging, timeout=0.05)
-    assert "did not answer" in found.problem
-    assert hanging.returncode is not None
-
-
-def test_what_the_child_prints_cannot_steer_the_terminal() -> None:
-    """Control characters of an error message are made visible."""
-    found = read_facts(child("raise RuntimeError('\\x1b[2J')"))
-    assert "\x1b" not in found.problem
-
-
-@pytest.mark.parametrize(
-    ("facts", "status", "value"),
-    [
-        (MlxFacts(blas="OpenBLAS", gflops=245.4), "ok", "OpenBLAS, 245 GFLOP/s in float32"),
-        (MlxFacts(blas="OpenBLAS", gflops=19.0), "warning", "OpenBLAS, 19 GFLOP/s in float32"),
-        (
-            MlxFacts(blas="reference BLAS", blas_problem="none found", blas_fix="install one", gflops=4.5),
-            "warning",
-            "reference BLAS, 4 GFLOP/s in float32",
-        ),
-    ],
-)
-def test_the_speed_of_the_blas_is_judged(facts: MlxFacts, status: str, value: str) -> None:
-    """The figure is measured, so a slow OpenBLAS is seen too."""
-    found = check_blas(facts)
-    assert found is not None
-    assert (found.status, found.value) == (status, value)
-
-
-def test_a_missing_compiler_is_mentioned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLX builds its CPU kernels with g++ at run time."""
-    monkeypatch.setattr(mlx_facts, "has_compiler", lambda: False)
-    assert check_mlx(MlxFacts(blas="OpenBLAS", gflops=200.0)).status == "warning"
-    assert check_mlx(MlxFacts("metal", "Apple M2")).status == "ok"
-
-
-def test_a_missing_mlx_lm_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLX alone loads no model."""
-    monkeypatch.setattr(mlx_facts, "_version", lambda package: "0.32.4" if package == "mlx" else "")
-    found = check_mlx(MlxFacts("cuda", "NVIDIA H100", 79 * GB))
-    assert found.status == "error"
-    assert found.value == "mlx 0.32.4, mlx-lm missing, CUDA, NVIDIA H100, 79.0 GB"
-
-
-# --- model and data ---
-
-
-def make_model(root: Path, bits: int | None = 4) -> Path:
-    folder = root / "models" / "small-4bit"
-    folder.mkdir(parents=True)
-    sizes = {
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 128,
-        "vocab_size": 500,
-    }
-    quantization = {"quantization": {"bits": bits, "group_size": 64}} if bits else {}
-    (folder / "config.json").write_text(json.dumps(sizes | quantization))
-    (folder / "model.safetensors").write_bytes(b"\0" * 2_000_000)
-    (folder / "tokenizer.json").write_text("{}")
-    return folder
-
-
-def make_data(root: Path, train: bytes | None, valid: bytes | None) -> None:
-    (root / "data").mkdir(exist_ok=True)
-    for name, content in (("train", train), ("valid", valid)):
-        if content is not None:
-            (root / "data" / f"{name}.jsonl").write_bytes(content)
-
-
-def test_a_whole_model_is_described(tmp_path: Path) -> None:
-    """Folder, bits and size of the weights."""
-    make_model(tmp_path)
-    found = check_model(Project(tmp_path))
-    assert (found.value, found.status) == ("models/small-4bit, 4-bit, 2 MB", "ok")
-
-
-def test_a_missing_model_points_to_the_demo(tmp_path: Path) -> None:
-    """The way out needs no knowledge of model hubs."""
-    found = check_model(Project(tmp_path))
-    assert found.status == "error"
-    assert "mqlora-tui demo" in found.fix
-
-
-@pytest.mark.parametrize("lost", ["model.safetensors", "tokenizer.json"])
-def test_an_incomplete_model_is_an_error(tmp_path: Path, lost: str) -> None:
-    """The missing file is named."""
-    (make_model(tmp_path) / lost).unlink()
-    found = check_model(Project(tmp_path))
-    assert found.status == "error"
-    assert lost in found.detail
-
-
-def test_a_missing_shard_is_an_error(tmp_path: Path) -> None:
-    """The index tells which files belong to the model."""
-    folder = make_model(tmp_path)
-    index = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    found = check_model(Project(tmp_path))
-    assert found.status == "error"
-    assert "model-00002-of-00002.safetensors" in found.detail
-    assert "lacks model.safetensors" not in found.detail
-
-
-def test_a_broken_model_description_is_an_error(tmp_path: Path) -> None:
-    """It is shown as a check, not raised."""
-    (make_model(tmp_path) / "config.json").write_text("{}")
-    found = check_model(Project(tmp_path))
-    assert found.status == "error"
-    assert "config.json" in found.detail
-
-
-def test_weights_that_are_not_quantised_are_warned_of(tmp_path: Path) -> None:
-    """They train, but take four times the memory."""
-    make_model(tmp_path, bits=None)
-    found = check_model(Project(tmp_path))
-    assert found.status == "warning"
-    assert "not quantised" in found.value
-
-
-def test_rows_are_counted_without_blank_lines(tmp_path: Path) -> None:
-    """A last line without a line break is a row; line ends of Windows make none."""
-    file = tmp_path / "rows"
-    file.write_bytes(b'{"a": 1}\n\n  \r\n{"a": 2}\r\n\xff\xfe\n{"a": 3}')
-    assert count_rows(file) == 4
-    assert count_rows(tmp_path / "none") is None
-
-
-def test_both_data_files_are_counted(tmp_path: Path) -> None:
-    """The value names both."""
-    make_data(tmp_path, b"{}\n" * 1850, b"{}\n" * 95)
-    found = check_data(Project(tmp_path))
-    assert (found.value, found.status) == ("1,850 train, 95 valid", "ok")
-
-
-@pytest.mark.parametrize(
-    ("train", "valid", "named"),
-    [
-        (None, b"{}\n", "train.jsonl does not exist"),
-        (b"\n", b"{}\n", "train.jsonl has no rows"),
-        (b"{}\n", None, "valid.jsonl does not exist"),
-        (b"{}\n", b"", "valid.jsonl has no rows"),
-    ],
-)
-def test_missing_or_empty_data_is_an_error(
-    tmp_path: Path, train: bytes | None, valid: bytes | None, named: str
-) -> None:
-    """The first file that cannot be used is named with the way out."""
-    make_data(tmp_path, train, valid)
-    found = check_data(Project(tmp_path))
-    assert found.status == "error"
-    assert named in found.detail
-    assert "mqlora-tui demo" in found.fix
-
-
-# --- the whole ---
+# --- the tools ---
 
 
 def test_the_runner_answers_with_nothing_where_a_tool_is_missing_or_fails() -> None:
@@ -474,57 +283,3 @@ def test_mac_functions_survive_silence() -> None:
     assert mac.gpu_cores(silent) is None
     assert not mac.is_translated(silent)
     assert not mac.low_power_mode(silent)
-
-
-def test_quick_checks_come_before_the_one_of_mlx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The screen can show all else while MLX starts; leaving early ends the child."""
-    started: list[subprocess.Popen[str]] = []
-
-    def hang() -> "subprocess.Popen[str]":
-        started.append(child("import time; time.sleep(600)"))
-        return started[0]
-
-    monkeypatch.setattr("engine.hardware.mlx_facts.start_probe", hang)
-    looking = iter_checks(Project(tmp_path))
-    quick = [next(looking).id for _ in range(8)]
-    looking.close()
-    assert set(quick) == set(ORDER) - {"mlx", "blas"}
-    assert started[0].returncode is not None
-
-
-def test_a_dead_mlx_leaves_a_whole_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything else is still reported, in the screen's order."""
-    monkeypatch.setattr("engine.hardware.mlx_facts.start_probe", lambda: child("import os; os.abort()"))
-    report = probe(Project(tmp_path))
-    assert [check.id for check in report.checks] == [name for name in ORDER if name != "blas"]
-    assert report.status == "error"
-    assert report.memory_available <= report.memory_total
-
-
-def test_the_real_machine_is_reported(tmp_path: Path) -> None:
-    """MLX starts here in its child; model and data are what is missing."""
-    report = probe(Project(tmp_path))
-    errors = {check.id for check in report.checks if check.status == "error"}
-    assert errors == {"model", "data"}
-    assert report.accelerator in ("metal", "cuda", "cpu")
-    assert (report.gpu_memory is None) == (report.accelerator == "cpu")
-
-
-def test_the_worst_check_is_the_status() -> None:
-    """An error outweighs a warning."""
-
-    def status(*found: Check) -> str:
-        return HardwareReport(found, 0, 0, 0, "cpu", "").status
-
-    ok, warning, error = Check("a", "", "", "ok"), Check("b", "", "", "warning"), Check("c", "", "", "error")
-    assert (status(), status(ok, warning), status(warning, error)) == ("ok", "warning", "error")
-
-
-def test_importing_it_never_imports_mlx() -> None:
-    """The app imports this before it knows whether MLX can start."""
-    code = (
-        "import sys, engine.hardware, engine.profiles, engine.memory; "
-        "print([m for m in sys.modules if m.split('.')[0] in ('mlx', 'mlx_lm', 'numpy', 'textual', 'typer')])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

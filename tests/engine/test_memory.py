@@ -179,6 +179,16 @@ def test_short_examples_need_less_memory(mistral: ModelShape) -> None:
     assert predict_peak(mistral, config, "gpu", longest=9000) == predict_peak(mistral, config, "gpu")
 
 
+def test_attention_scores_are_kept_on_a_cpu_only(mistral: ModelShape) -> None:
+    """On a GPU the same number of tokens costs the same however long the rows are."""
+    wide, tall = (
+        TrainingConfig(batch_size=4, max_seq_length=128),
+        TrainingConfig(batch_size=1, max_seq_length=512),
+    )
+    assert predict_peak(mistral, wide, "gpu") == predict_peak(mistral, tall, "gpu")
+    assert predict_peak(mistral, wide, "cpu") < predict_peak(mistral, tall, "cpu")
+
+
 def test_padding_counts(smollm: ModelShape) -> None:
     """An example of 371 tokens is padded to 384, a multiple of 24."""
     config = TrainingConfig(max_seq_length=512)

@@ -1,0 +1,210 @@
+"""The command line: what it prints, what it refuses, and its exit codes."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from engine.project import Project
+from tests.tiny import pairs, tiny_project, write_rows
+from tui.cli import main
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Mqlora = Callable[..., Outcome]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return tiny_project(tmp_path)
+
+
+@pytest.fixture
+def mqlora(project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Mqlora:
+    """Runs one command in the tiny project, in this process."""
+
+    def call(*arguments: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["mqlora-tui", "-C", str(project.root), *arguments])
+        code = main()
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
+
+
+QUICK = ("train", "--set", "num_epochs=1", "--set", "max_seq_length=64", "--set", "eval_every=0")
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+def test_train_then_every_reader(mqlora: Mqlora, project: Project) -> None:
+    """A run can be trained, plotted, reported and talked to from the command line."""
+    trained = mqlora(*QUICK)
+    assert trained.code == 0 and "Finished at step 6" in trained.out
+    lines = project.metrics_file.read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert len(project.metrics_csv.read_text().splitlines()) == 7
+    assert mqlora("plot").code == 0
+    assert project.dashboard_png.read_bytes()[:4] == project.analysis_png.read_bytes()[:4] == b"\x89PNG"
+    assert "training_dashboard.png" in mqlora("report").out
+    [told] = mqlora("report", "--json").objects
+    assert told["steps"] == 6 and told["status"] == "finished"
+    [reply] = mqlora("chat", "--prompt", "Quanto é 1 mais 1?", "--max-tokens", "3", "--json").objects
+    assert reply["adapter"] is True and reply["tokens"] <= 3
+    [base] = mqlora("chat", "--prompt", "Quanto é 1 mais 1?", "--max-tokens", "3", "--json", "--base").objects
+    assert base["adapter"] is False
+    *steps, end = mqlora("monitor", "--json").objects
+    assert [event["step"] for event in steps] == [1, 2, 3, 4, 5, 6] and end["status"] == "finished"
+    again = mqlora("train")
+    assert again.code == 1 and "--restart" in again.err
+
+
+def test_train_json_tells_every_step(mqlora: Mqlora) -> None:
+    """With --json, train prints one event a line and the steps in order."""
+    events = mqlora(*QUICK, "--json").objects
+    assert [e["step"] for e in events if e["event"] == "step_done"] == [1, 2, 3, 4, 5, 6]
+    assert events[-1]["event"] == "finished"
+
+
+def test_check_profiles_and_validate_as_json(mqlora: Mqlora) -> None:
+    """The looking commands give one JSON object each."""
+    [report] = mqlora("check", "--json").objects
+    assert {"chip", "memory", "mlx", "model", "data"} <= {check["id"] for check in report["checks"]}
+    [advice] = mqlora("profiles", "--json").objects
+    assert [offer["name"] for offer in advice["offers"]] == ["SAFE", "BALANCED", "PERFORMANCE"]
+    [data] = mqlora("validate", "--json").objects
+    assert data["is_trainable"] and data["train"]["examples"] == 22
+
+
+def test_validate_names_line_and_fix(mqlora: Mqlora, project: Project) -> None:
+    """Faults are listed with their line; usable rows keep the data trainable."""
+    write_rows(project.train_file, [*pairs(3), {"prompt": "x"}, {"prompt": "a", "completion": ""}])
+    outcome = mqlora("validate")
+    assert outcome.code == 0
+    assert "'completion' is missing" in outcome.out and "'completion' is empty" in outcome.out
+
+
+@pytest.mark.parametrize("content", ["", "{not json}\n", '{"prompt": "x"}\n', "[1, 2]\n", "\xff\n"])
+def test_unusable_data_is_refused(mqlora: Mqlora, project: Project, content: str) -> None:
+    """Data without a usable row: validate exits 1, train refuses in one sentence and writes nothing."""
+    project.train_file.write_bytes(content.encode("latin-1"))
+    before = tree(project.root)
+    assert mqlora("validate").code == 1
+    refused = mqlora(*QUICK)
+    assert refused.code == 1 and refused.err.count("\n") == 1 and "train.jsonl" in refused.err
+    assert tree(project.root) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("train", "--set", "batchsize=2"), "did you mean 'batch_size'?"),
+        (("train", "--set", "batch_size=0"), "batch_size"),
+        (("train", "--set", "batch_size"), "KEY=VALUE"),
+        (("train", "--set", "learning_rate=fast"), "learning_rate"),
+        (("train", "--set", "model=nowhere"), "nowhere"),
+        (("train", "--profile", "TURBO"), "SAFE, BALANCED, PERFORMANCE"),
+        (("train", "--config", "none.json"), "none.json"),
+        (("train", "--resume"), "no run to resume"),
+        (("train", "--resume", "--restart"), "--restart"),
+        (("train", "--set", "lora_layers=0"), "lora_layers"),
+        (("monitor",), "no run"),
+        (("plot",), "mqlora-tui train"),
+        (("report",), "mqlora-tui train"),
+        (("chat", "--prompt", "  "), "empty"),
+    ],
+)
+def test_mistakes_get_one_sentence(mqlora: Mqlora, project: Project, arguments: tuple[str, ...], said: str) -> None:
+    """Every mistake: exit 1, one sentence with the place or the fix, no traceback, no file touched."""
+    before = tree(project.root)
+    refused = mqlora(*arguments)
+    assert refused.code == 1 and said in refused.err
+    assert "Traceback" not in refused.err and refused.err.count("\n") == 1
+    assert tree(project.root) == before
+
+
+@pytest.mark.parametrize("arguments", [("fly",), ("train", "--wings"), ("chat", "--max-tokens", "0")])
+def test_usage_errors_exit_with_2(mqlora: Mqlora, arguments: tuple[str, ...]) -> None:
+    """Unknown commands, options and out-of-range options are usage errors."""
+    assert mqlora(*arguments).code == 2
+
+
+def test_a_missing_project_folder_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch, tmp_path: Path) -> None:
+    """-C with a folder that is not there names it."""
+    monkeypatch.setattr(sys, "argv", ["mqlora-tui", "-C", str(tmp_path / "none"), "check"])
+    assert main() == 1 and "none" in capsys.readouterr().err
+
+
+def test_the_app_without_a_terminal_names_train(mqlora: Mqlora) -> None:
+    """Where stdout is no terminal the app refuses and says what to use."""
+    refused = mqlora()
+    assert refused.code == 1 and "mqlora-tui train" in refused.err
+
+
+def test_a_missing_model_is_refused(mqlora: Mqlora, project: Project) -> None:
+    """Without a base model train and chat say where to put one."""
+    (project.models_dir / "tiny" / "config.json").unlink()
+    for command in ("train", "chat"):
+        refused = mqlora(command)
+        assert refused.code == 1 and "mqlora-tui demo" in refused.err
+
+
+def test_a_damaged_model_is_refused(mqlora: Mqlora, project: Project) -> None:
+    """Weights that are cut short end in a sentence, and no run is begun."""
+    weights = project.models_dir / "tiny" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    refused = mqlora(*QUICK)
+    assert refused.code == 1 and "Cannot load the base model" in refused.err
+    assert not project.state_file.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_refused(mqlora: Mqlora, project: Project) -> None:
+    """A project that cannot be written to is refused before anything happens."""
+    project.root.chmod(0o500)
+    try:
+        assert "Cannot write" in mqlora(*QUICK).err
+    finally:
+        project.root.chmod(0o700)
+
+
+def test_a_file_in_the_place_of_the_run_folder_is_refused(mqlora: Mqlora, project: Project) -> None:
+    """A run folder that cannot be made is refused with its path."""
+    project.run_dir.write_text("in the way")
+    refused = mqlora(*QUICK)
+    assert refused.code == 1 and "Cannot write to" in refused.err
+    assert project.run_dir.read_text() == "in the way"
+
+
+def test_a_model_that_wants_to_run_code_is_refused(mqlora: Mqlora, project: Project) -> None:
+    """A model folder with code of its own is never loaded."""
+    config = project.models_dir / "tiny" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "model_file": "evil.py"}))
+    refused = mqlora(*QUICK)
+    assert refused.code == 1 and "code of its own" in refused.err
+
+
+def test_another_configuration_is_refused_with_the_difference(mqlora: Mqlora, project: Project) -> None:
+    """An unfinished run is not continued with other settings; the difference is shown."""
+    assert mqlora(*QUICK).code == 0
+    state = json.loads(project.state_file.read_text())
+    project.state_file.write_text(json.dumps({**state, "status": "paused"}))
+    refused = mqlora(*QUICK, "--set", "seed=5")
+    assert refused.code == 1 and "seed 0 -> 5" in refused.err
+    assert mqlora(*QUICK, "--set", "seed=5", "--restart").code == 0
+    assert len(list((project.run_dir / "archive").iterdir())) == 1

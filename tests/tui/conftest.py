@@ -1,0 +1,44 @@
+"""A project in a temporary folder, fakes for the engine's slow functions, and an app to drive."""
+
+import json
+from collections.abc import Generator
+from pathlib import Path
+
+from engine.project import Project
+from tests.tui.fake_engine import FakeEngine
+from tui.app import MqloraApp
+
+import pytest
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Return a project with a model's sizes and a few rows."""
+    project = Project(tmp_path / "farense")
+    (project.models_dir / "toy").mkdir(parents=True)
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    config = {"model_type": "llama", "vocab_size": 320, "num_key_value_heads": 2, **sizes}
+    (project.models_dir / "toy" / "config.json").write_text(json.dumps(config))
+    project.data_dir.mkdir()
+    project.train_file.write_text('{"prompt": "Olá", "completion": "Adeus"}\n' * 40)
+    project.valid_file.write_text('{"prompt": "Sim", "completion": "Não"}\n' * 6)
+    return project
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """Put the fakes in the place of the engine's slow functions."""
+    fake = FakeEngine()
+    monkeypatch.setattr("tui.checks.iter_checks", fake.iter_checks)
+    monkeypatch.setattr("engine.dataset.check.check_data", fake.check_data)
+    monkeypatch.setattr("engine.dataset.preview.preview_row", fake.preview_row)
+    monkeypatch.setattr("engine.model.demo.install_demo", fake.install_demo)
+    return fake
+
+
+@pytest.fixture
+def app(project: Project, engine: FakeEngine) -> Generator[MqloraApp, None, None]:
+    """Return an app that has not been started."""
+    app = MqloraApp(project)
+    yield app
+    app.engine.close(timeout=10)

@@ -1,0 +1,118 @@
+"""Stand-ins for the engine's slow functions, and ways to wait for and read the app."""
+
+import asyncio
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TypeVar
+
+from engine.config import TrainingConfig
+from engine.dataset.preview import PreviewToken
+from engine.dataset.report import DataReport, Fault, FileReport, TokenFigures
+from engine.hardware import Check, HardwareReport
+from engine.project import Project
+from tui.app import MqloraApp
+
+from textual.pilot import Pilot
+
+T = TypeVar("T")
+SIZES = [(80, 24), (120, 40)]
+HOSTILE = "[/INST] [bold]\x1b[2J\u202e"
+"""Text that breaks a screen which parses it as markup or lets it reach the terminal."""
+
+MODEL = Check("model", "Base model", "models/toy, 4-bit, 1 MB", "ok")
+CHECKS = (
+    Check("chip", "Chip", "Toy M9, 8 GPU cores", "ok"),
+    Check("memory", "Memory", "16.0 GB, 9.4 GB free", "ok"),
+    MODEL,
+    Check("power", "Power", "battery 71 %", "warning", "The battery empties", "plug it in"),
+)
+
+
+def hardware_report(*checks: Check) -> HardwareReport:
+    """Return a report of a Mac with 9.4 GB free."""
+    return HardwareReport(
+        checks or CHECKS, 16_000_000_000, 9_400_000_000, 200_000_000_000, "metal", "Toy M9", 12_000_000_000
+    )
+
+
+def data_report(*faults: Fault, model: str = "toy") -> DataReport:
+    """Return a report of 40 training and 6 validation examples."""
+    figures = TokenFigures(24, 61, 371, 2440, 1415, tuple(range(24)), (7,), ())
+    train = FileReport("train.jsonl", 40 + len(faults), 40, faults, figures)
+    return DataReport(train, FileReport("valid.jsonl", 6, 6, (), figures), 10, model)
+
+
+class FakeEngine:
+    """What the engine's slow functions answer, and what they were asked."""
+
+    def __init__(self) -> None:
+        self.hardware = hardware_report()
+        self.data: DataReport | Exception = data_report()
+        self.data_configs: list[TrainingConfig] = []
+        self.rows: list[tuple[str, int]] = []
+        self.tokens: tuple[PreviewToken, ...] | Exception = (
+            PreviewToken("<s>", trained=False, cut=False, special=True),
+            PreviewToken("Olá", trained=True, cut=False, special=False),
+        )
+        self.demos: list[Path] = []
+
+    def iter_checks(self, _project: Project, _model: str) -> Generator[Check, None, HardwareReport]:
+        """Stand in for `engine.hardware.iter_checks`."""
+        yield from self.hardware.checks
+        return self.hardware
+
+    def check_data(self, _project: Project, config: TrainingConfig) -> DataReport:
+        """Stand in for `engine.dataset.check.check_data`."""
+        self.data_configs.append(config)
+        return _answer(self.data)
+
+    def preview_row(
+        self, _project: Project, _config: TrainingConfig, file: str, line: int
+    ) -> tuple[PreviewToken, ...]:
+        """Stand in for `engine.dataset.preview.preview_row`."""
+        self.rows.append((file, line))
+        return _answer(self.tokens)
+
+    def install_demo(self, project: Project, progress: Callable[[str], None]) -> None:
+        """Stand in for `engine.model.demo.install_demo`."""
+        progress("Writing")
+        self.demos.append(project.root)
+
+
+def _answer(value: T | Exception) -> T:
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+async def wait_for(pilot: Pilot[int], condition: Callable[[], object], limit_s: float = 20.0) -> None:
+    """Let the app work until `condition` holds.
+
+    Raises:
+        AssertionError: it did not within `limit_s` seconds.
+    """
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        await pilot.pause()
+        await asyncio.sleep(0)
+
+
+async def ready(pilot: Pilot[int]) -> MqloraApp:
+    """Wait until the machine check is drawn; return the app."""
+    app = pilot.app
+    assert isinstance(app, MqloraApp)
+    await wait_for(pilot, lambda: app.recommendation is not None)
+    await pilot.pause()
+    return app
+
+
+def shown(app: MqloraApp) -> str:
+    """Return the text of the whole terminal, line by line."""
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+def hints(app: MqloraApp) -> list[str]:
+    """Return the notifications."""
+    return [note.message for note in app._notifications]

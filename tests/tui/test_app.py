@@ -1,0 +1,231 @@
+"""The shell: places, keys, help, quitting and what all screens share."""
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.project import Project
+from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, hints, ready, shown, wait_for
+from tui.app import PLACES, MqloraApp
+from tui.messages import RunChanged
+from tui.run_status import RunStatus
+from tui.screens.base import PlaceScreen
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.help import HelpScreen
+from tui.training import TrainingController
+from tui.widgets.footer import KeyFooter
+
+import pytest
+from textual.binding import Binding
+from textual.widgets import Input, Static
+
+
+class FakeTraining(TrainingController):
+    """A run that pauses when it is told so by the test."""
+
+    paused = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the pause was not yet asked for."""
+        return True
+
+    def pause(self) -> bool:
+        """Count the requests."""
+        self.paused += 1
+        return True
+
+
+def training(app: MqloraApp) -> FakeTraining:
+    """Make `app` believe that it trains."""
+    fake = FakeTraining(app.project, app.engine)
+    app.training = fake
+    app.post_message(RunChanged(RunStatus("running", 12)))
+    return fake
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("number", "mode"), list(enumerate(PLACES, start=1)))
+async def test_every_place_is_reached_by_its_number(
+    app: MqloraApp, size: tuple[int, int], number: int, mode: str
+) -> None:
+    """A number key opens its place, which names itself and shows at most five keys."""
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        await pilot.press(str(number))
+        await wait_for(pilot, lambda: app.current_mode == mode and isinstance(app.screen, PlaceScreen))
+        await wait_for(pilot, lambda: f"{number} {PLACES[mode]}" in shown(app))
+        footer = str(app.screen.query_one(KeyFooter).render())
+        assert 1 <= len([part for part in footer.split("   ") if part.strip()]) <= 5
+
+
+async def test_every_place_is_in_the_command_palette(app: MqloraApp) -> None:
+    """The palette offers all six places by name."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert titles[:6] == list(PLACES.values())
+
+
+@pytest.mark.parametrize("mode", PLACES)
+async def test_help_lists_every_key_of_the_place(app: MqloraApp, mode: str) -> None:
+    """Each described binding of a place and of the app stands in the help with its key."""
+    async with app.run_test(size=(120, 60)) as pilot:
+        await ready(pilot)
+        app.switch_mode(mode)
+        await wait_for(pilot, lambda: app.current_mode == mode)
+        place = app.screen
+        app.action_help()
+        await wait_for(pilot, lambda: isinstance(app.screen, HelpScreen) and "Everywhere" in shown(app))
+        text = " ".join(shown(app).split())
+        for binding in [*type(place).BINDINGS, *MqloraApp.BINDINGS]:
+            assert isinstance(binding, Binding) and binding.id
+            if place.check_action(binding.action, ()) is not False:
+                assert (binding.tooltip or binding.description).split()[0] in text
+        await pilot.press("escape")
+        assert app.screen is place
+
+
+async def test_the_header_names_project_model_profile_and_run(app: MqloraApp) -> None:
+    """The first line says where you are and what the run is doing, in words."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        app.post_message(RunChanged(RunStatus("paused", 402)))
+        await wait_for(pilot, lambda: "paused at step 402" in shown(app))
+        first = shown(app).splitlines()[0]
+        assert "toy" in first and "BALANCED" in first and "1 Hardware" in first
+
+
+async def test_the_saved_configuration_is_taken_up(project: Project, app: MqloraApp) -> None:
+    """A configuration chosen in an earlier session is in use again."""
+    TrainingConfig(batch_size=7).save(project.config_file)
+    again = MqloraApp(project)
+    assert again.config.batch_size == 7
+    again.engine.close()
+
+
+async def test_a_broken_configuration_is_shown_and_named(project: Project, engine: FakeEngine) -> None:
+    """An unreadable configuration file is said at the start; the app opens with the defaults."""
+    project.run_dir.mkdir()
+    project.config_file.write_text('{"bach_size": 2}')
+    app = MqloraApp(project)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        assert "Unknown key 'bach_size'" in shown(app)
+        assert "did you mean 'batch_size'?" in shown(app)
+    app.engine.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_refusal_shows_problem_and_fix_as_they_are(app: MqloraApp, size: tuple[int, int]) -> None:
+    """Markup and control codes in an error reach the screen as plain text."""
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        app.show_error(UserError(f"Cannot read {HOSTILE}", "mend [it]"))
+        await wait_for(pilot, lambda: "mend [it]" in shown(app))
+        assert "[/INST] [bold]\\x1b[2J\\u202e" in shown(app)
+        assert "\x1b" not in shown(app)
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: "mend [it]" not in shown(app))
+
+
+async def test_a_defect_in_a_job_is_shown_and_the_app_lives(
+    app: MqloraApp, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unexpected exception in a thread does not end the app."""
+    engine.data = RuntimeError("boom [/x]")
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("3")
+        await wait_for(pilot, lambda: "boom [/x]" in shown(app))
+        assert app.is_running
+
+
+async def test_q_leaves_at_once_when_nothing_trains(app: MqloraApp) -> None:
+    """Quitting ends with status 0."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("q")
+        await wait_for(pilot, lambda: app.return_value is not None)
+    assert app.return_value == 0
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+q"])
+async def test_quitting_while_training_asks_saves_and_leaves(app: MqloraApp, key: str) -> None:
+    """The app leaves only when the pause is saved."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        run = training(app)
+        await pilot.press(key)
+        await wait_for(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert run.paused == 0
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: run.paused == 1)
+        assert app.return_value is None
+        app.post_message(RunChanged(RunStatus("paused", 12)))
+        await wait_for(pilot, lambda: app.return_value is not None)
+    assert app.return_value == 0
+
+
+async def test_one_may_stay_after_all(app: MqloraApp) -> None:
+    """Escape on the question changes nothing."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        run = training(app)
+        await pilot.press("q")
+        await wait_for(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: isinstance(app.screen, PlaceScreen))
+        app.post_message(RunChanged(RunStatus("paused", 12)))
+        await wait_for(pilot, lambda: app.run_state.phase == "paused")
+        assert (run.paused, app.return_value) == (0, None)
+
+
+@pytest.mark.parametrize("mode", PLACES)
+async def test_ctrl_c_pauses_training_from_every_place(app: MqloraApp, mode: str) -> None:
+    """Wherever one looks, ctrl+c asks the run to pause."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        run = training(app)
+        app.switch_mode(mode)
+        await wait_for(pilot, lambda: app.current_mode == mode)
+        await pilot.press("ctrl+c")
+        await wait_for(pilot, lambda: run.paused == 1)
+
+
+async def test_ctrl_c_copies_where_text_is_selected(app: MqloraApp) -> None:
+    """A selection in a field is copied, and training goes on."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        run = training(app)
+        await app.screen.mount(field := Input("two words", id="probe"))
+        field.focus()
+        await pilot.press("home", "shift+right", "shift+right", "shift+right", "ctrl+c")
+        await wait_for(pilot, lambda: app.clipboard == "two")
+        assert run.paused == 0
+
+
+async def test_ctrl_c_says_what_it_does_when_there_is_nothing_to_do(app: MqloraApp) -> None:
+    """Without selection and training the key gives a hint and does not quit."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("ctrl+c")
+        await wait_for(pilot, lambda: any("Press q to leave" in hint for hint in hints(app)))
+        assert app.is_running
+
+
+async def test_ctrl_z_is_not_bound(app: MqloraApp) -> None:
+    """Suspending would stop training too, so no binding does it."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        assert "ctrl+z" not in app.screen.active_bindings
+
+
+async def test_the_state_of_the_run_survives_going_elsewhere(app: MqloraApp) -> None:
+    """A place that was left and opened again is the same screen."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        first = app.screen
+        await pilot.press("2")
+        await wait_for(pilot, lambda: app.current_mode == "profile")
+        await pilot.press("1")
+        await wait_for(pilot, lambda: app.screen is first)
+        assert isinstance(first.query_one("#check-text"), Static)

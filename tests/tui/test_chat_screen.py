@@ -1,0 +1,248 @@
+"""Talking to the result: streaming, comparing, stopping, and what is in the way."""
+
+import threading
+from collections.abc import Iterator
+
+from engine.chat import ChatSettings, ReplyChunk
+from engine.errors import UserError
+from engine.project import Project
+from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
+from tests.tui.fake_run import FakeTrainer, write_run
+from tui.app import MqloraApp
+from tui.screens.chat import ChatScreen
+from tui.training import TrainingController
+from tui.widgets.chat_turn import ChatTurn
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+
+class FakeSession:
+    """Answers with its words one by one; remembers what it was asked."""
+
+    words: tuple[str, ...] = ("A ", "moeda ", "é ", "o iene.")
+    has_adapter = True
+    endless = False
+
+    def __init__(self, _project: Project, _model: str) -> None:
+        type(self).made += 1
+
+    made = 0
+    asked: list[list[dict[str, str]]] = []  # noqa: RUF012
+    settings: list[ChatSettings] = []  # noqa: RUF012
+
+    def reply(
+        self,
+        messages: list[dict[str, str]],
+        settings: ChatSettings,
+        with_adapter: bool,
+        stop: threading.Event,
+    ) -> Iterator[ReplyChunk]:
+        """Yield a chunk a word; the base model shouts."""
+        self.asked.append(messages)
+        self.settings.append(settings)
+        count = 0
+        for count, word in enumerate(self.words, start=1):
+            yield ReplyChunk(word if with_adapter else word.upper(), count, 31.0, False)
+        while self.endless and not stop.wait(0.01):
+            yield ReplyChunk("…", count, 31.0, False)
+        yield ReplyChunk("", count, 31.0, True)
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> type[FakeSession]:
+    """Let the chat screen talk to a fake of its own."""
+
+    class Session(FakeSession):
+        asked: list[list[dict[str, str]]] = []  # noqa: RUF012
+        settings: list[ChatSettings] = []  # noqa: RUF012
+
+    monkeypatch.setattr(ChatScreen, "create_session", staticmethod(Session))
+    return Session
+
+
+async def open_chat(pilot: Pilot[int]) -> ChatScreen:
+    """Go to the chat."""
+    app = await ready(pilot)
+    await pilot.press("5")
+    await wait_for(
+        pilot, lambda: isinstance(app.screen, ChatScreen) and isinstance(app.screen.focused, Input)
+    )
+    assert isinstance(app.screen, ChatScreen)
+    return app.screen
+
+
+async def ask(pilot: Pilot[int], screen: ChatScreen, text: str) -> None:
+    """Send a question and wait until it is answered."""
+    screen.query_one("#chat-input", Input).value = text
+    await pilot.press("enter")
+    await wait_for(pilot, lambda: screen.query(ChatTurn))
+    await wait_for(pilot, lambda: not screen.is_replying)
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_question_and_answer(app: MqloraApp, session: type[FakeSession], size: tuple[int, int]) -> None:
+    """The answer arrives whole, with its length and speed, and the input line is free again."""
+    write_run(app.project, "finished")
+    async with app.run_test(size=size) as pilot:
+        screen = await open_chat(pilot)
+        assert "adapters/ (step 60)" in shown(app)
+        await ask(pilot, screen, "Qual é a moeda do Japão?")
+        text = shown(app)
+        assert "You" in text and "Qual é a moeda do Japão?" in text
+        assert "Tuned" in text and "A moeda é o iene." in text
+        assert "4 tok, 31 tok/s" in text
+        assert screen.query_one("#chat-input", Input).value == ""
+
+
+async def test_the_conversation_is_sent_along_until_begun_anew(
+    app: MqloraApp, session: type[FakeSession]
+) -> None:
+    """The second question carries the first exchange; after Ctrl+N nothing is left of it."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        await ask(pilot, screen, "um")
+        await ask(pilot, screen, "dois")
+        assert [turn["role"] for turn in session.asked[1]] == ["user", "assistant", "user"]
+        assert session.asked[1][1]["content"] == "A moeda é o iene."
+        await pilot.press("ctrl+n")
+        await wait_for(pilot, lambda: not screen.query(ChatTurn))
+        await ask(pilot, screen, "três")
+        assert session.asked[2] == [{"role": "user", "content": "três"}]
+        assert session.made == 1, "the model is loaded once"
+
+
+async def test_base_beside_answers_the_same_question(app: MqloraApp, session: type[FakeSession]) -> None:
+    """With the base model beside there are two answers; only the tuned one goes on in the conversation."""
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await open_chat(pilot)
+        await pilot.press("ctrl+b")
+        await wait_for(pilot, lambda: "base beside: on" in shown(app))
+        await ask(pilot, screen, "um")
+        assert "A moeda é o iene." in shown(app) and "A MOEDA É O IENE." in shown(app)
+        await ask(pilot, screen, "dois")
+        assert session.asked[2][1]["content"] == "A moeda é o iene."
+
+
+async def test_without_an_adapter_the_base_model_answers(app: MqloraApp, session: type[FakeSession]) -> None:
+    """Before any training the chat says so and talks to the base model."""
+    session.has_adapter = False
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        await wait_for(pilot, lambda: "No adapter yet" in shown(app))
+        await ask(pilot, screen, "um")
+        assert "Base" in shown(app) and "A MOEDA É O IENE." in shown(app)
+
+
+async def test_hostile_text_is_shown_as_text(app: MqloraApp, session: type[FakeSession]) -> None:
+    """Neither question nor answer is parsed as markup or reaches the terminal as control codes."""
+    session.words = (HOSTILE,)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await open_chat(pilot)
+        await ask(pilot, screen, "[/bold] [red]")
+        assert "[/INST] [bold]\\x1b[2J\\u202e" in shown(app)
+        assert "[/bold] [red]" in shown(app)
+
+
+async def test_escape_stops_a_reply(app: MqloraApp, session: type[FakeSession]) -> None:
+    """An endless reply ends, and what was said stays."""
+    session.endless = True
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        screen.query_one("#chat-input", Input).value = "um"
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "iene" in shown(app))
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: not screen.is_replying)
+        assert "A moeda é o iene." in shown(app)
+
+
+async def test_escape_leaves_the_line_so_that_single_keys_work(
+    app: MqloraApp, session: type[FakeSession]
+) -> None:
+    """In the line a digit is typed; outside it leads to its place."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        await pilot.press("6")
+        assert screen.query_one("#chat-input", Input).value == "6"
+        await pilot.press("escape", "4")
+        await wait_for(pilot, lambda: app.current_mode == "train")
+
+
+async def test_prompts_are_asked_one_after_another(app: MqloraApp, session: type[FakeSession]) -> None:
+    """Every line of prompts.txt is a conversation of its own."""
+    app.project.prompts_file.write_text("um\n\ndois\n", encoding="utf-8")
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        await pilot.press("ctrl+r")
+        await wait_for(pilot, lambda: len(session.asked) == 2 and not screen.is_replying)
+        assert session.asked == [[{"role": "user", "content": text}] for text in ("um", "dois")]
+
+
+async def test_missing_prompts_are_explained(app: MqloraApp, session: type[FakeSession]) -> None:
+    """Without the file the screen says where to write the questions."""
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_chat(pilot)
+        await pilot.press("ctrl+r")
+        await wait_for(pilot, lambda: "prompts.txt" in shown(app) and "one question a line" in shown(app))
+
+
+async def test_settings_are_checked_and_used(app: MqloraApp, session: type[FakeSession]) -> None:
+    """Bad values are refused in place, good ones go with the next question."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        await pilot.press("ctrl+t")
+        await wait_for(pilot, lambda: app.screen.query("#max-tokens"))
+        app.screen.query_one("#max-tokens", Input).value = "0"
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "✗" in shown(app))
+        app.screen.query_one("#max-tokens", Input).value = "40"
+        app.screen.query_one("#temperature", Input).value = "0.7"
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: app.screen is screen)
+        await ask(pilot, screen, "um")
+        assert session.settings == [ChatSettings(40, 0.7)]
+
+
+async def test_while_training_the_chat_says_why_it_waits(app: MqloraApp, session: type[FakeSession]) -> None:
+    """A question during training is not queued in silence; it stays in the line."""
+    gate = threading.Event()
+    app.training = TrainingController(
+        app.project, app.engine, lambda project, _config, stop, _mode: FakeTrainer(project, stop, 3, gate)
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        app.training.start(app.config)
+        screen.query_one("#chat-input", Input).value = "um"
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "pause it with Ctrl+C to chat" in shown(app))
+        assert session.asked == []
+        assert screen.query_one("#chat-input", Input).value == "um"
+        gate.set()
+        await app.training.wait()
+
+
+async def test_a_refused_reply_shows_its_fix_and_can_be_asked_again(
+    app: MqloraApp, session: type[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that cannot be loaded is no dead end."""
+
+    def refuse(_project: Project, _model: str) -> FakeSession:
+        raise UserError("The model is torn", "copy it again")
+
+    monkeypatch.setattr(ChatScreen, "create_session", staticmethod(refuse))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        await ask(pilot, screen, "um")
+        await wait_for(pilot, lambda: "copy it again" in shown(app))
+        assert not screen.is_replying
+
+
+async def test_without_a_model_the_way_out_is_shown(app: MqloraApp, session: type[FakeSession]) -> None:
+    """No base model: the screen says where to put one."""
+    (app.project.models_dir / "toy" / "config.json").unlink()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_chat(pilot)
+        await wait_for(pilot, lambda: "No base model" in shown(app) and "mqlora-tui demo" in shown(app))

@@ -1,0 +1,95 @@
+"""1 Hardware: verdict first, then each check, then what to do."""
+
+from engine.hardware import Check
+from engine.profiles import recommend
+from tests.tui.fake_engine import CHECKS, HOSTILE, SIZES, FakeEngine, hardware_report, ready, shown, wait_for
+from tui.app import MqloraApp
+from tui.widgets.check_list import CheckList
+
+import pytest
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_check_has_a_row_with_a_symbol(app: MqloraApp, size: tuple[int, int]) -> None:
+    """Label and value of each check are on the screen; the status is a symbol, not only a colour."""
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        rows = shown(app).splitlines()
+        for check in CHECKS:
+            row = next(row for row in rows if check.value in row)
+            assert check.label in row
+            assert {"ok": "✓", "warning": "!"}[check.status] in row
+
+
+async def test_the_verdict_names_the_recommended_profile(app: MqloraApp, engine: FakeEngine) -> None:
+    """The first sentence answers whether this machine can do it, and with what."""
+    expected = recommend(engine.hardware, None, None)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await wait_for(pilot, lambda: f"Ready for {expected.name}." in shown(app))
+        assert expected.reason.split(",")[0] in " ".join(shown(app).split())
+
+
+async def test_the_worst_finding_is_selected_and_explained(app: MqloraApp) -> None:
+    """The detail of a warning and its fix are visible without a key press."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await wait_for(pilot, lambda: "The battery empties." in shown(app))
+        assert "plug it in." in shown(app)
+
+
+async def test_the_cursor_chooses_what_is_explained(app: MqloraApp) -> None:
+    """Moving to a check that is fine says that there is nothing to do."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await wait_for(pilot, lambda: "The battery empties." in shown(app))
+        await pilot.press("up")
+        await wait_for(pilot, lambda: "Nothing to do here." in shown(app))
+        assert "The battery empties." not in shown(app)
+
+
+async def test_r_looks_again(app: MqloraApp, engine: FakeEngine) -> None:
+    """A machine that changed is shown as it is now."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        engine.hardware = hardware_report(Check("chip", "Chip", "another chip", "ok"))
+        await pilot.press("r")
+        await wait_for(pilot, lambda: "another chip" in shown(app))
+        assert app.screen.query_one(CheckList).option_count == 1
+
+
+async def test_enter_leads_on_to_the_profiles(app: MqloraApp) -> None:
+    """Enter goes to the next sensible place."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: app.current_mode == "profile")
+
+
+async def test_the_sample_is_offered_only_where_something_is_missing(
+    app: MqloraApp, engine: FakeEngine
+) -> None:
+    """With model and data in place `d` does nothing; without a model it writes the sample."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        assert "Write sample" not in shown(app)
+        await pilot.press("d")
+        engine.hardware = hardware_report(
+            Check("model", "Base model", "none", "error", "No model", "get one")
+        )
+        await pilot.press("r")
+        await wait_for(pilot, lambda: "Write sample" in shown(app))
+        assert "Not ready yet. To be mended: Base model." in shown(app)
+        engine.hardware = hardware_report()
+        await pilot.press("d")
+        await wait_for(pilot, lambda: "Ready for" in shown(app))
+        assert engine.demos == [app.project.root]
+
+
+async def test_hostile_text_in_a_finding_is_shown_as_it_is(app: MqloraApp, engine: FakeEngine) -> None:
+    """A model folder's name cannot break the screen."""
+    engine.hardware = hardware_report(Check("model", "Base model", HOSTILE, "error", HOSTILE, HOSTILE))
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await wait_for(pilot, lambda: shown(app).count("[/INST] [bold]\\x1b[2J") == 3)
+        assert "\x1b" not in shown(app)

@@ -1,0 +1,232 @@
+"""2 Profile: three offers, one recommended, and a form for every value."""
+
+from engine.config import TrainingConfig, help_text
+from engine.profiles import PROFILES
+from engine.project import Project
+from tests.tui.fake_engine import SIZES, FakeEngine, hints, ready, shown, wait_for
+from tui.app import MqloraApp
+from tui.messages import RunChanged
+from tui.run_status import RunStatus
+from tui.screens.config_form import ConfigForm
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.profile import CUSTOM, ProfileScreen
+from tui.widgets.config_field import Choice, ConfigField
+from tui.widgets.profile_card import ProfileCard
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Button, Input, Static
+
+
+async def opened(pilot: Pilot[int]) -> ProfileScreen:
+    """Go to the profiles."""
+    app = await ready(pilot)
+    await pilot.press("2")
+    await wait_for(pilot, lambda: "is recommended." in shown(app))
+    assert isinstance(app.screen, ProfileScreen)
+    return app.screen
+
+
+async def form(pilot: Pilot[int]) -> ConfigForm:
+    """Open the form."""
+    await opened(pilot)
+    await pilot.press("e")
+    await wait_for(pilot, lambda: isinstance(pilot.app.screen, ConfigForm) and pilot.app.screen.is_mounted)
+    await pilot.pause()
+    assert isinstance(pilot.app.screen, ConfigForm)
+    return pilot.app.screen
+
+
+def field(screen: ConfigForm, name: str) -> ConfigField:
+    """Return one row of the form."""
+    return next(field for field in screen.query(ConfigField) if field.field == name)
+
+
+def note(row: ConfigField) -> str:
+    """Return what stands below a field."""
+    return str(row.query_one(".field-note", Static).render())
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_three_profiles_and_one_is_marked_in_words(app: MqloraApp, size: tuple[int, int]) -> None:
+    """Every profile has a card with its price; the recommended one says so."""
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot)
+        text = shown(app)
+        assert all(name in text for name in (*PROFILES, "Custom"))
+        assert text.count("recommended ◂") == 1
+        assert text.count("peak") == len(PROFILES)
+
+
+async def test_a_profile_that_does_not_fit_says_so_in_words(app: MqloraApp, engine: FakeEngine) -> None:
+    """On a machine without memory each card shows the alarm symbol and words."""
+    object.__setattr__(engine.hardware, "memory_available", 1_000)
+    async with app.run_test() as pilot:
+        await opened(pilot)
+        await wait_for(pilot, lambda: shown(app).count("memory ✗") == len(PROFILES))
+
+
+async def test_the_arrows_choose_and_enter_saves(app: MqloraApp, project: Project) -> None:
+    """Right, then Enter: the larger profile is written to the project and the data comes next."""
+    async with app.run_test() as pilot:
+        screen = await opened(pilot)
+        screen.selected = 1
+        await pilot.press("right", "enter")
+        await wait_for(pilot, lambda: app.current_mode == "data")
+    saved = TrainingConfig.load(project.config_file)
+    assert PROFILES["PERFORMANCE"].items() <= saved.model_dump().items()
+
+
+async def test_the_selected_card_points_at_itself(app: MqloraApp) -> None:
+    """The selection is a pointer in the title, not only a colour, and stops at the ends."""
+    async with app.run_test() as pilot:
+        screen = await opened(pilot)
+        await pilot.press(*["right"] * 6)
+        await wait_for(pilot, lambda: screen.selected == CUSTOM)
+        titles = [str(card.border_title) for card in screen.query(ProfileCard)]
+        assert [title.startswith("▸") for title in titles] == [False, False, False, True]
+
+
+async def test_the_meaning_of_a_profile_is_counted_from_the_data(app: MqloraApp) -> None:
+    """Steps, examples a step and the longest example come from configuration and data report."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("3")
+        await wait_for(pilot, lambda: app.data is not None)
+        screen = await opened(pilot)
+        screen.selected = 1
+        await wait_for(pilot, lambda: "4 examples a step" in shown(app))
+        # 40 examples at 4 a step, 3 epochs.
+        assert any("steps" in line and " 30 " in line for line in shown(app).splitlines())
+        assert "longest example has 371: 1 is cut" in " ".join(shown(app).split())
+
+
+async def test_a_paused_run_is_not_given_up_unasked(app: MqloraApp, project: Project) -> None:
+    """Another profile needs a yes while a run with other values is paused."""
+    async with app.run_test() as pilot:
+        screen = await opened(pilot)
+        app.post_message(RunChanged(RunStatus("paused", 7)))
+        screen.selected = 0
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert "paused at step 7" in " ".join(shown(app).split())
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: app.screen is screen)
+        assert not project.config_file.exists()
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("enter")
+        await wait_for(pilot, project.config_file.exists)
+
+
+async def test_values_cannot_change_under_a_running_training(app: MqloraApp, project: Project) -> None:
+    """While training another profile is refused, with the way out."""
+    async with app.run_test() as pilot:
+        screen = await opened(pilot)
+        app.post_message(RunChanged(RunStatus("running", 7)))
+        await wait_for(pilot, lambda: app.run_state.is_training)
+        screen.selected = 0
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "press Ctrl+C to pause it first" in shown(app))
+        assert not project.config_file.exists()
+
+
+async def test_the_form_has_every_value(app: MqloraApp) -> None:
+    """Each field of the configuration has a row with its name, help and present value."""
+    async with app.run_test() as pilot:
+        screen = await form(pilot)
+        assert [row.field for row in screen.query(ConfigField)] == list(TrainingConfig.model_fields)
+        assert note(field(screen, "batch_size")) == help_text("batch_size")
+        assert field(screen, "max_seq_length").value == str(app.config.max_seq_length)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_wrong_value_is_named_below_its_field_while_typing(
+    app: MqloraApp, size: tuple[int, int]
+) -> None:
+    """The reason appears as one types and goes away when the value is right again."""
+    async with app.run_test(size=size) as pilot:
+        screen = await form(pilot)
+        row = field(screen, "batch_size")
+        row.editor.focus()
+        await pilot.press("end", "9", "9", "9")
+        await wait_for(pilot, lambda: "less than or equal to 256" in note(row))
+        await pilot.press("backspace", "backspace", "backspace")
+        await wait_for(pilot, lambda: note(row) == help_text("batch_size"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("learning_rate", "3e-4", 3e-4),
+        ("lora_targets", "q_proj v_proj", ("q_proj", "v_proj")),
+        ("seed", "42", 42),
+        ("warmup_ratio", "0.1", 0.1),
+    ],
+)
+async def test_what_is_typed_is_saved(
+    app: MqloraApp, project: Project, name: str, text: str, value: object
+) -> None:
+    """ctrl+s writes the typed value to the project, and the app uses it."""
+    async with app.run_test() as pilot:
+        screen = await form(pilot)
+        editor = field(screen, name).editor
+        assert isinstance(editor, Input)
+        editor.value = text
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, project.config_file.exists)
+        assert getattr(TrainingConfig.load(project.config_file), name) == value
+        assert getattr(app.config, name) == value
+
+
+async def test_choices_are_saved_too(app: MqloraApp, project: Project) -> None:
+    """Lists and yes-or-no values go the same way as typed ones; the Save button saves."""
+    async with app.run_test() as pilot:
+        screen = await form(pilot)
+        for name, value in {"lr_schedule": "linear", "train_on_prompt": True, "model": "toy"}.items():
+            editor = field(screen, name).editor
+            assert isinstance(editor, Choice)
+            editor.value = value
+        screen.query_one("#save", Button).focus()
+        await pilot.press("enter")
+        await wait_for(pilot, project.config_file.exists)
+        saved = TrainingConfig.load(project.config_file)
+        assert (saved.lr_schedule, saved.train_on_prompt, saved.model) == ("linear", True, "toy")
+
+
+async def test_a_wrong_value_cannot_be_saved(app: MqloraApp, project: Project) -> None:
+    """Saving goes to the wrong field instead, even if that is out of sight."""
+    async with app.run_test() as pilot:
+        screen = await form(pilot)
+        row = field(screen, "keep_checkpoints")
+        assert isinstance(row.editor, Input)
+        row.editor.value = "[/INST] [bold]"
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: row.editor.has_focus)
+        await wait_for(pilot, lambda: "✗ Value" in shown(app))
+        assert "'[/INST] [bold]'" in note(row)
+        assert app.screen is screen and not project.config_file.exists()
+
+
+async def test_escape_leaves_everything_as_it_was(app: MqloraApp, project: Project) -> None:
+    """Cancelling writes nothing."""
+    async with app.run_test() as pilot:
+        screen = await form(pilot)
+        before = app.config
+        field(screen, "seed").editor.focus()
+        await pilot.press("7", "escape")
+        await wait_for(pilot, lambda: isinstance(app.screen, ProfileScreen))
+        assert app.config == before and not project.config_file.exists()
+        assert not hints(app)
+
+
+async def test_the_form_is_walked_with_the_arrow_keys(app: MqloraApp) -> None:
+    """Down and up go from field to field, through the lists of choices as well."""
+    async with app.run_test() as pilot:
+        screen = await form(pilot)
+        rows = list(screen.query(ConfigField))
+        rows[0].editor.focus()
+        await pilot.press("down")
+        await wait_for(pilot, lambda: rows[1].editor.has_focus)
+        await pilot.press("up")
+        await wait_for(pilot, lambda: rows[0].editor.has_focus)

@@ -1,0 +1,278 @@
+"""Training from the app: start, watch, pause, resume, fail, finish; and runs of other processes."""
+
+import math
+import os
+import threading
+from collections.abc import Iterator
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.project import Project
+from engine.training.events import Event, Notice, Phase, StepDone
+from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
+from tests.tui.fake_run import TOTAL, FakeTrainer, append, metrics, write_run, write_state
+from tui.app import MqloraApp
+from tui.screens.train import TrainScreen
+from tui.training import Mode, Outbox, Running, TrainingController
+from tui.widgets.loss_plot import LossPlot
+from tui.widgets.run_log import RunLog
+
+import psutil
+import pytest
+from textual.widgets import Static
+
+
+class Factory:
+    """Makes fake trainers and remembers how they were asked for."""
+
+    def __init__(self, trainer: Running | None = None) -> None:
+        self.gate = threading.Event()
+        self.modes: list[Mode] = []
+        self.threads: list[str] = []
+        self._trainer = trainer
+
+    def __call__(
+        self, project: Project, config: TrainingConfig, stop: threading.Event, mode: Mode
+    ) -> Running:
+        self.modes.append(mode)
+        self.threads.append(threading.current_thread().name)
+        return self._trainer or FakeTrainer(project, stop, 20, self.gate)
+
+
+class Told:
+    """A trainer that tells what the test says, then raises if that is an exception."""
+
+    def __init__(self, *events: Event | Exception) -> None:
+        self._events = events
+
+    def run(self) -> Iterator[Event]:
+        """Yield the events."""
+        for event in self._events:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+
+def use(app: MqloraApp, factory: Factory) -> Factory:
+    """Let `app` train with fakes."""
+    app.training = TrainingController(app.project, app.engine, factory)
+    return factory
+
+
+async def open_train(pilot) -> MqloraApp:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Go to the training screen and wait for its first look at the files."""
+    app = await ready(pilot)
+    await pilot.press("4")
+    await wait_for(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen._view is not None)
+    await pilot.pause()
+    return app
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_start_watch_and_pause(app: MqloraApp, size: tuple[int, int]) -> None:
+    """Enter starts, the numbers come to the screen, Ctrl+C pauses with the run saved."""
+    factory = use(app, Factory())
+    async with app.run_test(size=size) as pilot:
+        await open_train(pilot)
+        assert "Enter starts" in shown(app)
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "step 20/60" in shown(app) and "★" in shown(app))
+        assert factory.modes == ["auto"]
+        text = shown(app)
+        for part in ("epoch 1/3", "33 %", "212", "tok/s", "1.26", "25 %", "1.90", "● running"):
+            assert part in text, part
+        assert "engine" in factory.threads[0]
+        await pilot.press("ctrl+c")
+        await wait_for(pilot, lambda: app.run_state.phase == "pausing")
+        factory.gate.set()
+        await wait_for(pilot, lambda: "paused at step 20" in shown(app) and "Enter goes on" in shown(app))
+        assert "★" in shown(app), "the plot stays"
+
+
+async def test_resume_goes_on_with_the_same_run(app: MqloraApp) -> None:
+    """A paused run on disk is shown at once, and Enter resumes it."""
+    write_run(app.project, "paused", 42)
+    factory = use(app, Factory())
+    factory.gate.set()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_train(pilot)
+        await wait_for(pilot, lambda: "step 42/60" in shown(app))
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: factory.modes == ["auto"])
+        await wait_for(pilot, lambda: app.run_state.phase == "finished")
+
+
+async def test_restart_asks_first(app: MqloraApp) -> None:
+    """R archives only after a yes."""
+    write_run(app.project, "finished")
+    factory = use(app, Factory())
+    factory.gate.set()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_train(pilot)
+        await wait_for(pilot, lambda: app.run_state.phase == "finished")
+        await pilot.press("R")
+        await wait_for(pilot, lambda: "nothing is deleted" in shown(app))
+        await pilot.press("escape")
+        assert factory.modes == []
+        await pilot.press("R")
+        await wait_for(pilot, lambda: "nothing is deleted" in shown(app))
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: factory.modes == ["restart"])
+
+
+async def test_finished_leads_to_chat(app: MqloraApp) -> None:
+    """After the last step the verdict stands there, and Enter opens the chat."""
+    write_run(app.project, "finished")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_train(pilot)
+        await wait_for(pilot, lambda: "Enter: chat" in shown(app) and "100 %" in shown(app))
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: app.current_mode == "chat")
+
+
+async def test_training_cannot_be_started_twice(app: MqloraApp) -> None:
+    """A second start while one is running is refused in words."""
+    factory = use(app, Factory())
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        app.training.start(TrainingConfig())
+        with pytest.raises(UserError, match="running already"):
+            app.training.start(TrainingConfig())
+        factory.gate.set()
+        await app.training.wait()
+        assert len(factory.modes) == 1
+
+
+async def test_a_refusal_is_shown_with_its_fix(app: MqloraApp) -> None:
+    """What the trainer refuses appears with the way out, and the run can be started again."""
+    use(app, Factory(Told(UserError(f"Data {HOSTILE} is wrong", "mend it"))))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_train(pilot)
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "mend it" in shown(app))
+        assert "[/INST] [bold]\\x1b[2J" in shown(app).replace("\n", "")
+        assert not app.training.is_running
+
+
+async def test_a_defect_is_one_sentence_and_its_traceback_is_in_the_log(app: MqloraApp) -> None:
+    """An unexpected exception does not end the app; the traceback is kept for the report."""
+    use(app, Factory(Told(Phase("loading"), ZeroDivisionError("division by zero"))))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_train(pilot)
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "ZeroDivisionError" in shown(app))
+        assert "Traceback" not in shown(app)
+    assert "Traceback" in app.project.log_file.read_text(encoding="utf-8")
+
+
+async def test_stages_before_the_first_step_are_visible(app: MqloraApp) -> None:
+    """Loading and the first validation say how far they are."""
+    gate = threading.Event()
+
+    class Slow(Told):
+        def run(self) -> Iterator[Event]:
+            yield from super().run()
+            gate.wait(10)
+
+    use(app, Factory(Slow(Phase("loading"), Phase("validating", 3, 12))))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_train(pilot)
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "validating" in shown(app) and "3 of 12" in shown(app))
+        gate.set()
+
+
+async def test_losses_that_are_no_numbers_are_survived(app: MqloraApp) -> None:
+    """Not a finite loss in the file, infinite ones in events: the plot shows the rest."""
+    app.project.run_dir.mkdir(parents=True)
+    for step, loss in enumerate((3.0, math.nan, math.inf, -math.inf, 2.0), start=1):
+        append(app.project, metrics(step, loss))
+    write_state(app.project, "paused", 5, initial_val_loss=math.inf, best_step=None, best_val_loss=None)
+    odd = StepDone(metrics(6, math.inf), padding=0.0)
+    use(app, Factory(Told(odd, Notice("warning", HOSTILE))))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_train(pilot)
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "\\x1b[2J" in shown(app))
+        assert "[/INST] [bold]" in shown(app)
+        assert app.screen.query_one(LossPlot).text
+
+
+async def test_a_run_of_another_process_is_followed(app: MqloraApp) -> None:
+    """Its steps appear from the files; starting here is refused."""
+    parent = os.getppid()
+    write_run(app.project, "running", 30, pid=parent, pid_started=psutil.Process(parent).create_time())
+    factory = use(app, Factory())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_train(pilot)
+        await wait_for(pilot, lambda: f"Process {parent} trains" in shown(app) and "step 30/60" in shown(app))
+        await pilot.press("enter")
+        append(app.project, metrics(31))
+        await wait_for(pilot, lambda: "step 31/60" in shown(app))
+        assert factory.modes == []
+        with pytest.raises(UserError, match=str(parent)):
+            app.training.start(TrainingConfig())
+
+
+async def test_zoom_changes_the_view(app: MqloraApp) -> None:
+    """z goes through the views and names each."""
+    write_run(app.project, "paused", 50)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_train(pilot)
+        await wait_for(
+            pilot, lambda: "whole run" in str(app.screen.query_one("#train-legend", Static).content)
+        )
+        for words in ("last third", "log scale", "whole run"):
+            await pilot.press("z")
+            await wait_for(pilot, lambda words=words: words in shown(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_everything_fits(app: MqloraApp, size: tuple[int, int]) -> None:
+    """At each size nothing important is cut: judgement of the gap, memory, epochs, keys."""
+    write_run(app.project, "paused", TOTAL - 2)
+    async with app.run_test(size=size) as pilot:
+        await open_train(pilot)
+        await wait_for(pilot, lambda: "step 58/60" in shown(app))
+        for part in ("! attention", " GB", "epoch 3", "Enter Resume", "q Quit", "left"):
+            assert part in shown(app), part
+
+
+async def test_the_log_keeps_what_happened(app: MqloraApp) -> None:
+    """Checkpoints and the best validation leave a line with the time."""
+    factory = use(app, Factory())
+    factory.gate.set()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_train(pilot)
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: app.run_state.phase == "finished")
+        log = app.screen.query_one(RunLog)
+        await wait_for(pilot, lambda: len(log.lines) >= 5)
+        text = "\n".join(line.text for line in log.lines)
+        assert "★ best validation loss so far 1.90" in text
+        assert "✓ checkpoint_epoch0_step20 saved in 0.2 s" in text
+        assert "CPU [/INST] \\x1b[31m" in text.replace("\n", "")
+
+
+def test_outbox_keeps_every_step_in_order_but_sends_few_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand steps within a second make a handful of messages, with nothing left out."""
+    clock = iter(i / 1000 for i in range(10_000))
+    monkeypatch.setattr("tui.training.time.monotonic", lambda: next(clock))
+    sent: list[tuple[Event, ...]] = []
+    outbox = Outbox(sent.append)
+    events = [StepDone(metrics(step), 0.0) for step in range(1, 1001)]
+    for event in events:
+        outbox.add(event)
+    outbox.flush()
+    assert [event for batch in sent for event in batch] == events
+    assert len(sent) <= 10
+
+
+def test_outbox_sends_at_once_what_may_be_the_last_for_long() -> None:
+    """A new stage or a notice does not wait behind steps."""
+    sent: list[tuple[Event, ...]] = []
+    outbox = Outbox(sent.append)
+    outbox.add(StepDone(metrics(1), 0.0))
+    outbox.add(StepDone(metrics(2), 0.0))
+    outbox.add(Phase("validating", 0, 9))
+    assert [len(batch) for batch in sent] == [1, 2]

@@ -1,0 +1,220 @@
+"""The app: its six places, its keys and the little state that they share."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib import import_module
+from pathlib import Path, PurePath
+from typing import Any, ClassVar
+
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from engine.thread import EngineThread
+from tui import checks
+from tui.messages import RunChanged
+from tui.screens.base import PlaceScreen
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.help import HelpScreen
+from tui.state import AppState
+from tui.theme import THEME
+from tui.training import TrainingController
+
+from textual import work
+from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
+from textual.screen import Screen
+from textual.widgets import Input, TextArea
+from textual.worker import Worker, WorkerState
+
+PLACES: dict[str, str] = {
+    "hardware": _("Hardware"),
+    "profile": _("Profile"),
+    "data": _("Data"),
+    "train": _("Train"),
+    "chat": _("Chat"),
+    "report": _("Report"),
+}
+"""Mode name and translated name of each place, in the order of their number keys."""
+
+
+def _place_bindings() -> list[BindingType]:
+    return [
+        Binding(
+            str(number),
+            f"app.switch_mode('{mode}')",
+            name,
+            tooltip=_("Go to {place}").format(place=name),
+            show=False,
+            id=f"app.{mode}",
+        )
+        for number, (mode, name) in enumerate(PLACES.items(), start=1)
+    ]
+
+
+def _open(mode: str) -> Screen[Any]:
+    """Create a place's screen, which is imported only now: plots and figures cost half a second."""
+    screen: type[Screen[Any]] = getattr(import_module(f"tui.screens.{mode}"), f"{mode.capitalize()}Screen")
+    return screen()
+
+
+class MqloraApp(AppState):
+    """Declares places, keys and shared state; the screens do the work."""
+
+    TITLE = "mqlora-tui"
+    CSS_PATH: ClassVar[list[str | PurePath]] = sorted((Path(__file__).parent / "styles").glob("*.tcss"))
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        mode: partial(_open, mode) for mode in PLACES
+    }
+    DEFAULT_MODE = "hardware"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *_place_bindings(),
+        Binding(
+            "question_mark,f1",
+            "help",
+            _("Help"),
+            tooltip=_("Show every key of this place"),
+            id="app.help",
+        ),
+        Binding("q", "quit", _("Quit"), tooltip=_("Pause and save if training, then leave"), id="app.quit"),
+        Binding(
+            "ctrl+q",
+            "quit",
+            _("Quit"),
+            tooltip=_("Pause and save if training, then leave"),
+            show=False,
+            priority=True,
+            id="app.quit_always",
+        ),
+        Binding(
+            "ctrl+p",
+            "command_palette",
+            _("Commands"),
+            tooltip=_("Find a place by its name"),
+            show=False,
+            priority=True,
+            id="app.commands",
+        ),
+        Binding(
+            "ctrl+c",
+            "copy_or_pause",
+            _("Copy or pause"),
+            tooltip=_("Copy the selection; without one, pause training with a checkpoint"),
+            show=False,
+            priority=True,
+            id="app.copy_or_pause",
+        ),
+    ]
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self.engine = EngineThread()
+        self.training = TrainingController(project, self.engine)
+        self._leaving = False
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self.register_theme(THEME)
+        self.theme = THEME.name
+
+    def on_mount(self) -> None:
+        """Learn what the run is doing, look at the machine, and follow both."""
+        self._event_loop = asyncio.get_running_loop()
+        self.training.follow(self)
+        self.run_state = self.training.status()
+        self.start_hardware_check()
+        self._import_places()
+
+    @work(thread=True, exit_on_error=False)
+    def _import_places(self) -> None:
+        """Import the other screens while the first one is read, so that they open at once."""
+        for mode in PLACES:
+            import_module(f"tui.screens.{mode}")
+
+    def action_command_palette(self) -> None:
+        """Open the list of places and commands."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder=_("Where to?"), id="--command-palette"))
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Name this app's own colours, so that every theme has them."""
+        return THEME.variables
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Write the names of keys as on the keyboard."""
+        names = {"enter": _("Enter"), "escape": _("Esc"), "pageup": "PgUp", "pagedown": "PgDn"}
+        return binding.key_display or names.get(binding.key) or super().get_key_display(binding)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Offer the six places, help and quit in the command palette."""
+        for mode, name in PLACES.items():
+            yield SystemCommand(name, _("Go to {place}").format(place=name), partial(self.switch_mode, mode))
+        yield SystemCommand(_("Help"), _("Show every key of this place"), self.action_help)
+        yield SystemCommand(_("Quit"), _("Leave the app"), self.action_quit)
+
+    def on_run_changed(self, message: RunChanged) -> None:
+        """Show the new phase everywhere; leave if this is the pause that quitting asked for."""
+        self.run_state = message.status
+        if self._leaving and not message.status.is_training:
+            self.exit(0)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Show a defect in a background job instead of ending the app."""
+        if event.state is WorkerState.ERROR:
+            problem = _("Unexpected error: {error!r}").format(error=event.worker.error)
+            self.show_error(UserError(problem, _("report it with the steps that led here")))
+
+    def show_error(self, error: UserError) -> None:
+        """Show a refusal on the present place, or above the dialog that covers it."""
+        if isinstance(self.screen, PlaceScreen):
+            self.screen.show_error(error)
+        else:
+            super().show_error(error)
+
+    def start_demo(self) -> None:
+        """Write the built-in model and the sample data into the project."""
+        self.notify(_("Writing the built-in model and the sample data …"), markup=False)
+        self.engine.submit(checks.write_demo, self.project, self.post_message)
+
+    def action_help(self) -> None:
+        """List every key of the present place."""
+        if isinstance(self.screen, PlaceScreen):
+            self.push_screen(HelpScreen(self.screen.PLACE, list(self.screen.active_bindings.values())))
+
+    def action_copy_or_pause(self) -> None:
+        """Copy the selection; without one pause training; else say what the key does."""
+        if text := self._selected_text():
+            self.copy_to_clipboard(text)
+            self.notify(_("Copied."), markup=False)
+        elif not self.training.pause():
+            self.notify(_("Nothing is training. Press q to leave."), markup=False)
+
+    def _selected_text(self) -> str:
+        focused = self.screen.focused
+        if isinstance(focused, Input | TextArea) and focused.selected_text:
+            return focused.selected_text
+        return self.screen.get_selected_text() or ""
+
+    def exit_from_signal(self) -> None:
+        """Ask the app to exit from within a signal handler, whatever its loop is doing."""
+        if self._event_loop is not None and not self._event_loop.is_closed():
+            self._event_loop.call_soon_threadsafe(self.exit, 0)
+
+    async def action_quit(self) -> None:
+        """Leave at once, or ask first while training."""
+        if not self.training.is_running:
+            self.exit(0)
+        elif not self._leaving and not isinstance(self.screen, ConfirmScreen):
+            question = ConfirmScreen(
+                _("Leave while training?"),
+                _("Training pauses and saves a checkpoint first. The next start goes on from there."),
+                yes=_("Pause, save and leave"),
+                no=_("Stay"),
+            )
+            self.push_screen(question, self._leave)
+
+    def _leave(self, confirmed: bool | None) -> None:
+        if confirmed:
+            self._leaving = True
+            self.notify(_("Saving a checkpoint, then leaving."), markup=False)
+            if not self.training.pause():
+                self.exit(0)

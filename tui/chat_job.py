@@ -1,0 +1,106 @@
+"""Replies drawn on the engine's thread and sent to the chat screen in small batches."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.chat import ChatSettings, ReplyChunk
+from engine.dataset.rows import Message as Turn
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from tui.messages import ReplyDone, ReplyPiece
+
+from textual.message import Message
+
+BATCH_SECONDS = 0.1
+"""Tokens that come faster than this reach the screen together."""
+
+
+class Session(Protocol):
+    """The part of `engine.chat.ChatSession` that chatting needs."""
+
+    has_adapter: bool
+
+    def reply(
+        self, messages: list[Turn], settings: ChatSettings, with_adapter: bool, stop: threading.Event
+    ) -> Iterator[ReplyChunk]:
+        """Yield the next turn piece by piece."""
+        ...
+
+
+CreateSession = Callable[[Project, str], Session]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A conversation to answer, ending with the user's turn."""
+
+    turns: list[Turn]
+    with_base: bool
+    """Also let the model answer without the adapter."""
+
+
+class ChatJob:
+    """Owns the loaded model; its methods run on the engine's thread and only post messages."""
+
+    def __init__(self, project: Project, post: Callable[[Message], object], create: CreateSession) -> None:
+        self._project = project
+        self._post = post
+        self._create = create
+        self._session: Session | None = None
+        self._loaded = ("", 0)
+        """Model and modification time of the adapter in `_session`."""
+
+    def forget(self) -> None:
+        """Drop the model, so that training has its memory and a newer adapter is loaded next time."""
+        self._session = None
+
+    def answer(self, question: Question, model: str, settings: ChatSettings, stop: threading.Event) -> None:
+        """Answer with the adapter if there is one, then also without it if that is wanted."""
+        error: UserError | None = None
+        try:
+            self._answer(question, self._open(model), settings, stop)
+        except UserError as refusal:
+            error = refusal
+        except Exception as defect:
+            problem = _("The reply broke off: {error!r}").format(error=defect)
+            error = UserError(problem, _("ask again, or look at the machine with 1"))
+        self._post(ReplyDone(self._session is not None and self._session.has_adapter, error))
+
+    def _open(self, model: str) -> Session:
+        """Load the model, unless it is loaded with this very adapter."""
+        adapter = self._project.adapters_dir / "adapters.safetensors"
+        wanted = (model, adapter.stat().st_mtime_ns if adapter.exists() else 0)
+        if self._session is None or wanted != self._loaded:
+            self._session = None  # free the memory of the one before first
+            self._session, self._loaded = self._create(self._project, model), wanted
+        return self._session
+
+    def _answer(
+        self, question: Question, session: Session, settings: ChatSettings, stop: threading.Event
+    ) -> None:
+        if session.has_adapter:
+            self._stream(session, question, settings, True, stop)
+        if not session.has_adapter or (question.with_base and not stop.is_set()):
+            self._stream(session, question, settings, False, stop)
+
+    def _stream(
+        self, session: Session, question: Question, settings: ChatSettings, tuned: bool, stop: threading.Event
+    ) -> None:
+        text, sent_at = "", -math.inf
+        for chunk in session.reply(question.turns, settings, tuned, stop):
+            text += chunk.text
+            if chunk.finished or time.monotonic() - sent_at >= BATCH_SECONDS:
+                self._post(ReplyPiece(tuned, text, chunk.tokens, chunk.tokens_per_second, chunk.finished))
+                text, sent_at = "", time.monotonic()
+
+
+def create_session(project: Project, model: str) -> Session:
+    """Load the model; imports MLX, so only on the engine's thread."""
+    from engine.chat import ChatSession
+
+    return ChatSession(project, model)

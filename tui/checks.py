@@ -1,0 +1,119 @@
+"""The slow looks at machine and data: called in threads, they answer with messages."""
+
+from collections.abc import Callable, Generator
+from itertools import islice
+from pathlib import Path
+
+from engine.config import TrainingConfig
+from engine.dataset.report import DataReport
+from engine.errors import UserError
+from engine.hardware import Check, HardwareReport, iter_checks
+from engine.memory import ModelShape
+from engine.profiles import Recommendation, recommend
+from engine.project import Project
+from engine.training.state import RunState
+from tui.messages import (
+    CheckDone,
+    DataChecked,
+    DemoProgress,
+    DemoWritten,
+    HardwareChecked,
+    OffersMade,
+    RowRead,
+)
+
+from textual.message import Message
+
+Post = Callable[[Message], bool]
+MOST_CHARACTERS = 4_000
+"""How much of an unusable line is shown."""
+
+
+def check_hardware(project: Project, model: str, post: Post) -> None:
+    """Look at the machine; post each finding at once and the report at the end."""
+
+    def looking() -> Generator[Check, None, None]:
+        report = yield from iter_checks(project, model)
+        post(HardwareChecked(report))
+
+    for check in looking():
+        post(CheckDone(check))
+
+
+def check_data(project: Project, config: TrainingConfig, post: Post) -> None:
+    """Check both data files with the model's tokenizer and post the report.
+
+    Loading a tokenizer takes a second or more, so it is imported here.
+    """
+    from engine.dataset.check import check_data as check
+
+    try:
+        post(DataChecked(config, check(project, config)))
+    except UserError as error:
+        post(DataChecked(config, error=error))
+
+
+def read_row(project: Project, config: TrainingConfig, file: str, line: int, post: Post) -> None:
+    """Tokenise one row and post it; a row that cannot be used is posted as it stands."""
+    from engine.dataset.preview import preview_row
+
+    try:
+        post(RowRead(file, line, preview_row(project, config, file, line)))
+    except UserError as error:
+        post(RowRead(file, line, error=error, raw=_raw_line(project.data_dir / file, line)))
+
+
+def _raw_line(path: Path, line: int) -> str:
+    """Return the start of a line, or nothing where there is none."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            return next(islice(lines, line - 1, None), "")[:MOST_CHARACTERS]
+    except OSError:
+        return ""
+
+
+def write_demo(project: Project, post: Post) -> None:
+    """Write the built-in model and the sample data, and post that it is done.
+
+    It imports MLX, so it runs on the engine's thread.
+    """
+    from engine.model.demo import install_demo
+
+    def tell(stage: str) -> None:
+        post(DemoProgress(stage))
+
+    try:
+        install_demo(project, tell)
+        post(DemoWritten())
+    except UserError as error:
+        post(DemoWritten(error))
+
+
+def make_offers(
+    project: Project, config: TrainingConfig, hardware: HardwareReport, data: DataReport | None, post: Post
+) -> None:
+    """Price the three profiles and post the recommendation."""
+    post(OffersMade(_recommendation(project, config, hardware, data)))
+
+
+def _recommendation(
+    project: Project, config: TrainingConfig, hardware: HardwareReport, data: DataReport | None
+) -> Recommendation:
+    """Price the three profiles on this machine, with the speed of the last run if there is one."""
+    try:
+        folder = project.model_dir(config.model)
+        shape = ModelShape.read(folder)
+    except UserError:
+        return recommend(hardware, None, data, base=config)
+    return recommend(hardware, shape, data, seen_speed(project, folder.name), base=config)
+
+
+def seen_speed(project: Project, model: str) -> float | None:
+    """Return the median tokens per second of the last run, if that was with `model`."""
+    state = RunState.load(project.state_file)
+    if state is None or state.model != model:
+        return None
+    from engine.analysis.history import load_history  # imports numpy
+
+    _steps, speeds = load_history(project).points("tokens_per_second")
+    return float(sorted(speeds)[len(speeds) // 2]) if len(speeds) else None

@@ -1,0 +1,116 @@
+"""The messages that cross screens or threads: short, immutable, posted with `post_message`."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.config import TrainingConfig
+from engine.dataset.report import DataReport
+from engine.errors import UserError
+from engine.hardware import Check, HardwareReport
+from engine.profiles import Recommendation
+from engine.training.events import Event
+from tui.run_status import RunStatus
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from engine.dataset.preview import PreviewToken  # imports numpy, so not at start-up
+
+
+@dataclass
+class CheckDone(Message, bubble=False):
+    """The machine check has looked at one more thing."""
+
+    check: Check
+
+
+@dataclass
+class HardwareChecked(Message, bubble=False):
+    """The machine check is complete."""
+
+    report: HardwareReport
+
+
+@dataclass
+class DataChecked(Message, bubble=False):
+    """The data check is complete, or was refused."""
+
+    config: TrainingConfig
+    """The configuration it was made with."""
+    report: DataReport | None = None
+    error: UserError | None = None
+
+
+@dataclass
+class OffersMade(Message, bubble=False):
+    """The three profiles have a price on this machine."""
+
+    recommendation: Recommendation
+
+
+@dataclass
+class DemoProgress(Message, bubble=False):
+    """Writing the built-in model has reached another stage."""
+
+    stage: str
+
+
+@dataclass
+class DemoWritten(Message, bubble=False):
+    """The built-in model and the sample data are in the project, or writing them was refused."""
+
+    error: UserError | None = None
+
+
+@dataclass
+class RowRead(Message, bubble=False):
+    """A row was tokenised for the preview, or was refused."""
+
+    file: str
+    line: int
+    tokens: "tuple[PreviewToken, ...]" = ()
+    error: UserError | None = None
+    raw: str = ""
+    """The line as it stands in the file, where it was refused."""
+
+
+@dataclass
+class TrainingEvents(Message, bubble=False):
+    """The trainer yielded these since the last message; posted from the engine's thread."""
+
+    events: tuple[Event, ...]
+
+
+@dataclass
+class TrainingFailed(Message, bubble=False):
+    """The run ended with a refusal or a defect."""
+
+    error: UserError
+
+
+@dataclass
+class RunChanged(Message, bubble=False):
+    """The run is in another phase than before."""
+
+    status: RunStatus
+
+
+@dataclass
+class ReplyPiece(Message, bubble=False):
+    """The model has written on; pieces come in order and none is left out."""
+
+    tuned: bool
+    """Whether the adapter is at work."""
+    text: str
+    tokens: int
+    """Tokens of this reply so far."""
+    tokens_per_second: float
+    finished: bool
+
+
+@dataclass
+class ReplyDone(Message, bubble=False):
+    """The question is answered, stopped or refused."""
+
+    has_adapter: bool
+    error: UserError | None = None

@@ -1,0 +1,126 @@
+"""The numbers of a run as the training screen shows them, worked out from its files."""
+
+from dataclasses import dataclass
+
+from engine.analysis.history import Floats, RunHistory
+from engine.analysis.series import downsample, smooth, smoothing_weight
+from engine.analysis.summary import Overfitting, RunSummary, judge_overfitting, summary_of
+from engine.project import Project
+from engine.training.state import RunState
+from tui.widgets.loss_chart import Curve, LossCurves
+
+import numpy as np
+import psutil
+
+_RECENT = 10
+"""Steps over which a present value is averaged."""
+_PACE_WINDOW = 50
+"""Steps over which the time of one step is averaged, validations included."""
+_SMOOTHED = 200
+"""A shorter run is smoothed like one of so many steps."""
+_STEADY = 0.01
+"""Relative change of the loss below which it counts as level."""
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """One moment of a run; None where nothing was measured."""
+
+    summary: RunSummary
+    """What the report would say now."""
+    swap_gb: float
+    """Swap in use on this machine."""
+    trend: int = 0
+    """Mean loss of the last 10 steps against the 10 before: -1 falling, 1 rising, 0 level."""
+    gap: float | None = None
+    """Last validation loss minus the mean training loss of the 10 steps up to it."""
+    overfitting: Overfitting = "unknown"
+    epoch: int = 1
+    """Counted from 1, for people."""
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+    tokens_per_second: float | None = None
+    """Median of the last 10 steps."""
+    seconds_per_step: float | None = None
+    """Mean of the last 50 steps, validations included."""
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of the whole run."""
+        summary = self.summary
+        if summary.steps_per_epoch:
+            return round(summary.total_steps / summary.steps_per_epoch)
+        return summary.config.num_epochs if summary.config else 1
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time the remaining steps take at the present pace."""
+        if self.seconds_per_step is None:
+            return None
+        return self.seconds_per_step * max(0, self.summary.total_steps - self.summary.steps)
+
+
+def figures_of(project: Project, history: RunHistory, state: RunState | None) -> RunFigures:
+    """Work out the figures of a run from its metrics and its state."""
+    summary, swap = summary_of(project, history, state), psutil.swap_memory().used / 1e9
+    if not len(history):
+        return RunFigures(summary, swap)
+    norms = history.points("grad_norm")[1]
+    beside = _loss_beside_validation(history)
+    val, best = summary.last_val_loss, summary.best_val_loss
+    return RunFigures(
+        summary=summary,
+        swap_gb=swap,
+        gap=val - beside if val is not None and beside is not None else None,
+        overfitting=judge_overfitting(beside, best, val),
+        trend=_trend(history.points("loss")[1]),
+        epoch=int(history.epoch[-1]) + 1,
+        learning_rate=float(history.learning_rate[-1]),
+        grad_norm=float(norms[-1]) if len(norms) else None,
+        tokens_per_second=float(np.median(history.tokens_per_second[-_RECENT:])),
+        seconds_per_step=_pace(history.elapsed_s),
+    )
+
+
+def curves_of(history: RunHistory, state: RunState | None, columns: int) -> LossCurves:
+    """Return the curves of a run, thinned to `columns` of a plot."""
+    total = max(state.total_steps if state else 0, int(history.step[-1]) if len(history) else 1)
+    steps, losses = history.points("loss")
+    val_steps, val_losses = history.points("val_loss")
+    best = val_losses.argmin() if len(val_losses) else 0
+    best_point = Curve(val_steps[best : best + 1].astype(float), val_losses[best : best + 1])
+    if state and state.initial_val_loss is not None and np.isfinite(state.initial_val_loss):
+        val_steps = np.insert(val_steps, 0, 0)
+        val_losses = np.insert(val_losses, 0, state.initial_val_loss)
+    # The weight is that of the whole run, so that the line drawn already never changes.
+    smoothed = smooth(losses, smoothing_weight(max(total, _SMOOTHED)))
+    return LossCurves(
+        train=Curve(*downsample(steps, losses, columns)),
+        smoothed=Curve(*downsample(steps, smoothed, columns)),
+        validation=Curve(*downsample(val_steps, val_losses, columns)),
+        best=best_point,
+        total_steps=total,
+    )
+
+
+def _loss_beside_validation(history: RunHistory) -> float | None:
+    """Return the training loss up to the last validation; with a later one the gap would seem to grow."""
+    val_steps, _losses = history.points("val_loss")
+    steps, losses = history.points("loss")
+    before = losses[steps <= val_steps[-1]] if len(val_steps) else losses[:0]
+    return float(before[-_RECENT:].mean()) if len(before) else None
+
+
+def _trend(losses: Floats) -> int:
+    now, before = losses[-_RECENT:], losses[-2 * _RECENT : -_RECENT]
+    if len(before) < _RECENT:
+        return 0
+    change = float(now.mean() / before.mean()) - 1 if before.mean() else 0.0
+    return 0 if abs(change) < _STEADY else (1 if change > 0 else -1)
+
+
+def _pace(elapsed: Floats) -> float | None:
+    window = elapsed[-_PACE_WINDOW - 1 :]
+    if len(window) < 2:
+        return None
+    return float(window[-1] - window[0]) / (len(window) - 1)

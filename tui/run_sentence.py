@@ -1,0 +1,78 @@
+"""The first line of the training screen: is it learning, is anything wrong, what is next."""
+
+from engine.config import TrainingConfig
+from engine.hardware import CheckStatus
+from engine.i18n import _
+from engine.training.events import Phase
+from tui.profile_name import profile_name
+from tui.run_status import RunStatus
+from tui.run_view import RunView
+from tui.sitting import Sitting
+
+STATUSES: dict[str, CheckStatus] = {"ok": "ok", "attention": "warning", "wrong": "error"}
+"""Status that a level of the analysis is shown as."""
+
+
+def sentence(
+    status: RunStatus, config: TrainingConfig, view: RunView, sitting: Sitting
+) -> tuple[CheckStatus | None, str, str]:
+    """Return a status (None: nothing to judge yet), a sentence and what to do."""
+    run = view.figures.summary
+    match status.phase:
+        case "idle":
+            text = _("Nothing trained yet.")
+            hint = _("Enter starts {profile}: {epochs} epochs, {n} examples a step.")
+            return (
+                None,
+                text,
+                hint.format(
+                    profile=profile_name(config), epochs=config.num_epochs, n=config.examples_per_step
+                ),
+            )
+        case "pausing":
+            return None, _("Pausing: the step is finished, then a checkpoint is saved."), ""
+        case "paused":
+            return "ok", _("Paused at step {step:,}, saved.").format(step=run.steps), _("Enter goes on.")
+        case "finished":
+            level = STATUSES[view.verdict.level]
+            return level, view.verdict.headline, _("Enter: chat with it. 6: report.")
+        case "failed":
+            return (
+                STATUSES[view.verdict.level],
+                view.verdict.headline,
+                _("r goes on from the last checkpoint."),
+            )
+        case _:
+            return _running(view, sitting)
+
+
+def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, str]:
+    pid = view.other_process
+    where = _("Process {pid} trains; Ctrl+C pauses it.").format(pid=pid) if pid else ""
+    busy = sitting.phase is not None
+    for advice in view.advice:
+        if not (advice.kind == "stalled" and busy):
+            return STATUSES[advice.level], advice.text, where
+    run = view.figures.summary
+    if not run.steps or run.first_loss is None or run.last_loss is None:
+        return None, _("Getting ready."), where
+    if view.figures.overfitting == "significant":
+        text = _("Overfitting: validation is well above training; adapters/ keeps the best.")
+        return "warning", text, where
+    if run.last_loss >= run.first_loss:
+        return None, _("Too early to tell: the loss has not fallen yet."), where
+    text = _("Learning: training loss {first:.2f} → {last:.2f}.").format(
+        first=run.first_loss, last=run.last_loss
+    )
+    return "ok", text, where
+
+
+def phase_words(phase: Phase) -> str:
+    """Return the stage the trainer is in, in words."""
+    return {
+        "loading": _("loading the model"),
+        "tokenizing": _("reading and tokenizing the data"),
+        "validating": _("validating"),
+        "training": _("training"),
+        "saving": _("saving a checkpoint"),
+    }[phase.name]

@@ -1,0 +1,42 @@
+"""The state of the run as the app shows it, in words."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.i18n import _
+
+Phase = Literal["idle", "running", "pausing", "paused", "finished", "failed"]
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """What the run of this project is doing."""
+
+    phase: Phase = "idle"
+    step: int = 0
+    """Optimizer steps done so far."""
+
+    @property
+    def is_training(self) -> bool:
+        """Whether steps are being made, or the last one before a pause."""
+        return self.phase in ("running", "pausing")
+
+    @property
+    def symbol(self) -> str:
+        """One character that tells the phases apart without colour."""
+        return {"idle": "○", "running": "●", "pausing": "◌", "paused": "‖", "finished": "✓", "failed": "✗"}[
+            self.phase
+        ]
+
+    @property
+    def words(self) -> str:
+        """The phase in words, such as "paused at step 402"."""
+        if self.phase == "paused":
+            return _("paused at step {step}").format(step=f"{self.step:,}")
+        return {
+            "idle": _("idle"),
+            "running": _("running"),
+            "pausing": _("pausing"),
+            "finished": _("finished"),
+            "failed": _("failed"),
+        }[self.phase]

@@ -1,0 +1,52 @@
+"""One look at the files of a run: everything that the training screen draws."""
+
+import os
+import time
+from dataclasses import dataclass
+
+from engine.analysis.advice import Advice
+from engine.analysis.history import HistoryReader
+from engine.analysis.verdict import Verdict, judge, live_advice
+from engine.project import Project
+from engine.training.state import RunState
+from tui.run_figures import RunFigures, curves_of, figures_of
+from tui.widgets.loss_chart import LossCurves
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as its files tell it, whichever process makes it."""
+
+    state: RunState | None
+    figures: RunFigures
+    curves: LossCurves
+    verdict: Verdict
+    advice: tuple[Advice, ...]
+    """What someone who watches should know now."""
+
+    @property
+    def other_process(self) -> int | None:
+        """Process id of the trainer, if that is not this process."""
+        if self.state and self.state.is_alive and self.state.pid != os.getpid():
+            return self.state.pid
+        return None
+
+
+class RunReader:
+    """Follows the files of one project; reads only what is new."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._history = HistoryReader(project)
+
+    def read(self, columns: int) -> RunView:
+        """Look again; `columns` is the width of the plot. Takes up to a second for a million steps."""
+        history, state = self._history.poll(), RunState.load(self._project.state_file)
+        figures = figures_of(self._project, history, state)
+        return RunView(
+            state=state,
+            figures=figures,
+            curves=curves_of(history, state, columns),
+            verdict=judge(figures.summary),
+            advice=live_advice(self._project, history, state, time.time()),
+        )

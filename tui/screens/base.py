@@ -1,0 +1,80 @@
+"""What all six places share: header, error line, footer, sizes and the state of the app."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from engine.errors import UserError
+from engine.i18n import _
+from tui.widgets.error_line import ErrorLine
+from tui.widgets.footer import KeyFooter
+from tui.widgets.header import PlaceHeader
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import Screen
+
+if TYPE_CHECKING:
+    from tui.app import MqloraApp
+
+
+class PlaceScreen(Screen[None]):
+    """One of the six places; a subclass names itself and yields its body."""
+
+    PLACE: ClassVar[str] = ""
+    """Name and number in the header, such as "1 Hardware", translated."""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "clear_error", _("Dismiss the message"), show=False, id="place.dismiss"),
+    ]
+
+    @property
+    def mqlora(self) -> "MqloraApp":
+        """The app, with its type."""
+        return cast("MqloraApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Lay header, body, error line and footer below each other."""
+        yield PlaceHeader(self.mqlora.project, self.PLACE)
+        with Container(classes="body"):
+            yield from self.compose_body()
+        yield ErrorLine(classes="error-line", markup=False)
+        yield KeyFooter(classes="key-footer")
+
+    def compose_body(self) -> ComposeResult:
+        """Yield the widgets between header and footer."""
+        yield from ()
+
+    def on_mount(self) -> None:
+        """Keep the header up to date."""
+        self.follow("config", self._refresh_header)
+        self.follow("run_state", self._refresh_header)
+
+    def follow(self, state: str, draw: Callable[[], None]) -> None:
+        """Call `draw` now and whenever the app's reactive `state` changes.
+
+        Not while the app is closing: then the screen's widgets may be gone.
+        """
+
+        def changed() -> None:
+            if self.is_attached and self.app.is_running:
+                draw()
+
+        self.watch(self.app, state, changed)
+
+    def _refresh_header(self) -> None:
+        self.query_one(PlaceHeader).show(self.mqlora.config, self.mqlora.run_state)
+        self.refresh_bindings()
+
+    def show_error(self, error: UserError) -> None:
+        """Show a refusal: what is wrong, and how to fix it."""
+        self.query_one(ErrorLine).show(error)
+
+    def clear_error(self) -> None:
+        """Take the last refusal away."""
+        self.query_one(ErrorLine).clear()
+
+    def action_clear_error(self) -> None:
+        """Take the last refusal away at the user's wish."""
+        self.clear_error()

@@ -1,0 +1,90 @@
+"""A form with every value of the configuration, checked as it is typed."""
+
+from typing import Any, ClassVar
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from tui.screens.base import PlaceScreen
+from tui.widgets.config_field import ConfigField
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Select
+
+
+class Fields(VerticalScroll, inherit_bindings=False):
+    """The scrolling part; it leaves the arrow keys to the form."""
+
+
+class ConfigForm(ModalScreen[TrainingConfig | None]):
+    """One `ConfigField` per field of `TrainingConfig`; answers with a valid configuration or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "save", _("Save"), priority=True, id="form.save"),
+        Binding("escape", "dismiss(None)", _("Cancel"), id="form.cancel"),
+        Binding("down", "app.focus_next", _("Next field"), show=False, id="form.next"),
+        Binding("up", "app.focus_previous", _("Previous field"), show=False, id="form.previous"),
+    ]
+
+    VERTICAL_BREAKPOINTS = PlaceScreen.VERTICAL_BREAKPOINTS
+
+    def __init__(self, config: TrainingConfig, project: Project) -> None:
+        super().__init__()
+        self._config = config
+        self._models = tuple(path.name for path in project.models())
+
+    def compose(self) -> ComposeResult:
+        """Draw the fields in their order, then the buttons."""
+        with Vertical(classes="dialog form") as box:
+            box.border_title = Content(_("Every value of the run"))
+            box.border_subtitle = Content(_("^s saves, Esc cancels"))
+            with Fields(can_focus=False):
+                for name in TrainingConfig.model_fields:
+                    yield ConfigField(name, getattr(self._config, name), self._models)
+            with Horizontal(classes="buttons"):
+                yield Button(_("Save"), id="save", compact=True)
+                yield Button(_("Cancel"), id="cancel", compact=True)
+
+    @on(Input.Changed)
+    @on(Select.Changed)
+    def _check_field(self, event: Input.Changed | Select.Changed) -> None:
+        field = next(node for node in event.control.ancestors if isinstance(node, ConfigField))
+        field.show_problem(self._problem({field.field: field.value}))
+
+    @on(Input.Submitted)
+    def _next_field(self) -> None:
+        self.focus_next()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Scroll so that the help below the editor is seen as well."""
+        for node in event.widget.ancestors:
+            if isinstance(node, ConfigField):
+                node.scroll_visible(animate=False)
+
+    def _problem(self, values: dict[str, Any]) -> UserError | None:
+        try:
+            self._config.updated(values)
+        except UserError as error:
+            return error
+        return None
+
+    @on(Button.Pressed, "#save")
+    def action_save(self) -> None:
+        """Answer with the values, or go to the first field that is wrong."""
+        fields = list(self.query(ConfigField))
+        for field in fields:
+            if problem := self._problem({field.field: field.value}):
+                field.show_problem(problem)
+                field.editor.focus()
+                return
+        self.dismiss(self._config.updated({field.field: field.value for field in fields}))
+
+    @on(Button.Pressed, "#cancel")
+    def _cancel(self) -> None:
+        self.dismiss(None)

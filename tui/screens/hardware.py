@@ -1,0 +1,124 @@
+"""1 Hardware: can this machine do it, and if not, what is to be done?"""
+
+from typing import ClassVar
+
+from engine.hardware import ORDER, Check
+from engine.i18n import _
+from engine.text import printable
+from tui.screens.base import PlaceScreen
+from tui.theme import SYMBOLS
+from tui.widgets.check_list import CheckList
+from tui.widgets.verdict import STYLES, Verdict
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+from textual.widgets import OptionList, Static
+
+_SEVERITY = {"error": 0, "warning": 1, "ok": 2}
+
+
+class HardwareScreen(PlaceScreen):
+    """A verdict, one row per thing looked at, and what to do about the selected one."""
+
+    PLACE: ClassVar[str] = _("1 Hardware")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "check", _("Check again"), tooltip=_("Look at the machine again"), id="hardware.check"),
+        Binding(
+            "d",
+            "write_demo",
+            _("Write sample"),
+            tooltip=_("Write the built-in model and the sample data into this project"),
+            id="hardware.demo",
+        ),
+    ]
+
+    def compose_body(self) -> ComposeResult:
+        """Yield verdict, list and detail."""
+        yield Verdict()
+        with Container(id="machine"):
+            yield CheckList(id="checks")
+            with VerticalScroll(id="check-detail", can_focus=False):
+                yield Static(id="check-text")
+
+    def on_mount(self) -> None:
+        """Follow the machine check."""
+        self.follow("checks", self._show_checks)
+        self.follow("hardware", self._show_report)
+        self.follow("recommendation", self._show_verdict)
+        self.query_one(CheckList).focus()
+        if self.mqlora.start_error:
+            self.show_error(self.mqlora.start_error)
+
+    def action_check(self) -> None:
+        """Look at the machine again."""
+        self.clear_error()
+        self.mqlora.start_hardware_check()
+
+    def action_write_demo(self) -> None:
+        """Write the built-in model and the sample data into the project."""
+        self.mqlora.start_demo()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the sample only where a model or data is missing."""
+        if action == "write_demo":
+            return any(
+                check.id in ("model", "data") and check.status == "error" for check in self.mqlora.checks
+            )
+        return super().check_action(action, parameters)
+
+    @on(OptionList.OptionSelected)
+    def _go_on(self) -> None:
+        self.app.switch_mode("profile")
+
+    @on(OptionList.OptionHighlighted)
+    def _show_detail(self, event: OptionList.OptionHighlighted) -> None:
+        check = next(check for check in self.mqlora.checks if check.id == event.option_id)
+        self.query_one("#check-text", Static).update(_detail(check))
+
+    def _show_checks(self) -> None:
+        """Draw what was found so far, in the usual order."""
+        ordered = sorted(self.mqlora.checks, key=lambda check: ORDER.index(check.id))
+        self.query_one(CheckList).show(tuple(ordered))
+        self._show_verdict()
+
+    def _show_report(self) -> None:
+        """Draw everything, and select what needs attention most."""
+        self._show_checks()
+        if report := self.mqlora.hardware:
+            worst = min(report.checks, key=lambda check: _SEVERITY[check.status])
+            self.query_one(CheckList).select(worst)
+
+    def _show_verdict(self) -> None:
+        report, verdict = self.mqlora.hardware, self.query_one(Verdict)
+        self.refresh_bindings()
+        if report is None:
+            verdict.show_waiting(_("Looking at this machine …"))
+            return
+        faults = [check for check in report.checks if check.status == "error"]
+        if not faults:
+            advice = self.mqlora.recommendation
+            ready = _("Ready.") if advice is None else _("Ready for {name}.").format(name=advice.name)
+            verdict.show(report.status, ready, advice.reason if advice else "")
+        else:
+            names = ", ".join(check.label for check in faults)
+            verdict.show("error", _("Not ready yet."), _("To be mended: {names}.").format(names=names))
+
+
+def _detail(check: Check) -> Content:
+    if not check.detail:
+        return Content.styled(_("Nothing to do here."), "$muted")
+    parts = [
+        Content.styled(f"{SYMBOLS[check.status]} ", STYLES[check.status]),
+        Content.styled(f"{check.label}: ", "bold"),
+        Content(f"{printable(check.detail).rstrip('.')}."),
+    ]
+    if check.fix:
+        parts += [
+            Content("\n"),
+            Content.styled(_("To mend it: "), "$muted"),
+            Content(f"{printable(check.fix)}."),
+        ]
+    return Content("").join(parts)

@@ -1,0 +1,164 @@
+"""2 Profile: three offers with their price, one recommended, and every value on request."""
+
+from typing import ClassVar
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.i18n import _
+from engine.profiles import NAMES, Offer, Recommendation, planned_steps, profile_config, profile_name
+from tui.screens.base import PlaceScreen
+from tui.screens.config_form import ConfigForm
+from tui.screens.confirm import ConfirmScreen
+from tui.widgets.config_summary import explained, summary
+from tui.widgets.profile_card import ProfileCard
+from tui.widgets.verdict import Verdict
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import Static
+
+CUSTOM = len(NAMES)
+"""Index of the last card."""
+
+
+class ProfileScreen(PlaceScreen):
+    """Cards to choose from with left and right; below them what the selected one means."""
+
+    PLACE: ClassVar[str] = _("2 Profile")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "use",
+            _("Use it"),
+            tooltip=_("Take the selected profile and go on to the data"),
+            id="profile.use",
+        ),
+        Binding("left", "move(-1)", _("Choose"), key_display="←→", id="profile.left"),
+        Binding("right", "move(1)", _("Next profile"), show=False, id="profile.right"),
+        Binding("e", "customise", _("Customise"), tooltip=_("Change any value"), id="profile.customise"),
+    ]
+
+    selected: reactive[int] = reactive(1, init=False)
+    """Index of the selected card."""
+
+    def compose_body(self) -> ComposeResult:
+        """Yield verdict, cards and the meaning of the selected one."""
+        yield Verdict()
+        with Horizontal(id="cards"):
+            for name in (*NAMES, _("Custom")):
+                yield ProfileCard(name)
+        with Horizontal(id="below"):
+            with VerticalScroll(id="meaning", can_focus=False):
+                yield Static(id="meaning-text")
+            with VerticalScroll(id="explained", classes="panel", can_focus=False) as panel:
+                panel.border_title = Content(_("What the words mean"))
+                yield Static(explained())
+
+    def on_mount(self) -> None:
+        """Follow what the offers depend on."""
+        self.follow("recommendation", self._recommended)
+        self.follow("config", self._draw)
+        self.follow("data", self._draw)
+
+    def action_move(self, by: int) -> None:
+        """Select the card beside; stops at the ends."""
+        self.selected = min(CUSTOM, max(0, self.selected + by))
+
+    def action_use(self) -> None:
+        """Take the selected card; the custom one opens the form unless it is in use."""
+        if self.selected == CUSTOM and not self._in_use(CUSTOM):
+            self.action_customise()
+        else:
+            self._adopt(self._shown_config(), then="data")
+
+    def action_customise(self) -> None:
+        """Edit every value, starting from the selected card."""
+        self.app.push_screen(ConfigForm(self._shown_config(), self.mqlora.project), self._customised)
+
+    def _customised(self, config: TrainingConfig | None) -> None:
+        if config is not None:
+            self._adopt(config)
+
+    def _adopt(self, config: TrainingConfig, then: str = "") -> None:
+        """Save `config` unless training runs; ask first where a paused run has another one."""
+        self.clear_error()
+        run = self.mqlora.run_state
+        if run.is_training and config != self.mqlora.config:
+            self.show_error(
+                UserError(_("Training is running with other values"), _("press Ctrl+C to pause it first"))
+            )
+            return
+        if config == self.mqlora.config or run.phase != "paused":
+            self._save(config, then)
+            return
+        question = _(
+            "The run {state} uses other values. With these, training starts again from the first step; "
+            "the old run is kept in the archive."
+        ).format(state=run.words)
+        dialog = ConfirmScreen(_("Change the profile?"), question, yes=_("Change it"), no=_("Keep the run"))
+        self.app.push_screen(dialog, lambda sure: self._save(config, then) if sure else None)
+
+    def _save(self, config: TrainingConfig, then: str) -> None:
+        try:
+            self.mqlora.choose_config(config)
+        except UserError as error:
+            self.show_error(error)
+            return
+        self.selected = self._card_of(config)
+        if then:
+            self.app.switch_mode(then)
+
+    def watch_selected(self) -> None:
+        """Redraw for another card."""
+        self._draw()
+
+    def _recommended(self) -> None:
+        """Start at the card in use; before one was chosen, at the recommended one."""
+        recommendation = self.mqlora.recommendation
+        if recommendation and not self.mqlora.project.config_file.exists():
+            self.selected = NAMES.index(recommendation.name)
+        else:
+            self.selected = self._card_of(self.mqlora.config)
+        self._draw()
+
+    def _draw(self) -> None:
+        recommendation = self.mqlora.recommendation
+        offers: dict[str, Offer] = (
+            {offer.name: offer for offer in recommendation.offers} if recommendation else {}
+        )
+        for index, card in enumerate(self.query(ProfileCard)):
+            best = recommendation is not None and card.profile == recommendation.name
+            card.show(offers.get(card.profile), best, self._in_use(index))
+            card.selected = index == self.selected
+        self._draw_verdict(recommendation)
+        config = self._shown_config()
+        self.query_one("#meaning-text", Static).update(summary(config, self.mqlora.data, self._steps(config)))
+
+    def _draw_verdict(self, recommendation: Recommendation | None) -> None:
+        verdict = self.query_one(Verdict)
+        if recommendation is None:
+            verdict.show_waiting(_("Looking at this machine …"))
+        else:
+            name = _("{name} is recommended.").format(name=recommendation.name)
+            verdict.show("ok", name, recommendation.reason)
+
+    def _steps(self, config: TrainingConfig) -> int | None:
+        data = self.mqlora.data
+        if data is None or not data.train.examples:
+            return None
+        return planned_steps(config, data.train.examples)
+
+    def _shown_config(self) -> TrainingConfig:
+        """Return the configuration in use with the selected profile's values."""
+        config = self.mqlora.config
+        return config if self.selected == CUSTOM else profile_config(NAMES[self.selected], config)
+
+    def _in_use(self, index: int) -> bool:
+        return self.mqlora.project.config_file.exists() and index == self._card_of(self.mqlora.config)
+
+    def _card_of(self, config: TrainingConfig) -> int:
+        name = profile_name(config)
+        return CUSTOM if name is None else NAMES.index(name)

@@ -1,0 +1,250 @@
+"""4 Train: is it learning, how long still, is anything wrong?"""
+
+import asyncio
+from datetime import datetime
+from typing import ClassVar
+
+from engine.errors import UserError
+from engine.hardware import CheckStatus
+from engine.i18n import _
+from engine.profiles import planned_steps
+from tui.messages import RunChanged, TrainingEvents, TrainingFailed
+from tui.run_sentence import sentence
+from tui.run_view import RunReader, RunView
+from tui.screens.base import PlaceScreen
+from tui.screens.confirm import ConfirmScreen
+from tui.sitting import Sitting
+from tui.training import Mode
+from tui.widgets.config_summary import summary
+from tui.widgets.loss_chart import View
+from tui.widgets.loss_plot import LossPlot
+from tui.widgets.progress_line import ProgressLine
+from tui.widgets.run_log import RunLog
+from tui.widgets.run_progress import progress
+from tui.widgets.run_stats import RunStats
+from tui.widgets.verdict import Verdict
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+READ_SECONDS = 1.0
+"""Time between two looks at the run's files."""
+_ZOOMS: dict[View, str] = {"all": _("whole run"), "recent": _("last third"), "log": _("log scale")}
+_STARTS = {"idle": "start", "paused": "resume", "failed": "resume"}
+
+
+class TrainScreen(PlaceScreen):
+    """Shows the run on disk, whoever makes it, and starts, pauses and resumes it."""
+
+    PLACE: ClassVar[str] = _("4 Train")
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter,r", "start", _("Start"), tooltip=_("Start training"), key_display="Enter", id="train.start"
+        ),
+        Binding(
+            "enter,r",
+            "resume",
+            _("Resume"),
+            tooltip=_("Go on from the last checkpoint"),
+            key_display="Enter",
+            id="train.resume",
+        ),
+        Binding("enter", "chat", _("Chat"), tooltip=_("Talk to the result"), id="train.chat"),
+        Binding(
+            "ctrl+c",
+            "pause",
+            _("Pause"),
+            tooltip=_("Save a checkpoint and pause; copies if text is selected"),
+            priority=True,
+            id="train.pause",
+        ),
+        Binding("z", "zoom", _("Zoom"), tooltip=_("Whole run, last third, or log scale"), id="train.zoom"),
+        Binding(
+            "R",
+            "restart",
+            _("Restart"),
+            tooltip=_("Archive this run and train anew"),
+            key_display="R",
+            id="train.restart",
+        ),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._view: RunView | None = None
+        self._sitting = Sitting()
+        self._reading = False
+        self._said: tuple[CheckStatus | None, str, str] = (None, "", "")
+        """The sentence on the first line."""
+
+    def compose_body(self) -> ComposeResult:
+        """Yield sentence, plot, numbers and log."""
+        yield Verdict(id="train-sentence")
+        yield Static(id="train-plan")
+        with Container(id="train-main"):
+            with Vertical(id="train-curves"):
+                yield Static(id="train-legend")
+                yield LossPlot(id="train-plot")
+                yield ProgressLine(id="train-progress")
+            yield RunStats(id="train-stats")
+        yield RunLog(id="train-log")
+
+    def on_mount(self) -> None:
+        """Show what is on disk and follow whatever runs."""
+        self.reader = RunReader(self.mqlora.project)
+        self.mqlora.training.follow(self)
+        self.watch(self.app, "run_state", self._refresh_view)
+        self.watch(self.app, "config", self._show_plan)
+        self.watch(self.app, "data", self._show_plan, init=False)
+        self.set_interval(READ_SECONDS, self._tick)
+        self._read()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what makes sense in the present state of the run."""
+        phase = self.mqlora.run_state.phase
+        if action in ("start", "resume"):
+            return _STARTS.get(phase) == action
+        if action == "pause":
+            return self.mqlora.run_state.is_training
+        if action == "chat":
+            return phase == "finished"
+        if action == "restart":
+            return phase in ("paused", "finished", "failed")
+        return super().check_action(action, parameters)
+
+    def action_start(self) -> None:
+        """Start training with the chosen configuration."""
+        self._start("auto")
+
+    def action_resume(self) -> None:
+        """Go on with the run on disk."""
+        self._start("auto")
+
+    def action_pause(self) -> None:
+        """Do what Ctrl+C does everywhere."""
+        self.mqlora.action_copy_or_pause()
+
+    def action_chat(self) -> None:
+        """Go and talk to the result."""
+        self.app.switch_mode("chat")
+
+    def action_restart(self) -> None:
+        """Ask, then archive the run and start anew."""
+        question = ConfirmScreen(
+            _("Train anew?"),
+            _("The present run moves to checkpoints_qlora/archive; nothing is deleted."),
+            yes=_("Archive and start"),
+            no=_("Keep it"),
+        )
+        self.app.push_screen(question, lambda yes: self._start("restart") if yes else None)
+
+    def action_zoom(self) -> None:
+        """Go to the next way of looking at the curves."""
+        plot, views = self.query_one(LossPlot), list(_ZOOMS)
+        plot.look(views[(views.index(plot.view) + 1) % len(views)])
+        self._refresh_view()
+
+    def _start(self, mode: Mode) -> None:
+        self.clear_error()
+        try:
+            self.mqlora.training.start(self.mqlora.config, mode)
+        except UserError as error:
+            self.show_error(error)
+        else:
+            self._sitting = Sitting()
+
+    @on(TrainingEvents)
+    def _take_events(self, message: TrainingEvents) -> None:
+        log = self.query_one(RunLog)
+        for event in message.events:
+            self._sitting.take(event)
+            log.add(event)
+        self._refresh_view()
+
+    @on(TrainingFailed)
+    def _show_failure(self, message: TrainingFailed) -> None:
+        self.show_error(message.error)
+
+    def on_screen_resume(self) -> None:
+        """Look at the files at once."""
+        self._read()
+
+    def _tick(self) -> None:
+        if self.is_current:
+            self._read()
+
+    def _read(self) -> None:
+        if not self._reading:
+            self._reading = True
+            self._read_in_thread()
+
+    @work(group="reading", exit_on_error=False)
+    async def _read_in_thread(self) -> None:
+        try:
+            self._view = await asyncio.to_thread(
+                self.reader.read, max(20, self.query_one(LossPlot).size.width)
+            )
+        finally:
+            self._reading = False
+        if self._view.state and self._view.other_process:
+            self.query_one(RunLog).follow(self._view.state)
+        status = self.mqlora.training.status()
+        if status.phase != self.mqlora.run_state.phase:
+            self.app.post_message(RunChanged(status))
+        self.query_one(LossPlot).show(self._view.curves)
+        self._refresh_view()
+
+    def _refresh_view(self) -> None:
+        """Bring sentence, legend, progress and numbers up to date."""
+        if self._view is None:
+            return
+        status, figures = self.mqlora.run_state, self._view.figures
+        self.set_class(status.phase == "idle" and self._view.curves.is_empty, "-new")
+        self._show_sentence(sentence(status, self.mqlora.config, self._view, self._sitting))
+        self._show_legend(_legend(self._view, self.query_one(LossPlot).view))
+        self.query_one(ProgressLine).show(*progress(figures, self._sitting, status, datetime.now()))
+        self.query_one(RunStats).show(figures, self._sitting)
+
+    def _show_sentence(self, said: tuple[CheckStatus | None, str, str]) -> None:
+        if said == self._said:
+            return
+        self._said = said
+        level, text, hint = said
+        if level:
+            self.query_one(Verdict).show(level, text, hint)
+        else:
+            self.query_one(Verdict).show_waiting(f"{text} {hint}".rstrip())
+
+    def _show_legend(self, legend: Content) -> None:
+        line = self.query_one("#train-legend", Static)
+        if str(line.content) != str(legend):
+            line.update(legend)
+
+    def _show_plan(self) -> None:
+        """Say what a run would be, for as long as there is none."""
+        config, data = self.mqlora.config, self.mqlora.data
+        steps = planned_steps(config, data.train.examples) if data else None
+        self.query_one("#train-plan", Static).update(summary(config, data, steps))
+
+
+def _legend(view: RunView, zoom: View) -> Content:
+    run = view.figures.summary
+    best = _("best")
+    if run.best_val_loss is not None:
+        best = _("best {loss:.2f} at step {step:,}").format(loss=run.best_val_loss, step=run.best_step)
+    return Content.assemble(
+        ("⠒ ", "$muted"),
+        (_("train"), "$muted"),
+        ("   ━ ", "$accent"),
+        (_("smoothed"), "$muted"),
+        ("   ○ ", "$foreground"),
+        (_("validation"), "$muted"),
+        ("   ★ ", "$success"),
+        (best, "$muted"),
+        (f"   {_ZOOMS[zoom]}", "$muted"),
+    )

@@ -1,0 +1,146 @@
+"""What the whole app knows about the project, and the background jobs that find it out."""
+
+from engine.config import TrainingConfig
+from engine.dataset.report import DataReport
+from engine.errors import UserError
+from engine.hardware import Check, HardwareReport
+from engine.profiles import Recommendation, profile_config
+from engine.project import Project
+from tui import checks
+from tui.messages import CheckDone, DataChecked, DemoProgress, DemoWritten, HardwareChecked, OffersMade
+from tui.run_status import RunStatus
+
+from textual import work
+from textual.app import App
+from textual.message_pump import MessagePump
+from textual.reactive import reactive
+
+READING_KEYS = ("model", "max_seq_length", "train_on_prompt", "batch_size", "gradient_accumulation")
+"""Fields of the configuration that the data report depends on."""
+
+
+class AppState(App[int]):
+    """Shared state as reactives that screens watch; jobs run in threads and answer with messages."""
+
+    config: reactive[TrainingConfig] = reactive(TrainingConfig, init=False)
+    """The configuration that training would use."""
+    checks: reactive[tuple[Check, ...]] = reactive((), init=False)
+    """What the machine check has found so far."""
+    hardware: reactive[HardwareReport | None] = reactive(None, init=False)
+    """The last complete machine check."""
+    recommendation: reactive[Recommendation | None] = reactive(None, init=False)
+    """The three profiles with their price on this machine."""
+    data: reactive[DataReport | None] = reactive(None, init=False)
+    """The data check for the present configuration."""
+    data_error: reactive[UserError | None] = reactive(None, init=False)
+    """Why the data could not be checked."""
+    run_state: reactive[RunStatus] = reactive(RunStatus, init=False)
+    """What the run is doing, as told by the training controller."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__()
+        self.project = project
+        self.start_error: UserError | None = None
+        """Why the saved configuration could not be read."""
+        self._checking_hardware = False
+        self._checking_data = False
+        self._load_config()
+
+    def _load_config(self) -> None:
+        if self.project.config_file.exists():
+            try:
+                self.set_reactive(AppState.config, TrainingConfig.load(self.project.config_file))
+            except UserError as error:
+                self.start_error = error
+
+    def choose_config(self, config: TrainingConfig) -> None:
+        """Make `config` the configuration of the next run and write it to the project."""
+        config.save(self.project.config_file)
+        self.config = config
+
+    def watch_config(self, old: TrainingConfig, new: TrainingConfig) -> None:
+        """Drop what was found out for another configuration."""
+        if any(getattr(old, key) != getattr(new, key) for key in READING_KEYS):
+            self.data = None
+        if old.model != new.model:
+            self.start_hardware_check()
+
+    def start_hardware_check(self) -> None:
+        """Look at the machine again, unless that is under way."""
+        if not self._checking_hardware:
+            self._checking_hardware = True
+            self.checks, self.hardware = (), None
+            self._check_hardware(self.config.model)
+
+    def start_data_check(self) -> None:
+        """Check the data unless that is done or under way."""
+        if self.data is None and not self._checking_data:
+            self._checking_data = True
+            self.data_error = None
+            self._check_data(self.config)
+
+    @work(thread=True, exit_on_error=False)
+    def _check_hardware(self, model: str) -> None:
+        checks.check_hardware(self.project, model, self.post_message)
+
+    @work(thread=True, exit_on_error=False)
+    def _check_data(self, config: TrainingConfig) -> None:
+        checks.check_data(self.project, config, self.post_message)
+
+    @work(thread=True, exit_on_error=False)
+    def read_row(self, asker: MessagePump, file: str, line: int) -> None:
+        """Tokenise a row for the preview; `asker` gets a `RowRead`."""
+        checks.read_row(self.project, self.config, file, line, asker.post_message)
+
+    def make_offers(self) -> None:
+        """Price the profiles, once the machine is known; ends with an `OffersMade`."""
+        if self.hardware is not None:
+            self._make_offers(self.hardware)
+
+    @work(thread=True, exit_on_error=False)
+    def _make_offers(self, hardware: HardwareReport) -> None:
+        checks.make_offers(self.project, self.config, hardware, self.data, self.post_message)
+
+    def on_check_done(self, message: CheckDone) -> None:
+        """Add one finding."""
+        self.checks = (*self.checks, message.check)
+
+    def on_hardware_checked(self, message: HardwareChecked) -> None:
+        """Keep the machine check and price the profiles."""
+        self._checking_hardware = False
+        self.checks = message.report.checks
+        self.hardware = message.report
+        self.make_offers()
+
+    def on_data_checked(self, message: DataChecked) -> None:
+        """Keep the data check, or make it anew if the configuration changed meanwhile."""
+        self._checking_data = False
+        if any(getattr(message.config, key) != getattr(self.config, key) for key in READING_KEYS):
+            self.start_data_check()
+            return
+        self.data_error = message.error
+        self.data = message.report
+        self.make_offers()
+
+    def on_demo_progress(self, message: DemoProgress) -> None:
+        """Say what is being done."""
+        self.notify(message.stage, markup=False)
+
+    def on_demo_written(self, message: DemoWritten) -> None:
+        """Look again at what the sample has changed, or say why there is none."""
+        if message.error:
+            self.show_error(message.error)
+            return
+        self.data = None
+        self.start_hardware_check()
+        self.start_data_check()
+
+    def show_error(self, error: UserError) -> None:
+        """Show a refusal on the present place."""
+        self.notify(str(error), severity="error", markup=False)
+
+    def on_offers_made(self, message: OffersMade) -> None:
+        """Keep the offers; take the recommended one until the user has chosen."""
+        self.recommendation = message.recommendation
+        if not self.project.config_file.exists():
+            self.config = profile_config(message.recommendation.name, self.config)

@@ -1,0 +1,214 @@
+"""Starts, pauses and follows training; owned by the app, so it outlives every screen."""
+
+import asyncio
+import contextlib
+import math
+import os
+import signal
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any, Literal, Protocol
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from engine.text import one_line
+from engine.training.events import Event, Finished, Notice, Phase, StepDone
+from engine.training.state import RunState, now
+from tui.messages import RunChanged, TrainingEvents, TrainingFailed
+from tui.run_status import RunStatus
+
+from textual.message import Message
+from textual.message_pump import MessagePump
+
+Mode = Literal["auto", "resume", "restart"]
+
+BATCH_SECONDS = 0.25
+"""Steps that come faster than this reach the screens together."""
+
+
+class Engine(Protocol):
+    """The part of `engine.thread.EngineThread` that training needs."""
+
+    stop_event: threading.Event
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Run `function` on the thread that owns MLX."""
+        ...
+
+
+class Running(Protocol):
+    """The part of `engine.training.trainer.Trainer` that the controller drives."""
+
+    def run(self) -> Iterator[Event]:
+        """Train and tell about it."""
+        ...
+
+
+CreateTrainer = Callable[[Project, TrainingConfig, threading.Event, Mode], Running]
+
+
+class TrainingController:
+    """Owns the one training run of this process.
+
+    Its public methods belong to the app's thread. The trainer is created and driven on
+    the engine's thread, which reports with `post_message` and nothing else, so it never
+    waits for the terminal. Every follower gets `TrainingEvents`, `TrainingFailed` and
+    `RunChanged`.
+    """
+
+    def __init__(self, project: Project, engine: Engine, create: CreateTrainer | None = None) -> None:
+        self._project = project
+        self._engine = engine
+        self._create = create or create_trainer
+        self._followers: tuple[MessagePump, ...] = ()
+        self._job: Future[RunStatus] | None = None
+        self._step = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this process trains, or is about to start or pause."""
+        return self._job is not None and not self._job.done()
+
+    def follow(self, follower: MessagePump) -> None:
+        """Send the messages of this and later runs to `follower`, the app or a screen."""
+        self._followers = (*self._followers, follower)
+
+    def start(self, config: TrainingConfig, mode: Mode = "auto") -> None:
+        """Start or resume training.
+
+        Raises:
+            UserError: this process trains already, or another one does.
+        """
+        if self.is_running:
+            raise UserError(_("Training is running already"), _("press Ctrl+C to pause it"))
+        if other := self.other_process():
+            raise UserError(
+                _("Process {pid} trains in this folder").format(pid=other.pid),
+                _("press Ctrl+C to pause it, then start here"),
+            )
+        self._engine.stop_event.clear()
+        self._step = 0
+        self._announce(RunStatus("running"))
+        self._job = self._engine.submit(self._drive, config, mode)
+        self._job.add_done_callback(lambda job: self._announce(job.result()))
+
+    def pause(self) -> bool:
+        """Ask the run of this machine, in any process, to save and stop; False if there is none."""
+        if self.is_running:
+            self._engine.stop_event.set()
+        elif (other := self.other_process()) and other.host == socket.gethostname():
+            os.kill(other.pid, signal.SIGINT)
+        else:
+            return False
+        self._announce(RunStatus("pausing", self._step))
+        return True
+
+    async def wait(self) -> None:
+        """Return as soon as no training is running here."""
+        if self._job is not None:
+            await asyncio.wrap_future(self._job)
+
+    def other_process(self) -> RunState | None:
+        """Return the state of a run that another process is making."""
+        state = RunState.load(self._project.state_file)
+        return state if state and state.is_alive and state.pid != os.getpid() else None
+
+    def status(self) -> RunStatus:
+        """Return what the run is doing, as its files tell."""
+        if self.is_running:
+            return RunStatus("pausing" if self._engine.stop_event.is_set() else "running", self._step)
+        state = RunState.load(self._project.state_file)
+        if state is None:
+            return RunStatus()
+        crashed = state.status == "running" and (not state.is_alive or state.pid == os.getpid())
+        return RunStatus("paused" if crashed else state.status, state.step)
+
+    def _drive(self, config: TrainingConfig, mode: Mode) -> RunStatus:
+        """Run the trainer to its end, on the engine's thread, and return how it ended."""
+        outbox = Outbox(lambda events: self._tell(TrainingEvents, events))
+        end: Literal["finished", "paused"] = "paused"
+        try:
+            for event in self._create(self._project, config, self._engine.stop_event, mode).run():
+                self._step = _step_of(event, self._step)
+                end = "finished" if isinstance(event, Finished) else "paused"
+                outbox.add(event)
+        except Exception as error:
+            outbox.flush()
+            refusal = error if isinstance(error, UserError) else self._unexpected(error)
+            self._tell(TrainingFailed, refusal)
+            return RunStatus("failed", self._step)
+        outbox.flush()
+        return RunStatus(end, self._step)
+
+    def _unexpected(self, error: Exception) -> UserError:
+        """Append the traceback to the run's log and say in one sentence what happened."""
+        with contextlib.suppress(OSError):
+            self._project.run_dir.mkdir(parents=True, exist_ok=True)
+            with self._project.log_file.open("a", encoding="utf-8") as log:
+                log.write(f"{now()} {''.join(traceback.format_exception(error))}")
+        return UserError(
+            _("Training stopped at a defect: {kind}: {message}").format(
+                kind=type(error).__name__, message=one_line(str(error), 200)
+            ),
+            _("press r to go on from the last checkpoint; details are in {log}").format(
+                log=self._project.log_file.relative_to(self._project.root)
+            ),
+        )
+
+    def _announce(self, status: RunStatus) -> None:
+        self._tell(RunChanged, status)
+
+    def _tell(self, kind: Callable[[Any], Message], content: Any) -> None:
+        """Post a message of its own to each follower; safe on every thread."""
+        for follower in self._followers:
+            follower.post_message(kind(content))
+
+
+class Outbox:
+    """Sends events in order; quick successions of steps or of progress go out together."""
+
+    def __init__(self, send: Callable[[tuple[Event, ...]], None]) -> None:
+        self._send = send
+        self._waiting: list[Event] = []
+        self._sent_at = -math.inf
+        self._phase = ""
+
+    def add(self, event: Event) -> None:
+        """Take one event; send what is waiting if it is urgent or time has come."""
+        self._waiting.append(event)
+        if self._is_urgent(event) or time.monotonic() - self._sent_at >= BATCH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is waiting."""
+        if self._waiting:
+            self._send(tuple(self._waiting))
+            self._waiting.clear()
+            self._sent_at = time.monotonic()
+
+    def _is_urgent(self, event: Event) -> bool:
+        """Whether `event` may be the last for a long while."""
+        if isinstance(event, Phase):
+            changed, self._phase = event.name != self._phase, event.name
+            return changed
+        return not isinstance(event, StepDone)
+
+
+def _step_of(event: Event, before: int) -> int:
+    """Return the optimizer steps done as of `event`."""
+    if isinstance(event, StepDone):
+        return event.metrics.step
+    return before if isinstance(event, Phase | Notice) else event.step
+
+
+def create_trainer(project: Project, config: TrainingConfig, stop: threading.Event, mode: Mode) -> Running:
+    """Return the engine's trainer; imports MLX, so only on the engine's thread."""
+    from engine.training.trainer import Trainer
+
+    return Trainer(project, config, stop, mode)

@@ -1,0 +1,32 @@
+"""The bottom line: at most five keys that make sense now."""
+
+from collections.abc import Callable
+
+from textual.binding import Binding
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+MOST_KEYS = 5
+
+
+class KeyFooter(Static):
+    """Shows the first five active bindings whose `show` is set; the help has them all."""
+
+    def on_mount(self) -> None:
+        """Follow the focus and the state of the screen."""
+        self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
+
+    def _bindings_changed(self, screen: Screen[object]) -> None:
+        if self.is_attached and screen is self.screen:
+            self.update(_line(screen, self.app.get_key_display))
+
+
+def _line(screen: Screen[object], display: Callable[[Binding], str]) -> Content:
+    shown: dict[str, Content] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if binding.show and active.enabled and binding.action not in shown:
+            key = Content.styled(display(binding), "bold $accent")
+            shown[binding.action] = Content.assemble(key, " ", (binding.description, "$muted"))
+    return Content("   ").join(list(shown.values())[:MOST_KEYS])

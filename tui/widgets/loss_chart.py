@@ -1,0 +1,149 @@
+"""Drawing the loss curves as lines of coloured text."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.text import Text
+from textual_plotext import Plot
+
+Floats = NDArray[np.float64]
+Colour = tuple[int, int, int]
+View = Literal["all", "recent", "log"]
+
+EMPTY: Floats = np.empty(0)
+_COLUMNS_PER_X_TICK = 12
+_ROWS_PER_Y_TICK = 2
+_MOST_Y_TICKS = 8
+_LOWEST = 1e-4
+"""Losses below this are drawn at the lower edge; a log scale needs more than 0."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points of one curve; y is always finite."""
+
+    x: Floats = field(default_factory=lambda: EMPTY)
+    y: Floats = field(default_factory=lambda: EMPTY)
+
+    def since(self, start: float) -> "Curve":
+        """Return the part at and after x = `start`."""
+        kept = self.x >= start
+        return Curve(self.x[kept], self.y[kept])
+
+
+@dataclass(frozen=True)
+class LossCurves:
+    """What the plot shows; x is optimizer steps, y is mean cross-entropy per token in nats."""
+
+    train: Curve = field(default_factory=Curve)
+    smoothed: Curve = field(default_factory=Curve)
+    validation: Curve = field(default_factory=Curve)
+    best: Curve = field(default_factory=Curve)
+    """One point, or none before the first validation."""
+    total_steps: int = 1
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not len(self.train.x) and not len(self.validation.x)
+
+    def since(self, start: float) -> "LossCurves":
+        """Return the curves from step `start` on."""
+        parts = (curve.since(start) for curve in (self.train, self.smoothed, self.validation, self.best))
+        return LossCurves(*parts, total_steps=self.total_steps)
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Red, green and blue of each part of the plot."""
+
+    train: Colour
+    smoothed: Colour
+    validation: Colour
+    best: Colour
+    axis: Colour
+
+
+def draw(curves: LossCurves, view: View, width: int, height: int, colours: Colours) -> list[Text]:
+    """Return `height` lines of `width` cells."""
+    first, last = 0.0, float(max(curves.total_steps, 1))
+    if view == "recent":
+        last = max(float(curve.x[-1]) for curve in (curves.train, curves.validation) if len(curve.x))
+        first = math.floor(last * 2 / 3)
+        curves = curves.since(first)
+        last = max(last, first + 1)
+    scale = np.log10 if view == "log" else np.asarray
+    plot = _blank_plot(width, height, colours)
+    low, high = _y_range(curves)
+    count = min(_MOST_Y_TICKS, max(2, (height - 2) // _ROWS_PER_Y_TICK))
+    ticks = log_ticks(low, high) if view == "log" else nice_ticks(low, high, count)
+    _add_points(plot, curves, scale, colours)
+    plot.xlim(first, last)
+    plot.ylim(float(scale(low)), float(scale(high)))
+    plot.yticks([float(scale(tick)) for tick in ticks], _labels(ticks))
+    steps = [step for step in nice_ticks(first, last, max(2, width // _COLUMNS_PER_X_TICK)) if step <= last]
+    plot.xticks(steps, [f"{step:,.0f}" for step in steps])
+    return list(Text.from_ansi(plot.build()).split("\n"))[:height]
+
+
+def nice_ticks(low: float, high: float, count: int) -> list[float]:
+    """Return at most about `count` round numbers (1, 2 or 5 times a power of ten apart) from low to high."""
+    rough = max(high - low, 1e-9) / max(count, 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    distance = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    first, last = math.ceil(low / distance - 1e-9), math.floor(high / distance + 1e-9)
+    return [round(index * distance, 12) for index in range(first, last + 1)]
+
+
+def _labels(ticks: list[float]) -> list[str]:
+    """Write all ticks with the decimals that the finest one needs."""
+    decimals = max((len(f"{tick:.4g}".partition(".")[2]) for tick in ticks), default=0)
+    return [f"{tick:.{decimals}f}" for tick in ticks]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return the numbers 1, 2, 5 times powers of ten from low to high, both above 0."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    return [tick for tick in ticks if low <= tick <= high]
+
+
+def _blank_plot(width: int, height: int, colours: Colours) -> Plot:
+    plot = Plot()
+    plot.plotsize(width, height)
+    plot._set_size(width, height)  # plotsize alone is ignored once a figure was built
+    plot.canvas_color("default")
+    plot.axes_color("default")
+    plot.ticks_color(colours.axis)
+    plot.xaxes(True, False)
+    plot.yaxes(True, False)
+    return plot
+
+
+def _y_range(curves: LossCurves) -> tuple[float, float]:
+    """Return the lowest and highest loss of all lines and of all but the wildest training points."""
+    lines = np.concatenate((curves.smoothed.y, curves.validation.y))
+    points = np.percentile(curves.train.y, (1, 99)) if len(curves.train.y) else EMPTY
+    values = np.concatenate((lines, points))
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    # Rounded outwards in coarse steps: limits that move with each step would redraw every cell.
+    grain = 10.0 ** math.floor(math.log10(max(high - low, 1e-3))) / 2
+    low, high = math.floor(low / grain) * grain, math.ceil(high / grain) * grain
+    return max(low, _LOWEST), max(high, low + grain)
+
+
+def _add_points(plot: Plot, curves: LossCurves, scale: "np.ufunc", colours: Colours) -> None:
+    """Draw the curves, the most important last, so that it stays on top."""
+    for curve, marker, colour, joined in (
+        (curves.train, "braille", colours.train, False),
+        (curves.smoothed, "braille", colours.smoothed, True),
+        (curves.validation, "○", colours.validation, False),
+        (curves.best, "★", colours.best, False),
+    ):
+        visible = curve.y > 0 if scale is np.log10 else np.isfinite(curve.y)
+        x, y = curve.x[visible].tolist(), scale(curve.y[visible]).tolist()
+        if x:
+            (plot.plot if joined else plot.scatter)(x, y, marker=marker, color=colour)

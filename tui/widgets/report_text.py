@@ -1,0 +1,29 @@
+"""The report in the colours of the app."""
+
+from engine.analysis.report import format_report
+from engine.analysis.summary import RunSummary
+from engine.analysis.verdict import Verdict
+from engine.text import printable
+
+from textual.content import Content
+
+_STYLES = {"✓": "bold $success", "!": "bold $warning", "✗": "bold $error", "·": "$muted"}
+_COMMANDS = ("mqlora-tui ", "mlx_lm.", "--")
+
+
+def report_text(summary: RunSummary, verdict: Verdict) -> Content:
+    """Return the report without its headline and its pictures, which the screen shows itself."""
+    report = printable(format_report(summary, verdict)).rstrip()
+    lines = [line for line in report.split("\n") if not line.endswith(".png")]
+    headline_lines = next((i for i, line in enumerate(lines) if line.startswith("   ")), len(lines))
+    return Content("\n").join(_coloured(line) for line in lines[max(1, headline_lines) :])
+
+
+def _coloured(line: str) -> Content:
+    symbol, rest = line[1:2], line[2:]
+    if line.startswith(" ") and symbol in _STYLES:
+        return Content.assemble(" ", (symbol, _STYLES[symbol]), rest)
+    if line.strip().startswith(_COMMANDS):
+        return Content.styled(line, "$accent")
+    text, bar, rest = line.partition("█")
+    return Content.assemble(text, (bar + rest, "$accent"))

@@ -1,0 +1,105 @@
+"""One row of the data as the model sees it."""
+
+from typing import TYPE_CHECKING
+
+from engine.dataset.report import Fault
+from engine.errors import UserError
+from engine.i18n import _
+from engine.text import one_line, printable
+from tui.widgets.verdict import STYLES
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+if TYPE_CHECKING:
+    from engine.dataset.preview import PreviewToken  # imports numpy, so not at start-up
+
+MOST_CHARACTERS = 20_000
+"""A longer row is shown up to here."""
+
+
+class RowPreview(VerticalScroll):
+    """A box with the tokens: trained ones underlined, cut ones struck out, control tokens dim."""
+
+    def compose(self) -> ComposeResult:
+        """Yield the two texts: what is wrong with the row, and its tokens."""
+        yield Static(id="fault-text")
+        yield Static(id="row-text")
+
+    def on_mount(self) -> None:
+        """Explain the marks."""
+        self.border_subtitle = Content.assemble(
+            (_("trained"), "bold underline"), " · ", (_("cut"), "strike"), " · ", (_("control"), "dim")
+        )
+
+    def show_fault(self, fault: Fault | None) -> None:
+        """Say in full what is wrong and how to mend it."""
+        text = self.query_one("#fault-text", Static)
+        text.display = fault is not None
+        if fault:
+            text.update(_fault_text(fault))
+
+    def show_waiting(self, file: str, line: int) -> None:
+        """Say that a row is being read."""
+        self._title(file, line)
+        self.query_one("#row-text", Static).update(Content.styled(_("Reading the row …"), "$muted"))
+
+    def show_tokens(self, file: str, line: int, tokens: "tuple[PreviewToken, ...]") -> None:
+        """Draw a row."""
+        self._title(file, line, _(": {n} tokens").format(n=f"{len(tokens):,}"))
+        self.query_one("#row-text", Static).update(_drawn(tokens))
+        self.scroll_home(animate=False)
+
+    def show_refusal(self, file: str, line: int, error: UserError, raw: str) -> None:
+        """Show a line that cannot be used as it stands; say why unless the fault above does."""
+        self._title(file, line, _(", as it stands in the file") if raw else "")
+        reason = "" if self.query_one("#fault-text").display else f"{one_line(str(error), 400)}\n"
+        row = Content.assemble((reason, "$muted"), _inline(raw.rstrip("\n")))
+        self.query_one("#row-text", Static).update(row)
+
+    def _title(self, file: str, line: int, rest: str = "") -> None:
+        words = _("{file} line {line}{rest}").format(file=one_line(file, 40), line=f"{line:,}", rest=rest)
+        self.border_title = Content(words)
+
+
+def _fault_text(fault: Fault) -> Content:
+    colour = STYLES[fault.severity]
+    left_out = _("left out") if fault.severity == "error" else _("still used")
+    parts = [
+        Content.styled(f"{printable(fault.message).rstrip('.')} ", colour),
+        Content.styled(f"({left_out}). ", "$muted"),
+    ]
+    if fault.fix:
+        parts.append(Content(_("To mend it: {fix}.").format(fix=printable(fault.fix).rstrip("."))))
+    return Content("").join(parts)
+
+
+def _drawn(tokens: "tuple[PreviewToken, ...]") -> Content:
+    parts: list[Content] = []
+    room = MOST_CHARACTERS
+    for token in tokens:
+        text = _inline(token.text)
+        parts.append(Content.styled(text, _style(token)))
+        room -= len(text)
+        if room < 0:
+            return Content("").join([*parts, Content.styled(" …", "$muted")])
+    return Content("").join(parts)
+
+
+def _inline(text: str) -> str:
+    return printable(text).replace("\n", "⏎").replace("\t", "⇥")
+
+
+def _style(token: "PreviewToken") -> str:
+    marks = [
+        name
+        for name, present in (
+            ("strike", token.cut),
+            ("dim", token.special or token.cut),
+            ("bold underline", token.trained and not token.cut),
+        )
+        if present
+    ]
+    return " ".join(marks)

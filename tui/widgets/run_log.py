@@ -1,0 +1,95 @@
+"""What happened in a run, one line each with its time."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from engine.i18n import _
+from engine.text import one_line
+from engine.training.events import CheckpointSaved, Evaluated, Event, Finished, Notice, Paused, Started
+from engine.training.state import RunState
+
+from rich.text import Text
+from textual.widgets import RichLog
+
+_MOST_LINES = 1000
+_LEVEL_SYMBOLS = {"info": "·", "warning": "!"}
+
+
+class RunLog(RichLog):
+    """Checkpoints, validations and notices; what comes from data or files is never markup."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"run-log--time", "run-log--text", "run-log--warning"}
+    DEFAULT_CSS = """
+    RunLog {
+        height: 3;
+        background: $background;
+        scrollbar-size-vertical: 1;
+        .run-log--time { color: $muted; }
+        .run-log--text { color: $foreground; }
+        .run-log--warning { color: $warning; }
+    }
+    """
+
+    def __init__(self, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, max_lines=_MOST_LINES, wrap=True, markup=False, highlight=False, min_width=20)
+        self._state: RunState | None = None
+
+    def add(self, event: Event) -> None:
+        """Write a line about `event` if it is worth one."""
+        if entry := describe(event):
+            self._write(*entry)
+
+    def follow(self, state: RunState) -> None:
+        """Write what changed in a run that another process makes."""
+        before, self._state = self._state, state
+        if before is None:
+            return
+        if state.last_checkpoint and state.last_checkpoint != before.last_checkpoint:
+            self._write("✓", _("{name} saved").format(name=state.last_checkpoint))
+        if state.best_val_loss is not None and state.best_step != before.best_step:
+            self._write("★", _best(state.best_val_loss))
+
+    def _write(self, symbol: str, sentence: str) -> None:
+        style = "run-log--warning" if symbol in "!✗" else "run-log--text"
+        self.write(
+            Text.assemble(
+                (f"{datetime.now():%H:%M:%S} ", self.get_component_rich_style("run-log--time", partial=True)),
+                (f"{symbol} {one_line(sentence, 400)}", self.get_component_rich_style(style, partial=True)),
+            )
+        )
+
+
+def describe(event: Event) -> tuple[str, str] | None:
+    """Return the symbol and sentence of an event; None for those that pass too often."""
+    match event:
+        case Started():
+            text = _(
+                "{train:,} train and {valid:,} valid examples, {parameters:,} trained parameters, {device}"
+            )
+            return "·", text.format(
+                train=event.train_examples,
+                valid=event.valid_examples,
+                parameters=event.trainable_parameters,
+                device=event.device,
+            )
+        case Evaluated(is_best=True):
+            return "★", _best(event.val_loss)
+        case Evaluated():
+            return "○", _("validation loss {loss:.2f} at step {step:,}").format(
+                loss=event.val_loss, step=event.step
+            )
+        case CheckpointSaved():
+            return "✓", _("{name} saved in {seconds:.1f} s").format(
+                name=event.path.name, seconds=event.seconds
+            )
+        case Notice():
+            return _LEVEL_SYMBOLS[event.level], event.message
+        case Paused():
+            return "‖", _("paused at step {step:,}, saved").format(step=event.step)
+        case Finished():
+            return "✓", _("finished at step {step:,}").format(step=event.step)
+    return None
+
+
+def _best(loss: float) -> str:
+    return _("best validation loss so far {loss:.2f}, adapters/ updated").format(loss=loss)
