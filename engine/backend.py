@@ -17,7 +17,7 @@ __all__ = ["BLAS", "compute_dtype", "describe_device", "is_cpu", "measure_gflops
 
 def is_cpu() -> bool:
     """Whether MLX computes on the CPU here."""
-    return mx.default_device().type == mx.DeviceType.cpu
+    return bool(mx.default_device().type == mx.DeviceType.cpu)
 
 
 def compute_dtype() -> mx.Dtype:

@@ -48,7 +48,7 @@ class EngineThread:
         return ended
 
     def _done(self, future: "Future[T]") -> None:
-        self._waiting.discard(future)  # type: ignore[arg-type]
+        self._waiting.discard(future)
         if not self._waiting:
             self.idle.set()
 

@@ -1,11 +1,16 @@
 """A tiny random llama with a byte-level tokenizer, and small projects made with it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event as StopEvent
 from typing import Any
 
 from engine.backend import mx, nn
+from engine.config import TrainingConfig
 from engine.project import Project
+from engine.training.events import Event, Mode
+from engine.training.trainer import Trainer
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
@@ -25,6 +30,21 @@ CONFIG: dict[str, Any] = {
     "tie_word_embeddings": True,
     "eos_token_id": 257,
 }
+# Twelve steps of two epochs, the last of each smaller than the others.
+RUN = TrainingConfig(
+    model="tiny",
+    batch_size=2,
+    gradient_accumulation=2,
+    max_seq_length=64,
+    learning_rate=1e-2,
+    num_epochs=2,
+    lora_rank=2,
+    lora_alpha=4.0,
+    eval_every=4,
+    save_every=3,
+    seed=5,
+)
+TIMES = ("elapsed_s", "time", "tokens_per_second", "peak_memory_gb")
 
 
 def write_tokenizer(folder: Path, chat_template: str | None = CHATML) -> None:
@@ -84,3 +104,30 @@ def tiny_project(root: Path, train: int = 22, valid: int = 5) -> Project:
     write_rows(project.train_file, pairs(train))
     write_rows(project.valid_file, pairs(valid, start=100))
     return project
+
+
+def train(
+    project: Project,
+    config: TrainingConfig | None = RUN,
+    mode: Mode = "auto",
+    until: Callable[[Event], bool] = lambda event: False,
+) -> list[Event]:
+    """Train and return the events; `until` asks for a pause after the event it is true for."""
+    stop, events = StopEvent(), []
+    for event in Trainer(project, config, stop, mode).run():
+        events.append(event)
+        if until(event):
+            stop.set()
+    return events
+
+
+def metrics_rows(project: Project) -> list[dict[str, Any]]:
+    """Return the lines of `training_metrics.json` without what depends on the clock and the machine."""
+    lines = project.metrics_file.read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in TIMES} for line in lines]
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file below `folder` by its relative path."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}

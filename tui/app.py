@@ -121,6 +121,8 @@ class MqloraApp(AppState):
         self._event_loop = asyncio.get_running_loop()
         self.training.follow(self)
         self.run_state = self.training.status()
+        if self.run_state.is_training:  # in another process, perhaps since the last connection was lost
+            self.switch_mode("train")
         self.start_hardware_check()
         self._import_places()
 

@@ -21,12 +21,17 @@ def write_demo(project: Project, as_json: bool) -> None:
     """Write the built-in model and the sample data."""
     from engine.model.demo import install_demo
 
-    result = install_demo(project, None if as_json else say)
+    report = install_demo(project) if as_json else install_demo(project, lambda stage: say(f"  {stage}"))
     if as_json:
-        print_json(asdict(result))
-    else:
-        for line in result.lines():
-            say(line)
+        print_json(asdict(report))
+        return
+    written = (*report.data_written, *([report.model] * report.model_written))
+    for path in (report.model, *report.data_written, *report.data_kept):
+        say(
+            _("✓ {path} written").format(path=path)
+            if path in written
+            else _("✓ {path} is there").format(path=path)
+        )
 
 
 def show_hardware(project: Project, as_json: bool) -> int:

@@ -64,8 +64,8 @@ def _events(project: Project) -> Iterator[dict[str, Any]]:
             yield {"event": "step_done", **_row(history, index)}
         told = len(history)
         last = state
-    yield {"event": "run_state", "status": last.status if last.status != "running" else "interrupted", "step": last.step,
-           "total_steps": last.total_steps, "reason": last.reason}  # fmt: skip
+    status = "interrupted" if last.status == "running" else last.status
+    yield {"event": "run_state", "status": status, "step": last.step, "total_steps": last.total_steps}
 
 
 def _row(history: RunHistory, index: int) -> dict[str, Any]:

@@ -82,6 +82,8 @@ def _parse(raw: bytes) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise _RowError("invalid_json", _("JSON is nested too deeply"), _("drop the line")) from None
+    except ValueError:  # Python refuses integers of more than 4300 digits
+        raise _RowError("invalid_json", _("a number has too many digits"), _("drop the line")) from None
     if not isinstance(value, dict):
         raise _RowError(
             "not_an_object", _("the line is not a JSON object"), _('write {"prompt": ..., "completion": ...}')
@@ -113,7 +115,20 @@ def _text_field(value: dict[str, Any], name: str) -> str:
         raise _RowError(
             f"empty_{name}", _("'{name}' is empty").format(name=name), _("write it or drop the row")
         )
+    _refuse_half_characters(text)
     return text
+
+
+def _refuse_half_characters(text: str) -> None:
+    """Refuse lone surrogates, which JSON's escapes can write and no tokenizer can read."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise _RowError(
+            "invalid_text",
+            _("the text holds half a character (a lone \\ud800 to \\udfff)"),
+            _("write the whole character"),
+        ) from None
 
 
 def _missing(name: str, value: dict[str, Any]) -> _RowError:
@@ -152,4 +167,5 @@ def _turn(turn: Any, number: int) -> Message:
         raise _RowError(
             "empty_completion", _("{where} has no text").format(where=where), _("write it or drop the row")
         )
+    _refuse_half_characters(content)
     return {"role": turn["role"], "content": content}

@@ -14,7 +14,8 @@ from engine.project import Project
 from engine.text import one_line
 
 MODEL_NAME = "smollm2-135m-instruct-4bit"
-_SAMPLE_FILES = ("train.jsonl", "valid.jsonl", "prompts.txt")
+# The training file comes last: where it is, the project has data of its own.
+_SAMPLE_FILES = ("prompts.txt", "valid.jsonl", "train.jsonl")
 _QUESTION, _ANSWER = "What is the capital of France?", "Paris"
 _MAX_TOKENS = 10
 
@@ -34,6 +35,8 @@ class DemoReport:
 
 def install_demo(project: Project, progress: Callable[[str], None] = lambda stage: None) -> DemoReport:
     """Write the built-in model to `models/` and the sample data to `data/`, each where it is missing.
+
+    A project that has a `train.jsonl` keeps its data as it is.
 
     Args:
         project: the directory to fill.
@@ -96,6 +99,8 @@ def sample_data_dir() -> Path:
 
 def _copy_sample_data(project: Project) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Copy the files that are missing; return those written and those left alone."""
+    if os.path.lexists(project.train_file):
+        return (), tuple(path for name in _SAMPLE_FILES if (path := project.data_dir / name).exists())
     written: list[Path] = []
     kept: list[Path] = []
     try:

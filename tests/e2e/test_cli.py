@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 from engine.project import Project
 from tests.tiny import pairs, tiny_project, write_rows
 from tui.cli import main
+
+import pytest
 
 
 class Outcome(NamedTuple):
@@ -129,7 +129,9 @@ def test_unusable_data_is_refused(mqlora: Mqlora, project: Project, content: str
         (("chat", "--prompt", "  "), "empty"),
     ],
 )
-def test_mistakes_get_one_sentence(mqlora: Mqlora, project: Project, arguments: tuple[str, ...], said: str) -> None:
+def test_mistakes_get_one_sentence(
+    mqlora: Mqlora, project: Project, arguments: tuple[str, ...], said: str
+) -> None:
     """Every mistake: exit 1, one sentence with the place or the fix, no traceback, no file touched."""
     before = tree(project.root)
     refused = mqlora(*arguments)
@@ -144,7 +146,9 @@ def test_usage_errors_exit_with_2(mqlora: Mqlora, arguments: tuple[str, ...]) ->
     assert mqlora(*arguments).code == 2
 
 
-def test_a_missing_project_folder_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch, tmp_path: Path) -> None:
+def test_a_missing_project_folder_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """-C with a folder that is not there names it."""
     monkeypatch.setattr(sys, "argv", ["mqlora-tui", "-C", str(tmp_path / "none"), "check"])
     assert main() == 1 and "none" in capsys.readouterr().err

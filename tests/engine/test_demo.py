@@ -150,17 +150,16 @@ def test_incomplete_model_is_noticed_and_not_deleted(tmp_path: Path, name: str) 
 
 
 def test_sample_data_never_replaces_a_users_file(tmp_path: Path) -> None:
-    """Missing files are written, those that exist keep their bytes."""
+    """A project with training data of its own gets no sample beside it."""
     project = Project(tmp_path)
     model_folder(project.models_dir / MODEL_NAME)
     project.data_dir.mkdir()
     project.train_file.write_text("mine")
     report = install_demo(project)
     assert report.data_kept == (project.train_file,)
-    assert report.data_written == (project.valid_file, project.prompts_file)
+    assert report.data_written == ()
+    assert [path.name for path in project.data_dir.iterdir()] == ["train.jsonl"]
     assert project.train_file.read_text() == "mine"
-    assert project.valid_file.read_bytes() == (sample_data_dir() / "valid.jsonl").read_bytes()
-    assert install_demo(project).data_written == ()
 
 
 def test_model_that_answers_nonsense_never_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,9 +36,8 @@ LIGHT = [
 
 
 def run(code: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize("module", LIGHT)
@@ -51,9 +50,8 @@ def test_a_light_module_imports_nothing_heavy(module: str) -> None:
 def test_the_engine_never_imports_the_app() -> None:
     """The engine works where Textual is not installed."""
     engine = [module for module in MODULES if module.startswith("engine") and "mlx_probe" not in module]
-    found = run(
-        f"import sys, {', '.join(engine)}; print([m for m in ('textual', 'tui', 'typer') if m in sys.modules])"
-    )
+    loaded = "[m for m in ('textual', 'tui', 'typer') if m in sys.modules]"
+    found = run(f"import sys, {', '.join(engine)}; print({loaded})")
     assert found.strip() == "[]"
 
 
@@ -63,5 +61,5 @@ def test_the_engine_never_imports_the_app() -> None:
 )
 def test_the_blas_is_loaded_before_mlx(module: str) -> None:
     """Whichever heavy module is imported first, float32 products are fast."""
-    code = f"import {module}, sys\nif 'mlx.core' in sys.modules:\n import engine.backend as b; print(b.BLAS.problem)"
-    assert "before" not in run(code)
+    said = "import engine.backend; print(engine.backend.BLAS.problem)"
+    assert "before" not in run(f"import {module}, sys\nif 'mlx.core' in sys.modules: {said}")

@@ -19,7 +19,7 @@ from tui.widgets.verdict import Verdict
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -47,8 +47,10 @@ class ReportScreen(PlaceScreen):
     def compose_body(self) -> ComposeResult:
         """Yield headline, report and the state of the charts."""
         yield Verdict(id="report-headline")
-        with VerticalScroll(id="report-scroll"):
-            yield Static(id="report-text")
+        with Horizontal(id="report-main"):
+            with VerticalScroll(id="report-scroll"):
+                yield Static(id="report-text")
+            yield Static(_meaning(), id="report-meaning")
         yield Static(id="report-charts")
 
     def on_mount(self) -> None:
@@ -132,6 +134,22 @@ class ReportScreen(PlaceScreen):
         finally:
             self._drawing = False
             self._show_charts()
+
+
+def _meaning() -> Content:
+    """Explain the words of the report; shown where there is room beside it."""
+    parts = (
+        (
+            _("training loss"),
+            _("How surprised the model is by the examples it learns from; lower is better."),
+        ),
+        (_("validation"), _("The same on examples it never learns from: what you can expect of it.")),
+        (_("gap"), _("Their difference: below 0.2 is fine, above 0.5 the model learns by heart.")),
+        (_("best step"), _("Where validation was lowest; adapters/ holds the weights of that step.")),
+        (_("checkpoint"), _("All that is needed to go on from a step; each also works as an adapter.")),
+    )
+    lines = [Content.assemble((name, "bold"), "\n", (text, "$muted"), "\n") for name, text in parts]
+    return Content("\n").join(lines)
 
 
 def _charts(project: Project) -> tuple[Path, Path]:

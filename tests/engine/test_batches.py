@@ -1,0 +1,112 @@
+"""The order of an epoch and the padding of its micro-batches, against plain loops."""
+
+from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches, padded_length, padded_lengths
+from engine.dataset.tokenizing import Example
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+_steps = st.tuples(
+    st.integers(1, 400), st.integers(1, 4), st.integers(1, 5), st.integers(0, 2**32 - 1), st.integers(0, 50)
+)
+
+
+def some_lengths(count: int, seed: int) -> list[int]:
+    return np.random.default_rng(seed).integers(2, 300, count).tolist()
+
+
+@st.composite
+def example_lists(draw: st.DrawFn) -> list[Example]:
+    """Examples of 2 to 60 tokens, each with at least one trained token after the first."""
+    examples = []
+    for line in range(draw(st.integers(1, 12))):
+        length = draw(st.integers(2, 60))
+        trained = np.array([False] + draw(st.lists(st.booleans(), min_size=length - 1, max_size=length - 1)))
+        trained[draw(st.integers(1, length - 1))] = True
+        examples.append(Example(line, np.arange(length, dtype=np.int32) + 100 * line, trained, True))
+    return examples
+
+
+@settings(max_examples=80, deadline=None)
+@given(_steps)
+def test_an_epoch_shows_every_example_once(values: tuple[int, int, int, int, int]) -> None:
+    """Whole steps, then one with what remains."""
+    count, batch, accumulation, seed, epoch = values
+    size = batch * accumulation
+    steps = epoch_steps(some_lengths(count, seed % 99), size, seed, epoch)
+    assert sorted(int(i) for step in steps for i in step) == list(range(count))
+    assert [len(step) for step in steps] == [size] * (count // size) + [count % size] * (count % size > 0)
+
+
+def test_the_order_depends_on_seed_and_epoch_alone() -> None:
+    """The same place is found again; another seed or epoch gives another order."""
+    lengths = some_lengths(100, 0)
+
+    def order(seed: int, epoch: int) -> list[int]:
+        return [int(i) for step in epoch_steps(lengths, 4, seed, epoch) for i in step]
+
+    np.random.seed(1)
+    expected = order(3, 2)
+    np.random.seed(2)
+    assert order(3, 2) == expected
+    assert len({tuple(order(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
+
+
+def test_lengths_are_grouped_and_the_steps_shuffled() -> None:
+    """Steps hold similar lengths, and their order does not follow length."""
+    lengths = some_lengths(640, 1)
+    steps = epoch_steps(lengths, 4, 0, 0)
+    spread = np.mean([np.ptp([lengths[i] for i in step]) for step in steps])
+    assert spread < 0.2 * np.mean([np.ptp(np.array(lengths[i : i + 4])) for i in range(0, 640, 4)])
+    means = [np.mean([lengths[i] for i in step]) for step in steps]
+    assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.25
+
+
+@pytest.mark.parametrize("longest", [1, 2, 8, 9, 127, 128, 129, 384, 1000, 131072])
+def test_rows_are_padded_to_few_lengths_that_hold_them(longest: int) -> None:
+    """At most 16, rising, the last as close to the longest as the others are to each other."""
+    lengths = padded_lengths(longest)
+    assert 1 <= len(lengths) <= 16
+    assert lengths[-1] - lengths[0] < longest <= lengths[-1]
+    assert len({b - a for a, b in zip(lengths, lengths[1:], strict=False)}) <= 1
+    for tokens in {1, longest // 2 + 1, longest}:
+        assert padded_length(tokens, lengths) == min(n for n in lengths if n >= tokens)
+
+
+def brute_force(batch: MicroBatch, rows: list[Example]) -> list[tuple[int, int, int]]:
+    """(row, position of the input token, token to predict) of every trained token."""
+    return [
+        (index, position - 1, int(row.tokens[position]))
+        for index, row in enumerate(rows)
+        for position in range(len(row.tokens))
+        if row.trained[position]
+    ]
+
+
+@settings(max_examples=80, deadline=None)
+@given(example_lists(), st.integers(1, 400), st.integers(1, 8))
+def test_micro_batches_hold_every_trained_token_and_keep_the_budget(
+    examples: list[Example], max_tokens: int, max_rows: int
+) -> None:
+    """Against a loop over rows and positions."""
+    lengths = padded_lengths(60)
+    batches = micro_batches(examples, lengths, max_tokens, max_rows)
+    seen = []
+    for batch in batches:
+        rows, length = batch.tokens.shape
+        assert rows <= max_rows and (rows == 1 or batch.tokens.size <= max_tokens)
+        members = [examples[int(tokens[0]) // 100] for tokens in batch.tokens]
+        assert length == min(n for n in lengths if n >= max(len(row.tokens) for row in members))
+        for tokens, row in zip(batch.tokens, members, strict=True):
+            assert tokens[: len(row.tokens)].tolist() == row.tokens.tolist()
+            assert not tokens[len(row.tokens) :].any()
+        found = [
+            (t // (length - 1), t % (length - 1), label)
+            for t, label in zip(batch.targets.tolist(), batch.labels.tolist(), strict=True)
+        ]
+        assert found == brute_force(batch, members)
+        assert batch.real_tokens == sum(len(row.tokens) for row in members)
+        seen += [row.line for row in members]
+    assert sorted(seen) == [row.line for row in examples]

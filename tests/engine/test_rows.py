@@ -1,0 +1,149 @@
+"""Every line of a data file becomes one row or one fault that says where."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.dataset.report import Fault
+from engine.dataset.rows import Row, read_rows
+from engine.errors import UserError
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+GOOD = b'{"prompt": "a", "completion": "b"}'
+PAIR = ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"})
+
+
+def read(tmp_path: Path, content: bytes) -> list[Row | Fault]:
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(content)
+    return list(read_rows(path))
+
+
+@pytest.mark.parametrize(
+    ("value", "messages", "text"),
+    [
+        ({"prompt": "a", "completion": "b"}, PAIR, ""),
+        ({"prompt": "a", "completion": "b", "text": "c", "id": 3}, PAIR, ""),
+        ({"messages": list(PAIR)}, PAIR, ""),
+        (
+            {"messages": [{"role": "system", "content": ""}, *PAIR], "prompt": "ignored"},
+            ({"role": "system", "content": ""}, *PAIR),
+            "",
+        ),
+        ({"text": "c"}, (), "c"),
+    ],
+)
+def test_each_form_of_a_row_is_read(
+    tmp_path: Path, value: Any, messages: tuple[Any, ...], text: str
+) -> None:
+    """Prompt and completion, a conversation, or plain text."""
+    assert read(tmp_path, json.dumps(value).encode()) == [Row(1, messages, text)]
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "column"),
+    [
+        (b'{"prompt": "a" "completion": "b"}', "invalid_json", 16),
+        (b'{"prompt": "\xc3\xa9" x}', "invalid_json", 16),
+        (b"[" * 200_000, "invalid_json", None),
+        (b'{"prompt": ' + b"9" * 5000 + b"}", "invalid_json", None),
+        (b'{"prompt": "a\xff"}', "invalid_utf8", 14),
+        (b'["a", "b"]', "not_an_object", None),
+        (b"null", "not_an_object", None),
+        (b"{}", "missing_field", None),
+        (b'{"prompt": "a"}', "missing_field", None),
+        (b'{"completion": "a"}', "missing_field", None),
+        (b'{"prompt": 3, "completion": "b"}', "wrong_type", None),
+        (b'{"prompt": "a", "completion": null}', "wrong_type", None),
+        (b'{"text": ["a"]}', "wrong_type", None),
+        (b'{"messages": {}}', "wrong_type", None),
+        (b'{"messages": []}', "wrong_type", None),
+        (b'{"prompt": " ", "completion": "b"}', "empty_prompt", None),
+        (b'{"prompt": "a", "completion": "\\n"}', "empty_completion", None),
+        (b'{"text": ""}', "empty_text", None),
+        (b'{"messages": [{"role": "user", "content": "a"}]}', "no_assistant_turn", None),
+        (b'{"messages": ["a"]}', "wrong_role", None),
+        (b'{"messages": [{"role": ["user"], "content": "a"}]}', "wrong_role", None),
+        (b'{"messages": [{"role": "bot", "content": "a"}]}', "wrong_role", None),
+        (b'{"messages": [{"role": "assistant", "content": ""}]}', "empty_completion", None),
+        (b'{"messages": [{"role": "user", "content": null}]}', "empty_completion", None),
+        (b'{"prompt": "a", "completion": "\\ud800"}', "invalid_text", None),
+        (b'{"text": "\\udfff"}', "invalid_text", None),
+        (b'{"messages": [{"role": "assistant", "content": "\\ud800"}]}', "invalid_text", None),
+    ],
+)
+def test_each_fault_has_its_kind_line_and_column(
+    tmp_path: Path, line: bytes, kind: str, column: int | None
+) -> None:
+    """The rows around a faulty one are not touched by it."""
+    first, fault, last = read(tmp_path, GOOD + b"\n\n" + line + b"\n" + GOOD)
+    assert isinstance(fault, Fault)
+    assert (fault.kind, fault.line, fault.column) == (kind, 3, column)
+    assert (fault.file, fault.severity) == ("train.jsonl", "error")
+    assert fault.message and fault.fix
+    assert (first, last) == (Row(1, PAIR), Row(4, PAIR))
+
+
+@pytest.mark.parametrize("name", ["Prompt", "promt", "prompts", "complétion"])
+def test_a_misspelt_field_is_named(tmp_path: Path, name: str) -> None:
+    """The advice is to rename the field that is nearly right."""
+    (fault,) = read(tmp_path, json.dumps({name: "a"}).encode())
+    assert isinstance(fault, Fault)
+    assert fault.kind == "missing_field" and f"'{name}'" in fault.fix
+
+
+def test_a_field_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    """Advice that quotes the data quotes it harmlessly."""
+    (fault,) = read(tmp_path, json.dumps({"prompt\x1b": "a"}).encode())
+    assert isinstance(fault, Fault) and "\x1b" not in fault.fix
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"\xef\xbb\xbf" + GOOD + b"\r\n \t\r\n" + GOOD, [1, 3]),
+        (b"\n\n" + GOOD + b"\n", [3]),
+        (b"\xef\xbb\xbf", []),
+        (b"", []),
+        (GOOD, [1]),
+    ],
+)
+def test_marks_blank_lines_and_line_ends_of_other_systems_are_fine(
+    tmp_path: Path, content: bytes, lines: list[int]
+) -> None:
+    """Files written on Windows, and files without a final line break."""
+    assert read(tmp_path, content) == [Row(line, PAIR) for line in lines]
+
+
+def test_a_file_that_cannot_be_read_is_the_users_mistake(tmp_path: Path) -> None:
+    """Neither a missing file nor a folder gives a traceback."""
+    for path in (tmp_path / "missing.jsonl", tmp_path):
+        with pytest.raises(UserError, match="Cannot read"):
+            list(read_rows(path))
+
+
+_texts = st.text(max_size=5)
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),
+    max_leaves=6,
+)
+_names = st.sampled_from(["prompt", "completion", "messages", "text", "role", "content"])
+_turns = st.dictionaries(_names, st.sampled_from(["user", "assistant", ""]) | _values, max_size=3)
+_objects = st.dictionaries(_names, _values | st.lists(_turns, max_size=3), max_size=4)
+_lines = st.binary(max_size=30) | _objects.map(lambda value: json.dumps(value).encode())
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(_lines, max_size=6).map(b"\n".join))
+def test_every_line_that_is_not_blank_gives_one_row_or_fault(tmp_path: Path, content: bytes) -> None:
+    """Whatever the bytes: nothing is lost, nothing raised, and each keeps its line number."""
+    found = read(tmp_path, content)
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    assert [item.line for item in found] == [n for n, line in enumerate(lines, 1) if line.strip()]
+    for item in found:
+        if isinstance(item, Row):
+            "".join([item.text, *(turn["content"] for turn in item.messages)]).encode("utf-8")
