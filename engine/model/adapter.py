@@ -60,8 +60,8 @@ def attach_adapter(model: nn.Module, config: TrainingConfig) -> dict[str, Any]:
 
 
 def adapter_weights(model: nn.Module) -> dict[str, mx.array]:
-    """Return the trainable parameters by their path."""
-    return dict(tree_flatten(model.trainable_parameters()))
+    """Return the trainable parameters by their path, sorted."""
+    return dict(sorted(tree_flatten(model.trainable_parameters())))
 
 
 def save_adapter(folder: Path, weights: dict[str, mx.array], adapter_config: dict[str, Any]) -> None:

@@ -2,9 +2,10 @@
 
 A folder holds `adapters.safetensors` and `adapter_config.json` (so that it works
 as mlx-lm's `--adapter-path`), `optimizer.safetensors` and `state.json`, which
-lists size and SHA-256 of the others.
+lists size and SHA-256 of the others, and of itself.
 """
 
+import hashlib
 import json
 import re
 import shutil
@@ -46,8 +47,8 @@ class Checkpoint:
     folder: Path
     progress: Progress
     identity: RunIdentity
-    rng: list[list[int]]
-    """MLX's random state, one list of 32-bit words per key."""
+    rng: tuple[int, int]
+    """MLX's random key: two 32-bit words, the high one first."""
 
 
 def save_checkpoint(
@@ -75,8 +76,9 @@ def save_checkpoint(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        mx.save_safetensors(str(partial / WEIGHTS), weights)
-        mx.save_safetensors(str(partial / OPTIMIZER), optimizer)
+        # Sorted: the order of the arrays in a file follows that of the dictionary.
+        mx.save_safetensors(str(partial / WEIGHTS), dict(sorted(weights.items())))
+        mx.save_safetensors(str(partial / OPTIMIZER), dict(sorted(optimizer.items())))
         write_json(partial / CONFIG, adapter_config)
         write_json(partial / STATE, _state(partial, epoch, progress, identity))
         for path in partial.iterdir():
@@ -99,13 +101,16 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     """Read a checkpoint's state and verify its files; None if anything is damaged or missing."""
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        if state.pop("sha256") != _json_sha256(state):
+            return None
         for name, expected in state["files"].items():
             path = folder / name
             if path.stat().st_size != expected["size"] or file_sha256(path) != expected["sha256"]:
                 return None
         prints = state["fingerprints"]
         identity = RunIdentity(TrainingConfig.parse(state["config"]), prints["data"], prints["model"])
-        return Checkpoint(folder, Progress.from_dict(state["progress"]), identity, state["rng"])
+        high, low = state["rng"]
+        return Checkpoint(folder, Progress.from_dict(state["progress"]), identity, (high, low))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
         return None
 
@@ -157,13 +162,18 @@ def clear_partial(run_dir: Path) -> None:
 def _state(folder: Path, epoch: int, progress: Progress, identity: RunIdentity) -> dict[str, Any]:
     files = {name: {"size": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}
              for name in (WEIGHTS, CONFIG, OPTIMIZER)}  # fmt: skip
-    return {
+    state = {
         "step": progress.step,
         "epoch": epoch,
         "progress": progress.as_dict(),
-        "rng": [key.tolist() for key in mx.random.state],
+        "rng": mx.random.state[0].tolist(),
         "config": identity.config.model_dump(mode="json"),
         "fingerprints": {"data": identity.data, "model": identity.model},
         "versions": {name: version(name) for name in ("mqlora-tui", "mlx", "mlx-lm")},
         "files": files,
     }
+    return {**state, "sha256": _json_sha256(state)}
+
+
+def _json_sha256(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -238,7 +238,8 @@ class TrainingLoop:
             parts.identity,
             adapter_weights(parts.model),
             parts.adapter_config,
-            dict(tree_flatten(parts.optimizer.state)),
+            # Sorted: MLX writes arrays in an order that depends on that of insertion.
+            dict(sorted(tree_flatten(parts.optimizer.state))),
         )
         self._state.checkpoint = folder
         self._state.write("running", progress, self._epoch())

@@ -70,5 +70,6 @@ def restore(checkpoint: Checkpoint, parts: Parts) -> None:
     parts.model.load_weights(list(weights.items()), strict=False)
     optimizer = mx.load(str(checkpoint.folder / OPTIMIZER))
     parts.optimizer.state = tree_unflatten(list(optimizer.items()))
-    mx.random.state[:] = [mx.array(key, dtype=mx.uint32) for key in checkpoint.rng]
-    mx.eval(parts.model.trainable_parameters(), parts.optimizer.state, mx.random.state)
+    high, low = checkpoint.rng
+    mx.random.seed(high << 32 | low)  # MLX's key of a seed is its two halves
+    mx.eval(parts.model.trainable_parameters(), parts.optimizer.state)
