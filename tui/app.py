@@ -162,6 +162,7 @@ class MqloraApp(AppState):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show a defect in a background job instead of ending the app."""
         if event.state is WorkerState.ERROR:
+            self.forget_checks()
             problem = _("Unexpected error: {error!r}").format(error=event.worker.error)
             self.show_error(UserError(problem, _("report it with the steps that led here")))
 
@@ -175,7 +176,12 @@ class MqloraApp(AppState):
     def start_demo(self) -> None:
         """Write the built-in model and the sample data into the project."""
         self.notify(_("Writing the built-in model and the sample data …"), markup=False)
-        self.engine.submit(checks.write_demo, self.project, self.post_message)
+        self._write_demo()
+
+    @work(exit_on_error=False)
+    async def _write_demo(self) -> None:
+        job = self.engine.submit(checks.write_demo, self.project, self.post_message)
+        await asyncio.wrap_future(job)
 
     def action_help(self) -> None:
         """List every key of the present place."""

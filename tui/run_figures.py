@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.analysis.history import Floats, RunHistory
-from engine.analysis.series import downsample, smooth, smoothing_weight
+from engine.analysis.series import bucket_means, downsample, smooth, smoothing_weight
 from engine.analysis.summary import Overfitting, RunSummary, judge_overfitting, summary_of
 from engine.project import Project
 from engine.training.state import RunState
@@ -16,8 +16,10 @@ _RECENT = 10
 """Steps over which a present value is averaged."""
 _PACE_WINDOW = 50
 """Steps over which the time of one step is averaged, validations included."""
-_SMOOTHED = 200
+_SMOOTHED_LIKE = 200
 """A shorter run is smoothed like one of so many steps."""
+_SMOOTHED_POINTS = 4000
+"""A longer run is averaged down to at most so many points before it is smoothed."""
 _STEADY = 0.01
 """Relative change of the loss below which it counts as level."""
 
@@ -92,11 +94,13 @@ def curves_of(history: RunHistory, state: RunState | None, columns: int) -> Loss
     if state and state.initial_val_loss is not None and np.isfinite(state.initial_val_loss):
         val_steps = np.insert(val_steps, 0, 0)
         val_losses = np.insert(val_losses, 0, state.initial_val_loss)
-    # The weight is that of the whole run, so that the line drawn already never changes.
-    smoothed = smooth(losses, smoothing_weight(max(total, _SMOOTHED)))
+    means_x, means = bucket_means(steps, losses, _SMOOTHED_POINTS)
+    # The weight is that of the whole run, so that the line drawn already does not change.
+    points = total * len(means) / max(len(losses), 1)
+    smoothed = smooth(means, smoothing_weight(max(int(points), _SMOOTHED_LIKE)))
     return LossCurves(
         train=Curve(*downsample(steps, losses, columns)),
-        smoothed=Curve(*downsample(steps, smoothed, columns)),
+        smoothed=Curve(*downsample(means_x, smoothed, columns)),
         validation=Curve(*downsample(val_steps, val_losses, columns)),
         best=best_point,
         total_steps=total,

@@ -4,6 +4,7 @@ from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.errors import UserError
 from engine.hardware import Check, HardwareReport
+from engine.i18n import _
 from engine.profiles import Recommendation, profile_config
 from engine.project import Project
 from tui import checks
@@ -54,8 +55,19 @@ class AppState(App[int]):
                 self.start_error = error
 
     def choose_config(self, config: TrainingConfig) -> None:
-        """Make `config` the configuration of the next run and write it to the project."""
-        config.save(self.project.config_file)
+        """Make `config` the configuration of the next run and write it to the project.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        path = self.project.config_file
+        try:
+            config.save(path)
+        except OSError as error:
+            raise UserError(
+                _("Cannot write {path}: {reason}").format(path=path, reason=error.strerror),
+                _("free some disk space or mend the folder's permissions"),
+            ) from None
         self.config = config
 
     def watch_config(self, old: TrainingConfig, new: TrainingConfig) -> None:
@@ -71,6 +83,10 @@ class AppState(App[int]):
             self._checking_hardware = True
             self.checks, self.hardware = (), None
             self._check_hardware(self.config.model)
+
+    def forget_checks(self) -> None:
+        """Allow the checks to be started again after one of them failed."""
+        self._checking_hardware = self._checking_data = False
 
     def start_data_check(self) -> None:
         """Check the data unless that is done or under way."""

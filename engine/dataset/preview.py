@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from engine.config import TrainingConfig
 from engine.dataset.rows import Row, read_rows
@@ -12,10 +13,12 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 
+_MAX_UTF8_BYTES = 4
+
 
 @dataclass(frozen=True)
 class PreviewToken:
-    """One token of a row."""
+    """One token of a row, or the few that share one character."""
 
     text: str
     trained: bool
@@ -42,20 +45,26 @@ def preview_row(project: Project, config: TrainingConfig, file: str, line: int) 
             _("Line {line} of {file}: {reason}").format(line=line, file=file, reason=error),
             _("rewrite the row or drop it"),
         ) from None
+    special = tokenize.special_ids
     return tuple(
         PreviewToken(
-            text=tokenizer.decode([int(token)]),
-            trained=bool(trained),
+            text=text,
+            trained=bool(example.trained[position]),
             cut=position >= config.max_seq_length,
-            special=int(token) in tokenize.special_ids,
+            special=int(example.tokens[position]) in special,
         )
-        for position, (token, trained) in enumerate(zip(example.tokens, example.trained, strict=True))
+        for position, text in _texts(tokenizer, example.tokens.tolist())
     )
 
 
-def iter_lines(path: Path) -> Iterator[int]:
-    """Yield the line numbers of a data file that hold a usable row."""
-    return (item.line for item in read_rows(path) if isinstance(item, Row))
+def _texts(tokenizer: Any, tokens: list[int]) -> Iterator[tuple[int, str]]:
+    """Yield position and text of each token; tokens that share one character come as one."""
+    begin = 0
+    for end in range(1, len(tokens) + 1):
+        text = tokenizer.decode(tokens[begin:end])
+        if not text.endswith("\ufffd") or end == len(tokens) or end - begin == _MAX_UTF8_BYTES:
+            yield begin, text
+            begin = end
 
 
 def _find(path: Path, line: int) -> Row:

@@ -76,6 +76,8 @@ class TrainingLoop:
         yield Phase("training")
         while True:
             if progress.pending is None:
+                if patience and progress.evaluations_since_best >= patience:
+                    return "early_stopping"
                 if progress.step == self._parts.total_steps:
                     return "completed"
                 if self._stop.is_set():
@@ -85,8 +87,6 @@ class TrainingLoop:
                 return None
             if self._is_due(self._config.save_every):
                 yield from self._save()
-            if patience and progress.evaluations_since_best >= patience:
-                return "early_stopping"
 
     # A single training step
 

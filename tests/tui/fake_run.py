@@ -3,7 +3,7 @@
 import json
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -114,6 +114,3 @@ def fake_project(folder: Path) -> Project:
     (project.models_dir / "toy").mkdir(parents=True)
     (project.models_dir / "toy" / "config.json").write_text("{}", encoding="utf-8")
     return project
-
-
-Create = Callable[[Project, TrainingConfig, threading.Event, str], FakeTrainer]

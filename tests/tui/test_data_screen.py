@@ -144,6 +144,25 @@ async def test_without_a_model_the_sample_is_offered(app: MqloraApp, engine: Fak
         assert engine.demos == [app.project.root]
 
 
+async def test_a_sample_that_cannot_be_written_is_explained(
+    app: MqloraApp, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal and a defect while writing the sample both end on the screen."""
+    failures: list[Exception] = [UserError("No [network]", "try again"), OSError("disk [full]")]
+
+    def install_demo(*_arguments: object) -> None:
+        raise failures.pop(0)
+
+    monkeypatch.setattr("engine.model.demo.install_demo", install_demo)
+    engine.data = data_report(model="")
+    async with app.run_test() as pilot:
+        await opened(pilot)
+        await wait_for(pilot, lambda: "Write sample" in shown(app))
+        for expected in ("No [network].", "disk [full]"):
+            await pilot.press("d")
+            await wait_for(pilot, lambda expected=expected: expected in shown(app))
+
+
 async def test_enter_leads_on_to_training(app: MqloraApp, engine: FakeEngine) -> None:
     """Enter goes on, with and without faults."""
     engine.data = data_report(EMPTY)

@@ -87,6 +87,29 @@ async def test_the_selected_card_points_at_itself(app: MqloraApp) -> None:
         assert [title.startswith("▸") for title in titles] == [False, False, False, True]
 
 
+async def test_a_new_price_does_not_move_the_selection(app: MqloraApp) -> None:
+    """Looking at the data in between leaves the card that was chosen."""
+    async with app.run_test() as pilot:
+        screen = await opened(pilot)
+        await pilot.press("left")
+        chosen = screen.selected
+        before = app.recommendation
+        await pilot.press("3")
+        await wait_for(pilot, lambda: app.recommendation != before)
+        await opened(pilot)
+        assert screen.selected == chosen == 0
+
+
+async def test_a_folder_that_cannot_be_written_is_named(app: MqloraApp, project: Project) -> None:
+    """Choosing a profile on a full or read-only disk says so and stays."""
+    project.run_dir.write_text("a file where the folder should be")
+    async with app.run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "Cannot write" in shown(app))
+        assert app.current_mode == "profile"
+
+
 async def test_the_meaning_of_a_profile_is_counted_from_the_data(app: MqloraApp) -> None:
     """Steps, examples a step and the longest example come from configuration and data report."""
     async with app.run_test() as pilot:
@@ -230,3 +253,4 @@ async def test_the_form_is_walked_with_the_arrow_keys(app: MqloraApp) -> None:
         await wait_for(pilot, lambda: rows[1].editor.has_focus)
         await pilot.press("up")
         await wait_for(pilot, lambda: rows[0].editor.has_focus)
+        await wait_for(pilot, lambda: [row.has_class("-active") for row in rows[:2]] == [True, False])

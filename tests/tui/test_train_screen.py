@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -19,6 +20,7 @@ from tui.widgets.run_log import RunLog
 
 import psutil
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Static
 
 
@@ -59,7 +61,7 @@ def use(app: MqloraApp, factory: Factory) -> Factory:
     return factory
 
 
-async def open_train(pilot) -> MqloraApp:  # type: ignore[no-untyped-def]  # noqa: ANN001
+async def open_train(pilot: Pilot[int]) -> MqloraApp:
     """Go to the training screen and wait for its first look at the files."""
     app = await ready(pilot)
     await pilot.press("4")
@@ -201,17 +203,46 @@ async def test_losses_that_are_no_numbers_are_survived(app: MqloraApp) -> None:
 async def test_a_run_of_another_process_is_followed(app: MqloraApp) -> None:
     """Its steps appear from the files; starting here is refused."""
     parent = os.getppid()
-    write_run(app.project, "running", 30, pid=parent, pid_started=psutil.Process(parent).create_time())
+    began = psutil.Process(parent).create_time()
+    write_run(app.project, "running", 30, pid=parent, pid_started=began)
     factory = use(app, Factory())
     async with app.run_test(size=(80, 24)) as pilot:
         await open_train(pilot)
         await wait_for(pilot, lambda: f"Process {parent} trains" in shown(app) and "step 30/60" in shown(app))
         await pilot.press("enter")
         append(app.project, metrics(31))
-        await wait_for(pilot, lambda: "step 31/60" in shown(app))
+        write_state(
+            app.project,
+            "running",
+            31,
+            last_checkpoint="checkpoint_epoch1_step31",
+            pid=parent,
+            pid_started=began,
+        )
+        await wait_for(
+            pilot, lambda: "step 31/60" in shown(app) and "checkpoint_epoch1_step31 saved" in shown(app)
+        )
         assert factory.modes == []
         with pytest.raises(UserError, match=str(parent)):
             app.training.start(TrainingConfig())
+
+
+async def test_ctrl_c_pauses_a_run_of_another_process(
+    app: MqloraApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process is asked to pause; one on another machine is left alone."""
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr("tui.training.os.kill", lambda pid, number: asked.append((pid, number)))
+    parent = os.getppid()
+    began = psutil.Process(parent).create_time()
+    write_run(app.project, "running", 30, pid=parent, pid_started=began)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_train(pilot)
+        await pilot.press("ctrl+c")
+        await wait_for(pilot, lambda: asked == [(parent, signal.SIGINT)])
+        write_state(app.project, "running", 30, pid=parent, pid_started=began, host="elsewhere")
+        assert not app.training.pause()
+        assert len(asked) == 1
 
 
 async def test_zoom_changes_the_view(app: MqloraApp) -> None:

@@ -109,6 +109,8 @@ class ChatScreen(PlaceScreen):
             return self.is_replying
         if action in ("write", "leave"):
             return isinstance(self.focused, Input) == (action == "leave")
+        if action in ("prompts", "new"):
+            return None if self.is_replying else True
         return super().check_action(action, parameters)
 
     @on(Input.Submitted, "#chat-input")
@@ -137,10 +139,9 @@ class ChatScreen(PlaceScreen):
 
     def action_new(self) -> None:
         """Begin a new conversation."""
-        if not self.is_replying:
-            self._turns.clear()
-            self.query(ChatTurn).remove()
-            self.query_one("#chat-hint").display = True
+        self._turns.clear()
+        self.query(ChatTurn).remove()
+        self.query_one("#chat-hint").display = True
 
     def action_settings(self) -> None:
         """Ask for length and temperature."""
@@ -148,8 +149,6 @@ class ChatScreen(PlaceScreen):
 
     def action_prompts(self) -> None:
         """Ask every line of prompts.txt, each on its own."""
-        if self.is_replying:
-            return
         path = self.mqlora.project.prompts_file
         try:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

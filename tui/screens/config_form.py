@@ -9,7 +9,7 @@ from engine.project import Project
 from tui.screens.base import PlaceScreen
 from tui.widgets.config_field import ConfigField
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -60,12 +60,6 @@ class ConfigForm(ModalScreen[TrainingConfig | None]):
     @on(Input.Submitted)
     def _next_field(self) -> None:
         self.focus_next()
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Scroll so that the help below the editor is seen as well."""
-        for node in event.widget.ancestors:
-            if isinstance(node, ConfigField):
-                node.scroll_visible(animate=False)
 
     def _problem(self, values: dict[str, Any]) -> UserError | None:
         try:

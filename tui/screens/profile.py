@@ -44,6 +44,11 @@ class ProfileScreen(PlaceScreen):
     selected: reactive[int] = reactive(1, init=False)
     """Index of the selected card."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._moved = False
+        """Whether the user chose the selected card; it then stays."""
+
     def compose_body(self) -> ComposeResult:
         """Yield verdict, cards and the meaning of the selected one."""
         yield Verdict()
@@ -59,12 +64,13 @@ class ProfileScreen(PlaceScreen):
 
     def on_mount(self) -> None:
         """Follow what the offers depend on."""
-        self.follow("recommendation", self._recommended)
-        self.follow("config", self._draw)
+        self.follow("recommendation", self._show_choice)
+        self.follow("config", self._show_choice)
         self.follow("data", self._draw)
 
     def action_move(self, by: int) -> None:
         """Select the card beside; stops at the ends."""
+        self._moved = True
         self.selected = min(CUSTOM, max(0, self.selected + by))
 
     def action_use(self) -> None:
@@ -107,7 +113,7 @@ class ProfileScreen(PlaceScreen):
         except UserError as error:
             self.show_error(error)
             return
-        self.selected = self._card_of(config)
+        self.selected, self._moved = self._card_of(config), False
         if then:
             self.app.switch_mode(then)
 
@@ -115,12 +121,9 @@ class ProfileScreen(PlaceScreen):
         """Redraw for another card."""
         self._draw()
 
-    def _recommended(self) -> None:
-        """Start at the card in use; before one was chosen, at the recommended one."""
-        recommendation = self.mqlora.recommendation
-        if recommendation and not self.mqlora.project.config_file.exists():
-            self.selected = NAMES.index(recommendation.name)
-        else:
+    def _show_choice(self) -> None:
+        """Start at the card in use, which is the recommended one until another was chosen."""
+        if not self._moved:
             self.selected = self._card_of(self.mqlora.config)
         self._draw()
 

@@ -175,7 +175,7 @@ class TrainScreen(PlaceScreen):
         self._read()
 
     def _tick(self) -> None:
-        if self.is_current:
+        if self.is_current and self.reader.is_due():
             self._read()
 
     def _read(self) -> None:

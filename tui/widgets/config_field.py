@@ -39,6 +39,15 @@ class ConfigField(Vertical):
             yield self.editor
         yield Static(_(help_text(self.field)), classes="field-note", markup=False)
 
+    def on_descendant_focus(self) -> None:
+        """Mark the row, and scroll so that its help is seen as well."""
+        self.add_class("-active")
+        self.scroll_visible(animate=False)
+
+    def on_descendant_blur(self) -> None:
+        """Take the mark away."""
+        self.remove_class("-active")
+
     @property
     def value(self) -> Any:
         """What the editor holds now, not yet checked."""

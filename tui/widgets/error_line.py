@@ -16,7 +16,7 @@ class ErrorLine(Static):
         parts = [Content.styled("✗ ", "bold $error"), Content(one_line(error.problem, 400)), Content(".")]
         if error.fix:
             fix = one_line(error.fix, 400)
-            parts += [Content("\n"), Content.styled(_("Fix: "), "$muted"), Content(f"{fix}.")]
+            parts += [Content("\n"), Content.styled(_("To mend it: "), "$muted"), Content(f"{fix}.")]
         self.update(Content("").join(parts))
         self.display = True
 
