@@ -131,3 +131,19 @@ def files_below(folder: Path) -> dict[str, bytes]:
     """Return the content of every file below `folder` by its relative path."""
     found = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def lora_model(**changes: Any) -> nn.Module:
+    """Return a float32 tiny llama with an adapter whose matrices are both random."""
+    from engine.model.adapter import attach_adapter
+
+    from mlx_lm.models.llama import Model, ModelArgs
+
+    mx.random.seed(7)
+    model = Model(ModelArgs.from_dict(CONFIG))
+    attach_adapter(model, RUN.updated(changes))
+    for module in model.modules():
+        if hasattr(module, "lora_b"):
+            module.lora_b = mx.random.normal(module.lora_b.shape) * 0.1
+    mx.eval(model.parameters())
+    return model

@@ -208,9 +208,11 @@ class MqloraApp(AppState):
             self._event_loop.call_soon_threadsafe(self.exit, 0)
 
     async def action_quit(self) -> None:
-        """Leave at once, or ask first while training."""
+        """Leave at once, as soon as a pause is saved, or ask first while training."""
         if not self.training.is_running:
             self.exit(0)
+        elif self.training.status().phase == "pausing":
+            self._leave(confirmed=True)
         elif not self._leaving and not isinstance(self.screen, ConfirmScreen):
             question = ConfirmScreen(
                 _("Leave while training?"),

@@ -8,6 +8,8 @@ from engine.project import Project
 # Enough of a weights file to tell two models apart without reading gigabytes.
 _SAMPLE = 1 << 20
 _SAMPLES = 16
+# What else decides how a text becomes tokens: chat templates and vocabularies.
+_PATTERNS = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
 
 
 def data_fingerprint(project: Project) -> str:
@@ -25,9 +27,9 @@ def model_fingerprint(folder: Path) -> str:
     the first of which holds its header.
     """
     digest = hashlib.sha256()
-    for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
+    for path in sorted(path for pattern in _PATTERNS for path in folder.glob(pattern)):
         digest.update(f"{path.name}:{path.stat().st_size}:".encode())
-        digest.update(path.read_bytes() if path.suffix == ".json" else _sampled(path))
+        digest.update(_sampled(path) if path.suffix == ".safetensors" else path.read_bytes())
     return digest.hexdigest()
 
 

@@ -28,7 +28,7 @@ def run_lock(project: Project) -> Iterator[None]:
         state = RunState.load(project.state_file)
         owner = (
             _("process {pid} on {host}").format(pid=state.pid, host=state.host)
-            if state
+            if state and state.is_alive
             else _("another process")
         )
         raise UserError(

@@ -3,7 +3,9 @@
 import math
 import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from threading import Event as StopEvent
 
 from engine.backend import mx
@@ -11,7 +13,8 @@ from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches
 from engine.errors import UserError
 from engine.i18n import _
 from engine.model.adapter import adapter_weights, save_adapter
-from engine.training.checkpoint import newest_checkpoint, prune_checkpoints, save_checkpoint
+from engine.project import Project
+from engine.training.checkpoint import discard, newest_checkpoint, prune_checkpoints, save_checkpoint
 from engine.training.evaluate import evaluate
 from engine.training.events import (
     CheckpointSaved,
@@ -43,7 +46,17 @@ _MAX_NON_FINITE = 3
 class TrainingLoop:
     """Runs from a position to the end, a pause or an early stop."""
 
-    def __init__(self, parts: Parts, progress: Progress, stop: StopEvent) -> None:
+    def __init__(
+        self, parts: Parts, progress: Progress, stop: StopEvent, checkpoint: Path | None = None
+    ) -> None:
+        """Open the run's files.
+
+        Args:
+            parts: what to train, on what.
+            progress: where the run stands.
+            stop: set it to pause the run.
+            checkpoint: folder that the run goes on from.
+        """
         self._parts = parts
         self._config = parts.config
         self._progress = progress
@@ -53,6 +66,7 @@ class TrainingLoop:
         self._state = StateWriter(
             parts.project.state_file, parts.config.model, parts.total_steps, parts.steps_per_epoch
         )
+        self._state.checkpoint = checkpoint or self._state.checkpoint
         self._padding = 0.0
         self._began = time.monotonic() - progress.elapsed_s
         self._order: tuple[int, list[NDArray[np.int64]]] = (-1, [])
@@ -65,10 +79,14 @@ class TrainingLoop:
             ended = (yield from self._validate_first()) and (yield from self._train())
             yield from self._finish(ended) if ended else self._pause()
         except Exception as error:
-            self._state.write("failed", self._progress, self._epoch(), str(error))
+            with suppress(OSError):  # the disk may be what failed
+                self._state.write("failed", self._progress, self._epoch(), str(error))
+            if isinstance(error, OSError):
+                raise _disk_failed(self._parts.project, error) from None
             raise
         finally:
-            self._writer.close()
+            with suppress(OSError):
+                self._writer.close()
 
     def _train(self) -> Generator[Event, None, FinishReason | None]:
         """Make steps until the end; return why it ended, or None if it was asked to stop."""
@@ -182,11 +200,7 @@ class TrainingLoop:
                 scored,
                 0,
             )
-            save_adapter(
-                self._parts.project.adapters_dir,
-                adapter_weights(self._parts.model),
-                self._parts.adapter_config,
-            )
+            self._save_best()
         yield self._record(metrics)
         yield Evaluated(progress.step, self._epoch(), scored, is_best, time.monotonic() - begin)
         return True
@@ -209,8 +223,12 @@ class TrainingLoop:
         return Notice("warning", text.format(step=self._progress.step))
 
     def _roll_back(self) -> Notice:
-        """Go back to the newest intact checkpoint (one is saved before the first step)."""
-        checkpoint, _damaged = newest_checkpoint(self._parts.project.run_dir)
+        """Go back to the newest intact checkpoint before the bad steps (one is saved before the first step)."""
+        run_dir = self._parts.project.run_dir
+        checkpoint, _damaged = newest_checkpoint(run_dir)
+        while checkpoint and checkpoint.progress.non_finite_steps:
+            discard(checkpoint.folder)
+            checkpoint, _damaged = newest_checkpoint(run_dir)
         if self._progress.learning_rate_factor < 1 or checkpoint is None:
             raise UserError(
                 _(
@@ -219,7 +237,9 @@ class TrainingLoop:
                 _("lower learning_rate, look for odd rows in the data, then: mqlora-tui train --restart"),
             )
         restore(checkpoint, self._parts)
-        vars(self._progress).update(vars(checkpoint.progress), learning_rate_factor=0.5, non_finite_steps=0)
+        best = {"best_step": self._progress.best_step, "best_val_loss": self._progress.best_val_loss}
+        # The best so far stays: `adapters/` holds it, also where it came after the checkpoint.
+        vars(self._progress).update(vars(checkpoint.progress), learning_rate_factor=0.5, **best)
         self._writer.close()
         self._writer = MetricsWriter(self._parts.project, self._progress.lines)
         text = _("Back to step {step} with half the learning rate")
@@ -231,6 +251,7 @@ class TrainingLoop:
         yield Phase("saving")
         progress, parts, begin = self._progress, self._parts, time.monotonic()
         progress.elapsed_s = begin - self._began
+        self._writer.sync()
         folder = save_checkpoint(
             parts.project.run_dir,
             self._epoch(),
@@ -246,6 +267,13 @@ class TrainingLoop:
         prune_checkpoints(parts.project.run_dir, self._config.keep_checkpoints, progress.best_step)
         yield CheckpointSaved(progress.step, folder, time.monotonic() - begin)
 
+    def _save_best(self) -> None:
+        parts = self._parts
+        try:
+            save_adapter(parts.project.adapters_dir, adapter_weights(parts.model), parts.adapter_config)
+        except RuntimeError as error:  # MLX reports a failed write so
+            raise _disk_failed(parts.project, error) from None
+
     def _pause(self) -> Iterator[Event]:
         yield from self._save()
         self._state.write("paused", self._progress, self._epoch(), _("paused on request"))
@@ -257,3 +285,11 @@ class TrainingLoop:
         progress = self._progress
         self._state.write("finished", progress, self._epoch(), reason)
         yield Finished(progress.step, progress.best_step, progress.best_val_loss, reason)
+
+
+def _disk_failed(project: Project, error: Exception) -> UserError:
+    reason = (isinstance(error, OSError) and error.strerror) or error
+    return UserError(
+        _("Cannot write to {folder}: {reason}").format(folder=project.run_dir, reason=reason),
+        _("free some disk space, then resume: the last good checkpoint is untouched"),
+    )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import IO, Any
@@ -36,6 +37,11 @@ class MetricsWriter:
         self._json.flush()
         self._table.flush()
 
+    def sync(self) -> None:
+        """Flush both files to the disk, so that no line is missing behind a checkpoint after a power cut."""
+        os.fsync(self._json.fileno())
+        os.fsync(self._table.fileno())
+
     def close(self) -> None:
         """Close both files."""
         self._json.close()
@@ -51,6 +57,7 @@ def _rows_until(path: Path, step: int) -> list[dict[str, Any]]:
             row = json.loads(line)
         except ValueError:
             continue  # the torn last line of a killed run
-        if isinstance(row, dict) and row.get("step", step + 1) <= step:
+        number = row.get("step") if isinstance(row, dict) else None
+        if isinstance(number, int) and number <= step:
             rows.append({name: row.get(name) for name in COLUMNS})
     return rows

@@ -60,7 +60,11 @@ def open_run(project: Project, config: TrainingConfig | None, mode: Mode) -> Ope
 
 
 def archive_run(project: Project) -> None:
-    """Move everything of the run into `archive/<time>/`; nothing is deleted."""
+    """Move everything of the run into `archive/<time>/`; nothing is deleted.
+
+    The configuration there is that of the checkpoints: the file in the run
+    folder may already be the next run's.
+    """
     stay = {project.lock_file.name, project.config_file.name, project.log_file.name, "archive"}
     entries = [path for path in project.run_dir.iterdir() if path.name not in stay]
     if not entries:
@@ -69,6 +73,9 @@ def archive_run(project: Project) -> None:
     target.mkdir(parents=True)
     for path in entries:
         path.rename(target / path.name)
+    checkpoint, _damaged = newest_checkpoint(target)
+    if checkpoint:
+        checkpoint.identity.config.save(target / project.config_file.name)
 
 
 def _identity(project: Project, config: TrainingConfig) -> RunIdentity:

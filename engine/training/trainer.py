@@ -65,7 +65,8 @@ class Trainer:
                 restore(opening.checkpoint, parts)
             self._claim_folder(parts.config)
             yield _started(parts, progress)
-            yield from TrainingLoop(parts, progress, self._stop).run()
+            folder = opening.checkpoint.folder if opening.checkpoint else None
+            yield from TrainingLoop(parts, progress, self._stop, folder).run()
 
     def _claim_folder(self, config: TrainingConfig) -> None:
         if self._mode == "restart":

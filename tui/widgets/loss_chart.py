@@ -1,6 +1,7 @@
 """Drawing the loss curves as lines of coloured text."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,6 +12,7 @@ from textual_plotext import Plot
 
 Floats = NDArray[np.float64]
 Colour = tuple[int, int, int]
+Scale = Callable[[Floats], Floats]
 View = Literal["all", "recent", "log"]
 
 EMPTY: Floats = np.empty(0)
@@ -52,8 +54,13 @@ class LossCurves:
 
     def since(self, start: float) -> "LossCurves":
         """Return the curves from step `start` on."""
-        parts = (curve.since(start) for curve in (self.train, self.smoothed, self.validation, self.best))
-        return LossCurves(*parts, total_steps=self.total_steps)
+        return LossCurves(
+            self.train.since(start),
+            self.smoothed.since(start),
+            self.validation.since(start),
+            self.best.since(start),
+            self.total_steps,
+        )
 
 
 @dataclass(frozen=True)
@@ -75,15 +82,15 @@ def draw(curves: LossCurves, view: View, width: int, height: int, colours: Colou
         first = math.floor(last * 2 / 3)
         curves = curves.since(first)
         last = max(last, first + 1)
-    scale = np.log10 if view == "log" else np.asarray
+    scale: Scale = _log if view == "log" else _linear
     plot = _blank_plot(width, height, colours)
     low, high = _y_range(curves)
     count = min(_MOST_Y_TICKS, max(2, (height - 2) // _ROWS_PER_Y_TICK))
     ticks = log_ticks(low, high) if view == "log" else nice_ticks(low, high, count)
     _add_points(plot, curves, scale, colours)
     plot.xlim(first, last)
-    plot.ylim(float(scale(low)), float(scale(high)))
-    plot.yticks([float(scale(tick)) for tick in ticks], _labels(ticks))
+    plot.ylim(*scale(np.array([low, high])).tolist())
+    plot.yticks(scale(np.array(ticks)).tolist(), _labels(ticks))
     steps = [step for step in nice_ticks(first, last, max(2, width // _COLUMNS_PER_X_TICK)) if step <= last]
     plot.xticks(steps, [f"{step:,.0f}" for step in steps])
     return list(Text.from_ansi(plot.build()).split("\n"))[:height]
@@ -135,7 +142,15 @@ def _y_range(curves: LossCurves) -> tuple[float, float]:
     return max(low, _LOWEST), max(high, low + grain)
 
 
-def _add_points(plot: Plot, curves: LossCurves, scale: "np.ufunc", colours: Colours) -> None:
+def _linear(values: Floats) -> Floats:
+    return values
+
+
+def _log(values: Floats) -> Floats:
+    return np.log10(values)
+
+
+def _add_points(plot: Plot, curves: LossCurves, scale: Scale, colours: Colours) -> None:
     """Draw the curves, the most important last, so that it stays on top."""
     for curve, marker, colour, joined in (
         (curves.train, "braille", colours.train, False),
@@ -143,7 +158,7 @@ def _add_points(plot: Plot, curves: LossCurves, scale: "np.ufunc", colours: Colo
         (curves.validation, "○", colours.validation, False),
         (curves.best, "★", colours.best, False),
     ):
-        visible = curve.y > 0 if scale is np.log10 else np.isfinite(curve.y)
+        visible = curve.y > 0 if scale is _log else np.isfinite(curve.y)
         x, y = curve.x[visible].tolist(), scale(curve.y[visible]).tolist()
         if x:
             (plot.plot if joined else plot.scatter)(x, y, marker=marker, color=colour)

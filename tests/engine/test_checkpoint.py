@@ -1,0 +1,138 @@
+"""Checkpoints appear whole or not at all."""
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from engine.backend import mx
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.training import checkpoint
+from engine.training.checkpoint import (
+    RunIdentity,
+    checkpoint_folders,
+    checkpoint_step,
+    clear_partial,
+    load_checkpoint,
+    newest_checkpoint,
+    prune_checkpoints,
+    save_checkpoint,
+)
+from engine.training.progress import Progress
+from tests.tiny import files_below
+
+import pytest
+
+IDENTITY = RunIdentity(TrainingConfig(model="tiny", lora_targets=("q_proj",)), "data", "model")
+
+
+def save(run_dir: Path, step: int, value: float = 1.0) -> Path:
+    return save_checkpoint(
+        run_dir,
+        step // 10,
+        Progress(step=step, best_val_loss=0.1 + 0.2),
+        IDENTITY,
+        {"b": mx.full((2, 3), value), "a": mx.zeros(2)},
+        {"fine_tune_type": "lora"},
+        {"step": mx.array(step, dtype=mx.uint64)},
+    )
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    """Position, identity, random state and arrays, to the last bit."""
+    mx.random.seed(2**63 + 5)
+    folder = save(tmp_path, 12)
+    assert folder == tmp_path / "checkpoint_epoch1_step12"
+    loaded = load_checkpoint(folder)
+    assert loaded is not None
+    assert loaded.progress == Progress(step=12, best_val_loss=0.1 + 0.2)
+    assert loaded.identity == IDENTITY
+    assert list(loaded.rng) == mx.random.state[0].tolist() == [2**31, 5]
+    assert mx.load(str(folder / "adapters.safetensors"))["b"].tolist() == [[1.0] * 3] * 2
+    state = json.loads((folder / "state.json").read_text())
+    assert {"step", "epoch", "rng", "fingerprints", "versions", "files"} <= state.keys()
+    assert state["files"]["optimizer.safetensors"]["size"] == (folder / "optimizer.safetensors").stat().st_size
+
+
+def test_every_changed_byte_is_noticed(tmp_path: Path) -> None:
+    """In each of the four files, at many places."""
+    folder = save(tmp_path, 1)
+    for name, content in files_below(folder).items():
+        for place in range(0, len(content), max(1, len(content) // 40)):
+            if content[place : place + 1].isspace():
+                continue  # JSON does not mind
+            (folder / name).write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+            assert load_checkpoint(folder) is None, (name, place)
+        (folder / name).write_bytes(content)
+    assert load_checkpoint(folder) is not None
+
+
+@pytest.mark.parametrize("failing", ["save_safetensors", "write_json", "sync"])
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_failed_write_leaves_no_half_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, existing: bool
+) -> None:
+    """What was there stays as it was, byte for byte."""
+    save(tmp_path, 1)
+    if existing:
+        (save(tmp_path, 2) / "state.json").write_text("{}")
+    before = files_below(tmp_path)
+
+    def fail(*_args: Any) -> None:
+        if failing == "save_safetensors":
+            raise RuntimeError("[write] Unable to write 10 bytes to file.")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    owner = mx if failing == "save_safetensors" else checkpoint
+    monkeypatch.setattr(owner, failing, fail)
+    with pytest.raises(UserError, match="Cannot save") as refused:
+        save(tmp_path, 2)
+    assert "disk space" in refused.value.fix
+    assert files_below(tmp_path) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A read-only folder is the user's to mend."""
+    tmp_path.chmod(0o500)
+    with pytest.raises(UserError, match="Cannot save"):
+        save(tmp_path, 1)
+    tmp_path.chmod(0o700)
+
+
+def test_a_step_is_saved_once_unless_it_is_damaged(tmp_path: Path) -> None:
+    """An intact checkpoint is never written over, a damaged one is replaced."""
+    folder = save(tmp_path, 3, 1.0)
+    before = files_below(folder)
+    save(tmp_path, 3, 2.0)
+    assert files_below(folder) == before
+    (folder / "optimizer.safetensors").write_bytes(b"")
+    save(tmp_path, 3, 2.0)
+    assert load_checkpoint(folder) is not None
+    assert mx.load(str(folder / "adapters.safetensors"))["b"].max().item() == 2.0
+
+
+def test_the_newest_intact_checkpoint_is_found_by_step(tmp_path: Path) -> None:
+    """Step 100 comes after step 20, and damaged newer ones are named."""
+    for step in (20, 100, 3):
+        save(tmp_path, step)
+    (tmp_path / "checkpoint_epoch0_stepx").mkdir()
+    assert [checkpoint_step(path) for path in checkpoint_folders(tmp_path)] == [100, 20, 3]
+    damaged = tmp_path / "checkpoint_epoch10_step100"
+    (damaged / "adapters.safetensors").unlink()
+    found, named = newest_checkpoint(tmp_path)
+    assert found is not None and found.progress.step == 20 and named == [damaged]
+    assert newest_checkpoint(tmp_path / "nowhere") == (None, [])
+
+
+def test_old_checkpoints_go_and_the_best_stays(tmp_path: Path) -> None:
+    """Everything left of what was deleted or half-written goes too."""
+    for step in range(5):
+        save(tmp_path, step)
+    prune_checkpoints(tmp_path, 2, best_step=1)
+    assert [checkpoint_step(path) for path in checkpoint_folders(tmp_path)] == [4, 3, 1]
+    (tmp_path / ".partial-checkpoint_epoch0_step9").mkdir()
+    clear_partial(tmp_path)
+    assert not list(tmp_path.glob(".*"))

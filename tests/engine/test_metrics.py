@@ -1,0 +1,85 @@
+"""The two metrics files after crashes and resumes."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.project import Project
+from engine.training.events import StepMetrics
+from engine.training.metrics import COLUMNS, MetricsWriter
+
+import pytest
+
+
+def metrics(step: int, **values: Any) -> StepMetrics:
+    numbers = {
+        "epoch": 0, "loss": 2.5, "val_loss": None, "learning_rate": 1e-4, "grad_norm": 0.1, "tokens": 9,
+        "tokens_per_second": 3.5, "peak_memory_gb": 0.1, "elapsed_s": 1.0, "time": "2026-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    return StepMetrics(step=step, **{**numbers, **values})
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    (tmp_path / "checkpoints_qlora").mkdir()
+    return Project(tmp_path)
+
+
+def write(project: Project, keep_until: int, steps: range) -> None:
+    writer = MetricsWriter(project, keep_until)
+    for step in steps:
+        writer.write(metrics(step, loss=None if step == 2 else step / 3))
+    writer.close()
+
+
+def read(project: Project) -> list[dict[str, Any]]:
+    """The JSON lines, having made sure that the CSV says the same."""
+    rows = [json.loads(line) for line in project.metrics_file.read_text().splitlines()]
+    with project.metrics_csv.open(newline="") as file:
+        reader = csv.DictReader(file)
+        table = list(reader)
+    assert tuple(reader.fieldnames or ()) == COLUMNS
+    assert table == [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
+    return rows
+
+
+def test_the_columns_are_those_that_are_promised() -> None:
+    """Readers of other programs depend on names and order."""
+    assert ",".join(COLUMNS) == (
+        "step,epoch,loss,val_loss,learning_rate,grad_norm,tokens,tokens_per_second,peak_memory_gb,elapsed_s,time"
+    )
+
+
+def test_lines_after_the_checkpoint_are_dropped(project: Project) -> None:
+    """On resume no step appears twice and none is missing."""
+    write(project, 0, range(1, 8))
+    write(project, 4, range(5, 7))
+    rows = read(project)
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert [row["loss"] for row in rows] == [None if step == 2 else step / 3 for step in range(1, 7)]
+
+
+def test_a_new_run_begins_with_empty_files(project: Project) -> None:
+    """What another run left is gone."""
+    write(project, 0, range(1, 4))
+    write(project, 0, range(0))
+    assert read(project) == []
+
+
+@pytest.mark.parametrize("torn", [b'{"step": 3, "lo', b"\0\0\0\0", b"[1]\n", b'{"step": "x"}\n', b"\xff\xfe\n"])
+def test_a_torn_line_is_dropped(project: Project, torn: bytes) -> None:
+    """A power cut leaves half a line or zeros; the lines before it count."""
+    write(project, 0, range(1, 4))
+    with project.metrics_file.open("ab") as file:
+        file.write(torn)
+    write(project, 3, range(4, 5))
+    assert [row["step"] for row in read(project)] == [1, 2, 3, 4]
+
+
+def test_a_line_is_readable_at_once(project: Project) -> None:
+    """Another process reads while the run goes on."""
+    writer = MetricsWriter(project, 0)
+    writer.write(metrics(1))
+    assert [row["step"] for row in read(project)] == [1]
+    writer.close()

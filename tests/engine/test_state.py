@@ -1,0 +1,73 @@
+"""`training_state.json` as other processes read it."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+from engine.training.progress import Progress
+from engine.training.state import RunState, StateWriter
+from tests.engine.test_metrics import metrics
+
+import pytest
+
+
+def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """All fields, the time of the last change aside."""
+    state = RunState("paused", "tiny", step=3, epoch=1, best_step=2, best_val_loss=1.5, reason="why")
+    state.save(tmp_path / "state.json")
+    loaded = RunState.load(tmp_path / "state.json")
+    assert loaded is not None
+    assert {**vars(loaded), "updated": ""} == {**vars(state), "updated": ""}
+    assert (loaded.pid, loaded.host) == (os.getpid(), socket.gethostname())
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "null", '{"status": "running"}', '{"x": 1}', "\udcff"])
+def test_what_is_not_a_state_is_none(tmp_path: Path, content: str | None) -> None:
+    """A missing, damaged or foreign file does not stop a reader."""
+    path = tmp_path / "state.json"
+    if content is not None:
+        path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    assert RunState.load(path) is None
+
+
+def test_only_the_living_owner_is_running() -> None:
+    """A reused pid, a dead process and another status are told apart; another host is believed."""
+    mine = RunState("running", "tiny")
+    assert mine.is_alive
+    assert not RunState("paused", "tiny").is_alive
+    assert not RunState("running", "tiny", pid_started=mine.pid_started - 100).is_alive
+    assert not RunState("running", "tiny", pid=2**22 + 1).is_alive
+    assert RunState("running", "tiny", pid=2**22 + 1, host="elsewhere").is_alive
+
+
+def test_the_disk_is_asked_seldom_but_never_late_for_what_matters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps once a second; a checkpoint or a new status at once."""
+    clock = [100.0]
+    monkeypatch.setattr("engine.training.state.time.monotonic", lambda: clock[0])
+    path = tmp_path / "state.json"
+    writer = StateWriter(path, "tiny", 10, 5)
+
+    def step_on_disk(step: int, status: str = "running") -> int:
+        writer.write(status, Progress(step=step), 0)  # type: ignore[arg-type]
+        return int(json.loads(path.read_text())["step"])
+
+    assert step_on_disk(1) == 1
+    assert step_on_disk(2) == 1
+    clock[0] += 1.0
+    assert step_on_disk(3) == 3
+    writer.checkpoint = tmp_path / "checkpoint_epoch0_step4"
+    assert step_on_disk(4) == 4
+    assert json.loads(path.read_text())["last_checkpoint"] == "checkpoint_epoch0_step4"
+    assert step_on_disk(5, "paused") == 5
+
+
+@pytest.mark.parametrize("pending", [None, metrics(7)])
+def test_progress_survives_json(pending: object) -> None:
+    """A position, with the line of a step that waits for its validation."""
+    progress = Progress(step=7, best_step=4, best_val_loss=0.1, pending=pending)  # type: ignore[arg-type]
+    again = Progress.from_dict(json.loads(json.dumps(progress.as_dict())))
+    assert again == progress
+    assert again.lines == (7 if pending is None else 6)
