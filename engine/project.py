@@ -105,8 +105,8 @@ class Project:
             for candidate in (self.models_dir / name, self.root / name):
                 if (candidate / "config.json").is_file():
                     return candidate
-        wanted = name or _("any")
+        problem = _("No base model '{name}' in {folder}") if name else _("No base model in {folder}")
         raise UserError(
-            _("No base model '{name}' in {folder}").format(name=wanted, folder=self.models_dir),
+            problem.format(name=name, folder=self.models_dir),
             _("put an mlx-lm model folder there or run: mqlora-tui demo"),
         )

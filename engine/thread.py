@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event
+from threading import Event, RLock
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -15,6 +15,7 @@ class EngineThread:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
         self._waiting: set[Future[object]] = set()
+        self._lock = RLock()  # held again by a job that ends within `submit`
         self.stop_event = Event()
         """Set it to ask the running job to stop; the next `submit` clears it."""
         self.idle = Event()
@@ -23,12 +24,13 @@ class EngineThread:
 
     def submit(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Queue a job; its result or exception arrives in the future."""
-        if self.idle.is_set():
-            self.stop_event.clear()
-        self.idle.clear()
-        future = self._pool.submit(job, *args, **kwargs)
-        self._waiting.add(future)  # type: ignore[arg-type]
-        future.add_done_callback(self._done)
+        with self._lock:
+            if self.idle.is_set():
+                self.stop_event.clear()
+            future = self._pool.submit(job, *args, **kwargs)
+            self.idle.clear()
+            self._waiting.add(future)  # type: ignore[arg-type]
+            future.add_done_callback(self._done)
         return future
 
     def close(self, timeout: float = 60.0) -> bool:
@@ -48,9 +50,10 @@ class EngineThread:
         return ended
 
     def _done(self, future: "Future[T]") -> None:
-        self._waiting.discard(future)
-        if not self._waiting:
-            self.idle.set()
+        with self._lock:
+            self._waiting.discard(future)
+            if not self._waiting:
+                self.idle.set()
 
 
 def _clear_streams() -> None:

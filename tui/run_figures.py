@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from engine.analysis.history import Floats, RunHistory
 from engine.analysis.series import bucket_means, downsample, smooth, smoothing_weight
-from engine.analysis.summary import Overfitting, RunSummary, judge_overfitting, summary_of
+from engine.analysis.summary import RunSummary, summary_of
 from engine.project import Project
 from engine.training.state import RunState
 from tui.widgets.loss_chart import Curve, LossCurves
@@ -34,9 +34,6 @@ class RunFigures:
     """Swap in use on this machine."""
     trend: int = 0
     """Mean loss of the last 10 steps against the 10 before: -1 falling, 1 rising, 0 level."""
-    gap: float | None = None
-    """Last validation loss minus the mean training loss of the 10 steps up to it."""
-    overfitting: Overfitting = "unknown"
     epoch: int = 1
     """Counted from 1, for people."""
     learning_rate: float | None = None
@@ -68,13 +65,9 @@ def figures_of(project: Project, history: RunHistory, state: RunState | None) ->
     if not len(history):
         return RunFigures(summary, swap)
     norms = history.points("grad_norm")[1]
-    beside = _loss_beside_validation(history)
-    val, best = summary.last_val_loss, summary.best_val_loss
     return RunFigures(
         summary=summary,
         swap_gb=swap,
-        gap=val - beside if val is not None and beside is not None else None,
-        overfitting=judge_overfitting(beside, best, val),
         trend=_trend(history.points("loss")[1]),
         epoch=int(history.epoch[-1]) + 1,
         learning_rate=float(history.learning_rate[-1]),
@@ -105,14 +98,6 @@ def curves_of(history: RunHistory, state: RunState | None, columns: int) -> Loss
         best=best_point,
         total_steps=total,
     )
-
-
-def _loss_beside_validation(history: RunHistory) -> float | None:
-    """Return the training loss up to the last validation; with a later one the gap would seem to grow."""
-    val_steps, _losses = history.points("val_loss")
-    steps, losses = history.points("loss")
-    before = losses[steps <= val_steps[-1]] if len(val_steps) else losses[:0]
-    return float(before[-_RECENT:].mean()) if len(before) else None
 
 
 def _trend(losses: Floats) -> int:

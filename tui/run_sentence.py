@@ -56,7 +56,7 @@ def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, 
     run = view.figures.summary
     if not run.steps or run.first_loss is None or run.last_loss is None:
         return None, _("Getting ready."), where
-    if view.figures.overfitting == "significant":
+    if view.figures.summary.overfitting == "significant":
         text = _("Overfitting: validation is well above training; adapters/ keeps the best.")
         return "warning", text, where
     if run.last_loss >= run.first_loss:

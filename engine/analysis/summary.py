@@ -1,6 +1,5 @@
 """The figures of a run, all taken from its files."""
 
-import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from engine.training.folders import checkpoint_epoch, checkpoint_folders, checkpoint_step
 from engine.training.state import RunState
 
 import numpy as np
@@ -23,8 +23,6 @@ RunStatus = Literal["running", "paused", "finished", "failed", "interrupted"]
 SLIGHT_GAP, SIGNIFICANT_GAP = 0.2, 0.5
 # Rise of the validation loss after its best, as a share of the best, with the same meaning.
 SLIGHT_RISE, SIGNIFICANT_RISE = 0.02, 0.1
-
-_CHECKPOINT = re.compile(r"checkpoint_epoch(\d+)_step(\d+)")
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,8 @@ class RunSummary:
     best_step: int | None
     last_val_loss: float | None
     last_val_step: int | None
+    loss_at_validation: float | None
+    """Mean training loss of the 10 steps up to the last validation."""
     overfitting: Overfitting
     wasted_steps: int
     """Steps after the best validation."""
@@ -100,10 +100,10 @@ class RunSummary:
 
     @property
     def gap(self) -> float | None:
-        """Last validation loss minus last training loss."""
-        if self.last_val_loss is None or self.last_loss is None:
+        """Last validation loss minus the training loss up to it (a later one would widen it)."""
+        if self.last_val_loss is None or self.loss_at_validation is None:
             return None
-        return self.last_val_loss - self.last_loss
+        return self.last_val_loss - self.loss_at_validation
 
     @property
     def val_rise(self) -> float | None:
@@ -138,13 +138,14 @@ def summarise(project: Project) -> RunSummary:
 
 def summary_of(project: Project, history: RunHistory, state: RunState | None) -> RunSummary:
     """Sum up a history that is already in memory; with none of its steps made yet, all figures are None."""
-    _x, losses = history.points("loss")
+    steps, losses = history.points("loss")
     val_steps, val_losses = history.points("val_loss")
     best = int(np.argmin(val_losses)) if len(val_losses) else None
     best_step = int(val_steps[best]) if best is not None else None
     first, last = _ends(losses)
     last_val = float(val_losses[-1]) if len(val_losses) else None
     best_val = float(val_losses[best]) if best is not None else None
+    beside = _recent_mean(losses[steps <= val_steps[-1]]) if last_val is not None else None
     duration = float(history.elapsed_s[-1]) if len(history) else 0.0
     per_epoch = state.steps_per_epoch if state else 0
     return RunSummary(
@@ -165,7 +166,8 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         best_step=best_step,
         last_val_loss=last_val,
         last_val_step=int(val_steps[-1]) if len(val_steps) else None,
-        overfitting=judge_overfitting(last, best_val, last_val),
+        loss_at_validation=beside,
+        overfitting=judge_overfitting(beside, best_val, last_val),
         wasted_steps=int(history.step[-1]) - best_step if best_step is not None else 0,
         wasted_s=duration - _elapsed_at(history, best_step) if best_step is not None else 0.0,
         tokens_per_second=float(np.median(history.tokens_per_second)) if len(history) else None,
@@ -177,7 +179,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         epoch_losses=_epoch_losses(history),
         skipped_steps=int((~np.isfinite(history.loss) | ~np.isfinite(history.grad_norm)).sum()),
         unreadable_lines=history.unreadable,
-        checkpoints=find_checkpoints(project),
+        checkpoints=_find_checkpoints(project),
     )
 
 
@@ -202,13 +204,11 @@ def has_risen(summary: RunSummary) -> bool:
     return summary.val_rise > SLIGHT_RISE * summary.best_val_loss
 
 
-def find_checkpoints(project: Project) -> tuple[CheckpointInfo, ...]:
-    """Return the whole checkpoints of a project by step; unfinished temporary folders are no checkpoints."""
-    found = []
-    for path in project.run_dir.glob("checkpoint_epoch*_step*"):
-        if match := _CHECKPOINT.fullmatch(path.name):
-            found.append(CheckpointInfo(path, int(match[1]), int(match[2]), _folder_size(path)))
-    return tuple(sorted(found, key=lambda checkpoint: checkpoint.step))
+def _find_checkpoints(project: Project) -> tuple[CheckpointInfo, ...]:
+    return tuple(
+        CheckpointInfo(folder, checkpoint_epoch(folder), checkpoint_step(folder), _folder_size(folder))
+        for folder in reversed(checkpoint_folders(project.run_dir))
+    )
 
 
 def _folder_size(path: Path) -> int:
@@ -242,6 +242,10 @@ def _ends(losses: Floats) -> tuple[float | None, float | None]:
         return None, None
     count = min(10, max(1, len(losses) // 2))
     return float(losses[:count].mean()), float(losses[-count:].mean())
+
+
+def _recent_mean(losses: Floats) -> float | None:
+    return float(losses[-10:].mean()) if len(losses) else None
 
 
 def _late_fall(losses: Floats) -> float | None:

@@ -67,6 +67,8 @@ def _tokenize(
         examples.append(example)
         if not example.ends_turn:
             faults.append(_no_end_of_turn(file, row.line))
+        if example.shares_token:
+            faults.append(_shared_token(file, row.line))
         if progress and count % 100 == 0:
             progress(count)
     return examples
@@ -81,6 +83,18 @@ def _no_end_of_turn(file: str, line: int) -> Fault:
         "warning",
         _("the answer has no end token: the model will not learn to stop"),
         _("use a base model whose chat template ends each turn"),
+    )
+
+
+def _shared_token(file: str, line: int) -> Fault:
+    return Fault(
+        file,
+        line,
+        None,
+        "shared_token",
+        "warning",
+        _("the answer's first characters lie in one token with the prompt: they are not learned"),
+        _("begin the answer without line breaks or spaces"),
     )
 
 

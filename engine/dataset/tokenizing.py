@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,14 @@ class Example:
     """Shape (length,): whether the token is a target of the loss. Never true for the first."""
     ends_turn: bool
     """Whether the last trained token is a control token that ends the answer."""
+    shares_token: bool = False
+    """Whether a token reaches from a prompt into its answer; it is left untrained."""
 
     def cut(self, length: int) -> "Example":
         """Return the example with at most its first `length` tokens."""
         if len(self.tokens) <= length:
             return self
-        return Example(self.line, self.tokens[:length], self.trained[:length], self.ends_turn)
+        return replace(self, tokens=self.tokens[:length], trained=self.trained[:length])
 
 
 class TemplateError(Exception):
@@ -111,13 +113,14 @@ class ExampleTokenizer:
 
     def _plain(self, line: int, prompt: str, answer: str) -> Example:
         """Tokenise text without a template: start token if the tokenizer has one, end token always."""
-        tokens, starts = self._encode(prompt + answer)
+        tokens, starts, ends = self._encode(prompt + answer)
         trained = starts >= len(prompt)
+        shares_token = _reaches_over(starts, ends, len(prompt))
         head = [self._tokenizer.bos_token_id] if self._adds_bos() else []
         tail = [self._tokenizer.eos_token_id] if self._tokenizer.eos_token_id is not None else []
         tokens = np.concatenate([head, tokens, tail]).astype(np.int32)
         trained = np.concatenate([np.zeros(len(head), bool), trained, np.ones(len(tail), bool)])
-        return self._example(line, tokens, trained, ends_turn=bool(tail))
+        return self._example(line, tokens, trained, bool(tail), shares_token)
 
     def _adds_bos(self) -> bool:
         bos = self._tokenizer.bos_token_id
@@ -126,18 +129,19 @@ class ExampleTokenizer:
     def _chat(self, line: int, messages: Sequence[Message]) -> Example:
         """Tokenise the whole rendered conversation and find each answer's span in it."""
         text = self._render(messages, generation=False)
-        tokens, starts = self._encode(text)
+        tokens, starts, ends = self._encode(text)
         trained = np.zeros(len(tokens), bool)
-        ends_turn = True
+        ends_turn, shares_token = True, False
         for index, turn in enumerate(messages):
             if turn["role"] == "assistant":
                 begin, end = self._answer_span(text, messages, index)
+                shares_token |= _reaches_over(starts, ends, begin)
                 span = np.flatnonzero((starts >= begin) & (starts < end))
                 marks = [position for position in span if int(tokens[position]) in self._special]
                 ends_turn = bool(marks)
                 # What follows the end-of-turn mark, such as a line break, is the template's.
                 trained[span[span <= marks[-1]] if marks else span] = True
-        return self._example(line, tokens, trained, ends_turn)
+        return self._example(line, tokens, trained, ends_turn, shares_token)
 
     def _answer_span(self, text: str, messages: Sequence[Message], index: int) -> tuple[int, int]:
         """Return begin and end of an answer as character positions in the rendered `text`."""
@@ -157,17 +161,26 @@ class ExampleTokenizer:
             raise TemplateError(_("the chat template refuses it: {reason}").format(reason=error)) from None
         return rendered
 
-    def _encode(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Return token ids and the character position at which each token begins."""
+    def _encode(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+        """Return token ids and the character positions at which each token begins and ends."""
         encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         offsets = np.array(encoded["offset_mapping"], np.int64).reshape(-1, 2)
-        return np.array(encoded["input_ids"], np.int32), offsets[:, 0]
+        return np.array(encoded["input_ids"], np.int32), offsets[:, 0], offsets[:, 1]
 
     def _example(
-        self, line: int, tokens: NDArray[np.int32], trained: NDArray[np.bool_], ends_turn: bool
+        self,
+        line: int,
+        tokens: NDArray[np.int32],
+        trained: NDArray[np.bool_],
+        ends_turn: bool,
+        shares_token: bool,
     ) -> Example:
         if self._train_on_prompt:
             trained = np.ones(len(tokens), bool)
         if len(trained):
             trained[0] = False  # nothing comes before it to predict it from
-        return Example(line, tokens, trained, ends_turn)
+        return Example(line, tokens, trained, ends_turn, shares_token)
+
+
+def _reaches_over(starts: NDArray[np.int64], ends: NDArray[np.int64], border: int) -> bool:
+    return bool(((starts < border) & (border < ends)).any())

@@ -7,7 +7,6 @@ lists size and SHA-256 of the others, and of itself.
 
 import hashlib
 import json
-import re
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,12 +20,12 @@ from engine.files import sync, write_json
 from engine.i18n import _
 from engine.model.adapter import CONFIG, WEIGHTS
 from engine.training.fingerprint import file_sha256
+from engine.training.folders import checkpoint_folders, checkpoint_name, checkpoint_step
 from engine.training.progress import Progress
 
 OPTIMIZER = "optimizer.safetensors"
 STATE = "state.json"
 _PARTIAL = ".partial-"
-_NAME = re.compile(r"checkpoint_epoch(\d+)_step(\d+)")
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def save_checkpoint(
     Raises:
         UserError: the disk is full or the folder cannot be written.
     """
-    folder = run_dir / f"checkpoint_epoch{epoch}_step{progress.step}"
+    folder = run_dir / checkpoint_name(epoch, progress.step)
     if load_checkpoint(folder):
         return folder
     partial = run_dir / f"{_PARTIAL}{folder.name}"
@@ -113,18 +112,6 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         return Checkpoint(folder, Progress.from_dict(state["progress"]), identity, (high, low))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
         return None
-
-
-def checkpoint_folders(run_dir: Path) -> list[Path]:
-    """Return the checkpoint folders, newest step first; they may be damaged."""
-    found = [path for path in run_dir.glob("checkpoint_epoch*_step*") if _NAME.fullmatch(path.name)]
-    return sorted(found, key=checkpoint_step, reverse=True)
-
-
-def checkpoint_step(folder: Path) -> int:
-    """Return the step in a checkpoint folder's name."""
-    match = _NAME.fullmatch(folder.name)
-    return int(match.group(2)) if match else -1
 
 
 def newest_checkpoint(run_dir: Path) -> tuple[Checkpoint | None, list[Path]]:

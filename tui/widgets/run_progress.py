@@ -2,12 +2,12 @@
 
 from datetime import datetime, timedelta
 
+from engine.analysis.words import duration
 from engine.i18n import _
 from tui.run_figures import RunFigures
 from tui.run_sentence import phase_words
 from tui.run_status import RunStatus
 from tui.sitting import Sitting
-from tui.units import duration
 
 
 def progress(

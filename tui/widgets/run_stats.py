@@ -136,7 +136,7 @@ def _loss(figures: RunFigures) -> list[Stat]:
     return [
         Stat("training", _("training"), _("loss"), _number(run.last_loss), arrow),
         Stat("validation", _("validation"), _("val"), _number(run.last_val_loss)),
-        Stat("gap", _("gap"), _("gap"), _number(figures.gap, "+.2f"), word, mood),
+        Stat("gap", _("gap"), _("gap"), _number(figures.summary.gap, "+.2f"), word, mood),
         Stat("best", _("best"), _("best"), _number(run.best_val_loss), best),
     ]
 
@@ -149,7 +149,7 @@ def _gap_words(figures: RunFigures) -> tuple[str, Mood]:
         "slight": (_("! attention"), "warning"),
         "significant": (_("✗ overfitting"), "error"),
     }
-    return words[figures.overfitting]
+    return words[figures.summary.overfitting]
 
 
 def _step(figures: RunFigures) -> list[Stat]:
