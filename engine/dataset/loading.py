@@ -93,7 +93,7 @@ def _shared_token(file: str, line: int) -> Fault:
         None,
         "shared_token",
         "warning",
-        _("the answer's first characters lie in one token with the prompt: they are not learned"),
+        _("prompt and answer melt in one token: its part of the answer is not learned"),
         _("begin the answer without line breaks or spaces"),
     )
 

@@ -31,7 +31,7 @@ class Example:
     ends_turn: bool
     """Whether the last trained token is a control token that ends the answer."""
     shares_token: bool = False
-    """Whether a token reaches from a prompt into its answer; it is left untrained."""
+    """Whether prompt and answer melt in a token: generation is then fed other tokens than were trained."""
 
     def cut(self, length: int) -> "Example":
         """Return the example with at most its first `length` tokens."""
@@ -113,9 +113,9 @@ class ExampleTokenizer:
 
     def _plain(self, line: int, prompt: str, answer: str) -> Example:
         """Tokenise text without a template: start token if the tokenizer has one, end token always."""
-        tokens, starts, ends = self._encode(prompt + answer)
+        tokens, starts = self._encode(prompt + answer)
         trained = starts >= len(prompt)
-        shares_token = _reaches_over(starts, ends, len(prompt))
+        shares_token = not self._begins_with(tokens[~trained], prompt)
         head = [self._tokenizer.bos_token_id] if self._adds_bos() else []
         tail = [self._tokenizer.eos_token_id] if self._tokenizer.eos_token_id is not None else []
         tokens = np.concatenate([head, tokens, tail]).astype(np.int32)
@@ -129,13 +129,13 @@ class ExampleTokenizer:
     def _chat(self, line: int, messages: Sequence[Message]) -> Example:
         """Tokenise the whole rendered conversation and find each answer's span in it."""
         text = self._render(messages, generation=False)
-        tokens, starts, ends = self._encode(text)
+        tokens, starts = self._encode(text)
         trained = np.zeros(len(tokens), bool)
         ends_turn, shares_token = True, False
         for index, turn in enumerate(messages):
             if turn["role"] == "assistant":
                 begin, end = self._answer_span(text, messages, index)
-                shares_token |= _reaches_over(starts, ends, begin)
+                shares_token |= not self._begins_with(tokens[: np.searchsorted(starts, begin)], text[:begin])
                 span = np.flatnonzero((starts >= begin) & (starts < end))
                 marks = [position for position in span if int(tokens[position]) in self._special]
                 ends_turn = bool(marks)
@@ -161,11 +161,15 @@ class ExampleTokenizer:
             raise TemplateError(_("the chat template refuses it: {reason}").format(reason=error)) from None
         return rendered
 
-    def _encode(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
-        """Return token ids and the character positions at which each token begins and ends."""
+    def _begins_with(self, tokens: NDArray[np.int32], prompt: str) -> bool:
+        """Whether `tokens`, cut out of a longer text, are those of `prompt` alone."""
+        return np.array_equal(tokens, self._encode(prompt)[0])
+
+    def _encode(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return token ids and the character position at which each token begins."""
         encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         offsets = np.array(encoded["offset_mapping"], np.int64).reshape(-1, 2)
-        return np.array(encoded["input_ids"], np.int32), offsets[:, 0], offsets[:, 1]
+        return np.array(encoded["input_ids"], np.int32), offsets[:, 0]
 
     def _example(
         self,
@@ -180,7 +184,3 @@ class ExampleTokenizer:
         if len(trained):
             trained[0] = False  # nothing comes before it to predict it from
         return Example(line, tokens, trained, ends_turn, shares_token)
-
-
-def _reaches_over(starts: NDArray[np.int64], ends: NDArray[np.int64], border: int) -> bool:
-    return bool(((starts < border) & (border < ends)).any())

@@ -7,6 +7,7 @@ from engine.backend import is_cpu, mx, nn
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.hardware.storage import read_memory
+from engine.i18n import _
 from engine.memory import ModelShape, recomputes
 
 
@@ -17,8 +18,18 @@ def should_checkpoint(folder: Path, config: TrainingConfig, longest: int) -> boo
         folder: of the base model, already loaded.
         config: the run's configuration.
         longest: tokens of the longest example.
+
+    Raises:
+        UserError: it is "on" together with dropout: the second forward pass would draw other units.
     """
-    if config.gradient_checkpointing != "auto":
+    if config.gradient_checkpointing == "on" and config.lora_dropout > 0:
+        raise UserError(
+            _("gradient_checkpointing=on does not go with lora_dropout={dropout}").format(
+                dropout=config.lora_dropout
+            ),
+            _("set lora_dropout=0 or gradient_checkpointing=off"),
+        )
+    if config.gradient_checkpointing != "auto" or config.lora_dropout > 0:
         return config.gradient_checkpointing == "on"
     try:
         shape = ModelShape.read(folder)

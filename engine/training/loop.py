@@ -223,7 +223,7 @@ class TrainingLoop:
         return Notice("warning", text.format(step=self._progress.step))
 
     def _roll_back(self) -> Notice:
-        """Go back to the newest intact checkpoint before the bad steps (one is saved before the first step)."""
+        """Go back to the newest intact checkpoint before the bad steps; one is saved before step 1."""
         run_dir = self._parts.project.run_dir
         checkpoint, _damaged = newest_checkpoint(run_dir)
         while checkpoint and checkpoint.progress.non_finite_steps:

@@ -1,5 +1,7 @@
 """The order of an epoch and the padding of its micro-batches, against plain loops."""
 
+from itertools import pairwise
+
 from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches, padded_length, padded_lengths
 from engine.dataset.tokenizing import Example
 
@@ -23,7 +25,8 @@ def example_lists(draw: st.DrawFn) -> list[Example]:
     examples = []
     for line in range(draw(st.integers(1, 12))):
         length = draw(st.integers(2, 60))
-        trained = np.array([False] + draw(st.lists(st.booleans(), min_size=length - 1, max_size=length - 1)))
+        drawn = draw(st.lists(st.booleans(), min_size=length - 1, max_size=length - 1))
+        trained = np.array([False, *drawn])
         trained[draw(st.integers(1, length - 1))] = True
         examples.append(Example(line, np.arange(length, dtype=np.int32) + 100 * line, trained, True))
     return examples
@@ -70,7 +73,7 @@ def test_rows_are_padded_to_few_lengths_that_hold_them(longest: int) -> None:
     lengths = padded_lengths(longest)
     assert 1 <= len(lengths) <= 16
     assert lengths[-1] - lengths[0] < longest <= lengths[-1]
-    assert len({b - a for a, b in zip(lengths, lengths[1:], strict=False)}) <= 1
+    assert len({b - a for a, b in pairwise(lengths)}) <= 1
     for tokens in {1, longest // 2 + 1, longest}:
         assert padded_length(tokens, lengths) == min(n for n in lengths if n >= tokens)
 

@@ -53,7 +53,9 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert mx.load(str(folder / "adapters.safetensors"))["b"].tolist() == [[1.0] * 3] * 2
     state = json.loads((folder / "state.json").read_text())
     assert {"step", "epoch", "rng", "fingerprints", "versions", "files"} <= state.keys()
-    assert state["files"]["optimizer.safetensors"]["size"] == (folder / "optimizer.safetensors").stat().st_size
+    assert (
+        state["files"]["optimizer.safetensors"]["size"] == (folder / "optimizer.safetensors").stat().st_size
+    )
 
 
 def test_every_changed_byte_is_noticed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 def metrics(step: int, **values: Any) -> StepMetrics:
     numbers = {
         "epoch": 0, "loss": 2.5, "val_loss": None, "learning_rate": 1e-4, "grad_norm": 0.1, "tokens": 9,
-        "tokens_per_second": 3.5, "peak_memory_gb": 0.1, "elapsed_s": 1.0, "time": "2026-01-01T00:00:00+00:00",
+        "tokens_per_second": 3.5, "peak_memory_gb": 0.1, "elapsed_s": 1.0, "time": "2026-01-01T00:00:00Z",
     }  # fmt: skip
     return StepMetrics(step=step, **{**numbers, **values})
 
@@ -67,7 +67,9 @@ def test_a_new_run_begins_with_empty_files(project: Project) -> None:
     assert read(project) == []
 
 
-@pytest.mark.parametrize("torn", [b'{"step": 3, "lo', b"\0\0\0\0", b"[1]\n", b'{"step": "x"}\n', b"\xff\xfe\n"])
+@pytest.mark.parametrize(
+    "torn", [b'{"step": 3, "lo', b"\0\0\0\0", b"[1]\n", b'{"step": "x"}\n', b"\xff\xfe\n"]
+)
 def test_a_torn_line_is_dropped(project: Project, torn: bytes) -> None:
     """A power cut leaves half a line or zeros; the lines before it count."""
     write(project, 0, range(1, 4))

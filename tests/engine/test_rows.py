@@ -36,9 +36,7 @@ def read(tmp_path: Path, content: bytes) -> list[Row | Fault]:
         ({"text": "c"}, (), "c"),
     ],
 )
-def test_each_form_of_a_row_is_read(
-    tmp_path: Path, value: Any, messages: tuple[Any, ...], text: str
-) -> None:
+def test_each_form_of_a_row_is_read(tmp_path: Path, value: Any, messages: tuple[Any, ...], text: str) -> None:
     """Prompt and completion, a conversation, or plain text."""
     assert read(tmp_path, json.dumps(value).encode()) == [Row(1, messages, text)]
 

@@ -22,7 +22,9 @@ def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (loaded.pid, loaded.host) == (os.getpid(), socket.gethostname())
 
 
-@pytest.mark.parametrize("content", [None, "", "{", "[]", "null", '{"status": "running"}', '{"x": 1}', "\udcff"])
+@pytest.mark.parametrize(
+    "content", [None, "", "{", "[]", "null", '{"status": "running"}', '{"x": 1}', "\udcff"]
+)
 def test_what_is_not_a_state_is_none(tmp_path: Path, content: str | None) -> None:
     """A missing, damaged or foreign file does not stop a reader."""
     path = tmp_path / "state.json"

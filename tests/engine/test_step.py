@@ -106,9 +106,7 @@ def test_twenty_steps_follow_adamw_with_bias_correction(max_grad_norm: float, we
         for name, g in gradient.items():
             first[name] = 0.9 * first[name] + 0.1 * g
             second[name] = 0.999 * second[name] + 0.001 * g * g
-            update = (first[name] / (1 - 0.9**number)) / (
-                np.sqrt(second[name] / (1 - 0.999**number)) + 1e-8
-            )
+            update = (first[name] / (1 - 0.9**number)) / (np.sqrt(second[name] / (1 - 0.999**number)) + 1e-8)
             expected[name] = expected[name] * (1 - rate * weight_decay) - rate * update
     for name, array in weights(model).items():
         assert np.abs(array - expected[name]).max() < 1e-5, name

@@ -197,9 +197,7 @@ REWRITES = {
     "earlier answers are cut": CHATML.replace(
         "message['content']", "(message['content'] if loop.last else message['content'][:2])"
     ),
-    "only the last prompt is kept": CHATML.replace(
-        "for message in messages", "for message in messages[-2:]"
-    ),
+    "only the last prompt is kept": CHATML.replace("for message in messages", "for message in messages[-2:]"),
     "the length is told first": "{{ messages | length }}" + CHATML,
 }
 
@@ -220,7 +218,9 @@ def test_a_template_may_refuse_a_row(families: dict[str, Family]) -> None:
 
 def test_an_answer_without_an_end_token_is_noticed(tmp_path: Path) -> None:
     """The model would not learn to stop."""
-    tokenizer = bytes_tokenizer(tmp_path, "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}")
+    tokenizer = bytes_tokenizer(
+        tmp_path, "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+    )
     with pytest.raises(TemplateError):  # 'assistant: ' is no part of the prompt here
         tokenize(tokenizer, conversation(("assistant", "")))
     example = tokenize(tokenizer, conversation(("user", "a"), ("assistant", "b")))
@@ -228,18 +228,20 @@ def test_an_answer_without_an_end_token_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_token_across_the_border_is_noticed(tmp_path: Path) -> None:
-    """Line breaks at the start of an answer that melt with the template's: generation would not see them so."""
+    """Line breaks at the start of an answer that melt with the template's."""
     write_tokenizer(tmp_path)
     path = tmp_path / "tokenizer.json"
     content = json.loads(path.read_text())
+    content["pre_tokenizer"]["use_regex"] = False
     content["model"]["vocab"]["ĊĊ"] = 300
     content["model"]["merges"] = [["Ċ", "Ċ"]]
     path.write_text(json.dumps(content))
     tokenizer = load_tokenizer(tmp_path)
     clean = tokenize(tokenizer, conversation(("user", "a\n"), ("assistant", "b\n\nc")))
     melted = tokenize(tokenizer, conversation(("user", "a"), ("assistant", "\nb")))
-    assert 300 in clean.tokens and not clean.shares_token
-    assert 300 in melted.tokens and melted.shares_token
+    double = tokenizer.convert_tokens_to_ids("ĊĊ")
+    assert double in clean.tokens and not clean.shares_token
+    assert double in melted.tokens and melted.shares_token
     assert [tokenizer.decode(ids) for ids in answers(melted)] == ["b<|im_end|>"]
 
 

@@ -75,7 +75,7 @@ def snapshot(project: Project) -> dict[str, bytes]:
 def test_events_come_in_order(finished: tuple[Project, list[Event]]) -> None:
     """12 steps of 2 epochs, validated every 4 and saved every 3 steps and at each epoch's end."""
     events = finished[1]
-    told = [type(event).__name__ for event in events if not type(event).__name__ == "Phase"]
+    told = [type(event).__name__ for event in events if type(event).__name__ != "Phase"]
     assert told[:3] == ["Started", "Evaluated", "CheckpointSaved"] and told[-1] == "Finished"
     assert [e.metrics.step for e in events if isinstance(e, StepDone)] == list(range(1, 13))
     assert [e.step for e in events if isinstance(e, Evaluated)] == [0, 4, 6, 8, 12]
@@ -328,7 +328,11 @@ def test_the_lock_does_not_name_a_process_that_has_ended(project: Project) -> No
     """The state file of an earlier sitting says nothing about the owner of now."""
     project.run_dir.mkdir()
     RunState("paused", "tiny", pid=1).save(project.state_file)
-    with run_lock(project), pytest.raises(UserError, match="^another process is training"), run_lock(project):
+    with (
+        run_lock(project),
+        pytest.raises(UserError, match=r"^another process is training"),
+        run_lock(project),
+    ):
         pass
 
 
@@ -440,7 +444,7 @@ def test_a_full_disk_ends_the_run_with_advice_and_keeps_what_is_there(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str, failure: Callable[..., None]
 ) -> None:
     """One sentence, no half checkpoint, and the run goes on later."""
-    with pytest.raises(UserError, match="(Unable to write|No space left)") as failed:
+    with pytest.raises(UserError, match=r"(Unable to write|No space left)") as failed:
         for event in Trainer(project, RUN, StopEvent()).run():
             if isinstance(event, CheckpointSaved) and event.step == 3:
                 monkeypatch.setattr(name, failure)

@@ -1,0 +1,140 @@
+"""Replies of a trained model against mlx-lm's own generation."""
+
+import shutil
+import sys
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from engine.backend import mx
+from engine.chat import ChatSession, ChatSettings, ReplyChunk
+from engine.errors import UserError
+from engine.project import Project
+from tests.tiny import CHATML, RUN, tiny_project, train, write_tokenizer
+
+import pytest
+from mlx_lm import generate
+from mlx_lm.utils import load as load_with_mlx_lm
+
+ASK = [{"role": "user", "content": "Quanto é 3 mais 4?"}]
+SHORT = ChatSettings(max_tokens=12)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose run is finished."""
+    project = tiny_project(tmp_path_factory.mktemp("trained"))
+    train(project, RUN.updated({"num_epochs": 4}))
+    return project
+
+
+@pytest.fixture(scope="module")
+def session(trained: Project) -> ChatSession:
+    return ChatSession(trained)
+
+
+def text(chunks: list[ReplyChunk]) -> str:
+    return "".join(chunk.text for chunk in chunks)
+
+
+def reply(session: ChatSession, **options: Any) -> list[ReplyChunk]:
+    return list(session.reply(ASK, SHORT, **options))
+
+
+def reference(project: Project, adapter: Path | None) -> str:
+    """mlx-lm's likeliest continuation of its own prompt; its weights made float32 like ours."""
+    model, tokenizer = load_with_mlx_lm(
+        str(project.model_dir("tiny")), adapter_path=str(adapter) if adapter else None
+    )[:2]
+    prompt = tokenizer.apply_chat_template(ASK, add_generation_prompt=True, return_dict=False)
+    return str(generate(model, tokenizer, prompt, max_tokens=SHORT.max_tokens))
+
+
+def test_replies_with_and_without_the_adapter_are_mlx_lms(trained: Project, session: ChatSession) -> None:
+    """Turning it off gives the base model's reply, turning it on again the adapter's."""
+    assert session.has_adapter
+    adapted, plain = reference(trained, trained.adapters_dir), reference(trained, None)
+    assert adapted != plain
+    assert text(reply(session)) == adapted
+    assert text(reply(session, with_adapter=False)) == plain
+    assert text(reply(session)) == adapted
+
+
+def test_without_a_run_the_base_model_answers(trained: Project, session: ChatSession, tmp_path: Path) -> None:
+    """Exactly as with the adapter turned off."""
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    fresh = ChatSession(Project(tmp_path))
+    assert not fresh.has_adapter
+    assert text(reply(fresh)) == text(reply(session, with_adapter=False))
+
+
+def test_a_reply_has_at_most_so_many_tokens_and_one_end(session: ChatSession) -> None:
+    """Tokens are counted; only the last chunk is marked."""
+    chunks = reply(session, with_adapter=False)
+    assert [chunk.finished for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert chunks[-1].tokens <= SHORT.max_tokens
+    assert [chunk.tokens for chunk in chunks[:-1]] == sorted(chunk.tokens for chunk in chunks[:-1])
+
+
+def test_a_reply_can_be_stopped(session: ChatSession) -> None:
+    """After the token at hand, and the next reply is whole again."""
+    stop = Event()
+    stop.set()
+    chunks = reply(session, stop=stop)
+    assert chunks[-1].finished and chunks[-1].tokens == 1
+    stop.clear()
+    assert text(reply(session, stop=stop)) == text(reply(session))
+
+
+def test_temperature_is_applied(session: ChatSession) -> None:
+    """A hot model says something else with another random state, and the same with the same."""
+    found = []
+    for seed in (1, 1, 2, 3):
+        mx.random.seed(seed)
+        found.append(text(list(session.reply(ASK, ChatSettings(12, temperature=5.0)))))
+    assert found[0] == found[1] and len(set(found)) > 1
+
+
+@pytest.mark.parametrize("template", [CHATML, None])
+def test_the_model_is_fed_what_it_was_trained_on(
+    trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: str | None
+) -> None:
+    """The template with the beginning of an answer, or the bare lines of question and answer."""
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    write_tokenizer(tmp_path / "models" / "tiny", template)
+    prompts: list[list[int]] = []
+    module = sys.modules["mlx_lm.generate"]  # its name is hidden by a function of the package
+    monkeypatch.setattr(
+        module, "stream_generate", lambda _m, _t, prompt, **_k: iter(prompts.append(prompt) or ())
+    )
+    session = ChatSession(Project(tmp_path))
+    list(session.reply([*ASK, {"role": "assistant", "content": "7"}, *ASK], SHORT))
+    question = ASK[0]["content"]
+    turn = "<|im_start|>{}\n{}<|im_end|>\n"
+    expected = (
+        turn.format("user", question) + turn.format("assistant", "7") + turn.format("user", question)
+        + "<|im_start|>assistant\n" if template else f"{question}\n7\n{question}\n"
+    )  # fmt: skip
+    assert session._base.tokenizer.decode(prompts[0]) == expected
+
+
+def test_a_conversation_the_template_refuses_is_told(trained: Project, tmp_path: Path) -> None:
+    """The template's own words, as one sentence."""
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    write_tokenizer(tmp_path / "models" / "tiny", "{{ raise_exception('roles must alternate') }}")
+    with pytest.raises(UserError, match="roles must alternate"):
+        list(ChatSession(Project(tmp_path)).reply(ASK, SHORT))
+
+
+@pytest.mark.parametrize("broken", ["model", "adapter"])
+def test_what_cannot_be_loaded_is_told(trained: Project, tmp_path: Path, broken: str) -> None:
+    """No model, or an adapter that is torn."""
+    root = tmp_path / "project"
+    shutil.copytree(trained.root, root)
+    project = Project(root)
+    if broken == "model":
+        shutil.rmtree(project.models_dir)
+    else:
+        (project.adapters_dir / "adapters.safetensors").write_bytes(b"")
+    with pytest.raises(UserError):
+        ChatSession(project)

@@ -1,0 +1,151 @@
+"""A data file as training uses it: what is kept, cut, left out, and what is said about it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.config import TrainingConfig
+from engine.dataset.check import check_data
+from engine.dataset.loading import LoadedFile, load_file
+from engine.dataset.preview import preview_row
+from engine.dataset.tokenizing import ExampleTokenizer, load_tokenizer
+from engine.errors import UserError
+from engine.project import Project
+from tests.tiny import CHATML, pairs, tiny_project, write_rows, write_tokenizer
+
+import pytest
+
+# "<|im_start|>user\\nq...<|im_end|>\\n<|im_start|>assistant\\n" takes 1 + 5 + prompt + 2 + 1 + 10 tokens.
+OVERHEAD = 19
+
+
+def pair(prompt: int, completion: int) -> dict[str, str]:
+    """A row with so many one-byte tokens."""
+    return {"prompt": "q" * prompt, "completion": "a" * completion}
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    write_tokenizer(folder)
+    return load_tokenizer(folder)
+
+
+def load(tmp_path: Path, tokenizer: Any, rows: list[Any], limit: int = 64) -> LoadedFile:
+    config = TrainingConfig(max_seq_length=limit)
+    write_rows(tmp_path / "train.jsonl", rows)
+    return load_file(tmp_path / "train.jsonl", ExampleTokenizer(tokenizer, config), config)
+
+
+def test_long_rows_are_cut_and_hopeless_ones_left_out(tmp_path: Path, tokenizer: Any) -> None:
+    """Each is counted and listed by its line; the last token that fits is decisive."""
+    rows = [pair(1, 1), pair(10, 33), pair(10, 34), pair(44, 5), pair(45, 5), pair(60, 5)]
+    loaded = load(tmp_path, tokenizer, rows)
+    figures = loaded.report.tokens
+    assert figures is not None
+    # The row of line 2 has 10 + 33 tokens, 19 around the prompt and 2 after the answer: 64.
+    assert [example.line for example in loaded.examples] == [1, 2, 3, 4]
+    assert [len(example.tokens) for example in loaded.examples] == [OVERHEAD + 4, 64, 64, 64]
+    assert [int(example.trained.sum()) for example in loaded.examples] == [2, 34, 35, 1]
+    assert figures.truncated_lines == (3, 4, 5, 6)
+    assert figures.dropped_lines == (5, 6)
+    assert [(fault.line, fault.kind, fault.severity) for fault in loaded.report.faults] == [
+        (3, "truncated", "warning"),
+        (4, "truncated", "warning"),
+        (5, "no_trained_token", "error"),
+        (6, "no_trained_token", "error"),
+    ]
+    assert (loaded.report.rows, loaded.report.examples) == (6, 4)
+
+
+def test_figures_count_tokens(tmp_path: Path, tokenizer: Any) -> None:
+    """Lengths before truncation; totals of what is trained on, after it."""
+    figures = load(tmp_path, tokenizer, [pair(1, 1), pair(1, 3), pair(1, 97)]).report.tokens
+    assert figures is not None
+    around = OVERHEAD + 3
+    assert (figures.shortest, figures.median, figures.longest) == (around + 1, around + 3, around + 97)
+    assert figures.total == 2 * around + 1 + 3 + 64
+    assert figures.trained == 2 + 4 + (64 - OVERHEAD - 1)
+    assert len(figures.histogram) == 24 and sum(figures.histogram) == 3 and figures.histogram[-1] == 1
+
+
+def test_faults_of_every_stage_come_in_the_order_of_lines(tmp_path: Path, tokenizer: Any) -> None:
+    """Reading, template and length; rows without a fault are used."""
+    folder = tmp_path / "strict"
+    folder.mkdir()
+    write_tokenizer(
+        folder, "{% if messages[0]['content'] == 'no' %}{{ raise_exception('never') }}{% endif %}" + CHATML
+    )
+    rows = [pair(1, 1), {"prompt": "no", "completion": "b"}, {"prompt": 3}, pair(90, 1), {"text": "x" * 70}]
+    loaded = load(tmp_path, load_tokenizer(folder), rows)
+    assert [(fault.line, fault.kind) for fault in loaded.report.faults] == [
+        (2, "template"),
+        (3, "wrong_type"),
+        (4, "no_trained_token"),
+        (5, "truncated"),
+    ]
+    assert "never" in loaded.report.faults[0].message
+    assert [example.line for example in loaded.examples] == [1, 5]
+
+
+def test_missing_end_tokens_are_warned_of(tmp_path: Path) -> None:
+    """The rows are used all the same."""
+    write_tokenizer(tmp_path, "{% for m in messages %}[{{ m['content'] }}]{% endfor %}")
+    loaded = load(tmp_path, load_tokenizer(tmp_path), [pair(1, 1)])
+    assert [(fault.kind, fault.severity) for fault in loaded.report.faults] == [("no_end_of_turn", "warning")]
+    assert len(loaded.examples) == 1
+
+
+def test_without_a_model_rows_are_still_checked(tmp_path: Path) -> None:
+    """No figures then, but every fault of reading."""
+    write_rows(tmp_path / "train.jsonl", [pair(1, 1), {}])
+    loaded = load_file(tmp_path / "train.jsonl", None, TrainingConfig())
+    assert (loaded.examples, loaded.report.tokens) == ((), None)
+    assert (loaded.report.rows, loaded.report.examples, len(loaded.report.faults)) == (2, 1, 1)
+
+
+def test_nothing_usable_gives_no_figures(tmp_path: Path, tokenizer: Any) -> None:
+    """Neither an empty file nor one of faults only is an error of ours."""
+    for rows in ([], [{}]):
+        loaded = load(tmp_path, tokenizer, rows)
+        assert (loaded.examples, loaded.report.tokens) == ((), None)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return tiny_project(tmp_path_factory.mktemp("project"))
+
+
+def test_the_data_report_covers_both_files(project: Project, tmp_path: Path) -> None:
+    """Steps per epoch count the last, smaller one; a missing file is a fault of line 0."""
+    report = check_data(project, TrainingConfig(batch_size=2, gradient_accumulation=2))
+    assert report.is_trainable and (report.model, report.steps_per_epoch) == ("tiny", 6)
+    assert (report.train.examples, report.valid.examples) == (22, 5)
+    empty = check_data(Project(tmp_path), TrainingConfig())
+    assert not empty.is_trainable and empty.model == ""
+    assert [(fault.file, fault.line) for fault in empty.faults] == [("train.jsonl", 0), ("valid.jsonl", 0)]
+
+
+def test_a_preview_shows_each_token_of_a_row(project: Project) -> None:
+    """What is trained, what is cut, and which are control tokens."""
+    tokens = preview_row(project, TrainingConfig(max_seq_length=36), "train.jsonl", 3)
+    row = pairs(3)[2]
+    rendered = f"user\n{row['prompt']}<|im_end|>\n<|im_start|>assistant\n{row['completion']}<|im_end|>\n"
+    assert "".join(token.text for token in tokens) == "<|im_start|>" + rendered
+    assert "".join(token.text for token in tokens if token.trained) == row["completion"] + "<|im_end|>"
+    counted = (
+        ("\0" + rendered).replace("<|im_start|>", "\0").replace("<|im_end|>", "\1").encode()
+    )  # a byte a token
+    beyond = counted[36:].decode().replace("\0", "<|im_start|>").replace("\1", "<|im_end|>")
+    assert "".join(token.text for token in tokens if token.cut) == beyond
+    assert [token.text for token in tokens if token.special] == ["<|im_start|>", "<|im_end|>"] * 2
+    with pytest.raises(UserError, match="no row on line 99"):
+        preview_row(project, TrainingConfig(), "train.jsonl", 99)
+
+
+def test_a_preview_of_a_faulty_row_says_what_is_wrong(tmp_path: Path) -> None:
+    """The reading fault, with its line."""
+    project = Project(tmp_path)
+    write_rows(project.train_file, [json.loads("{}")])
+    with pytest.raises(UserError, match=r"Line 1 of train.jsonl"):
+        preview_row(project, TrainingConfig(), "train.jsonl", 1)

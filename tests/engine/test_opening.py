@@ -1,0 +1,125 @@
+"""Where a run begins, decided from what lies on disk and without touching it."""
+
+from pathlib import Path
+
+from engine.backend import mx
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.project import Project
+from engine.training.checkpoint import RunIdentity, save_checkpoint
+from engine.training.fingerprint import data_fingerprint, model_fingerprint
+from engine.training.opening import archive_run, open_run
+from engine.training.progress import Progress
+from engine.training.state import RunState
+from tests.tiny import RUN, files_below, pairs, write_rows
+
+import pytest
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Data and a model folder that is only ever fingerprinted."""
+    project = Project(tmp_path)
+    for path, start in ((project.train_file, 0), (project.valid_file, 50)):
+        write_rows(path, pairs(3, start))
+    (project.models_dir / "tiny").mkdir(parents=True)
+    (project.models_dir / "tiny" / "config.json").write_text("{}")
+    return project
+
+
+def identity(project: Project, config: TrainingConfig = RUN) -> RunIdentity:
+    return RunIdentity(config, data_fingerprint(project), model_fingerprint(project.models_dir / "tiny"))
+
+
+def save(project: Project, step: int, config: TrainingConfig = RUN) -> Path:
+    weights = {"a": mx.zeros(2)}
+    return save_checkpoint(
+        project.run_dir, 0, Progress(step), identity(project, config), weights, {}, weights
+    )
+
+
+def test_nothing_there_is_a_fresh_start(project: Project) -> None:
+    """With the defaults where nothing is configured, and the model's name written out."""
+    opening = open_run(project, None, "auto")
+    assert opening.checkpoint is None and opening.notices == ()
+    assert opening.identity == identity(project, TrainingConfig(model="tiny"))
+    assert not project.run_dir.exists()
+
+
+def test_the_newest_checkpoint_is_where_it_goes_on(project: Project) -> None:
+    """Also where the wanted configuration leaves the model's name open."""
+    save(project, 3)
+    save(project, 6)
+    for config in (None, RUN, RUN.updated({"model": ""})):
+        opening = open_run(project, config, "auto")
+        assert opening.checkpoint is not None and opening.checkpoint.progress.step == 6
+        assert opening.identity == identity(project)
+
+
+@pytest.mark.parametrize("status", ["running", "paused", "failed"])
+def test_an_unfinished_run_goes_on_whatever_ended_it(project: Project, status: str) -> None:
+    """A crash leaves "running", bad numbers leave "failed"."""
+    save(project, 3)
+    RunState(status, "tiny").save(project.state_file)  # type: ignore[arg-type]
+    assert open_run(project, RUN, "resume").checkpoint is not None
+
+
+def test_a_restart_looks_at_nothing_of_the_old_run(project: Project) -> None:
+    """Neither at a finished state nor at another configuration."""
+    save(project, 3, RUN.updated({"seed": 1}))
+    RunState("finished", "tiny").save(project.state_file)
+    opening = open_run(project, RUN, "restart")
+    assert opening.checkpoint is None and opening.identity.config == RUN
+
+
+def test_all_differences_are_told_at_once(project: Project) -> None:
+    """Each with its old and its new value."""
+    save(project, 3)
+    write_rows(project.valid_file, pairs(4))
+    with pytest.raises(UserError) as refused:
+        open_run(project, RUN.updated({"batch_size": 3, "lr_schedule": "linear"}), "auto")
+    for words in ("batch_size 2 -> 3", "lr_schedule cosine -> linear", "data files have changed"):
+        assert words in refused.value.problem
+
+
+@pytest.mark.parametrize("name", ["train_file", "valid_file"])
+def test_a_missing_data_file_is_told(project: Project, name: str) -> None:
+    """By its path."""
+    getattr(project, name).unlink()
+    with pytest.raises(UserError, match=getattr(project, name).name):
+        open_run(project, RUN, "auto")
+
+
+def test_a_missing_model_is_told(project: Project) -> None:
+    """The one that was asked for."""
+    with pytest.raises(UserError, match="'other'"):
+        open_run(project, RUN.updated({"model": "other"}), "auto")
+
+
+def test_archiving_moves_everything_but_the_log_and_the_lock(project: Project) -> None:
+    """Twice in a row too; earlier archives stay where they are."""
+    for seed in (1, 2):
+        save(project, 3, RUN.updated({"seed": seed}))
+        project.log_file.write_text("log")
+        before = files_below(project.run_dir / "checkpoint_epoch0_step3")
+        archive_run(project)
+        newest = max((project.run_dir / "archive").iterdir())
+        assert files_below(newest / "checkpoint_epoch0_step3") == before
+        assert TrainingConfig.load(newest / "config_selected.json").seed == seed
+        assert sorted(path.name for path in project.run_dir.iterdir()) == ["archive", "training.log"]
+    assert len(list((project.run_dir / "archive").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer.json", "chat_template.jinja", "model.safetensors"]
+)
+def test_a_changed_model_file_changes_the_fingerprint(project: Project, name: str) -> None:
+    """Weights, tokenizer and chat template; another file does not matter."""
+    folder = project.models_dir / "tiny"
+    seen = {model_fingerprint(folder)}
+    (folder / "README.md").write_text("x")
+    assert model_fingerprint(folder) in seen
+    for content in ("[1]", "[2]"):
+        (folder / name).write_text(content)
+        seen.add(model_fingerprint(folder))
+    assert len(seen) == 3
