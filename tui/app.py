@@ -18,7 +18,7 @@ from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
 from tui.state import AppState
 from tui.theme import THEME
-from tui.training import TrainingController
+from tui.training.controller import TrainingController
 
 from textual import work
 from textual.app import SystemCommand

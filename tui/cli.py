@@ -8,7 +8,7 @@ from typing import Annotated
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from tui.output import print_json, refuse, report_defect, say
+from tui.commands.output import print_json, refuse, report_defect, say
 
 import typer
 
@@ -70,7 +70,7 @@ def open_app(
 @app.command()
 def demo(context: typer.Context, json: Json = False) -> None:
     """Write the built-in model and the sample data; what is there already stays."""
-    from tui.commands import write_demo
+    from tui.commands.reports import write_demo
 
     write_demo(context.obj, json)
 
@@ -78,7 +78,7 @@ def demo(context: typer.Context, json: Json = False) -> None:
 @app.command()
 def check(context: typer.Context, json: Json = False) -> None:
     """Look at this machine: can it train, and if not, what is to be done?"""
-    from tui.commands import show_hardware
+    from tui.commands.reports import show_hardware
 
     raise typer.Exit(show_hardware(context.obj, json))
 
@@ -86,7 +86,7 @@ def check(context: typer.Context, json: Json = False) -> None:
 @app.command()
 def profiles(context: typer.Context, json: Json = False) -> None:
     """Show the three profiles, the recommended one and why."""
-    from tui.commands import show_profiles
+    from tui.commands.reports import show_profiles
 
     show_profiles(context.obj, json)
 
@@ -94,7 +94,7 @@ def profiles(context: typer.Context, json: Json = False) -> None:
 @app.command()
 def validate(context: typer.Context, json: Json = False) -> None:
     """Check the data; exit 1 if it cannot be trained on."""
-    from tui.commands import show_data
+    from tui.commands.reports import show_data
 
     raise typer.Exit(show_data(context.obj, json))
 
@@ -120,21 +120,21 @@ def train(
     json: Json = False,
 ) -> None:
     """Train without the app. An unfinished run is resumed."""
-    from tui.selection import wanted_config
+    from tui.commands.selection import wanted_config
 
     if resume and restart:
         raise UserError(_("--resume and --restart were both given"), _("give one of them"))
     project: Project = context.obj
     wanted = wanted_config(project, profile, config, assignments or [], resume, restart)
     if background:
-        from tui.background import background_command
+        from tui.commands.background import background_command
 
         options = ["--resume"] * resume + ["--restart"] * restart
         options += ["--profile", profile] if profile else []
         options += ["--config", str(config.resolve())] if config else []
         options += [part for text in assignments or [] for part in ("--set", text)]
         raise typer.Exit(background_command(project, options, json))
-    from tui.headless import train as train_here
+    from tui.commands.headless import train as train_here
 
     raise typer.Exit(
         train_here(project, wanted, "resume" if resume else "restart" if restart else "auto", json)
@@ -144,7 +144,7 @@ def train(
 @app.command()
 def monitor(context: typer.Context, json: Json = False) -> None:
     """Watch a run from another terminal."""
-    from tui.monitor import watch
+    from tui.commands.monitor import watch
 
     watch(context.obj, json)
 
@@ -175,7 +175,7 @@ def chat(
 ) -> None:
     """Talk to the trained model."""
     from engine.chat import ChatSettings
-    from tui.conversation import converse, reply_once
+    from tui.commands.conversation import converse, reply_once
 
     settings = ChatSettings(max_tokens, temperature)
     if prompt is None:
@@ -187,6 +187,6 @@ def chat(
 @app.command()
 def report(context: typer.Context, json: Json = False) -> None:
     """Say how the run went and what to do next."""
-    from tui.commands import show_report
+    from tui.commands.reports import show_report
 
     show_report(context.obj, json)

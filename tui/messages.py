@@ -9,7 +9,7 @@ from engine.errors import UserError
 from engine.hardware import Check, HardwareReport
 from engine.profiles import Recommendation
 from engine.training.events import Event
-from tui.run_status import RunStatus
+from tui.training.status import RunStatus
 
 from textual.message import Message
 

@@ -6,7 +6,7 @@ import signal
 
 from engine.errors import UserError
 from engine.project import Project
-from tui.background import start_background
+from tui.commands.background import start_background
 from tui.signals import SAVE_LIMIT_S, SignalExit
 
 

@@ -9,7 +9,7 @@ from engine.profiles import Recommendation, profile_config
 from engine.project import Project
 from tui import checks
 from tui.messages import CheckDone, DataChecked, DemoProgress, DemoWritten, HardwareChecked, OffersMade
-from tui.run_status import RunStatus
+from tui.training.status import RunStatus
 
 from textual import work
 from textual.app import App

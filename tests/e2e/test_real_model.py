@@ -4,11 +4,11 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
-
 from engine.project import Project
 from engine.training.state import RunState
 from tui.cli import main
+
+import pytest
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("model")]
 

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-import pytest
-
 from engine.project import Project
 from engine.training.state import RunState
 from tests.e2e.terminal import LIMIT_S, Terminal, process_is_gone
 from tests.tiny import tiny_project
+
+import psutil
+import pytest
 
 ALT_SCREEN_OFF = b"\x1b[?1049l"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.model import demo, demo_source
-from engine.model.demo import MODEL_NAME, install_demo, install_demo_model, is_complete, sample_data_dir
+from engine.model.demo import MODEL_NAME, install_demo, install_demo_model, is_complete
 from engine.model.loading import load_base
 from engine.project import Project
 

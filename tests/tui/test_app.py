@@ -9,11 +9,11 @@ from engine.training.state import RunState
 from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, hints, ready, shown, wait_for
 from tui.app import PLACES, MqloraApp
 from tui.messages import RunChanged
-from tui.run_status import RunStatus
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
-from tui.training import TrainingController
+from tui.training.controller import TrainingController
+from tui.training.status import RunStatus
 from tui.widgets.footer import KeyFooter
 
 import psutil

@@ -10,7 +10,7 @@ from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
 from tests.tui.fake_run import FakeTrainer, write_run
 from tui.app import MqloraApp
 from tui.screens.chat import ChatScreen
-from tui.training import TrainingController
+from tui.training.controller import TrainingController
 from tui.widgets.chat_turn import ChatTurn
 
 import pytest

@@ -6,10 +6,10 @@ from engine.project import Project
 from tests.tui.fake_engine import SIZES, FakeEngine, hints, ready, shown, wait_for
 from tui.app import MqloraApp
 from tui.messages import RunChanged
-from tui.run_status import RunStatus
 from tui.screens.config_form import ConfigForm
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.profile import CUSTOM, ProfileScreen
+from tui.training.status import RunStatus
 from tui.widgets.config_field import Choice, ConfigField
 from tui.widgets.profile_card import ProfileCard
 

@@ -14,7 +14,7 @@ from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
 from tests.tui.fake_run import TOTAL, FakeTrainer, append, metrics, write_run, write_state
 from tui.app import MqloraApp
 from tui.screens.train import TrainScreen
-from tui.training import Mode, Outbox, Running, TrainingController
+from tui.training.controller import Mode, Outbox, Running, TrainingController
 from tui.widgets.loss_plot import LossPlot
 from tui.widgets.run_log import RunLog
 
@@ -232,7 +232,7 @@ async def test_ctrl_c_pauses_a_run_of_another_process(
 ) -> None:
     """The other process is asked to pause; one on another machine is left alone."""
     asked: list[tuple[int, int]] = []
-    monkeypatch.setattr("tui.training.os.kill", lambda pid, number: asked.append((pid, number)))
+    monkeypatch.setattr("tui.training.controller.os.kill", lambda pid, number: asked.append((pid, number)))
     parent = os.getppid()
     began = psutil.Process(parent).create_time()
     write_run(app.project, "running", 30, pid=parent, pid_started=began)
@@ -288,7 +288,7 @@ async def test_the_log_keeps_what_happened(app: MqloraApp) -> None:
 def test_outbox_keeps_every_step_in_order_but_sends_few_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand steps within a second make a handful of messages, with nothing left out."""
     clock = iter(i / 1000 for i in range(10_000))
-    monkeypatch.setattr("tui.training.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("tui.training.controller.time.monotonic", lambda: next(clock))
     sent: list[tuple[Event, ...]] = []
     outbox = Outbox(sent.append)
     events = [StepDone(metrics(step), 0.0) for step in range(1, 1001)]

@@ -10,9 +10,9 @@ from engine.analysis.verdict import judge
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from tui.run_sentence import STATUSES
 from tui.screens.base import PlaceScreen
 from tui.screens.checkpoints import CheckpointsScreen
+from tui.training.sentence import STATUSES
 from tui.widgets.report_text import report_text
 from tui.widgets.verdict import Verdict
 

@@ -9,18 +9,18 @@ from engine.hardware import CheckStatus
 from engine.i18n import _
 from engine.profiles import planned_steps
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
-from tui.run_sentence import sentence
-from tui.run_view import RunReader, RunView
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
-from tui.sitting import Sitting
-from tui.training import Mode
+from tui.training.controller import Mode
+from tui.training.progress import progress
+from tui.training.sentence import sentence
+from tui.training.sitting import Sitting
+from tui.training.view import RunReader, RunView
 from tui.widgets.config_summary import summary
 from tui.widgets.loss_chart import View
 from tui.widgets.loss_plot import LossPlot
 from tui.widgets.progress_line import ProgressLine
 from tui.widgets.run_log import RunLog
-from tui.widgets.run_progress import progress
 from tui.widgets.run_stats import RunStats
 from tui.widgets.verdict import Verdict
 

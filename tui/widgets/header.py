@@ -6,7 +6,7 @@ from engine.config import TrainingConfig
 from engine.project import Project
 from engine.text import one_line
 from tui.profile_name import profile_name
-from tui.run_status import RunStatus
+from tui.training.status import RunStatus
 
 from textual.content import Content
 from textual.widgets import Static

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from engine.analysis.words import rate
 from engine.i18n import _
-from tui.run_figures import RunFigures
-from tui.sitting import Sitting
+from tui.training.figures import RunFigures
+from tui.training.sitting import Sitting
 from tui.widgets.lines import Lines
 
 from rich.style import Style

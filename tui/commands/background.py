@@ -10,7 +10,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
 from engine.training.state import RunState
-from tui.output import print_json, say
+from tui.commands.output import print_json, say
 
 # Loading a large model from a slow disk takes minutes; whoever asked is told sooner.
 _START_LIMIT_S = 20.0

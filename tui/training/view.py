@@ -9,7 +9,7 @@ from engine.analysis.history import HistoryReader
 from engine.analysis.verdict import Verdict, judge, live_advice
 from engine.project import Project
 from engine.training.state import RunState
-from tui.run_figures import RunFigures, curves_of, figures_of
+from tui.training.figures import RunFigures, curves_of, figures_of
 from tui.widgets.loss_chart import LossCurves
 
 _REST = 50

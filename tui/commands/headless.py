@@ -24,7 +24,7 @@ from engine.training.events import (
     StepDone,
     as_json,
 )
-from tui.output import out, print_json, say
+from tui.commands.output import out, print_json, say
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -9,7 +9,7 @@ from engine.i18n import _, ngettext
 from engine.memory import ModelShape, readable_size
 from engine.project import Project
 from engine.text import one_line, printable
-from tui.output import out, print_json, say, status_mark
+from tui.commands.output import out, print_json, say, status_mark
 
 from rich.table import Table
 from rich.text import Text

@@ -12,8 +12,8 @@ from engine.i18n import _
 from engine.project import Project
 from engine.text import printable
 from engine.training.state import RunState
-from tui.headless import pausing_signals
-from tui.output import err, print_json, say
+from tui.commands.headless import pausing_signals
+from tui.commands.output import err, print_json, say
 
 
 def reply_once(

@@ -12,7 +12,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
 from engine.training.state import RunState
-from tui.output import out, print_json, say
+from tui.commands.output import out, print_json, say
 
 import numpy as np
 from rich.console import Group

@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 from engine.analysis.words import duration
 from engine.i18n import _
-from tui.run_figures import RunFigures
-from tui.run_sentence import phase_words
-from tui.run_status import RunStatus
-from tui.sitting import Sitting
+from tui.training.figures import RunFigures
+from tui.training.sentence import phase_words
+from tui.training.sitting import Sitting
+from tui.training.status import RunStatus
 
 
 def progress(

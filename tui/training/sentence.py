@@ -5,9 +5,9 @@ from engine.hardware import CheckStatus
 from engine.i18n import _
 from engine.training.events import Phase
 from tui.profile_name import profile_name
-from tui.run_status import RunStatus
-from tui.run_view import RunView
-from tui.sitting import Sitting
+from tui.training.sitting import Sitting
+from tui.training.status import RunStatus
+from tui.training.view import RunView
 
 STATUSES: dict[str, CheckStatus] = {"ok": "ok", "attention": "warning", "wrong": "error"}
 """Status that a level of the analysis is shown as."""

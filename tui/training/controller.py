@@ -21,7 +21,7 @@ from engine.text import one_line
 from engine.training.events import Event, Finished, Notice, Phase, StepDone
 from engine.training.state import RunState, now
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
-from tui.run_status import RunStatus
+from tui.training.status import RunStatus
 
 from textual.message import Message
 from textual.message_pump import MessagePump

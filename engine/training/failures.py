@@ -1,0 +1,35 @@
+"""What a run may die of that a user can mend, in a sentence."""
+
+import re
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.i18n import _
+
+# How MLX words it on CPU, Metal and CUDA.
+_OUT_OF_MEMORY = re.compile(
+    r"unable to allocate|attempting to allocate|out of memory|insufficient memory|cudaMalloc", re.IGNORECASE
+)
+
+
+def out_of_memory(error: Exception, config: TrainingConfig) -> UserError | None:
+    """Return the advice for a failed allocation, None if `error` is something else."""
+    if not (isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error))):
+        return None
+    return UserError(
+        _("Out of memory with batch_size={batch} and max_seq_length={length}").format(
+            batch=config.batch_size, length=config.max_seq_length
+        ),
+        _("close other programs, or use less: mqlora-tui train --restart {changes}").format(changes=_smaller(config)),
+    )
+
+
+def _smaller(config: TrainingConfig) -> str:
+    """Return the `--set` options that halve the memory and keep the examples of a step where possible."""
+    if config.batch_size > 1:
+        batch = config.batch_size // 2
+        accumulation = -(-config.examples_per_step // batch)
+        return f"--set batch_size={batch} --set gradient_accumulation={accumulation}"
+    if config.gradient_checkpointing == "off":
+        return "--set gradient_checkpointing=on"
+    return f"--set max_seq_length={max(16, config.max_seq_length // 2)}"

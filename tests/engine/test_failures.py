@@ -1,0 +1,36 @@
+"""Failures that a user can mend are told apart from defects."""
+
+from engine.config import TrainingConfig
+from engine.training.failures import out_of_memory
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("values", "advice"),
+    [
+        ({"batch_size": 2, "gradient_accumulation": 2}, "--set batch_size=1 --set gradient_accumulation=4"),
+        ({"batch_size": 1, "max_seq_length": 256}, "--set max_seq_length=128"),
+        ({"batch_size": 1, "gradient_checkpointing": "off"}, "--set gradient_checkpointing=on"),
+    ],
+)
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[malloc] Unable to allocate 123 bytes."),
+        RuntimeError("[METAL] Command buffer execution failed: Insufficient Memory"),
+        RuntimeError("[metal::malloc] Attempting to allocate 9 bytes which is greater than the maximum"),
+    ],
+)
+def test_out_of_memory_names_a_smaller_configuration(
+    error: Exception, values: dict[str, object], advice: str
+) -> None:
+    """The advice keeps the examples of a step and is a command that can be typed."""
+    refusal = out_of_memory(error, TrainingConfig().updated(values))
+    assert refusal is not None and advice in str(refusal)
+
+
+def test_other_errors_are_not_explained_away() -> None:
+    """A defect stays a defect."""
+    assert out_of_memory(RuntimeError("shapes do not match"), TrainingConfig()) is None

@@ -1,0 +1,1 @@
+"""What each command does; `tui.cli` reads its options. Text is printed through `tui.commands.output`."""
