@@ -123,8 +123,9 @@ class MqloraApp(AppState):
         self.run_state = self.training.status()
         if self.run_state.is_training:  # in another process, perhaps since the last connection was lost
             self.switch_mode("train")
-        self.start_hardware_check()
-        self._import_places()
+        # Only when the first screen is drawn: threads that compute would hold it back.
+        self.call_after_refresh(self.start_hardware_check)
+        self.call_after_refresh(self._import_places)
 
     @work(thread=True, exit_on_error=False)
     def _import_places(self) -> None:

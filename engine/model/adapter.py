@@ -6,7 +6,7 @@ from typing import Any
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
 from engine.errors import UserError
-from engine.files import write_json
+from engine.files import sync, write_json
 from engine.i18n import _
 
 from mlx.utils import tree_flatten
@@ -69,12 +69,20 @@ def save_adapter(folder: Path, weights: dict[str, mx.array], adapter_config: dic
 
     The small configuration goes first; it is the same for all of a run, so the
     two files fit together at every moment.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / CONFIG, adapter_config)
     partial = folder / f".partial-{WEIGHTS}"
-    mx.save_safetensors(str(partial), weights)
+    try:
+        mx.save_safetensors(str(partial), weights)
+    except RuntimeError as error:  # MLX reports a failed write so
+        raise OSError(str(error)) from None
+    sync(partial)
     partial.replace(folder / WEIGHTS)
+    sync(folder)
 
 
 def load_adapter(model: nn.Module, folder: Path) -> None:

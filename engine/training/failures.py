@@ -5,11 +5,26 @@ import re
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
+from engine.project import Project
 
 # How MLX words it on CPU, Metal and CUDA.
 _OUT_OF_MEMORY = re.compile(
     r"unable to allocate|attempting to allocate|out of memory|insufficient memory|cudaMalloc", re.IGNORECASE
 )
+
+
+def explain(error: Exception, project: Project, config: TrainingConfig) -> UserError | None:
+    """Return what to tell the user of an error in a running loop; None for a defect."""
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, OSError):
+        return UserError(
+            _("Cannot write to {folder}: {reason}").format(
+                folder=project.run_dir, reason=error.strerror or error
+            ),
+            _("free some disk space, then resume: the last good checkpoint is untouched"),
+        )
+    return out_of_memory(error, config)
 
 
 def out_of_memory(error: Exception, config: TrainingConfig) -> UserError | None:
@@ -20,7 +35,9 @@ def out_of_memory(error: Exception, config: TrainingConfig) -> UserError | None:
         _("Out of memory with batch_size={batch} and max_seq_length={length}").format(
             batch=config.batch_size, length=config.max_seq_length
         ),
-        _("close other programs, or use less: mqlora-tui train --restart {changes}").format(changes=_smaller(config)),
+        _("close other programs, or use less: mqlora-tui train --restart {changes}").format(
+            changes=_smaller(config)
+        ),
     )
 
 

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Generator, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event as StopEvent
@@ -12,9 +11,6 @@ from engine.backend import mx
 from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches
 from engine.errors import UserError
 from engine.i18n import _
-from engine.model.adapter import adapter_weights, save_adapter
-from engine.project import Project
-from engine.training.checkpoint import discard, newest_checkpoint, prune_checkpoints, save_checkpoint
 from engine.training.evaluate import evaluate
 from engine.training.events import (
     CheckpointSaved,
@@ -28,15 +24,15 @@ from engine.training.events import (
     StepDone,
     StepMetrics,
 )
-from engine.training.metrics import MetricsWriter
-from engine.training.parts import Parts, restore
+from engine.training.failures import explain
+from engine.training.parts import Parts
 from engine.training.progress import Progress
+from engine.training.recorder import Recorder
 from engine.training.schedule import learning_rate
-from engine.training.state import StateWriter, now
+from engine.training.state import now
 from engine.training.step import StepFunction, StepResult
 
 import numpy as np
-from mlx.utils import tree_flatten
 from numpy.typing import NDArray
 
 # Non-finite steps in a row after which the run goes back to its last checkpoint.
@@ -62,11 +58,7 @@ class TrainingLoop:
         self._progress = progress
         self._stop = stop
         self._step = StepFunction(parts.model, parts.optimizer, parts.loss, parts.config.max_grad_norm)
-        self._writer = MetricsWriter(parts.project, progress.lines)
-        self._state = StateWriter(
-            parts.project.state_file, parts.config.model, parts.total_steps, parts.steps_per_epoch
-        )
-        self._state.checkpoint = checkpoint or self._state.checkpoint
+        self._recorder = Recorder(parts, progress, checkpoint)
         self._padding = 0.0
         self._began = time.monotonic() - progress.elapsed_s
         self._order: tuple[int, list[NDArray[np.int64]]] = (-1, [])
@@ -75,18 +67,17 @@ class TrainingLoop:
         """Yield events until the run pauses or ends; every result is on disk before its event."""
         self._parts.model.train()
         try:
-            self._state.write("running", self._progress, self._epoch())
+            self._recorder.status("running")
             ended = (yield from self._validate_first()) and (yield from self._train())
             yield from self._finish(ended) if ended else self._pause()
         except Exception as error:
-            with suppress(OSError):  # the disk may be what failed
-                self._state.write("failed", self._progress, self._epoch(), str(error))
-            if isinstance(error, OSError):
-                raise _disk_failed(self._parts.project, error) from None
+            explained = explain(error, self._parts.project, self._config)
+            self._recorder.failed(explained or error)
+            if explained:
+                raise explained from None
             raise
         finally:
-            with suppress(OSError):
-                self._writer.close()
+            self._recorder.close()
 
     def _train(self) -> Generator[Event, None, FinishReason | None]:
         """Make steps until the end; return why it ended, or None if it was asked to stop."""
@@ -129,9 +120,7 @@ class TrainingLoop:
 
     def _record(self, metrics: StepMetrics) -> StepDone:
         """Write a step's line and the state to disk, then let the step be told."""
-        self._writer.write(metrics)
-        self._progress.pending = None
-        self._state.write("running", self._progress, self._epoch())
+        self._recorder.step(metrics)
         return StepDone(metrics, self._padding)
 
     def _batches(self, step: int) -> list[MicroBatch]:
@@ -149,7 +138,7 @@ class TrainingLoop:
     def _measure(self, result: StepResult, rate: float, seconds: float) -> StepMetrics:
         return StepMetrics(
             step=self._progress.step,
-            epoch=self._epoch(),
+            epoch=self._epoch,
             loss=result.loss if result.applied else None,
             val_loss=None,
             learning_rate=rate,
@@ -161,9 +150,9 @@ class TrainingLoop:
             time=now(),
         )
 
+    @property
     def _epoch(self) -> int:
-        """Epoch, from 0, that the last step made belongs to."""
-        return max(0, self._progress.step - 1) // self._parts.steps_per_epoch
+        return self._parts.epoch_of(self._progress.step)
 
     def _is_due(self, every: int) -> bool:
         """Whether something done every `every` steps and at each epoch's end is due now."""
@@ -179,6 +168,11 @@ class TrainingLoop:
             scored = yield from self._evaluate()
             if scored is None:
                 return False
+            if not math.isfinite(scored):
+                raise UserError(
+                    _("The base model's validation loss is not finite"),
+                    _("look for odd rows in valid.jsonl, or copy the base model again"),
+                )
             self._progress.initial_val_loss = scored
             yield Evaluated(0, 0, scored, False, time.monotonic() - begin)
             yield from self._save()
@@ -195,14 +189,11 @@ class TrainingLoop:
         metrics = replace(progress.pending, val_loss=scored if is_finite else None)
         progress.evaluations_since_best += 1
         if is_best:
-            progress.best_step, progress.best_val_loss, progress.evaluations_since_best = (
-                progress.step,
-                scored,
-                0,
-            )
-            self._save_best()
+            progress.best_step, progress.best_val_loss = progress.step, scored
+            progress.evaluations_since_best = 0
+            self._recorder.best()
         yield self._record(metrics)
-        yield Evaluated(progress.step, self._epoch(), scored, is_best, time.monotonic() - begin)
+        yield Evaluated(progress.step, self._epoch, scored, is_best, time.monotonic() - begin)
         return True
 
     def _evaluate(self) -> Generator[Event, None, float | None]:
@@ -223,25 +214,16 @@ class TrainingLoop:
         return Notice("warning", text.format(step=self._progress.step))
 
     def _roll_back(self) -> Notice:
-        """Go back to the newest intact checkpoint before the bad steps; one is saved before step 1."""
-        run_dir = self._parts.project.run_dir
-        checkpoint, _damaged = newest_checkpoint(run_dir)
-        while checkpoint and checkpoint.progress.non_finite_steps:
-            discard(checkpoint.folder)
-            checkpoint, _damaged = newest_checkpoint(run_dir)
-        if self._progress.learning_rate_factor < 1 or checkpoint is None:
+        """Go back to the last good checkpoint; one is saved before the first step."""
+        bad_step = self._progress.step
+        if self._progress.learning_rate_factor < 1 or not self._recorder.roll_back():
             raise UserError(
-                _(
-                    "Loss or gradient stays non-finite at step {step}, even with half the learning rate"
-                ).format(step=self._progress.step),
+                _("Loss or gradient is not finite at step {step}, even with half the learning rate").format(
+                    step=bad_step
+                ),
                 _("lower learning_rate, look for odd rows in the data, then: mqlora-tui train --restart"),
             )
-        restore(checkpoint, self._parts)
-        best = {"best_step": self._progress.best_step, "best_val_loss": self._progress.best_val_loss}
-        # The best so far stays: `adapters/` holds it, also where it came after the checkpoint.
-        vars(self._progress).update(vars(checkpoint.progress), learning_rate_factor=0.5, **best)
-        self._writer.close()
-        self._writer = MetricsWriter(self._parts.project, self._progress.lines)
+        self._progress.learning_rate_factor = 0.5
         text = _("Back to step {step} with half the learning rate")
         return Notice("warning", text.format(step=self._progress.step))
 
@@ -249,47 +231,19 @@ class TrainingLoop:
 
     def _save(self) -> Iterator[Event]:
         yield Phase("saving")
-        progress, parts, begin = self._progress, self._parts, time.monotonic()
-        progress.elapsed_s = begin - self._began
-        self._writer.sync()
-        folder = save_checkpoint(
-            parts.project.run_dir,
-            self._epoch(),
-            progress,
-            parts.identity,
-            adapter_weights(parts.model),
-            parts.adapter_config,
-            # Sorted: MLX writes arrays in an order that depends on that of insertion.
-            dict(sorted(tree_flatten(parts.optimizer.state))),
-        )
-        self._state.checkpoint = folder
-        self._state.write("running", progress, self._epoch())
-        prune_checkpoints(parts.project.run_dir, self._config.keep_checkpoints, progress.best_step)
-        yield CheckpointSaved(progress.step, folder, time.monotonic() - begin)
-
-    def _save_best(self) -> None:
-        parts = self._parts
-        try:
-            save_adapter(parts.project.adapters_dir, adapter_weights(parts.model), parts.adapter_config)
-        except RuntimeError as error:  # MLX reports a failed write so
-            raise _disk_failed(parts.project, error) from None
+        begin = time.monotonic()
+        self._progress.elapsed_s = begin - self._began
+        folder = self._recorder.checkpoint()
+        yield CheckpointSaved(self._progress.step, folder, time.monotonic() - begin)
 
     def _pause(self) -> Iterator[Event]:
         yield from self._save()
-        self._state.write("paused", self._progress, self._epoch(), _("paused on request"))
-        yield Paused(self._progress.step, self._state.checkpoint)
+        self._recorder.status("paused", _("paused on request"))
+        yield Paused(self._progress.step, self._recorder.last_checkpoint)
 
     def _finish(self, reason: FinishReason) -> Iterator[Event]:
         if not self._is_due(self._config.save_every):  # stopped early between two checkpoints
             yield from self._save()
         progress = self._progress
-        self._state.write("finished", progress, self._epoch(), reason)
+        self._recorder.status("finished", reason)
         yield Finished(progress.step, progress.best_step, progress.best_val_loss, reason)
-
-
-def _disk_failed(project: Project, error: Exception) -> UserError:
-    reason = (isinstance(error, OSError) and error.strerror) or error
-    return UserError(
-        _("Cannot write to {folder}: {reason}").format(folder=project.run_dir, reason=reason),
-        _("free some disk space, then resume: the last good checkpoint is untouched"),
-    )

@@ -32,8 +32,8 @@ def open_run(project: Project, config: TrainingConfig | None, mode: Mode) -> Ope
         mode: see `Mode`.
 
     Raises:
-        UserError: nothing to resume, a finished run in the way, or configuration,
-            data or base model are not those of the run.
+        UserError: nothing to resume, a finished run in the way, only damaged checkpoints,
+            or configuration, data or base model are not those of the run.
     """
     if mode == "restart":
         return Opening(_identity(project, config or TrainingConfig()), None, ())
@@ -44,16 +44,21 @@ def open_run(project: Project, config: TrainingConfig | None, mode: Mode) -> Ope
             _("start a new one with: mqlora-tui train --restart (the old one is archived)"),
         )
     checkpoint, damaged = newest_checkpoint(project.run_dir)
-    notices = [_("{name} is damaged and was left out").format(name=folder.name) for folder in damaged]
     if checkpoint is None:
         if mode == "resume":
             raise UserError(
                 _("There is no run to resume in {folder}").format(folder=project.run_dir),
                 _("start one with: mqlora-tui train"),
             )
-        return Opening(_identity(project, config or TrainingConfig()), None, tuple(notices))
+        if damaged:
+            raise UserError(
+                _("Every checkpoint in {folder} is damaged").format(folder=project.run_dir),
+                _("begin anew with: mqlora-tui train --restart (the old run is archived)"),
+            )
+        return Opening(_identity(project, config or TrainingConfig()), None, ())
     identity = _identity(project, config or checkpoint.identity.config)
     _refuse_differences(checkpoint.identity, identity)
+    notices = [_("{name} is damaged and was left out").format(name=folder.name) for folder in damaged]
     if damaged:
         notices.append(_("Going on from {name} instead").format(name=checkpoint.folder.name))
     return Opening(identity, checkpoint, tuple(notices))

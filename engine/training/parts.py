@@ -53,6 +53,10 @@ class Parts:
         """Optimizer steps of the whole run."""
         return self.steps_per_epoch * self.config.num_epochs
 
+    def epoch_of(self, step: int) -> int:
+        """Return the epoch, from 0, that optimizer step `step` (from 1) belongs to."""
+        return max(0, step - 1) // self.steps_per_epoch
+
 
 def restore(checkpoint: Checkpoint, parts: Parts) -> None:
     """Put adapter, optimizer and random state of a checkpoint back in place.

@@ -415,7 +415,7 @@ def test_numbers_that_stay_bad_end_the_run_with_advice(bad: BadNumbers, project:
         train_with(bad, project, 4, lambda event: False)
     assert "learning_rate" in failed.value.fix
     state = RunState.load(project.state_file)
-    assert state is not None and state.status == "failed" and "non-finite" in state.reason
+    assert state is not None and state.status == "failed" and "not finite" in state.reason
     assert load_checkpoint(checkpoint_folders(project.run_dir)[0]) is not None
 
 

@@ -171,3 +171,16 @@ async def test_enter_leads_on_to_training(app: MqloraApp, engine: FakeEngine) ->
         await wait_for(pilot, lambda: "completion is empty" in shown(app))
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.current_mode == "train")
+
+
+@pytest.mark.parametrize("faults", [(), (EMPTY, LEAK)])
+async def test_enter_goes_on_to_training(
+    app: MqloraApp, engine: FakeEngine, faults: tuple[Fault, ...]
+) -> None:
+    """Enter does what the footer says, with and without faults in the table."""
+    engine.data = data_report(*faults)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        assert "Enter Go on" in shown(app)
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: app.current_mode == "train")

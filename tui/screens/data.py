@@ -96,8 +96,8 @@ class DataScreen(PlaceScreen):
             return report is not None and not (report.model and report.train.rows and report.valid.rows)
         return super().check_action(action, parameters)
 
-    @on(DataTable.RowSelected)
-    def _go_on(self) -> None:
+    def action_go_on(self) -> None:
+        """Go on to training."""
         self.app.switch_mode("train")
 
     @on(DataTable.RowHighlighted)

@@ -69,8 +69,8 @@ class HardwareScreen(PlaceScreen):
             )
         return super().check_action(action, parameters)
 
-    @on(OptionList.OptionSelected)
-    def _go_on(self) -> None:
+    def action_go_on(self) -> None:
+        """Go on to the profiles."""
         self.app.switch_mode("profile")
 
     @on(OptionList.OptionHighlighted)

@@ -22,7 +22,7 @@ class CheckList(OptionList):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "enter",
-            "select",
+            "screen.go_on",
             _("Choose a profile"),
             tooltip=_("Go on to the profiles"),
             id="hardware.next",

@@ -24,7 +24,7 @@ class FaultTable(DataTable[Text]):
     """Symbol, line, set, what is wrong and, where there is room, how to fix it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select_cursor", _("Go on"), tooltip=_("Go on to training"), id="data.next"),
+        Binding("enter", "screen.go_on", _("Go on"), tooltip=_("Go on to training"), id="data.next"),
     ]
 
     def __init__(self) -> None:

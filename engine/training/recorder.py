@@ -1,0 +1,104 @@
+"""Everything that a running loop writes: metrics, state, the best adapter and checkpoints."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from engine.model.adapter import adapter_weights, save_adapter
+from engine.training.checkpoint import discard, newest_checkpoint, prune_checkpoints, save_checkpoint
+from engine.training.events import StepMetrics
+from engine.training.metrics import MetricsWriter
+from engine.training.parts import Parts, restore
+from engine.training.progress import Progress
+from engine.training.state import StateWriter, Status
+
+from mlx.utils import tree_flatten
+
+
+class Recorder:
+    """Keeps a run's files in step with its progress."""
+
+    def __init__(self, parts: Parts, progress: Progress, checkpoint: Path | None) -> None:
+        """Open the files.
+
+        Args:
+            parts: what is trained.
+            progress: where the run stands; read whenever something is written.
+            checkpoint: folder that the run goes on from.
+        """
+        self._parts = parts
+        self._progress = progress
+        self._metrics = MetricsWriter(parts.project, progress.lines)
+        self._state = StateWriter(
+            parts.project.state_file, parts.config.model, parts.total_steps, parts.steps_per_epoch
+        )
+        if checkpoint:
+            self._state.checkpoint = checkpoint
+
+    def status(self, status: Status, reason: str = "") -> None:
+        """Write `training_state.json`."""
+        epoch = self._parts.epoch_of(self._progress.step)
+        self._state.write(status, self._progress, epoch, reason)
+
+    def step(self, metrics: StepMetrics) -> None:
+        """Write a step's line; it waits for nothing any more."""
+        self._metrics.write(metrics)
+        self._progress.pending = None
+        self.status("running")
+
+    def best(self) -> None:
+        """Write the present adapter to `adapters/`."""
+        parts = self._parts
+        save_adapter(parts.project.adapters_dir, adapter_weights(parts.model), parts.adapter_config)
+
+    def checkpoint(self) -> Path:
+        """Save a checkpoint, drop those that are no longer kept, and return its folder."""
+        progress, parts = self._progress, self._parts
+        self._metrics.sync()
+        folder = save_checkpoint(
+            parts.project.run_dir,
+            parts.epoch_of(progress.step),
+            progress,
+            parts.identity,
+            adapter_weights(parts.model),
+            parts.adapter_config,
+            # Sorted: MLX writes arrays in an order that depends on that of insertion.
+            dict(sorted(tree_flatten(parts.optimizer.state))),
+        )
+        self._state.checkpoint = folder
+        self.status("running")
+        prune_checkpoints(parts.project.run_dir, parts.config.keep_checkpoints, progress.best_step)
+        return folder
+
+    def roll_back(self) -> bool:
+        """Go back to the newest intact checkpoint before the bad steps; False if there is none.
+
+        The best so far stays: `adapters/` holds it, also where it came after the checkpoint.
+        """
+        progress, run_dir = self._progress, self._parts.project.run_dir
+        checkpoint, _damaged = newest_checkpoint(run_dir)
+        while checkpoint and checkpoint.progress.non_finite_steps:
+            discard(checkpoint.folder)
+            checkpoint, _damaged = newest_checkpoint(run_dir)
+        if checkpoint is None:
+            return False
+        restore(checkpoint, self._parts)
+        best = {"best_step": progress.best_step, "best_val_loss": progress.best_val_loss}
+        vars(progress).update(vars(checkpoint.progress), **best)
+        self._metrics.close()
+        self._metrics = MetricsWriter(self._parts.project, progress.lines)
+        return True
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """Folder of the newest checkpoint."""
+        return self._state.checkpoint
+
+    def failed(self, error: Exception) -> None:
+        """Write that the run failed; the disk may be what failed, so this may do nothing."""
+        with suppress(OSError):
+            self.status("failed", str(error) or type(error).__name__)
+
+    def close(self) -> None:
+        """Close the metrics files."""
+        with suppress(OSError):
+            self._metrics.close()
