@@ -11,6 +11,7 @@ from threading import Event as StopEvent
 from typing import Any
 
 from engine.config import TrainingConfig
+from engine.errors import UserError
 from engine.project import Project
 from engine.training.checkpoint import checkpoint_folders
 from engine.training.events import (
@@ -259,6 +260,18 @@ def test_a_damaged_checkpoint_is_left_out_and_named(
     assert any("checkpoint_epoch0_step6" in text for text in notices)
     assert next(event for event in events if isinstance(event, Started)).step == 6
     assert outcome(project) == expected["plain"]
+
+
+def test_a_run_with_only_damaged_checkpoints_is_refused(project: Project) -> None:
+    """It is not silently begun anew: the way out is named, and every file stays."""
+    train(project, until=lambda event: isinstance(event, StepDone))
+    for folder in checkpoint_folders(project.run_dir):
+        (folder / "optimizer.safetensors").write_bytes(b"")
+    before = metrics_rows(project)
+    with pytest.raises(UserError, match="damaged") as refused:
+        train(project)
+    assert "--restart" in refused.value.fix
+    assert metrics_rows(project) == before
 
 
 def test_elapsed_time_leaves_pauses_out(project: Project) -> None:
