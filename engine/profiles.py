@@ -89,7 +89,7 @@ def recommend(
     measured peak fits. A profile that does not fit gives way to a lower one that does.
 
     Args:
-        report: of `engine.hardware.probe`.
+        report: of `engine.hardware.probe.probe`.
         model: sizes of the base model; None while there is none.
         data: the data report; None while the data was not read.
         tokens_per_second: training speed seen on this machine, for the durations.

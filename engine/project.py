@@ -69,6 +69,11 @@ class Project:
         return self.run_dir / "adapters"
 
     @property
+    def adapter_file(self) -> Path:
+        """Weights of the best adapter; there is none before the first validation after a step."""
+        return self.adapters_dir / "adapters.safetensors"
+
+    @property
     def log_file(self) -> Path:
         """What a background run prints."""
         return self.run_dir / "training.log"

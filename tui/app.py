@@ -25,7 +25,7 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.screen import Screen
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 from textual.worker import Worker, WorkerState
 
 PLACES: dict[str, str] = {
@@ -144,7 +144,7 @@ class MqloraApp(AppState):
 
     def get_key_display(self, binding: Binding) -> str:
         """Write the names of keys as on the keyboard."""
-        names = {"enter": _("Enter"), "escape": _("Esc"), "pageup": "PgUp", "pagedown": "PgDn"}
+        names = {"enter": _("Enter"), "escape": _("Esc"), "pageup": "PgUp", "pagedown": "PgDn", "f1": "F1"}
         return binding.key_display or names.get(binding.key) or super().get_key_display(binding)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -174,6 +174,15 @@ class MqloraApp(AppState):
         else:
             super().show_error(error)
 
+    @property
+    def defect(self) -> Exception | None:
+        """The unexpected exception that ended the app, if one did."""
+        return self._exception
+
+    def _fatal_error(self) -> None:
+        """End without Textual's traceback: `tui.run` tells of the defect in one sentence."""
+        self._close_messages_no_wait()
+
     def start_demo(self) -> None:
         """Write the built-in model and the sample data into the project."""
         self.notify(_("Writing the built-in model and the sample data …"), markup=False)
@@ -199,7 +208,7 @@ class MqloraApp(AppState):
 
     def _selected_text(self) -> str:
         focused = self.screen.focused
-        if isinstance(focused, Input | TextArea) and focused.selected_text:
+        if isinstance(focused, Input) and focused.selected_text:
             return focused.selected_text
         return self.screen.get_selected_text() or ""
 

@@ -12,6 +12,7 @@ from engine.dataset.rows import Message as Turn
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from engine.training.state import RunState
 from tui.messages import ReplyDone, ReplyPiece
 
 from textual.message import Message
@@ -73,7 +74,7 @@ class ChatJob:
 
     def _open(self, model: str) -> Session:
         """Load the model, unless it is loaded with this very adapter."""
-        adapter = self._project.adapters_dir / "adapters.safetensors"
+        adapter = self._project.adapter_file
         wanted = (model, adapter.stat().st_mtime_ns if adapter.exists() else 0)
         if self._session is None or wanted != self._loaded:
             self._session = None  # free the memory of the one before first
@@ -97,6 +98,12 @@ class ChatJob:
             if chunk.finished or time.monotonic() - sent_at >= BATCH_SECONDS:
                 self._post(ReplyPiece(tuned, text, chunk.tokens, chunk.tokens_per_second, chunk.finished))
                 text, sent_at = "", time.monotonic()
+
+
+def model_to_ask(project: Project, chosen: str) -> str:
+    """Return the base model of the adapter; where there is no adapter, the `chosen` one."""
+    state = RunState.load(project.state_file)
+    return state.model if state and project.adapter_file.is_file() else chosen
 
 
 def create_session(project: Project, model: str) -> Session:

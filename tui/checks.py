@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.errors import UserError
-from engine.hardware import Check, HardwareReport, iter_checks
+from engine.hardware.report import Check, HardwareReport
 from engine.memory import ModelShape
 from engine.profiles import Recommendation, recommend
 from engine.project import Project
@@ -31,6 +31,7 @@ MOST_CHARACTERS = 4_000
 
 def check_hardware(project: Project, model: str, post: Post) -> None:
     """Look at the machine; post each finding at once and the report at the end."""
+    from engine.hardware.probe import iter_checks
 
     def looking() -> Generator[Check, None, None]:
         report = yield from iter_checks(project, model)

@@ -177,6 +177,8 @@ def chat(
     from engine.chat import ChatSettings
     from tui.commands.conversation import converse, reply_once
 
+    if json and prompt is None:
+        raise UserError(_("--json answers one question"), _("name it with --prompt"))
     settings = ChatSettings(max_tokens, temperature)
     if prompt is None:
         converse(context.obj, settings, with_adapter=not base)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.errors import UserError
-from engine.hardware import Check, HardwareReport
+from engine.hardware.report import Check, HardwareReport
 from engine.profiles import Recommendation
 from engine.training.events import Event
 from tui.training.status import RunStatus

@@ -6,12 +6,11 @@ import signal
 
 from engine.errors import UserError
 from engine.project import Project
-from tui.commands.background import start_background
 from tui.signals import SAVE_LIMIT_S, SignalExit
 
 
 def run_app(project: Project) -> int:
-    """Open the app; return the exit status: 0, or 128 + number of the signal that ended it.
+    """Open the app; return the exit status: 0, 1 after a defect, or 128 + the signal that ended it.
 
     Textual reads two settings when it is imported: at most ten frames a second,
     and no animations, both for slow links.
@@ -19,6 +18,7 @@ def run_app(project: Project) -> int:
     os.environ.setdefault("TEXTUAL_FPS", "10")
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from tui.app import MqloraApp
+    from tui.commands.output import report_defect
 
     app = MqloraApp(project)
     was_training = False
@@ -38,6 +38,8 @@ def run_app(project: Project) -> int:
         app.run()
     finally:
         app.engine.close(SAVE_LIMIT_S)
+    if app.defect:
+        return report_defect(app.defect)
     if exit_on_signal.received is None:
         return app.return_code or 0
     exit_on_signal.settled.wait(SAVE_LIMIT_S)
@@ -45,6 +47,8 @@ def run_app(project: Project) -> int:
 
 
 def _go_on_in_background(project: Project) -> None:
+    from tui.commands.background import start_background
+
     # Nobody is there to be told: the reason stands in the run's log, and the run is saved.
     with contextlib.suppress(UserError, OSError):
         start_background(project, ["--resume"])

@@ -3,10 +3,11 @@
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.errors import UserError
-from engine.hardware import Check, HardwareReport
+from engine.hardware.report import Check, HardwareReport
 from engine.i18n import _
 from engine.profiles import Recommendation, profile_config
 from engine.project import Project
+from engine.text import one_line
 from tui import checks
 from tui.messages import CheckDone, DataChecked, DemoProgress, DemoWritten, HardwareChecked, OffersMade
 from tui.training.status import RunStatus
@@ -153,7 +154,7 @@ class AppState(App[int]):
 
     def show_error(self, error: UserError) -> None:
         """Show a refusal on the present place."""
-        self.notify(str(error), severity="error", markup=False)
+        self.notify(one_line(str(error), 400), severity="error", markup=False)
 
     def on_offers_made(self, message: OffersMade) -> None:
         """Keep the offers; take the recommended one until the user has chosen."""

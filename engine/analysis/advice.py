@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.analysis.summary import SIGNIFICANT_GAP, RunSummary
+from engine.analysis.overfitting import SIGNIFICANT_GAP
+from engine.analysis.summary import RunSummary
 from engine.analysis.words import duration, rate
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext

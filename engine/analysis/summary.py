@@ -6,33 +6,18 @@ from pathlib import Path
 from typing import Literal
 
 from engine.analysis.history import Floats, RunHistory, load_history
+from engine.analysis.overfitting import SLIGHT_RISE, Overfitting, judge_overfitting
+from engine.analysis.run_folder import CheckpointInfo, find_checkpoints, run_config
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.training.folders import checkpoint_epoch, checkpoint_folders, checkpoint_step
 from engine.training.state import RunState
 
 import numpy as np
 import psutil
 
-Overfitting = Literal["unknown", "none", "slight", "significant"]
 RunStatus = Literal["running", "paused", "finished", "failed", "interrupted"]
-
-# Gap between validation and training loss, in nats, from which overfitting is slight or significant.
-SLIGHT_GAP, SIGNIFICANT_GAP = 0.2, 0.5
-# Rise of the validation loss after its best, as a share of the best, with the same meaning.
-SLIGHT_RISE, SIGNIFICANT_RISE = 0.02, 0.1
-
-
-@dataclass(frozen=True)
-class CheckpointInfo:
-    """One checkpoint folder."""
-
-    path: Path
-    epoch: int
-    step: int
-    bytes: int
 
 
 @dataclass(frozen=True)
@@ -46,7 +31,7 @@ class RunSummary:
     reason: str
     """Why it stopped, as the trainer wrote it."""
     config: TrainingConfig | None
-    """None if `config_selected.json` is missing or unreadable."""
+    """The run's own, not the one chosen for the next; None if it cannot be read."""
     steps: int
     """Optimizer steps recorded."""
     total_steps: int
@@ -113,6 +98,13 @@ class RunSummary:
         return self.last_val_loss - self.best_val_loss
 
     @property
+    def has_risen(self) -> bool:
+        """Whether the last validation lies clearly above the best one."""
+        if self.val_rise is None or self.best_val_loss is None:
+            return False
+        return self.val_rise > SLIGHT_RISE * self.best_val_loss
+
+    @property
     def adapters(self) -> Path | None:
         """Folder of the best adapter, else of the newest checkpoint, else None."""
         best = self.folder / "adapters"
@@ -153,7 +145,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         model=state.model if state else "",
         status=_status(state),
         reason=state.reason if state else "",
-        config=_config(project),
+        config=run_config(project),
         steps=int(history.step[-1]) if len(history) else 0,
         total_steps=state.total_steps if state else 0,
         steps_per_epoch=per_epoch,
@@ -179,56 +171,14 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         epoch_losses=_epoch_losses(history),
         skipped_steps=int((~np.isfinite(history.loss) | ~np.isfinite(history.grad_norm)).sum()),
         unreadable_lines=history.unreadable,
-        checkpoints=_find_checkpoints(project),
+        checkpoints=find_checkpoints(project),
     )
-
-
-def judge_overfitting(
-    train_loss: float | None, best_val: float | None, last_val: float | None
-) -> Overfitting:
-    """Judge by the gap to the training loss and by the rise since the best; the worse of both counts."""
-    if train_loss is None or best_val is None or last_val is None:
-        return "unknown"
-    gap, rise = last_val - train_loss, last_val - best_val
-    if gap > SIGNIFICANT_GAP or rise > SIGNIFICANT_RISE * best_val:
-        return "significant"
-    if gap >= SLIGHT_GAP or rise > SLIGHT_RISE * best_val:
-        return "slight"
-    return "none"
-
-
-def has_risen(summary: RunSummary) -> bool:
-    """Whether the last validation lies clearly above the best one."""
-    if summary.val_rise is None or summary.best_val_loss is None:
-        return False
-    return summary.val_rise > SLIGHT_RISE * summary.best_val_loss
-
-
-def _find_checkpoints(project: Project) -> tuple[CheckpointInfo, ...]:
-    return tuple(
-        CheckpointInfo(folder, checkpoint_epoch(folder), checkpoint_step(folder), _folder_size(folder))
-        for folder in reversed(checkpoint_folders(project.run_dir))
-    )
-
-
-def _folder_size(path: Path) -> int:
-    try:
-        return sum(file.stat().st_size for file in path.iterdir())
-    except OSError:  # the trainer is just taking an old checkpoint away
-        return 0
 
 
 def _status(state: RunState | None) -> RunStatus:
     if state is None or (state.status == "running" and not state.is_alive):
         return "interrupted"
     return state.status
-
-
-def _config(project: Project) -> TrainingConfig | None:
-    try:
-        return TrainingConfig.load(project.config_file)
-    except UserError:
-        return None
 
 
 def _machine_memory_gb(state: RunState | None) -> float | None:

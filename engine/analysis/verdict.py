@@ -7,12 +7,10 @@ from pathlib import Path
 
 from engine.analysis.advice import LIVE_RULES, RULES, Advice, Level, is_flat, is_still_falling
 from engine.analysis.history import RunHistory
-from engine.analysis.summary import RunSummary, has_risen, summary_of
+from engine.analysis.summary import RunSummary
 from engine.analysis.words import duration
 from engine.i18n import _, ngettext
-from engine.project import Project
 from engine.text import one_line
-from engine.training.state import RunState
 
 import numpy as np
 
@@ -48,18 +46,14 @@ def judge(summary: RunSummary) -> Verdict:
     return Verdict(level, headline, advice, _next_steps(summary))
 
 
-def live_advice(
-    project: Project, history: RunHistory, state: RunState | None, now: float
-) -> tuple[Advice, ...]:
+def live_advice(summary: RunSummary, history: RunHistory, now: float) -> tuple[Advice, ...]:
     """Return what a person watching a run should know; empty while all is well.
 
     Args:
-        project: where the run is.
-        history: its steps so far.
-        state: its `training_state.json`.
+        summary: the run so far.
+        history: its steps.
         now: the current time, seconds since 1970.
     """
-    summary = summary_of(project, history, state)
     found = [advice for rule in LIVE_RULES if (advice := rule(summary))]
     for special in (_rising(history), _stuck(summary, history, now)):
         if special:
@@ -97,7 +91,7 @@ def _finished(summary: RunSummary) -> tuple[Level, str]:
         return "wrong", _("The training helped nothing: validation was best before it, {loss:.2f}.").format(
             loss=initial
         )
-    if summary.overfitting == "significant" and has_risen(summary):
+    if summary.overfitting == "significant" and summary.has_risen:
         return "attention", _("Overfitted at the end. {best}").format(best=_best(summary))
     if summary.overfitting == "significant":
         return "attention", _("Learnt by heart: validation is {gap:.2f} above training. {best}").format(

@@ -8,14 +8,12 @@ from engine.errors import UserError
 from engine.hardware import mlx_facts
 from engine.hardware.machine import check_chip, check_python, device_name
 from engine.hardware.project_checks import check_data, check_model
-from engine.hardware.report import Check, HardwareReport
+from engine.hardware.report import ORDER, Check, HardwareReport
 from engine.hardware.session import check_power, check_terminal, read_battery
 from engine.hardware.storage import Memory, check_disk, check_memory, read_disk_free, read_memory
 from engine.memory import ModelShape, run_bytes
 from engine.project import Project
 
-ORDER = ("chip", "memory", "disk", "python", "mlx", "blas", "model", "data", "power", "terminal")
-"""Ids of the checks, as a report lists them."""
 DISK_OF_A_7B_RUN = 1_500_000_000
 """Bytes for the checkpoints of one run while no base model is known."""
 

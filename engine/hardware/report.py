@@ -6,13 +6,16 @@ from typing import Literal
 CheckStatus = Literal["ok", "warning", "error"]
 Accelerator = Literal["metal", "cuda", "cpu"]
 
+ORDER = ("chip", "memory", "disk", "python", "mlx", "blas", "model", "data", "power", "terminal")
+"""Ids of the checks, as a report lists them."""
+
 
 @dataclass(frozen=True)
 class Check:
     """One thing looked at."""
 
     id: str
-    """Stable name: chip, memory, disk, python, mlx, blas, model, data, power, terminal."""
+    """Stable name, one of `ORDER`."""
     label: str
     """Short translated name for the first column."""
     value: str

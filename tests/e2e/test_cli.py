@@ -10,6 +10,7 @@ from typing import NamedTuple
 from engine.project import Project
 from tests.tiny import pairs, tiny_project, write_rows
 from tui.cli import main
+from tui.commands.output import print_json
 
 import pytest
 
@@ -212,3 +213,15 @@ def test_another_configuration_is_refused_with_the_difference(mqlora: Mqlora, pr
     assert refused.code == 1 and "seed 0 -> 5" in refused.err
     assert mqlora(*QUICK, "--set", "seed=5", "--restart").code == 0
     assert len(list((project.run_dir / "archive").iterdir())) == 1
+
+
+def test_json_needs_a_question(mqlora: Mqlora) -> None:
+    """A conversation has no JSON form, so the option is refused instead of ignored."""
+    refused = mqlora("chat", "--json")
+    assert refused.code == 1 and "--prompt" in refused.err and not refused.out
+
+
+def test_json_holds_no_number_that_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
+    """NaN is not JSON: strict readers would refuse the whole line."""
+    print_json({"loss": float("nan"), "losses": (1.0, float("inf")), "deep": {"x": [float("-inf")]}})
+    assert capsys.readouterr().out == '{"loss": null, "losses": [1.0, null], "deep": {"x": [null]}}\n'

@@ -19,7 +19,9 @@ def mqlora(monkeypatch: pytest.MonkeyPatch, project: Project, *arguments: str) -
 
 
 def keep_rows(path: Path, count: int) -> None:
-    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:count]), encoding="utf-8")
+    path.write_text(
+        "".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:count]), encoding="utf-8"
+    )
 
 
 def test_from_demo_to_report(

@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engine.hardware import ORDER, Check, HardwareReport, iter_checks, mlx_facts, probe
+from engine.hardware import mlx_facts
 from engine.hardware.mlx_facts import MlxFacts, check_blas, check_mlx, read_facts
+from engine.hardware.probe import iter_checks, probe
+from engine.hardware.report import ORDER, Check, HardwareReport
 from engine.project import Project
 
 import pytest
@@ -149,7 +151,7 @@ def test_the_worst_check_is_the_status() -> None:
 def test_importing_it_never_imports_mlx() -> None:
     """The app imports this before it knows whether MLX can start."""
     code = (
-        "import sys, engine.hardware, engine.profiles, engine.memory; "
+        "import sys, engine.hardware.probe, engine.profiles, engine.memory; "
         "print([m for m in sys.modules if m.split('.')[0] in ('mlx', 'mlx_lm', 'numpy', 'textual', 'typer')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -19,7 +19,7 @@ LIGHT = [
     "engine.chat",
     "engine.config",
     "engine.dataset.check",
-    "engine.hardware",
+    "engine.hardware.probe",
     "engine.memory",
     "engine.model.demo",
     "engine.profiles",

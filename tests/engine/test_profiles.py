@@ -5,7 +5,7 @@ from typing import Literal
 
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport, FileReport, TokenFigures
-from engine.hardware import HardwareReport
+from engine.hardware.report import HardwareReport
 from engine.memory import ModelShape, predict_peak
 from engine.profiles import NAMES, PROFILES, ProfileName, profile_config, profile_name, recommend
 

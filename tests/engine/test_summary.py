@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.analysis.history import load_history
+from engine.analysis.overfitting import judge_overfitting
 from engine.analysis.report import as_dict, format_report
-from engine.analysis.summary import RunSummary, judge_overfitting, summarise
+from engine.analysis.summary import RunSummary, summarise
 from engine.analysis.verdict import Verdict, judge, live_advice
 from engine.analysis.words import duration, rate, size
+from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.state import RunState
 from tests.engine.run_files import line, write_lines, write_run
 
 import pytest
@@ -202,15 +203,14 @@ def test_live_advice_is_silent_while_all_is_well(tmp_path: Path) -> None:
     """A falling loss and a fresh file need no word."""
     project = write_run(tmp_path, LOSSES, status="running")
     history = load_history(project)
-    state = RunState.load(project.state_file)
-    assert live_advice(project, history, state, history.modified + 30) == ()
+    assert live_advice(summarise(project), history, history.modified + 30) == ()
 
 
 def test_live_advice_tells_a_stuck_run_and_a_rising_validation(tmp_path: Path) -> None:
     """No line for over a minute, and three validations each above the one before."""
     project = write_run(tmp_path, LOSSES, {5: 2.0, 10: 2.1, 15: 2.2, 20: 2.3}, status="running")
     history = load_history(project)
-    found = live_advice(project, history, RunState.load(project.state_file), history.modified + 300)
+    found = live_advice(summarise(project), history, history.modified + 300)
     assert {advice.kind for advice in found} == {"overfitting", "stalled"}
     assert any("step 5" in advice.text for advice in found)
     assert any("No new step for 5 min" in advice.text for advice in found)
@@ -262,3 +262,16 @@ def test_words_for_durations_sizes_and_rates() -> None:
     ]
     assert [size(n) for n in (7, 21_000, 999_990, 3_800_000_000)] == ["7 B", "21.0 kB", "1.0 MB", "3.8 GB"]
     assert [rate(value) for value in (3e-4, 1e-4, 2.5e-4, 0.1)] == ["3e-4", "1e-4", "2.5e-4", "1e-1"]
+
+
+def test_the_configuration_is_the_runs_own(tmp_path: Path) -> None:
+    """Choosing values for the next run does not change what is said about this one."""
+    project = write_run(tmp_path, LOSSES, config={"learning_rate": 1e-4})
+    folder = project.run_dir / "checkpoint_epoch1_step20"
+    folder.mkdir()
+    config = TrainingConfig.load(project.config_file)
+    (folder / "state.json").write_text(json.dumps({"config": config.model_dump(mode="json")}))
+    TrainingConfig(learning_rate=3e-4, num_epochs=9).save(project.config_file)
+    assert summarise(project).config == config
+    (folder / "state.json").write_text("{torn")
+    assert summarise(project).config == TrainingConfig.load(project.config_file)

@@ -29,7 +29,7 @@ def project(tmp_path: Path) -> Project:
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Put the fakes in the place of the engine's slow functions."""
     fake = FakeEngine()
-    monkeypatch.setattr("tui.checks.iter_checks", fake.iter_checks)
+    monkeypatch.setattr("engine.hardware.probe.iter_checks", fake.iter_checks)
     monkeypatch.setattr("engine.dataset.check.check_data", fake.check_data)
     monkeypatch.setattr("engine.dataset.preview.preview_row", fake.preview_row)
     monkeypatch.setattr("engine.model.demo.install_demo", fake.install_demo)

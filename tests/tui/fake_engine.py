@@ -9,7 +9,7 @@ from typing import TypeVar
 from engine.config import TrainingConfig
 from engine.dataset.preview import PreviewToken
 from engine.dataset.report import DataReport, Fault, FileReport, TokenFigures
-from engine.hardware import Check, HardwareReport
+from engine.hardware.report import Check, HardwareReport
 from engine.project import Project
 from tui.app import MqloraApp
 
@@ -58,7 +58,7 @@ class FakeEngine:
         self.demos: list[Path] = []
 
     def iter_checks(self, _project: Project, _model: str) -> Generator[Check, None, HardwareReport]:
-        """Stand in for `engine.hardware.iter_checks`."""
+        """Stand in for `engine.hardware.probe.iter_checks`."""
         yield from self.hardware.checks
         return self.hardware
 

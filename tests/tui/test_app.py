@@ -250,3 +250,15 @@ async def test_the_state_of_the_run_survives_going_elsewhere(app: MqloraApp) -> 
         await pilot.press("1")
         await wait_for(pilot, lambda: app.screen is first)
         assert isinstance(first.query_one("#check-text"), Static)
+
+
+def test_a_defect_ends_the_app_without_a_traceback(app: MqloraApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected exception in a key's action is kept for the log and not printed over the terminal."""
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(app, "start_hardware_check", fail)
+    app.run(headless=True)
+    assert isinstance(app.defect, ZeroDivisionError)
+    assert not app._exit_renderables

@@ -9,6 +9,7 @@ from engine.project import Project
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
 from tests.tui.fake_run import FakeTrainer, write_run
 from tui.app import MqloraApp
+from tui.chat_job import model_to_ask
 from tui.screens.chat import ChatScreen
 from tui.training.controller import TrainingController
 from tui.widgets.chat_turn import ChatTurn
@@ -246,3 +247,21 @@ async def test_without_a_model_the_way_out_is_shown(app: MqloraApp, session: typ
     async with app.run_test(size=(120, 40)) as pilot:
         await open_chat(pilot)
         await wait_for(pilot, lambda: "No base model" in shown(app) and "mqlora-tui demo" in shown(app))
+
+
+async def test_the_footer_promises_no_key_that_would_be_typed(app: MqloraApp) -> None:
+    """In the input line F1 opens the help; a question mark and q are part of the question."""
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("5")
+        await wait_for(pilot, lambda: "F1 Help" in shown(app).splitlines()[-1])
+        assert "q Quit" not in shown(app).splitlines()[-1]
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: "? Help" in shown(app).splitlines()[-1])
+
+
+def test_an_adapter_is_put_on_its_own_base_model(project: Project) -> None:
+    """Choosing another model for the next run does not change what the present adapter belongs to."""
+    assert model_to_ask(project, "next") == "next"
+    write_run(project, "finished")
+    assert model_to_ask(project, "next") == "toy"

@@ -1,6 +1,6 @@
 """1 Hardware: verdict first, then each check, then what to do."""
 
-from engine.hardware import Check
+from engine.hardware.report import Check
 from engine.profiles import recommend
 from tests.tui.fake_engine import CHECKS, HOSTILE, SIZES, FakeEngine, hardware_report, ready, shown, wait_for
 from tui.app import MqloraApp

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.events import Event, Notice, Phase, StepDone
+from engine.training.events import Event, Mode, Notice, Phase, StepDone
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
 from tests.tui.fake_run import TOTAL, FakeTrainer, append, metrics, write_run, write_state
 from tui.app import MqloraApp
 from tui.screens.train import TrainScreen
-from tui.training.controller import Mode, Outbox, Running, TrainingController
+from tui.training.controller import Outbox, Running, TrainingController
 from tui.widgets.loss_plot import LossPlot
 from tui.widgets.run_log import RunLog
 
@@ -243,6 +243,36 @@ async def test_ctrl_c_pauses_a_run_of_another_process(
         write_state(app.project, "running", 30, pid=parent, pid_started=began, host="elsewhere")
         assert not app.training.pause()
         assert len(asked) == 1
+
+
+async def test_a_process_that_cannot_be_asked_to_pause_is_no_defect(
+    app: MqloraApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that has just ended, or belongs to another user, is said not to be there."""
+
+    def refuse(_pid: int, _number: int) -> None:
+        raise ProcessLookupError
+
+    monkeypatch.setattr("tui.training.controller.os.kill", refuse)
+    parent = os.getppid()
+    write_run(app.project, "running", 30, pid=parent, pid_started=psutil.Process(parent).create_time())
+    assert app.training.other_process()
+    assert not app.training.pause()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_run_that_was_cut_off_is_not_called_saved(app: MqloraApp, size: tuple[int, int]) -> None:
+    """After a crash the screen says so, and Enter goes on from the last checkpoint."""
+    write_run(app.project, "running", 42, pid_started=0.0)
+    factory = use(app, Factory())
+    factory.gate.set()
+    async with app.run_test(size=size) as pilot:
+        await open_train(pilot)
+        await wait_for(pilot, lambda: "Cut off at step 42 of 60." in shown(app))
+        assert "cut off at step 42" in shown(app).splitlines()[0]
+        assert "saved" not in shown(app)
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: factory.modes == ["auto"])
 
 
 async def test_zoom_changes_the_view(app: MqloraApp) -> None:

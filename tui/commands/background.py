@@ -59,7 +59,9 @@ def start_background(project: Project, arguments: Sequence[str]) -> int:
         state = RunState.load(project.state_file)
         if state and state.pid == child.pid and state.status == "running":
             break
-        if child.poll():
+        if child.poll() == 0:  # a run of a few steps
+            break
+        if child.returncode is not None:
             raise UserError(
                 _("The background run ended at once: {reason}").format(reason=_last_line(project, begin)),
                 _("see {log}").format(log=project.log_file),

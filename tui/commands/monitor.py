@@ -31,13 +31,14 @@ def watch(project: Project, as_json: bool) -> None:
     Raises:
         UserError: there is no run.
     """
-    if RunState.load(project.state_file) is None:
+    state = RunState.load(project.state_file)
+    if state is None:
         raise UserError(
             _("There is no run in {folder}").format(folder=project.run_dir),
             _("start one with: mqlora-tui train"),
         )
     if as_json:
-        for event in _events(project):
+        for event in _events(project, state):
             print_json(event)
         return
     with Live(console=out, refresh_per_second=2, transient=False) as live:
@@ -56,7 +57,7 @@ def _looks(project: Project) -> Iterator[tuple[RunState, RunHistory]]:
         time.sleep(_INTERVAL_S)
 
 
-def _events(project: Project) -> Iterator[dict[str, Any]]:
+def _events(project: Project, last: RunState) -> Iterator[dict[str, Any]]:
     told = 0
     for state, history in _looks(project):
         told = min(told, len(history))

@@ -1,6 +1,7 @@
 """What the command line prints: text that cannot steer the terminal, JSON, and refusals."""
 
 import json
+import math
 import sys
 import traceback
 from datetime import datetime
@@ -11,7 +12,6 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.text import printable
 
-import platformdirs
 from rich.console import Console
 from rich.text import Text
 
@@ -33,9 +33,18 @@ def status_mark(status: str) -> Text:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object on one line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    """Print one JSON object on one line; null stands for a number that is not finite."""
+    sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False, default=str) + "\n")
     sys.stdout.flush()
+
+
+def _finite(value: Any) -> Any:
+    """Return `value` with None for NaN and infinities, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def refuse(error: UserError) -> int:
@@ -46,6 +55,8 @@ def refuse(error: UserError) -> int:
 
 def report_defect(error: BaseException) -> int:
     """Tell of an unexpected exception in one sentence; its traceback goes to a log file."""
+    import platformdirs
+
     path = Path(platformdirs.user_log_dir("mqlora-tui")) / "errors.log"
     reason = f"{type(error).__name__}: {error}"
     try:

@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport, Fault, FileReport
-from engine.hardware import probe
+from engine.hardware.probe import probe
+from engine.hardware.report import Check
 from engine.i18n import _, ngettext
 from engine.memory import ModelShape, readable_size
 from engine.project import Project
@@ -45,9 +46,14 @@ def show_hardware(project: Project, as_json: bool) -> int:
             table.add_row(status_mark(check.status), _text(check.label), _text(check.value))
         out.print(table)
         for check in report.checks:
-            if check.detail or check.fix:
-                say(f" {status_mark(check.status)} {check.label}: {check.detail} {check.fix}".rstrip())
+            if check.detail:
+                say(f" {status_mark(check.status)} {check.label}: {_sentences(check)}")
     return 1 if report.status == "error" else 0
+
+
+def _sentences(check: Check) -> str:
+    mend = _("To mend it: {fix}.").format(fix=check.fix) if check.fix else ""
+    return f"{check.detail}. {mend}".strip()
 
 
 def show_profiles(project: Project, as_json: bool) -> None:
@@ -55,9 +61,11 @@ def show_profiles(project: Project, as_json: bool) -> None:
     from engine.dataset.check import check_data
     from engine.profiles import recommend
 
-    shape = ModelShape.read(project.model_dir("")) if project.models() else None
-    data = check_data(project, TrainingConfig())
-    advice = recommend(probe(project), shape, data if data.train.examples else None)
+    config = _selected_config(project)
+    shape = ModelShape.read(project.model_dir(config.model)) if project.models() else None
+    data = check_data(project, config)
+    hardware = probe(project, config.model)
+    advice = recommend(hardware, shape, data if data.train.examples else None, base=config)
     if as_json:
         print_json(asdict(advice))
         return
@@ -84,13 +92,17 @@ def show_data(project: Project, as_json: bool) -> int:
     """Print the data report; 1 if the data cannot be trained on."""
     from engine.dataset.check import check_data
 
-    config = TrainingConfig.load(project.config_file) if project.config_file.exists() else TrainingConfig()
+    config = _selected_config(project)
     report = check_data(project, config)
     if as_json:
         print_json({**asdict(report), "is_trainable": report.is_trainable})
     else:
         _print_data(report, config)
     return 0 if report.is_trainable else 1
+
+
+def _selected_config(project: Project) -> TrainingConfig:
+    return TrainingConfig.load(project.config_file) if project.config_file.exists() else TrainingConfig()
 
 
 def show_report(project: Project, as_json: bool) -> None:

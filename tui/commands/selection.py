@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.config import TrainingConfig, parse_assignment
 from engine.errors import UserError
-from engine.hardware import probe
+from engine.hardware.probe import probe
 from engine.i18n import _
 from engine.memory import ModelShape
 from engine.profiles import NAMES, PROFILES, ProfileName, recommend

@@ -8,13 +8,12 @@ from engine.chat import ChatSettings
 from engine.dataset.rows import Message as Turn
 from engine.errors import UserError
 from engine.i18n import _
-from engine.training.state import RunState
-from tui.chat_job import ChatJob, CreateSession, Question, create_session
+from tui.chat_job import ChatJob, CreateSession, Question, create_session, model_to_ask
 from tui.messages import ReplyDone, ReplyPiece
 from tui.screens.base import PlaceScreen
 from tui.screens.chat_settings import ChatSettingsScreen
+from tui.widgets.chat_state import ChatState
 from tui.widgets.chat_turn import ChatTurn, Speaker
-from tui.widgets.verdict import Verdict
 
 from textual import on
 from textual.app import ComposeResult
@@ -80,7 +79,7 @@ class ChatScreen(PlaceScreen):
 
     def compose_body(self) -> ComposeResult:
         """Yield state, conversation and input line."""
-        yield Verdict(id="chat-state")
+        yield ChatState(id="chat-state")
         yield VerticalScroll(Static(_HINT, id="chat-hint", markup=False), id="chat-turns", can_focus=False)
         yield Input(placeholder=_("Ask something"), id="chat-input")
 
@@ -102,6 +101,10 @@ class ChatScreen(PlaceScreen):
     def is_replying(self) -> bool:
         """Whether a question is being answered."""
         return self._job is not None
+
+    @property
+    def _model_name(self) -> str:
+        return model_to_ask(self.mqlora.project, self.mqlora.config.model)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what makes sense for the input line and the reply."""
@@ -185,7 +188,7 @@ class ChatScreen(PlaceScreen):
         self._stop = threading.Event()
         question = Question(list(self._turns), self.base_beside)
         self._job = self.mqlora.engine.submit(
-            self._model.answer, question, self.mqlora.config.model, self.settings, self._stop
+            self._model.answer, question, self._model_name, self.settings, self._stop
         )
         self._show_state()
         return True
@@ -226,25 +229,7 @@ class ChatScreen(PlaceScreen):
 
     def _show_state(self) -> None:
         self.refresh_bindings()
-        project, line = self.mqlora.project, self.query_one(Verdict)
-        beside = _("base beside: on") if self.base_beside else _("base beside: off")
-        rest = _("{beside}   at most {tokens} tokens, temperature {temperature:g}").format(
-            beside=beside, tokens=self.settings.max_tokens, temperature=self.settings.temperature
+        state = self.query_one(ChatState)
+        state.show_state(
+            self.mqlora.project, self._model_name, self.settings, self.base_beside, self.is_replying
         )
-        try:
-            model = project.model_dir(self.mqlora.config.model).name
-        except UserError as error:
-            line.show("error", f"{error.problem}.", _("Fix: {fix}.").format(fix=error.fix))
-            return
-        if self.is_replying:
-            line.show_waiting(_("{model} is at work; Esc stops it.").format(model=model))
-        elif (project.adapters_dir / "adapters.safetensors").is_file():
-            state = RunState.load(project.state_file)
-            step = (
-                f" ({_('step {step:,}').format(step=state.best_step)})" if state and state.best_step else ""
-            )
-            line.show("ok", f"adapters/{step}", rest)
-        else:
-            line.show(
-                "warning", _("No adapter yet: this is the base model {model}.").format(model=model), rest
-            )

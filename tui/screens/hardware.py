@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from engine.hardware import ORDER, Check
+from engine.hardware.report import ORDER, Check
 from engine.i18n import _
 from engine.text import printable
 from tui.screens.base import PlaceScreen
@@ -75,8 +75,9 @@ class HardwareScreen(PlaceScreen):
 
     @on(OptionList.OptionHighlighted)
     def _show_detail(self, event: OptionList.OptionHighlighted) -> None:
-        check = next(check for check in self.mqlora.checks if check.id == event.option_id)
-        self.query_one("#check-text", Static).update(_detail(check))
+        for check in self.mqlora.checks:  # none has that id once a new check has begun
+            if check.id == event.option_id:
+                self.query_one("#check-text", Static).update(_detail(check))
 
     def _show_checks(self) -> None:
         """Draw what was found so far, in the usual order."""

@@ -9,6 +9,7 @@ from engine.profiles import NAMES, Offer, Recommendation, planned_steps, profile
 from tui.screens.base import PlaceScreen
 from tui.screens.config_form import ConfigForm
 from tui.screens.confirm import ConfirmScreen
+from tui.training.status import UNFINISHED
 from tui.widgets.config_summary import explained, summary
 from tui.widgets.profile_card import ProfileCard
 from tui.widgets.verdict import Verdict
@@ -89,7 +90,7 @@ class ProfileScreen(PlaceScreen):
             self._adopt(config)
 
     def _adopt(self, config: TrainingConfig, then: str = "") -> None:
-        """Save `config` unless training runs; ask first where a paused run has another one."""
+        """Save `config` unless training runs; ask first where an unfinished run has another one."""
         self.clear_error()
         run = self.mqlora.run_state
         if run.is_training and config != self.mqlora.config:
@@ -97,12 +98,12 @@ class ProfileScreen(PlaceScreen):
                 UserError(_("Training is running with other values"), _("press Ctrl+C to pause it first"))
             )
             return
-        if config == self.mqlora.config or run.phase != "paused":
+        if config == self.mqlora.config or run.phase not in UNFINISHED:
             self._save(config, then)
             return
         question = _(
-            "The run {state} uses other values. With these, training starts again from the first step; "
-            "the old run is kept in the archive."
+            "The run {state} uses other values and cannot go on with these. "
+            "R on the training screen then archives it and starts from the first step."
         ).format(state=run.words)
         dialog = ConfirmScreen(_("Change the profile?"), question, yes=_("Change it"), no=_("Keep the run"))
         self.app.push_screen(dialog, lambda sure: self._save(config, then) if sure else None)

@@ -5,19 +5,20 @@ from datetime import datetime
 from typing import ClassVar
 
 from engine.errors import UserError
-from engine.hardware import CheckStatus
+from engine.hardware.report import CheckStatus
 from engine.i18n import _
 from engine.profiles import planned_steps
+from engine.training.events import Mode
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
-from tui.training.controller import Mode
 from tui.training.progress import progress
 from tui.training.sentence import sentence
 from tui.training.sitting import Sitting
+from tui.training.status import UNFINISHED
 from tui.training.view import RunReader, RunView
 from tui.widgets.config_summary import summary
-from tui.widgets.loss_chart import View
+from tui.widgets.loss_legend import ZOOMS, LossLegend
 from tui.widgets.loss_plot import LossPlot
 from tui.widgets.progress_line import ProgressLine
 from tui.widgets.run_log import RunLog
@@ -28,13 +29,11 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
-from textual.content import Content
 from textual.widgets import Static
 
 READ_SECONDS = 1.0
 """Time between two looks at the run's files."""
-_ZOOMS: dict[View, str] = {"all": _("whole run"), "recent": _("last third"), "log": _("log scale")}
-_STARTS = {"idle": "start", "paused": "resume", "failed": "resume"}
+_STARTS = {"idle": "start", **dict.fromkeys(UNFINISHED, "resume")}
 
 
 class TrainScreen(PlaceScreen):
@@ -88,7 +87,7 @@ class TrainScreen(PlaceScreen):
         yield Static(id="train-plan")
         with Container(id="train-main"):
             with Vertical(id="train-curves"):
-                yield Static(id="train-legend")
+                yield LossLegend(id="train-legend")
                 yield LossPlot(id="train-plot")
                 yield ProgressLine(id="train-progress")
             yield RunStats(id="train-stats")
@@ -114,7 +113,7 @@ class TrainScreen(PlaceScreen):
         if action == "chat":
             return phase == "finished"
         if action == "restart":
-            return phase in ("paused", "finished", "failed")
+            return phase == "finished" or phase in UNFINISHED
         return super().check_action(action, parameters)
 
     def action_start(self) -> None:
@@ -145,7 +144,7 @@ class TrainScreen(PlaceScreen):
 
     def action_zoom(self) -> None:
         """Go to the next way of looking at the curves."""
-        plot, views = self.query_one(LossPlot), list(_ZOOMS)
+        plot, views = self.query_one(LossPlot), list(ZOOMS)
         plot.look(views[(views.index(plot.view) + 1) % len(views)])
         self._refresh_view()
 
@@ -206,7 +205,7 @@ class TrainScreen(PlaceScreen):
         status, figures = self.mqlora.run_state, self._view.figures
         self.set_class(status.phase == "idle" and self._view.curves.is_empty, "-new")
         self._show_sentence(sentence(status, self.mqlora.config, self._view, self._sitting))
-        self._show_legend(_legend(self._view, self.query_one(LossPlot).view))
+        self.query_one(LossLegend).show(figures.summary, self.query_one(LossPlot).view)
         self.query_one(ProgressLine).show(*progress(figures, self._sitting, status, datetime.now()))
         self.query_one(RunStats).show(figures, self._sitting)
 
@@ -220,31 +219,8 @@ class TrainScreen(PlaceScreen):
         else:
             self.query_one(Verdict).show_waiting(f"{text} {hint}".rstrip())
 
-    def _show_legend(self, legend: Content) -> None:
-        line = self.query_one("#train-legend", Static)
-        if str(line.content) != str(legend):
-            line.update(legend)
-
     def _show_plan(self) -> None:
         """Say what a run would be, for as long as there is none."""
         config, data = self.mqlora.config, self.mqlora.data
         steps = planned_steps(config, data.train.examples) if data else None
         self.query_one("#train-plan", Static).update(summary(config, data, steps))
-
-
-def _legend(view: RunView, zoom: View) -> Content:
-    run = view.figures.summary
-    best = _("best")
-    if run.best_val_loss is not None:
-        best = _("best {loss:.2f} at step {step:,}").format(loss=run.best_val_loss, step=run.best_step)
-    return Content.assemble(
-        ("⠒ ", "$muted"),
-        (_("train"), "$muted"),
-        ("   ━ ", "$accent"),
-        (_("smoothed"), "$muted"),
-        ("   ○ ", "$foreground"),
-        (_("validation"), "$muted"),
-        ("   ★ ", "$success"),
-        (best, "$muted"),
-        (f"   {_ZOOMS[zoom]}", "$muted"),
-    )

@@ -18,15 +18,13 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
-from engine.training.events import Event, Finished, Notice, Phase, StepDone
+from engine.training.events import Event, Finished, Mode, Notice, Phase, StepDone
 from engine.training.state import RunState, now
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.training.status import RunStatus
 
 from textual.message import Message
 from textual.message_pump import MessagePump
-
-Mode = Literal["auto", "resume", "restart"]
 
 BATCH_SECONDS = 0.25
 """Steps that come faster than this reach the screens together."""
@@ -102,11 +100,19 @@ class TrainingController:
         """Ask the run of this machine, in any process, to save and stop; False if there is none."""
         if self.is_running:
             self._engine.stop_event.set()
-        elif (other := self.other_process()) and other.host == socket.gethostname():
-            os.kill(other.pid, signal.SIGINT)
-        else:
+        elif not self._interrupt_other():
             return False
         self._announce(RunStatus("pausing", self._step))
+        return True
+
+    def _interrupt_other(self) -> bool:
+        other = self.other_process()
+        if other is None or other.host != socket.gethostname():
+            return False
+        try:
+            os.kill(other.pid, signal.SIGINT)
+        except OSError:  # it has just ended, or is another user's
+            return False
         return True
 
     async def wait(self) -> None:
@@ -127,7 +133,7 @@ class TrainingController:
         if state is None:
             return RunStatus()
         crashed = state.status == "running" and (not state.is_alive or state.pid == os.getpid())
-        return RunStatus("paused" if crashed else state.status, state.step)
+        return RunStatus("interrupted" if crashed else state.status, state.step)
 
     def _drive(self, config: TrainingConfig, mode: Mode) -> RunStatus:
         """Run the trainer to its end, on the engine's thread, and return how it ended."""

@@ -1,7 +1,7 @@
 """The first line of the training screen: is it learning, is anything wrong, what is next."""
 
 from engine.config import TrainingConfig
-from engine.hardware import CheckStatus
+from engine.hardware.report import CheckStatus
 from engine.i18n import _
 from engine.training.events import Phase
 from tui.profile_name import profile_name
@@ -36,12 +36,9 @@ def sentence(
         case "finished":
             level = STATUSES[view.verdict.level]
             return level, view.verdict.headline, _("Enter: chat with it. 6: report.")
-        case "failed":
-            return (
-                STATUSES[view.verdict.level],
-                view.verdict.headline,
-                _("r goes on from the last checkpoint."),
-            )
+        case "interrupted" | "failed":
+            hint = _("Enter goes on from the last checkpoint.")
+            return STATUSES[view.verdict.level], view.verdict.headline, hint
         case _:
             return _running(view, sitting)
 

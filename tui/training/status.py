@@ -5,7 +5,10 @@ from typing import Literal
 
 from engine.i18n import _
 
-Phase = Literal["idle", "running", "pausing", "paused", "finished", "failed"]
+Phase = Literal["idle", "running", "pausing", "paused", "interrupted", "finished", "failed"]
+
+UNFINISHED: tuple[Phase, ...] = ("paused", "interrupted", "failed")
+"""Phases of a run that stands still and can go on from a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +27,25 @@ class RunStatus:
     @property
     def symbol(self) -> str:
         """One character that tells the phases apart without colour."""
-        return {"idle": "○", "running": "●", "pausing": "◌", "paused": "‖", "finished": "✓", "failed": "✗"}[
-            self.phase
-        ]
+        return {
+            "idle": "○",
+            "running": "●",
+            "pausing": "◌",
+            "paused": "‖",
+            "interrupted": "!",
+            "finished": "✓",
+            "failed": "✗",
+        }[self.phase]
 
     @property
     def words(self) -> str:
         """The phase in words, such as "paused at step 402"."""
-        if self.phase == "paused":
-            return _("paused at step {step}").format(step=f"{self.step:,}")
         return {
             "idle": _("idle"),
             "running": _("running"),
             "pausing": _("pausing"),
+            "paused": _("paused at step {step:,}"),
+            "interrupted": _("cut off at step {step:,}"),
             "finished": _("finished"),
             "failed": _("failed"),
-        }[self.phase]
+        }[self.phase].format(step=self.step)

@@ -58,7 +58,7 @@ class RunReader:
             figures=figures,
             curves=curves_of(history, state, columns),
             verdict=judge(figures.summary),
-            advice=live_advice(self._project, history, state, time.time()),
+            advice=live_advice(figures.summary, history, time.time()),
         )
         self._read_at = time.monotonic()
         self._took = self._read_at - began

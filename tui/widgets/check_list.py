@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from engine.hardware import Check
+from engine.hardware.report import Check
 from engine.i18n import _
 from engine.text import one_line
 from tui.theme import COLOURS, MUTED, SYMBOLS

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from textual.binding import Binding
 from textual.content import Content
+from textual.keys import key_to_character
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -11,7 +12,7 @@ MOST_KEYS = 5
 
 
 class KeyFooter(Static):
-    """Shows the first five active bindings whose `show` is set; the help has them all."""
+    """Shows the first five bindings that have `show` set and work now; the help has them all."""
 
     def on_mount(self) -> None:
         """Follow the focus and the state of the screen."""
@@ -24,8 +25,10 @@ class KeyFooter(Static):
 
 def _line(screen: Screen[object], display: Callable[[Binding], str]) -> Content:
     shown: dict[str, Content] = {}
-    for active in screen.active_bindings.values():
+    for name, active in screen.active_bindings.items():
         binding = active.binding
+        if screen.focused and screen.focused.check_consume_key(name, key_to_character(name)):
+            continue  # it would be typed
         if binding.show and active.enabled and binding.action not in shown:
             key = Content.styled(display(binding), "bold $accent")
             shown[binding.action] = Content.assemble(key, " ", (binding.description, "$muted"))

@@ -16,6 +16,7 @@ _COLOURS = {
     "running": "$accent",
     "pausing": "$warning",
     "paused": "$warning",
+    "interrupted": "$warning",
     "finished": "$success",
     "failed": "$error",
 }

@@ -1,6 +1,6 @@
 """The first line of a place: the answer to its question."""
 
-from engine.hardware import CheckStatus
+from engine.hardware.report import CheckStatus
 from engine.text import one_line
 from tui.theme import SYMBOLS
 
@@ -26,4 +26,4 @@ class Verdict(Static):
 
     def show_waiting(self, sentence: str) -> None:
         """Say what is being waited for."""
-        self.update(Content.styled(f"· {sentence}", "$muted"))
+        self.update(Content.styled(f"· {one_line(sentence, 300)}", "$muted"))

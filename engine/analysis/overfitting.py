@@ -1,0 +1,24 @@
+"""From which figures on a run counts as overfitted."""
+
+from typing import Literal
+
+Overfitting = Literal["unknown", "none", "slight", "significant"]
+
+# Gap between validation and training loss, in nats, from which overfitting is slight or significant.
+SLIGHT_GAP, SIGNIFICANT_GAP = 0.2, 0.5
+# Rise of the validation loss after its best, as a share of the best, with the same meaning.
+SLIGHT_RISE, SIGNIFICANT_RISE = 0.02, 0.1
+
+
+def judge_overfitting(
+    train_loss: float | None, best_val: float | None, last_val: float | None
+) -> Overfitting:
+    """Judge by the gap to the training loss and by the rise since the best; the worse of both counts."""
+    if train_loss is None or best_val is None or last_val is None:
+        return "unknown"
+    gap, rise = last_val - train_loss, last_val - best_val
+    if gap > SIGNIFICANT_GAP or rise > SIGNIFICANT_RISE * best_val:
+        return "significant"
+    if gap >= SLIGHT_GAP or rise > SLIGHT_RISE * best_val:
+        return "slight"
+    return "none"

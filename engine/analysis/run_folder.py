@@ -1,0 +1,49 @@
+"""What stands in a run's folder beside its metrics and its state: configuration and checkpoints."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.project import Project
+from engine.training.folders import checkpoint_epoch, checkpoint_folders, checkpoint_step
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """One checkpoint folder."""
+
+    path: Path
+    epoch: int
+    step: int
+    bytes: int
+
+
+def run_config(project: Project) -> TrainingConfig | None:
+    """Return the run's configuration: that of its newest checkpoint, as the file may be the next run's."""
+    for folder in checkpoint_folders(project.run_dir):
+        try:
+            state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+            return TrainingConfig.parse(state["config"])
+        except (OSError, ValueError, TypeError, KeyError, UserError):
+            continue
+    try:
+        return TrainingConfig.load(project.config_file)
+    except UserError:
+        return None
+
+
+def find_checkpoints(project: Project) -> tuple[CheckpointInfo, ...]:
+    """Return the checkpoints of a run, by step; they may be damaged."""
+    return tuple(
+        CheckpointInfo(folder, checkpoint_epoch(folder), checkpoint_step(folder), _folder_size(folder))
+        for folder in reversed(checkpoint_folders(project.run_dir))
+    )
+
+
+def _folder_size(path: Path) -> int:
+    try:
+        return sum(file.stat().st_size for file in path.iterdir())
+    except OSError:  # the trainer is just taking an old checkpoint away
+        return 0
