@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from engine.files import write_json
 from engine.training.progress import Progress
@@ -53,8 +53,8 @@ class RunState:
         """Read the file; None if there is none or it is not one of ours."""
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**values)
-        except (OSError, ValueError, TypeError):
+            return cls(**values) if values["status"] in get_args(Status) else None
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     @property

@@ -2,7 +2,7 @@
 
 from engine.config import TrainingConfig
 from engine.hardware.report import CheckStatus
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.training.events import Phase
 from tui.profile_name import profile_name
 from tui.training.sitting import Sitting
@@ -17,22 +17,13 @@ def sentence(
     status: RunStatus, config: TrainingConfig, view: RunView, sitting: Sitting
 ) -> tuple[CheckStatus | None, str, str]:
     """Return a status (None: nothing to judge yet), a sentence and what to do."""
-    run = view.figures.summary
     match status.phase:
         case "idle":
-            text = _("Nothing trained yet.")
-            hint = _("Enter starts {profile}: {epochs} epochs, {n} examples a step.")
-            return (
-                None,
-                text,
-                hint.format(
-                    profile=profile_name(config), epochs=config.num_epochs, n=config.examples_per_step
-                ),
-            )
+            return None, _("Nothing trained yet."), _start_hint(config)
         case "pausing":
             return None, _("Pausing: the step is finished, then a checkpoint is saved."), ""
         case "paused":
-            return "ok", _("Paused at step {step:,}, saved.").format(step=run.steps), _("Enter goes on.")
+            return "ok", _("Paused at step {step:,}, saved.").format(step=status.step), _("Enter goes on.")
         case "finished":
             level = STATUSES[view.verdict.level]
             return level, view.verdict.headline, _("Enter: chat with it. 6: report.")
@@ -73,3 +64,10 @@ def phase_words(phase: Phase) -> str:
         "training": _("training"),
         "saving": _("saving a checkpoint"),
     }[phase.name]
+
+
+def _start_hint(config: TrainingConfig) -> str:
+    epochs = ngettext("{n} epoch", "{n} epochs", config.num_epochs).format(n=config.num_epochs)
+    return _("Enter starts {profile}: {epochs}, {n} examples a step.").format(
+        profile=profile_name(config), epochs=epochs, n=config.examples_per_step
+    )
