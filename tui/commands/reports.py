@@ -7,10 +7,11 @@ from engine.dataset.report import DataReport, Fault, FileReport
 from engine.hardware.probe import probe
 from engine.hardware.report import Check
 from engine.i18n import _, ngettext
-from engine.memory import ModelShape, readable_size
+from engine.memory import readable_size
 from engine.project import Project
 from engine.text import one_line, printable
 from tui.commands.output import out, print_json, say, status_mark
+from tui.commands.selection import recommendation, selected_config
 
 from rich.table import Table
 from rich.text import Text
@@ -58,14 +59,7 @@ def _sentences(check: Check) -> str:
 
 def show_profiles(project: Project, as_json: bool) -> None:
     """Print the three profiles with their price, the recommended one marked."""
-    from engine.dataset.check import check_data
-    from engine.profiles import recommend
-
-    config = _selected_config(project)
-    shape = ModelShape.read(project.model_dir(config.model)) if project.models() else None
-    data = check_data(project, config)
-    hardware = probe(project, config.model)
-    advice = recommend(hardware, shape, data if data.train.examples else None, base=config)
+    advice = recommendation(project)
     if as_json:
         print_json(asdict(advice))
         return
@@ -92,17 +86,13 @@ def show_data(project: Project, as_json: bool) -> int:
     """Print the data report; 1 if the data cannot be trained on."""
     from engine.dataset.check import check_data
 
-    config = _selected_config(project)
+    config = selected_config(project)
     report = check_data(project, config)
     if as_json:
         print_json({**asdict(report), "is_trainable": report.is_trainable})
     else:
         _print_data(report, config)
     return 0 if report.is_trainable else 1
-
-
-def _selected_config(project: Project) -> TrainingConfig:
-    return TrainingConfig.load(project.config_file) if project.config_file.exists() else TrainingConfig()
 
 
 def show_report(project: Project, as_json: bool) -> None:

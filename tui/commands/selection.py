@@ -8,7 +8,7 @@ from engine.errors import UserError
 from engine.hardware.probe import probe
 from engine.i18n import _
 from engine.memory import ModelShape
-from engine.profiles import NAMES, PROFILES, ProfileName, recommend
+from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation, recommend
 from engine.project import Project
 from engine.training.state import RunState
 
@@ -45,8 +45,24 @@ def _base(project: Project, profile: str | None, file: Path | None) -> TrainingC
         return TrainingConfig.parse(PROFILES[_profile_name(profile)])
     if project.config_file.exists():
         return TrainingConfig.load(project.config_file)
-    shape = ModelShape.read(project.model_dir(""))
-    return TrainingConfig.parse(PROFILES[recommend(probe(project), shape, None).name])
+    project.model_dir("")  # says what to do where there is none
+    return TrainingConfig.parse(PROFILES[recommendation(project).name])
+
+
+def selected_config(project: Project) -> TrainingConfig:
+    """Return the configuration selected before, else the defaults."""
+    return TrainingConfig.load(project.config_file) if project.config_file.exists() else TrainingConfig()
+
+
+def recommendation(project: Project) -> Recommendation:
+    """Price the three profiles on this machine, with this project's model and data."""
+    from engine.dataset.check import check_data  # loads a tokenizer: a second or more
+
+    config = selected_config(project)
+    shape = ModelShape.read(project.model_dir(config.model)) if project.models() else None
+    data = check_data(project, config)
+    hardware = probe(project, config.model)
+    return recommend(hardware, shape, data if data.train.examples else None, base=config)
 
 
 def _profile_name(text: str) -> ProfileName:
