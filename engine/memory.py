@@ -1,7 +1,6 @@
 """How much memory and disk a configuration takes on a base model: predictions, without MLX."""
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -196,13 +195,6 @@ def run_bytes(shape: ModelShape, config: TrainingConfig) -> int:
     """
     adapter = trainable_parameters(shape, config) * FLOAT32
     return 3 * adapter * (config.keep_checkpoints + 2) + adapter
-
-
-def readable_size(size: int) -> str:
-    """Return a number of bytes in GB (1e9 bytes), below one GB in MB."""
-    if size < 1_000_000_000:
-        return _("{n:.0f} MB").format(n=math.ceil(size / 1e6))
-    return _("{n:.1f} GB").format(n=size / 1e9)
 
 
 def _adapted_layers(shape: ModelShape, config: TrainingConfig) -> int:

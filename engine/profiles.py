@@ -9,7 +9,8 @@ from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.hardware.report import HardwareReport
 from engine.i18n import _
-from engine.memory import Device, ModelShape, predict_peak, readable_size, recomputes
+from engine.memory import Device, ModelShape, predict_peak, recomputes
+from engine.words import size
 
 ProfileName = Literal["SAFE", "BALANCED", "PERFORMANCE"]
 
@@ -220,7 +221,7 @@ def _by_memory(memory: int, has_gpu: bool, proven: Set[ProfileName]) -> tuple[Pr
         name, reason = "PERFORMANCE", _("{free} of memory is free, and PERFORMANCE was measured to fit.")
     else:
         name, reason = "BALANCED", _("{free} of memory is free; PERFORMANCE is advised above 12 GB.")
-    return name, reason.format(free=readable_size(memory))
+    return name, reason.format(free=size(memory))
 
 
 def _too_large(offer: Offer, memory: int) -> str:
@@ -228,9 +229,7 @@ def _too_large(offer: Offer, memory: int) -> str:
     reason = _("{name} would need {peak}, and {free} of memory is free.")
     if offer.name == "SAFE":
         reason = _("Even SAFE needs {peak}, and {free} of memory is free: take a smaller model.")
-    return reason.format(
-        name=offer.name, peak=readable_size(offer.peak_memory + PROCESS_BYTES), free=readable_size(memory)
-    )
+    return reason.format(name=offer.name, peak=size(offer.peak_memory + PROCESS_BYTES), free=size(memory))
 
 
 def _purpose(name: ProfileName) -> str:

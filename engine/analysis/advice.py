@@ -7,9 +7,9 @@ from typing import Literal
 
 from engine.analysis.overfitting import SIGNIFICANT_GAP
 from engine.analysis.summary import RunSummary
-from engine.analysis.words import duration, rate
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
+from engine.words import duration, rate
 
 Level = Literal["ok", "attention", "wrong"]
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from engine.analysis.history import Ints, RunHistory
 from engine.analysis.series import Floats, bucket_means, downsample, rolling_std, smooth, smoothing_weight
-from engine.analysis.words import rate
 from engine.i18n import _, ngettext
+from engine.words import rate
 
 import numpy as np
 

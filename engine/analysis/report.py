@@ -9,9 +9,9 @@ from typing import Any
 
 from engine.analysis.summary import RunSummary
 from engine.analysis.verdict import Verdict
-from engine.analysis.words import duration, size
 from engine.i18n import _, ngettext
 from engine.text import one_line
+from engine.words import duration, size
 
 WIDTH = 78
 SYMBOLS = {"ok": "✓", "attention": "!", "wrong": "✗"}

@@ -8,9 +8,9 @@ from pathlib import Path
 from engine.analysis.advice import LIVE_RULES, RULES, Advice, Level, is_flat, is_still_falling
 from engine.analysis.history import RunHistory
 from engine.analysis.summary import RunSummary
-from engine.analysis.words import duration
 from engine.i18n import _, ngettext
 from engine.text import one_line
+from engine.words import duration
 
 import numpy as np
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from engine.blas import has_compiler
 from engine.hardware.report import Accelerator, Check
 from engine.i18n import _
-from engine.memory import readable_size
 from engine.text import one_line
+from engine.words import size
 
 TIMEOUT_S = 20.0
 SLOW_GFLOPS = 20.0
@@ -78,7 +78,7 @@ def check_mlx(facts: MlxFacts) -> Check:
     versions = [f"{name} {_version(name) or _('missing')}" for name in ("mlx", "mlx-lm")]
     if facts.problem:
         return Check("mlx", _("MLX"), ", ".join(versions), "error", facts.problem, facts.fix)
-    memory = [readable_size(facts.gpu_memory)] if facts.gpu_memory else []
+    memory = [size(facts.gpu_memory)] if facts.gpu_memory else []
     device = [one_line(facts.device, 40)] if facts.accelerator == "cuda" else []
     value = ", ".join([*versions, _NAMES[facts.accelerator], *device, *memory])
     if not _version("mlx-lm"):

@@ -6,9 +6,10 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.hardware.report import Check
 from engine.i18n import _
-from engine.memory import ModelShape, readable_size
+from engine.memory import ModelShape
 from engine.project import Project
 from engine.text import one_line
+from engine.words import size
 
 
 def check_model(project: Project, name: str = "") -> Check:
@@ -18,9 +19,9 @@ def check_model(project: Project, name: str = "") -> Check:
         shape = ModelShape.read(folder)
     except UserError as error:
         return Check("model", _("Base model"), _("none usable"), "error", error.problem, error.fix)
-    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     bits = _("not quantised") if shape.bits is None else _("{n}-bit").format(n=shape.bits)
-    value = ", ".join([one_line(f"models/{folder.name}", 60), bits, readable_size(size)])
+    value = ", ".join([one_line(f"models/{folder.name}", 60), bits, size(weights)])
     missing = _missing_files(folder)
     if missing:
         detail = _("{folder} lacks {files}").format(folder=value.partition(",")[0], files=", ".join(missing))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.hardware.report import Check
 from engine.i18n import _
-from engine.memory import readable_size
+from engine.words import size
 
 import psutil
 
@@ -49,15 +49,15 @@ def read_memory(cgroup: Path = CGROUP) -> Memory:
 def check_memory(memory: Memory) -> Check:
     """Check that memory is free and not already swapped out."""
     value = _("{total} ({gib:.0f} GiB), {free} free, {swap}").format(
-        total=readable_size(memory.total),
+        total=size(memory.total),
         gib=memory.total / 2**30,
-        free=readable_size(memory.available),
-        swap=_("{swap} swap used").format(swap=readable_size(memory.swap_used))
+        free=size(memory.available),
+        swap=_("{swap} swap used").format(swap=size(memory.swap_used))
         if memory.swap_used
         else _("no swap used"),
     )
     if memory.obtainable < LITTLE_MEMORY:
-        limit = readable_size(LITTLE_MEMORY)
+        limit = size(LITTLE_MEMORY)
         detail = _("Below {limit} of free memory only SAFE is advised").format(limit=limit)
         return Check("memory", _("Memory"), value, "warning", detail, _("close other programs"))
     if memory.swap_used > MUCH_SWAP:
@@ -75,10 +75,8 @@ def read_disk_free(folder: Path) -> int:
 
 def check_disk(free: int, needed: int) -> Check:
     """Check that the checkpoints of one run (`needed` bytes) find room."""
-    value = _("{free} free; one run needs about {needed}").format(
-        free=readable_size(free), needed=readable_size(needed)
-    )
-    fix = _("free some space; {advised} are advised").format(advised=readable_size(ADVISED_DISK))
+    value = _("{free} free; one run needs about {needed}").format(free=size(free), needed=size(needed))
+    fix = _("free some space; {advised} are advised").format(advised=size(ADVISED_DISK))
     if free < needed:
         detail = _("The checkpoints of one run do not fit on this disk")
         return Check("disk", _("Disk"), value, "error", detail, fix)

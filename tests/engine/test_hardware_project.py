@@ -37,7 +37,7 @@ def test_a_whole_model_is_described(tmp_path: Path) -> None:
     """Folder, bits and size of the weights."""
     make_model(tmp_path)
     found = check_model(Project(tmp_path))
-    assert (found.value, found.status) == ("models/small-4bit, 4-bit, 2 MB", "ok")
+    assert (found.value, found.status) == ("models/small-4bit, 4-bit, 2.0 MB", "ok")
 
 
 def test_a_missing_model_points_to_the_demo(tmp_path: Path) -> None:

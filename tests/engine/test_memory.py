@@ -9,7 +9,6 @@ from engine.errors import UserError
 from engine.memory import (
     ModelShape,
     predict_peak,
-    readable_size,
     recomputes,
     run_bytes,
     trainable_parameters,
@@ -213,12 +212,3 @@ def test_checkpointing_saves_memory(mistral: ModelShape) -> None:
     config = TrainingConfig()
     saving = config.updated({"gradient_checkpointing": "on"})
     assert predict_peak(mistral, saving, "gpu") < predict_peak(mistral, config, "gpu")
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 MB"), (1, "1 MB"), (76_300_000, "77 MB"), (1_000_000_000, "1.0 GB"), (17_179_869_184, "17.2 GB")],
-)
-def test_sizes_are_shown_in_decimal_units(size: int, text: str) -> None:
-    """GB means 1e9 bytes, as in the metrics."""
-    assert readable_size(size) == text

@@ -10,10 +10,10 @@ from engine.analysis.overfitting import judge_overfitting
 from engine.analysis.report import as_dict, format_report
 from engine.analysis.summary import RunSummary, summarise
 from engine.analysis.verdict import Verdict, judge, live_advice
-from engine.analysis.words import duration, rate, size
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
+from engine.words import duration, rate, size
 from tests.engine.run_files import line, write_lines, write_run
 
 import pytest
@@ -260,7 +260,8 @@ def test_words_for_durations_sizes_and_rates() -> None:
         "2 h",
         "2 d 8 h",
     ]
-    assert [size(n) for n in (7, 21_000, 999_990, 3_800_000_000)] == ["7 B", "21.0 kB", "1.0 MB", "3.8 GB"]
+    shown = [size(n) for n in (7, 21_000, 999_990, 730_800_000, 999_600_000, 17_179_869_184)]
+    assert shown == ["7 B", "21.0 kB", "1.0 MB", "731 MB", "1.0 GB", "17.2 GB"]
     assert [rate(value) for value in (3e-4, 1e-4, 2.5e-4, 0.1)] == ["3e-4", "1e-4", "2.5e-4", "1e-1"]
 
 

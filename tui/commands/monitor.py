@@ -6,12 +6,12 @@ from typing import Any
 
 from engine.analysis.history import HistoryReader, RunHistory
 from engine.analysis.series import bucket_means
-from engine.analysis.words import duration
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
 from engine.training.state import RunState
+from engine.words import duration
 from tui.commands.output import out, print_json, say
 
 import numpy as np

@@ -7,9 +7,9 @@ from engine.dataset.report import DataReport, Fault, FileReport
 from engine.hardware.probe import probe
 from engine.hardware.report import Check
 from engine.i18n import _, ngettext
-from engine.memory import readable_size
 from engine.project import Project
 from engine.text import one_line, printable
+from engine.words import size
 from tui.commands.output import out, print_json, say, status_mark
 from tui.commands.selection import recommendation, selected_config
 
@@ -71,7 +71,7 @@ def show_profiles(project: Project, as_json: bool) -> None:
         table.add_row(
             mark,
             Text(offer.name, "bold" if offer.name == advice.name else ""),
-            readable_size(offer.peak_memory) if offer.peak_memory else "?",
+            size(offer.peak_memory) if offer.peak_memory else "?",
             "?" if offer.steps is None else str(offer.steps),
             batch,
             str(values["max_seq_length"]),

@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from engine.analysis.summary import RunSummary
-from engine.analysis.words import size
 from engine.i18n import _
 from engine.text import one_line
+from engine.words import size
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType

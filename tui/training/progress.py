@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from engine.analysis.words import duration
 from engine.i18n import _
+from engine.words import duration
 from tui.training.figures import RunFigures
 from tui.training.sentence import phase_words
 from tui.training.sitting import Sitting

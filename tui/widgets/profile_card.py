@@ -1,9 +1,8 @@
 """One profile as a card: what it is for and what it costs."""
 
-from engine.analysis.words import duration
 from engine.i18n import _, ngettext
-from engine.memory import readable_size
 from engine.profiles import Offer
+from engine.words import duration, size
 from tui.theme import MUTED, TEXT, WRONG
 
 from rich.table import Table
@@ -74,7 +73,7 @@ def _figures(offer: Offer | None) -> list[tuple[str, str]]:
         return []
     epochs = offer.values["num_epochs"]
     return [
-        (_("peak"), readable_size(offer.peak_memory) if offer.peak_memory else "–"),
+        (_("peak"), size(offer.peak_memory) if offer.peak_memory else "–"),
         (_("time"), "–" if offer.seconds is None else duration(offer.seconds)),
         (ngettext("epoch", "epochs", epochs), str(epochs)),
     ]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from engine.analysis.words import rate
 from engine.i18n import _
+from engine.words import rate
 from tui.training.figures import RunFigures
 from tui.training.sitting import Sitting
 from tui.widgets.lines import Lines

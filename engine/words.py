@@ -19,11 +19,11 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes in the decimal unit that fits, such as "21.0 MB"."""
+    """Return a number of bytes in the decimal unit that fits, such as "29.4 MB" (1e6 bytes) or "3.8 GB"."""
     value = float(count)
     for unit in ("B", "kB", "MB"):
-        if value < 999.95:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} GB"
 
