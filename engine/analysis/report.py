@@ -20,9 +20,15 @@ _UNIT = re.compile(r"(\d) (?=\w)")  # a number stays on the line of its unit
 
 
 def format_report(summary: RunSummary, verdict: Verdict) -> str:
-    """Return the report: verdict, figures, epochs, advice, next steps and files."""
+    """Return the report: the verdict's headline, then everything of `format_details`."""
+    headline = _marked(SYMBOLS[verdict.level], verdict.headline)
+    return "\n".join(headline) + "\n" + format_details(summary, verdict)
+
+
+def format_details(summary: RunSummary, verdict: Verdict) -> str:
+    """Return what stands below the headline: figures, epochs, advice, next steps and files."""
     sections = (
-        _marked(SYMBOLS[verdict.level], verdict.headline) + _figures(summary),
+        _figures(summary),
         _epochs(summary),
         _advice(verdict),
         _next(verdict),

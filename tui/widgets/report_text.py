@@ -1,6 +1,6 @@
 """The report in the colours of the app."""
 
-from engine.analysis.report import format_report
+from engine.analysis.report import format_details
 from engine.analysis.summary import RunSummary
 from engine.analysis.verdict import Verdict
 from engine.text import printable
@@ -13,10 +13,9 @@ _COMMANDS = ("mqlora-tui ", "mlx_lm.", "--")
 
 def report_text(summary: RunSummary, verdict: Verdict) -> Content:
     """Return the report without its headline and its pictures, which the screen shows itself."""
-    report = printable(format_report(summary, verdict)).rstrip()
-    lines = [line for line in report.split("\n") if not line.endswith(".png")]
-    headline_lines = next((i for i, line in enumerate(lines) if line.startswith("   ")), len(lines))
-    return Content("\n").join(_coloured(line) for line in lines[max(1, headline_lines) :])
+    details = printable(format_details(summary, verdict)).rstrip()
+    lines = (line for line in details.split("\n") if not line.endswith(".png"))
+    return Content("\n").join(_coloured(line) for line in lines)
 
 
 def _coloured(line: str) -> Content:
