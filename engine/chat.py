@@ -12,6 +12,7 @@ from engine.dataset.tokenizing import PLAIN_SEPARATOR
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from engine.text import one_line
 
 if TYPE_CHECKING:
     from engine.model.loading import BaseModel
@@ -110,7 +111,9 @@ class ChatSession:
             text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
         except Exception as error:  # templates raise whatever they like
             raise UserError(
-                _("The model's chat template refuses the conversation: {reason}").format(reason=error),
+                _("The model's chat template refuses the conversation: {reason}").format(
+                    reason=one_line(str(error), 200)
+                ),
                 _("begin a new conversation"),
             ) from None
         return list(tokenizer.encode(text, add_special_tokens=False))

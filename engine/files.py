@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Replace `path` by `text` (UTF-8) in one step that survives a power cut.
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Replace `path` by `content` (text as UTF-8) in one step that survives a power cut.
 
-    The text goes to a temporary file beside `path`, is flushed to the disk and
+    It goes to a temporary file beside `path`, is flushed to the disk and
     renamed over it; then the folder entry is flushed too.
     """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)

@@ -1,15 +1,15 @@
 """The two pictures of a run: `training_dashboard.png` and `training_detailed_analysis.png`."""
 
-import os
-import tempfile
 import warnings
 from contextlib import AbstractContextManager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.analysis import panels
 from engine.analysis.history import RunHistory, load_history
 from engine.errors import UserError
+from engine.files import write_atomic
 from engine.i18n import _, ngettext
 from engine.project import Project
 from engine.text import one_line
@@ -130,16 +130,10 @@ def _note(history: RunHistory, state: RunState | None) -> str:
 
 
 def _write(figure: "Figure", path: Path) -> Path:
-    """Save as PNG beside `path`, then put it in its place in one step."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".png")
-    os.close(handle)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing")  # a model's name in a script without a font
-            figure.savefig(temporary, dpi=DPI)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Draw as PNG and put it in its place in one step."""
+    picture = BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a model's name in a script without a font
+        figure.savefig(picture, format="png", dpi=DPI)
+    write_atomic(path, picture.getvalue())
     return path

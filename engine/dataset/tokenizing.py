@@ -10,6 +10,7 @@ from engine.config import TrainingConfig
 from engine.dataset.rows import Message, Row
 from engine.errors import UserError
 from engine.i18n import _
+from engine.text import one_line
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,7 +159,9 @@ class ExampleTokenizer:
                 list(messages), tokenize=False, add_generation_prompt=generation
             )
         except Exception as error:  # templates raise whatever they like
-            raise TemplateError(_("the chat template refuses it: {reason}").format(reason=error)) from None
+            raise TemplateError(
+                _("the chat template refuses it: {reason}").format(reason=one_line(str(error), 200))
+            ) from None
         return rendered
 
     def _begins_with(self, tokens: NDArray[np.int32], prompt: str) -> bool:

@@ -8,6 +8,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import sync, write_json
 from engine.i18n import _
+from engine.text import one_line
 
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers, load_adapters
@@ -95,7 +96,9 @@ def load_adapter(model: nn.Module, folder: Path) -> None:
         load_adapters(model, str(folder))
     except Exception as error:  # missing keys, wrong shapes, damaged files: mlx-lm raises many types
         raise UserError(
-            _("Cannot use the adapter in {folder}: {reason}").format(folder=folder, reason=error),
+            _("Cannot use the adapter in {folder}: {reason}").format(
+                folder=folder, reason=one_line(str(error), 200)
+            ),
             _("train again, or chat with the base model"),
         ) from None
 
