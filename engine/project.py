@@ -6,6 +6,9 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.i18n import _
 
+LOCK_NAME = ".lock"
+"""Name of the lock file in the run's folder."""
+
 
 @dataclass(frozen=True)
 class Project:
@@ -81,7 +84,7 @@ class Project:
     @property
     def lock_file(self) -> Path:
         """Held by the one process that trains here."""
-        return self.run_dir / ".lock"
+        return self.run_dir / LOCK_NAME
 
     @property
     def dashboard_png(self) -> Path:

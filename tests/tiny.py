@@ -1,7 +1,10 @@
 """A tiny random llama with a byte-level tokenizer, and small projects made with it."""
 
+import fcntl
 import json
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any
@@ -131,6 +134,17 @@ def files_below(folder: Path) -> dict[str, bytes]:
     """Return the content of every file below `folder` by its relative path."""
     found = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+@contextmanager
+def owned_by(project: Project, pid: int, host: str = "") -> Iterator[None]:
+    """Hold the run's lock in the name of another process."""
+    project.run_dir.mkdir(parents=True, exist_ok=True)
+    with project.lock_file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        json.dump({"pid": pid, "host": host or socket.gethostname()}, lock)
+        lock.flush()
+        yield
 
 
 def lora_model(**changes: Any) -> nn.Module:

@@ -11,13 +11,16 @@ from engine.i18n import _
 from engine.memory import ModelShape, recomputes
 
 
-def should_checkpoint(folder: Path, config: TrainingConfig, longest: int) -> bool:
+def should_checkpoint(
+    folder: Path, config: TrainingConfig, longest: int, memory_ran_out: bool = False
+) -> bool:
     """Whether a run recomputes activations: as configured; "auto" where memory is too short without.
 
     Args:
         folder: of the base model, already loaded.
         config: the run's configuration.
         longest: tokens of the longest example.
+        memory_ran_out: it did, whatever was predicted: "auto" means yes.
 
     Raises:
         UserError: it is "on" together with dropout: the second forward pass would draw other units.
@@ -31,6 +34,8 @@ def should_checkpoint(folder: Path, config: TrainingConfig, longest: int) -> boo
         )
     if config.gradient_checkpointing != "auto" or config.lora_dropout > 0:
         return config.gradient_checkpointing == "on"
+    if memory_ran_out:
+        return True
     try:
         shape = ModelShape.read(folder)
     except UserError:  # not a llama-like model: its need is not known

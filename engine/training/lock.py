@@ -1,15 +1,40 @@
-"""One owner for `checkpoints_qlora/`: the system drops the lock when its process ends."""
+"""One owner for `checkpoints_qlora/`: the system drops the lock when its process ends.
 
+Whether a run is alive is asked of this lock and of nothing else: it needs no
+clock, does not mistake a reused pid for the owner, and survives no reboot.
+"""
+
+import fcntl
+import json
+import os
 import shutil
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.training.state import RunState
 
-from filelock import FileLock, Timeout
+# A viewer holds a shared lock for an instant while it looks.
+_PATIENCE_S = 0.5
+_PAUSE_S = 0.02
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process that trains in a project."""
+
+    pid: int
+    host: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it runs on this machine, where it can be sent a signal."""
+        return self.pid > 0 and self.host == socket.gethostname()
 
 
 @contextmanager
@@ -19,30 +44,90 @@ def run_lock(project: Project) -> Iterator[None]:
     Raises:
         UserError: another process trains there, or the folder cannot be written.
     """
-    lock = FileLock(project.lock_file)
     is_new = not project.run_dir.exists()
     try:
         project.run_dir.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        state = RunState.load(project.state_file)
-        owner = (
-            _("process {pid} on {host}").format(pid=state.pid, host=state.host)
-            if state and state.is_alive
-            else _("another process")
-        )
-        raise UserError(
-            _("{owner} is training in {folder}").format(owner=owner, folder=project.run_dir),
-            _("watch it with: mqlora-tui monitor"),
-        ) from None
+        descriptor = _acquire(project.lock_file)
     except OSError as error:
         raise UserError(
             _("Cannot write to {folder}: {reason}").format(folder=project.run_dir, reason=error.strerror),
             _("make the folder writable or choose another project with -C"),
         ) from None
+    if descriptor is None:
+        raise _refusal(project)
     try:
         yield
     finally:
-        lock.release()
+        os.close(descriptor)
         if is_new and not any(path != project.lock_file for path in project.run_dir.iterdir()):
             shutil.rmtree(project.run_dir)  # the run was refused: leave no trace of it
+
+
+def lock_owner(project: Project) -> Owner | None:
+    """Return the process, this one included, that trains in `project` now; None if none does."""
+    return owner_of(project.lock_file)
+
+
+def owner_of(lock_file: Path) -> Owner | None:
+    """Return who holds `lock_file`; an owner with pid 0 is one that has not yet written its name."""
+    try:
+        descriptor = os.open(lock_file, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        return _read(descriptor)
+    except OSError:  # a file system without locks
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(lock_file: Path) -> int | None:
+    """Return a descriptor that holds the lock until it is closed; None if another process has it."""
+    descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if not _locked(descriptor):
+            os.close(descriptor)
+            return None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps(asdict(Owner(os.getpid(), socket.gethostname()))).encode())
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _locked(descriptor: int) -> bool:
+    limit = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > limit:
+                return False
+            time.sleep(_PAUSE_S)
+
+
+def _read(descriptor: int) -> Owner:
+    try:
+        values = json.loads(os.read(descriptor, 1024))
+        return Owner(int(values["pid"]), str(values["host"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Owner(0, "")
+
+
+def _refusal(project: Project) -> UserError:
+    owner = lock_owner(project)
+    who = (
+        _("process {pid} on {host}").format(pid=owner.pid, host=owner.host)
+        if owner and owner.pid
+        else _("another process")
+    )
+    return UserError(
+        _("{owner} is training in {folder}").format(owner=who, folder=project.run_dir),
+        _("watch it with: mqlora-tui monitor"),
+    )

@@ -67,7 +67,6 @@ class TrainingLoop:
         """Yield events until the run pauses or ends; every result is on disk before its event."""
         self._parts.model.train()
         try:
-            self._recorder.status("running")
             ended = (yield from self._validate_first()) and (yield from self._train())
             yield from self._finish(ended) if ended else self._pause()
         except Exception as error:
@@ -82,7 +81,7 @@ class TrainingLoop:
     def _train(self) -> Generator[Event, None, FinishReason | None]:
         """Make steps until the end; return why it ended, or None if it was asked to stop."""
         progress, patience = self._progress, self._config.early_stopping_patience
-        yield Phase("training")
+        yield self._recorder.phase(Phase("training"))
         while True:
             if progress.pending is None:
                 if patience and progress.evaluations_since_best >= patience:
@@ -199,12 +198,12 @@ class TrainingLoop:
     def _evaluate(self) -> Generator[Event, None, float | None]:
         """Return the validation loss, or None if asked to stop before it was known."""
         batches, loss = self._parts.valid, math.nan
-        yield Phase("validating", 0, len(batches))
+        yield self._recorder.phase(Phase("validating", 0, len(batches)))
         for done, mean in evaluate(self._parts.model, self._parts.loss, batches):
             if self._stop.is_set() and done < len(batches):
                 return None
             loss = mean
-            yield Phase("validating", done, len(batches))
+            yield self._recorder.phase(Phase("validating", done, len(batches)))
         return loss
 
     # Numbers that are not finite
@@ -229,17 +228,18 @@ class TrainingLoop:
 
     # Saving, pausing, ending
 
-    def _save(self) -> Iterator[Event]:
-        yield Phase("saving")
+    def _save(self) -> Generator[Event, None, Path]:
+        yield self._recorder.phase(Phase("saving"))
         begin = time.monotonic()
         self._progress.elapsed_s = begin - self._began
         folder = self._recorder.checkpoint()
         yield CheckpointSaved(self._progress.step, folder, time.monotonic() - begin)
+        return folder
 
     def _pause(self) -> Iterator[Event]:
-        yield from self._save()
+        folder = yield from self._save()
         self._recorder.status("paused", _("paused on request"))
-        yield Paused(self._progress.step, self._recorder.last_checkpoint)
+        yield Paused(self._progress.step, folder)
 
     def _finish(self, reason: FinishReason) -> Iterator[Event]:
         if not self._is_due(self._config.save_every):  # stopped early between two checkpoints

@@ -21,15 +21,20 @@ class Opening:
     checkpoint: Checkpoint | None
     """Where to go on; None for a fresh start."""
     notices: tuple[str, ...]
+    micro_batch_divisor: int = 1
+    """How many times fewer tokens than usual go through the model at once."""
 
 
-def open_run(project: Project, config: TrainingConfig | None, mode: Mode) -> Opening:
+def open_run(
+    project: Project, config: TrainingConfig | None, mode: Mode, halve_micro_batch: bool = False
+) -> Opening:
     """Decide where a run begins; nothing is changed yet. The caller holds the run lock.
 
     Args:
         project: the project directory.
         config: the wanted configuration; None takes the one of the run to resume.
         mode: see `Mode`.
+        halve_micro_batch: take micro-batches of half the size that the run had last.
 
     Raises:
         UserError: nothing to resume, a finished run in the way, only damaged checkpoints,
@@ -61,7 +66,12 @@ def open_run(project: Project, config: TrainingConfig | None, mode: Mode) -> Ope
     notices = [_("{name} is damaged and was left out").format(name=folder.name) for folder in damaged]
     if damaged:
         notices.append(_("Going on from {name} instead").format(name=checkpoint.folder.name))
-    return Opening(identity, checkpoint, tuple(notices))
+    divisor = (state.micro_batch_divisor if state else 1) * (2 if halve_micro_batch else 1)
+    if divisor > 1:
+        notices.append(
+            _("Micro-batches are 1/{n} of their usual size: same steps, less memory").format(n=divisor)
+        )
+    return Opening(identity, checkpoint, tuple(notices), divisor)
 
 
 def archive_run(project: Project) -> None:

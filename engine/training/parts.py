@@ -37,6 +37,8 @@ class Parts:
     """Padded tokens of a micro-batch."""
     max_rows: int
     """Rows of a micro-batch."""
+    micro_batch_divisor: int = 1
+    """How many times smaller than usual these two are."""
 
     @property
     def config(self) -> TrainingConfig:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from engine.model.adapter import adapter_weights, save_adapter
 from engine.training.checkpoint import discard, newest_checkpoint, prune_checkpoints, save_checkpoint
-from engine.training.events import StepMetrics
+from engine.training.events import Phase, StepMetrics
 from engine.training.metrics import MetricsWriter
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
-from engine.training.state import StateWriter, Status
+from engine.training.state import RunState, StateWriter, Status
 
 from mlx.utils import tree_flatten
 
@@ -28,22 +28,35 @@ class Recorder:
         self._parts = parts
         self._progress = progress
         self._metrics = MetricsWriter(parts.project, progress.lines)
-        self._state = StateWriter(
-            parts.project.state_file, parts.config.model, parts.total_steps, parts.steps_per_epoch
+        self._phase: Phase | None = None
+        fresh = RunState(
+            "running",
+            parts.config.model,
+            total_steps=parts.total_steps,
+            steps_per_epoch=parts.steps_per_epoch,
+            micro_batch_divisor=parts.micro_batch_divisor,
         )
+        self._state = StateWriter(parts.project.state_file, fresh)
         if checkpoint:
-            self._state.checkpoint = checkpoint
+            self._state.checkpoint = checkpoint.name
 
     def status(self, status: Status, reason: str = "") -> None:
         """Write `training_state.json`."""
         epoch = self._parts.epoch_of(self._progress.step)
-        self._state.write(status, self._progress, epoch, reason)
+        phase = self._phase if status == "running" else None
+        self._state.write(status, self._progress, epoch, phase, reason)
+
+    def phase(self, phase: Phase) -> Phase:
+        """Write the stage that begins or goes on, and return it: a sign of life for every watcher."""
+        self._phase = phase
+        self.status("running")
+        return phase
 
     def step(self, metrics: StepMetrics) -> None:
         """Write a step's line; it waits for nothing any more."""
         self._metrics.write(metrics)
         self._progress.pending = None
-        self.status("running")
+        self.phase(Phase("training"))
 
     def best(self) -> None:
         """Write the present adapter to `adapters/`."""
@@ -64,7 +77,7 @@ class Recorder:
             # Sorted: MLX writes arrays in an order that depends on that of insertion.
             dict(sorted(tree_flatten(parts.optimizer.state))),
         )
-        self._state.checkpoint = folder
+        self._state.checkpoint = folder.name
         self.status("running")
         prune_checkpoints(parts.project.run_dir, parts.config.keep_checkpoints, progress.best_step)
         return folder
@@ -87,11 +100,6 @@ class Recorder:
         self._metrics.close()
         self._metrics = MetricsWriter(self._parts.project, progress.lines)
         return True
-
-    @property
-    def last_checkpoint(self) -> Path:
-        """Folder of the newest checkpoint."""
-        return self._state.checkpoint
 
     def failed(self, error: Exception) -> None:
         """Write that the run failed; the disk may be what failed, so this may do nothing."""

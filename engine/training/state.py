@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from engine.files import write_json
+from engine.project import LOCK_NAME
+from engine.training.events import Phase
+from engine.training.lock import owner_of
 from engine.training.progress import Progress
-
-import psutil
 
 Status = Literal["running", "paused", "finished", "failed"]
 
@@ -37,52 +38,54 @@ class RunState:
     """Folder name of the newest checkpoint."""
     reason: str = ""
     """Why the run stopped, in words."""
+    phase: str = ""
+    """Stage being worked on, a name of `engine.training.events.Phase`."""
+    phase_done: int = 0
+    phase_total: int = 0
+    micro_batch_divisor: int = 1
+    """Micro-batches hold this many times fewer tokens than the configuration allows."""
     pid: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
-    pid_started: float = field(default_factory=lambda: psutil.Process().create_time())
-    """Start of the process in seconds since 1970: tells a reused pid apart."""
     started: str = field(default_factory=lambda: now())
     updated: str = field(default_factory=lambda: now())
+    """Rewritten about once a second while steps or validation batches are made."""
+    is_alive: bool = False
+    """Whether a process held the run's lock when this was read; not part of the file."""
 
     def save(self, path: Path) -> None:
         """Replace the file atomically, stamped with the current time."""
-        write_json(path, asdict(replace(self, updated=now())))
+        values = asdict(replace(self, updated=now()))
+        del values["is_alive"]
+        write_json(path, values)
 
     @classmethod
     def load(cls, path: Path) -> "RunState | None":
         """Read the file; None if there is none or it is not one of ours."""
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**values) if values["status"] in get_args(Status) else None
+            if values["status"] not in get_args(Status):
+                return None
+            alive = values["status"] == "running" and owner_of(path.parent / LOCK_NAME) is not None
+            return cls(**values, is_alive=alive)
         except (OSError, ValueError, TypeError, KeyError):
             return None
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the process that wrote "running" still lives (judged on its own host only)."""
-        if self.status != "running":
-            return False
-        if self.host != socket.gethostname():
-            return True
-        try:
-            return bool(abs(psutil.Process(self.pid).create_time() - self.pid_started) < 2.0)
-        except psutil.Error:
-            return False
 
 
 class StateWriter:
     """Keeps `training_state.json` up to date; the disk is asked at most once a second while running."""
 
-    def __init__(self, path: Path, model: str, total_steps: int, steps_per_epoch: int) -> None:
+    def __init__(self, path: Path, fresh: RunState) -> None:
+        """Prepare the file; `fresh` holds what stays the same for this sitting."""
         self._path = path
-        self._state = RunState("running", model, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+        self._state = fresh
         self._written = -math.inf
-        self.checkpoint = path.parent
-        """Folder of the newest checkpoint; set it when one was saved."""
+        self.checkpoint: str | None = None
+        """Folder name of the newest checkpoint; set it when one was saved."""
 
-    def write(self, status: Status, progress: Progress, epoch: int, reason: str = "") -> None:
+    def write(
+        self, status: Status, progress: Progress, epoch: int, phase: Phase | None = None, reason: str = ""
+    ) -> None:
         """Record where the run stands. A change of status or checkpoint is written at once."""
-        saved = self.checkpoint.name if self.checkpoint != self._path.parent else None
         state = replace(
             self._state,
             status=status,
@@ -92,7 +95,10 @@ class StateWriter:
             initial_val_loss=progress.initial_val_loss,
             best_step=progress.best_step,
             best_val_loss=progress.best_val_loss,
-            last_checkpoint=saved,
+            last_checkpoint=self.checkpoint,
+            phase=phase.name if phase else "",
+            phase_done=phase.done if phase else 0,
+            phase_total=phase.total if phase else 0,
         )
         changed = (state.status, state.last_checkpoint) != (self._state.status, self._state.last_checkpoint)
         self._state = state

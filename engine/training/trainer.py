@@ -34,7 +34,12 @@ class Trainer:
     """One sitting of a run. Make it and iterate it on one thread: MLX's streams belong to it."""
 
     def __init__(
-        self, project: Project, config: TrainingConfig | None, stop: StopEvent, mode: Mode = "auto"
+        self,
+        project: Project,
+        config: TrainingConfig | None,
+        stop: StopEvent,
+        mode: Mode = "auto",
+        halve_micro_batch: bool = False,
     ) -> None:
         """Prepare nothing yet.
 
@@ -43,11 +48,14 @@ class Trainer:
             config: the wanted configuration; None takes that of the run to resume.
             stop: set it to pause the run with a checkpoint after the current step.
             mode: see `engine.training.events.Mode`.
+            halve_micro_batch: go on with micro-batches of half the size, after memory ran out:
+                the same optimizer steps, equal to rounding.
         """
         self._project = project
         self._config = config
         self._stop = stop
         self._mode = mode
+        self._halve_micro_batch = halve_micro_batch
 
     def run(self) -> Iterator[Event]:
         """Yield the run's events until it pauses or ends.
@@ -58,7 +66,7 @@ class Trainer:
             UserError: the run is refused, or cannot go on.
         """
         with run_lock(self._project):
-            opening = open_run(self._project, self._config, self._mode)
+            opening = open_run(self._project, self._config, self._mode, self._halve_micro_batch)
             parts = yield from self._prepare(opening)
             progress = opening.checkpoint.progress if opening.checkpoint else Progress()
             if opening.checkpoint:
@@ -86,12 +94,14 @@ class Trainer:
         mx.reset_peak_memory()
         adapter_config = attach_adapter(base.model, config)
         longest = max(len(example.tokens) for example in (*train.examples, *valid.examples))
-        if should_checkpoint(base.folder, config, longest):
+        lengths, divisor = padded_lengths(longest), opening.micro_batch_divisor
+        max_tokens = max(1, config.batch_size * min(config.max_seq_length, lengths[-1]) // divisor)
+        max_rows = max(1, _CPU_MAX_ROWS // divisor) if is_cpu() else max_tokens
+        # A row alone cannot be halved: what remains is to keep less of it.
+        one_row_is_too_much = divisor > 1 and max_tokens < lengths[-1]
+        if should_checkpoint(base.folder, config, longest, one_row_is_too_much):
             checkpoint_layers(base.model)
             yield Notice("info", _("Activations are recomputed to save memory (gradient checkpointing)"))
-        lengths = padded_lengths(longest)
-        max_tokens = config.batch_size * min(config.max_seq_length, lengths[-1])
-        max_rows = _CPU_MAX_ROWS if is_cpu() else max_tokens
         return Parts(
             project=project,
             identity=opening.identity,
@@ -104,6 +114,7 @@ class Trainer:
             lengths=lengths,
             max_tokens=max_tokens,
             max_rows=max_rows,
+            micro_batch_divisor=divisor,
         )
 
     def _load_data(self, config: TrainingConfig) -> tuple[LoadedFile, LoadedFile]:

@@ -5,8 +5,10 @@ import os
 import socket
 from pathlib import Path
 
+from engine.project import Project
+from engine.training.lock import run_lock
 from engine.training.progress import Progress
-from engine.training.state import RunState, StateWriter
+from engine.training.state import RunState, StateWriter, Status
 from tests.engine.test_metrics import metrics
 
 import pytest
@@ -33,14 +35,22 @@ def test_what_is_not_a_state_is_none(tmp_path: Path, content: str | None) -> Non
     assert RunState.load(path) is None
 
 
-def test_only_the_living_owner_is_running() -> None:
-    """A reused pid, a dead process and another status are told apart; another host is believed."""
-    mine = RunState("running", "tiny")
-    assert mine.is_alive
-    assert not RunState("paused", "tiny").is_alive
-    assert not RunState("running", "tiny", pid_started=mine.pid_started - 100).is_alive
-    assert not RunState("running", "tiny", pid=2**22 + 1).is_alive
-    assert RunState("running", "tiny", pid=2**22 + 1, host="elsewhere").is_alive
+def test_a_run_is_alive_while_its_lock_is_held(tmp_path: Path) -> None:
+    """Neither the pid of a living process nor the status alone makes it so."""
+    project = Project(tmp_path)
+    project.run_dir.mkdir()
+
+    def is_alive(status: Status) -> bool:
+        RunState(status, "tiny").save(project.state_file)
+        state = RunState.load(project.state_file)
+        assert state is not None and "is_alive" not in json.loads(project.state_file.read_text())
+        return state.is_alive
+
+    assert not is_alive("running")
+    with run_lock(project):
+        assert is_alive("running")
+        assert not is_alive("paused")
+    assert not is_alive("running")
 
 
 def test_the_disk_is_asked_seldom_but_never_late_for_what_matters(
@@ -50,7 +60,7 @@ def test_the_disk_is_asked_seldom_but_never_late_for_what_matters(
     clock = [100.0]
     monkeypatch.setattr("engine.training.state.time.monotonic", lambda: clock[0])
     path = tmp_path / "state.json"
-    writer = StateWriter(path, "tiny", 10, 5)
+    writer = StateWriter(path, RunState("running", "tiny", total_steps=10, steps_per_epoch=5))
 
     def step_on_disk(step: int, status: str = "running") -> int:
         writer.write(status, Progress(step=step), 0)  # type: ignore[arg-type]
@@ -60,7 +70,7 @@ def test_the_disk_is_asked_seldom_but_never_late_for_what_matters(
     assert step_on_disk(2) == 1
     clock[0] += 1.0
     assert step_on_disk(3) == 3
-    writer.checkpoint = tmp_path / "checkpoint_epoch0_step4"
+    writer.checkpoint = "checkpoint_epoch0_step4"
     assert step_on_disk(4) == 4
     assert json.loads(path.read_text())["last_checkpoint"] == "checkpoint_epoch0_step4"
     assert step_on_disk(5, "paused") == 5

@@ -13,6 +13,7 @@ from engine.analysis.verdict import Verdict, judge, live_advice
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
+from engine.training.lock import run_lock
 from engine.words import duration, rate, size
 from tests.engine.run_files import line, write_lines, write_run
 
@@ -170,8 +171,7 @@ def test_validation_that_never_got_better_is_wrong(tmp_path: Path) -> None:
             "The run failed at step 20: no space\\x1b",
             {"resume"},
         ),
-        ({"status": "running", "pid_started": 0.0}, "Cut off at step 20 of 20.", {"resume"}),
-        ({"status": "running"}, "Running, step 20 of 20.", set()),
+        ({"status": "running"}, "Cut off at step 20 of 20.", {"resume"}),
     ],
 )
 def test_an_unfinished_run_says_so_and_how_to_go_on(
@@ -199,18 +199,29 @@ def test_few_steps_and_skipped_steps_are_told(tmp_path: Path) -> None:
     assert {"few_steps", "non_finite", "no_validation"} <= set(advice_of(project))
 
 
+def test_a_run_whose_process_holds_the_lock_is_running(tmp_path: Path) -> None:
+    """What tells it from one that was cut off is the lock alone."""
+    project = write_run(tmp_path, LOSSES, status="running")
+    with run_lock(project):
+        assert judge(summarise(project)).headline == "Running, step 20 of 20."
+        assert advice_of(project) == {}
+    assert judge(summarise(project)).headline == "Cut off at step 20 of 20."
+
+
 def test_live_advice_is_silent_while_all_is_well(tmp_path: Path) -> None:
     """A falling loss and a fresh file need no word."""
     project = write_run(tmp_path, LOSSES, status="running")
     history = load_history(project)
-    assert live_advice(summarise(project), history, history.modified + 30) == ()
+    with run_lock(project):
+        assert live_advice(summarise(project), history, history.modified + 30) == ()
 
 
 def test_live_advice_tells_a_stuck_run_and_a_rising_validation(tmp_path: Path) -> None:
     """No line for over a minute, and three validations each above the one before."""
     project = write_run(tmp_path, LOSSES, {5: 2.0, 10: 2.1, 15: 2.2, 20: 2.3}, status="running")
     history = load_history(project)
-    found = live_advice(summarise(project), history, history.modified + 300)
+    with run_lock(project):
+        found = live_advice(summarise(project), history, history.modified + 300)
     assert {advice.kind for advice in found} == {"overfitting", "stalled"}
     assert any("step 5" in advice.text for advice in found)
     assert any("No new step for 5 min" in advice.text for advice in found)

@@ -28,7 +28,6 @@ from engine.training.events import (
     Started,
     StepDone,
 )
-from engine.training.lock import run_lock
 from engine.training.loss import LossFunction, make_loss
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
@@ -322,18 +321,6 @@ def test_one_process_owns_a_run(project: Project) -> None:
         train(project, SHORT)
     run.close()  # type: ignore[attr-defined]
     assert second() == "free\n"
-
-
-def test_the_lock_does_not_name_a_process_that_has_ended(project: Project) -> None:
-    """The state file of an earlier sitting says nothing about the owner of now."""
-    project.run_dir.mkdir()
-    RunState("paused", "tiny", pid=1).save(project.state_file)
-    with (
-        run_lock(project),
-        pytest.raises(UserError, match=r"^another process is training"),
-        run_lock(project),
-    ):
-        pass
 
 
 def test_rows_that_are_left_out_are_told(project: Project) -> None:

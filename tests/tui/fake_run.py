@@ -20,6 +20,7 @@ from engine.training.events import (
     StepDone,
     StepMetrics,
 )
+from engine.training.lock import run_lock
 from engine.training.state import RunState, Status
 
 PER_EPOCH = 20
@@ -86,6 +87,10 @@ class FakeTrainer:
 
     def run(self) -> Iterator[Event]:
         """Yield events as `engine.training.trainer.Trainer` does."""
+        with run_lock(self._project):
+            yield from self._run()
+
+    def _run(self) -> Iterator[Event]:
         yield Phase("tokenizing")
         yield Phase("loading")
         yield Started(0, TOTAL, PER_EPOCH, EPOCHS, 80, 8, 1_234_567, "toy", "CPU [/INST] \x1b[31m")

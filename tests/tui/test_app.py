@@ -6,6 +6,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.state import RunState
+from tests.tiny import owned_by
 from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, hints, ready, shown, wait_for
 from tui.app import PLACES, MqloraApp
 from tui.messages import RunChanged
@@ -16,7 +17,6 @@ from tui.training.controller import TrainingController
 from tui.training.status import RunStatus
 from tui.widgets.footer import KeyFooter
 
-import psutil
 import pytest
 from textual.binding import Binding
 from textual.widgets import Input, Static
@@ -109,16 +109,14 @@ async def test_the_saved_configuration_is_taken_up(project: Project, app: Mqlora
 async def test_a_run_that_goes_on_elsewhere_is_shown_at_once(project: Project, engine: FakeEngine) -> None:
     """While another process trains here the app opens at the training, and q leaves it alone."""
     project.run_dir.mkdir()
-    parent = psutil.Process(os.getppid())
-    RunState("running", "toy", step=3, pid=parent.pid, pid_started=parent.create_time()).save(
-        project.state_file
-    )
+    RunState("running", "toy", step=3).save(project.state_file)
     app = MqloraApp(project)
-    async with app.run_test() as pilot:
-        await wait_for(pilot, lambda: app.current_mode == "train")
-        await wait_for(pilot, lambda: "● running" in shown(app).splitlines()[0])
-        await pilot.press("q")
-        await wait_for(pilot, lambda: app.return_value == 0)
+    with owned_by(project, os.getppid()):
+        async with app.run_test() as pilot:
+            await wait_for(pilot, lambda: app.current_mode == "train")
+            await wait_for(pilot, lambda: "● running" in shown(app).splitlines()[0])
+            await pilot.press("q")
+            await wait_for(pilot, lambda: app.return_value == 0)
     app.engine.close()
     assert RunState.load(project.state_file).status == "running"
 

@@ -10,6 +10,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.events import Event, Mode, Notice, Phase, StepDone
+from tests.tiny import owned_by
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
 from tests.tui.fake_run import TOTAL, FakeTrainer, append, metrics, write_run, write_state
 from tui.app import MqloraApp
@@ -18,7 +19,6 @@ from tui.training.controller import Outbox, Running, TrainingController
 from tui.widgets.loss_plot import LossPlot
 from tui.widgets.run_log import RunLog
 
-import psutil
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -203,28 +203,30 @@ async def test_losses_that_are_no_numbers_are_survived(app: MqloraApp) -> None:
 async def test_a_run_of_another_process_is_followed(app: MqloraApp) -> None:
     """Its steps appear from the files; starting here is refused."""
     parent = os.getppid()
-    began = psutil.Process(parent).create_time()
-    write_run(app.project, "running", 30, pid=parent, pid_started=began)
+    write_run(app.project, "running", 30)
     factory = use(app, Factory())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_train(pilot)
-        await wait_for(pilot, lambda: f"Process {parent} trains" in shown(app) and "step 30/60" in shown(app))
-        await pilot.press("enter")
-        append(app.project, metrics(31))
-        write_state(
-            app.project,
-            "running",
-            31,
-            last_checkpoint="checkpoint_epoch1_step31",
-            pid=parent,
-            pid_started=began,
-        )
-        await wait_for(
-            pilot, lambda: "step 31/60" in shown(app) and "checkpoint_epoch1_step31 saved" in shown(app)
-        )
-        assert factory.modes == []
-        with pytest.raises(UserError, match=str(parent)):
-            app.training.start(TrainingConfig())
+    with owned_by(app.project, parent):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await follow_the_other(pilot, app, parent)
+    assert factory.modes == []
+
+
+async def follow_the_other(pilot: Pilot[int], app: MqloraApp, parent: int) -> None:
+    await open_train(pilot)
+    await wait_for(pilot, lambda: f"Process {parent} trains" in shown(app) and "step 30/60" in shown(app))
+    await pilot.press("enter")
+    append(app.project, metrics(31))
+    write_state(
+        app.project,
+        "running",
+        31,
+        last_checkpoint="checkpoint_epoch1_step31",
+    )
+    await wait_for(
+        pilot, lambda: "step 31/60" in shown(app) and "checkpoint_epoch1_step31 saved" in shown(app)
+    )
+    with pytest.raises(UserError, match=str(parent)):
+        app.training.start(TrainingConfig())
 
 
 async def test_ctrl_c_pauses_a_run_of_another_process(
@@ -234,15 +236,16 @@ async def test_ctrl_c_pauses_a_run_of_another_process(
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr("tui.training.controller.os.kill", lambda pid, number: asked.append((pid, number)))
     parent = os.getppid()
-    began = psutil.Process(parent).create_time()
-    write_run(app.project, "running", 30, pid=parent, pid_started=began)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_train(pilot)
-        await pilot.press("ctrl+c")
-        await wait_for(pilot, lambda: asked == [(parent, signal.SIGINT)])
-        write_state(app.project, "running", 30, pid=parent, pid_started=began, host="elsewhere")
+    write_run(app.project, "running", 30)
+    with owned_by(app.project, parent):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await open_train(pilot)
+            await pilot.press("ctrl+c")
+            await wait_for(pilot, lambda: asked == [(parent, signal.SIGINT)])
+    with owned_by(app.project, parent, "elsewhere"):
         assert not app.training.pause()
-        assert len(asked) == 1
+    assert not app.training.pause()
+    assert len(asked) == 1
 
 
 async def test_a_process_that_cannot_be_asked_to_pause_is_no_defect(
@@ -254,16 +257,15 @@ async def test_a_process_that_cannot_be_asked_to_pause_is_no_defect(
         raise ProcessLookupError
 
     monkeypatch.setattr("tui.training.controller.os.kill", refuse)
-    parent = os.getppid()
-    write_run(app.project, "running", 30, pid=parent, pid_started=psutil.Process(parent).create_time())
-    assert app.training.other_process()
-    assert not app.training.pause()
+    with owned_by(app.project, os.getppid()):
+        assert app.training.other_process()
+        assert not app.training.pause()
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_run_that_was_cut_off_is_not_called_saved(app: MqloraApp, size: tuple[int, int]) -> None:
     """After a crash the screen says so, and Enter goes on from the last checkpoint."""
-    write_run(app.project, "running", 42, pid_started=0.0)
+    write_run(app.project, "running", 42)
     factory = use(app, Factory())
     factory.gate.set()
     async with app.run_test(size=size) as pilot:

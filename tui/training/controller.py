@@ -5,7 +5,6 @@ import contextlib
 import math
 import os
 import signal
-import socket
 import threading
 import time
 import traceback
@@ -19,6 +18,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
 from engine.training.events import Event, Finished, Mode, Notice, Phase, StepDone
+from engine.training.lock import Owner, lock_owner
 from engine.training.state import RunState, now
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.training.status import RunStatus
@@ -107,7 +107,7 @@ class TrainingController:
 
     def _interrupt_other(self) -> bool:
         other = self.other_process()
-        if other is None or other.host != socket.gethostname():
+        if other is None or not other.is_local:
             return False
         try:
             os.kill(other.pid, signal.SIGINT)
@@ -120,20 +120,21 @@ class TrainingController:
         if self._job is not None:
             await asyncio.wrap_future(self._job)
 
-    def other_process(self) -> RunState | None:
-        """Return the state of a run that another process is making."""
-        state = RunState.load(self._project.state_file)
-        return state if state and state.is_alive and state.pid != os.getpid() else None
+    def other_process(self) -> Owner | None:
+        """Return the other process that trains in this project, if one does."""
+        owner = lock_owner(self._project)
+        return owner if owner and owner.pid != os.getpid() else None
 
     def status(self) -> RunStatus:
         """Return what the run is doing, as its files tell."""
         if self.is_running:
             return RunStatus("pausing" if self._engine.stop_event.is_set() else "running", self._step)
         state = RunState.load(self._project.state_file)
+        if self.other_process():
+            return RunStatus("running", state.step if state else 0)
         if state is None:
             return RunStatus()
-        crashed = state.status == "running" and (not state.is_alive or state.pid == os.getpid())
-        return RunStatus("interrupted" if crashed else state.status, state.step)
+        return RunStatus("interrupted" if state.status == "running" else state.status, state.step)
 
     def _drive(self, config: TrainingConfig, mode: Mode) -> RunStatus:
         """Run the trainer to its end, on the engine's thread, and return how it ended."""

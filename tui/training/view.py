@@ -8,6 +8,7 @@ from engine.analysis.advice import Advice
 from engine.analysis.history import HistoryReader
 from engine.analysis.verdict import Verdict, judge, live_advice
 from engine.project import Project
+from engine.training.lock import Owner, lock_owner
 from engine.training.state import RunState
 from tui.training.figures import RunFigures, curves_of, figures_of
 from tui.widgets.loss_chart import LossCurves
@@ -21,6 +22,8 @@ class RunView:
     """A run as its files tell it, whichever process makes it."""
 
     state: RunState | None
+    owner: Owner | None
+    """The process that trains now."""
     figures: RunFigures
     curves: LossCurves
     verdict: Verdict
@@ -30,9 +33,7 @@ class RunView:
     @property
     def other_process(self) -> int | None:
         """Process id of the trainer, if that is not this process."""
-        if self.state and self.state.is_alive and self.state.pid != os.getpid():
-            return self.state.pid
-        return None
+        return self.owner.pid if self.owner and self.owner.pid != os.getpid() else None
 
 
 class RunReader:
@@ -55,6 +56,7 @@ class RunReader:
         figures = figures_of(self._project, history, state)
         view = RunView(
             state=state,
+            owner=lock_owner(self._project),
             figures=figures,
             curves=curves_of(history, state, columns),
             verdict=judge(figures.summary),

@@ -1,0 +1,95 @@
+"""One owner of a run folder, told by the lock that the system drops when its process ends."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.project import Project
+from engine.training.lock import Owner, lock_owner, run_lock
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HOLDER = """
+import sys
+from pathlib import Path
+from engine.project import Project
+from engine.training.lock import run_lock
+with run_lock(Project(Path(sys.argv[1]))):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def holder(project: Project) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(project.root)],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    return process
+
+
+def test_the_owner_is_the_process_that_holds_the_lock(project: Project) -> None:
+    """Its pid and host are told to every other process, and nobody can take the lock from it."""
+    other = holder(project)
+    assert lock_owner(project) == Owner(other.pid, socket.gethostname())
+    with pytest.raises(UserError, match=rf"process {other.pid} on .* is training in"), run_lock(project):
+        pass
+    other.communicate()
+    assert lock_owner(project) is None
+    with run_lock(project):
+        assert lock_owner(project) == Owner(os.getpid(), socket.gethostname())
+    assert lock_owner(project) is None
+
+
+def test_a_killed_owner_leaves_no_lock(project: Project) -> None:
+    """The file stays, with the pid of the dead or, after a reboot, of an innocent process."""
+    project.run_dir.mkdir()
+    (project.run_dir / "kept").touch()
+    other = holder(project)
+    other.kill()
+    other.communicate()
+    assert json.loads(project.lock_file.read_text())["pid"] == other.pid
+    project.lock_file.write_text(json.dumps({"pid": os.getppid(), "host": socket.gethostname()}))
+    assert lock_owner(project) is None
+    with run_lock(project):
+        assert lock_owner(project) == Owner(os.getpid(), socket.gethostname())
+
+
+@pytest.mark.parametrize("content", ["", "garbage", "[]", '{"pid": "x"}', "\x00\xff"])
+def test_an_owner_without_a_readable_name_is_still_an_owner(project: Project, content: str) -> None:
+    """It has not written its name yet, or someone spoilt the file: it must not be sent a signal."""
+    with run_lock(project):
+        project.lock_file.write_text(content)
+        owner = lock_owner(project)
+        assert owner == Owner(0, "") and not owner.is_local
+
+
+def test_a_refused_run_leaves_no_folder(project: Project) -> None:
+    """Where there was none before, none is left; a folder with files stays."""
+    with run_lock(project):
+        pass
+    assert not project.run_dir.exists()
+    project.run_dir.mkdir()
+    with run_lock(project):
+        pass
+    assert project.run_dir.exists()
+
+
+def test_looking_does_not_keep_a_run_from_starting(project: Project) -> None:
+    """A viewer's look is a shared lock for an instant; a start waits for it."""
+    project.run_dir.mkdir()
+    for _ in range(200):
+        with run_lock(project):
+            assert lock_owner(project) is not None
+        assert lock_owner(project) is None
