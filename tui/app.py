@@ -1,7 +1,7 @@
 """The app: its six places, its keys and the little state that they share."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path, PurePath
@@ -12,6 +12,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.thread import EngineThread
 from tui import checks
+from tui.driver import PatientDriver
 from tui.messages import RunChanged
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
@@ -19,11 +20,13 @@ from tui.screens.help import HelpScreen
 from tui.state import AppState
 from tui.theme import THEME
 from tui.training.controller import TrainingController
+from tui.widgets.harmless import HARMLESS
 
 from textual import work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widgets import Input
 from textual.worker import Worker, WorkerState
@@ -107,8 +110,20 @@ class MqloraApp(AppState):
         ),
     ]
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, go_on: bool = False, half_micro_batch: bool = False) -> None:
+        """Prepare the app.
+
+        Args:
+            project: the project directory.
+            go_on: resume the unfinished run as soon as the app is up.
+            half_micro_batch: do that with micro-batches of half the size.
+        """
         super().__init__(project)
+        self.driver_class = PatientDriver
+        self.on_hang_up: Callable[[], None] = lambda: None
+        """Called when the terminal is gone, on any thread."""
+        self._go_on = go_on
+        self._half_micro_batch = half_micro_batch
         self.engine = EngineThread()
         self.training = TrainingController(project, self.engine)
         self._leaving = False
@@ -123,9 +138,18 @@ class MqloraApp(AppState):
         self.run_state = self.training.status()
         if self.run_state.is_training:  # in another process, perhaps since the last connection was lost
             self.switch_mode("train")
+        elif self._go_on:
+            self.switch_mode("train")
+            self.call_after_refresh(self._resume)
         # Only when the first screen is drawn: threads that compute would hold it back.
         self.call_after_refresh(self.start_hardware_check)
         self.call_after_refresh(self._import_places)
+
+    def _resume(self) -> None:
+        try:
+            self.training.start(self.config, "resume", self._half_micro_batch)
+        except UserError as error:
+            self.show_error(error)
 
     @work(thread=True, exit_on_error=False)
     def _import_places(self) -> None:
@@ -137,6 +161,10 @@ class MqloraApp(AppState):
         """Open the list of places and commands."""
         if not isinstance(self.screen, CommandPalette):
             self.push_screen(CommandPalette(placeholder=_("Where to?"), id="--command-palette"))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Let nothing reach the terminal that could steer it."""
+        return [*super().get_line_filters(), HARMLESS]
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Name this app's own colours, so that every theme has them."""
@@ -213,7 +241,7 @@ class MqloraApp(AppState):
         return self.screen.get_selected_text() or ""
 
     def exit_from_signal(self) -> None:
-        """Ask the app to exit from within a signal handler, whatever its loop is doing."""
+        """Ask the app to exit, on any thread."""
         if self._event_loop is not None and not self._event_loop.is_closed():
             self._event_loop.call_soon_threadsafe(self.exit, 0)
 

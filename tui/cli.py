@@ -8,7 +8,8 @@ from typing import Annotated
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from tui.commands.output import print_json, refuse, report_defect, say
+from engine.training.events import Mode
+from tui.commands.output import print_json, refuse, report_defect, say, say_usage
 
 import typer
 
@@ -19,6 +20,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+HalfMicroBatch = Annotated[
+    bool,
+    typer.Option(
+        "--half-micro-batch",
+        help=_("Go on with half as many examples in memory: the same steps, equal to rounding."),
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help=_("Print JSON."))]
 
 
@@ -38,7 +46,7 @@ def main() -> int:
     except Exception as error:
         show = getattr(error, "show", None)  # usage errors of typer know how to show themselves
         if show:
-            show()
+            say_usage(show)
             return int(getattr(error, "exit_code", 2))
         return report_defect(error)
     return code if isinstance(code, int) else 0
@@ -51,6 +59,10 @@ def open_app(
         Path,
         typer.Option("-C", "--directory", help=_("Project directory."), show_default=_("the current one")),
     ] = Path(),
+    go_on: Annotated[
+        bool, typer.Option("--go-on", help=_("Open the app and go on with the unfinished run at once."))
+    ] = False,
+    half_micro_batch: HalfMicroBatch = False,
 ) -> int:
     """Without a command: open the app."""
     if not directory.is_dir():
@@ -64,7 +76,7 @@ def open_app(
         raise UserError(_("The app needs a terminal"), _("without one use: mqlora-tui train"))
     from tui.run import run_app
 
-    raise typer.Exit(run_app(context.obj))
+    raise typer.Exit(run_app(context.obj, go_on, half_micro_batch))
 
 
 @app.command()
@@ -117,6 +129,7 @@ def train(
     background: Annotated[
         bool, typer.Option("--background", help=_("Train in a process of its own."))
     ] = False,
+    half_micro_batch: HalfMicroBatch = False,
     json: Json = False,
 ) -> None:
     """Train without the app. An unfinished run is resumed."""
@@ -133,12 +146,32 @@ def train(
         options += ["--profile", profile] if profile else []
         options += ["--config", str(config.resolve())] if config else []
         options += [part for text in assignments or [] for part in ("--set", text)]
+        options += ["--half-micro-batch"] * half_micro_batch
         raise typer.Exit(background_command(project, options, json))
     from tui.commands.headless import train as train_here
 
-    raise typer.Exit(
-        train_here(project, wanted, "resume" if resume else "restart" if restart else "auto", json)
-    )
+    mode: Mode = "resume" if resume else "restart" if restart else "auto"
+    raise typer.Exit(train_here(project, wanted, mode, json, half_micro_batch))
+
+
+@app.command("verify-resume")
+def verify_resume(
+    context: typer.Context,
+    steps: Annotated[int, typer.Option(min=6, help=_("Optimizer steps, in two epochs."))] = 12,
+    profile: Annotated[str | None, typer.Option(help=_("SAFE, BALANCED or PERFORMANCE."))] = None,
+    config: Annotated[Path | None, typer.Option(help=_("A configuration file (JSON)."))] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help=_("Change one value; may be repeated.")),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Try on your model and data, in a temporary folder, whether interruptions leave a trace."""
+    from tui.commands.selection import chosen_config
+    from tui.commands.verify import verify_resume as try_it
+
+    chosen = chosen_config(context.obj, profile, config, assignments or [])
+    raise typer.Exit(try_it(context.obj, chosen, steps, json))
 
 
 @app.command()

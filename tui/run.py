@@ -1,39 +1,44 @@
 """Running the app in a terminal, from the first paint to a clean end."""
 
-import contextlib
 import os
 import signal
 
-from engine.errors import UserError
 from engine.project import Project
 from tui.signals import SAVE_LIMIT_S, SignalExit
 
 
-def run_app(project: Project) -> int:
+def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = False) -> int:
     """Open the app; return the exit status: 0, 1 after a defect, or 128 + the signal that ended it.
 
     Textual reads two settings when it is imported: at most ten frames a second,
     and no animations, both for slow links.
+
+    Args:
+        project: the project directory.
+        go_on: resume the unfinished run at once.
+        half_micro_batch: resume it with micro-batches of half the size.
     """
     os.environ.setdefault("TEXTUAL_FPS", "10")
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from tui.app import MqloraApp
+    from tui.commands.handover import hand_over
     from tui.commands.output import report_defect
 
-    app = MqloraApp(project)
+    app = MqloraApp(project, go_on or half_micro_batch, half_micro_batch)
     was_training = False
 
     def leave() -> None:
         nonlocal was_training
-        was_training = app.training.is_running
+        was_training = app.training.is_running and not app.engine.stop_event.is_set()
         app.exit_from_signal()
 
     def when_saved(number: int) -> None:
         if number == signal.SIGHUP and was_training:
-            _go_on_in_background(project)
+            hand_over(project)
 
     exit_on_signal = SignalExit(app.engine, leave, when_saved)
     exit_on_signal.install()
+    app.on_hang_up = lambda: exit_on_signal.handle(signal.SIGHUP)
     try:
         app.run()
     finally:
@@ -44,11 +49,3 @@ def run_app(project: Project) -> int:
         return app.return_code or 0
     exit_on_signal.settled.wait(SAVE_LIMIT_S)
     return 128 + exit_on_signal.received
-
-
-def _go_on_in_background(project: Project) -> None:
-    from tui.commands.background import start_background
-
-    # Nobody is there to be told: the reason stands in the run's log, and the run is saved.
-    with contextlib.suppress(UserError, OSError):
-        start_background(project, ["--resume"])

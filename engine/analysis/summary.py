@@ -12,6 +12,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from engine.training.crash import cut_off_reason
 from engine.training.state import RunState
 
 import numpy as np
@@ -144,7 +145,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         folder=project.run_dir,
         model=state.model if state else "",
         status=_status(state),
-        reason=state.reason if state else "",
+        reason=_reason(state),
         config=run_config(project),
         steps=int(history.step[-1]) if len(history) else 0,
         total_steps=state.total_steps if state else 0,
@@ -179,6 +180,12 @@ def _status(state: RunState | None) -> RunStatus:
     if state is None or (state.status == "running" and not state.is_alive):
         return "interrupted"
     return state.status
+
+
+def _reason(state: RunState | None) -> str:
+    if state is None:
+        return _("training_state.json is missing or unreadable")
+    return cut_off_reason(state) if _status(state) == "interrupted" else state.reason
 
 
 def _machine_memory_gb(state: RunState | None) -> float | None:

@@ -75,11 +75,12 @@ def _headline(summary: RunSummary) -> tuple[Level, str]:
     unfinished = {
         "running": _("Running, step {step:,} of {total:,}."),
         "paused": _("Paused at step {step:,} of {total:,}."),
-        "interrupted": _("Cut off at step {step:,} of {total:,}."),
+        "interrupted": _("Cut off at step {step:,} of {total:,}: {reason}."),
     }
     if summary.status in unfinished:
         level: Level = "attention" if summary.status == "interrupted" else "ok"
-        return level, unfinished[summary.status].format(step=step, total=total)
+        reason = one_line(summary.reason, 200)
+        return level, unfinished[summary.status].format(step=step, total=total, reason=reason)
     return _finished(summary)
 
 

@@ -28,3 +28,24 @@ def low_power_mode(run: Run = run_command) -> bool:
     as `powermode 1`.
     """
     return re.search(r"^\s*(lowpowermode|powermode)\s+1\b", run(["pmset", "-g"]), re.MULTILINE) is not None
+
+
+def display_is_on(run: Run = run_command) -> bool:
+    """Whether a display is powered.
+
+    While one is, the power daemon of macOS 11 and newer holds an assertion against sleep with
+    this name (createProxyAssertion in PMDisplay.m of Apple's published PowerManagement), and
+    `pmset -g assertions` lists it to any user, over SSH too. Other ways fail there: on Apple
+    silicon the registry's IODisplayWrangler has no power state, and CoreGraphics needs a
+    graphical session.
+    """
+    return "Prevent sleep while display is on" in run(["pmset", "-g", "assertions"])
+
+
+def lid_is_closed(run: Run = run_command) -> bool:
+    """Whether the lid is shut.
+
+    Desktop Macs have no lid and no such entry in the I/O registry (powerd reads it the same way,
+    rootDomainClamshellState in PMDisplay.m).
+    """
+    return '"AppleClamshellState" = Yes' in run(["ioreg", "-r", "-k", "AppleClamshellState", "-d", "1"])

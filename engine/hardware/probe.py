@@ -7,10 +7,11 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.hardware import mlx_facts
 from engine.hardware.machine import check_chip, check_python, device_name
+from engine.hardware.power import check_power, read_battery
 from engine.hardware.project_checks import check_data, check_model
 from engine.hardware.report import ORDER, Check, HardwareReport
-from engine.hardware.session import check_power, check_terminal, read_battery
 from engine.hardware.storage import Memory, check_disk, check_memory, read_disk_free, read_memory
+from engine.hardware.terminal import check_terminal
 from engine.memory import ModelShape, run_bytes
 from engine.project import Project
 

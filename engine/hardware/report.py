@@ -22,7 +22,7 @@ class Check:
     """What was found, in one line with units."""
     status: CheckStatus
     detail: str = ""
-    """One sentence on what is wrong; empty when all is well."""
+    """One sentence on what is wrong, or advised where the status is ok; empty if there is nothing to say."""
     fix: str = ""
     """What to do about it, as an imperative; empty when nothing is to be done."""
 

@@ -1,6 +1,10 @@
 """What a run may die of that a user can mend, in a sentence."""
 
+import errno
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
@@ -8,9 +12,13 @@ from engine.i18n import _
 from engine.project import Project
 
 # How MLX words it on CPU, Metal and CUDA.
-_OUT_OF_MEMORY = re.compile(
+OUT_OF_MEMORY = re.compile(
     r"unable to allocate|attempting to allocate|out of memory|insufficient memory|cudaMalloc", re.IGNORECASE
 )
+
+# What the system says of a disk without room: of the device, the user's share, the size of a file.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def explain(error: Exception, project: Project, config: TrainingConfig) -> UserError | None:
@@ -18,18 +26,38 @@ def explain(error: Exception, project: Project, config: TrainingConfig) -> UserE
     if isinstance(error, UserError):
         return error
     if isinstance(error, OSError):
-        return UserError(
-            _("Cannot write to {folder}: {reason}").format(
-                folder=project.run_dir, reason=error.strerror or error
-            ),
-            _("free some disk space, then resume: the last good checkpoint is untouched"),
-        )
+        return cannot_write(project.run_dir, error)
     return out_of_memory(error, config)
+
+
+def cannot_write(folder: Path, error: OSError) -> UserError:
+    """Return what to tell the user of a failed write in a run's folder."""
+    if error.errno in _FULL:
+        fix = _("free some disk space, then run: mqlora-tui train (what is saved is untouched)")
+    elif error.errno in _LOCKED:
+        fix = _("make the folder writable, then run: mqlora-tui train (what is saved is untouched)")
+    else:
+        fix = _("look after that, then run: mqlora-tui train (what is saved is untouched)")
+    reason = error.strerror or str(error)
+    return UserError(_("Cannot write to {folder}: {reason}").format(folder=folder, reason=reason), fix)
+
+
+@contextmanager
+def explained_writes(folder: Path) -> Iterator[None]:
+    """Turn a failed write in a run's folder into a refusal.
+
+    Raises:
+        UserError: instead of an OSError in the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(folder, error) from None
 
 
 def out_of_memory(error: Exception, config: TrainingConfig) -> UserError | None:
     """Return the advice for a failed allocation, None if `error` is something else."""
-    if not (isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error))):
+    if not (isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error))):
         return None
     return UserError(
         _("Out of memory with batch_size={batch} and max_seq_length={length}").format(

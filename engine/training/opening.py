@@ -1,7 +1,6 @@
 """How a run begins: fresh, resumed from its newest intact checkpoint, or refused."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
@@ -40,8 +39,9 @@ def open_run(
         UserError: nothing to resume, a finished run in the way, only damaged checkpoints,
             or configuration, data or base model are not those of the run.
     """
+    divisor = 2 if halve_micro_batch else 1
     if mode == "restart":
-        return Opening(_identity(project, config or TrainingConfig()), None, ())
+        return Opening(_identity(project, config or TrainingConfig()), None, (), divisor)
     state = RunState.load(project.state_file)
     if state and state.status == "finished":
         raise UserError(
@@ -50,47 +50,28 @@ def open_run(
         )
     checkpoint, damaged = newest_checkpoint(project.run_dir)
     if checkpoint is None:
-        if mode == "resume":
-            raise UserError(
-                _("There is no run to resume in {folder}").format(folder=project.run_dir),
-                _("start one with: mqlora-tui train"),
-            )
         if damaged:
             raise UserError(
                 _("Every checkpoint in {folder} is damaged").format(folder=project.run_dir),
                 _("begin anew with: mqlora-tui train --restart (the old run is archived)"),
             )
-        return Opening(_identity(project, config or TrainingConfig()), None, ())
+        if mode == "resume":
+            raise UserError(
+                _("There is no run to resume in {folder}").format(folder=project.run_dir),
+                _("start one with: mqlora-tui train"),
+            )
+        return Opening(_identity(project, config or TrainingConfig()), None, (), divisor)
     identity = _identity(project, config or checkpoint.identity.config)
     _refuse_differences(checkpoint.identity, identity)
     notices = [_("{name} is damaged and was left out").format(name=folder.name) for folder in damaged]
     if damaged:
         notices.append(_("Going on from {name} instead").format(name=checkpoint.folder.name))
-    divisor = (state.micro_batch_divisor if state else 1) * (2 if halve_micro_batch else 1)
+    divisor *= state.micro_batch_divisor if state else 1
     if divisor > 1:
         notices.append(
             _("Micro-batches are 1/{n} of their usual size: same steps, less memory").format(n=divisor)
         )
     return Opening(identity, checkpoint, tuple(notices), divisor)
-
-
-def archive_run(project: Project) -> None:
-    """Move everything of the run into `archive/<time>/`; nothing is deleted.
-
-    The configuration there is that of the checkpoints: the file in the run
-    folder may already be the next run's.
-    """
-    stay = {project.lock_file.name, project.config_file.name, project.log_file.name, "archive"}
-    entries = [path for path in project.run_dir.iterdir() if path.name not in stay]
-    if not entries:
-        return
-    target = project.run_dir / "archive" / datetime.now().strftime("%Y-%m-%d_%H%M%S_%f")
-    target.mkdir(parents=True)
-    for path in entries:
-        path.rename(target / path.name)
-    checkpoint, _damaged = newest_checkpoint(target)
-    if checkpoint:
-        checkpoint.identity.config.save(target / project.config_file.name)
 
 
 def _identity(project: Project, config: TrainingConfig) -> RunIdentity:

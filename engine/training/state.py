@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from engine.files import write_json
+from engine.hardware.boot import boot_id
 from engine.project import LOCK_NAME
 from engine.training.events import Phase
 from engine.training.lock import owner_of
@@ -46,6 +47,8 @@ class RunState:
     """Micro-batches hold this many times fewer tokens than the configuration allows."""
     pid: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
+    boot: str = ""
+    """Which start of the machine the run was made in, see `engine.hardware.boot`."""
     started: str = field(default_factory=lambda: now())
     updated: str = field(default_factory=lambda: now())
     """Rewritten about once a second while steps or validation batches are made."""
@@ -77,7 +80,7 @@ class StateWriter:
     def __init__(self, path: Path, fresh: RunState) -> None:
         """Prepare the file; `fresh` holds what stays the same for this sitting."""
         self._path = path
-        self._state = fresh
+        self._state = replace(fresh, boot=boot_id())
         self._written = -math.inf
         self.checkpoint: str | None = None
         """Folder name of the newest checkpoint; set it when one was saved."""

@@ -3,13 +3,12 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 from engine.hardware import mac
 from engine.hardware.command import run_command
 from engine.hardware.machine import check_chip, check_python, device_name
-from engine.hardware.session import check_power, check_terminal, read_battery
 from engine.hardware.storage import Memory, check_disk, check_memory, read_disk_free, read_memory
+from engine.hardware.terminal import check_terminal
 
 import pytest
 
@@ -23,21 +22,6 @@ IOREG = """+-o AGXAcceleratorG14X  <class AGXAcceleratorG14X, id 0x1000004a5, re
       "model" = "Apple M2 Pro"
     }
 """
-PMSET = """System-wide power settings:
-Currently in use:
- standby              1
- Sleep On Power Button 1
- womp                 1
- powernap             1
- sleep                1 (sleep prevented by caffeinate)
- lowpowermode         {low}
- displaysleep         10
-"""
-PMSET_POWERMODE = """Currently in use:
- standby              1
- powermode            {mode}
- tcpkeepalive         1
-"""
 
 
 def answers(**outputs: str) -> Callable[[list[str]], str]:
@@ -50,10 +34,6 @@ M2_PRO = answers(machdep_cpu_brand_string="Apple M2 Pro\n", sysctl_proc_translat
 
 def m2_pro(arguments: list[str]) -> str:
     return IOREG if arguments[0] == "ioreg" else M2_PRO(arguments)
-
-
-def pmset(output: str) -> Callable[[list[str]], str]:
-    return lambda arguments: output if arguments == ["pmset", "-g"] else ""
 
 
 # --- chip and Python ---
@@ -188,53 +168,7 @@ def test_disk_is_measured_where_the_folder_will_be(tmp_path: Path) -> None:
     assert read_disk_free(tmp_path / "not" / "yet") > 0
 
 
-# --- power and terminal ---
-
-
-@pytest.mark.parametrize(
-    ("battery", "output", "status", "value"),
-    [
-        (None, "", "ok", "no battery"),
-        ((71.0, False), PMSET.format(low=0), "warning", "battery 71 %"),
-        ((71.4, True), PMSET.format(low=0), "ok", "plugged in, battery 71 %"),
-        ((71.0, True), PMSET.format(low=1), "warning", "plugged in, battery 71 %"),
-        ((100.0, True), PMSET_POWERMODE.format(mode=0), "ok", "plugged in, battery 100 %"),
-        ((100.0, True), PMSET_POWERMODE.format(mode=1), "warning", "plugged in, battery 100 %"),
-        ((100.0, True), PMSET_POWERMODE.format(mode=2), "ok", "plugged in, battery 100 %"),
-        (None, PMSET.format(low=1), "warning", "no battery"),
-    ],
-)
-def test_power_that_will_not_last_or_slows_down_is_warned_of(
-    battery: tuple[float, bool] | None, output: str, status: str, value: str
-) -> None:
-    """On battery, or plugged in with Low Power Mode on (powermode 2 is the high one)."""
-    found = check_power(battery, "Darwin", pmset(output))
-    assert (found.status, found.value) == (status, value)
-
-
-@pytest.mark.parametrize(("plugged", "expected"), [(True, True), (False, False), (None, True)])
-def test_a_battery_of_unknown_state_counts_as_plugged_in(
-    monkeypatch: pytest.MonkeyPatch, plugged: bool | None, expected: bool
-) -> None:
-    """psutil tells None where the system does not say; that is no reason to warn."""
-    reading = SimpleNamespace(percent=71, power_plugged=plugged)
-    monkeypatch.setattr("psutil.sensors_battery", lambda: reading, raising=False)
-    assert read_battery() == (71.0, expected)
-
-
-def test_no_battery_sensor_is_no_battery(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some systems have no such function in psutil."""
-    monkeypatch.delattr("psutil.sensors_battery", raising=False)
-    assert read_battery() is None
-
-
-def test_pmset_is_not_asked_outside_macos() -> None:
-    """A runner that is called fails this test."""
-
-    def refuse(arguments: list[str]) -> str:
-        raise AssertionError(arguments)
-
-    assert check_power((50.0, True), "Linux", refuse).status == "ok"
+# --- terminal ---
 
 
 @pytest.mark.parametrize(
@@ -283,3 +217,5 @@ def test_mac_functions_survive_silence() -> None:
     assert mac.gpu_cores(silent) is None
     assert not mac.is_translated(silent)
     assert not mac.low_power_mode(silent)
+    assert not mac.display_is_on(silent)
+    assert not mac.lid_is_closed(silent)

@@ -171,7 +171,7 @@ def test_validation_that_never_got_better_is_wrong(tmp_path: Path) -> None:
             "The run failed at step 20: no space\\x1b",
             {"resume"},
         ),
-        ({"status": "running"}, "Cut off at step 20 of 20.", {"resume"}),
+        ({"status": "running"}, "Cut off at step 20 of 20: the process ended", {"resume"}),
     ],
 )
 def test_an_unfinished_run_says_so_and_how_to_go_on(
@@ -205,7 +205,7 @@ def test_a_run_whose_process_holds_the_lock_is_running(tmp_path: Path) -> None:
     with run_lock(project):
         assert judge(summarise(project)).headline == "Running, step 20 of 20."
         assert advice_of(project) == {}
-    assert judge(summarise(project)).headline == "Cut off at step 20 of 20."
+    assert judge(summarise(project)).headline.startswith("Cut off at step 20 of 20: the process ended")
 
 
 def test_live_advice_is_silent_while_all_is_well(tmp_path: Path) -> None:

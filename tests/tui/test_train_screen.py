@@ -270,7 +270,7 @@ async def test_a_run_that_was_cut_off_is_not_called_saved(app: MqloraApp, size: 
     factory.gate.set()
     async with app.run_test(size=size) as pilot:
         await open_train(pilot)
-        await wait_for(pilot, lambda: "Cut off at step 42 of 60." in shown(app))
+        await wait_for(pilot, lambda: "Cut off at step 42 of 60: the process ended" in shown(app))
         assert "cut off at step 42" in shown(app).splitlines()[0]
         assert "saved" not in shown(app)
         await pilot.press("enter")

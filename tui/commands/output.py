@@ -1,16 +1,17 @@
 """What the command line prints: text that cannot steer the terminal, JSON, and refusals."""
 
-import json
 import math
 import sys
 import traceback
+from collections.abc import Callable
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from engine.errors import UserError
 from engine.i18n import _
-from engine.text import printable
+from engine.text import json_text, one_line, printable
 
 from rich.console import Console
 from rich.text import Text
@@ -34,7 +35,7 @@ def status_mark(status: str) -> Text:
 
 def print_json(value: Any) -> None:
     """Print one JSON object on one line; null stands for a number that is not finite."""
-    sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(json_text(_finite(value), default=str) + "\n")
     sys.stdout.flush()
 
 
@@ -53,19 +54,36 @@ def refuse(error: UserError) -> int:
     return 1
 
 
+def say_usage(show: Callable[[TextIO], None]) -> None:
+    """Print on stderr what `show` writes of a usage error: it quotes the command line as it is."""
+    text = StringIO()
+    show(text)
+    say(text.getvalue().rstrip(), err)
+
+
 def report_defect(error: BaseException) -> int:
     """Tell of an unexpected exception in one sentence; its traceback goes to a log file."""
+    reason = one_line(f"{type(error).__name__}: {error}", 300)
+    where = _write_error_log("".join(traceback.format_exception(error)))
+    say(_("Something unexpected happened ({reason}); {where}.").format(reason=reason, where=where), err)
+    return 1
+
+
+def report_crash(cause: str, messages: str) -> None:
+    """Tell why a process ended that could not say it; what native code wrote goes to a log file."""
+    say(f"{cause}; {_write_error_log(messages)}.", err)
+
+
+def _write_error_log(details: str) -> str:
+    """Append to the user's log of errors and return where that is, in words."""
     import platformdirs
 
     path = Path(platformdirs.user_log_dir("mqlora-tui")) / "errors.log"
-    reason = f"{type(error).__name__}: {error}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as log:
-            log.write(f"{datetime.now().isoformat()} {' '.join(sys.argv)}\n")
-            traceback.print_exception(error, file=log)
-        where = _("details are in {path}").format(path=path)
+            command = one_line(" ".join(sys.argv), 1000)
+            log.write(f"{datetime.now().isoformat()} {command}\n{printable(details)}\n")
+        return _("details are in {path}").format(path=path)
     except OSError as failure:
-        where = _("its details could not be written: {reason}").format(reason=failure)
-    say(_("Something unexpected happened ({reason}); {where}.").format(reason=reason, where=where), err)
-    return 1
+        return _("its details could not be written: {reason}").format(reason=failure)

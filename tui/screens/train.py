@@ -15,7 +15,7 @@ from tui.screens.confirm import ConfirmScreen
 from tui.training.progress import progress
 from tui.training.sentence import sentence
 from tui.training.sitting import Sitting
-from tui.training.status import UNFINISHED
+from tui.training.status import CRASHED, UNFINISHED
 from tui.training.view import RunReader, RunView
 from tui.widgets.config_summary import summary
 from tui.widgets.loss_legend import ZOOMS, LossLegend
@@ -52,6 +52,13 @@ class TrainScreen(PlaceScreen):
             tooltip=_("Go on from the last checkpoint"),
             key_display="Enter",
             id="train.resume",
+        ),
+        Binding(
+            "h",
+            "resume_smaller",
+            _("Resume, half batch"),
+            tooltip=_("Go on with half the micro-batch: the same steps in less memory"),
+            id="train.resume_smaller",
         ),
         Binding("enter", "chat", _("Chat"), tooltip=_("Talk to the result"), id="train.chat"),
         Binding(
@@ -108,6 +115,8 @@ class TrainScreen(PlaceScreen):
         phase = self.mqlora.run_state.phase
         if action in ("start", "resume"):
             return _STARTS.get(phase) == action
+        if action == "resume_smaller":
+            return phase in CRASHED
         if action == "pause":
             return self.mqlora.run_state.is_training
         if action == "chat":
@@ -123,6 +132,10 @@ class TrainScreen(PlaceScreen):
     def action_resume(self) -> None:
         """Go on with the run on disk."""
         self._start("auto")
+
+    def action_resume_smaller(self) -> None:
+        """Go on after a crash with half the micro-batch."""
+        self._start("resume", half_micro_batch=True)
 
     def action_pause(self) -> None:
         """Do what Ctrl+C does everywhere."""
@@ -148,10 +161,10 @@ class TrainScreen(PlaceScreen):
         plot.look(views[(views.index(plot.view) + 1) % len(views)])
         self._refresh_view()
 
-    def _start(self, mode: Mode) -> None:
+    def _start(self, mode: Mode, half_micro_batch: bool = False) -> None:
         self.clear_error()
         try:
-            self.mqlora.training.start(self.mqlora.config, mode)
+            self.mqlora.training.start(self.mqlora.config, mode, half_micro_batch)
         except UserError as error:
             self.show_error(error)
         else:

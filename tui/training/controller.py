@@ -1,13 +1,11 @@
 """Starts, pauses and follows training; owned by the app, so it outlives every screen."""
 
 import asyncio
-import contextlib
 import math
 import os
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, Literal, Protocol
@@ -16,11 +14,11 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.text import one_line
 from engine.training.events import Event, Finished, Mode, Notice, Phase, StepDone
 from engine.training.lock import Owner, lock_owner
-from engine.training.state import RunState, now
+from engine.training.state import RunState
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
+from tui.training.defect import training_defect
 from tui.training.status import RunStatus
 
 from textual.message import Message
@@ -48,7 +46,7 @@ class Running(Protocol):
         ...
 
 
-CreateTrainer = Callable[[Project, TrainingConfig, threading.Event, Mode], Running]
+CreateTrainer = Callable[[Project, TrainingConfig, threading.Event, Mode, bool], Running]
 
 
 class TrainingController:
@@ -77,8 +75,8 @@ class TrainingController:
         """Send the messages of this and later runs to `follower`, the app or a screen."""
         self._followers = (*self._followers, follower)
 
-    def start(self, config: TrainingConfig, mode: Mode = "auto") -> None:
-        """Start or resume training.
+    def start(self, config: TrainingConfig, mode: Mode = "auto", half_micro_batch: bool = False) -> None:
+        """Start or resume training, with micro-batches of half the size if wanted.
 
         Raises:
             UserError: this process trains already, or another one does.
@@ -93,7 +91,7 @@ class TrainingController:
         self._engine.stop_event.clear()
         self._step = 0
         self._announce(RunStatus("running"))
-        self._job = self._engine.submit(self._drive, config, mode)
+        self._job = self._engine.submit(self._drive, config, mode, half_micro_batch)
         self._job.add_done_callback(lambda job: self._announce(job.result()))
 
     def pause(self) -> bool:
@@ -136,37 +134,23 @@ class TrainingController:
             return RunStatus()
         return RunStatus("interrupted" if state.status == "running" else state.status, state.step)
 
-    def _drive(self, config: TrainingConfig, mode: Mode) -> RunStatus:
+    def _drive(self, config: TrainingConfig, mode: Mode, half_micro_batch: bool) -> RunStatus:
         """Run the trainer to its end, on the engine's thread, and return how it ended."""
         outbox = Outbox(lambda events: self._tell(TrainingEvents, events))
         end: Literal["finished", "paused"] = "paused"
         try:
-            for event in self._create(self._project, config, self._engine.stop_event, mode).run():
+            stop = self._engine.stop_event
+            for event in self._create(self._project, config, stop, mode, half_micro_batch).run():
                 self._step = _step_of(event, self._step)
                 end = "finished" if isinstance(event, Finished) else "paused"
                 outbox.add(event)
         except Exception as error:
             outbox.flush()
-            refusal = error if isinstance(error, UserError) else self._unexpected(error)
+            refusal = error if isinstance(error, UserError) else training_defect(self._project, error)
             self._tell(TrainingFailed, refusal)
             return RunStatus("failed", self._step)
         outbox.flush()
         return RunStatus(end, self._step)
-
-    def _unexpected(self, error: Exception) -> UserError:
-        """Append the traceback to the run's log and say in one sentence what happened."""
-        with contextlib.suppress(OSError):
-            self._project.run_dir.mkdir(parents=True, exist_ok=True)
-            with self._project.log_file.open("a", encoding="utf-8") as log:
-                log.write(f"{now()} {''.join(traceback.format_exception(error))}")
-        return UserError(
-            _("Training stopped at a defect: {kind}: {message}").format(
-                kind=type(error).__name__, message=one_line(str(error), 200)
-            ),
-            _("press r to go on from the last checkpoint; details are in {log}").format(
-                log=self._project.log_file.relative_to(self._project.root)
-            ),
-        )
 
     def _announce(self, status: RunStatus) -> None:
         self._tell(RunChanged, status)
@@ -214,8 +198,10 @@ def _step_of(event: Event, before: int) -> int:
     return before if isinstance(event, Phase | Notice) else event.step
 
 
-def create_trainer(project: Project, config: TrainingConfig, stop: threading.Event, mode: Mode) -> Running:
+def create_trainer(
+    project: Project, config: TrainingConfig, stop: threading.Event, mode: Mode, half_micro_batch: bool
+) -> Running:
     """Return the engine's trainer; imports MLX, so only on the engine's thread."""
     from engine.training.trainer import Trainer
 
-    return Trainer(project, config, stop, mode)
+    return Trainer(project, config, stop, mode, half_micro_batch)

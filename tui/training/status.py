@@ -9,6 +9,8 @@ Phase = Literal["idle", "running", "pausing", "paused", "interrupted", "finished
 
 UNFINISHED: tuple[Phase, ...] = ("paused", "interrupted", "failed")
 """Phases of a run that stands still and can go on from a checkpoint."""
+CRASHED: tuple[Phase, ...] = ("interrupted", "failed")
+"""Those of them that nobody asked for."""
 
 
 @dataclass(frozen=True)

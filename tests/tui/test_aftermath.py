@@ -1,0 +1,151 @@
+"""What is said and done after a child of the guard died."""
+
+import json
+from pathlib import Path
+
+from engine.project import Project
+from engine.training.state import RunState
+from tests.tiny import owned_by
+from tui.aftermath import MOST_RESTARTS, Aftermath
+from tui.guard import Death
+
+import pytest
+
+PID = 4711
+OUT_OF_MEMORY = "what(): [metal::malloc] Attempting to allocate 9 bytes ... out of memory \x1b[2J"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A run that process 4711 was making when it died."""
+    project = Project(tmp_path)
+    project.run_dir.mkdir()
+    running(project, "checkpoint_epoch0_step6")
+    return project
+
+
+def running(project: Project, checkpoint: str | None, pid: int = PID) -> None:
+    RunState("running", "tiny", step=7, last_checkpoint=checkpoint, pid=pid).save(project.state_file)
+
+
+def death(signal: int = 9, messages: str = "", stalled_s: float | None = None) -> Death:
+    return Death(PID, signal, stalled_s, messages)
+
+
+def unattended(project: Project, *arguments: str) -> Aftermath:
+    return Aftermath(project.root, arguments or ("train",))
+
+
+def at_terminal(project: Project, monkeypatch: pytest.MonkeyPatch, keys: str, *arguments: str) -> Aftermath:
+    typed = iter(keys)
+    monkeypatch.setattr("tui.aftermath.read_key", lambda: next(typed, ""))
+    monkeypatch.setattr("tui.aftermath.sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("tui.aftermath.err._force_terminal", True)
+    return Aftermath(project.root, arguments)
+
+
+def test_what_happened_is_said_logged_and_shown_to_later_readers(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence on the screen and in the state; native messages, made harmless, in the log."""
+    unattended(project).decide(death(6, OUT_OF_MEMORY))
+    said = capsys.readouterr().err
+    assert said.startswith("MLX ran out of memory and the process ended (signal 6), at step 7.")
+    assert "checkpoint_epoch0_step6" in said
+    state = RunState.load(project.state_file)
+    assert state is not None and state.status == "failed" and "ran out of memory" in state.reason
+    log = project.log_file.read_text()
+    assert "[metal::malloc]" in log and "\x1b" not in log
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (death(9), "was killed (signal 9), as the system does when memory runs out"),
+        (death(11), "crashed inside a library (signal 11)"),
+        (death(9, stalled_s=400.0), "gave no sign of life for 7 min"),
+        (death(6, "terminate called: cudaMalloc"), "ran out of memory"),
+    ],
+)
+def test_the_causes_are_told_apart(
+    project: Project, capsys: pytest.CaptureFixture[str], end: Death, words: str
+) -> None:
+    """Killed from outside, crashed, stalled, out of memory."""
+    unattended(project).decide(end)
+    assert words in capsys.readouterr().err
+
+
+def test_unattended_it_goes_on_by_itself_with_less_each_time_and_then_stops(project: Project) -> None:
+    """First the same, then half the micro-batch; after three deaths without a new checkpoint no more."""
+    aftermath = unattended(project, "train", "--profile", "SAFE", "--json")
+    root = str(project.root)
+    expected = [["-C", root, "train", "--resume", "--json"]]
+    expected += [["-C", root, "train", "--resume", "--half-micro-batch", "--json"]] * (MOST_RESTARTS - 1)
+    for wanted in expected:
+        assert aftermath.decide(death()) == wanted
+        running(project, "checkpoint_epoch0_step6")
+    assert aftermath.decide(death()) is None
+
+
+def test_a_new_checkpoint_is_a_new_chance(project: Project) -> None:
+    """A run that gets on is helped as often as it needs."""
+    aftermath = unattended(project)
+    for step in range(10):
+        running(project, f"checkpoint_epoch0_step{step}")
+        assert aftermath.decide(death()) == ["-C", str(project.root), "train", "--resume"]
+
+
+def test_lack_of_memory_halves_at_once(project: Project) -> None:
+    """There the reason is known."""
+    again = unattended(project).decide(death(6, OUT_OF_MEMORY))
+    assert again is not None and "--half-micro-batch" in again
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("r", ["--go-on"]),
+        ("xyh", ["--go-on", "--half-micro-batch"]),
+        ("q", None),
+        ("\x03", None),
+        ("", None),
+    ],
+)
+def test_at_a_terminal_it_asks(
+    project: Project, monkeypatch: pytest.MonkeyPatch, keys: str, expected: list[str] | None
+) -> None:
+    """One key goes on in the app, with the micro-batch as it was or half of it; any other waits."""
+    again = at_terminal(project, monkeypatch, keys).decide(death())
+    assert again == (None if expected is None else ["-C", str(project.root), *expected])
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 13, 15])
+def test_an_end_by_request_is_no_crash(
+    project: Project, number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody sent the signal to a program that was not ready for it yet."""
+    assert unattended(project).decide(death(number)) is None
+    assert capsys.readouterr().err == ""
+
+
+def test_a_death_outside_training_is_said_and_not_repeated(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A chat that ran out of memory starts no training; the run of another process is left alone."""
+    monkeypatch.setattr("platformdirs.user_log_dir", lambda _name: str(tmp_path / "logs"))
+    running(project, "checkpoint_epoch0_step6", pid=99)
+    before = project.state_file.read_text()
+    assert unattended(project).decide(death(6, OUT_OF_MEMORY)) is None
+    assert project.state_file.read_text() == before
+    assert "out of memory" in (tmp_path / "logs" / "errors.log").read_text()
+    running(project, "checkpoint_epoch0_step6")
+    with owned_by(project, 99):
+        assert unattended(project).decide(death(6)) is None
+    assert json.loads(project.state_file.read_text())["status"] == "running"
+    assert "ran out of memory" in capsys.readouterr().err
+
+
+def test_before_the_first_checkpoint_there_is_nothing_to_go_on_from(project: Project) -> None:
+    """It would die again at the same place."""
+    running(project, None)
+    assert unattended(project).decide(death(6, OUT_OF_MEMORY)) is None

@@ -1,0 +1,200 @@
+"""The parent process: children that abort, are killed, hang, or lose their guard."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tui.guard import Death, keep_running
+from tui.start import peek, wants_guard
+from tui.watchdog import LEAST_VARIABLE
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NATIVE = "from tui.native import keep_native_messages; keep_native_messages(); import os, signal, sys, time;"
+# Gives three signs of life and a fourth, then does what the argument says.
+TRAINS = (
+    NATIVE
+    + """
+import json, pathlib
+run = pathlib.Path(os.environ["RUN"]); run.mkdir(exist_ok=True)
+for step in range(6):
+    state = {"status": "running", "pid": os.getpid(), "step": step}
+    (run / "training_state.json").write_text(json.dumps(state))
+    time.sleep(0.05)
+def compute(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+exec(sys.argv[1])
+"""
+)
+
+
+def keep(directory: Path, code: str, *arguments: str, again: list[list[str] | None] | None = None) -> tuple[
+    int, list[Death]
+]:  # fmt: skip
+    """Guard a child that runs `code`; return the exit code and the deaths that were told."""
+    deaths: list[Death] = []
+    answers = again or []
+
+    def decide(death: Death) -> list[str] | None:
+        deaths.append(death)
+        return answers.pop(0) if answers else None
+
+    os.environ["RUN"] = str(directory / "checkpoints_qlora")
+    return keep_running([sys.executable, "-c", code], list(arguments), directory, decide), deaths
+
+
+@pytest.fixture(autouse=True)
+def from_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("RUN", "")
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 130])
+def test_an_exit_code_is_passed_on(tmp_path: Path, code: int) -> None:
+    """An end that the child chose itself is no death."""
+    assert keep(tmp_path, f"raise SystemExit({code})") == (code, [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV])
+def test_a_death_is_told_with_its_last_words(tmp_path: Path, number: int) -> None:
+    """Native messages are kept from the screen; without a new start the exit code names the signal."""
+    code = NATIVE + f"os.write(2, b'malloc failed'); os.kill(os.getpid(), {number:d})"
+    result, deaths = keep(tmp_path, code)
+    assert result == 128 + number
+    assert [death.signal for death in deaths] == [number]
+    assert "malloc failed" in deaths[0].messages and deaths[0].stalled_s is None
+
+
+def test_pythons_own_error_stream_stays_on_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Refusals are seen at once; what C++ code writes is not mixed in."""
+    keep(tmp_path, NATIVE + "print('refused', file=sys.stderr); os.write(2, b'noise')")
+    assert capfd.readouterr().err == "refused\n"
+
+
+def test_it_starts_again_with_the_arguments_decided_on(tmp_path: Path) -> None:
+    """As often as wanted; the last end counts."""
+    code = "import os, sys; os.abort() if sys.argv[1] == 'a' else sys.exit(int(sys.argv[1]))"
+    assert keep(tmp_path, code, "a", again=[["a"], ["7"]])[0] == 7
+
+
+GUARD = """
+import sys
+from pathlib import Path
+from tui.guard import keep_running
+sys.exit(keep_running([sys.executable, "-c", sys.argv[1]], [], Path(sys.argv[2]), lambda death: None))
+"""
+HANDLES = (
+    NATIVE
+    + """
+def leave(number, frame):
+    print("got", number, flush=True); sys.exit(128 + number)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP): signal.signal(number, leave)
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+)
+
+
+def guarded(tmp_path: Path) -> tuple["subprocess.Popen[str]", int]:
+    """Start a guard in a process of its own; return it and the pid of its child."""
+    command = [sys.executable, "-c", GUARD, HANDLES, str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_forwarded(tmp_path: Path, number: signal.Signals) -> None:
+    """The child decides what they mean, and its exit code is the guard's."""
+    process, _child = guarded(tmp_path)
+    process.send_signal(number)
+    assert process.communicate(timeout=30)[0] == f"got {number:d}\n"
+    assert process.returncode == 128 + number
+
+
+def test_a_child_without_its_guard_leaves_as_if_the_terminal_were_lost(tmp_path: Path) -> None:
+    """Nobody is left to put the terminal right."""
+    process, child = guarded(tmp_path)
+    process.kill()
+    assert process.communicate(timeout=30)[0] == f"got {signal.SIGHUP:d}\n"
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call a stall what is otherwise a moment: 0.6 s without a sign of life."""
+    monkeypatch.setenv(LEAST_VARIABLE, "0.6")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_run_that_hangs_is_ended_with_the_stacks_of_its_threads(tmp_path: Path) -> None:
+    """Silence of many times the usual, and no computing: that is a stall."""
+    result, deaths = keep(tmp_path, TRAINS, "time.sleep(600)")
+    assert result == 128 + signal.SIGKILL
+    assert deaths[0].stalled_s is not None and deaths[0].stalled_s > 0.6
+    assert "most recent call first" in deaths[0].messages
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("busy", ["compute(3)", "os.kill(os.getpid(), signal.SIGSTOP)"])
+def test_a_slow_or_a_stopped_run_is_left_alone(tmp_path: Path, busy: str) -> None:
+    """One computes a step of many times the usual length; the other was stopped by a person."""
+    run = tmp_path / "checkpoints_qlora"
+    if "SIGSTOP" in busy:
+        waker = f"import os, sys, time; time.sleep(3); os.kill(int(sys.argv[1]), {signal.SIGCONT:d})"
+        start = f"subprocess.Popen([sys.executable, '-c', {waker!r}, str(os.getpid())])"
+        busy = f"import subprocess; {start}; {busy}"
+    assert keep(tmp_path, TRAINS, busy) == (0, [])
+    assert json.loads((run / "training_state.json").read_text())["step"] == 5
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_process_that_does_not_train_is_not_watched(tmp_path: Path) -> None:
+    """An app in which nobody trains may be silent for as long as it likes."""
+    began = time.monotonic()
+    assert keep(tmp_path, "import time; time.sleep(2.5)") == (0, [])
+    assert time.monotonic() - began >= 2.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "directory", "command"),
+    [
+        ([], ".", None),
+        (["-C", "x"], "x", None),
+        (["-C", "x", "train", "-C"], "x", "train"),
+        (["--directory=a b", "--go-on"], "a b", None),
+        (["-Cx", "check"], "x", "check"),
+        (["-C"], ".", None),
+    ],
+)
+def test_the_command_line_is_read_like_typer_reads_it(
+    arguments: list[str], directory: str, command: str | None
+) -> None:
+    """Directory and command are known before anything heavy is imported."""
+    assert peek(arguments) == (Path(directory), command)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ([], True),
+        (["train", "--profile", "SAFE"], True),
+        (["train", "--background"], False),
+        (["train", "--help"], False),
+        (["check"], False),
+        (["-h"], False),
+    ],
+)
+def test_only_what_may_crash_is_guarded(arguments: list[str], wanted: bool) -> None:
+    """Questions are answered without a second process."""
+    assert wants_guard(arguments, peek(arguments)[1]) is wanted

@@ -1,0 +1,51 @@
+"""What C++ libraries write on the error stream goes to a file: it neither spoils the screen nor is lost."""
+
+import contextlib
+import faulthandler
+import os
+import signal
+import sys
+import threading
+
+NATIVE_LOG = "MQLORA_NATIVE_LOG"
+"""Environment variable: descriptor of the file that the guard reads after a crash."""
+ALIVE = "MQLORA_GUARD_ALIVE"
+"""Environment variable: descriptor of a pipe that ends when the guard does."""
+
+
+def keep_native_messages() -> None:
+    """Point descriptor 2 at the guard's file; Python itself goes on writing to the real one.
+
+    A crash writes Python's stack there, SIGUSR1 the stacks of all threads.
+    Without a guard nothing changes.
+    """
+    log = _descriptor(NATIVE_LOG)
+    if log is None:
+        return
+    terminal = os.dup(2)
+    os.dup2(log, 2)
+    os.close(log)
+    stream = open(terminal, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")  # noqa: SIM115
+    sys.stderr = sys.__stderr__ = stream  # type: ignore[misc]
+    faulthandler.enable(2)
+    faulthandler.register(signal.SIGUSR1, 2)
+    alive = _descriptor(ALIVE)
+    if alive is not None:
+        threading.Thread(target=_outlive_nobody, args=(alive,), daemon=True, name="guard-alive").start()
+
+
+def _descriptor(name: str) -> int | None:
+    """Return the inherited descriptor that an environment variable names; children do not get it."""
+    text = os.environ.pop(name, "")
+    if not text.isdigit():
+        return None
+    with contextlib.suppress(OSError):
+        os.set_inheritable(int(text), False)
+        return int(text)
+    return None
+
+
+def _outlive_nobody(alive: int) -> None:
+    """When the guard has been killed, nobody would put the terminal right: leave as if it were lost."""
+    os.read(alive, 1)
+    os.kill(os.getpid(), signal.SIGHUP)

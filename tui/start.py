@@ -1,0 +1,55 @@
+"""Where `mqlora-tui` begins: what may crash inside MLX runs in a child, the rest right here.
+
+Only the standard library is imported before that is decided, so that the child starts at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+GUARDED = "MQLORA_GUARDED"
+"""Environment variable of a process that has a guard, or shall have none."""
+_WITH_VALUE = ("-C", "--directory")
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    arguments = sys.argv[1:]
+    directory, command = peek(arguments)
+    if GUARDED not in os.environ and wants_guard(arguments, command):
+        from tui.guard import guard
+
+        return guard(arguments, directory)
+    from tui.native import keep_native_messages
+
+    keep_native_messages()
+    from tui.cli import main as run
+    from tui.signals import ignore_signals
+
+    code = run()
+    ignore_signals()  # the exit code is known; one more Ctrl+C must not change it
+    return code
+
+
+def peek(arguments: Sequence[str]) -> tuple[Path, str | None]:
+    """Return the project directory and the command that `arguments` name, None for the app."""
+    directory, rest = Path(), iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if argument in _WITH_VALUE:
+            directory = Path(next(rest, ""))
+        elif equals and name in _WITH_VALUE:
+            directory = Path(value)
+        elif argument.startswith("-C"):
+            directory = Path(argument[2:])
+        elif not argument.startswith("-"):
+            return directory, argument
+    return directory, None
+
+
+def wants_guard(arguments: Sequence[str], command: str | None) -> bool:
+    """Whether this is the app or a training run, and not just a question about them."""
+    if {"-h", "--help", "--background"} & set(arguments):
+        return False
+    return command in (None, "train")

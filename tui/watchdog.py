@@ -1,0 +1,114 @@
+"""Tells a run that has stopped dead from one that is slow.
+
+The sign of life is `training_state.json`, rewritten about once a second while
+steps or validation batches are made, or after each of them where they take longer.
+"""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+LEAST_S = 300.0
+"""Shortest silence that may count as a stall, in seconds; the environment may set another."""
+LEAST_VARIABLE = "MQLORA_STALL_SECONDS"
+_USUAL_TIMES = 30
+"""Silence in multiples of the usual time between two signs."""
+_UNKNOWN_TIMES = 6
+"""Multiples of the shortest silence while the usual time is not known: the first step may compile."""
+_BUSY_TIMES = 10
+"""Multiples of the limit granted to a process that computes: it is slow, not dead."""
+_BUSY_SHARE = 0.2
+"""Share of a core above which a process computes; the app alone takes less."""
+_KNOWN = 3
+_REMEMBERED = 100
+_LOOKS = 60
+"""Looks within the shortest silence."""
+
+
+class Watchdog(threading.Thread):
+    """Ends a child that trains but gives no sign of life any more."""
+
+    def __init__(self, state_file: Path, pid: int, least_s: float | None = None) -> None:
+        """Prepare to watch process `pid`, whose run is described in `state_file`."""
+        super().__init__(daemon=True, name="watchdog")
+        self._state_file = state_file
+        self._pid = pid
+        self._least = least_s or float(os.environ.get(LEAST_VARIABLE) or LEAST_S)
+        self._stopped = threading.Event()
+        self._gaps: list[float] = []
+        self._sign: Any = None
+        self._signed_at = time.monotonic()
+        self.stalled_s: float | None = None
+        """Seconds of silence after which the child was ended; None if it was not."""
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Look until stopped or until the child has to be ended."""
+        pause = min(5.0, self._least / _LOOKS)
+        looked_at = time.monotonic()
+        while not self._stopped.wait(pause):
+            moment = time.monotonic()
+            if moment - looked_at > 5 * pause + 1:  # this process did not run either: Ctrl+Z, sleep
+                self._signed_at = moment
+            looked_at = moment
+            self._look(moment)
+            silence = moment - self._signed_at
+            if self._sign and silence > self._limit() and not self._is_busy(silence):
+                self._end(silence)
+                return
+
+    def _look(self, moment: float) -> None:
+        sign = self._read()
+        if sign == self._sign and sign is not None:
+            return
+        if sign and self._sign:
+            self._gaps = [*self._gaps[-_REMEMBERED:], moment - self._signed_at]
+        self._sign, self._signed_at = sign, moment
+
+    def _read(self) -> Any:
+        """Return what changes with each sign of life; None while the child is not training."""
+        try:
+            state = json.loads(self._state_file.read_text(encoding="utf-8"))
+            if state["status"] != "running" or state["pid"] != self._pid:
+                return None
+            return self._state_file.stat().st_mtime_ns, state["step"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _limit(self) -> float:
+        if len(self._gaps) < _KNOWN:
+            return _UNKNOWN_TIMES * self._least
+        return max(self._least, _USUAL_TIMES * median(self._gaps))
+
+    def _is_busy(self, silence: float) -> bool:
+        """Whether the child computes, and has not done so for far too long, or was stopped by somebody."""
+        import psutil  # only now: the guard starts before it is needed
+
+        try:
+            process = psutil.Process(self._pid)
+            if process.status() == psutil.STATUS_STOPPED:
+                return True
+            before = sum(process.cpu_times()[:2])
+            pause = min(10.0, self._least / 10)
+            self._stopped.wait(pause)
+            used = sum(process.cpu_times()[:2]) - before
+        except psutil.Error:
+            return True  # it has just ended by itself
+        return used > _BUSY_SHARE * pause and silence < _BUSY_TIMES * self._limit()
+
+    def _end(self, silence: float) -> None:
+        self.stalled_s = silence
+        try:
+            os.kill(self._pid, signal.SIGUSR1)  # the stacks of its threads go to the log
+            self._stopped.wait(1.0)
+            os.kill(self._pid, signal.SIGKILL)
+        except OSError:
+            pass
