@@ -1,13 +1,16 @@
 """Readies MLX on this machine: import `mx` and `nn` from here, never from MLX directly.
 
-The first import of this module loads a fast BLAS (engine/blas.py), then MLX.
+The first import of this module loads a fast BLAS (engine/blas.py), then MLX, whose
+cache of compiled functions is mended before (engine/compile_cache.py).
 """
 
 import time
 
 from engine.blas import load_blas
+from engine.compile_cache import mend_compile_cache
 
 BLAS = load_blas()
+mend_compile_cache()
 
 import mlx.core as mx  # after the BLAS, see engine/blas.py
 import mlx.nn as nn

@@ -37,7 +37,7 @@ class Aftermath:
 
     def decide(self, death: "Death") -> list[str] | None:
         """Tell of a death; return the arguments to start again with, or None to leave."""
-        if death.signal in _NO_CRASH:
+        if death.told or death.signal in _NO_CRASH:
             return None
         stalled = "" if death.stalled_s is None else duration(death.stalled_s)
         cause, is_memory = cause_of_death(death.signal, death.messages, stalled)
@@ -45,8 +45,11 @@ class Aftermath:
         if state is None or state.last_checkpoint is None:
             report_crash(cause, death.messages)
             return None
-        say(_("{cause}, at step {step}. The run is safe in {checkpoint}; details are in {log}.").format(
-            cause=cause, step=state.step, checkpoint=state.last_checkpoint, log=self._project.log_file
+        say(_("{cause}, at step {step}; the run is safe in {checkpoint}, details are in {log}.").format(
+            cause=cause,
+            step=state.step,
+            checkpoint=state.last_checkpoint,
+            log=self._project.log_file.relative_to(self._project.root),
         ), err)  # fmt: skip
         self._count(state)
         if sys.stdin.isatty() and err.is_terminal:
@@ -59,9 +62,10 @@ class Aftermath:
         self._deaths += 1
 
     def _ask(self, is_memory: bool) -> list[str] | None:
-        if is_memory or self._deaths > 1:
-            say(_("More memory will be left with h."), err)
-        say(_("r: go on   h: go on with half the micro-batch (same steps, less memory)   q: leave"), err)
+        advised = _(" (advised)") if is_memory or self._deaths > 1 else ""
+        say(_("  r  go on from there"), err)
+        say(_("  h  go on with half the micro-batch: the same steps in less memory") + advised, err)
+        say(_("  q  leave"), err)
         while True:
             match read_key():
                 case "r":

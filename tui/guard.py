@@ -14,9 +14,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from tui.native import ALIVE, NATIVE_LOG
 from tui.start import GUARDED
@@ -26,6 +27,9 @@ from tui.watchdog import Watchdog
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOG_TAIL = 20_000
 """Bytes of the child's last native messages that are looked at."""
+if TYPE_CHECKING:
+    from tui.aftermath import Aftermath
+
 Decide = Callable[["Death"], list[str] | None]
 """Told of a death, returns the arguments to start again with, or None to leave."""
 
@@ -41,6 +45,8 @@ class Death:
     """Seconds without a sign of life after which the watchdog ended it; None if it was not the watchdog."""
     messages: str
     """The last that native code wrote on the error stream."""
+    told: int = 0
+    """Signal that had asked the program to end before; 0 if none had."""
 
 
 def guard(arguments: Sequence[str], directory: Path) -> int:
@@ -51,11 +57,15 @@ def guard(arguments: Sequence[str], directory: Path) -> int:
     """
     terminal = TerminalSettings.save()
 
-    def decide(death: Death) -> list[str] | None:
+    @cache
+    def aftermath() -> "Aftermath":
         from tui.aftermath import Aftermath  # only now: it imports much more than a guard needs
 
+        return Aftermath(directory, arguments)
+
+    def decide(death: Death) -> list[str] | None:
         terminal.restore()
-        return Aftermath(directory, arguments).decide(death)
+        return aftermath().decide(death)
 
     command = [sys.executable, "-P", "-m", "tui"]
     return keep_running(command, list(arguments), directory, decide)
@@ -68,27 +78,27 @@ def keep_running(command: Sequence[str], arguments: list[str], directory: Path, 
         if isinstance(end, int):
             return end
         again = decide(end)
-        if again is None:
-            return 128 + end.signal
+        if again is None or end.told:
+            return 128 + (end.told or end.signal)
         arguments = again
 
 
 def _run(command: Sequence[str], arguments: Sequence[str], directory: Path) -> int | Death:
     """Run one child to its end."""
-    with tempfile.TemporaryFile() as log, _pipe() as (alive, _kept), _forwarding() as children:
+    with tempfile.TemporaryFile() as log, _pipe() as (alive, _kept), _forwarding() as forwarding:
         child = subprocess.Popen(
             [*command, *arguments],
             pass_fds=(log.fileno(), alive),
             env={**os.environ, GUARDED: "1", NATIVE_LOG: str(log.fileno()), ALIVE: str(alive)},
         )
-        children.append(child)
+        forwarding.child = child
         watchdog = Watchdog(directory / "checkpoints_qlora" / "training_state.json", child.pid)
         watchdog.start()
         code = child.wait()
         watchdog.stop()
         if code >= 0:
             return code
-        return Death(child.pid, -code, watchdog.stalled_s, _tail(log))
+        return Death(child.pid, -code, watchdog.stalled_s, _tail(log), forwarding.told)
 
 
 @contextmanager
@@ -102,24 +112,32 @@ def _pipe() -> Iterator[tuple[int, int]]:
         os.close(writing)
 
 
+@dataclass
+class _Forwarding:
+    """Who gets the signals that mean the program, and the last of them."""
+
+    child: "subprocess.Popen[bytes] | None" = None
+    told: int = 0
+
+    def forward(self, number: int, _frame: FrameType | None) -> None:
+        self.told = number
+        if self.child:
+            self.child.send_signal(number)
+
+
 @contextmanager
-def _forwarding() -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """Send the signals that mean the program on to the child in the list; ignored ones stay ignored.
+def _forwarding() -> Iterator[_Forwarding]:
+    """Send the signals that mean the program on to the child; ignored ones stay ignored.
 
     Ctrl+C and a hang-up reach the child from the terminal too: it takes the second for the first.
     """
-    children: list[subprocess.Popen[bytes]] = []
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        for child in children:
-            child.send_signal(number)
-
+    forwarding = _Forwarding()
     before = {number: signal.getsignal(number) for number in _FORWARDED}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
-            signal.signal(number, forward)
+            signal.signal(number, forwarding.forward)
     try:
-        yield children
+        yield forwarding
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -7,10 +7,11 @@ import termios
 from dataclasses import dataclass
 from typing import Any
 
-# Leave the alternate screen; mouse, focus and paste reports off; keyboard as before; cursor on; plain.
+# Everything that Textual's driver switches on, off again: a frame begun, no wrapping, reports of size,
+# paste, mouse and focus, the keyboard protocol (of the alternate screen), that screen, the hidden cursor.
 _RESET = (
-    b"\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1004l\x1b[?2004l"
-    b"\x1b[<u\x1b[?25h\x1b[0m\r\n"
+    b"\x1b[?2026l\x1b[?7h\x1b[?2048l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
+    b"\x1b[?1016l\x1b[?1004l\x1b[<u\x1b[?1049l\x1b[?25h\x1b[0m\r\n"
 )
 _PATIENCE_S = 2.0
 
@@ -43,14 +44,14 @@ class TerminalSettings:
 
 
 def read_key() -> str:
-    """Wait for one key on the terminal and return it; empty at its end."""
+    """Wait for one key on the terminal and return it; empty at Ctrl+C and at its end."""
     before = termios.tcgetattr(0)
     changed = termios.tcgetattr(0)
     changed[3] &= ~(termios.ICANON | termios.ECHO)
     try:
         termios.tcsetattr(0, termios.TCSADRAIN, changed)
         return os.read(0, 1).decode("ascii", errors="replace")
-    except OSError:
+    except (OSError, KeyboardInterrupt):
         return ""
     finally:
         with contextlib.suppress(termios.error, OSError):

@@ -22,7 +22,7 @@ _UNKNOWN_TIMES = 6
 """Multiples of the shortest silence while the usual time is not known: the first step may compile."""
 _BUSY_TIMES = 10
 """Multiples of the limit granted to a process that computes: it is slow, not dead."""
-_BUSY_SHARE = 0.2
+_BUSY_SHARE = 0.1
 """Share of a core above which a process computes; the app alone takes less."""
 _KNOWN = 3
 _REMEMBERED = 100
@@ -97,7 +97,7 @@ class Watchdog(threading.Thread):
             if process.status() == psutil.STATUS_STOPPED:
                 return True
             before = sum(process.cpu_times()[:2])
-            pause = min(10.0, self._least / 10)
+            pause = min(10.0, self._least / 2)
             self._stopped.wait(pause)
             used = sum(process.cpu_times()[:2]) - before
         except psutil.Error:

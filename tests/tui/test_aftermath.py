@@ -50,7 +50,7 @@ def test_what_happened_is_said_logged_and_shown_to_later_readers(
     """One sentence on the screen and in the state; native messages, made harmless, in the log."""
     unattended(project).decide(death(6, OUT_OF_MEMORY))
     said = capsys.readouterr().err
-    assert said.startswith("MLX ran out of memory and the process ended (signal 6), at step 7.")
+    assert said.startswith("MLX ran out of memory and the process ended (signal 6), at step 7; ")
     assert "checkpoint_epoch0_step6" in said
     state = RunState.load(project.state_file)
     assert state is not None and state.status == "failed" and "ran out of memory" in state.reason

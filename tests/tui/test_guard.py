@@ -122,11 +122,25 @@ def test_signals_are_forwarded(tmp_path: Path, number: signal.Signals) -> None:
     assert process.returncode == 128 + number
 
 
+def test_a_program_told_to_end_is_not_started_again(tmp_path: Path) -> None:
+    """Also if it crashes on its way out; the exit code names what had been asked."""
+    code = HANDLES.replace("sys.exit(128 + number)", "os.abort()")
+    source = GUARD.replace("lambda death: None", "lambda death: [str(death.told)]")
+    process = subprocess.Popen(
+        [sys.executable, "-c", source, code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30)[0] == f"got {signal.SIGTERM:d}\n"
+    assert process.returncode == 128 + signal.SIGTERM
+
+
 def test_a_child_without_its_guard_leaves_as_if_the_terminal_were_lost(tmp_path: Path) -> None:
     """Nobody is left to put the terminal right."""
     process, child = guarded(tmp_path)
     process.kill()
     assert process.communicate(timeout=30)[0] == f"got {signal.SIGHUP:d}\n"
+    psutil.wait_procs([psutil.Process(child)] if psutil.pid_exists(child) else [], timeout=30)
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
 
 
