@@ -9,7 +9,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Mode
-from tui.commands.output import print_json, refuse, report_defect, say, say_usage
+from tui.commands.output import make_output_harmless, print_json, refuse, report_defect, say, say_usage
 
 import typer
 
@@ -32,6 +32,7 @@ Json = Annotated[bool, typer.Option("--json", help=_("Print JSON."))]
 
 def main() -> int:
     """Run the command line and return its exit code. No mistake of a user ends in a traceback."""
+    make_output_harmless()
     try:
         code = app(standalone_mode=False)
     except UserError as error:
@@ -65,7 +66,7 @@ def open_app(
     half_micro_batch: HalfMicroBatch = False,
 ) -> int:
     """Without a command: open the app."""
-    if not directory.is_dir():
+    if not os.path.isdir(directory):  # also takes a name that no folder can have
         raise UserError(
             _("There is no folder {folder}").format(folder=directory), _("create it or name another with -C")
         )

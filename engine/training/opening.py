@@ -31,7 +31,8 @@ def open_run(
 
     Args:
         project: the project directory.
-        config: the wanted configuration; None takes the one of the run to resume.
+        config: the wanted configuration; None takes the one of the run to resume, or the one
+            selected where it has no checkpoint yet.
         mode: see `Mode`.
         halve_micro_batch: take micro-batches of half the size that the run had last.
 
@@ -41,7 +42,7 @@ def open_run(
     """
     divisor = 2 if halve_micro_batch else 1
     if mode == "restart":
-        return Opening(_identity(project, config or TrainingConfig()), None, (), divisor)
+        return Opening(_identity(project, config or _selected(project)), None, (), divisor)
     state = RunState.load(project.state_file)
     if state and state.status == "finished":
         raise UserError(
@@ -60,7 +61,7 @@ def open_run(
                 _("There is no run to resume in {folder}").format(folder=project.run_dir),
                 _("start one with: mqlora-tui train"),
             )
-        return Opening(_identity(project, config or TrainingConfig()), None, (), divisor)
+        return Opening(_identity(project, config or _selected(project)), None, (), divisor)
     identity = _identity(project, config or checkpoint.identity.config)
     _refuse_differences(checkpoint.identity, identity)
     notices = [_("{name} is damaged and was left out").format(name=folder.name) for folder in damaged]
@@ -72,6 +73,11 @@ def open_run(
             _("Micro-batches are 1/{n} of their usual size: same steps, less memory").format(n=divisor)
         )
     return Opening(identity, checkpoint, tuple(notices), divisor)
+
+
+def _selected(project: Project) -> TrainingConfig:
+    """Return the configuration chosen before (a run writes its own there), else the defaults."""
+    return TrainingConfig.load(project.config_file) if project.config_file.exists() else TrainingConfig()
 
 
 def _identity(project: Project, config: TrainingConfig) -> RunIdentity:

@@ -21,18 +21,30 @@ def wanted_config(
     resume: bool,
     restart: bool,
 ) -> TrainingConfig | None:
-    """Return the configuration that the options ask for.
+    """Return the configuration that the options of `train` ask for.
+
+    None stands for that of the unfinished run, which is meant when nothing is asked for.
+
+    Raises:
+        UserError: unknown profile, unreadable file, unknown key or bad value.
+    """
+    if not (profile or file or assignments or restart) and (resume or _has_unfinished_run(project)):
+        return None
+    return chosen_config(project, profile, file, assignments)
+
+
+def chosen_config(
+    project: Project, profile: str | None, file: Path | None, assignments: Sequence[str]
+) -> TrainingConfig:
+    """Return the configuration of a new run.
 
     A profile or a file comes first, then the one selected before, then the
-    recommended profile; `assignments` (KEY=VALUE) change it. None stands for
-    that of the unfinished run, which is meant when nothing is asked for.
+    recommended profile; `assignments` (KEY=VALUE) change it.
 
     Raises:
         UserError: unknown profile, unreadable file, unknown key or bad value.
     """
     values = dict(parse_assignment(text) for text in assignments)
-    if not (profile or file or values or restart) and (resume or _has_unfinished_run(project)):
-        return None
     return _base(project, profile, file).updated(values, "--set")
 
 

@@ -1,0 +1,61 @@
+"""What the experiment tells: how far it is, what was struck, and the verdict."""
+
+from dataclasses import dataclass
+
+from engine.verify.compare import Comparison
+from engine.verify.interrupt import Kind
+
+
+@dataclass(frozen=True)
+class Advance:
+    """How far one of the two runs is."""
+
+    interrupted: bool
+    """Whether it is the one that is struck."""
+    step: int
+    total: int
+    """Optimizer steps done and in all."""
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """One place where the run was struck and resumed."""
+
+    kind: Kind
+    step: int
+    """Steps done when it was struck; in an evaluation its own step included."""
+    hit: bool
+    """Whether it was struck in the middle of what was aimed at."""
+    tries: int
+    """Blows until it was hit; the run was resumed after each."""
+    resumed_step: int = 0
+    """Where the run went on."""
+    compared_step: int | None = None
+    """Step of the first checkpoint after the resume; None where there was none to compare."""
+    identical: bool = False
+    """Whether the straight run has the same bytes in that checkpoint."""
+
+    @property
+    def lost_steps(self) -> int:
+        """Steps that had to be made again."""
+        return self.step - self.resumed_step
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came out."""
+
+    steps: int
+    interruptions: tuple[Interruption, ...]
+    files: tuple[Comparison, ...]
+    leftovers: tuple[str, ...]
+    """Temporary files that the interrupted run left behind."""
+
+    @property
+    def identical(self) -> bool:
+        """Whether the interruptions left no trace."""
+        compared = (blow.identical for blow in self.interruptions if blow.compared_step is not None)
+        return all(file.identical for file in self.files) and all(compared) and not self.leftovers
+
+
+Told = Advance | Interruption | Verdict
