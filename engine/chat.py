@@ -1,6 +1,5 @@
 """Streaming replies of a base model, with or without the trained adapter."""
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -48,18 +47,14 @@ class ChatSession:
         Raises:
             UserError: the model or the adapter cannot be loaded.
         """
-        from engine.model.adapter import CONFIG, WEIGHTS, load_adapter
+        from engine.model.adapter import WEIGHTS, load_adapter
         from engine.model.loading import load_base
 
         self._base: BaseModel = load_base(project.model_dir(model))
         adapter = project.adapters_dir
         self.has_adapter = (adapter / WEIGHTS).is_file()
         """Whether there is an adapter to chat with."""
-        self._scale = 0.0
-        if self.has_adapter:
-            load_adapter(self._base.model, adapter)
-            parameters = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))["lora_parameters"]
-            self._scale = float(parameters["scale"])
+        self._scale = load_adapter(self._base.model, adapter) if self.has_adapter else 0.0
         self._base.model.eval()
 
     def reply(

@@ -43,4 +43,4 @@ def is_whole(library: Path) -> bool:
     if len(header) < _ELF64.size or not header.startswith(b"\x7fELF"):
         return False
     *_rest, sections, _flags, _size, _p_size, _p_count, entry_size, count, _names = _ELF64.unpack(header)
-    return size >= sections + entry_size * count
+    return bool(size >= sections + entry_size * count)

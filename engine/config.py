@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from engine.errors import UserError
 from engine.files import write_json
 from engine.i18n import _
+from engine.text import one_line
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -147,7 +148,7 @@ class TrainingConfig(BaseModel):
                 _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror),
                 _("name an existing file"),
             ) from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(
                 _("{path} is not JSON: {reason}").format(path=path, reason=error),
                 _("mend that line or choose a profile again"),
@@ -187,7 +188,7 @@ def help_text(field: str) -> str:
 
 def _refusal(error: ValidationError, source: str) -> UserError:
     first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else "?"
+    name = one_line(str(first["loc"][0])) if first["loc"] else "?"
     where = _(" in {source}").format(source=source) if source else ""
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, TrainingConfig.model_fields, n=1)
@@ -198,8 +199,8 @@ def _refusal(error: ValidationError, source: str) -> UserError:
         )
         return UserError(_("Unknown key '{name}'{where}").format(name=name, where=where), fix)
     return UserError(
-        _("Value {value!r} of '{name}'{where} is wrong: {reason}").format(
-            value=first["input"], name=name, where=where, reason=first["msg"].lower()
+        _("Value {value} of '{name}'{where} is wrong: {reason}").format(
+            value=one_line(repr(first["input"])), name=name, where=where, reason=first["msg"].lower()
         ),
         help_text(name) if name in TrainingConfig.model_fields else "",
     )

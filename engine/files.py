@@ -1,10 +1,15 @@
 """Writing files so that a crash leaves either the old or the new one, never half."""
 
-import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from engine.text import json_text
+
+PARTIAL = ".partial-"
+"""How the name of everything begins that is not yet, or no longer, whole."""
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -13,7 +18,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     It goes to a temporary file beside `path`, is flushed to the disk and
     renamed over it; then the folder entry is flushed too.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{PARTIAL}{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
@@ -22,14 +27,14 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        remove(Path(temporary))
         raise
     sync(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON with `write_atomic`."""
-    write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write `value` as indented JSON, harmless for a terminal, with `write_atomic`."""
+    write_atomic(path, json_text(value, indent=2) + "\n")
 
 
 def sync(path: Path) -> None:
@@ -39,3 +44,17 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder with all in it, as far as the disk lets us."""
+    try:
+        path.unlink()
+    except OSError:  # a folder, nothing, or a disk that takes no change
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def clear_partial(folder: Path) -> None:
+    """Remove what a killed process left half-written or half-deleted in `folder`."""
+    for path in folder.glob(f"{PARTIAL}*"):
+        remove(path)

@@ -23,6 +23,8 @@ _BACKWARD_LAYER = 1.15
 """Working memory of one layer's backward pass, as a multiple of what the layer keeps (measured)."""
 _RECOMPUTED_LAYER = 2.0
 """The same where the layer's activations are computed again (measured)."""
+_LARGEST = 2**31
+"""No size of a model is above this; MLX's arrays are no longer either."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class ModelShape:
             reason = error.strerror or _("cannot be read")
         except KeyError as error:
             reason = _("{key} is missing").format(key=error)
-        except (ValueError, TypeError, AttributeError, ZeroDivisionError) as error:
+        except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             reason = str(error)
         raise UserError(
             _("The model's {path} is broken: {reason}").format(path=path, reason=reason),
@@ -88,6 +90,8 @@ class ModelShape:
         sizes = (shape.hidden, shape.layers, shape.kv_heads, shape.intermediate, shape.vocab)
         if min(*sizes, shape.group_size) < 1:
             raise ValueError(_("a size is not positive"))
+        if max(*sizes, shape.heads, shape.head_dim, shape.group_size, shape.bits or 0) > _LARGEST:
+            raise ValueError(_("a size is too large"))
         return shape
 
     @property
@@ -190,11 +194,15 @@ def recomputes(
 def run_bytes(shape: ModelShape, config: TrainingConfig) -> int:
     """Return the disk space of one run, bytes.
 
-    A checkpoint holds the float32 adapter and AdamW's two moments. There are
-    `keep_checkpoints` of them, the best and one being written, and `adapters/`.
+    There are `keep_checkpoints` checkpoints, the best and one being written, and `adapters/`.
     """
     adapter = trainable_parameters(shape, config) * FLOAT32
-    return 3 * adapter * (config.keep_checkpoints + 2) + adapter
+    return checkpoint_bytes(adapter) * (config.keep_checkpoints + 2) + adapter
+
+
+def checkpoint_bytes(adapter: int) -> int:
+    """Return the disk space of a checkpoint: a float32 adapter of `adapter` bytes, AdamW's two moments."""
+    return 3 * adapter
 
 
 def _adapted_layers(shape: ModelShape, config: TrainingConfig) -> int:

@@ -1,5 +1,6 @@
 """The folders and files of one project directory."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,7 +112,7 @@ class Project:
             return found[0]
         if name:
             for candidate in (self.models_dir / name, self.root / name):
-                if (candidate / "config.json").is_file():
+                if os.path.isfile(candidate / "config.json"):  # also takes a name that no file can have
                     return candidate
         problem = _("No base model '{name}' in {folder}") if name else _("No base model in {folder}")
         raise UserError(

@@ -20,6 +20,7 @@ from tui.screens.help import HelpScreen
 from tui.state import AppState
 from tui.theme import THEME
 from tui.training.controller import TrainingController
+from tui.training.news import has_news
 from tui.widgets.harmless import HARMLESS
 
 from textual import work
@@ -136,10 +137,10 @@ class MqloraApp(AppState):
         self._event_loop = asyncio.get_running_loop()
         self.training.follow(self)
         self.run_state = self.training.status()
-        if self.run_state.is_training:  # in another process, perhaps since the last connection was lost
+        # In another process, perhaps since the last connection was lost: there is something to see.
+        if self.run_state.is_training or self._go_on or has_news(self.project):
             self.switch_mode("train")
-        elif self._go_on:
-            self.switch_mode("train")
+        if self._go_on and not self.run_state.is_training:
             self.call_after_refresh(self._resume)
         # Only when the first screen is drawn: threads that compute would hold it back.
         self.call_after_refresh(self.start_hardware_check)

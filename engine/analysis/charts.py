@@ -34,6 +34,7 @@ _STYLE = {
     "legend.fontsize": 9.5,
     "legend.framealpha": 0.85,
     "legend.edgecolor": "none",
+    "text.usetex": False,  # LaTeX would read a model's name as commands
 }
 
 

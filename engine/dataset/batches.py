@@ -70,7 +70,7 @@ def micro_batches(
     Args:
         examples: the step's examples.
         lengths: from `padded_lengths`.
-        max_tokens: padded tokens a micro-batch may have; a single row may exceed it.
+        max_tokens: padded tokens a micro-batch may have; only a longer row, alone in its batch, exceeds it.
         max_rows: rows a micro-batch may have.
     """
     batches: list[list[Example]] = []
@@ -79,12 +79,18 @@ def micro_batches(
         if not batches or len(batches[-1]) == max_rows or (len(batches[-1]) + 1) * padded > max_tokens:
             batches.append([])
         batches[-1].append(example)
-    return [_pad(rows, padded_length(len(rows[-1].tokens), lengths)) for rows in batches]
+    return [_pad(rows, _length(len(rows[-1].tokens), lengths, max_tokens)) for rows in batches]
 
 
 def padded_length(tokens: int, lengths: Sequence[int]) -> int:
     """Return the smallest of `lengths` that holds `tokens`."""
     return next(length for length in lengths if length >= tokens)
+
+
+def _length(tokens: int, lengths: Sequence[int], max_tokens: int) -> int:
+    """Return the length of a micro-batch whose longest row has `tokens`: not beyond what it may have."""
+    padded = padded_length(tokens, lengths)
+    return max_tokens if tokens <= max_tokens < padded else padded
 
 
 def _pad(rows: list[Example], length: int) -> MicroBatch:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.config import TrainingConfig
+from engine.dataset.chat_template import TemplateError
 from engine.dataset.report import Fault, FileReport, TokenFigures
 from engine.dataset.rows import Row, read_rows
-from engine.dataset.tokenizing import Example, ExampleTokenizer, TemplateError
+from engine.dataset.tokenizing import Example, ExampleTokenizer
 from engine.i18n import _
 
 import numpy as np
@@ -60,9 +61,7 @@ def _tokenize(
         try:
             example = tokenize(row)
         except TemplateError as error:
-            faults.append(
-                Fault(file, row.line, None, "template", "error", str(error), _("rewrite the row or drop it"))
-            )
+            faults.append(Fault(file, row.line, None, "template", "error", str(error), error.fix))
             continue
         examples.append(example)
         if not example.ends_turn:

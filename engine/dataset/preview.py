@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
+from engine.dataset.chat_template import TemplateError
 from engine.dataset.rows import Row, read_rows
-from engine.dataset.tokenizing import ExampleTokenizer, TemplateError, load_tokenizer
+from engine.dataset.tokenizing import ExampleTokenizer, load_tokenizer
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
@@ -43,7 +44,7 @@ def preview_row(project: Project, config: TrainingConfig, file: str, line: int) 
     except TemplateError as error:
         raise UserError(
             _("Line {line} of {file}: {reason}").format(line=line, file=file, reason=error),
-            _("rewrite the row or drop it"),
+            error.fix,
         ) from None
     special = tokenize.special_ids
     return tuple(

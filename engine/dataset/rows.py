@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from engine.text import one_line
 Message = dict[str, str]
 _FIELDS = ("prompt", "completion", "messages", "text")
 _ROLES = ("system", "user", "assistant", "tool")
+# What changes the meaning of a row elsewhere and is not read here: to pass over it would train on
+# something else than the file says.
+_UNREAD_OF_ROW = ("tools", "functions")
+_UNREAD_OF_TURN = ("tool_calls", "function_call", "reasoning_content", "thinking", "weight")
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ def _parse(raw: bytes) -> dict[str, Any]:
 
 def _row(value: dict[str, Any], line: int) -> Row:
     if "messages" in value:
+        _refuse_unread(value, _UNREAD_OF_ROW, _("the row"))
         return Row(line, messages=_conversation(value["messages"]))
     if "prompt" in value or "completion" in value:
         prompt, completion = _text_field(value, "prompt"), _text_field(value, "completion")
@@ -131,6 +136,17 @@ def _refuse_half_characters(text: str) -> None:
         ) from None
 
 
+def _refuse_unread(value: dict[str, Any], keys: Sequence[str], where: str) -> None:
+    """Refuse `keys` that say more than their absence; a weight of 1 is the usual one."""
+    for key in keys:
+        if value.get(key) not in (None, "", [], {}, 1):
+            raise _RowError(
+                "unsupported_field",
+                _("{where} has '{key}', which is not supported").format(where=where, key=key),
+                _("write it into the content, or drop the row"),
+            )
+
+
 def _missing(name: str, value: dict[str, Any]) -> _RowError:
     near = next(
         (key for key in value if difflib.get_close_matches(key.lower(), _FIELDS, n=1, cutoff=0.7)), None
@@ -162,6 +178,7 @@ def _turn(turn: Any, number: int) -> Message:
             _("{where} has no valid role").format(where=where),
             _("use one of: {roles}").format(roles=", ".join(_ROLES)),
         )
+    _refuse_unread(turn, _UNREAD_OF_TURN, where)
     content = turn.get("content")
     if not isinstance(content, str) or (turn["role"] == "assistant" and not content.strip()):
         raise _RowError(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
+from engine.dataset.chat_template import ChatTemplate, TemplateError, check_answer
 from engine.dataset.rows import Message, Row
 from engine.errors import UserError
 from engine.i18n import _
-from engine.text import one_line
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +39,6 @@ class Example:
         if len(self.tokens) <= length:
             return self
         return replace(self, tokens=self.tokens[:length], trained=self.trained[:length])
-
-
-class TemplateError(Exception):
-    """The chat template cannot render a row so that prompt and answer can be told apart."""
 
 
 def load_tokenizer(model_dir: Path) -> Any:
@@ -83,7 +79,11 @@ class ExampleTokenizer:
 
     def __init__(self, tokenizer: Any, config: TrainingConfig) -> None:
         self._tokenizer = tokenizer
+        self._template = ChatTemplate(tokenizer) if tokenizer.chat_template else None
         self._train_on_prompt = config.train_on_prompt
+        bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+        self._start = [bos] if bos is not None and tokenizer("").input_ids[:1] == [bos] else []
+        self._end = [eos] if eos is not None else []
         self._special = frozenset(tokenizer.all_special_ids) | frozenset(
             index for index, token in tokenizer.added_tokens_decoder.items() if token.special
         )
@@ -102,77 +102,81 @@ class ExampleTokenizer:
         """
         if row.text:
             return self._plain(row.line, "", row.text)
-        if self._tokenizer.chat_template:
-            return self._chat(row.line, row.messages)
+        if self._template:
+            return self._chat(self._template, row.line, row.messages)
         return self._without_template(row)
 
     def _without_template(self, row: Row) -> Example:
         if [turn["role"] for turn in row.messages] != ["user", "assistant"]:
-            raise TemplateError(_("the model has no chat template for several turns"))
+            raise TemplateError(
+                _("the model has no chat template for several turns"),
+                _("write one prompt and one completion a row, or use a base model with a chat template"),
+            )
         question, answer = (turn["content"] for turn in row.messages)
         return self._plain(row.line, question + PLAIN_SEPARATOR, answer)
 
     def _plain(self, line: int, prompt: str, answer: str) -> Example:
-        """Tokenise text without a template: start token if the tokenizer has one, end token always."""
-        tokens, starts = self._encode(prompt + answer)
-        trained = starts >= len(prompt)
-        shares_token = not self._begins_with(tokens[~trained], prompt)
-        head = [self._tokenizer.bos_token_id] if self._adds_bos() else []
-        tail = [self._tokenizer.eos_token_id] if self._tokenizer.eos_token_id is not None else []
+        """Tokenise text without a template, between start token (if the tokenizer has one) and end token.
+
+        Neither is written twice where the text has it already.
+        """
+        tokens, spans = self._encode(prompt + answer)
+        begin, shares_token = self._split(tokens, spans, prompt)
+        head = self._start if tokens[:1].tolist() != self._start else []
+        tail = self._end if tokens[-1:].tolist() != self._end else []
         tokens = np.concatenate([head, tokens, tail]).astype(np.int32)
-        trained = np.concatenate([np.zeros(len(head), bool), trained, np.ones(len(tail), bool)])
-        return self._example(line, tokens, trained, bool(tail), shares_token)
+        trained = np.arange(len(tokens)) >= len(head) + begin
+        return self._example(line, tokens, trained, bool(self._end), shares_token)
 
-    def _adds_bos(self) -> bool:
-        bos = self._tokenizer.bos_token_id
-        return bos is not None and self._tokenizer("").input_ids[:1] == [bos]
-
-    def _chat(self, line: int, messages: Sequence[Message]) -> Example:
-        """Tokenise the whole rendered conversation and find each answer's span in it."""
-        text = self._render(messages, generation=False)
-        tokens, starts = self._encode(text)
+    def _chat(self, template: ChatTemplate, line: int, messages: Sequence[Message]) -> Example:
+        """Tokenise the whole rendered conversation and find each answer's tokens in it."""
+        text = template.render(messages)
+        known = tokens, spans = self._encode(text)
         trained = np.zeros(len(tokens), bool)
         ends_turn, shares_token = True, False
         for index, turn in enumerate(messages):
             if turn["role"] == "assistant":
-                begin, end = self._answer_span(text, messages, index)
-                shares_token |= not self._begins_with(tokens[: np.searchsorted(starts, begin)], text[:begin])
-                span = np.flatnonzero((starts >= begin) & (starts < end))
-                marks = [position for position in span if int(tokens[position]) in self._special]
-                ends_turn = bool(marks)
-                # What follows the end-of-turn mark, such as a line break, is the template's.
-                trained[span[span <= marks[-1]] if marks else span] = True
+                prompt = template.prompt(text, messages, index)
+                until = template.until(text, messages, index)
+                end, has_mark = self._end_of_turn(until, *(known if until is text else self._encode(until)))
+                check_answer(text, prompt, until[:end], turn["content"], index + 1)
+                begin, shares = self._split(tokens, spans, prompt)
+                trained[begin : np.searchsorted(spans[:, 1], end, side="right")] = True
+                ends_turn &= has_mark
+                shares_token |= shares
         return self._example(line, tokens, trained, ends_turn, shares_token)
 
-    def _answer_span(self, text: str, messages: Sequence[Message], index: int) -> tuple[int, int]:
-        """Return begin and end of an answer as character positions in the rendered `text`."""
-        before = self._render(messages[:index], generation=True)
-        last = index == len(messages) - 1
-        until = text if last else self._render(messages[: index + 1], generation=False)
-        if not (text.startswith(before) and text.startswith(until) and len(before) < len(until)):
-            raise TemplateError(_("the chat template rewrites what comes before the answer"))
-        return len(before), len(until)
+    def _end_of_turn(
+        self, text: str, tokens: NDArray[np.int32], spans: NDArray[np.int64]
+    ) -> tuple[int, bool]:
+        """Return where the last turn of `text` ends, and whether it does so with a control token.
 
-    def _render(self, messages: Sequence[Message], generation: bool) -> str:
-        try:
-            rendered: str = self._tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=generation
-            )
-        except Exception as error:  # templates raise whatever they like
-            raise TemplateError(
-                _("the chat template refuses it: {reason}").format(reason=one_line(str(error), 200))
-            ) from None
-        return rendered
+        That is after the first of the control tokens which close the text:
+        further ones and white space belong to the template.
+        """
+        end, found = len(text), False
+        for token, (start, stop) in zip(tokens[::-1].tolist(), spans[::-1].tolist(), strict=True):
+            if token in self._special:
+                end, found = stop, True
+            elif text[start:stop].strip():
+                break
+        return end, found
 
-    def _begins_with(self, tokens: NDArray[np.int32], prompt: str) -> bool:
-        """Whether `tokens`, cut out of a longer text, are those of `prompt` alone."""
-        return np.array_equal(tokens, self._encode(prompt)[0])
+    def _split(self, tokens: NDArray[np.int32], spans: NDArray[np.int64], prompt: str) -> tuple[int, bool]:
+        """Return the index of the first token after `prompt`, and whether one lies across the border."""
+        before, _spans = self._encode(prompt)
+        if np.array_equal(tokens[: len(before)], before):
+            return len(before), False
+        ends = np.append(0, spans[:, 1])
+        within = int(np.searchsorted(ends[1:], len(prompt), side="right"))
+        # A token that begins before the border, or in white space that its tokenizer counts to no token.
+        return within + int(ends[within] < len(prompt)), True
 
     def _encode(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Return token ids and the character position at which each token begins."""
+        """Return token ids, and begin and end of each token in `text`, shape (length, 2)."""
         encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        offsets = np.array(encoded["offset_mapping"], np.int64).reshape(-1, 2)
-        return np.array(encoded["input_ids"], np.int32), offsets[:, 0]
+        spans = np.array(encoded["offset_mapping"], np.int64).reshape(-1, 2)
+        return np.array(encoded["input_ids"], np.int32), spans
 
     def _example(
         self,

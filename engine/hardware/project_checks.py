@@ -7,6 +7,7 @@ from engine.errors import UserError
 from engine.hardware.report import Check
 from engine.i18n import _
 from engine.memory import ModelShape
+from engine.model.trust import refuse_code
 from engine.project import Project
 from engine.text import one_line
 from engine.words import size
@@ -16,6 +17,7 @@ def check_model(project: Project, name: str = "") -> Check:
     """Check that a base model is there, whole and 4-bit."""
     try:
         folder = project.model_dir(name)
+        refuse_code(folder)
         shape = ModelShape.read(folder)
     except UserError as error:
         return Check("model", _("Base model"), _("none usable"), "error", error.problem, error.fix)

@@ -1,13 +1,16 @@
 """LoRA adapters in mlx-lm's layer and file format."""
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
 from engine.errors import UserError
-from engine.files import sync, write_json
+from engine.files import PARTIAL, sync, write_json
 from engine.i18n import _
+from engine.model.arrays import write_arrays
 from engine.text import one_line
 
 from mlx.utils import tree_flatten
@@ -76,24 +79,25 @@ def save_adapter(folder: Path, weights: dict[str, mx.array], adapter_config: dic
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / CONFIG, adapter_config)
-    partial = folder / f".partial-{WEIGHTS}"
-    try:
-        mx.save_safetensors(str(partial), weights)
-    except RuntimeError as error:  # MLX reports a failed write so
-        raise OSError(str(error)) from None
-    sync(partial)
+    partial = folder / f"{PARTIAL}{WEIGHTS}"
+    write_arrays(partial, weights)
     partial.replace(folder / WEIGHTS)
     sync(folder)
 
 
-def load_adapter(model: nn.Module, folder: Path) -> None:
+def load_adapter(model: nn.Module, folder: Path) -> float:
     """Put the adapter in `folder` on a base model.
+
+    Returns:
+        The factor of the adapter's output.
 
     Raises:
         UserError: the files are missing, damaged or made for another model.
     """
     try:
+        scale = _scale(folder)
         load_adapters(model, str(folder))
+        _check_complete(model, folder)
     except Exception as error:  # missing keys, wrong shapes, damaged files: mlx-lm raises many types
         raise UserError(
             _("Cannot use the adapter in {folder}: {reason}").format(
@@ -101,6 +105,26 @@ def load_adapter(model: nn.Module, folder: Path) -> None:
             ),
             _("train again, or chat with the base model"),
         ) from None
+    return scale
+
+
+def _scale(folder: Path) -> float:
+    """Return the scale in an adapter's configuration; refuse what is not LoRA, it cannot be turned off."""
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    if config.get("fine_tune_type", "lora") != "lora":
+        raise ValueError(_("its fine_tune_type is not lora"))
+    scale = float(config["lora_parameters"]["scale"])
+    if not math.isfinite(scale):
+        raise ValueError(_("its scale is {scale}").format(scale=scale))
+    return scale
+
+
+def _check_complete(model: nn.Module, folder: Path) -> None:
+    """Refuse a file that leaves a matrix at its start value: of any size the configuration likes."""
+    stored = mx.load(str(folder / WEIGHTS))
+    for name, _array in tree_flatten(model.parameters()):
+        if name.endswith((".lora_a", ".lora_b")) and name not in stored:
+            raise ValueError(_("{name} is missing").format(name=name))
 
 
 def set_adapter_enabled(model: nn.Module, enabled: bool, scale: float) -> None:

@@ -29,6 +29,9 @@ _ALIGNMENT = 32
 """Bytes to which the start of the data is rounded up; files with another one are very rare."""
 _MAX_COUNT = 2**24
 """Items of a list, bytes of a text: far above any real file, far below what fills the memory."""
+_MAX_HEADER = 2**26
+"""Bytes of everything before the data, some 20 million in real files.
+Read, they take up to ten times as much memory."""
 
 _BLOCKS = {
     "F32": (1, 4),
@@ -160,10 +163,9 @@ class _Parser:
     def text(self) -> str:
         length = self.take("Q")
         self.check_count(length)
-        raw = self.data[self.position : self.position + length]
-        self.position += length
+        begin = self.advance(length)
         try:
-            return raw.decode("utf-8")
+            return self.data[begin : self.position].decode("utf-8")
         except UnicodeDecodeError:
             raise self.damaged(_("it holds a text that is not UTF-8")) from None
 
@@ -172,12 +174,19 @@ class _Parser:
 
     def numbers(self, letters: str) -> tuple[Any, ...]:
         layout = struct.Struct("<" + letters)
+        begin = self.advance(layout.size)
         try:
-            values = layout.unpack_from(self.data, self.position)
+            return layout.unpack_from(self.data, begin)
         except struct.error:
             raise self.damaged(_("it is cut short")) from None
-        self.position += layout.size
-        return values
+
+    def advance(self, count: int) -> int:
+        """Go on by `count` bytes and return where they begin."""
+        begin = self.position
+        self.position += count
+        if self.position > _MAX_HEADER:
+            raise self.damaged(_("its header is too long"))
+        return begin
 
     def check_count(self, count: int) -> None:
         """Refuse a count of things (each at least a byte long) that the rest cannot hold."""

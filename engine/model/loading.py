@@ -1,6 +1,9 @@
 """Loading a base model folder and readying its frozen weights for training on this machine."""
 
-import json
+import glob
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +11,15 @@ from typing import Any
 from engine.backend import compute_dtype, is_cpu, mx, nn
 from engine.errors import UserError
 from engine.i18n import _
+from engine.model.trust import names_code, refuse_code, wants_code
 from engine.text import one_line
 
 from mlx_lm.tokenizer_utils import load as load_wrapped_tokenizer
-from mlx_lm.utils import dequantize_model, load_model
+from mlx_lm.utils import dequantize_model, load_config, load_model
+
+# Without it transformers asks on the terminal whether to run a folder's code.
+_UNTRUSTED = {"trust_remote_code": False, "local_files_only": True}
+_LAYER_COUNTS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer")
 
 
 @dataclass(frozen=True)
@@ -33,17 +41,19 @@ def load_base(folder: Path) -> BaseModel:
     Raises:
         UserError: a file is missing or damaged, or the architecture is unknown.
     """
-    _refuse_code(folder)
+    refuse_code(folder)
     try:
-        model, config = load_model(folder, lazy=True, trust_remote_code=False)
+        _check_layers(folder)
+        with _without_wildcards(folder) as plain:
+            model, config = load_model(plain, lazy=True, trust_remote_code=False)
         if is_cpu():
             model.set_dtype(compute_dtype())
             model = dequantize_model(model)
         mx.eval(model.parameters())
-        tokenizer = load_wrapped_tokenizer(folder, eos_token_ids=config.get("eos_token_id"))
-    except UserError:
-        raise
+        tokenizer = load_wrapped_tokenizer(folder, _UNTRUSTED, eos_token_ids=config.get("eos_token_id"))
     except Exception as error:  # mlx, mlx-lm and transformers raise many types for a damaged folder
+        if _is_unknown(error) and (name := names_code(folder)):
+            raise wants_code(folder, name) from None
         reason = one_line(str(error), 200) or type(error).__name__
         raise UserError(
             _("Cannot load the base model in {folder}: {reason}").format(folder=folder, reason=reason),
@@ -53,17 +63,36 @@ def load_base(folder: Path) -> BaseModel:
     return BaseModel(model, tokenizer, folder)
 
 
-def _refuse_code(folder: Path) -> None:
-    """Raise UserError if the folder asks for code of its own to be run."""
-    for name in ("config.json", "tokenizer_config.json"):
-        try:
-            settings = json.loads((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue  # load_model says what is wrong with it
-        if isinstance(settings, dict) and (settings.get("auto_map") or settings.get("model_file")):
-            raise UserError(
-                _("The base model in {folder} wants to run code of its own ({name})").format(
-                    folder=folder, name=name
-                ),
-                _("use a model whose architecture mlx-lm has built in"),
-            )
+@contextmanager
+def _without_wildcards(folder: Path) -> Iterator[Path]:
+    """Yield a path of `folder` whose `[`, `?` or `*` mlx-lm cannot take for a pattern of names."""
+    if glob.escape(str(folder)) == str(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        link = Path(temporary) / "model"
+        link.symlink_to(folder.resolve(), target_is_directory=True)
+        yield link
+
+
+def _is_unknown(error: Exception) -> bool:
+    """Whether mlx-lm does not know the architecture, or transformers not the tokenizer, without more code."""
+    return "not supported" in str(error) or "trust_remote_code" in str(error)
+
+
+def _check_layers(folder: Path) -> None:
+    """Refuse a number of layers that the weights cannot fill: mlx-lm would build them all first.
+
+    Raises:
+        ValueError: there are more layers than tensors.
+    """
+    tensors = sum(len(mx.load(str(path))) for path in folder.glob("model*.safetensors"))
+    config = load_config(folder)
+    for settings in (config, config.get("text_config") or {}):
+        for key in _LAYER_COUNTS:
+            if tensors and settings.get(key, 0) > tensors:
+                raise ValueError(
+                    _("{key} is {count} and there are {tensors} tensors").format(
+                        key=key, count=settings[key], tensors=tensors
+                    )
+                )

@@ -7,7 +7,6 @@ lists size and SHA-256 of the others, and of itself.
 
 import hashlib
 import json
-import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,16 +15,15 @@ from typing import Any
 from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.errors import UserError
-from engine.files import sync, write_json
-from engine.i18n import _
+from engine.files import PARTIAL, remove, sync, write_json
 from engine.model.adapter import CONFIG, WEIGHTS
+from engine.model.arrays import write_arrays
 from engine.training.fingerprint import file_sha256
 from engine.training.folders import checkpoint_folders, checkpoint_name, checkpoint_step
 from engine.training.progress import Progress
 
 OPTIMIZER = "optimizer.safetensors"
 STATE = "state.json"
-_PARTIAL = ".partial-"
 
 
 @dataclass(frozen=True)
@@ -62,37 +60,32 @@ def save_checkpoint(
     """Write a checkpoint and return its folder.
 
     Everything goes to a hidden folder first, is flushed to the disk and then
-    renamed, so that no reader ever sees half a checkpoint. An intact checkpoint
-    of the same step is kept: a step has only one outcome.
+    renamed, so that no reader ever sees half a checkpoint. Where an intact
+    checkpoint of the same step exists, its arrays are those of now and only its
+    `state.json` is replaced: what is known of the step may be more.
 
     Raises:
-        UserError: the disk is full or the folder cannot be written.
+        OSError: the disk is full or the folder cannot be written.
     """
     folder = run_dir / checkpoint_name(epoch, progress.step)
     if load_checkpoint(folder):
+        write_json(folder / STATE, _state(folder, epoch, progress, identity))
         return folder
-    partial = run_dir / f"{_PARTIAL}{folder.name}"
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = run_dir / f"{PARTIAL}{folder.name}"
+    remove(partial)
     try:
         partial.mkdir(parents=True)
-        # Sorted: the order of the arrays in a file follows that of the dictionary.
-        mx.save_safetensors(str(partial / WEIGHTS), dict(sorted(weights.items())))
-        mx.save_safetensors(str(partial / OPTIMIZER), dict(sorted(optimizer.items())))
+        write_arrays(partial / WEIGHTS, weights)
+        write_arrays(partial / OPTIMIZER, optimizer)
         write_json(partial / CONFIG, adapter_config)
         write_json(partial / STATE, _state(partial, epoch, progress, identity))
-        for path in partial.iterdir():
-            sync(path)
-        sync(partial)
         if folder.exists():
             discard(folder)
         partial.rename(folder)
         sync(run_dir)
-    except (OSError, RuntimeError) as error:  # MLX reports a failed write as RuntimeError
-        shutil.rmtree(partial, ignore_errors=True)
-        raise UserError(
-            _("Cannot save {folder}: {reason}").format(folder=folder, reason=error),
-            _("free some disk space, then resume: the last good checkpoint is untouched"),
-        ) from None
+    except OSError:
+        remove(partial)
+        raise
     return folder
 
 
@@ -100,7 +93,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     """Read a checkpoint's state and verify its files; None if anything is damaged or missing."""
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        if state.pop("sha256") != _json_sha256(state):
+        if state.pop("sha256") != _json_sha256(state) or state["step"] != checkpoint_step(folder):
             return None
         for name, expected in state["files"].items():
             path = folder / name
@@ -110,7 +103,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         identity = RunIdentity(TrainingConfig.parse(state["config"]), prints["data"], prints["model"])
         high, low = state["rng"]
         return Checkpoint(folder, Progress.from_dict(state["progress"]), identity, (high, low))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError):
         return None
 
 
@@ -125,25 +118,31 @@ def newest_checkpoint(run_dir: Path) -> tuple[Checkpoint | None, list[Path]]:
     return None, damaged
 
 
-def prune_checkpoints(run_dir: Path, keep: int, best_step: int | None) -> None:
-    """Delete all but the newest `keep` checkpoints and the one of the best step."""
-    for folder in checkpoint_folders(run_dir)[keep:]:
-        if checkpoint_step(folder) != best_step:
-            discard(folder)
+def find_checkpoint(run_dir: Path, step: int | None) -> Checkpoint | None:
+    """Return the intact checkpoint of `step`; None if there is none."""
+    found = (load_checkpoint(path) for path in checkpoint_folders(run_dir) if checkpoint_step(path) == step)
+    return next(filter(None, found), None)
+
+
+def prune_checkpoints(run_dir: Path, keep: int, step: int, best_step: int | None) -> None:
+    """Delete all but the newest `keep` checkpoints and the one of the best step.
+
+    Those after `step`, where the run stands, go first: they were damaged, and
+    the run went back behind them.
+    """
+    folders = checkpoint_folders(run_dir)
+    later = [folder for folder in folders if checkpoint_step(folder) > step]
+    older = [folder for folder in folders if checkpoint_step(folder) <= step][keep:]
+    for folder in later + [folder for folder in older if checkpoint_step(folder) != best_step]:
+        discard(folder)
 
 
 def discard(folder: Path) -> None:
     """Delete a checkpoint; it vanishes in one step and is then cleared away."""
-    doomed = folder.with_name(f"{_PARTIAL}old-{folder.name}")
-    shutil.rmtree(doomed, ignore_errors=True)
+    doomed = folder.with_name(f"{PARTIAL}old-{folder.name}")
+    remove(doomed)
     folder.rename(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
-
-
-def clear_partial(run_dir: Path) -> None:
-    """Remove what a killed process left half-written."""
-    for path in run_dir.glob(f"{_PARTIAL}*"):
-        shutil.rmtree(path, ignore_errors=True)
+    remove(doomed)
 
 
 def _state(folder: Path, epoch: int, progress: Progress, identity: RunIdentity) -> dict[str, Any]:

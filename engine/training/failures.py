@@ -37,7 +37,7 @@ def cannot_write(folder: Path, error: OSError) -> UserError:
     elif error.errno in _LOCKED:
         fix = _("make the folder writable, then run: mqlora-tui train (what is saved is untouched)")
     else:
-        fix = _("look after that, then run: mqlora-tui train (what is saved is untouched)")
+        fix = _("put that right, then run: mqlora-tui train (what is saved is untouched)")
     reason = error.strerror or str(error)
     return UserError(_("Cannot write to {folder}: {reason}").format(folder=folder, reason=reason), fix)
 
@@ -53,6 +53,19 @@ def explained_writes(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise cannot_write(folder, error) from None
+
+
+def stays_bad(step: int, was_halved: bool) -> UserError:
+    """Return what to tell where loss or gradient stays bad up to `step`, and there is no way back."""
+    problem = (
+        _("Loss or gradient is not finite at step {step}, even with half the learning rate")
+        if was_halved
+        else _("Loss or gradient is not finite at step {step}, and no checkpoint before it is left")
+    )
+    return UserError(
+        problem.format(step=step),
+        _("lower learning_rate, look for odd rows in the data, then: mqlora-tui train --restart"),
+    )
 
 
 def out_of_memory(error: Exception, config: TrainingConfig) -> UserError | None:

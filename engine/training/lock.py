@@ -11,13 +11,14 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from engine.training.failures import explained_writes
 
 # A viewer holds a shared lock for an instant while it looks.
 _PATIENCE_S = 0.5
@@ -44,23 +45,17 @@ def run_lock(project: Project) -> Iterator[None]:
     Raises:
         UserError: another process trains there, or the folder cannot be written.
     """
-    is_new = not project.run_dir.exists()
-    try:
-        project.run_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = _acquire(project.lock_file)
-    except OSError as error:
-        raise UserError(
-            _("Cannot write to {folder}: {reason}").format(folder=project.run_dir, reason=error.strerror),
-            _("make the folder writable or choose another project with -C"),
-        ) from None
+    with explained_writes(project.run_dir):
+        descriptor, is_new = _acquire(project)
     if descriptor is None:
         raise _refusal(project)
     try:
         yield
     finally:
-        os.close(descriptor)
-        if is_new and not any(path != project.lock_file for path in project.run_dir.iterdir()):
-            shutil.rmtree(project.run_dir)  # the run was refused: leave no trace of it
+        with suppress(OSError):
+            if is_new and not any(path != project.lock_file for path in project.run_dir.iterdir()):
+                shutil.rmtree(project.run_dir)  # the run was refused: leave no trace of it
+        os.close(descriptor)  # last: who waits for the lock then sees that its file is gone
 
 
 def lock_owner(project: Project) -> Owner | None:
@@ -85,19 +80,40 @@ def owner_of(lock_file: Path) -> Owner | None:
         os.close(descriptor)
 
 
-def _acquire(lock_file: Path) -> int | None:
-    """Return a descriptor that holds the lock until it is closed; None if another process has it."""
-    descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+def _acquire(project: Project) -> tuple[int | None, bool]:
+    """Lock the run folder, which is made if there is none.
+
+    Returns:
+        A descriptor that holds the lock until it is closed, None if another process has it;
+        and whether the folder is new.
+    """
+    is_new = not project.run_dir.exists()
     try:
-        if not _locked(descriptor):
-            os.close(descriptor)
-            return None
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps(asdict(Owner(os.getpid(), socket.gethostname()))).encode())
+        project.run_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(project.lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+    except (FileExistsError, FileNotFoundError):
+        if os.path.lexists(project.run_dir) and not project.run_dir.is_dir():
+            raise
+        return _acquire(project)  # a run that was refused has just taken its new folder away
+    try:
+        is_locked = _locked(descriptor)
+        if is_locked and _is_in_place(descriptor, project.lock_file):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, json.dumps(asdict(Owner(os.getpid(), socket.gethostname()))).encode())
+            return descriptor, is_new
     except OSError:
         os.close(descriptor)
         raise
-    return descriptor
+    os.close(descriptor)
+    return _acquire(project) if is_locked else (None, False)
+
+
+def _is_in_place(descriptor: int, lock_file: Path) -> bool:
+    """Whether the locked file is still the one that others would find."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), lock_file.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _locked(descriptor: int) -> bool:

@@ -24,7 +24,7 @@ from engine.training.events import (
     StepDone,
     StepMetrics,
 )
-from engine.training.failures import explain
+from engine.training.failures import explain, explained_writes, stays_bad
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.recorder import Recorder
@@ -52,13 +52,18 @@ class TrainingLoop:
             progress: where the run stands.
             stop: set it to pause the run.
             checkpoint: folder that the run goes on from.
+
+        Raises:
+            UserError: the files cannot be written.
         """
         self._parts = parts
         self._config = parts.config
         self._progress = progress
         self._stop = stop
         self._step = StepFunction(parts.model, parts.optimizer, parts.loss, parts.config.max_grad_norm)
-        self._recorder = Recorder(parts, progress, checkpoint)
+        with explained_writes(parts.project.run_dir):
+            self._recorder = Recorder(parts, progress, checkpoint)
+        self._saved_step = -1
         self._padding = 0.0
         self._began = time.monotonic() - progress.elapsed_s
         self._order: tuple[int, list[NDArray[np.int64]]] = (-1, [])
@@ -67,6 +72,7 @@ class TrainingLoop:
         """Yield events until the run pauses or ends; every result is on disk before its event."""
         self._parts.model.train()
         try:
+            yield from (Notice("warning", text) for text in self._recorder.lost)
             ended = (yield from self._validate_first()) and (yield from self._train())
             yield from self._finish(ended) if ended else self._pause()
         except Exception as error:
@@ -93,7 +99,8 @@ class TrainingLoop:
                 yield from self._one_step()
             if progress.pending is not None and not (yield from self._validate_pending()):
                 return None
-            if self._is_due(self._config.save_every):
+            is_best = progress.step == progress.best_step
+            if (is_best or self._is_due(self._config.save_every)) and self._saved_step != progress.step:
                 yield from self._save()
 
     # A single training step
@@ -107,9 +114,10 @@ class TrainingLoop:
         metrics = self._measure(result, rate, time.monotonic() - begin)
         progress.non_finite_steps = 0 if result.applied else progress.non_finite_steps + 1
         if not result.applied:
-            yield self._non_finite_notice()
+            yield self._warning(_("Step {step}: loss or gradient is not finite; the update was left out"))
             if progress.non_finite_steps == _MAX_NON_FINITE:
                 yield self._roll_back()
+                yield from self._save()  # so that half the learning rate is not forgotten
                 return
         self._padding = 1 - result.real_tokens / result.padded_tokens
         if self._is_due(self._config.eval_every):
@@ -193,6 +201,8 @@ class TrainingLoop:
             self._recorder.best()
         yield self._record(metrics)
         yield Evaluated(progress.step, self._epoch, scored, is_best, time.monotonic() - begin)
+        if not is_finite:
+            yield self._warning(_("Step {step}: the validation loss is not finite"))
         return True
 
     def _evaluate(self) -> Generator[Event, None, float | None]:
@@ -208,23 +218,16 @@ class TrainingLoop:
 
     # Numbers that are not finite
 
-    def _non_finite_notice(self) -> Notice:
-        text = _("Step {step}: loss or gradient is not finite; the update was left out")
+    def _warning(self, text: str) -> Notice:
         return Notice("warning", text.format(step=self._progress.step))
 
     def _roll_back(self) -> Notice:
         """Go back to the last good checkpoint; one is saved before the first step."""
-        bad_step = self._progress.step
-        if self._progress.learning_rate_factor < 1 or not self._recorder.roll_back():
-            raise UserError(
-                _("Loss or gradient is not finite at step {step}, even with half the learning rate").format(
-                    step=bad_step
-                ),
-                _("lower learning_rate, look for odd rows in the data, then: mqlora-tui train --restart"),
-            )
+        was_halved = self._progress.learning_rate_factor < 1
+        if was_halved or not self._recorder.roll_back():
+            raise stays_bad(self._progress.step, was_halved)
         self._progress.learning_rate_factor = 0.5
-        text = _("Back to step {step} with half the learning rate")
-        return Notice("warning", text.format(step=self._progress.step))
+        return self._warning(_("Back to step {step} with half the learning rate"))
 
     # Saving, pausing, ending
 
@@ -233,6 +236,7 @@ class TrainingLoop:
         begin = time.monotonic()
         self._progress.elapsed_s = begin - self._began
         folder = self._recorder.checkpoint()
+        self._saved_step = self._progress.step
         yield CheckpointSaved(self._progress.step, folder, time.monotonic() - begin)
         return folder
 
@@ -242,7 +246,7 @@ class TrainingLoop:
         yield Paused(self._progress.step, folder)
 
     def _finish(self, reason: FinishReason) -> Iterator[Event]:
-        if not self._is_due(self._config.save_every):  # stopped early between two checkpoints
+        if self._saved_step != self._progress.step:  # stopped early between two checkpoints
             yield from self._save()
         progress = self._progress
         self._recorder.status("finished", reason)

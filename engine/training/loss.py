@@ -45,11 +45,13 @@ def _head(model: nn.Module, hidden: mx.array) -> mx.array:
 
 
 def _splits(model: nn.Module) -> bool:
-    """Whether body and head, called one after the other, give the model's own logits."""
+    """Whether body and head, called one after the other, give the model's own logits bit for bit.
+
+    A head that also scales or caps its logits may come close on a few tokens, never equal.
+    """
     tokens = mx.arange(1, 9)[None]
     try:
         apart = _head(model, model.model(tokens))
     except (AttributeError, TypeError):
         return False
-    whole = model(tokens)
-    return apart.shape == whole.shape and bool(mx.allclose(apart, whole, rtol=1e-3, atol=1e-3).item())
+    return bool(mx.array_equal(apart, model(tokens)).item())

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import IO, Any
@@ -12,21 +13,28 @@ from engine.project import Project
 from engine.training.events import StepMetrics
 
 COLUMNS = tuple(field.name for field in fields(StepMetrics))
+_WHOLE = ("step", "epoch", "tokens")
 
 
 class MetricsWriter:
     """Appends one line per optimizer step to both files."""
 
     def __init__(self, project: Project, keep_until: int) -> None:
-        """Open both files and drop the lines of steps after `keep_until`, torn ones too."""
-        rows = _rows_until(project.metrics_file, keep_until)
-        write_atomic(project.metrics_file, "".join(json.dumps(row) + "\n" for row in rows))
+        """Open both files and drop the lines of steps after `keep_until`, torn ones too.
+
+        A line that is damaged in one file is taken from the other.
+        """
+        rows = {**_table_rows(project.metrics_csv), **_json_rows(project.metrics_file)}
+        kept = [rows[step] for step in sorted(rows) if 0 < step <= keep_until]
+        self.lost = keep_until - len(kept)
+        """Steps up to `keep_until` whose line is in neither file."""
+        write_atomic(project.metrics_file, "".join(json.dumps(row) + "\n" for row in kept))
         write_atomic(project.metrics_csv, "")
         self._json: IO[str] = project.metrics_file.open("a", encoding="utf-8")
         self._table: IO[str] = project.metrics_csv.open("a", encoding="utf-8", newline="")
         self._csv = csv.DictWriter(self._table, COLUMNS, lineterminator="\n")
         self._csv.writeheader()
-        self._csv.writerows(rows)
+        self._csv.writerows(kept)
         self._table.flush()
 
     def write(self, metrics: StepMetrics) -> None:
@@ -44,20 +52,40 @@ class MetricsWriter:
 
     def close(self) -> None:
         """Close both files."""
-        self._json.close()
-        self._table.close()
-
-
-def _rows_until(path: Path, step: int) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
+            self._json.close()
+        finally:
+            self._table.close()
+
+
+def _json_rows(path: Path) -> dict[int, dict[str, Any]]:
+    """Return the whole lines of the JSON file by step."""
+    rows = {}
+    for line in _lines(path):
+        with suppress(ValueError, RecursionError):  # half a line, or zeros after a power cut
             row = json.loads(line)
-        except ValueError:
-            continue  # the torn last line of a killed run
-        number = row.get("step") if isinstance(row, dict) else None
-        if isinstance(number, int) and number <= step:
-            rows.append({name: row.get(name) for name in COLUMNS})
+            if isinstance(row, dict) and tuple(row) == COLUMNS and isinstance(row["step"], int):
+                rows[row["step"]] = row
     return rows
+
+
+def _table_rows(path: Path) -> dict[int, dict[str, Any]]:
+    """Return the whole lines of the CSV file by step, with the values that the JSON file has."""
+    rows = {}
+    for line in _lines(path):
+        with suppress(ValueError):  # the header, or a line that is not whole
+            pairs = zip(COLUMNS, line.split(","), strict=True)
+            row = {name: _value(name, cell) for name, cell in pairs}
+            rows[int(row["step"])] = row
+    return rows
+
+
+def _value(name: str, cell: str) -> Any:
+    """Return a cell's value; no column of ours has commas or quotes in it."""
+    if name in _WHOLE:
+        return int(cell)
+    return cell if name == "time" else float(cell) if cell else None
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []

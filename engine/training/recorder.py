@@ -3,9 +3,18 @@
 from contextlib import suppress
 from pathlib import Path
 
-from engine.model.adapter import adapter_weights, save_adapter
-from engine.training.checkpoint import discard, newest_checkpoint, prune_checkpoints, save_checkpoint
+from engine.files import write_atomic
+from engine.i18n import _
+from engine.model.adapter import CONFIG, WEIGHTS, adapter_weights, save_adapter
+from engine.training.checkpoint import (
+    discard,
+    find_checkpoint,
+    newest_checkpoint,
+    prune_checkpoints,
+    save_checkpoint,
+)
 from engine.training.events import Phase, StepMetrics
+from engine.training.fingerprint import file_sha256
 from engine.training.metrics import MetricsWriter
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
@@ -24,10 +33,16 @@ class Recorder:
             parts: what is trained.
             progress: where the run stands; read whenever something is written.
             checkpoint: folder that the run goes on from.
+
+        Raises:
+            OSError: the disk is full or the folder cannot be written.
         """
         self._parts = parts
         self._progress = progress
-        self._metrics = MetricsWriter(parts.project, progress.lines)
+        self.lost: list[str] = []
+        """What was found damaged or missing in the run folder, in sentences."""
+        self._metrics = self._open_metrics()
+        self._restore_best()
         self._phase: Phase | None = None
         fresh = RunState(
             "running",
@@ -74,19 +89,17 @@ class Recorder:
             parts.identity,
             adapter_weights(parts.model),
             parts.adapter_config,
-            # Sorted: MLX writes arrays in an order that depends on that of insertion.
-            dict(sorted(tree_flatten(parts.optimizer.state))),
+            dict(tree_flatten(parts.optimizer.state)),
         )
         self._state.checkpoint = folder.name
         self.status("running")
-        prune_checkpoints(parts.project.run_dir, parts.config.keep_checkpoints, progress.best_step)
+        if not progress.non_finite_steps:  # else the run may have to go back to an older one
+            keep = parts.config.keep_checkpoints
+            prune_checkpoints(parts.project.run_dir, keep, progress.step, progress.best_step)
         return folder
 
     def roll_back(self) -> bool:
-        """Go back to the newest intact checkpoint before the bad steps; False if there is none.
-
-        The best so far stays: `adapters/` holds it, also where it came after the checkpoint.
-        """
+        """Go back to the newest intact checkpoint before the bad steps; False if there is none."""
         progress, run_dir = self._progress, self._parts.project.run_dir
         checkpoint, _damaged = newest_checkpoint(run_dir)
         while checkpoint and checkpoint.progress.non_finite_steps:
@@ -95,11 +108,32 @@ class Recorder:
         if checkpoint is None:
             return False
         restore(checkpoint, self._parts)
-        best = {"best_step": progress.best_step, "best_val_loss": progress.best_val_loss}
-        vars(progress).update(vars(checkpoint.progress), **best)
-        self._metrics.close()
-        self._metrics = MetricsWriter(self._parts.project, progress.lines)
+        vars(progress).update(vars(checkpoint.progress))
+        self.close()
+        self._metrics = self._open_metrics()
+        self._restore_best()
         return True
+
+    def _open_metrics(self) -> MetricsWriter:
+        metrics = MetricsWriter(self._parts.project, self._progress.lines)
+        if metrics.lost:
+            text = _("The metrics of {count} steps were damaged and are missing from now on")
+            self.lost.append(text.format(count=metrics.lost))
+        return metrics
+
+    def _restore_best(self) -> None:
+        """Make `adapters/` hold the best again where it is damaged, or of a step that is yet to come."""
+        project, progress = self._parts.project, self._progress
+        best = find_checkpoint(project.run_dir, progress.best_step)
+        if best:
+            project.adapters_dir.mkdir(exist_ok=True)
+            for name in (CONFIG, WEIGHTS):
+                kept, wanted = project.adapters_dir / name, best.folder / name
+                if not kept.exists() or file_sha256(kept) != file_sha256(wanted):
+                    write_atomic(kept, wanted.read_bytes())
+        elif progress.best_step is not None and not project.adapter_file.exists():
+            progress.best_step = progress.best_val_loss = None
+            self.lost.append(_("The best adapter so far is gone; the best of the coming ones will be kept"))
 
     def failed(self, error: Exception) -> None:
         """Write that the run failed; the disk may be what failed, so this may do nothing."""

@@ -1,6 +1,7 @@
 """The learning rate of every step."""
 
 import math
+from fractions import Fraction
 
 from engine.config import TrainingConfig
 
@@ -13,7 +14,8 @@ def learning_rate(step: int, total_steps: int, config: TrainingConfig) -> float:
     a cosine (Loshchilov and Hutter, 2017, without restarts) towards zero, which
     it would reach one step after the end.
     """
-    warmup = math.ceil(config.warmup_ratio * total_steps)
+    # As the decimal the user wrote: in binary 0.07 of 100 steps would round up to 8.
+    warmup = math.ceil(Fraction(str(config.warmup_ratio)) * total_steps)
     if step <= warmup:
         return config.learning_rate * step / warmup
     progress = (step - warmup) / (total_steps - warmup + 1)

@@ -1,6 +1,5 @@
 """`training_state.json`: what a run is doing, for every other process to read."""
 
-import json
 import math
 import os
 import socket
@@ -8,7 +7,7 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal
 
 from engine.files import write_json
 from engine.hardware.boot import boot_id
@@ -16,6 +15,8 @@ from engine.project import LOCK_NAME
 from engine.training.events import Phase
 from engine.training.lock import owner_of
 from engine.training.progress import Progress
+
+from pydantic import Field, TypeAdapter
 
 Status = Literal["running", "paused", "finished", "failed"]
 
@@ -43,7 +44,7 @@ class RunState:
     """Stage being worked on, a name of `engine.training.events.Phase`."""
     phase_done: int = 0
     phase_total: int = 0
-    micro_batch_divisor: int = 1
+    micro_batch_divisor: Annotated[int, Field(ge=1)] = 1
     """Micro-batches hold this many times fewer tokens than the configuration allows."""
     pid: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
@@ -63,15 +64,15 @@ class RunState:
 
     @classmethod
     def load(cls, path: Path) -> "RunState | None":
-        """Read the file; None if there is none or it is not one of ours."""
+        """Read the file; None if there is none, it is not one of ours, or it is damaged."""
         try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if values["status"] not in get_args(Status):
-                return None
-            alive = values["status"] == "running" and owner_of(path.parent / LOCK_NAME) is not None
-            return cls(**values, is_alive=alive)
-        except (OSError, ValueError, TypeError, KeyError):
+            state = TypeAdapter(cls).validate_json(path.read_bytes(), strict=True)
+            for moment in (state.started, state.updated):
+                datetime.fromisoformat(moment)
+        except (OSError, ValueError):
             return None
+        alive = state.status == "running" and owner_of(path.parent / LOCK_NAME) is not None
+        return replace(state, is_alive=alive)
 
 
 class StateWriter:

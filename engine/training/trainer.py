@@ -9,17 +9,20 @@ from engine.dataset.batches import micro_batches, padded_lengths
 from engine.dataset.loading import LoadedFile, load_file
 from engine.dataset.tokenizing import ExampleTokenizer, load_tokenizer
 from engine.errors import UserError
+from engine.hardware.keep_awake import keep_awake
+from engine.hardware.power import night_warnings, read_battery
 from engine.i18n import _
 from engine.model.adapter import adapter_weights, attach_adapter
 from engine.model.checkpointing import checkpoint_layers, should_checkpoint
 from engine.model.loading import load_base
 from engine.project import Project
-from engine.training.checkpoint import clear_partial
+from engine.training.claim import claim_folder
 from engine.training.events import Event, Mode, Notice, Phase, Started
 from engine.training.lock import run_lock
 from engine.training.loop import TrainingLoop
 from engine.training.loss import make_loss
-from engine.training.opening import Opening, archive_run, open_run
+from engine.training.night import warn_of_the_display
+from engine.training.opening import Opening, open_run
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
 from engine.training.step import make_optimizer
@@ -65,25 +68,21 @@ class Trainer:
         Raises:
             UserError: the run is refused, or cannot go on.
         """
-        with run_lock(self._project):
+        with run_lock(self._project), keep_awake():
             opening = open_run(self._project, self._config, self._mode, self._halve_micro_batch)
             parts = yield from self._prepare(opening)
             progress = opening.checkpoint.progress if opening.checkpoint else Progress()
             if opening.checkpoint:
                 restore(opening.checkpoint, parts)
-            self._claim_folder(parts.config)
+            for message in claim_folder(parts, is_fresh=opening.checkpoint is None):
+                yield Notice("warning", message)
             yield _started(parts, progress)
             folder = opening.checkpoint.folder if opening.checkpoint else None
-            yield from TrainingLoop(parts, progress, self._stop, folder).run()
-
-    def _claim_folder(self, config: TrainingConfig) -> None:
-        if self._mode == "restart":
-            archive_run(self._project)
-        clear_partial(self._project.run_dir)
-        config.save(self._project.config_file)
+            events = TrainingLoop(parts, progress, self._stop, folder).run()
+            yield from events if is_cpu() else warn_of_the_display(events)
 
     def _prepare(self, opening: Opening) -> Generator[Event, None, Parts]:
-        for message in opening.notices:
+        for message in (*opening.notices, *night_warnings(read_battery())):
             yield Notice("warning", message)
         config, project = opening.identity.config, self._project
         yield Phase("tokenizing")

@@ -9,30 +9,50 @@ import struct
 import sys
 import termios
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pyte
 
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 
 
 class Terminal:
     """Runs `mqlora-tui` with a controlling terminal of its own."""
 
-    def __init__(self, *arguments: str, columns: int = 80, rows: int = 24) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        command: Sequence[str] = (sys.executable, "-m", "tui"),
+        columns: int = 80,
+        rows: int = 24,
+        ignore_hang_ups: bool = False,
+    ) -> None:
         self.pid, self._master = pty.fork()
         if self.pid == 0:
+            # As a login shell starts it, whatever the tests themselves were started with.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN if ignore_hang_ups else signal.SIG_DFL)
             environment = {**os.environ, "TERM": "xterm-256color", "OPENBLAS_NUM_THREADS": "1"}
-            os.execve(sys.executable, [sys.executable, "-m", "tui", *arguments], environment)
+            os.execve(command[0], [*command, *arguments], environment)
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.first_attributes = self.attributes()
+        """The terminal's settings before the program changed them."""
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
+        self._is_stalled = False
         self.output = b""
 
     @property
     def text(self) -> str:
         """What the screen shows."""
         return "\n".join(self._screen.display)
+
+    def attributes(self) -> list[Any]:
+        """Return the terminal's settings, as `termios.tcgetattr` does."""
+        return termios.tcgetattr(self._master)
 
     def wait_for(self, text: str) -> None:
         """Read until `text` is on the screen; fail with the screen if it never comes."""
@@ -54,18 +74,69 @@ class Terminal:
         os.close(self._master)
         self._master = -1
 
-    def wait(self) -> int:
-        """Wait for the end and return the exit code, negative for a signal."""
-        limit = time.monotonic() + LIMIT_S
+    @property
+    def is_open(self) -> bool:
+        """Whether the line has not been hung up."""
+        return self._master >= 0
+
+    def stall(self, keys: str = "") -> None:
+        """Read no more, until the program cannot write on.
+
+        Ctrl+S does that at once; a program that takes it for a key is kept writing with `keys`.
+        """
+        self._is_stalled = True
+        if self.attributes()[0] & termios.IXON:
+            self.press("\x13")
+            return
+        limit, unread = time.monotonic() + LIMIT_S, -1
         while time.monotonic() < limit:
-            if self._master >= 0:
+            before, unread = unread, self._unread()
+            if unread == before > 0:
+                return
+            for key in keys:
+                self.press(key)
+                time.sleep(0.15)
+            time.sleep(0.3)
+        raise AssertionError(f"the terminal still takes more than {unread} bytes")
+
+    def read_on(self) -> None:
+        """End a stall."""
+        self._is_stalled = False
+
+    def wait(self, limit_s: float = LIMIT_S) -> int:
+        """Wait for the end and return the exit code, negative for a signal."""
+        limit = time.monotonic() + limit_s
+        while time.monotonic() < limit:
+            if self._master >= 0 and not self._is_stalled:
                 self._read(time.monotonic() + 0.1)
             ended, status = os.waitpid(self.pid, os.WNOHANG)
             if ended:
                 return os.waitstatus_to_exitcode(status)
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+            time.sleep(0.01)
+        self.kill()
         raise AssertionError(f"the program did not end:\n{self.text}")
+
+    def kill(self) -> None:
+        """End the program and its children at once."""
+        program = psutil.Process(self.pid)
+        for process in (*program.children(recursive=True), program):
+            process.kill()
+        os.waitpid(self.pid, 0)
+
+    def close(self) -> None:
+        """Give the terminal back to the system."""
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
+    def read(self) -> bytes:
+        """Read what is there; return all output so far."""
+        while self._master >= 0 and not self._is_stalled and self._read(time.monotonic()):
+            pass
+        return self.output
+
+    def _unread(self) -> int:
+        return int(struct.unpack("i", fcntl.ioctl(self._master, termios.FIONREAD, b"\0\0\0\0"))[0])
 
     def _read(self, limit: float) -> bool:
         ready, _, _ = select.select([self._master], [], [], max(0.0, limit - time.monotonic()))

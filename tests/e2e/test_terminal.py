@@ -1,17 +1,21 @@
 """The real program on a real terminal: keys, Ctrl+C, signals, a lost connection."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from engine.project import Project
+from engine.training.lock import lock_owner
 from engine.training.state import RunState
 from tests.e2e.terminal import LIMIT_S, Terminal, process_is_gone
-from tests.tiny import tiny_project
+from tests.tiny import owned_by, tiny_project
+from tui.training.news import has_news
 
-import psutil
 import pytest
 
 ALT_SCREEN_OFF = b"\x1b[?1049l"
@@ -45,6 +49,11 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < limit, "it never happened"
         time.sleep(0.05)
+
+
+def status(project: Project) -> str:
+    state = RunState.load(project.state_file)
+    return state.status if state else ""
 
 
 def steps(project: Project) -> int:
@@ -100,22 +109,115 @@ def test_sigterm_saves_and_restores_the_terminal(project: Project) -> None:
     assert ALT_SCREEN_OFF in terminal.output
 
 
-def test_a_lost_connection_hands_the_run_over(project: Project) -> None:
-    """A hang-up: checkpoint, the run goes on in the background, the app ends."""
-    terminal = app_while_training(project)
+@pytest.mark.parametrize("start", [app_while_training, headless])
+def test_a_lost_connection_hands_the_run_over(project: Project, start: Callable[[Project], Terminal]) -> None:
+    """A hang-up: checkpoint, the run goes on in the background, the program ends."""
+    terminal = start(project)
     begun = steps(project)
     terminal.hang_up()
     assert terminal.wait() == 128 + signal.SIGHUP
     wait_until(lambda: steps(project) > begun + 3)
-    state = RunState.load(project.state_file)
-    assert state is not None and state.is_alive and state.pid != terminal.pid
-    background = psutil.Process(state.pid)
-    background.send_signal(signal.SIGTERM)
-    assert process_is_gone(state.pid)
+    assert has_news(project)
+    end_background(project)
+
+
+def end_background(project: Project) -> None:
+    """Pause the run of another session and wait until it is gone."""
+    owner = lock_owner(project)
+    assert owner is not None and os.getsid(owner.pid) != os.getsid(0)
+    os.kill(owner.pid, signal.SIGTERM)
+    assert process_is_gone(owner.pid)
     assert_paused(project)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_without_a_terminal_a_hang_up_pauses(project: Project) -> None:
+    """Started by cron or a script there is nothing to lose: SIGHUP means pause, as SIGTERM does."""
+    command = [sys.executable, "-m", "tui", "-C", str(project.root), "train"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as program:
+        wait_until(lambda: steps(project) >= 3)
+        program.send_signal(signal.SIGHUP)
+        program.communicate(timeout=LIMIT_S)
+    assert program.returncode == 128 + signal.SIGHUP
+    assert lock_owner(project) is None
+    assert_paused(project)
+
+
+def test_output_that_nobody_reads_any_more_pauses_the_run(project: Project) -> None:
+    """As after `train | head -1`: a checkpoint, the usual 141, and why."""
+    command = [sys.executable, "-m", "tui", "-C", str(project.root), "train", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        assert program.stdout and program.stderr
+        assert json.loads(program.stdout.readline())["event"] == "phase"
+        program.stdout.close()
+        assert "Nobody reads the output" in program.stderr.read().decode()
+        assert program.wait(LIMIT_S) == 141
+    assert_paused(project)
+
+
+def test_a_stalled_terminal_neither_stops_training_nor_ctrl_c(project: Project) -> None:
+    """Nobody reads the screen: steps go on, the key is heard, and later everything is drawn anew."""
+    terminal = app_while_training(project)
+    terminal.stall("14")
+    begun = steps(project)
+    wait_until(lambda: steps(project) > begun + 20)
+    terminal.press("\x03")
+    wait_until(lambda: status(project) == "paused")
+    assert_paused(project)
+    terminal.read_on()
+    terminal.wait_for("Enter Resume")
+    assert "4 Train" in terminal.text and "validation" in terminal.text
+    terminal.press("q")
+    assert terminal.wait() == 0
+
+
+def test_t_takes_a_background_run_into_the_app(project: Project) -> None:
+    """The app opens at the run of another process; one key brings it here."""
+    terminal = Terminal("-C", str(project.root), "train", "--background")
+    assert terminal.wait() == 0
+    other = lock_owner(project)
+    assert other is not None
+    terminal = Terminal("-C", str(project.root))
+    terminal.wait_for("t Take over")
+    terminal.press("t")
+    wait_until(lambda: (owner := lock_owner(project)) is not None and owner != other)
+    begun = steps(project)
+    wait_until(lambda: steps(project) > begun + 3)
+    assert process_is_gone(other.pid)
+    terminal.signal(signal.SIGTERM)
+    assert terminal.wait() == 128 + signal.SIGTERM
+    assert_paused(project)
+
+
+def test_monitor_leaves_the_run_alone_or_pauses_it(project: Project) -> None:
+    """q quits the viewer, Ctrl+C pauses the run, and the terminal is as before."""
+    run = headless(project)
+    monitor = Terminal("-C", str(project.root), "monitor")
+    monitor.wait_for("Ctrl+C pauses the run")
+    monitor.press("q")
+    assert monitor.wait() == 0 and monitor.attributes() == monitor.first_attributes
+    assert status(project) == "running"
+    monitor = Terminal("-C", str(project.root), "monitor")
+    monitor.wait_for("Ctrl+C pauses the run")
+    monitor.press("\x03")
+    assert monitor.wait() == 0 and monitor.attributes() == monitor.first_attributes
+    assert "Paused at step" in monitor.text
+    assert run.wait() == 128 + signal.SIGINT
+    assert_paused(project)
+
+
+def test_monitor_ends_with_its_terminal(project: Project) -> None:
+    """A hang-up is no defect, and the run does not notice."""
+    project.run_dir.mkdir()
+    RunState("running", "tiny", step=3, total_steps=9).save(project.state_file)
+    with owned_by(project, os.getppid()):
+        monitor = Terminal("-C", str(project.root), "monitor")
+        monitor.wait_for("Ctrl+C pauses the run")
+        monitor.hang_up()
+        assert monitor.wait() == 128 + signal.SIGHUP
+    assert status(project) == "running"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_pauses_a_headless_run(project: Project, number: signal.Signals) -> None:
     """Headless: the signal saves a checkpoint and shows in the exit code; the run can be resumed."""
     terminal = headless(project)

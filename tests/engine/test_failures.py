@@ -1,7 +1,12 @@
 """Failures that a user can mend are told apart from defects."""
 
+import errno
+import os
+from pathlib import Path
+
 from engine.config import TrainingConfig
-from engine.training.failures import out_of_memory
+from engine.errors import UserError
+from engine.training.failures import explained_writes, out_of_memory
 
 import pytest
 
@@ -29,6 +34,25 @@ def test_out_of_memory_names_a_smaller_configuration(
     """The advice keeps the examples of a step and is a command that can be typed."""
     refusal = out_of_memory(error, TrainingConfig().updated(values))
     assert refusal is not None and advice in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "free some disk space"),
+        (errno.EDQUOT, "free some disk space"),
+        (errno.EFBIG, "free some disk space"),
+        (errno.EROFS, "make the folder writable"),
+        (errno.EACCES, "make the folder writable"),
+        (errno.EIO, "put that right"),
+    ],
+)
+def test_a_failed_write_names_the_folder_the_reason_and_the_way_out(number: int, advice: str) -> None:
+    """A full disk is mended otherwise than one that may not be written."""
+    with pytest.raises(UserError) as refused, explained_writes(Path("runs")):
+        raise OSError(number, os.strerror(number))
+    assert refused.value.problem == f"Cannot write to runs: {os.strerror(number)}"
+    assert advice in refused.value.fix and "mqlora-tui train" in refused.value.fix
 
 
 def test_other_errors_are_not_explained_away() -> None:

@@ -14,6 +14,8 @@ from engine.project import Project
 from tests.tiny import CHATML, pairs, tiny_project, write_rows, write_tokenizer
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 # "<|im_start|>user\\nq...<|im_end|>\\n<|im_start|>assistant\\n" takes 1 + 5 + prompt + 2 + 1 + 10 tokens.
 OVERHEAD = 19
@@ -56,6 +58,32 @@ def test_long_rows_are_cut_and_hopeless_ones_left_out(tmp_path: Path, tokenizer:
         (6, "no_trained_token", "error"),
     ]
     assert (loaded.report.rows, loaded.report.examples) == (6, 4)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(1, 50), st.integers(1, 50)), min_size=1, max_size=6), st.integers(16, 120)
+)
+def test_every_row_is_kept_cut_or_left_out_and_told_of(
+    tmp_path: Path, tokenizer: Any, sizes: list[tuple[int, int]], limit: int
+) -> None:
+    """Against counting: a row has 19 tokens around its prompt, then its answer, end token and line break."""
+    loaded = load(tmp_path, tokenizer, [pair(*size) for size in sizes], limit)
+    figures = loaded.report.tokens
+    assert figures is not None
+    kept, cut, dropped = [], [], []
+    for line, (prompt, completion) in enumerate(sizes, start=1):
+        begin, length = OVERHEAD + prompt, OVERHEAD + prompt + completion + 2
+        if begin < limit:
+            kept.append((line, min(length, limit), min(completion + 1, limit - begin)))
+        else:
+            dropped.append(line)
+        if length > limit:
+            cut.append(line)
+    assert [(e.line, len(e.tokens), int(e.trained.sum())) for e in loaded.examples] == kept
+    assert (figures.truncated_lines, figures.dropped_lines) == (tuple(cut), tuple(dropped))
+    told = {(fault.line, fault.kind) for fault in loaded.report.faults}
+    assert told == {(n, "no_trained_token" if n in dropped else "truncated") for n in cut}
 
 
 def test_figures_count_tokens(tmp_path: Path, tokenizer: Any) -> None:

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from engine.errors import UserError
@@ -16,6 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HOLDER = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from engine.project import Project
 from engine.training.lock import run_lock
@@ -93,3 +95,19 @@ def test_looking_does_not_keep_a_run_from_starting(project: Project) -> None:
         with run_lock(project):
             assert lock_owner(project) is not None
         assert lock_owner(project) is None
+
+
+def test_a_lock_whose_file_is_gone_is_no_lock(project: Project) -> None:
+    """A refused run takes its new folder away; who waited for its lock makes the folder anew and owns it."""
+    for _ in range(20):
+        refused = run_lock(project)
+        refused.__enter__()
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(_own_for_a_moment, project)
+            refused.__exit__(None, None, None)
+            assert waiting.result() == Owner(os.getpid(), socket.gethostname())
+
+
+def _own_for_a_moment(project: Project) -> Owner | None:
+    with run_lock(project):
+        return lock_owner(project)

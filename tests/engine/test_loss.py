@@ -1,14 +1,13 @@
-"""The loss against a float64 softmax on mlx-lm's own logits, and its slope against differences."""
+"""The loss against a float64 softmax on mlx-lm's own logits, for each kind of head."""
 
 import math
 from pathlib import Path
 from types import SimpleNamespace
 
 from engine.backend import mx, nn
-from engine.dataset.batches import MicroBatch, micro_batches
+from engine.dataset.batches import micro_batches
 from engine.errors import UserError
 from engine.model.checkpointing import checkpoint_layers, should_checkpoint
-from engine.training.evaluate import evaluate
 from engine.training.loss import _full_loss, _selected_loss, batch_arrays, make_loss
 from tests.engine.test_step import some_examples
 from tests.tiny import RUN, lora_model, write_model
@@ -48,8 +47,9 @@ def test_the_loss_is_cross_entropy_over_the_trained_tokens(
         assert float(loss(model, *batch_arrays(BATCH))) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_head_that_does_more_than_a_product_is_respected() -> None:
-    """Where body and head do not give the model's logits, the model itself is asked."""
+@pytest.mark.parametrize("cap", [5, 1000])
+def test_a_head_that_does_more_than_a_product_is_respected(cap: int) -> None:
+    """Where body and head do not give the model's logits, be it by a hair, the model itself is asked."""
 
     class Capped(nn.Module):
         def __init__(self) -> None:
@@ -58,7 +58,7 @@ def test_a_head_that_does_more_than_a_product_is_respected() -> None:
             self.model, self.args, self.layers = inner.model, inner.args, inner.layers
 
         def __call__(self, tokens: mx.array) -> mx.array:
-            return 5 * mx.tanh(self.model.embed_tokens.as_linear(self.model(tokens)) / 5)
+            return cap * mx.tanh(self.model.embed_tokens.as_linear(self.model(tokens)) / cap)
 
     model = Capped()
     assert make_loss(model) is _full_loss
@@ -66,49 +66,9 @@ def test_a_head_that_does_more_than_a_product_is_respected() -> None:
     assert make_loss(SimpleNamespace(model=None)) is _full_loss  # type: ignore[arg-type]
 
 
-def test_padding_and_prompt_do_not_count() -> None:
-    """Other padding, or more of it, changes nothing; another trained token does."""
-    model = lora_model()
-    loss = make_loss(model)
-    before = float(loss(model, *batch_arrays(BATCH)))
-    tokens = BATCH.tokens.copy()
-    for row, example in zip(tokens, sorted(EXAMPLES, key=lambda e: len(e.tokens)), strict=True):
-        row[len(example.tokens) :] = 77
-    other = MicroBatch(tokens, BATCH.targets, BATCH.labels, BATCH.real_tokens)
-    assert float(loss(model, *batch_arrays(other))) == pytest.approx(before, rel=1e-6)
-    (longer,) = micro_batches(EXAMPLES, (64,), 10_000, 10)
-    assert float(loss(model, *batch_arrays(longer))) == pytest.approx(before, rel=1e-5)
-    labels = BATCH.labels.copy()
-    labels[3] = (labels[3] + 1) % 300
-    changed = MicroBatch(BATCH.tokens, BATCH.targets, labels, BATCH.real_tokens)
-    assert abs(float(loss(model, *batch_arrays(changed))) - before) > 1e-3
-
-
 def gradients(model: nn.Module) -> dict[str, mx.array]:
     _loss, gradient = nn.value_and_grad(model, make_loss(model))(model, *batch_arrays(BATCH))
     return dict(tree_flatten(gradient))
-
-
-def test_the_gradient_is_the_slope_of_the_loss() -> None:
-    """Central differences along random directions, for each kind of adapter matrix.
-
-    In float32 a loss of about 300 is known to some 3e-5; a step of 1e-2 leaves
-    a slope that is good to about 1 %.
-    """
-    model = lora_model()
-    loss, gradient = make_loss(model), gradients(model)
-    draw = np.random.default_rng(3)
-    for name in [n for n in gradient if n.startswith("model.layers.1.")]:
-        parameter = dict(tree_flatten(model.trainable_parameters()))[name]
-        direction = mx.array(draw.normal(size=parameter.shape).astype(np.float32))
-        direction = direction / mx.linalg.norm(direction) + gradient[name] / mx.linalg.norm(gradient[name])
-        values = []
-        for sign in (1, -1):
-            model.load_weights([(name, parameter + sign * 1e-2 * direction)], strict=False)
-            values.append(float(loss(model, *batch_arrays(BATCH))))
-        model.load_weights([(name, parameter)], strict=False)
-        slope = float((gradient[name] * direction).sum())
-        assert (values[0] - values[1]) / 2e-2 == pytest.approx(slope, rel=0.03, abs=0.05), name
 
 
 def test_recomputed_activations_give_the_same_gradient() -> None:
@@ -135,18 +95,3 @@ def test_recomputing_with_dropout_is_refused_and_never_chosen(tmp_path: Path) ->
 def test_only_the_adapter_gets_a_gradient() -> None:
     """The base model stays frozen."""
     assert all(name.endswith(("lora_a", "lora_b")) for name in gradients(lora_model()))
-
-
-def test_validation_weighs_tokens_and_leaves_dropout_out() -> None:
-    """The mean over all trained tokens, whatever the batches, and the model trains again afterwards."""
-    model = lora_model(lora_dropout=0.5)
-    model.train()
-    count = sum(int(example.trained.sum()) for example in EXAMPLES)
-    for rows in (1, 2, 10):
-        batches = micro_batches(EXAMPLES, (8, 16, 24), 10_000, rows)
-        scores = list(evaluate(model, make_loss(model), batches))
-        assert [done for done, _loss in scores] == list(range(1, len(batches) + 1))
-        model.eval()
-        assert scores[-1][1] == pytest.approx(reference(model) / count, rel=1e-5)
-        model.train()
-    assert model.training

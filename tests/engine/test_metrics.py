@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,16 +68,53 @@ def test_a_new_run_begins_with_empty_files(project: Project) -> None:
     assert read(project) == []
 
 
-@pytest.mark.parametrize(
-    "torn", [b'{"step": 3, "lo', b"\0\0\0\0", b"[1]\n", b'{"step": "x"}\n', b"\xff\xfe\n"]
-)
+TORN = [
+    b'{"step": 3, "lo',
+    b"\0\0\0\0",
+    b"[1]\n",
+    b'{"step": "x"}\n',
+    b"\xff\xfe\n",
+    b"[" * 99_999,
+    b'3,0,"\n',
+]
+
+
+@pytest.mark.parametrize("torn", TORN)
 def test_a_torn_line_is_dropped(project: Project, torn: bytes) -> None:
     """A power cut leaves half a line or zeros; the lines before it count."""
     write(project, 0, range(1, 4))
-    with project.metrics_file.open("ab") as file:
-        file.write(torn)
+    for path in (project.metrics_file, project.metrics_csv):
+        with path.open("ab") as file:
+            file.write(torn)
     write(project, 3, range(4, 5))
     assert [row["step"] for row in read(project)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"\0" * 500)])
+@pytest.mark.parametrize("name", ["metrics_file", "metrics_csv"])
+def test_what_one_file_lost_is_in_the_other(
+    project: Project, name: str, spoil: Callable[[Path], None]
+) -> None:
+    """Both are as they were, to the last digit and the missing losses."""
+    write(project, 0, range(1, 4))
+    before = project.metrics_file.read_bytes(), project.metrics_csv.read_bytes()
+    spoil(getattr(project, name))
+    writer = MetricsWriter(project, 3)
+    writer.close()
+    assert writer.lost == 0
+    assert (project.metrics_file.read_bytes(), project.metrics_csv.read_bytes()) == before
+
+
+def test_lines_lost_in_both_files_are_counted(project: Project) -> None:
+    """The others stay."""
+    write(project, 0, range(1, 5))
+    for path in (project.metrics_file, project.metrics_csv):
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if not line.startswith(('{"step": 3,', "3,"))))
+    writer = MetricsWriter(project, 4)
+    writer.close()
+    assert writer.lost == 1
+    assert [row["step"] for row in read(project)] == [1, 2, 4]
 
 
 def test_a_line_is_readable_at_once(project: Project) -> None:

@@ -8,10 +8,10 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.checkpoint import RunIdentity, save_checkpoint
 from engine.training.fingerprint import data_fingerprint, model_fingerprint
-from engine.training.opening import archive_run, open_run
+from engine.training.opening import open_run
 from engine.training.progress import Progress
 from engine.training.state import RunState
-from tests.tiny import RUN, files_below, pairs, write_rows
+from tests.tiny import RUN, pairs, write_rows
 
 import pytest
 
@@ -94,20 +94,6 @@ def test_a_missing_model_is_told(project: Project) -> None:
     """The one that was asked for."""
     with pytest.raises(UserError, match="'other'"):
         open_run(project, RUN.updated({"model": "other"}), "auto")
-
-
-def test_archiving_moves_everything_but_the_log_and_the_lock(project: Project) -> None:
-    """Twice in a row too; earlier archives stay where they are."""
-    for seed in (1, 2):
-        save(project, 3, RUN.updated({"seed": seed}))
-        project.log_file.write_text("log")
-        before = files_below(project.run_dir / "checkpoint_epoch0_step3")
-        archive_run(project)
-        newest = max((project.run_dir / "archive").iterdir())
-        assert files_below(newest / "checkpoint_epoch0_step3") == before
-        assert TrainingConfig.load(newest / "config_selected.json").seed == seed
-        assert sorted(path.name for path in project.run_dir.iterdir()) == ["archive", "training.log"]
-    assert len(list((project.run_dir / "archive").iterdir())) == 2
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def read(tmp_path: Path, content: bytes) -> list[Row | Fault]:
             ({"role": "system", "content": ""}, *PAIR),
             "",
         ),
+        ({"messages": [{**PAIR[0], "name": "Eva"}, {**PAIR[1], "weight": 1, "tool_calls": []}]}, PAIR, ""),
         ({"text": "c"}, (), "c"),
     ],
 )
@@ -68,6 +69,10 @@ def test_each_form_of_a_row_is_read(tmp_path: Path, value: Any, messages: tuple[
         (b'{"messages": [{"role": "bot", "content": "a"}]}', "wrong_role", None),
         (b'{"messages": [{"role": "assistant", "content": ""}]}', "empty_completion", None),
         (b'{"messages": [{"role": "user", "content": null}]}', "empty_completion", None),
+        (b'{"messages": [{"role": "user", "content": "a", "tool_calls": [{}]}]}', "unsupported_field", None),
+        (b'{"messages": [{"role": "assistant", "content": "a", "weight": 0}]}', "unsupported_field", None),
+        (b'{"messages": [{"role": "user", "content": "a", "thinking": "b"}]}', "unsupported_field", None),
+        (b'{"messages": [{"role": "assistant", "content": "a"}], "tools": [{}]}', "unsupported_field", None),
         (b'{"prompt": "a", "completion": "\\ud800"}', "invalid_text", None),
         (b'{"text": "\\udfff"}', "invalid_text", None),
         (b'{"messages": [{"role": "assistant", "content": "\\ud800"}]}', "invalid_text", None),

@@ -1,6 +1,6 @@
 """The learning rate of every step against the formula written out."""
 
-from math import ceil, cos, pi
+from math import cos, pi
 
 from engine.config import TrainingConfig
 from engine.training.schedule import learning_rate
@@ -8,15 +8,27 @@ from engine.training.schedule import learning_rate
 import pytest
 
 PEAK = 3e-4
+# (ratio, steps of the run, steps of the warm-up): what a user counts, rounded up.
+WARM_UPS = [
+    (0.0, 1, 0),
+    (0.0, 50, 0),
+    (0.03, 1, 1),
+    (0.03, 50, 2),
+    (0.07, 100, 7),
+    (0.1, 50, 5),
+    (0.14, 50, 7),
+    (0.29, 100, 29),
+    (0.5, 1, 1),
+    (0.5, 2, 1),
+    (1e-5, 100, 1),
+]
 
 
 @pytest.mark.parametrize("kind", ["constant", "linear", "cosine"])
-@pytest.mark.parametrize("warmup_ratio", [0.0, 0.03, 0.5])
-@pytest.mark.parametrize("total", [1, 2, 50])
-def test_warm_up_and_decay(kind: str, warmup_ratio: float, total: int) -> None:
+@pytest.mark.parametrize(("warmup_ratio", "total", "warm"), WARM_UPS)
+def test_warm_up_and_decay(kind: str, warmup_ratio: float, total: int, warm: int) -> None:
     """Every one of `total` steps: up to the peak, then along the curve, never at or below zero."""
     config = TrainingConfig.parse({"learning_rate": PEAK, "lr_schedule": kind, "warmup_ratio": warmup_ratio})
-    warm = ceil(warmup_ratio * total)
     for step in range(1, total + 1):
         left = (total + 1 - step) / (total + 1 - warm)  # 1 at the peak, 0 one step after the end
         shape = {"constant": 1.0, "linear": left, "cosine": 0.5 - 0.5 * cos(pi * left)}[kind]
@@ -26,9 +38,10 @@ def test_warm_up_and_decay(kind: str, warmup_ratio: float, total: int) -> None:
         assert 0 < found <= PEAK
 
 
-def test_the_peak_is_reached() -> None:
-    """The last step of the warm-up has exactly the configured rate."""
-    config = TrainingConfig(learning_rate=PEAK, warmup_ratio=0.1)
-    assert (
-        max(learning_rate(step, 50, config) for step in range(1, 51)) == learning_rate(5, 50, config) == PEAK
-    )
+@pytest.mark.parametrize(("warmup_ratio", "total", "warm"), [row for row in WARM_UPS if row[2]])
+def test_the_peak_is_reached(warmup_ratio: float, total: int, warm: int) -> None:
+    """The last step of the warm-up has exactly the configured rate, and no step a higher one."""
+    config = TrainingConfig(learning_rate=PEAK, warmup_ratio=warmup_ratio)
+    rates = [learning_rate(step, total, config) for step in range(1, total + 1)]
+    assert rates[warm - 1] == max(rates) == PEAK
+    assert all(rate < PEAK for rate in rates[: warm - 1])

@@ -25,7 +25,7 @@ def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [None, "", "{", "[]", "null", '{"status": "running"}', '{"x": 1}', "\udcff"]
+    "content", [None, "", "{", "[]", "null", "[" * 100_000, '{"status": "running"}', '{"x": 1}', "\udcff"]
 )
 def test_what_is_not_a_state_is_none(tmp_path: Path, content: str | None) -> None:
     """A missing, damaged or foreign file does not stop a reader."""
@@ -33,6 +33,33 @@ def test_what_is_not_a_state_is_none(tmp_path: Path, content: str | None) -> Non
     if content is not None:
         path.write_bytes(content.encode("utf-8", "surrogateescape"))
     assert RunState.load(path) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"micro_batch_divisor": 0},
+        {"micro_batch_divisor": "2"},
+        {"step": None},
+        {"pid": 1.5},
+        {"updated": "2026-13"},
+    ],
+)
+def test_a_state_with_an_impossible_value_is_none(tmp_path: Path, change: dict[str, object]) -> None:
+    """One flipped bit is enough for that; a reader would stumble over it."""
+    path = tmp_path / "state.json"
+    RunState("paused", "tiny").save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert RunState.load(path) is None
+
+
+def test_a_state_of_a_later_version_is_read(tmp_path: Path) -> None:
+    """What it knows besides is left out."""
+    path = tmp_path / "state.json"
+    RunState("paused", "tiny", step=3).save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mood": "good"}))
+    found = RunState.load(path)
+    assert found is not None and found.step == 3
 
 
 def test_a_run_is_alive_while_its_lock_is_held(tmp_path: Path) -> None:

@@ -1,11 +1,16 @@
 """A run in a process of its own."""
 
+import os
 import subprocess
+import sys
 from typing import Any
 
 from engine.errors import UserError
 from engine.project import Project
-from tui.commands.background import start_background
+from engine.training.state import RunState
+from tests.tiny import owned_by
+from tui.commands.background import spawn, start_background
+from tui.start import GUARDED
 
 import pytest
 
@@ -14,11 +19,12 @@ class EndedChild:
     """A process that ended before anybody looked."""
 
     pid = 4_000_000
+    returncode: int | None
 
     def __init__(self, code: int) -> None:
         self.returncode = code
 
-    def poll(self) -> int:
+    def poll(self) -> int | None:
         """Return the exit code."""
         return self.returncode
 
@@ -50,3 +56,51 @@ def test_a_run_that_is_refused_says_why(project: Project, monkeypatch: pytest.Mo
     """The reason is the last line that it printed, harmless to the terminal."""
     with pytest.raises(UserError, match=r"ended at once: bad \\x1b\[2J model"):
         start(project, monkeypatch, 1, "loading\nbad \x1b[2J model\n")
+
+
+class Alive(EndedChild):
+    """A process that goes on: this one, so that its relatives are real."""
+
+    pid = os.getpid()
+
+    def __init__(self) -> None:
+        """It has no exit code yet."""
+        self.returncode = None
+
+
+def test_the_trainer_may_be_a_child_of_what_was_started(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A guard stands before the process that trains: its pid is the one to pause the run by."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as trainer:
+        project.run_dir.mkdir()
+        RunState("running", "toy", pid=trainer.pid).save(project.state_file)
+        monkeypatch.setattr("tui.commands.background.subprocess.Popen", lambda *_a, **_k: Alive())
+        with owned_by(project, trainer.pid):
+            assert start_background(project, []) == trainer.pid
+        trainer.communicate(b"\n")
+
+
+def test_a_run_of_somebody_else_is_not_taken_for_the_new_one(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process that trains there meanwhile is not what was started."""
+    project.run_dir.mkdir()
+    RunState("running", "toy", pid=os.getppid()).save(project.state_file)
+    monkeypatch.setattr("tui.commands.background.subprocess.Popen", lambda *_a, **_k: Alive())
+    monkeypatch.setattr("tui.commands.background._START_LIMIT_S", 0.05)
+    with owned_by(project, os.getppid()):
+        assert start_background(project, []) == Alive.pid
+
+
+def test_it_depends_on_no_terminal(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session and a guard of its own, nothing to read from, output to the log after the first line."""
+    asked: dict[str, Any] = {}
+    monkeypatch.setenv(GUARDED, "1")
+    monkeypatch.setattr(subprocess, "Popen", lambda _command, **options: asked.update(options))
+    _process, begin = spawn(project, [], "the connection was lost")
+    assert asked["start_new_session"] and asked["stdin"] == subprocess.DEVNULL
+    assert asked["stdout"].name == str(project.log_file) and asked["stderr"] == subprocess.STDOUT
+    assert GUARDED not in asked["env"]
+    assert project.log_file.read_text() == "the connection was lost\n"
+    assert begin == len("the connection was lost\n")

@@ -211,7 +211,9 @@ async def test_while_training_the_chat_says_why_it_waits(app: MqloraApp, session
     """A question during training is not queued in silence; it stays in the line."""
     gate = threading.Event()
     app.training = TrainingController(
-        app.project, app.engine, lambda project, _config, stop, _mode: FakeTrainer(project, stop, 3, gate)
+        app.project,
+        app.engine,
+        lambda project, _config, stop, _mode, _half: FakeTrainer(project, stop, 3, gate),
     )
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_chat(pilot)

@@ -5,9 +5,9 @@ import pty
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from tui.signals import SignalExit
+from tui.signals import SignalExit, pausing_signals
 
 import pytest
 
@@ -46,15 +46,15 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_asks_for_the_pause_and_ends_only_when_saved(number: int) -> None:
-    """The engine is asked to stop and the app to leave; the end waits for the checkpoint."""
+    """The app is asked to leave, then the engine to stop; the end waits for the checkpoint."""
     recorder = Recorder()
     recorder.exit.handle(number)
-    assert recorder.engine.stop_event.is_set()
+    assert recorder.engine.stop_event.wait(10)
     assert recorder.happened == ["leave"]
     recorder.engine.idle.set()
     assert recorder.ended.wait(10)
     assert recorder.happened == ["leave", number, ("end", 128 + number)]
-    assert recorder.exit.received == number
+    assert recorder.exit.received == number and recorder.exit.settled.is_set()
 
 
 def test_a_second_signal_changes_nothing() -> None:
@@ -62,6 +62,7 @@ def test_a_second_signal_changes_nothing() -> None:
     recorder = Recorder()
     recorder.exit.handle(signal.SIGHUP)
     recorder.exit.handle(signal.SIGTERM)
+    recorder.exit.handle(signal.SIGHUP)
     recorder.engine.idle.set()
     assert recorder.ended.wait(10)
     assert recorder.happened == ["leave", signal.SIGHUP, ("end", 128 + signal.SIGHUP)]
@@ -73,17 +74,62 @@ def test_a_checkpoint_that_takes_forever_does_not_keep_the_process(monkeypatch: 
     recorder = Recorder()
     recorder.exit.handle(signal.SIGTERM)
     assert recorder.ended.wait(10)
-    assert set(recorder.happened) == {"leave", ("end", 128 + signal.SIGTERM)}
+    assert recorder.happened == ["leave", ("end", 128 + signal.SIGTERM)]
+
+
+def test_a_hand_over_that_fails_does_not_keep_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for the end is let go, whatever happens after the checkpoint."""
+    monkeypatch.setattr("threading.excepthook", lambda _arguments: None)
+    recorder = Recorder()
+
+    def fail(_number: int) -> None:
+        raise OSError
+
+    leaving = SignalExit(recorder.engine, recorder.note("leave"), fail, recorder._end)
+    recorder.engine.idle.set()
+    leaving.handle(signal.SIGHUP)
+    assert leaving.settled.wait(10)
 
 
 def test_sigint_pauses_a_run_and_leaves_without_one() -> None:
     """A viewer in another terminal pauses the run with SIGINT; the app stays open for it."""
     recorder = Recorder()
-    recorder.exit.handle_interrupt(signal.SIGINT)
-    assert recorder.engine.stop_event.is_set() and recorder.happened == []
+    recorder.exit.handle(signal.SIGINT)
+    assert recorder.engine.stop_event.wait(10) and recorder.happened == []
     recorder.engine.idle.set()
-    recorder.exit.handle_interrupt(signal.SIGINT)
-    assert recorder.happened == ["leave"]
+    left = threading.Event()
+    leaving = SignalExit(recorder.engine, left.set, recorder.happened.append, recorder._end)
+    leaving.handle(signal.SIGINT)
+    assert left.wait(10) and recorder.happened == []
+
+
+@pytest.fixture
+def hang_ups() -> Iterator[None]:
+    """Put the handler of SIGHUP back after a test."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_that_comes_while_its_lock_is_held_does_no_harm(hang_ups: None) -> None:
+    """A handler runs in the middle of anything, here of setting the event that it has to set."""
+    with pausing_signals() as (stop, received):
+        with stop._cond:  # what `Event.set` holds
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.wait(10)
+    assert received[0] == signal.SIGHUP
+
+
+def test_hang_ups_stay_ignored_where_they_were(hang_ups: None) -> None:
+    """`nohup` is respected; the other signals pause as ever."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with pausing_signals() as (stop, received):
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(10)
+    assert received == [signal.SIGTERM]
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 PROGRAM = """

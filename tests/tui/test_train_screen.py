@@ -30,13 +30,20 @@ class Factory:
     def __init__(self, trainer: Running | None = None) -> None:
         self.gate = threading.Event()
         self.modes: list[Mode] = []
+        self.halved: list[bool] = []
         self.threads: list[str] = []
         self._trainer = trainer
 
     def __call__(
-        self, project: Project, config: TrainingConfig, stop: threading.Event, mode: Mode
+        self,
+        project: Project,
+        config: TrainingConfig | None,
+        stop: threading.Event,
+        mode: Mode,
+        half_micro_batch: bool,
     ) -> Running:
         self.modes.append(mode)
+        self.halved.append(half_micro_batch)
         self.threads.append(threading.current_thread().name)
         return self._trainer or FakeTrainer(project, stop, 20, self.gate)
 

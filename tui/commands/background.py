@@ -1,5 +1,6 @@
 """A run in a process of its own that outlives the terminal."""
 
+import os
 import subprocess
 import sys
 import time
@@ -9,8 +10,12 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
+from engine.training.lock import lock_owner
 from engine.training.state import RunState
 from tui.commands.output import print_json, say
+from tui.start import GUARDED
+
+import psutil
 
 # Loading a large model from a slow disk takes minutes; whoever asked is told sooner.
 _START_LIMIT_S = 20.0
@@ -36,29 +41,18 @@ def background_command(project: Project, options: Sequence[str], as_json: bool) 
 
 
 def start_background(project: Project, arguments: Sequence[str]) -> int:
-    """Start `mqlora-tui train` with `arguments` in its own session; return its pid.
+    """Start `mqlora-tui train` with `arguments` in its own session; return the pid to pause it by.
 
-    Its output goes to the project's log file, where the terminal's end cannot
-    reach it. Waits until the run has started, at most 20 seconds.
+    Waits until the run has started, at most 20 seconds.
 
     Raises:
         UserError: it ended at once, for the reason that it printed.
     """
-    project.run_dir.mkdir(parents=True, exist_ok=True)
-    with project.log_file.open("ab") as log:
-        begin = log.tell()
-        child = subprocess.Popen(
-            [sys.executable, "-m", "tui", "-C", str(project.root), "train", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    child, begin = spawn(project, arguments)
     limit = time.monotonic() + _START_LIMIT_S
     while time.monotonic() < limit:
-        state = RunState.load(project.state_file)
-        if state and state.pid == child.pid and state.status == "running":
-            break
+        if pid := _trainer(project, child.pid):
+            return pid
         if child.poll() == 0:  # a run of a few steps
             break
         if child.returncode is not None:
@@ -68,6 +62,44 @@ def start_background(project: Project, arguments: Sequence[str]) -> int:
             )
         time.sleep(0.1)
     return child.pid
+
+
+def spawn(
+    project: Project, arguments: Sequence[str], first_line: str = ""
+) -> tuple["subprocess.Popen[bytes]", int]:
+    """Start `mqlora-tui train` with `arguments` where no terminal's end can reach it.
+
+    Its output goes to the project's log file.
+
+    Returns:
+        The process, and where in the log file its output begins, in bytes.
+    """
+    project.run_dir.mkdir(parents=True, exist_ok=True)
+    with project.log_file.open("ab") as log:
+        log.write(f"{first_line}\n".encode() if first_line else b"")
+        log.flush()
+        begin = log.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "tui", "-C", str(project.root), "train", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name != GUARDED},
+        )
+        return process, begin
+
+
+def _trainer(project: Project, pid: int) -> int | None:
+    """Return the process that makes steps in `project` if it is process `pid` or a child of it."""
+    state, owner = RunState.load(project.state_file), lock_owner(project)
+    if state is None or owner is None or (state.status, state.pid) != ("running", owner.pid):
+        return None
+    try:
+        parents = [process.pid for process in psutil.Process(owner.pid).parents()]
+    except psutil.Error:
+        return None
+    return owner.pid if pid in (owner.pid, *parents) else None
 
 
 def _last_line(project: Project, begin: int) -> str:

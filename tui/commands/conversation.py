@@ -12,8 +12,8 @@ from engine.i18n import _
 from engine.project import Project
 from engine.text import printable
 from engine.training.state import RunState
-from tui.commands.headless import pausing_signals
 from tui.commands.output import err, print_json, say
+from tui.signals import pausing_signals
 
 
 def reply_once(
@@ -83,11 +83,12 @@ def _reply(
     pieces: list[str] = []
     tokens, speed = 0, 0.0
     for chunk in session.reply(messages, settings, with_adapter, stop):
-        pieces.append(chunk.text)
-        tokens, speed = chunk.tokens, chunk.tokens_per_second
         if sink:
-            sink.write(printable(chunk.text))
+            sink.write(printable(chunk.text, before="".join(pieces[-1:])))
             sink.flush()
+        if chunk.text:
+            pieces.append(chunk.text)
+        tokens, speed = chunk.tokens, chunk.tokens_per_second
     if sink:
         sink.write("\n")
     return "".join(pieces).strip(), tokens, speed

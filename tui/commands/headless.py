@@ -1,218 +1,105 @@
-"""Training without the app: events on the terminal, signals that pause."""
+"""Training without the app: events on the terminal, signals that pause, a lost terminal that hands over."""
 
 import signal
-import time
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event as StopEvent
-from types import FrameType
-from typing import Protocol
+from threading import Event
+from typing import TYPE_CHECKING
 
 from engine.config import TrainingConfig
+from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.training.events import (
-    CheckpointSaved,
-    Evaluated,
-    Event,
-    Finished,
-    Mode,
-    Notice,
-    Paused,
-    Phase,
-    Started,
-    StepDone,
-    as_json,
-)
-from tui.commands.output import out, print_json, say
+from engine.training.events import Mode, Paused
+from tui.commands.handover import hand_over
+from tui.commands.output import err, refuse, say
+from tui.commands.reporters import Reporter, reporter
+from tui.signals import pausing_signals
+from tui.stream import UnblockedStream
+from tui.training.defect import training_defect
+from tui.training.news import take_news
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from engine.training.trainer import Trainer
 
-# Where there is no terminal, steps are told of at most this often (seconds).
-_LINE_INTERVAL_S = 5.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Time that what is left to say has to reach a slow terminal.
+_FAREWELL_S = 2.0
+_BROKEN_PIPE = 141
 
 
-def train(project: Project, config: TrainingConfig | None, mode: Mode, as_lines: bool) -> int:
+def train(
+    project: Project,
+    config: TrainingConfig | None,
+    mode: Mode,
+    as_lines: bool,
+    half_micro_batch: bool = False,
+) -> int:
     """Train to the end or to a signal; return the exit code.
 
-    Raises:
-        UserError: the run was refused or cannot go on.
+    A run that began on a terminal and loses it (SIGHUP) goes on in the
+    background. One whose output nobody reads any more pauses, like any
+    program in a pipe; what else becomes of its output does not touch it.
     """
     from engine.training.trainer import Trainer  # imports MLX
 
-    reporter: Reporter = JsonReporter() if as_lines else BarReporter() if out.is_terminal else LineReporter()
-    paused = False
-    with pausing_signals() as (stop, received):
+    had_terminal = sys.stdin.isatty() or sys.stdout.isatty()
+    show = reporter(as_lines)
+    with pausing_signals(show.pausing) as (stop, received), unblocked_output(stop) as unread:
+        if had_terminal and (news := take_news(project)):
+            say(news, err)
         try:
-            for event in Trainer(project, config, stop, mode).run():
-                reporter.show(event)
-                paused = isinstance(event, Paused)
-        finally:
-            reporter.close()
-    return 128 + received[0] if paused and received else 0
+            paused = _follow(Trainer(project, config, stop, mode, half_micro_batch), show)
+        except UserError as error:
+            return refuse(error)
+        except Exception as error:
+            return refuse(training_defect(project, error))
+        if paused and received:
+            if received[0] == signal.SIGHUP and had_terminal:
+                hand_over(project)
+            return 128 + received[0]
+        if paused and unread.is_set():
+            say(_("Nobody reads the output any more, so the run was paused."), err)
+            return _BROKEN_PIPE
+        return 0
+
+
+def _follow(trainer: "Trainer", show: Reporter) -> bool:
+    """Train and tell of it; return whether the run was paused."""
+    paused = False
+    show.open()
+    try:
+        for event in trainer.run():
+            show.show(event)
+            paused = isinstance(event, Paused)
+    finally:
+        show.close()
+    return paused
 
 
 @contextmanager
-def pausing_signals() -> Iterator[tuple[StopEvent, list[int]]]:
-    """Let Ctrl+C, SIGTERM and SIGHUP set an event instead of ending the process.
+def unblocked_output(stop: Event) -> Iterator[Event]:
+    """Let nothing that is printed wait or fail, and set `stop` if the reader of the output has gone.
 
     Yields:
-        The event, and a list that gets the signals received.
+        An event that tells this reason to stop from others.
     """
-    stop, received = StopEvent(), list[int]()
+    unread = Event()
 
-    def handle(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        stop.set()
+    def lose_output(error: OSError) -> None:
+        if isinstance(error, BrokenPipeError):
+            unread.set()
+            stop.set()
 
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    before = sys.stdout, sys.stderr
+    if not (before[0] is sys.__stdout__ and before[1] is sys.__stderr__):  # read in this process
+        yield unread
+        return
+    streams = UnblockedStream(sys.stdout.fileno(), lose_output), UnblockedStream(sys.stderr.fileno())
+    sys.stdout, sys.stderr = streams
     try:
-        yield stop, received
+        yield unread
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class Reporter(Protocol):
-    """Shows events as they come."""
-
-    def show(self, event: Event) -> None:
-        """Show one event."""
-
-    def close(self) -> None:
-        """Take down what is on the screen."""
-
-
-class JsonReporter:
-    """One JSON object an event."""
-
-    def show(self, event: Event) -> None:
-        """Print the event."""
-        print_json(as_json(event))
-
-    def close(self) -> None:
-        """Nothing is left to do."""
-
-
-class LineReporter:
-    """One line for what matters, for logs and pipes."""
-
-    def __init__(self) -> None:
-        self._total = 0
-        self._next = 0.0
-
-    def show(self, event: Event) -> None:
-        """Print the event, a step at most every few seconds."""
-        if isinstance(event, Started):
-            self._total = event.total_steps
-        if isinstance(event, StepDone):
-            if time.monotonic() < self._next and event.metrics.step != self._total:
-                return
-            self._next = time.monotonic() + _LINE_INTERVAL_S
-            say(_("step {step}/{total}  {figures}").format(
-                step=event.metrics.step, total=self._total, figures=figures(event)
-            ))  # fmt: skip
-        elif text := sentence(event):
-            say(text)
-
-    def close(self) -> None:
-        """Nothing is left to do."""
-
-
-class BarReporter:
-    """A progress bar with the figures of the last step, messages above it."""
-
-    def __init__(self) -> None:
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}", markup=False),
-            console=out,
-            refresh_per_second=2,
-        )
-        self._task = self._bar.add_task(_("preparing"), total=None, figures="")
-        self._bar.start()
-
-    def show(self, event: Event) -> None:
-        """Move the bar or print a line above it."""
-        if isinstance(event, Phase):
-            self._bar.update(self._task, description=PHASES[event.name]())
-        elif isinstance(event, Started):
-            self._bar.update(self._task, total=event.total_steps, completed=event.step)
-        elif isinstance(event, StepDone):
-            self._bar.update(self._task, completed=event.metrics.step, figures=figures(event))
-            return
-        if text := sentence(event):
-            say(text, self._bar.console)
-
-    def close(self) -> None:
-        """Leave the bar as it is and give the terminal back."""
-        self._bar.stop()
-
-
-PHASES = {
-    "tokenizing": lambda: _("reading data"),
-    "loading": lambda: _("loading model"),
-    "validating": lambda: _("validating"),
-    "training": lambda: _("training"),
-    "saving": lambda: _("saving"),
-}
-
-
-def figures(event: StepDone) -> str:
-    """Return loss, speed and memory of a step in a few words."""
-    metrics = event.metrics
-    loss = f"{metrics.loss:.3f}" if metrics.loss is not None else _("not finite")
-    return _("loss {loss}  {speed:.0f} tok/s  {memory:.2f} GB").format(
-        loss=loss, speed=metrics.tokens_per_second, memory=metrics.peak_memory_gb
-    )
-
-
-def sentence(event: Event) -> str:
-    """Return what an event says in one line; empty for those that a bar shows better."""
-    match event:
-        case Started():
-            return _started(event)
-        case Evaluated():
-            best = _("  best so far ★") if event.is_best else ""
-            return _("step {step}: validation loss {loss:.4f}{best}").format(
-                step=event.step, loss=event.val_loss, best=best
-            )
-        case CheckpointSaved():
-            return _("✓ {name} saved in {seconds:.1f} s").format(name=event.path.name, seconds=event.seconds)
-        case Notice():
-            return f"{'!' if event.level == 'warning' else ' '} {event.message}"
-        case Paused():
-            return _("Paused at step {step}, saved in {name}; go on with: mqlora-tui train").format(
-                step=event.step, name=event.checkpoint.name
-            )
-        case Finished():
-            return _finished(event)
-        case _:
-            return ""
-
-
-def _started(event: Started) -> str:
-    begin = _("Resuming at step {step}").format(step=event.step) if event.step else _("Training")
-    return _(
-        "{begin}: {model}, {examples} examples, {steps} steps, {parameters:,} trainable parameters, {device}"
-    ).format(
-        begin=begin,
-        model=event.model,
-        examples=event.train_examples,
-        steps=event.total_steps,
-        parameters=event.trainable_parameters,
-        device=event.device,
-    )
-
-
-def _finished(event: Finished) -> str:
-    if event.best_step is None:
-        return _("Finished at step {step}").format(step=event.step)
-    early = _(" (stopped early)") if event.reason == "early_stopping" else ""
-    return _("Finished at step {step}{early}; best validation loss {loss:.4f} at step {best}").format(
-        step=event.step, early=early, loss=event.best_val_loss, best=event.best_step
-    )
+        sys.stdout, sys.stderr = before
+        for stream in streams:
+            stream.finish(_FAREWELL_S)

@@ -1,72 +1,145 @@
-"""Watching a run from another terminal: everything is read from its files."""
+"""Watching a run from another terminal, and pausing it: everything is read from its files."""
 
+import errno
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from engine.analysis.history import HistoryReader, RunHistory
-from engine.analysis.series import bucket_means
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.text import one_line
+from engine.training.lock import Owner, lock_owner
 from engine.training.state import RunState
-from engine.words import duration
+from tui.commands.keys import CTRL_C, single_keys
+from tui.commands.monitor_view import view
 from tui.commands.output import out, print_json, say
+from tui.training.interrupt import ask_to_pause
+from tui.training.news import take_news
 
-import numpy as np
-from rich.console import Group
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
 _INTERVAL_S = 1.0
-_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class Look:
+    """A run as its files tell it at one moment."""
+
+    state: RunState | None
+    """None while a first run gets ready."""
+    history: RunHistory
+    owner: Owner | None
+    """The process that trains; None if none does."""
 
 
 def watch(project: Project, as_json: bool) -> None:
     """Show the run until it stops; with JSON, one object a step and one at the end.
 
+    On a terminal Ctrl+C pauses the run and q leaves it alone.
+
     Raises:
         UserError: there is no run.
     """
-    state = RunState.load(project.state_file)
-    if state is None:
+    if RunState.load(project.state_file) is None and lock_owner(project) is None:
         raise UserError(
             _("There is no run in {folder}").format(folder=project.run_dir),
             _("start one with: mqlora-tui train"),
         )
     if as_json:
-        for event in _events(project, state):
+        for event in _events(project):
             print_json(event)
-        return
-    with Live(console=out, refresh_per_second=2, transient=False) as live:
-        for state, history in _looks(project):
-            live.update(_view(project, state, history))
-    say(_("The run is no longer running; see: mqlora-tui report"))
+    else:
+        if out.is_terminal and (news := take_news(project)):
+            say(news)
+        with _leaving_a_lost_terminal():
+            say(_end(_show(project)))
 
 
-def _looks(project: Project) -> Iterator[tuple[RunState, RunHistory]]:
-    """Yield state and history once a second, a last time when the run has stopped."""
-    reader = HistoryReader(project)
-    while (state := RunState.load(project.state_file)) is not None:
-        yield state, reader.poll()
-        if not state.is_alive:
-            return
+@contextmanager
+def _leaving_a_lost_terminal() -> Iterator[None]:
+    """End as a hang-up does when the terminal is gone: nobody is there to be told."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise SystemExit(128 + signal.SIGHUP) from None
+
+
+def _look(project: Project, reader: HistoryReader) -> Look:
+    owner = lock_owner(project)  # first: what the files say after it was free is the last
+    return Look(RunState.load(project.state_file), reader.poll(), owner)
+
+
+def _show(project: Project) -> Look:
+    """Draw until the run stops or the user leaves; return the last look."""
+    reader, hint = HistoryReader(project), ""
+    with Live(console=out, refresh_per_second=2) as live, single_keys() as next_key:
+        while True:
+            look = _look(project, reader)
+            live.update(view(project, look.state, look.history, look.owner, hint or _hint()))
+            if look.owner is None:
+                return look
+            key = next_key(_INTERVAL_S)
+            if key == "q":
+                return look
+            if key == CTRL_C:
+                hint = _pause(look.owner)
+
+
+def _hint() -> str:
+    return _("Ctrl+C pauses the run   q leaves it alone") if out.is_terminal else ""
+
+
+def _pause(owner: Owner) -> str:
+    """Ask for a pause and say so."""
+    if ask_to_pause(owner):
+        return _("Process {pid} is asked to pause; it saves a checkpoint first   q leaves").format(
+            pid=owner.pid
+        )
+    return _("The run cannot be paused from here: it belongs to {host} or another user   q leaves").format(
+        host=owner.host
+    )
+
+
+def _end(look: Look) -> str:
+    """Say how the run stands now that nobody watches it."""
+    if look.owner is not None:
+        return _("The run goes on; watch it again with: mqlora-tui monitor")
+    state = look.state
+    if state is None:
+        return _("The run ended before its first step")
+    match state.status:
+        case "paused":
+            return _("Paused at step {step:,}, saved; go on with: mqlora-tui train").format(step=state.step)
+        case "finished":
+            return _("Finished at step {step:,}; see: mqlora-tui report").format(step=state.step)
+        case "failed":
+            return _("The run failed at step {step:,}: {reason}").format(step=state.step, reason=state.reason)
+        case _:
+            return _("The run was cut off at step {step:,}; go on with: mqlora-tui train").format(
+                step=state.step
+            )
+
+
+def _events(project: Project) -> Iterator[dict[str, Any]]:
+    reader, told = HistoryReader(project), 0
+    while True:
+        look = _look(project, reader)
+        told = min(told, len(look.history))
+        for index in range(told, len(look.history)):
+            yield {"event": "step_done", **_row(look.history, index)}
+        told = len(look.history)
+        if look.owner is None:
+            break
         time.sleep(_INTERVAL_S)
-
-
-def _events(project: Project, last: RunState) -> Iterator[dict[str, Any]]:
-    told = 0
-    for state, history in _looks(project):
-        told = min(told, len(history))
-        for index in range(told, len(history)):
-            yield {"event": "step_done", **_row(history, index)}
-        told = len(history)
-        last = state
-    status = "interrupted" if last.status == "running" else last.status
-    yield {"event": "run_state", "status": status, "step": last.step, "total_steps": last.total_steps}
+    if state := look.state:
+        status = "interrupted" if state.status == "running" else state.status
+        yield {"event": "run_state", "status": status, "step": state.step, "total_steps": state.total_steps}
 
 
 def _row(history: RunHistory, index: int) -> dict[str, Any]:
@@ -74,44 +147,3 @@ def _row(history: RunHistory, index: int) -> dict[str, Any]:
              "peak_memory_gb", "elapsed_s")  # fmt: skip
     values = {name: getattr(history, name)[index].item() for name in names}
     return {name: None if value != value else value for name, value in values.items()}
-
-
-def _view(project: Project, state: RunState, history: RunHistory) -> Group:
-    status = state.status if state.is_alive or state.status != "running" else _("interrupted")
-    title = Text(f"{one_line(project.root.name, 40)} · {one_line(state.model, 40)} · {status}", "bold")
-    if not len(history):
-        return Group(title, Text(_("no step yet")))
-    return Group(
-        title, _bar(state), _figures(state, history), Text(_sparkline(history, out.width - 2), "cyan")
-    )
-
-
-def _bar(state: RunState) -> Table:
-    grid = Table.grid(padding=(0, 1))
-    grid.add_row(
-        Text(_("step {step}/{total}").format(step=state.step, total=state.total_steps)),
-        ProgressBar(total=max(1, state.total_steps), completed=state.step, width=40),
-    )
-    return grid
-
-
-def _figures(state: RunState, history: RunHistory) -> Text:
-    last = _row(history, len(history) - 1)
-    _steps, validation = history.points("val_loss")
-    left = (state.total_steps - state.step) * float(np.median(np.diff(history.elapsed_s[-50:], prepend=0.0)))
-    parts = [
-        _("loss {loss:.3f}").format(loss=last["loss"]) if last["loss"] is not None else _("loss not finite"),
-        _("validation {loss:.3f}").format(loss=validation[-1]) if len(validation) else "",
-        _("{speed:.0f} tok/s").format(speed=last["tokens_per_second"]),
-        _("peak {memory:.2f} GB").format(memory=last["peak_memory_gb"]),
-        _("left {time}").format(time=duration(left)) if state.is_alive else "",
-    ]
-    return Text("   ".join(part for part in parts if part))
-
-
-def _sparkline(history: RunHistory, width: int) -> str:
-    _x, losses = bucket_means(*history.points("loss"), width)
-    if not len(losses):
-        return ""
-    low, span = float(losses.min()), float(np.ptp(losses)) or 1.0
-    return "".join(_BLOCKS[min(7, int(8 * (value - low) / span))] for value in losses)

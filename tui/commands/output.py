@@ -1,11 +1,12 @@
 """What the command line prints: text that cannot steer the terminal, JSON, and refusals."""
 
+import logging
 import math
 import sys
 import traceback
 from collections.abc import Callable
 from datetime import datetime
-from io import StringIO
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,6 +22,23 @@ STYLES = {"ok": "green", "warning": "yellow", "error": "red"}
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class _HarmlessRecord(logging.LogRecord):
+    """A message of a library's log; it may quote a model folder's files."""
+
+    def getMessage(self) -> str:
+        """Return the message on one line, without control codes."""
+        return one_line(super().getMessage(), 500)
+
+
+def make_output_harmless() -> None:
+    """Let what libraries log be printed as by `say`, and what a terminal has no letters for as escapes."""
+    logging.setLogRecordFactory(_HarmlessRecord)
+    logging.captureWarnings(True)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str, console: Console = out) -> None:

@@ -14,6 +14,7 @@ from tui.screens.base import PlaceScreen
 from tui.screens.chat_settings import ChatSettingsScreen
 from tui.widgets.chat_state import ChatState
 from tui.widgets.chat_turn import ChatTurn, Speaker
+from tui.widgets.line_input import LineInput
 
 from textual import on
 from textual.app import ComposeResult
@@ -81,7 +82,7 @@ class ChatScreen(PlaceScreen):
         """Yield state, conversation and input line."""
         yield ChatState(id="chat-state")
         yield VerticalScroll(Static(_HINT, id="chat-hint", markup=False), id="chat-turns", can_focus=False)
-        yield Input(placeholder=_("Ask something"), id="chat-input")
+        yield LineInput(placeholder=_("Ask something"), id="chat-input")
 
     def on_mount(self) -> None:
         """Get ready; the model is loaded with the first question."""

@@ -12,6 +12,8 @@ from engine.training.events import Mode
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
+from tui.screens.train_keys import TRAIN_KEYS
+from tui.training.news import take_news
 from tui.training.progress import progress
 from tui.training.sentence import sentence
 from tui.training.sitting import Sitting
@@ -27,7 +29,7 @@ from tui.widgets.verdict import Verdict
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.widgets import Static
 
@@ -41,44 +43,7 @@ class TrainScreen(PlaceScreen):
 
     PLACE: ClassVar[str] = _("4 Train")
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter,r", "start", _("Start"), tooltip=_("Start training"), key_display="Enter", id="train.start"
-        ),
-        Binding(
-            "enter,r",
-            "resume",
-            _("Resume"),
-            tooltip=_("Go on from the last checkpoint"),
-            key_display="Enter",
-            id="train.resume",
-        ),
-        Binding(
-            "h",
-            "resume_smaller",
-            _("Resume, half batch"),
-            tooltip=_("Go on with half the micro-batch: the same steps in less memory"),
-            id="train.resume_smaller",
-        ),
-        Binding("enter", "chat", _("Chat"), tooltip=_("Talk to the result"), id="train.chat"),
-        Binding(
-            "ctrl+c",
-            "pause",
-            _("Pause"),
-            tooltip=_("Save a checkpoint and pause; copies if text is selected"),
-            priority=True,
-            id="train.pause",
-        ),
-        Binding("z", "zoom", _("Zoom"), tooltip=_("Whole run, last third, or log scale"), id="train.zoom"),
-        Binding(
-            "R",
-            "restart",
-            _("Restart"),
-            tooltip=_("Archive this run and train anew"),
-            key_display="R",
-            id="train.restart",
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = TRAIN_KEYS
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,6 +73,8 @@ class TrainScreen(PlaceScreen):
         self.watch(self.app, "config", self._show_plan)
         self.watch(self.app, "data", self._show_plan, init=False)
         self.set_interval(READ_SECONDS, self._tick)
+        if news := take_news(self.mqlora.project):
+            self.query_one(RunLog).tell("!", news)
         self._read()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -117,6 +84,9 @@ class TrainScreen(PlaceScreen):
             return _STARTS.get(phase) == action
         if action == "resume_smaller":
             return phase in CRASHED
+        if action == "take_over":
+            can_ask = self._view is not None and self._view.can_be_taken_over
+            return can_ask and phase == "running" and not self.mqlora.training.is_taking_over
         if action == "pause":
             return self.mqlora.run_state.is_training
         if action == "chat":
@@ -140,6 +110,25 @@ class TrainScreen(PlaceScreen):
     def action_pause(self) -> None:
         """Do what Ctrl+C does everywhere."""
         self.mqlora.action_copy_or_pause()
+
+    def action_take_over(self) -> None:
+        """Bring a run of another process here."""
+        self.clear_error()
+        self._take_over()
+
+    @work(group="take-over", exit_on_error=False)
+    async def _take_over(self) -> None:
+        log = self.query_one(RunLog)
+        log.tell("·", _("the other process is asked to pause; the run goes on here once it is saved"))
+        try:
+            goes_on = await self.mqlora.training.take_over()
+        except UserError as error:
+            self.show_error(error)
+            return
+        if goes_on:
+            self._sitting = Sitting()
+        else:
+            log.tell("·", _("the other process finished the run before it could pause"))
 
     def action_chat(self) -> None:
         """Go and talk to the result."""
@@ -205,6 +194,7 @@ class TrainScreen(PlaceScreen):
             self._reading = False
         if self._view.state and self._view.other_process:
             self.query_one(RunLog).follow(self._view.state)
+        self.refresh_bindings()
         status = self.mqlora.training.status()
         if status.phase != self.mqlora.run_state.phase:
             self.app.post_message(RunChanged(status))
@@ -219,7 +209,8 @@ class TrainScreen(PlaceScreen):
         self.set_class(status.phase == "idle" and self._view.curves.is_empty, "-new")
         self._show_sentence(sentence(status, self.mqlora.config, self._view, self._sitting))
         self.query_one(LossLegend).show(figures.summary, self.query_one(LossPlot).view)
-        self.query_one(ProgressLine).show(*progress(figures, self._sitting, status, datetime.now()))
+        phase = self._view.phase_elsewhere or self._sitting.phase
+        self.query_one(ProgressLine).show(*progress(figures, phase, status, datetime.now()))
         self.query_one(RunStats).show(figures, self._sitting)
 
     def _show_sentence(self, said: tuple[CheckStatus | None, str, str]) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import math
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,9 @@ from engine.training.lock import Owner, lock_owner
 from engine.training.state import RunState
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.training.defect import training_defect
+from tui.training.interrupt import ask_to_pause
 from tui.training.status import RunStatus
+from tui.training.takeover import given_up
 
 from textual.message import Message
 from textual.message_pump import MessagePump
@@ -46,7 +47,7 @@ class Running(Protocol):
         ...
 
 
-CreateTrainer = Callable[[Project, TrainingConfig, threading.Event, Mode, bool], Running]
+CreateTrainer = Callable[[Project, TrainingConfig | None, threading.Event, Mode, bool], Running]
 
 
 class TrainingController:
@@ -65,6 +66,10 @@ class TrainingController:
         self._followers: tuple[MessagePump, ...] = ()
         self._job: Future[RunStatus] | None = None
         self._step = 0
+        self._asked: Owner | None = None
+        """The other process that was asked to pause."""
+        self.is_taking_over = False
+        """Whether this process waits for another one to give up its run."""
 
     @property
     def is_running(self) -> bool:
@@ -75,8 +80,12 @@ class TrainingController:
         """Send the messages of this and later runs to `follower`, the app or a screen."""
         self._followers = (*self._followers, follower)
 
-    def start(self, config: TrainingConfig, mode: Mode = "auto", half_micro_batch: bool = False) -> None:
+    def start(
+        self, config: TrainingConfig | None, mode: Mode = "auto", half_micro_batch: bool = False
+    ) -> None:
         """Start or resume training, with micro-batches of half the size if wanted.
+
+        Without a configuration that of the run to resume is taken.
 
         Raises:
             UserError: this process trains already, or another one does.
@@ -103,14 +112,35 @@ class TrainingController:
         self._announce(RunStatus("pausing", self._step))
         return True
 
+    async def take_over(self) -> bool:
+        """Let the other process of this machine pause, then go on with its run here.
+
+        Returns:
+            Whether the run goes on here; otherwise it was finished first.
+
+        Raises:
+            UserError: there is no such process, it does not pause or ends otherwise.
+        """
+        other = self.other_process()
+        if other is None or not self.pause():
+            raise UserError(
+                _("No other process of this machine can be asked for the run"),
+                _("look at the first line for who trains"),
+            )
+        self.is_taking_over = True
+        try:
+            can_go_on = await given_up(self._project, other)
+        finally:
+            self.is_taking_over = False
+        if can_go_on:
+            self.start(None, "resume")
+        return can_go_on
+
     def _interrupt_other(self) -> bool:
         other = self.other_process()
-        if other is None or not other.is_local:
+        if other is None or not ask_to_pause(other):
             return False
-        try:
-            os.kill(other.pid, signal.SIGINT)
-        except OSError:  # it has just ended, or is another user's
-            return False
+        self._asked = other
         return True
 
     async def wait(self) -> None:
@@ -128,13 +158,13 @@ class TrainingController:
         if self.is_running:
             return RunStatus("pausing" if self._engine.stop_event.is_set() else "running", self._step)
         state = RunState.load(self._project.state_file)
-        if self.other_process():
-            return RunStatus("running", state.step if state else 0)
+        if other := self.other_process():
+            return RunStatus("pausing" if other == self._asked else "running", state.step if state else 0)
         if state is None:
             return RunStatus()
         return RunStatus("interrupted" if state.status == "running" else state.status, state.step)
 
-    def _drive(self, config: TrainingConfig, mode: Mode, half_micro_batch: bool) -> RunStatus:
+    def _drive(self, config: TrainingConfig | None, mode: Mode, half_micro_batch: bool) -> RunStatus:
         """Run the trainer to its end, on the engine's thread, and return how it ended."""
         outbox = Outbox(lambda events: self._tell(TrainingEvents, events))
         end: Literal["finished", "paused"] = "paused"
@@ -199,7 +229,7 @@ def _step_of(event: Event, before: int) -> int:
 
 
 def create_trainer(
-    project: Project, config: TrainingConfig, stop: threading.Event, mode: Mode, half_micro_batch: bool
+    project: Project, config: TrainingConfig | None, stop: threading.Event, mode: Mode, half_micro_batch: bool
 ) -> Running:
     """Return the engine's trainer; imports MLX, so only on the engine's thread."""
     from engine.training.trainer import Trainer

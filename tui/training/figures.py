@@ -7,6 +7,7 @@ from engine.analysis.series import bucket_means, downsample, smooth, smoothing_w
 from engine.analysis.summary import RunSummary, summary_of
 from engine.project import Project
 from engine.training.state import RunState
+from tui.training.pace import seconds_per_step
 from tui.widgets.loss_chart import Curve, LossCurves
 
 import numpy as np
@@ -14,8 +15,6 @@ import psutil
 
 _RECENT = 10
 """Steps over which a present value is averaged."""
-_PACE_WINDOW = 50
-"""Steps over which the time of one step is averaged, validations included."""
 _SMOOTHED_LIKE = 200
 """A shorter run is smoothed like one of so many steps."""
 _SMOOTHED_POINTS = 4000
@@ -73,7 +72,7 @@ def figures_of(project: Project, history: RunHistory, state: RunState | None) ->
         learning_rate=float(history.learning_rate[-1]),
         grad_norm=float(norms[-1]) if len(norms) else None,
         tokens_per_second=float(np.median(history.tokens_per_second[-_RECENT:])),
-        seconds_per_step=_pace(history.elapsed_s),
+        seconds_per_step=seconds_per_step(history.elapsed_s),
     )
 
 
@@ -106,10 +105,3 @@ def _trend(losses: Floats) -> int:
         return 0
     change = float(now.mean() / before.mean()) - 1 if before.mean() else 0.0
     return 0 if abs(change) < _STEADY else (1 if change > 0 else -1)
-
-
-def _pace(elapsed: Floats) -> float | None:
-    window = elapsed[-_PACE_WINDOW - 1 :]
-    if len(window) < 2:
-        return None
-    return float(window[-1] - window[0]) / (len(window) - 1)

@@ -3,24 +3,31 @@
 from datetime import datetime, timedelta
 
 from engine.i18n import _
+from engine.training.events import Phase
 from engine.words import duration
 from tui.training.figures import RunFigures
-from tui.training.sentence import phase_words
-from tui.training.sitting import Sitting
+from tui.training.phases import phase_words
 from tui.training.status import RunStatus
 
 
 def progress(
-    figures: RunFigures, sitting: Sitting, status: RunStatus, now: datetime
+    figures: RunFigures, phase: Phase | None, status: RunStatus, now: datetime
 ) -> tuple[str, float, str]:
-    """Return the text before the bar, its share (0 to 1) and the text after it."""
-    run, phase = figures.summary, sitting.phase if status.is_training else None
+    """Return the text before the bar, its share (0 to 1) and the text after it.
+
+    Args:
+        figures: of the run.
+        phase: stage being worked on; None while steps are made.
+        status: of the run.
+        now: the present time.
+    """
+    run, phase = figures.summary, phase if status.is_training else None
     if phase and not run.steps:
         count = _("{done} of {total}").format(done=phase.done, total=phase.total) if phase.total else ""
-        return phase_words(phase), phase.done / max(phase.total, 1), count
+        return phase_words(phase.name), phase.done / max(phase.total, 1), count
     epoch = _("epoch {n}/{total}").format(n=figures.epoch, total=figures.num_epochs)
     if phase and phase.total:
-        epoch = f"{phase_words(phase)} {phase.done}/{phase.total}"
+        epoch = f"{phase_words(phase.name)} {phase.done}/{phase.total}"
     total = max(run.total_steps, run.steps)
     share = run.steps / total if total else 0.0
     position = _("step {step:,}/{total:,}  {percent:.0f} %").format(

@@ -3,7 +3,6 @@
 from engine.config import TrainingConfig
 from engine.hardware.report import CheckStatus
 from engine.i18n import _, ngettext
-from engine.training.events import Phase
 from tui.profile_name import profile_name
 from tui.training.sitting import Sitting
 from tui.training.status import RunStatus
@@ -21,7 +20,7 @@ def sentence(
         case "idle":
             return None, _("Nothing trained yet."), _start_hint(config)
         case "pausing":
-            return None, _("Pausing: the step is finished, then a checkpoint is saved."), ""
+            return None, _pausing(view.other_process), ""
         case "paused":
             return "ok", _("Paused at step {step:,}, saved.").format(step=status.step), _("Enter goes on.")
         case "finished":
@@ -34,10 +33,17 @@ def sentence(
             return _running(view, sitting)
 
 
+def _pausing(other: int | None) -> str:
+    if other:
+        text = _("Process {pid} is asked to pause: it finishes its step, then saves a checkpoint.")
+        return text.format(pid=other)
+    return _("Pausing: the step is finished, then a checkpoint is saved.")
+
+
 def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, str]:
     pid = view.other_process
     where = _("Process {pid} trains; Ctrl+C pauses it.").format(pid=pid) if pid else ""
-    busy = sitting.phase is not None
+    busy = (view.phase_elsewhere or sitting.phase) is not None
     for advice in view.advice:
         if not (advice.kind == "stalled" and busy):
             return STATUSES[advice.level], advice.text, where
@@ -53,17 +59,6 @@ def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, 
         first=run.first_loss, last=run.last_loss
     )
     return "ok", text, where
-
-
-def phase_words(phase: Phase) -> str:
-    """Return the stage the trainer is in, in words."""
-    return {
-        "loading": _("loading the model"),
-        "tokenizing": _("reading and tokenizing the data"),
-        "validating": _("validating"),
-        "training": _("training"),
-        "saving": _("saving a checkpoint"),
-    }[phase.name]
 
 
 def _start_hint(config: TrainingConfig) -> str:

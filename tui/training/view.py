@@ -8,9 +8,11 @@ from engine.analysis.advice import Advice
 from engine.analysis.history import HistoryReader
 from engine.analysis.verdict import Verdict, judge, live_advice
 from engine.project import Project
+from engine.training.events import Phase
 from engine.training.lock import Owner, lock_owner
 from engine.training.state import RunState
 from tui.training.figures import RunFigures, curves_of, figures_of
+from tui.training.phases import phase_of
 from tui.widgets.loss_chart import LossCurves
 
 _REST = 50
@@ -34,6 +36,16 @@ class RunView:
     def other_process(self) -> int | None:
         """Process id of the trainer, if that is not this process."""
         return self.owner.pid if self.owner and self.owner.pid != os.getpid() else None
+
+    @property
+    def can_be_taken_over(self) -> bool:
+        """Whether another process of this machine trains, which can be asked to pause."""
+        return self.owner is not None and self.owner.is_local and self.other_process is not None
+
+    @property
+    def phase_elsewhere(self) -> Phase | None:
+        """Stage that another process is working on; None while it makes steps."""
+        return phase_of(self.state) if self.state and self.state.is_alive and self.other_process else None
 
 
 class RunReader:

@@ -78,9 +78,9 @@ def _fault_text(fault: Fault) -> Content:
 
 def _drawn(tokens: "tuple[PreviewToken, ...]") -> Content:
     parts: list[Content] = []
-    room = MOST_CHARACTERS
+    room, before = MOST_CHARACTERS, ""
     for token in tokens:
-        text = _inline(token.text)
+        text, before = _inline(token.text, before), token.text
         parts.append(Content.styled(text, _style(token)))
         room -= len(text)
         if room < 0:
@@ -88,8 +88,8 @@ def _drawn(tokens: "tuple[PreviewToken, ...]") -> Content:
     return Content("").join(parts)
 
 
-def _inline(text: str) -> str:
-    return printable(text).replace("\n", "⏎").replace("\t", "⇥")
+def _inline(text: str, before: str = "") -> str:
+    return printable(text, before).replace("\n", "⏎").replace("\t", "⇥")
 
 
 def _style(token: "PreviewToken") -> str:

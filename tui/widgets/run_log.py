@@ -37,7 +37,7 @@ class RunLog(RichLog):
     def add(self, event: Event) -> None:
         """Write a line about `event` if it is worth one."""
         if entry := describe(event):
-            self._write(*entry)
+            self.tell(*entry)
 
     def follow(self, state: RunState) -> None:
         """Write what changed in a run that another process makes."""
@@ -45,11 +45,12 @@ class RunLog(RichLog):
         if before is None:
             return
         if state.last_checkpoint and state.last_checkpoint != before.last_checkpoint:
-            self._write("✓", _("{name} saved").format(name=state.last_checkpoint))
+            self.tell("✓", _("{name} saved").format(name=state.last_checkpoint))
         if state.best_val_loss is not None and state.best_step != before.best_step:
-            self._write("★", _best(state.best_val_loss))
+            self.tell("★", _best(state.best_val_loss))
 
-    def _write(self, symbol: str, sentence: str) -> None:
+    def tell(self, symbol: str, sentence: str) -> None:
+        """Write a line; `!` and `✗` stand for a warning."""
         style = "run-log--warning" if symbol in "!✗" else "run-log--text"
         self.write(
             Text.assemble(

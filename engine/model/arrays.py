@@ -1,0 +1,28 @@
+"""Writing arrays as safetensors, so that a failed write says why."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.backend import mx
+from engine.files import remove
+
+
+def write_arrays(path: Path, arrays: Mapping[str, mx.array]) -> None:
+    """Write a safetensors file and flush it to the disk.
+
+    MLX writes through a Python file: by itself it does not tell a full disk
+    from one that may not be written. The arrays are sorted, because their
+    order in the file follows that of the mapping. Half a file is not left behind.
+
+    Raises:
+        OSError: the disk is full or the file cannot be written.
+    """
+    try:
+        with path.open("wb") as file:
+            mx.save_safetensors(file, dict(sorted(arrays.items())))
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        remove(path)
+        raise

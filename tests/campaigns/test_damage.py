@@ -1,0 +1,36 @@
+"""A short form of the attack on a run's files."""
+
+import random
+from pathlib import Path
+
+from campaigns import damage
+from campaigns.bench import Bench, pause_at
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("damage"), damage.CONFIG)
+
+
+def test_a_file_of_the_newest_checkpoint_is_damaged(bench: Bench) -> None:
+    """A drawn file in a drawn way: named, and the checkpoint before is used."""
+    paused, chance = paused_run(bench), random.Random(3)
+    for way in chance.sample([*damage.DRAWN, *damage.CERTAIN], 3):
+        name = chance.choice(["adapters.safetensors", "optimizer.safetensors", "state.json"])
+        assert damage.damage_checkpoint(bench, paused, name, way, chance).faults == ()
+
+
+def test_another_file_of_the_run_is_damaged(bench: Bench) -> None:
+    """The run goes on from its newest checkpoint."""
+    paused, chance = paused_run(bench), random.Random(4)
+    for name in ("training_state.json", "training_metrics.json", "adapters/adapters.safetensors"):
+        way = chance.choice([damage.truncate, *damage.CERTAIN])
+        assert damage.damage_other(bench, paused, Path(name), way, chance).faults == ()
+
+
+def paused_run(bench: Bench) -> damage.Project:
+    paused = bench.copy()
+    bench.sit(paused, pause_at(damage.PAUSE))
+    return paused

@@ -1,0 +1,48 @@
+"""The short form of the campaign, and proof that it would see what comes through."""
+
+import sys
+from pathlib import Path
+
+from campaigns.hostile import _LINE, _SCREEN, Outcome, attack, campaign, harmless
+from campaigns.hostile_project import make_project
+
+import pytest
+
+
+def test_nothing_of_a_hostile_project_reaches_the_terminal() -> None:
+    """Every command in this process, and the app on a terminal."""
+    for row in campaign(tries=1, short=True):
+        assert row.survived == row.tries, row
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\x1b[2J",
+        "\x1b]0;x\x07",
+        "\x1b]52;c;x\x07",
+        "\x1b]8;;x\x1b\\",
+        "\x9b",
+        "\x7f",
+        "\b",
+        "\u202e",
+        "\u200b",
+    ],
+)
+def test_the_campaign_sees_what_comes_through(text: str) -> None:
+    """Neither among a command's colours nor among the app's own sequences is it overlooked."""
+    for allowed in (None, _LINE, _SCREEN):
+        assert not harmless(f"\x1b[1m{text}".encode(), allowed)
+    assert harmless("é 👩‍👩‍👧\t\n".encode()) and harmless(b"\x1b[1mx\x1b[0m\r\n", _LINE)
+    assert not harmless(b"\xff") and not harmless(b"Traceback (most recent call last):")
+
+
+def test_a_command_that_prints_its_arguments_is_found_out(tmp_path: Path) -> None:
+    """A program without care survives nowhere."""
+
+    def careless(arguments: list[str]) -> Outcome:
+        return Outcome(0, " ".join(arguments).encode(sys.getfilesystemencoding(), "surrogateescape"))
+
+    tally = attack(make_project(tmp_path, 0), careless)
+    del tally["files of the run"]
+    assert not any(survived for case in tally.values() for survived in case)

@@ -1,0 +1,55 @@
+"""Loss and gradient against mlx-lm's own data set, model and loss on the same weights, one row at a time."""
+
+from pathlib import Path
+from typing import Any
+
+from engine.backend import mx, nn
+from engine.dataset.batches import micro_batches, padded_lengths
+from engine.dataset.tokenizing import Example
+from engine.training.loss import batch_arrays, make_loss
+from tests.chat_forms import byte_tokenizer, conversation, tokenize
+from tests.tiny import lora_model
+
+import numpy as np
+import pytest
+from mlx.utils import tree_flatten
+from mlx_lm.tokenizer_utils import load as load_wrapped
+from mlx_lm.tuner.datasets import ChatDataset
+from mlx_lm.tuner.trainer import default_loss
+
+PAIRS = [("Olá?", "Sim, é."), ("a", "b"), ("Quanto é 2 + 2?", "São 4, " * 6)]
+
+
+def mlx_lm_loss(model: nn.Module, example: Example) -> tuple[float, dict[str, Any]]:
+    """Return mlx-lm's mean loss of one example's trained stretch, and its gradient."""
+    first, last = np.flatnonzero(example.trained)[[0, -1]]
+    spans = mx.array([[int(first), int(last)]])
+    (loss, _count), gradient = nn.value_and_grad(model, default_loss)(
+        model, mx.array(example.tokens)[None], spans
+    )
+    return float(loss), {name: np.array(array) for name, array in tree_flatten(gradient)}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_row_has_mlx_lms_loss_and_gradient(tmp_path: Path, pair: tuple[str, str], tied: bool) -> None:
+    """From the text on: mlx-lm's tokens, its mask of the prompt, its model, its cross-entropy."""
+    row = conversation(("user", pair[0]), ("assistant", pair[1]))
+    tokenizer = byte_tokenizer(tmp_path, "llama3")
+    data = ChatDataset([], load_wrapped(tmp_path), mask_prompt=True)
+    tokens, offset = data.process({"messages": list(row.messages)})
+    model = lora_model()
+    if not tied:
+        model.args.tie_word_embeddings = False
+        model.lm_head = nn.Linear(32, 320, bias=False)
+        model.lm_head.freeze()
+    spans = mx.array([[offset, len(tokens) - 1]])
+    (loss, count), gradient = nn.value_and_grad(model, default_loss)(model, mx.array([list(tokens)]), spans)
+    example = tokenize(tokenizer, row)
+    (batch,) = micro_batches([example], padded_lengths(len(example.tokens)), 10_000, 1)
+    ours, slopes = nn.value_and_grad(model, make_loss(model))(model, *batch_arrays(batch))
+    assert len(batch.labels) == int(count) == len(pair[1].strip().encode()) + 1
+    assert float(ours) / len(batch.labels) == pytest.approx(float(loss), rel=1e-5)
+    for (name, array), (_name, expected) in zip(tree_flatten(slopes), tree_flatten(gradient), strict=True):
+        difference = np.abs(np.array(array) / len(batch.labels) - np.array(expected)).max()
+        assert difference <= 1e-5 * float(mx.abs(expected).max()), name

@@ -1,0 +1,94 @@
+"""A lost connection: the paused run goes on in the background, and the next start says so once."""
+
+from collections.abc import Sequence
+
+from engine.project import Project
+from engine.training.state import RunState
+from tests.tiny import owned_by
+from tui.commands.handover import hand_over
+from tui.training.news import has_news, take_news
+
+import pytest
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str]]:
+    """What was started in the background, and the first line of its log."""
+    calls: list[tuple[list[str], str]] = []
+
+    def spawn(_project: Project, arguments: Sequence[str], first_line: str) -> None:
+        calls.append((list(arguments), first_line))
+
+    monkeypatch.setattr("tui.commands.handover.spawn", spawn)
+    return calls
+
+
+def paused_at(project: Project, step: int) -> None:
+    """Write the state of a run that is paused."""
+    project.run_dir.mkdir(exist_ok=True)
+    RunState("paused", "toy", step=step, total_steps=60).save(project.state_file)
+
+
+def test_a_paused_run_goes_on_in_the_background(
+    project: Project, started: list[tuple[list[str], str]]
+) -> None:
+    """It resumes, and its log begins with the reason."""
+    paused_at(project, 41)
+    hand_over(project)
+    [(arguments, first_line)] = started
+    assert arguments == ["--resume"]
+    assert "lost at step 41" in first_line
+
+
+@pytest.mark.parametrize("status", ["finished", "failed", "running"])
+def test_what_is_not_paused_is_not_handed_over(
+    project: Project, started: list[tuple[list[str], str]], status: str
+) -> None:
+    """A run that came to its end, or could not be saved, has nothing to go on with."""
+    project.run_dir.mkdir()
+    RunState(status, "toy", step=41).save(project.state_file)
+    hand_over(project)
+    assert started == [] and not has_news(project)
+
+
+def test_the_news_are_told_once(project: Project, started: list[tuple[list[str], str]]) -> None:
+    """Whoever starts next learns when the connection was lost, and what the run does now."""
+    paused_at(project, 41)
+    hand_over(project)
+    assert has_news(project)
+    with owned_by(project, 1):
+        news = take_news(project)
+    assert "at step 41" in news and "goes on in the background" in news
+    assert not has_news(project) and take_news(project) == ""
+
+
+@pytest.mark.parametrize(("step", "fate"), [(60, "to step 60"), (41, "did not go on")])
+def test_the_news_say_how_far_it_came(
+    project: Project, started: list[tuple[list[str], str]], step: int, fate: str
+) -> None:
+    """A run that ended meanwhile made it to some step, or did not even start."""
+    paused_at(project, 41)
+    hand_over(project)
+    paused_at(project, step)
+    assert fate in take_news(project)
+
+
+def test_a_background_that_cannot_be_started_leaves_the_run_saved(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No exception: nobody is there to see it; the next start tells."""
+
+    def refuse(*_arguments: object) -> None:
+        raise OSError("no processes left")
+
+    monkeypatch.setattr("tui.commands.handover.spawn", refuse)
+    paused_at(project, 41)
+    hand_over(project)
+    assert "did not go on" in take_news(project)
+
+
+def test_news_that_cannot_be_read_are_none(project: Project) -> None:
+    """A file of something else is not told of."""
+    project.run_dir.mkdir()
+    (project.run_dir / "handover.json").write_text('{"time": "yesterday", "step": 3}')
+    assert take_news(project) == ""

@@ -1,0 +1,96 @@
+"""What is printed and logged on the command line cannot steer the terminal."""
+
+import json
+import logging
+from collections.abc import Generator
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from typing import TextIO
+
+from engine.text import printable
+from tui.commands.output import make_output_harmless, print_json, report_defect, say, say_usage
+
+import pytest
+
+RAW = "\x1b]0;title\x07\x9b2J\x7f\r\u202e\u200b[red][/INST][link=x]é 👩‍👩‍👧"
+SHOWN = "\\x1b]0;title\\x07\\x9b2J\\x7f\\x0d\\u202e\\u200b[red][/INST][link=x]é 👩‍👩‍👧"
+
+
+@pytest.fixture
+def harmless_output() -> Generator[None, None, None]:
+    """Output as `main` makes it, put back afterwards."""
+    factory = logging.getLogRecordFactory()
+    make_output_harmless()
+    yield
+    logging.captureWarnings(False)
+    logging.setLogRecordFactory(factory)
+
+
+def test_text_is_printed_without_markup_or_control_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Brackets stay as they are, control codes become visible."""
+    say(f"a {RAW}")
+    assert capsys.readouterr().out == f"a {SHOWN}\n"
+
+
+def test_json_is_harmless_and_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """What JSON itself lets through raw (C1, DEL, reordering) is escaped; letters stay readable."""
+    print_json({RAW: Path(RAW)})
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == {RAW: RAW}
+    assert printable(printed) == printed and "é 👩‍👩‍👧" in printed
+
+
+def test_usage_errors_quote_the_command_line_harmlessly(capsys: pytest.CaptureFixture[str]) -> None:
+    """An option with an escape sequence in it."""
+
+    def show(file: TextIO) -> None:
+        file.write(f"Usage: x\n\nError: No such option: --{RAW}\n")
+
+    say_usage(show)
+    assert capsys.readouterr().err == f"Usage: x\n\nError: No such option: --{SHOWN}\n"
+
+
+def test_a_defect_is_told_and_logged_harmlessly(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its message, the command line and the traceback may quote data."""
+    monkeypatch.setattr("platformdirs.user_log_dir", lambda name: str(tmp_path / name))
+    monkeypatch.setattr("sys.argv", ["mqlora-tui", RAW])
+    try:
+        raise ValueError(f"{RAW}\nsecond line")
+    except ValueError as error:
+        assert report_defect(error) == 1
+    told = capsys.readouterr().err
+    log = (tmp_path / "mqlora-tui" / "errors.log").read_text()
+    assert SHOWN in told and told.count("\n") == 1
+    assert log.count(SHOWN) >= 2 and "Traceback" in log
+    assert printable(told) == told and printable(log) == log
+
+
+def test_a_terminal_that_knows_few_letters_gets_escapes(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """A Latin-1 terminal ends no command."""
+    content = BytesIO()
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(content, encoding="latin-1", write_through=True))
+    request.getfixturevalue("harmless_output")
+    say("✓ é")
+    assert content.getvalue() == b"\\u2713 \xe9\n"
+
+
+def test_what_libraries_log_and_warn_of_is_harmless(harmless_output: None) -> None:
+    """Loaders quote a model's files in their warnings."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(handler.format(record))
+    loggers = [logging.getLogger(name) for name in ("transformers", "py.warnings")]
+    try:
+        for logger in loggers:
+            logger.addHandler(handler)
+        loggers[0].warning("You are using a model of type %s", RAW)
+        logging._showwarning(UserWarning(RAW), UserWarning, "x.py", 1)
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+    assert lines[0] == f"You are using a model of type {SHOWN}"
+    assert SHOWN in lines[1] and len(lines[1].splitlines()) == 1

@@ -1,0 +1,55 @@
+"""Textual's terminal driver, for lines that stall or break: neither holds the app up."""
+
+import os
+import sys
+import threading
+from contextlib import suppress
+from typing import Any
+
+from tui.stream import UnblockedStream
+
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+
+_LOOK_INTERVAL_S = 0.25
+_FAREWELL_S = 1.0
+
+
+class PatientDriver(LinuxDriver):
+    """Draws as fast as the terminal reads, and notices when it is gone.
+
+    Textual's own output blocks its event loop once 30 frames wait, so that no
+    key would be heard; its input thread reads a lost terminal without end.
+    """
+
+    def __init__(self, app: App[Any], **options: Any) -> None:
+        """Take what `LinuxDriver` takes."""
+        super().__init__(app, **options)
+        # Textual draws on the error stream, which may go to a file; the output is known to be a terminal.
+        stream = sys.__stdout__ or sys.stdout
+        self._output = UnblockedStream(stream.fileno(), on_caught_up=self._draw_again)
+        self._file = self._output  # type: ignore[assignment]
+        self._ended = threading.Event()
+
+    def start_application_mode(self) -> None:
+        """Draw and listen, and look after the terminal."""
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        threading.Thread(target=self._look_after_terminal, daemon=True, name="terminal").start()
+
+    def close(self) -> None:
+        """Give what is left to draw a moment."""
+        self._ended.set()
+        super().close()
+        self._output.finish(_FAREWELL_S)
+
+    def _draw_again(self) -> None:
+        """Draw everything: frames were left out while the terminal stalled."""
+        with suppress(RuntimeError):  # the app has just ended
+            self._loop.call_soon_threadsafe(lambda: self._app.refresh(layout=True))
+
+    def _look_after_terminal(self) -> None:
+        while not self._ended.wait(_LOOK_INTERVAL_S):
+            if not os.isatty(self.fileno):
+                self.exit_event.set()
+                self._app.on_hang_up()  # type: ignore[attr-defined]
+                return

@@ -1,0 +1,51 @@
+"""The keys of the training screen; which of them are offered depends on the run."""
+
+from engine.i18n import _
+
+from textual.binding import Binding, BindingType
+
+TRAIN_KEYS: list[BindingType] = [
+    Binding(
+        "enter,r", "start", _("Start"), tooltip=_("Start training"), key_display="Enter", id="train.start"
+    ),
+    Binding(
+        "enter,r",
+        "resume",
+        _("Resume"),
+        tooltip=_("Go on from the last checkpoint"),
+        key_display="Enter",
+        id="train.resume",
+    ),
+    Binding(
+        "h",
+        "resume_smaller",
+        _("Resume, half batch"),
+        tooltip=_("Go on with half the micro-batch: the same steps in less memory"),
+        id="train.resume_smaller",
+    ),
+    Binding("enter", "chat", _("Chat"), tooltip=_("Talk to the result"), id="train.chat"),
+    Binding(
+        "ctrl+c",
+        "pause",
+        _("Pause"),
+        tooltip=_("Save a checkpoint and pause; copies if text is selected"),
+        priority=True,
+        id="train.pause",
+    ),
+    Binding(
+        "t",
+        "take_over",
+        _("Take over"),
+        tooltip=_("Let the other process pause, then go on here"),
+        id="train.take_over",
+    ),
+    Binding("z", "zoom", _("Zoom"), tooltip=_("Whole run, last third, or log scale"), id="train.zoom"),
+    Binding(
+        "R",
+        "restart",
+        _("Restart"),
+        tooltip=_("Archive this run and train anew"),
+        key_display="R",
+        id="train.restart",
+    ),
+]
