@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING
 
 from tui.native import ALIVE, NATIVE_LOG
 from tui.start import GUARDED
-from tui.terminal import TerminalSettings
+from tui.terminal import TerminalSettings, is_changed
 from tui.watchdog import Watchdog
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -68,7 +68,10 @@ def guard(arguments: Sequence[str], directory: Path) -> int:
         return aftermath().decide(death)
 
     command = [sys.executable, "-P", "-m", "tui"]
-    return keep_running(command, list(arguments), directory, decide)
+    code = keep_running(command, list(arguments), directory, decide)
+    if is_changed(terminal):  # the child had to leave without putting it right
+        terminal.restore()
+    return code
 
 
 def keep_running(command: Sequence[str], arguments: list[str], directory: Path, decide: Decide) -> int:

@@ -43,6 +43,11 @@ class TerminalSettings:
                 os.write(1, _RESET)
 
 
+def is_changed(settings: TerminalSettings) -> bool:
+    """Whether the terminal is set otherwise than when `settings` were saved."""
+    return settings.attributes is not None and TerminalSettings.save().attributes != settings.attributes
+
+
 def read_key() -> str:
     """Wait for one key on the terminal and return it; empty at Ctrl+C and at its end."""
     before = termios.tcgetattr(0)

@@ -26,7 +26,7 @@ def run_config(project: Project) -> TrainingConfig | None:
         try:
             state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
             return TrainingConfig.parse(state["config"])
-        except (OSError, ValueError, TypeError, KeyError, UserError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError, UserError):
             continue
     try:
         return TrainingConfig.load(project.config_file)

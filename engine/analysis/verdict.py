@@ -46,16 +46,16 @@ def judge(summary: RunSummary) -> Verdict:
     return Verdict(level, headline, advice, _next_steps(summary))
 
 
-def live_advice(summary: RunSummary, history: RunHistory, now: float) -> tuple[Advice, ...]:
+def live_advice(summary: RunSummary, history: RunHistory, silent_s: float) -> tuple[Advice, ...]:
     """Return what a person watching a run should know; empty while all is well.
 
     Args:
         summary: the run so far.
         history: its steps.
-        now: the current time, seconds since 1970.
+        silent_s: seconds since the run wrote its last step.
     """
     found = [advice for rule in LIVE_RULES if (advice := rule(summary))]
-    for special in (_rising(history), _stuck(summary, history, now)):
+    for special in (_rising(history), _stuck(summary, history, silent_s)):
         if special:
             found.append(special)
     return tuple(found)
@@ -150,13 +150,12 @@ def _rising(history: RunHistory) -> Advice | None:
     return Advice("overfitting", "attention", text.format(step=best))
 
 
-def _stuck(summary: RunSummary, history: RunHistory, now: float) -> Advice | None:
+def _stuck(summary: RunSummary, history: RunHistory, silent_s: float) -> Advice | None:
     """Said to be running, but no step was written for many times the median step."""
     if summary.status != "running" or len(history) < 3:
         return None
     usual = float(np.median(np.diff(history.elapsed_s)))
-    silent = now - history.modified
-    if silent < max(_STUCK_S, _STUCK_STEPS * usual):
+    if silent_s < max(_STUCK_S, _STUCK_STEPS * usual):
         return None
     text = ngettext(
         "No new step for {time}; a step usually takes {usual:.1f} second.",
@@ -164,5 +163,5 @@ def _stuck(summary: RunSummary, history: RunHistory, now: float) -> Advice | Non
         max(1, round(usual)),
     )
     return Advice(
-        "stalled", "attention", text.format(time=duration(silent), usual=usual), "mqlora-tui monitor"
+        "stalled", "attention", text.format(time=duration(silent_s), usual=usual), "mqlora-tui monitor"
     )

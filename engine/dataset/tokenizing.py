@@ -11,6 +11,7 @@ from engine.dataset.chat_template import ChatTemplate, TemplateError, check_answ
 from engine.dataset.rows import Message, Row
 from engine.errors import UserError
 from engine.i18n import _
+from engine.model.trust import refuse_code
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +49,9 @@ def load_tokenizer(model_dir: Path) -> Any:
         A transformers tokenizer with offsets.
 
     Raises:
-        UserError: the folder has no usable tokenizer.
+        UserError: the folder has no usable tokenizer, or one that is a program.
     """
+    refuse_code(model_dir)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     from transformers import AutoTokenizer  # slow to import: about a second

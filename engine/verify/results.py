@@ -38,7 +38,7 @@ class Interruption:
     @property
     def lost_steps(self) -> int:
         """Steps that had to be made again."""
-        return self.step - self.resumed_step
+        return max(0, self.step - self.resumed_step)  # a pause saves steps that were not told of yet
 
 
 @dataclass(frozen=True)

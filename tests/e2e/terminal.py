@@ -32,12 +32,12 @@ class Terminal:
     ) -> None:
         self.pid, self._master = pty.fork()
         if self.pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             # As a login shell starts it, whatever the tests themselves were started with.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.signal(signal.SIGHUP, signal.SIG_IGN if ignore_hang_ups else signal.SIG_DFL)
             environment = {**os.environ, "TERM": "xterm-256color", "OPENBLAS_NUM_THREADS": "1"}
             os.execve(command[0], [*command, *arguments], environment)
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.first_attributes = self.attributes()
         """The terminal's settings before the program changed them."""
         self._screen = pyte.Screen(columns, rows)

@@ -213,7 +213,7 @@ def test_live_advice_is_silent_while_all_is_well(tmp_path: Path) -> None:
     project = write_run(tmp_path, LOSSES, status="running")
     history = load_history(project)
     with run_lock(project):
-        assert live_advice(summarise(project), history, history.modified + 30) == ()
+        assert live_advice(summarise(project), history, 30.0) == ()
 
 
 def test_live_advice_tells_a_stuck_run_and_a_rising_validation(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_live_advice_tells_a_stuck_run_and_a_rising_validation(tmp_path: Path) -
     project = write_run(tmp_path, LOSSES, {5: 2.0, 10: 2.1, 15: 2.2, 20: 2.3}, status="running")
     history = load_history(project)
     with run_lock(project):
-        found = live_advice(summarise(project), history, history.modified + 300)
+        found = live_advice(summarise(project), history, 300.0)
     assert {advice.kind for advice in found} == {"overfitting", "stalled"}
     assert any("step 5" in advice.text for advice in found)
     assert any("No new step for 5 min" in advice.text for advice in found)

@@ -10,6 +10,7 @@ from engine.i18n import _
 from engine.memory import ModelShape
 from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation, recommend
 from engine.project import Project
+from engine.training.folders import checkpoint_folders
 from engine.training.state import RunState
 
 
@@ -90,4 +91,4 @@ def _profile_name(text: str) -> ProfileName:
 
 def _has_unfinished_run(project: Project) -> bool:
     state = RunState.load(project.state_file)
-    return state is not None and state.status != "finished"
+    return state.status != "finished" if state else bool(checkpoint_folders(project.run_dir))

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from engine.analysis.advice import Advice
-from engine.analysis.history import HistoryReader
+from engine.analysis.history import HistoryReader, RunHistory
 from engine.analysis.verdict import Verdict, judge, live_advice
 from engine.project import Project
 from engine.training.events import Phase
@@ -56,6 +56,8 @@ class RunReader:
         self._history = HistoryReader(project)
         self._read_at = 0.0
         self._took = 0.0
+        self._changed = (0.0, 0.0)
+        """When the metrics last changed: by the file's clock, and by this process's, which nobody sets."""
 
     def is_due(self) -> bool:
         """Whether to look again: very long runs take longer to read and are read less often."""
@@ -72,8 +74,16 @@ class RunReader:
             figures=figures,
             curves=curves_of(history, state, columns),
             verdict=judge(figures.summary),
-            advice=live_advice(figures.summary, history, time.time()),
+            advice=live_advice(figures.summary, history, self._silence(history)),
         )
         self._read_at = time.monotonic()
         self._took = self._read_at - began
         return view
+
+    def _silence(self, history: RunHistory) -> float:
+        """Return the seconds since the run wrote a step; a clock set meanwhile changes nothing."""
+        seen = self._changed[0]
+        if history.modified != seen:
+            already = 0.0 if seen else max(0.0, time.time() - history.modified)
+            self._changed = (history.modified, time.monotonic() - already)
+        return time.monotonic() - self._changed[1]
