@@ -76,18 +76,14 @@ def out_of_memory(error: Exception, config: TrainingConfig) -> UserError | None:
         _("Out of memory with batch_size={batch} and max_seq_length={length}").format(
             batch=config.batch_size, length=config.max_seq_length
         ),
-        _("close other programs, or use less: mqlora-tui train --restart {changes}").format(
-            changes=_smaller(config)
-        ),
+        _("close other programs, or use less: mqlora-tui train {options}").format(options=_smaller(config)),
     )
 
 
 def _smaller(config: TrainingConfig) -> str:
-    """Return the `--set` options that halve the memory and keep the examples of a step where possible."""
-    if config.batch_size > 1:
-        batch = config.batch_size // 2
-        accumulation = -(-config.examples_per_step // batch)
-        return f"--set batch_size={batch} --set gradient_accumulation={accumulation}"
-    if config.gradient_checkpointing == "off":
-        return "--set gradient_checkpointing=on"
-    return f"--set max_seq_length={max(16, config.max_seq_length // 2)}"
+    """Return the options of `train` that need less memory; where that is enough, they keep the run."""
+    if config.batch_size > 1 or (config.gradient_checkpointing == "auto" and not config.lora_dropout):
+        return "--half-micro-batch"
+    if config.gradient_checkpointing == "off" and not config.lora_dropout:
+        return "--restart --set gradient_checkpointing=on"
+    return f"--restart --set max_seq_length={max(16, config.max_seq_length // 2)}"

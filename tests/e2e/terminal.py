@@ -37,6 +37,8 @@ class Terminal:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.signal(signal.SIGHUP, signal.SIG_IGN if ignore_hang_ups else signal.SIG_DFL)
             environment = {**os.environ, "TERM": "xterm-256color", "OPENBLAS_NUM_THREADS": "1"}
+            for name in ("COLUMNS", "LINES"):  # would overrule the terminal's own size
+                environment.pop(name, None)
             os.execve(command[0], [*command, *arguments], environment)
         self.first_attributes = self.attributes()
         """The terminal's settings before the program changed them."""

@@ -69,7 +69,8 @@ def assert_paused(project: Project) -> None:
     assert state is not None and state.status == "paused"
     assert state.last_checkpoint is not None
     saved = json.loads((project.run_dir / state.last_checkpoint / "state.json").read_text())
-    assert saved["step"] == state.step == steps(project)
+    waits_for_validation = saved["progress"]["pending"] is not None  # its line is not written yet
+    assert saved["step"] == state.step == steps(project) + waits_for_validation
     assert not list(project.run_dir.glob(".partial-*"))
 
 

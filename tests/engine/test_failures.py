@@ -14,9 +14,17 @@ import pytest
 @pytest.mark.parametrize(
     ("values", "advice"),
     [
-        ({"batch_size": 2, "gradient_accumulation": 2}, "--set batch_size=1 --set gradient_accumulation=4"),
-        ({"batch_size": 1, "max_seq_length": 256}, "--set max_seq_length=128"),
-        ({"batch_size": 1, "gradient_checkpointing": "off"}, "--set gradient_checkpointing=on"),
+        ({"batch_size": 2, "gradient_checkpointing": "off"}, "train --half-micro-batch"),
+        ({"batch_size": 1, "max_seq_length": 256}, "train --half-micro-batch"),
+        ({"batch_size": 1, "gradient_checkpointing": "off"}, "--restart --set gradient_checkpointing=on"),
+        (
+            {"batch_size": 1, "gradient_checkpointing": "on", "max_seq_length": 256},
+            "--restart --set max_seq_length=128",
+        ),
+        (
+            {"batch_size": 1, "lora_dropout": 0.1, "max_seq_length": 256},
+            "--restart --set max_seq_length=128",
+        ),
     ],
 )
 @pytest.mark.parametrize(
@@ -28,10 +36,10 @@ import pytest
         RuntimeError("[metal::malloc] Attempting to allocate 9 bytes which is greater than the maximum"),
     ],
 )
-def test_out_of_memory_names_a_smaller_configuration(
+def test_out_of_memory_names_what_needs_less(
     error: Exception, values: dict[str, object], advice: str
 ) -> None:
-    """The advice keeps the examples of a step and is a command that can be typed."""
+    """The advice keeps the run where half the micro-batch helps, and is a command that can be typed."""
     refusal = out_of_memory(error, TrainingConfig().updated(values))
     assert refusal is not None and advice in str(refusal)
 
