@@ -12,6 +12,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.thread import EngineThread
 from tui import checks
+from tui.app_keys import APP_KEYS, PLACES
 from tui.driver import PatientDriver
 from tui.messages import RunChanged
 from tui.screens.base import PlaceScreen
@@ -32,30 +33,6 @@ from textual.screen import Screen
 from textual.widgets import Input
 from textual.worker import Worker, WorkerState
 
-PLACES: dict[str, str] = {
-    "hardware": _("Hardware"),
-    "profile": _("Profile"),
-    "data": _("Data"),
-    "train": _("Train"),
-    "chat": _("Chat"),
-    "report": _("Report"),
-}
-"""Mode name and translated name of each place, in the order of their number keys."""
-
-
-def _place_bindings() -> list[BindingType]:
-    return [
-        Binding(
-            str(number),
-            f"app.switch_mode('{mode}')",
-            name,
-            tooltip=_("Go to {place}").format(place=name),
-            show=False,
-            id=f"app.{mode}",
-        )
-        for number, (mode, name) in enumerate(PLACES.items(), start=1)
-    ]
-
 
 def _open(mode: str) -> Screen[Any]:
     """Create a place's screen, which is imported only now: plots and figures cost half a second."""
@@ -72,44 +49,7 @@ class MqloraApp(AppState):
         mode: partial(_open, mode) for mode in PLACES
     }
     DEFAULT_MODE = "hardware"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *_place_bindings(),
-        Binding(
-            "question_mark,f1",
-            "help",
-            _("Help"),
-            tooltip=_("Show every key of this place"),
-            id="app.help",
-        ),
-        Binding("q", "quit", _("Quit"), tooltip=_("Pause and save if training, then leave"), id="app.quit"),
-        Binding(
-            "ctrl+q",
-            "quit",
-            _("Quit"),
-            tooltip=_("Pause and save if training, then leave"),
-            show=False,
-            priority=True,
-            id="app.quit_always",
-        ),
-        Binding(
-            "ctrl+p",
-            "command_palette",
-            _("Commands"),
-            tooltip=_("Find a place by its name"),
-            show=False,
-            priority=True,
-            id="app.commands",
-        ),
-        Binding(
-            "ctrl+c",
-            "copy_or_pause",
-            _("Copy or pause"),
-            tooltip=_("Copy the selection; without one, pause training with a checkpoint"),
-            show=False,
-            priority=True,
-            id="app.copy_or_pause",
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = APP_KEYS
 
     def __init__(self, project: Project, go_on: bool = False, half_micro_batch: bool = False) -> None:
         """Prepare the app.

@@ -1,0 +1,69 @@
+"""The six places and the keys that work in all of them."""
+
+from engine.i18n import _
+
+from textual.binding import Binding, BindingType
+
+PLACES: dict[str, str] = {
+    "hardware": _("Hardware"),
+    "profile": _("Profile"),
+    "data": _("Data"),
+    "train": _("Train"),
+    "chat": _("Chat"),
+    "report": _("Report"),
+}
+"""Mode name and translated name of each place, in the order of their number keys."""
+
+
+def _place_bindings() -> list[BindingType]:
+    return [
+        Binding(
+            str(number),
+            f"app.switch_mode('{mode}')",
+            name,
+            tooltip=_("Go to {place}").format(place=name),
+            show=False,
+            id=f"app.{mode}",
+        )
+        for number, (mode, name) in enumerate(PLACES.items(), start=1)
+    ]
+
+
+APP_KEYS: list[BindingType] = [
+    *_place_bindings(),
+    Binding(
+        "question_mark,f1",
+        "help",
+        _("Help"),
+        tooltip=_("Show every key of this place"),
+        id="app.help",
+    ),
+    Binding("q", "quit", _("Quit"), tooltip=_("Pause and save if training, then leave"), id="app.quit"),
+    Binding(
+        "ctrl+q",
+        "quit",
+        _("Quit"),
+        tooltip=_("Pause and save if training, then leave"),
+        show=False,
+        priority=True,
+        id="app.quit_always",
+    ),
+    Binding(
+        "ctrl+p",
+        "command_palette",
+        _("Commands"),
+        tooltip=_("Find a place by its name"),
+        show=False,
+        priority=True,
+        id="app.commands",
+    ),
+    Binding(
+        "ctrl+c",
+        "copy_or_pause",
+        _("Copy or pause"),
+        tooltip=_("Copy the selection; without one, pause training with a checkpoint"),
+        show=False,
+        priority=True,
+        id="app.copy_or_pause",
+    ),
+]
