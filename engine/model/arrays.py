@@ -1,11 +1,10 @@
 """Writing arrays as safetensors, so that a failed write says why."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from engine.backend import mx
-from engine.files import remove
+from engine.files import flush, remove
 
 
 def write_arrays(path: Path, arrays: Mapping[str, mx.array]) -> None:
@@ -22,7 +21,7 @@ def write_arrays(path: Path, arrays: Mapping[str, mx.array]) -> None:
         with path.open("wb") as file:
             mx.save_safetensors(file, dict(sorted(arrays.items())))
             file.flush()
-            os.fsync(file.fileno())
+            flush(file.fileno())
     except BaseException:
         remove(path)
         raise

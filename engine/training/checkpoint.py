@@ -90,7 +90,11 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """Read a checkpoint's state and verify its files; None if anything is damaged or missing."""
+    """Read a checkpoint's state and verify its files; None if anything is damaged or missing.
+
+    Raises:
+        OSError: a file is there but cannot be read now: nobody knows whether it is damaged.
+    """
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         if state.pop("sha256") != _json_sha256(state) or state["step"] != checkpoint_step(folder):
@@ -103,7 +107,9 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         identity = RunIdentity(TrainingConfig.parse(state["config"]), prints["data"], prints["model"])
         high, low = state["rng"]
         return Checkpoint(folder, Progress.from_dict(state["progress"]), identity, (high, low))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError):
         return None
 
 

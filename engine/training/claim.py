@@ -36,13 +36,13 @@ def claim_folder(parts: Parts, is_fresh: bool) -> list[str]:
     """
     project = parts.project
     with explained_writes(project.run_dir):
+        for folder in (project.run_dir, project.adapters_dir, *checkpoint_folders(project.run_dir)):
+            clear_partial(folder)
         require_space(project.run_dir, sum(array.nbytes for array in adapter_weights(parts.model).values()))
         if is_fresh:
             archive_run(project)
         moved = _misfits(project)
         target = _archive(project, moved)
-        for folder in (project.run_dir, project.adapters_dir):
-            clear_partial(folder)
         parts.config.save(project.config_file)
     return [
         _("{name} was in the way and is now in {target}").format(name=p.name, target=target) for p in moved

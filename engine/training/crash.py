@@ -11,7 +11,7 @@ from engine.training.failures import OUT_OF_MEMORY
 from engine.training.lock import lock_owner
 from engine.training.state import RunState, now
 
-SIGKILL, SIGABRT = 9, 6
+SIGKILL = 9
 
 
 def cause_of_death(signal: int, messages: str, stalled: str = "") -> tuple[str, bool]:
@@ -56,7 +56,7 @@ def record_crash(project: Project, pid: int, reason: str, messages: str) -> RunS
     try:
         failed.save(project.state_file)
         with project.log_file.open("a", encoding="utf-8") as log:
-            log.write(f"{now()} {reason}\n{printable(messages)}")
+            log.write(f"{now()} {reason}\n{printable(messages)}\n")
     except OSError:
         pass  # the disk may be what it died of; the caller tells the user
     return failed

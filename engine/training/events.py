@@ -33,7 +33,7 @@ class StepMetrics:
     """Real (unpadded) tokens of this step, prompts included."""
     tokens_per_second: float
     peak_memory_gb: float
-    """Highest memory MLX has held since the run started, in GB (1e9 bytes)."""
+    """Highest memory MLX has held in this sitting, since the model was loaded, in GB (1e9 bytes)."""
     elapsed_s: float
     """Seconds of training up to this step, pauses left out."""
     time: str

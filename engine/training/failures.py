@@ -21,13 +21,20 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def explain(error: Exception, project: Project, config: TrainingConfig) -> UserError | None:
-    """Return what to tell the user of an error in a running loop; None for a defect."""
+def explain(error: Exception, project: Project, config: TrainingConfig, divisor: int) -> UserError | None:
+    """Return what to tell the user of an error in a running loop; None for a defect.
+
+    Args:
+        error: what was raised.
+        project: where.
+        config: the run's configuration.
+        divisor: how many times smaller than usual its micro-batches were.
+    """
     if isinstance(error, UserError):
         return error
     if isinstance(error, OSError):
         return cannot_write(project.run_dir, error)
-    return out_of_memory(error, config)
+    return out_of_memory(error, config, divisor)
 
 
 def cannot_write(folder: Path, error: OSError) -> UserError:
@@ -68,21 +75,25 @@ def stays_bad(step: int, was_halved: bool) -> UserError:
     )
 
 
-def out_of_memory(error: Exception, config: TrainingConfig) -> UserError | None:
-    """Return the advice for a failed allocation, None if `error` is something else."""
+def out_of_memory(error: Exception, config: TrainingConfig, divisor: int) -> UserError | None:
+    """Return the advice for a failed allocation, None if `error` is something else (see `explain`)."""
     if not (isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error))):
         return None
     return UserError(
         _("Out of memory with batch_size={batch} and max_seq_length={length}").format(
             batch=config.batch_size, length=config.max_seq_length
         ),
-        _("close other programs, or use less: mqlora-tui train {options}").format(options=_smaller(config)),
+        _("close other programs, or use less: mqlora-tui train {options}").format(
+            options=_smaller(config, divisor)
+        ),
     )
 
 
-def _smaller(config: TrainingConfig) -> str:
+def _smaller(config: TrainingConfig, divisor: int) -> str:
     """Return the options of `train` that need less memory; where that is enough, they keep the run."""
-    if config.batch_size > 1 or (config.gradient_checkpointing == "auto" and not config.lora_dropout):
+    # Once every row is alone, the next halving recomputes activations; after that nothing is left to halve.
+    may_recompute = config.gradient_checkpointing == "auto" and not config.lora_dropout
+    if divisor < config.batch_size or (divisor == config.batch_size and may_recompute):
         return "--half-micro-batch"
     if config.gradient_checkpointing == "off" and not config.lora_dropout:
         return "--restart --set gradient_checkpointing=on"

@@ -92,7 +92,8 @@ def _acquire(project: Project) -> tuple[int | None, bool]:
         project.run_dir.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(project.lock_file, os.O_RDWR | os.O_CREAT, 0o644)
     except (FileExistsError, FileNotFoundError):
-        if os.path.lexists(project.run_dir) and not project.run_dir.is_dir():
+        is_in_the_way = os.path.lexists(project.run_dir) and not project.run_dir.is_dir()
+        if is_in_the_way or project.lock_file.is_symlink():
             raise
         return _acquire(project)  # a run that was refused has just taken its new folder away
     try:

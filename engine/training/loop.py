@@ -72,11 +72,11 @@ class TrainingLoop:
         """Yield events until the run pauses or ends; every result is on disk before its event."""
         self._parts.model.train()
         try:
-            yield from (Notice("warning", text) for text in self._recorder.lost)
+            yield from self._lost()
             ended = (yield from self._validate_first()) and (yield from self._train())
             yield from self._finish(ended) if ended else self._pause()
         except Exception as error:
-            explained = explain(error, self._parts.project, self._config)
+            explained = explain(error, self._parts.project, self._config, self._parts.micro_batch_divisor)
             self._recorder.failed(explained or error)
             if explained:
                 raise explained from None
@@ -99,9 +99,13 @@ class TrainingLoop:
                 yield from self._one_step()
             if progress.pending is not None and not (yield from self._validate_pending()):
                 return None
-            is_best = progress.step == progress.best_step
-            if (is_best or self._is_due(self._config.save_every)) and self._saved_step != progress.step:
+            if self._parts.is_planned(progress) and self._saved_step != progress.step:
                 yield from self._save()
+
+    def _lost(self) -> Iterator[Notice]:
+        """Tell once what was found damaged or missing in the run folder."""
+        lost, self._recorder.lost = self._recorder.lost, []
+        yield from (Notice("warning", text) for text in lost)
 
     # A single training step
 
@@ -117,10 +121,11 @@ class TrainingLoop:
             yield self._warning(_("Step {step}: loss or gradient is not finite; the update was left out"))
             if progress.non_finite_steps == _MAX_NON_FINITE:
                 yield self._roll_back()
+                yield from self._lost()
                 yield from self._save()  # so that half the learning rate is not forgotten
                 return
         self._padding = 1 - result.real_tokens / result.padded_tokens
-        if self._is_due(self._config.eval_every):
+        if self._parts.is_due(progress.step, self._config.eval_every):
             progress.pending = metrics
         else:
             yield self._record(metrics)
@@ -160,11 +165,6 @@ class TrainingLoop:
     @property
     def _epoch(self) -> int:
         return self._parts.epoch_of(self._progress.step)
-
-    def _is_due(self, every: int) -> bool:
-        """Whether something done every `every` steps and at each epoch's end is due now."""
-        step = self._progress.step
-        return step % self._parts.steps_per_epoch == 0 or (every > 0 and step % every == 0)
 
     # Once in a while: validate
 

@@ -2,13 +2,13 @@
 
 import csv
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, fields
+from io import StringIO
 from pathlib import Path
 from typing import IO, Any
 
-from engine.files import write_atomic
+from engine.files import flush, write_atomic
 from engine.project import Project
 from engine.training.events import StepMetrics
 
@@ -29,13 +29,14 @@ class MetricsWriter:
         self.lost = keep_until - len(kept)
         """Steps up to `keep_until` whose line is in neither file."""
         write_atomic(project.metrics_file, "".join(json.dumps(row) + "\n" for row in kept))
-        write_atomic(project.metrics_csv, "")
+        table = StringIO()
+        writer = _table_writer(table)
+        writer.writeheader()
+        writer.writerows(kept)
+        write_atomic(project.metrics_csv, table.getvalue())
         self._json: IO[str] = project.metrics_file.open("a", encoding="utf-8")
         self._table: IO[str] = project.metrics_csv.open("a", encoding="utf-8", newline="")
-        self._csv = csv.DictWriter(self._table, COLUMNS, lineterminator="\n")
-        self._csv.writeheader()
-        self._csv.writerows(kept)
-        self._table.flush()
+        self._csv = _table_writer(self._table)
 
     def write(self, metrics: StepMetrics) -> None:
         """Append one step."""
@@ -47,8 +48,8 @@ class MetricsWriter:
 
     def sync(self) -> None:
         """Flush both files to the disk, so that no line is missing behind a checkpoint after a power cut."""
-        os.fsync(self._json.fileno())
-        os.fsync(self._table.fileno())
+        flush(self._json.fileno())
+        flush(self._table.fileno())
 
     def close(self) -> None:
         """Close both files."""
@@ -56,6 +57,10 @@ class MetricsWriter:
             self._json.close()
         finally:
             self._table.close()
+
+
+def _table_writer(file: IO[str]) -> "csv.DictWriter[str]":
+    return csv.DictWriter(file, COLUMNS, lineterminator="\n")
 
 
 def _json_rows(path: Path) -> dict[int, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """How a run begins: fresh, resumed from its newest intact checkpoint, or refused."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
@@ -20,7 +21,7 @@ class Opening:
     checkpoint: Checkpoint | None
     """Where to go on; None for a fresh start."""
     notices: tuple[str, ...]
-    micro_batch_divisor: int = 1
+    micro_batch_divisor: int
     """How many times fewer tokens than usual go through the model at once."""
 
 
@@ -37,42 +38,68 @@ def open_run(
         halve_micro_batch: take micro-batches of half the size that the run had last.
 
     Raises:
-        UserError: nothing to resume, a finished run in the way, only damaged checkpoints,
-            or configuration, data or base model are not those of the run.
+        UserError: nothing to resume, a finished run in the way, only damaged or unreadable
+            checkpoints, or configuration, data or base model are not those of the run.
     """
-    divisor = 2 if halve_micro_batch else 1
+    halving = 2 if halve_micro_batch else 1
     if mode == "restart":
-        return Opening(_identity(project, config or _selected(project)), None, (), divisor)
+        return Opening(_identity(project, config or _selected(project)), None, (), halving)
     state = RunState.load(project.state_file)
     if state and state.status == "finished":
         raise UserError(
             _("The run in {folder} is finished").format(folder=project.run_dir),
             _("start a new one with: mqlora-tui train --restart (the old one is archived)"),
         )
-    checkpoint, damaged = newest_checkpoint(project.run_dir)
+    divisor = halving * (state.micro_batch_divisor if state else 1)
+    checkpoint, damaged = _newest(project, mode)
     if checkpoint is None:
-        if damaged:
-            raise UserError(
-                _("Every checkpoint in {folder} is damaged").format(folder=project.run_dir),
-                _("begin anew with: mqlora-tui train --restart (the old run is archived)"),
-            )
-        if mode == "resume":
-            raise UserError(
-                _("There is no run to resume in {folder}").format(folder=project.run_dir),
-                _("start one with: mqlora-tui train"),
-            )
-        return Opening(_identity(project, config or _selected(project)), None, (), divisor)
-    identity = _identity(project, config or checkpoint.identity.config)
-    _refuse_differences(checkpoint.identity, identity)
-    notices = [_("{name} is damaged and was left out").format(name=folder.name) for folder in damaged]
-    if damaged:
-        notices.append(_("Going on from {name} instead").format(name=checkpoint.folder.name))
-    divisor *= state.micro_batch_divisor if state else 1
-    if divisor > 1:
-        notices.append(
-            _("Micro-batches are 1/{n} of their usual size: same steps, less memory").format(n=divisor)
+        identity = _identity(project, config or _selected(project))
+    else:
+        identity = _identity(project, config or checkpoint.identity.config)
+        _refuse_differences(checkpoint.identity, identity)
+    return Opening(identity, checkpoint, _notices(checkpoint, damaged, divisor, identity.config), divisor)
+
+
+def _newest(project: Project, mode: Mode) -> tuple[Checkpoint | None, list[Path]]:
+    """Return the newest intact checkpoint, None for a fresh start, and the damaged ones after it.
+
+    Raises:
+        UserError: they cannot be read, all are damaged, or there is none and one is asked for.
+    """
+    try:
+        checkpoint, damaged = newest_checkpoint(project.run_dir)
+    except OSError as error:
+        raise UserError(
+            _("Cannot read {path}: {reason}").format(path=error.filename, reason=error.strerror),
+            _("make it readable, then run: mqlora-tui train"),
+        ) from None
+    if checkpoint is None and damaged:
+        raise UserError(
+            _("Every checkpoint in {folder} is damaged").format(folder=project.run_dir),
+            _("begin anew with: mqlora-tui train --restart (the old run is archived)"),
         )
-    return Opening(identity, checkpoint, tuple(notices), divisor)
+    if checkpoint is None and mode == "resume":
+        raise UserError(
+            _("There is no run to resume in {folder}").format(folder=project.run_dir),
+            _("start one with: mqlora-tui train"),
+        )
+    return checkpoint, damaged
+
+
+def _notices(
+    checkpoint: Checkpoint | None, damaged: list[Path], divisor: int, config: TrainingConfig
+) -> tuple[str, ...]:
+    notices = [_("{name} is damaged and was left out").format(name=folder.name) for folder in damaged]
+    if checkpoint and damaged:
+        notices.append(_("Going on from {name} instead").format(name=checkpoint.folder.name))
+    if divisor > 1:
+        text = (
+            _("Micro-batches are 1/{n} of their usual size: less memory; dropout draws other units")
+            if config.lora_dropout
+            else _("Micro-batches are 1/{n} of their usual size: same steps, less memory")
+        )
+        notices.append(text.format(n=divisor))
+    return tuple(notices)
 
 
 def _selected(project: Project) -> TrainingConfig:

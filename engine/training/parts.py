@@ -14,6 +14,7 @@ from engine.model.adapter import WEIGHTS, adapter_weights
 from engine.project import Project
 from engine.training.checkpoint import OPTIMIZER, Checkpoint, RunIdentity
 from engine.training.loss import LossFunction
+from engine.training.progress import Progress
 
 import mlx.optimizers as optim
 from mlx.utils import tree_unflatten
@@ -37,7 +38,7 @@ class Parts:
     """Padded tokens of a micro-batch."""
     max_rows: int
     """Rows of a micro-batch."""
-    micro_batch_divisor: int = 1
+    micro_batch_divisor: int
     """How many times smaller than usual these two are."""
 
     @property
@@ -58,6 +59,14 @@ class Parts:
     def epoch_of(self, step: int) -> int:
         """Return the epoch, from 0, that optimizer step `step` (from 1) belongs to."""
         return max(0, step - 1) // self.steps_per_epoch
+
+    def is_planned(self, progress: Progress) -> bool:
+        """Whether a run that nobody pauses saves a checkpoint here."""
+        return self.is_due(progress.step, self.config.save_every) or progress.step == progress.best_step
+
+    def is_due(self, step: int, every: int) -> bool:
+        """Whether something done every `every` steps and at each epoch's end is due after `step`."""
+        return step % self.steps_per_epoch == 0 or (every > 0 and step % every == 0)
 
 
 def restore(checkpoint: Checkpoint, parts: Parts) -> None:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from engine.files import write_atomic
+from engine.files import remove, write_atomic
 from engine.i18n import _
 from engine.model.adapter import CONFIG, WEIGHTS, adapter_weights, save_adapter
 from engine.training.checkpoint import (
@@ -93,16 +93,19 @@ class Recorder:
         )
         self._state.checkpoint = folder.name
         self.status("running")
-        if not progress.non_finite_steps:  # else the run may have to go back to an older one
+        if self._is_way_back(progress):  # else an older one may be needed
             keep = parts.config.keep_checkpoints
             prune_checkpoints(parts.project.run_dir, keep, progress.step, progress.best_step)
         return folder
 
     def roll_back(self) -> bool:
-        """Go back to the newest intact checkpoint before the bad steps; False if there is none."""
+        """Go back to the newest intact checkpoint before the bad steps; False if there is none.
+
+        One that only a pause made does not count: without the pause the run would go back further.
+        """
         progress, run_dir = self._progress, self._parts.project.run_dir
         checkpoint, _damaged = newest_checkpoint(run_dir)
-        while checkpoint and checkpoint.progress.non_finite_steps:
+        while checkpoint and not self._is_way_back(checkpoint.progress):
             discard(checkpoint.folder)
             checkpoint, _damaged = newest_checkpoint(run_dir)
         if checkpoint is None:
@@ -114,6 +117,9 @@ class Recorder:
         self._restore_best()
         return True
 
+    def _is_way_back(self, progress: Progress) -> bool:
+        return self._parts.is_planned(progress) and not progress.non_finite_steps
+
     def _open_metrics(self) -> MetricsWriter:
         metrics = MetricsWriter(self._parts.project, self._progress.lines)
         if metrics.lost:
@@ -124,6 +130,9 @@ class Recorder:
     def _restore_best(self) -> None:
         """Make `adapters/` hold the best again where it is damaged, or of a step that is yet to come."""
         project, progress = self._parts.project, self._progress
+        if progress.best_step is None:
+            remove(project.adapters_dir)
+            return
         best = find_checkpoint(project.run_dir, progress.best_step)
         if best:
             project.adapters_dir.mkdir(exist_ok=True)
@@ -131,7 +140,7 @@ class Recorder:
                 kept, wanted = project.adapters_dir / name, best.folder / name
                 if not kept.exists() or file_sha256(kept) != file_sha256(wanted):
                     write_atomic(kept, wanted.read_bytes())
-        elif progress.best_step is not None and not project.adapter_file.exists():
+        elif not project.adapter_file.exists():
             progress.best_step = progress.best_val_loss = None
             self.lost.append(_("The best adapter so far is gone; the best of the coming ones will be kept"))
 

@@ -52,7 +52,7 @@ class Trainer:
             stop: set it to pause the run with a checkpoint after the current step.
             mode: see `engine.training.events.Mode`.
             halve_micro_batch: go on with micro-batches of half the size, after memory ran out:
-                the same optimizer steps, equal to rounding.
+                the same optimizer steps, equal to rounding (dropout draws other units).
         """
         self._project = project
         self._config = config

@@ -1,13 +1,16 @@
 """Loss and gradients that are not finite: skipped, rolled back, stopped with advice."""
 
 import math
+from pathlib import Path
 
+from campaigns.common import outcome
 from campaigns.numbers import BadNumbers
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.checkpoint import checkpoint_folders, load_checkpoint
 from engine.training.events import CheckpointSaved, Event, Finished, Notice
 from engine.training.state import RunState
+from tests.engine.conftest import copy_of
 from tests.engine.moments import Moment, step_done
 from tests.tiny import RUN, metrics_rows, train
 
@@ -111,3 +114,46 @@ def test_a_pause_between_bad_steps_does_not_break_the_streak(project: Project) -
     bad = BadNumbers("nan", frozenset([5, 6, 7]))
     train_with(project, bad, until=step_done(6))
     assert any(map(went_back, train_with(project, bad)))
+
+
+@pytest.mark.parametrize("pause", [6, 7, 9])
+def test_a_pause_does_not_change_where_the_run_goes_back_to(
+    project: Project, template: Project, tmp_path: Path, pause: int
+) -> None:
+    """The pause's own checkpoint is no way back: an uninterrupted run would not have it."""
+    config = RUN.updated({"eval_every": 6, "save_every": 5, "keep_checkpoints": 1})
+    straight = copy_of(template, tmp_path / "straight")
+
+    def run(where: Project, until: Moment) -> list[Event]:
+        bad = BadNumbers("nan", frozenset([8, 9, 10]))
+
+        def follow(event: Event) -> bool:
+            bad.at_event(event)
+            return until(event)
+
+        with bad.injected():
+            events = train(where, config, until=follow)
+            return events if isinstance(events[-1], Finished) else [*events, *train(where, config)]
+
+    expected = run(straight, lambda event: False)
+    assert "Back to step 6 with half the learning rate" in notices(expected)
+    assert "Back to step 6 with half the learning rate" in notices(run(project, step_done(pause)))
+    assert outcome(project) == outcome(straight)
+
+
+def test_what_a_roll_back_finds_damaged_is_told(project: Project) -> None:
+    """A line that is in neither file any more is not silently missing."""
+    bad = BadNumbers("nan", frozenset([5, 6, 7]))
+
+    def follow(event: Event) -> bool:
+        bad.at_event(event)
+        if step_done(6)(event):
+            for path in (project.metrics_file, project.metrics_csv):
+                lines = path.read_text().splitlines(keepends=True)
+                kept = [line for line in lines if not line.startswith(('{"step": 2,', "2,"))]
+                path.write_text("".join(kept))
+        return False
+
+    with bad.injected():
+        events = train(project, RUN, until=follow)
+    assert "The metrics of 1 steps were damaged and are missing from now on" in notices(events)

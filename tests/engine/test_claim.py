@@ -169,3 +169,14 @@ def test_a_file_in_the_adapters_place_is_moved_away(
     project.adapters_dir.write_text("mine")
     assert any(isinstance(event, StepDone) for event in train(project, RUN))
     assert outcome(project) == outcome(finished[0])
+
+
+def test_nothing_half_written_stays_or_is_archived(project: Project) -> None:
+    """Wherever a kill left it: beside the checkpoints, in one of them, beside the adapter."""
+    train(project, SHORT)
+    newest = checkpoint_folders(project.run_dir)[0]
+    (project.run_dir / ".partial-checkpoint_epoch0_step9").mkdir()
+    for folder in (newest, project.adapters_dir):
+        (folder / ".partial-x").write_text("half")
+    train(project, SHORT, "restart")
+    assert list(project.run_dir.rglob(".partial-*")) == []

@@ -40,8 +40,18 @@ def test_out_of_memory_names_what_needs_less(
     error: Exception, values: dict[str, object], advice: str
 ) -> None:
     """The advice keeps the run where half the micro-batch helps, and is a command that can be typed."""
-    refusal = out_of_memory(error, TrainingConfig().updated(values))
+    refusal = out_of_memory(error, TrainingConfig().updated(values), 1)
     assert refusal is not None and advice in str(refusal)
+
+
+def test_the_advice_to_halve_ends_where_nothing_is_left_to_halve() -> None:
+    """Rows alone, then recomputed: from then on shorter rows are what helps."""
+    advice = [
+        str(out_of_memory(MemoryError(), TrainingConfig(batch_size=2, max_seq_length=512), divisor))
+        for divisor in (1, 2, 4)
+    ]
+    assert "--half-micro-batch" in advice[0] and "--half-micro-batch" in advice[1]
+    assert "--restart --set max_seq_length=256" in advice[2]
 
 
 @pytest.mark.parametrize(
@@ -65,4 +75,4 @@ def test_a_failed_write_names_the_folder_the_reason_and_the_way_out(number: int,
 
 def test_other_errors_are_not_explained_away() -> None:
     """A defect stays a defect."""
-    assert out_of_memory(RuntimeError("shapes do not match"), TrainingConfig()) is None
+    assert out_of_memory(RuntimeError("shapes do not match"), TrainingConfig(), 1) is None

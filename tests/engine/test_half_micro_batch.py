@@ -66,6 +66,11 @@ def test_later_sittings_keep_to_it_and_a_new_run_does_not(project: Project) -> N
 
 
 def test_it_holds_for_a_run_without_a_checkpoint(project: Project) -> None:
-    """The option is not silently left out where there is nothing to resume."""
+    """Memory may run out in the first validation, more than once: it is halved again and again."""
+    project.run_dir.mkdir()
+    RunState("failed", "tiny", micro_batch_divisor=4).save(project.state_file)
+    assert open_run(project, RUN, "auto").micro_batch_divisor == 4
+    assert open_run(project, RUN, "auto", True).micro_batch_divisor == 8
+    project.state_file.unlink()
     assert open_run(project, RUN, "auto", True).micro_batch_divisor == 2
     assert open_run(project, RUN, "restart", True).micro_batch_divisor == 2

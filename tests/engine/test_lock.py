@@ -111,3 +111,11 @@ def test_a_lock_whose_file_is_gone_is_no_lock(project: Project) -> None:
 def _own_for_a_moment(project: Project) -> Owner | None:
     with run_lock(project):
         return lock_owner(project)
+
+
+def test_a_lock_file_that_leads_nowhere_is_refused(project: Project) -> None:
+    """Not followed, and not tried for ever."""
+    project.run_dir.mkdir()
+    project.lock_file.symlink_to(project.root / "nowhere" / "lock")
+    with pytest.raises(UserError, match="Cannot write to"), run_lock(project):
+        pass

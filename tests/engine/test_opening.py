@@ -1,5 +1,7 @@
 """Where a run begins, decided from what lies on disk and without touching it."""
 
+import errno
+import os
 from pathlib import Path
 
 from engine.backend import mx
@@ -109,3 +111,17 @@ def test_a_changed_model_file_changes_the_fingerprint(project: Project, name: st
         (folder / name).write_text(content)
         seen.add(model_fingerprint(folder))
     assert len(seen) == 3
+
+
+def test_a_checkpoint_that_cannot_be_read_now_is_not_called_damaged(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails for a moment must not cost a good checkpoint: the run is refused, with the reason."""
+    save(project, 3)
+
+    def fail(path: Path) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr("engine.training.checkpoint.file_sha256", fail)
+    with pytest.raises(UserError, match=r"Cannot read .*adapters.safetensors: Input/output error"):
+        open_run(project, None, "auto")
