@@ -97,7 +97,7 @@ class ChatSession:
         yield ReplyChunk("", tokens, tokens / seconds if seconds else 0.0, finished=True)
 
     def _prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Tokenise the conversation up to where the answer begins; templates that write a date write today's."""
+        """Tokenise the conversation up to where the answer begins; a date in the template is today's."""
         tokenizer: Any = self._base.tokenizer
         if not tokenizer.chat_template:
             text = "".join(turn["content"] + PLAIN_SEPARATOR for turn in messages)

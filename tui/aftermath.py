@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from signal import SIGINT
 from typing import TYPE_CHECKING
 
 from engine.i18n import _
@@ -10,15 +11,18 @@ from engine.project import Project
 from engine.training.crash import cause_of_death, record_crash
 from engine.training.state import RunState
 from engine.words import duration
+from tui.commands import keys
+from tui.commands.keys import single_keys
 from tui.commands.output import err, report_crash, say
 from tui.start import peek
-from tui.terminal import read_key
+from tui.terminal import is_foreground
 
 if TYPE_CHECKING:
     from tui.guard import Death
 
 MOST_RESTARTS = 3
 """Unattended restarts in a row without a new checkpoint; the first only if memory had not surely run out."""
+_PATIENCE_S = 3600.0
 # Signals by which people and systems end a program: no crash.
 _NO_CRASH = (1, 2, 3, 13, 15)
 
@@ -37,7 +41,7 @@ class Aftermath:
 
     def decide(self, death: "Death") -> list[str] | None:
         """Tell of a death; return the arguments to start again with, or None to leave."""
-        if death.told or death.signal in _NO_CRASH:
+        if death.signal in _NO_CRASH:
             return None
         stalled = "" if death.stalled_s is None else duration(death.stalled_s)
         cause, is_memory = cause_of_death(death.signal, death.messages, stalled)
@@ -52,7 +56,9 @@ class Aftermath:
             log=self._project.log_file.relative_to(self._project.root),
         ), err)  # fmt: skip
         self._count(state)
-        if sys.stdin.isatty() and err.is_terminal:
+        if death.told and not (self._is_app and death.told == SIGINT):  # which only pauses the app's run
+            return None
+        if is_foreground() and sys.stdin.isatty() and err.is_terminal:
             return self._ask(is_memory)
         return self._go_on_alone(is_memory)
 
@@ -66,14 +72,15 @@ class Aftermath:
         say(_("  r  go on from there"), err)
         say(_("  h  go on with half the micro-batch: the same steps in less memory") + advised, err)
         say(_("  q  leave"), err)
-        while True:
-            match read_key():
-                case "r":
-                    return self._again(halve=False)
-                case "h":
-                    return self._again(halve=True)
-                case "q" | "\x1b" | "\x03" | "\x04" | "":
-                    return None
+        with single_keys() as next_key:
+            while True:
+                match next_key(_PATIENCE_S):
+                    case "r":
+                        return self._again(halve=False)
+                    case "h":
+                        return self._again(halve=True)
+                    case "q" | "\x1b" | "\x04" | keys.CTRL_C:
+                        return None
 
     def _go_on_alone(self, is_memory: bool) -> list[str] | None:
         if self._deaths > MOST_RESTARTS:

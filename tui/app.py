@@ -88,7 +88,7 @@ class MqloraApp(AppState):
 
     def _resume(self) -> None:
         try:
-            self.training.start(self.config, "resume", self._half_micro_batch)
+            self.training.start(None, "resume", self._half_micro_batch)
         except UserError as error:
             self.show_error(error)
 
@@ -188,7 +188,9 @@ class MqloraApp(AppState):
 
     async def action_quit(self) -> None:
         """Leave at once, as soon as a pause is saved, or ask first while training."""
-        if not self.training.is_running:
+        if self.training.is_taking_over:
+            self.notify(_("The run is on its way here; leave when it has arrived."), markup=False)
+        elif not self.training.is_running:
             self.exit(0)
         elif self.training.status().phase == "pausing":
             self._leave(confirmed=True)

@@ -72,6 +72,11 @@ def open_app(
         )
     context.obj = Project(directory.resolve())
     if context.invoked_subcommand:
+        if go_on or half_micro_batch:
+            raise UserError(
+                _("--go-on and --half-micro-batch before a command are options of the app"),
+                _("write: mqlora-tui train --half-micro-batch"),
+            )
         return 0
     if not (sys.stdout.isatty() and sys.stdin.isatty()):
         raise UserError(_("The app needs a terminal"), _("without one use: mqlora-tui train"))

@@ -20,9 +20,9 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING
 
 from tui.native import ALIVE, NATIVE_LOG
-from tui.start import GUARDED
-from tui.terminal import TerminalSettings, is_changed
-from tui.watchdog import Watchdog
+from tui.start import GUARDED, peek
+from tui.terminal import TerminalSettings
+from tui.watchdog import LEAST_VARIABLE, Watchdog, least_silence
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOG_TAIL = 20_000
@@ -55,7 +55,12 @@ def guard(arguments: Sequence[str], directory: Path) -> int:
     A child killed by a signal is explained and, if wanted, started again;
     otherwise the exit code is 128 + that signal.
     """
-    terminal = TerminalSettings.save()
+    least = least_silence()
+    if least is None:
+        print(f"{LEAST_VARIABLE} is not a number of seconds; unset it or write {LEAST_VARIABLE}=300.",
+              file=sys.stderr)  # fmt: skip
+        return 1
+    terminal, is_app = TerminalSettings.save(), peek(arguments)[1] is None
 
     @cache
     def aftermath() -> "Aftermath":
@@ -64,44 +69,64 @@ def guard(arguments: Sequence[str], directory: Path) -> int:
         return Aftermath(directory, arguments)
 
     def decide(death: Death) -> list[str] | None:
-        terminal.restore()
+        terminal.restore(is_app)
         return aftermath().decide(death)
 
     command = [sys.executable, "-P", "-m", "tui"]
-    code = keep_running(command, list(arguments), directory, decide)
-    if is_changed(terminal):  # the child had to leave without putting it right
-        terminal.restore()
+    code = keep_running(command, list(arguments), directory, decide, least)
+    if terminal.are_changed:  # the child had to leave without putting it right
+        terminal.restore(is_app)
     return code
 
 
-def keep_running(command: Sequence[str], arguments: list[str], directory: Path, decide: Decide) -> int:
-    """Start `command` with `arguments`, and again with what `decide` says after each death."""
+def keep_running(
+    command: Sequence[str], arguments: list[str], directory: Path, decide: Decide, least_silence_s: float
+) -> int:
+    """Start `command` with `arguments`, and again with what `decide` says after each death.
+
+    From here to the end of this process its signals mean the child.
+    """
+    forwarding = _Forwarding()
+    forwarding.install()
     while True:
-        end = _run(command, arguments, directory)
+        end = _run([*command, *arguments], directory, forwarding, least_silence_s)
         if isinstance(end, int):
             return end
+        forwarding.told = 0
         again = decide(end)
-        if again is None or end.told:
-            return 128 + (end.told or end.signal)
+        if again is None or forwarding.told:
+            return 128 + (forwarding.told or end.signal)
         arguments = again
 
 
-def _run(command: Sequence[str], arguments: Sequence[str], directory: Path) -> int | Death:
+def _run(
+    command: Sequence[str], directory: Path, forwarding: "_Forwarding", least_silence_s: float
+) -> int | Death:
     """Run one child to its end."""
-    with tempfile.TemporaryFile() as log, _pipe() as (alive, _kept), _forwarding() as forwarding:
+    with _native_log() as log, _pipe() as (alive, _kept):
         child = subprocess.Popen(
-            [*command, *arguments],
+            command,
             pass_fds=(log.fileno(), alive),
             env={**os.environ, GUARDED: "1", NATIVE_LOG: str(log.fileno()), ALIVE: str(alive)},
         )
-        forwarding.child = child
-        watchdog = Watchdog(directory / "checkpoints_qlora" / "training_state.json", child.pid)
+        forwarding.begin(child)
+        state_file = directory / "checkpoints_qlora" / "training_state.json"
+        watchdog = Watchdog(state_file, child.pid, least_silence_s)
         watchdog.start()
         code = child.wait()
+        forwarding.child = None
         watchdog.stop()
         if code >= 0:
             return code
         return Death(child.pid, -code, watchdog.stalled_s, _tail(log), forwarding.told)
+
+
+def _native_log() -> IO[bytes]:
+    """Return a file without a name; where the disk has no room for one, one that keeps nothing."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "w+b")
 
 
 @contextmanager
@@ -117,33 +142,30 @@ def _pipe() -> Iterator[tuple[int, int]]:
 
 @dataclass
 class _Forwarding:
-    """Who gets the signals that mean the program, and the last of them."""
+    """Sends the signals that mean the program on to its child, and remembers the last of them."""
 
     child: "subprocess.Popen[bytes] | None" = None
     told: int = 0
 
-    def forward(self, number: int, _frame: FrameType | None) -> None:
+    def install(self) -> None:
+        """Take over the signals; ignored ones stay ignored.
+
+        Ctrl+C and a hang-up reach the child from the terminal too: it takes the second for the first.
+        """
+        for number in _FORWARDED:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._forward)
+
+    def begin(self, child: "subprocess.Popen[bytes]") -> None:
+        """Send signals to `child` from now on, also one that came while it was started."""
+        self.child = child
+        if self.told:
+            child.send_signal(self.told)
+
+    def _forward(self, number: int, _frame: FrameType | None) -> None:
         self.told = number
         if self.child:
             self.child.send_signal(number)
-
-
-@contextmanager
-def _forwarding() -> Iterator[_Forwarding]:
-    """Send the signals that mean the program on to the child; ignored ones stay ignored.
-
-    Ctrl+C and a hang-up reach the child from the terminal too: it takes the second for the first.
-    """
-    forwarding = _Forwarding()
-    before = {number: signal.getsignal(number) for number in _FORWARDED}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, forwarding.forward)
-    try:
-        yield forwarding
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _tail(log: IO[bytes]) -> str:

@@ -2,9 +2,13 @@
 
 import os
 import signal
+import time
 
 from engine.project import Project
+from engine.training.lock import lock_owner
 from tui.signals import SAVE_LIMIT_S, SignalExit
+
+_LOOK_S = 0.2
 
 
 def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = False) -> int:
@@ -29,11 +33,13 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
 
     def leave() -> None:
         nonlocal was_training
-        was_training = app.training.is_running and not app.engine.stop_event.is_set()
+        is_training = app.training.is_running and not app.engine.stop_event.is_set()
+        was_training = is_training or app.training.is_taking_over
         app.exit_from_signal()
 
     def when_saved(number: int) -> None:
         if number == signal.SIGHUP and was_training:
+            _wait_until_free(project)
             hand_over(project)
 
     exit_on_signal = SignalExit(app.engine, leave, when_saved)
@@ -49,3 +55,10 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
         return app.return_code or 0
     exit_on_signal.settled.wait(SAVE_LIMIT_S)
     return 128 + exit_on_signal.received
+
+
+def _wait_until_free(project: Project) -> None:
+    """Wait for another process that was asked to pause, and whose run was to go on here."""
+    limit = time.monotonic() + SAVE_LIMIT_S
+    while lock_owner(project) and time.monotonic() < limit:
+        time.sleep(_LOOK_S)

@@ -4,9 +4,11 @@ Only the standard library is imported before that is decided, so that the child 
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 GUARDED = "MQLORA_GUARDED"
 """Environment variable of a process that has a guard, or shall have none."""
@@ -15,6 +17,9 @@ _WITH_VALUE = ("-C", "--directory")
 
 def main() -> int:
     """Run the command line and return its exit code."""
+    open_standard_streams()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)  # nothing is held yet
     arguments = sys.argv[1:]
     directory, command = peek(arguments)
     if GUARDED not in os.environ and wants_guard(arguments, command):
@@ -27,9 +32,27 @@ def main() -> int:
     from tui.cli import main as run
     from tui.signals import ignore_signals
 
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     code = run()
     ignore_signals()  # the exit code is known; one more Ctrl+C must not change it
     return code
+
+
+def open_standard_streams() -> None:
+    """Give a process that was started without input, output or error stream an empty one.
+
+    Otherwise the next file that is opened would get its number, and what is printed.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    os._exit(128 + number)
 
 
 def peek(arguments: Sequence[str]) -> tuple[Path, str | None]:

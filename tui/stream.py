@@ -62,10 +62,15 @@ class UnblockedStream(io.TextIOBase):
 
     def finish(self, seconds: float) -> bool:
         """Write what is waiting, for at most `seconds`, and end; return whether all was written."""
+        done = self.wait_written(seconds)
         with self._changed:
-            done = self._changed.wait_for(lambda: not self._size, seconds)
             self._end()
         return done
+
+    def wait_written(self, seconds: float) -> bool:
+        """Wait, at most `seconds`, until everything is written or left out; return whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._size, seconds)
 
     def isatty(self) -> bool:
         """Whether this was a terminal at the start; one that hung up denies it later."""

@@ -18,7 +18,7 @@ _PATIENCE_S = 2.0
 
 @dataclass(frozen=True)
 class TerminalSettings:
-    """The settings of the terminal this process was started on, if any."""
+    """The settings of the terminal this process was started on, if it is its to set."""
 
     attributes: list[Any] | None
     """As `termios.tcgetattr` returns them."""
@@ -26,38 +26,40 @@ class TerminalSettings:
     @classmethod
     def save(cls) -> "TerminalSettings":
         """Remember the present settings."""
-        try:
-            return cls(termios.tcgetattr(0))
-        except (termios.error, OSError):
-            return cls(None)
+        return cls(_attributes())
 
-    def restore(self) -> None:
-        """Put the settings back and undo what a full-screen program switched on; a lost terminal is left."""
-        if self.attributes is None:
+    @property
+    def are_changed(self) -> bool:
+        """Whether the terminal is set otherwise now."""
+        return self.attributes is not None and _attributes() not in (None, self.attributes)
+
+    def restore(self, full_screen: bool) -> None:
+        """Put the settings back; a lost terminal, and one that has another foreground job, is left alone.
+
+        Args:
+            full_screen: also undo what a full-screen program switched on.
+        """
+        if self.attributes is None or not is_foreground():
             return
         with contextlib.suppress(termios.error, OSError):
-            # Flushing drops what was typed at, and mouse reports meant for, the program that is gone.
-            termios.tcsetattr(0, termios.TCSAFLUSH, self.attributes)
+            termios.tcsetattr(0, termios.TCSANOW, self.attributes)
+            # What was typed at, and the mouse reports meant for, the program that is gone.
+            termios.tcflush(0, termios.TCIFLUSH)
         with contextlib.suppress(OSError, ValueError):
-            if os.isatty(1) and select.select([], [1], [], _PATIENCE_S)[1]:
+            if full_screen and os.isatty(1) and select.select([], [1], [], _PATIENCE_S)[1]:
                 os.write(1, _RESET)
 
 
-def is_changed(settings: TerminalSettings) -> bool:
-    """Whether the terminal is set otherwise than when `settings` were saved."""
-    return settings.attributes is not None and TerminalSettings.save().attributes != settings.attributes
-
-
-def read_key() -> str:
-    """Wait for one key on the terminal and return it; empty at Ctrl+C and at its end."""
-    before = termios.tcgetattr(0)
-    changed = termios.tcgetattr(0)
-    changed[3] &= ~(termios.ICANON | termios.ECHO)
+def is_foreground() -> bool:
+    """Whether this process may set the terminal: a background job would be stopped for trying."""
     try:
-        termios.tcsetattr(0, termios.TCSADRAIN, changed)
-        return os.read(0, 1).decode("ascii", errors="replace")
-    except (OSError, KeyboardInterrupt):
-        return ""
-    finally:
-        with contextlib.suppress(termios.error, OSError):
-            termios.tcsetattr(0, termios.TCSADRAIN, before)
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def _attributes() -> list[Any] | None:
+    try:
+        return termios.tcgetattr(0) if is_foreground() else None
+    except (termios.error, OSError):
+        return None

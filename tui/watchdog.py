@@ -10,7 +10,6 @@ import signal
 import threading
 import time
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 LEAST_S = 300.0
@@ -30,15 +29,30 @@ _LOOKS = 60
 """Looks within the shortest silence."""
 
 
+def least_silence() -> float | None:
+    """Return the shortest silence that may count as a stall, in seconds; None if it is set to nonsense."""
+    try:
+        seconds = float(os.environ.get(LEAST_VARIABLE) or LEAST_S)
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < float("inf") else None
+
+
 class Watchdog(threading.Thread):
     """Ends a child that trains but gives no sign of life any more."""
 
-    def __init__(self, state_file: Path, pid: int, least_s: float | None = None) -> None:
-        """Prepare to watch process `pid`, whose run is described in `state_file`."""
+    def __init__(self, state_file: Path, pid: int, least_s: float) -> None:
+        """Prepare to watch process `pid`.
+
+        Args:
+            state_file: describes the run.
+            pid: the process that may make it.
+            least_s: shortest silence that may count as a stall, in seconds.
+        """
         super().__init__(daemon=True, name="watchdog")
         self._state_file = state_file
         self._pid = pid
-        self._least = least_s or float(os.environ.get(LEAST_VARIABLE) or LEAST_S)
+        self._least = least_s
         self._stopped = threading.Event()
         self._gaps: list[float] = []
         self._sign: Any = None
@@ -86,7 +100,7 @@ class Watchdog(threading.Thread):
     def _limit(self) -> float:
         if len(self._gaps) < _KNOWN:
             return _UNKNOWN_TIMES * self._least
-        return max(self._least, _USUAL_TIMES * median(self._gaps))
+        return max(self._least, _USUAL_TIMES * sorted(self._gaps)[len(self._gaps) // 2])
 
     def _is_busy(self, silence: float) -> bool:
         """Whether the child computes, and has not done so for far too long, or was stopped by somebody."""

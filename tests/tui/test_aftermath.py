@@ -1,7 +1,9 @@
 """What is said and done after a child of the guard died."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from signal import SIGHUP, SIGINT, SIGTERM
 
 from engine.project import Project
 from engine.training.state import RunState
@@ -28,8 +30,8 @@ def running(project: Project, checkpoint: str | None, pid: int = PID) -> None:
     RunState("running", "tiny", step=7, last_checkpoint=checkpoint, pid=pid).save(project.state_file)
 
 
-def death(signal: int = 9, messages: str = "", stalled_s: float | None = None) -> Death:
-    return Death(PID, signal, stalled_s, messages)
+def death(signal: int = 9, messages: str = "", stalled_s: float | None = None, told: int = 0) -> Death:
+    return Death(PID, signal, stalled_s, messages, told)
 
 
 def unattended(project: Project, *arguments: str) -> Aftermath:
@@ -38,7 +40,8 @@ def unattended(project: Project, *arguments: str) -> Aftermath:
 
 def at_terminal(project: Project, monkeypatch: pytest.MonkeyPatch, keys: str, *arguments: str) -> Aftermath:
     typed = iter(keys)
-    monkeypatch.setattr("tui.aftermath.read_key", lambda: next(typed, ""))
+    monkeypatch.setattr("tui.aftermath.single_keys", lambda: nullcontext(lambda _seconds: next(typed)))
+    monkeypatch.setattr("tui.aftermath.is_foreground", lambda: True)
     monkeypatch.setattr("tui.aftermath.sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("tui.aftermath.err._force_terminal", True)
     return Aftermath(project.root, arguments)
@@ -108,7 +111,7 @@ def test_lack_of_memory_halves_at_once(project: Project) -> None:
         ("xyh", ["--go-on", "--half-micro-batch"]),
         ("q", None),
         ("\x03", None),
-        ("", None),
+        ("\x1b", None),
     ],
 )
 def test_at_a_terminal_it_asks(
@@ -117,6 +120,27 @@ def test_at_a_terminal_it_asks(
     """One key goes on in the app, with the micro-batch as it was or half of it; any other waits."""
     again = at_terminal(project, monkeypatch, keys).decide(death())
     assert again == (None if expected is None else ["-C", str(project.root), *expected])
+
+
+@pytest.mark.parametrize("told", [SIGINT, SIGTERM, SIGHUP])
+def test_a_crash_on_the_way_to_a_pause_is_told_and_not_undone(
+    project: Project, capsys: pytest.CaptureFixture[str], told: int
+) -> None:
+    """The checkpoint that was asked for was never saved: nobody may believe it was."""
+    assert unattended(project).decide(death(told=told)) is None
+    assert "was killed (signal 9)" in capsys.readouterr().err
+    state = RunState.load(project.state_file)
+    assert state is not None and state.status == "failed"
+
+
+def test_an_app_that_was_once_asked_to_pause_is_still_helped(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGINT only pauses its run; a crash hours later is another matter."""
+    again = at_terminal(project, monkeypatch, "r").decide(death(told=SIGINT))
+    assert again == ["-C", str(project.root), "--go-on"]
+    running(project, "checkpoint_epoch0_step6")
+    assert at_terminal(project, monkeypatch, "r").decide(death(told=SIGTERM)) is None
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 13, 15])

@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from tui.guard import Death, keep_running
+from tui.guard import Death, guard, keep_running
 from tui.start import peek, wants_guard
-from tui.watchdog import LEAST_VARIABLE
+from tui.watchdog import LEAST_VARIABLE, least_silence
 
 import psutil
 import pytest
@@ -48,7 +48,10 @@ def keep(directory: Path, code: str, *arguments: str, again: list[list[str] | No
         return answers.pop(0) if answers else None
 
     os.environ["RUN"] = str(directory / "checkpoints_qlora")
-    return keep_running([sys.executable, "-c", code], list(arguments), directory, decide), deaths
+    least = least_silence()
+    assert least is not None
+    command = [sys.executable, "-c", code]
+    return keep_running(command, list(arguments), directory, decide, least), deaths
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +94,7 @@ GUARD = """
 import sys
 from pathlib import Path
 from tui.guard import keep_running
-sys.exit(keep_running([sys.executable, "-c", sys.argv[1]], [], Path(sys.argv[2]), lambda death: None))
+sys.exit(keep_running([sys.executable, "-c", sys.argv[1]], [], Path(sys.argv[2]), lambda death: None, 300.0))
 """
 HANDLES = (
     NATIVE
@@ -123,16 +126,16 @@ def test_signals_are_forwarded(tmp_path: Path, number: signal.Signals) -> None:
 
 
 def test_a_program_told_to_end_is_not_started_again(tmp_path: Path) -> None:
-    """Also if it crashes on its way out; the exit code names what had been asked."""
+    """Also if it crashes on its way out; the exit code is that of the crash: nothing says it was saved."""
     code = HANDLES.replace("sys.exit(128 + number)", "os.abort()")
-    source = GUARD.replace("lambda death: None", "lambda death: [str(death.told)]")
+    source = GUARD.replace("lambda death: None", "lambda death: None if death.told else ['again']")
     process = subprocess.Popen(
         [sys.executable, "-c", source, code, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None and process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=30)[0] == f"got {signal.SIGTERM:d}\n"
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == 128 + signal.SIGABRT
 
 
 def test_a_child_without_its_guard_leaves_as_if_the_terminal_were_lost(tmp_path: Path) -> None:
@@ -178,6 +181,27 @@ def test_a_process_that_does_not_train_is_not_watched(tmp_path: Path) -> None:
     began = time.monotonic()
     assert keep(tmp_path, "import time; time.sleep(2.5)") == (0, [])
     assert time.monotonic() - began >= 2.5
+
+
+@pytest.mark.parametrize("value", ["5m", "0", "-1", "inf", "nan"])
+def test_a_nonsensical_limit_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], value: str
+) -> None:
+    """Before anything is started."""
+    monkeypatch.setenv(LEAST_VARIABLE, value)
+    assert guard(["train"], tmp_path) == 1
+    assert capfd.readouterr().err.startswith(f"{LEAST_VARIABLE} is not a number of seconds")
+
+
+def test_closed_standard_streams_are_replaced_by_empty_ones(tmp_path: Path) -> None:
+    """Else the next file that is opened would get their numbers, and what libraries print."""
+    code = (
+        "import os; [os.close(n) for n in (0, 2)]; from tui.start import open_standard_streams;"
+        "open_standard_streams(); f = open(os.devnull); same = os.fstat(2).st_rdev == os.fstat(0).st_rdev;"
+        "print(f.fileno() > 2, same)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
 
 
 @pytest.mark.parametrize(

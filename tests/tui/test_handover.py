@@ -1,6 +1,8 @@
 """A lost connection: the paused run goes on in the background, and the next start says so once."""
 
+import os
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 from engine.project import Project
 from engine.training.state import RunState
@@ -10,14 +12,18 @@ from tui.training.news import has_news, take_news
 
 import pytest
 
+NOBODY = 2**22 + 1
+"""A pid that no process has."""
+
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str]]:
     """What was started in the background, and the first line of its log."""
     calls: list[tuple[list[str], str]] = []
 
-    def spawn(_project: Project, arguments: Sequence[str], first_line: str) -> None:
+    def spawn(_project: Project, arguments: Sequence[str], first_line: str) -> tuple[SimpleNamespace, int]:
         calls.append((list(arguments), first_line))
+        return SimpleNamespace(pid=NOBODY), 0
 
     monkeypatch.setattr("tui.commands.handover.spawn", spawn)
     return calls
@@ -60,6 +66,21 @@ def test_the_news_are_told_once(project: Project, started: list[tuple[list[str],
         news = take_news(project)
     assert "at step 41" in news and "goes on in the background" in news
     assert not has_news(project) and take_news(project) == ""
+
+
+def test_a_run_that_is_only_starting_is_not_said_to_have_failed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading takes a while: the news stay until it is known what came of it."""
+    mine = SimpleNamespace(pid=os.getpid())
+    monkeypatch.setattr("tui.commands.handover.spawn", lambda *_arguments: (mine, 0))
+    paused_at(project, 41)
+    hand_over(project)
+    assert "is starting in the background" in take_news(project)
+    assert has_news(project)
+    paused_at(project, 42)
+    assert "to step 42" in take_news(project)
+    assert not has_news(project)
 
 
 @pytest.mark.parametrize(("step", "fate"), [(60, "to step 60"), (41, "did not go on")])

@@ -114,7 +114,7 @@ def test_q_leaves_the_run_alone(
 ) -> None:
     """Nobody is asked to pause."""
     asked: list[Owner] = []
-    monkeypatch.setattr("tui.commands.monitor.ask_to_pause", asked.append)
+    monkeypatch.setattr("tui.commands.monitor.ask_to_pause", lambda _project, owner: asked.append(owner))
     write_run(project, "running", 30)
     keys += ["x", "q"]
     with owned_by(project, os.getppid()):
@@ -125,11 +125,11 @@ def test_q_leaves_the_run_alone(
 def test_ctrl_c_asks_for_a_pause_and_keeps_watching(
     project: Project, capsys: pytest.CaptureFixture[str], keys: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The owner of the run gets SIGINT; the view stays until q."""
+    """The owner of the run gets one SIGINT; the view stays until q."""
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr("os.kill", lambda pid, number: asked.append((pid, number)))
     write_run(project, "running", 30)
-    keys += ["\x03", "", "q"]
+    keys += ["\x03", "", "\x03", "q"]
     with owned_by(project, os.getppid()):
         watch(project, as_json=False)
     assert asked == [(os.getppid(), signal.SIGINT)]

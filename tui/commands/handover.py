@@ -1,6 +1,7 @@
 """A lost connection: the paused run goes on in the background, and the next start says so."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 from engine.i18n import _
 from engine.project import Project
@@ -22,4 +23,6 @@ def hand_over(project: Project) -> None:
     with suppress(OSError):
         handover.save(project)
     with suppress(OSError):
-        spawn(project, ["--resume"], first_line.format(time=handover.time, step=handover.step))
+        line = first_line.format(time=handover.time, step=handover.step)
+        process, _begin = spawn(project, ["--resume"], line)
+        replace(handover, pid=process.pid).save(project)

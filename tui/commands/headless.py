@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Time that what is left to say has to reach a slow terminal.
 _FAREWELL_S = 2.0
+_LOOK_S = 0.2
 _BROKEN_PIPE = 141
 
 
@@ -102,4 +103,7 @@ def unblocked_output(stop: Event) -> Iterator[Event]:
     finally:
         sys.stdout, sys.stderr = before
         for stream in streams:
+            # Training is over: a program that reads slowly may have every line, until somebody stops it.
+            while not (stream.isatty() or stop.is_set() or stream.wait_written(_LOOK_S)):
+                pass
             stream.finish(_FAREWELL_S)

@@ -32,11 +32,11 @@ def single_keys() -> Iterator[Callable[[float], str]]:
     before = termios.tcgetattr(descriptor)
     with _leaving_on_signals():
         try:
-            termios.tcsetattr(descriptor, termios.TCSADRAIN, _without_lines(before))
+            termios.tcsetattr(descriptor, termios.TCSANOW, _without_lines(before))
             yield _read_key
         finally:
             with suppress(termios.error):  # the terminal may be what has gone
-                termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+                termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 
 def _without_lines(attributes: list[Any]) -> list[Any]:

@@ -77,7 +77,7 @@ def _look(project: Project, reader: HistoryReader) -> Look:
 
 def _show(project: Project) -> Look:
     """Draw until the run stops or the user leaves; return the last look."""
-    reader, hint = HistoryReader(project), ""
+    reader, hint, asked = HistoryReader(project), "", None
     with Live(console=out, refresh_per_second=2) as live, single_keys() as next_key:
         while True:
             look = _look(project, reader)
@@ -88,19 +88,21 @@ def _show(project: Project) -> Look:
             if key == "q":
                 return look
             if key == CTRL_C:
-                hint = _pause(look.owner)
+                asked, hint = look.owner, hint if look.owner == asked else _pause(project, look.owner)
 
 
 def _hint() -> str:
     return _("Ctrl+C pauses the run   q leaves it alone") if out.is_terminal else ""
 
 
-def _pause(owner: Owner) -> str:
+def _pause(project: Project, owner: Owner) -> str:
     """Ask for a pause and say so."""
-    if ask_to_pause(owner):
+    if ask_to_pause(project, owner):
         return _("Process {pid} is asked to pause; it saves a checkpoint first   q leaves").format(
             pid=owner.pid
         )
+    if not owner.pid:
+        return _("The run has only just begun; press Ctrl+C once more   q leaves")
     return _("The run cannot be paused from here: it belongs to {host} or another user   q leaves").format(
         host=owner.host
     )

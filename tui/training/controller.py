@@ -93,8 +93,9 @@ class TrainingController:
         if self.is_running:
             raise UserError(_("Training is running already"), _("press Ctrl+C to pause it"))
         if other := self.other_process():
+            who = _("Process {pid}").format(pid=other.pid) if other.pid else _("Another process")
             raise UserError(
-                _("Process {pid} trains in this folder").format(pid=other.pid),
+                _("{who} trains in this folder").format(who=who),
                 _("press Ctrl+C to pause it, then start here"),
             )
         self._engine.stop_event.clear()
@@ -138,7 +139,7 @@ class TrainingController:
 
     def _interrupt_other(self) -> bool:
         other = self.other_process()
-        if other is None or not ask_to_pause(other):
+        if other is None or not ask_to_pause(self._project, other):
             return False
         self._asked = other
         return True

@@ -10,6 +10,8 @@ from engine.project import Project
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
 
+import psutil
+
 _FILE = "handover.json"
 
 
@@ -21,6 +23,8 @@ class Handover:
     """When the connection was lost, ISO 8601."""
     step: int
     """Optimizer steps done by then."""
+    pid: int = 0
+    """The process that is to go on; 0 if it could not be started."""
 
     def save(self, project: Project) -> None:
         """Write it into the run's folder."""
@@ -38,13 +42,23 @@ def take_news(project: Project) -> str:
     try:
         handover = Handover(**json.loads(path.read_text(encoding="utf-8")))
         when = datetime.fromisoformat(handover.time).astimezone()
-        path.unlink()
+        is_starting = _is_starting(project, handover)
+        if not is_starting:
+            path.unlink()
     except (OSError, ValueError, TypeError):
         return ""
     lost = _("The connection was lost on {day} at {clock}, at step {step:,}").format(
         day=f"{when:%Y-%m-%d}", clock=f"{when:%H:%M}", step=handover.step
     )
-    return f"{lost}; {_fate(project, handover)}"
+    fate = _("the run is starting in the background.") if is_starting else _fate(project, handover)
+    return f"{lost}; {fate}"
+
+
+def _is_starting(project: Project, handover: Handover) -> bool:
+    """Whether the background process is there but does not hold the run yet."""
+    state = RunState.load(project.state_file)
+    has_begun = lock_owner(project) is not None or state is None or state.step > handover.step
+    return not has_begun and handover.pid > 0 and psutil.pid_exists(handover.pid)
 
 
 def _fate(project: Project, handover: Handover) -> str:
