@@ -4,10 +4,10 @@ An epoch shows every example exactly once. Its order is a function of
 (seed, epoch) alone, so a resumed run finds its place again by counting.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.dataset.cutting import Shape, cut, options_of
 from engine.dataset.tokenizing import Example
 
 import numpy as np
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 # Steps whose examples are sorted by length together: enough to cut padding,
 # few enough that the order stays close to random.
 WINDOW_STEPS = 16
-MAX_LENGTHS = 16
-_ALIGNMENT = 8
+NO_LABEL = -1
+"""Label of a padded target: it carries no loss."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,21 @@ class MicroBatch:
     """Rows that pass through the model together, right-padded with token 0."""
 
     tokens: NDArray[np.int32]
-    """Shape (rows, length)."""
+    """Shape (rows, length); the last rows may be blank."""
     targets: NDArray[np.int32]
-    """Flat positions in (rows, length - 1) whose next token carries loss, shape (count,)."""
+    """Flat positions in (rows, length - 1) whose next token carries loss, shape (count,); padded with 0."""
     labels: NDArray[np.int32]
-    """The token to be predicted at each of `targets`, shape (count,)."""
+    """The token to be predicted at each of `targets`, shape (count,); padded with `NO_LABEL`."""
     real_tokens: int
     """Tokens that are not padding."""
+    trained_tokens: int
+    """Tokens that carry loss: the first so many `targets`."""
+
+    @property
+    def shape(self) -> Shape:
+        """What it is padded to."""
+        rows, length = self.tokens.shape
+        return Shape(rows, length, len(self.targets))
 
 
 def epoch_steps(
@@ -56,54 +64,31 @@ def epoch_steps(
     return [*steps, order[full:]] if full < len(order) else steps
 
 
-def padded_lengths(longest: int) -> tuple[int, ...]:
-    """Return at most 16 lengths that rows are padded to, the last one holding `longest` tokens."""
-    stride = max(_ALIGNMENT, math.ceil(longest / MAX_LENGTHS / _ALIGNMENT) * _ALIGNMENT)
-    return tuple(range(stride, math.ceil(longest / stride) * stride + 1, stride))
-
-
-def micro_batches(
-    examples: Sequence[Example], lengths: Sequence[int], max_tokens: int, max_rows: int
-) -> list[MicroBatch]:
-    """Split the examples of one step into padded batches, shortest rows first.
+def micro_batches(examples: Sequence[Example], shapes: Sequence[Shape]) -> list[MicroBatch]:
+    """Cut the examples of one step into padded batches, shortest rows first.
 
     Args:
-        examples: the step's examples.
-        lengths: from `padded_lengths`.
-        max_tokens: padded tokens a micro-batch may have; only a longer row, alone in its batch, exceeds it.
-        max_rows: rows a micro-batch may have.
+        examples: the step's examples, or a whole validation set.
+        shapes: from `engine.dataset.shapes.plan_shapes`; each batch has one of them.
     """
-    batches: list[list[Example]] = []
-    for example in sorted(examples, key=lambda item: len(item.tokens)):
-        padded = padded_length(len(example.tokens), lengths)
-        if not batches or len(batches[-1]) == max_rows or (len(batches[-1]) + 1) * padded > max_tokens:
-            batches.append([])
-        batches[-1].append(example)
-    return [_pad(rows, _length(len(rows[-1].tokens), lengths, max_tokens)) for rows in batches]
+    rising = sorted(examples, key=lambda item: len(item.tokens))
+    pieces = cut(
+        [len(row.tokens) for row in rising],
+        [int(np.count_nonzero(row.trained)) for row in rising],
+        *options_of(shapes),
+    )
+    return [_pad(rising[piece.begin : piece.end], piece.shape) for piece in pieces]
 
 
-def padded_length(tokens: int, lengths: Sequence[int]) -> int:
-    """Return the smallest of `lengths` that holds `tokens`."""
-    return next(length for length in lengths if length >= tokens)
-
-
-def _length(tokens: int, lengths: Sequence[int], max_tokens: int) -> int:
-    """Return the length of a micro-batch whose longest row has `tokens`: not beyond what it may have."""
-    padded = padded_length(tokens, lengths)
-    return max_tokens if tokens <= max_tokens < padded else padded
-
-
-def _pad(rows: list[Example], length: int) -> MicroBatch:
-    tokens = np.zeros((len(rows), length), np.int32)
-    targets, labels = [], []
+def _pad(rows: Sequence[Example], shape: Shape) -> MicroBatch:
+    tokens = np.zeros((shape.rows, shape.length), np.int32)
+    targets, labels = np.zeros(shape.targets, np.int32), np.full(shape.targets, NO_LABEL, np.int32)
+    count = 0
     for index, row in enumerate(rows):
         tokens[index, : len(row.tokens)] = row.tokens
         positions = np.flatnonzero(row.trained)  # never 0, see Example.trained
-        targets.append(index * (length - 1) + positions - 1)
-        labels.append(row.tokens[positions])
-    return MicroBatch(
-        tokens,
-        np.concatenate(targets).astype(np.int32),
-        np.concatenate(labels).astype(np.int32),
-        sum(len(row.tokens) for row in rows),
-    )
+        here = slice(count, count + len(positions))
+        targets[here] = index * (shape.length - 1) + positions - 1
+        labels[here] = row.tokens[positions]
+        count += len(positions)
+    return MicroBatch(tokens, targets, labels, sum(len(row.tokens) for row in rows), count)

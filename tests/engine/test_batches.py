@@ -1,8 +1,8 @@
 """The order of an epoch and the padding of its micro-batches, against plain loops."""
 
-from itertools import pairwise
-
-from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches, padded_length, padded_lengths
+from engine.dataset.batches import NO_LABEL, MicroBatch, epoch_steps, micro_batches
+from engine.dataset.cutting import Shape
+from engine.dataset.shapes import plan_shapes
 from engine.dataset.tokenizing import Example
 
 import numpy as np
@@ -67,17 +67,6 @@ def test_lengths_are_grouped_and_the_steps_shuffled() -> None:
     assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.25
 
 
-@pytest.mark.parametrize("longest", [1, 2, 8, 9, 127, 128, 129, 384, 1000, 131072])
-def test_rows_are_padded_to_few_lengths_that_hold_them(longest: int) -> None:
-    """At most 16, rising, the last as close to the longest as the others are to each other."""
-    lengths = padded_lengths(longest)
-    assert 1 <= len(lengths) <= 16
-    assert lengths[-1] - lengths[0] < longest <= lengths[-1]
-    assert len({b - a for a, b in pairwise(lengths)}) <= 1
-    for tokens in {1, longest // 2 + 1, longest}:
-        assert padded_length(tokens, lengths) == min(n for n in lengths if n >= tokens)
-
-
 def brute_force(batch: MicroBatch, rows: list[Example]) -> list[tuple[int, int, int]]:
     """(row, position of the input token, token to predict) of every trained token."""
     return [
@@ -94,27 +83,34 @@ def test_micro_batches_hold_every_trained_token_and_keep_the_budget(
     examples: list[Example], max_tokens: int, max_rows: int
 ) -> None:
     """Against a loop over rows and positions."""
-    lengths = padded_lengths(60)
-    batches = micro_batches(examples, lengths, max_tokens, max_rows)
+    shapes = plan_shapes(examples, [], len(examples), 0, max_tokens, max_rows)
     seen = []
-    for batch in batches:
+    for batch in micro_batches(examples, shapes):
         rows, length = batch.tokens.shape
-        members = [examples[int(tokens[0]) // 100] for tokens in batch.tokens]
-        longest = max(len(row.tokens) for row in members)
-        padded = min(n for n in lengths if n >= longest)
-        assert rows <= max_rows
-        if longest > max_tokens:
-            assert (rows, length) == (1, padded)
-        else:
-            assert batch.tokens.size <= max_tokens and length == min(padded, max_tokens)
-        for tokens, row in zip(batch.tokens, members, strict=True):
+        members = [examples[int(tokens[0]) // 100] for tokens in batch.tokens if tokens[1]]
+        assert batch.shape in shapes and rows <= max_rows
+        assert rows == 1 or batch.tokens.size <= max_tokens
+        for tokens, row in zip(batch.tokens, members, strict=False):
             assert tokens[: len(row.tokens)].tolist() == row.tokens.tolist()
             assert not tokens[len(row.tokens) :].any()
+        assert not batch.tokens[len(members) :].any()
+        expected = brute_force(batch, members)
         found = [
             (t // (length - 1), t % (length - 1), label)
             for t, label in zip(batch.targets.tolist(), batch.labels.tolist(), strict=True)
         ]
-        assert found == brute_force(batch, members)
+        assert found == expected + [(0, 0, NO_LABEL)] * (len(found) - len(expected))
+        assert batch.trained_tokens == len(expected)
         assert batch.real_tokens == sum(len(row.tokens) for row in members)
         seen += [row.line for row in members]
     assert sorted(seen) == [row.line for row in examples]
+
+
+def test_an_example_that_no_shape_holds_is_an_error() -> None:
+    """Nothing is cut off or left out in silence."""
+    example = Example(0, np.arange(9, dtype=np.int32), np.arange(9) > 3, True)
+    for shape in (Shape(1, 8, 7), Shape(1, 9, 4)):
+        with pytest.raises(ValueError, match="no shape holds a row of 9 tokens"):
+            micro_batches([example], [shape])
+    (batch,) = micro_batches([example], [Shape(1, 9, 5)])
+    assert batch.labels.tolist() == [4, 5, 6, 7, 8]

@@ -1,0 +1,21 @@
+"""Micro-batches for tests that need some, without a run to plan them for."""
+
+from collections.abc import Sequence
+
+from engine.dataset.batches import MicroBatch, micro_batches
+from engine.dataset.cutting import Shape
+from engine.dataset.shapes import plan_shapes
+from engine.dataset.tokenizing import Example
+
+
+def whole_batch(examples: Sequence[Example], length: int = 0) -> MicroBatch:
+    """Return all examples in one micro-batch, their length at least `length`, nothing else padded."""
+    longest = max(length, *(len(example.tokens) for example in examples))
+    trained = sum(int(example.trained.sum()) for example in examples)
+    (batch,) = micro_batches(examples, [Shape(len(examples), longest, trained)])
+    return batch
+
+
+def planned_batches(examples: Sequence[Example], max_tokens: int, max_rows: int) -> list[MicroBatch]:
+    """Return the micro-batches of a run whose only step these examples are."""
+    return micro_batches(examples, plan_shapes(examples, [], len(examples), 0, max_tokens, max_rows))
