@@ -1,0 +1,179 @@
+"""Child process that trains two steps of a configuration's largest micro-batch and says what that took.
+
+    python -m engine.fit.child ROOT CONFIG      (CONFIG: a configuration as JSON)
+
+Out of memory inside MLX can end a process without a word, so it is never tried
+in the app: the death of this process is an answer too. It prints one JSON object
+a line: `{"room": ...}` first, `{"phase": ...}` as it goes on, `{"tried": ...}` before the
+first step, and at the end `{"measured": ...}` or `{"refused": [problem, fix]}` (see
+`engine.fit.measure`). It ends with its standard input.
+"""
+
+import json
+import os
+import re
+import resource
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from engine.backend import mx
+from engine.config import TrainingConfig
+from engine.dataset.batches import MicroBatch
+from engine.dataset.cutting import Shape
+from engine.dataset.loading import load_file
+from engine.dataset.tokenizing import Example, ExampleTokenizer, load_tokenizer
+from engine.errors import UserError
+from engine.memory import Device, ModelShape, predict_peak
+from engine.model.frozen import FrozenLinear
+from engine.model.room import limit_cache, read_room
+from engine.project import Project
+from engine.training.assemble import Assembled, assemble, largest, shapes_for
+
+import numpy as np
+
+
+def main() -> None:
+    """Measure what the command line names and print the answer."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _die_first()
+    project, config = Project(Path(sys.argv[1])), TrainingConfig.parse(json.loads(sys.argv[2]))
+    try:
+        _tell(measured=_measure(project, config))
+    except UserError as error:
+        _tell(refused=[error.problem, error.fix])
+    mx.clear_streams()
+
+
+def _end_with_parent() -> None:
+    """End this process when its standard input is closed: whoever asked is gone."""
+    with suppress(OSError):
+        os.read(0, 1)  # not through `sys.stdin`, whose lock a thread may not hold at exit
+    os._exit(1)
+
+
+def _die_first() -> None:
+    """Ask Linux to end this process, and no other, when memory runs out."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _tell(**message: Any) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def _measure(project: Project, config: TrainingConfig) -> dict[str, Any]:
+    """Make two steps as a run would; return the fields of `engine.fit.measure.Measured`.
+
+    Raises:
+        UserError: model, data or configuration cannot be used.
+    """
+    room, folder = read_room(), project.model_dir(config.model)
+    limit_cache(room)
+    _tell(room=asdict(room), phase="tokenizing")
+    shape = _largest(project, config, folder)
+    _tell(shape=asdict(shape), phase="loading")
+    made = assemble(folder, config, shape)
+    made.model.train()
+    for phase in ("first_step", "second_step"):  # what is compiled in the first is there in the second
+        _tell(phase=phase)
+        begin = time.perf_counter()
+        made.step([_filled(shape)], config.learning_rate)
+        seconds = time.perf_counter() - begin
+    return {
+        "peak": mx.get_peak_memory(),
+        "process": _peak_resident(),
+        "seconds": seconds,
+        "predicted": _predicted(folder, config, made, shape, room.device),
+        "adapts": _adapts(config, made),
+    }
+
+
+def _examples(path: Path, tokenize: ExampleTokenizer, config: TrainingConfig) -> tuple[Example, ...]:
+    """Return the usable examples of a data file; none where it cannot be read."""
+    try:
+        return load_file(path, tokenize, config).examples
+    except UserError:
+        return ()
+
+
+def _largest(project: Project, config: TrainingConfig, folder: Path) -> Shape:
+    """Return the largest shape of micro-batches that a run is made of.
+
+    Without training examples every row is as long as it may be, and all of it is trained on.
+    """
+    tokenize = ExampleTokenizer(load_tokenizer(folder), config)
+    train, valid = (_examples(path, tokenize, config) for path in (project.train_file, project.valid_file))
+    return largest(shapes_for(train or _longest(config), valid, config))
+
+
+def _longest(config: TrainingConfig) -> tuple[Example, ...]:
+    """Return the examples of one step, as long as they may be."""
+    length = config.max_seq_length
+    example = Example(1, np.ones(length, np.int32), np.arange(length) > 0, ends_turn=True)
+    return (example,) * config.examples_per_step
+
+
+def _filled(shape: Shape) -> MicroBatch:
+    """Return a micro-batch of one token over and over; memory and time depend on its shape only."""
+    return MicroBatch(
+        tokens=np.ones((shape.rows, shape.length), np.int32),
+        targets=np.arange(shape.targets, dtype=np.int32),
+        labels=np.ones(shape.targets, np.int32),
+        real_tokens=shape.tokens,
+        trained_tokens=shape.targets,
+    )
+
+
+def _predicted(
+    folder: Path, config: TrainingConfig, made: Assembled, shape: Shape, device: Device
+) -> int | None:
+    """Return the predicted peak of the run as it is made; None for a model of another kind."""
+    share, trained = _resident_share(made), shape.targets / shape.tokens
+    filled = config.model_copy(update={"batch_size": shape.rows})
+    try:
+        packed, resident = (
+            predict_peak(
+                ModelShape.read(folder),
+                filled.model_copy(update={"frozen_weights": way}),
+                device,
+                shape.length,
+                trained,
+                made.plan.recomputed_layers,
+            )
+            for way in ("packed", "resident")
+        )
+    except UserError:
+        return None
+    return round(packed + share * (resident - packed))
+
+
+def _resident_share(made: Assembled) -> float:
+    """Return the share of the frozen matrices' numbers that are written out, 0 to 1."""
+    frozen = [module for module in made.model.modules() if isinstance(module, FrozenLinear)]
+    numbers = sum(module.outputs * module.inputs for module in frozen)
+    return sum(m.outputs * m.inputs for m in frozen if m.way == "resident") / max(1, numbers)
+
+
+def _adapts(config: TrainingConfig, made: Assembled) -> bool:
+    """Whether with less memory the run would be made otherwise, by a setting that is "auto"."""
+    may_recompute = config.gradient_checkpointing == "auto" and not config.lora_dropout
+    recomputes_all = made.plan.recomputed_layers >= len(made.model.layers)
+    may_pack = config.frozen_weights == "auto" and _resident_share(made) > 0
+    return (may_recompute and not recomputes_all) or may_pack
+
+
+def _peak_resident() -> int:
+    """Return the most memory that this process held at once, bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux, where `ru_maxrss` also counts what the parent held before this began
+        return int(re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    main()

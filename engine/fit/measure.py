@@ -1,0 +1,203 @@
+"""Measuring in a child process whether a configuration fits."""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from engine.config import TrainingConfig
+from engine.dataset.cutting import Shape
+from engine.errors import UserError
+from engine.fit.nearest import Room
+from engine.i18n import _
+from engine.project import Project
+from engine.text import one_line
+from engine.training.crash import cause_of_death
+from engine.training.failures import OUT_OF_MEMORY
+from engine.words import size
+
+LIMIT_S = 180.0
+"""Seconds after which a measurement is given up."""
+COMMAND = (sys.executable, "-m", "engine.fit.child")
+_ROOT = Path(__file__).parents[2]
+_NO_MEMORY = re.compile(rf"{OUT_OF_MEMORY.pattern}|bad_alloc|MemoryError", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the largest micro-batch took: forward, backward and update."""
+
+    peak: int
+    """Most that MLX held at once, bytes, without its cache."""
+    process: int
+    """Most that the process held in the machine's own memory at once, loading included, bytes."""
+    seconds: float
+    """Of the second step."""
+    predicted: int | None
+    """Peak as predicted, bytes; None where the model is of an unknown kind."""
+    adapts: bool
+    """Whether with less memory the run would be made otherwise, by a setting that is "auto"."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Whether a configuration fits."""
+
+    fits: bool
+    room: Room
+    """The memory there was."""
+    shape: Shape
+    """What was tried: the largest micro-batch of a run."""
+    measured: Measured | None
+    """None where memory ran out."""
+    reason: str = ""
+    """Why it does not fit, without a full stop; else empty."""
+
+
+class Cancelled(Exception):
+    """The measurement was ended by the one who asked for it."""
+
+
+Tell = Callable[[str], None]
+
+
+def measure_fit(
+    project: Project,
+    config: TrainingConfig,
+    tell: Tell = lambda text: None,
+    cancel: threading.Event | None = None,
+    limit_s: float = LIMIT_S,
+) -> Fit:
+    """Try the largest micro-batch of a configuration in a child process.
+
+    Args:
+        project: whose model and data are used; nothing in it is changed.
+        config: what to try.
+        tell: called with what is being done, in words.
+        cancel: set it on another thread to end the measurement.
+        limit_s: seconds after which it is given up.
+
+    Raises:
+        UserError: it takes too long, or the run would be refused for another reason.
+        Cancelled: `cancel` was set.
+    """
+    cancel = cancel or threading.Event()
+    answer: dict[str, Any] = {}
+    deadline = time.monotonic() + limit_s
+    with _child(project, config) as (process, errors):
+        threading.Thread(target=_watch, args=(process, cancel, deadline), daemon=True).start()
+        for message in _messages(process):
+            answer |= message
+            if phase := message.get("phase"):
+                tell(_PHASES[phase]())
+        code = process.wait()
+        if cancel.is_set():
+            raise Cancelled
+        if code and time.monotonic() >= deadline:
+            raise _too_slow(limit_s)
+        errors.seek(0)
+        return _judge(answer, code, errors.read().decode("utf-8", errors="replace"))
+
+
+@contextmanager
+def _child(project: Project, config: TrainingConfig) -> Iterator[tuple["subprocess.Popen[bytes]", IO[bytes]]]:
+    """Start the child; at the end of the `with` block it has ended.
+
+    It gets a session of its own: a Ctrl+C is meant for this process, which ends it then.
+    """
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            [*COMMAND, str(project.root.resolve()), config.model_dump_json()],
+            cwd=_ROOT,  # where `engine` is found, installed or not
+            stdin=subprocess.PIPE,  # closed when this process ends, however that happens
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            yield process, errors
+        finally:
+            process.kill()
+
+
+def _watch(process: "subprocess.Popen[bytes]", cancel: threading.Event, deadline: float) -> None:
+    """End the child when that is asked for, or its time is over."""
+    while process.poll() is None:
+        if cancel.wait(0.1) or time.monotonic() >= deadline:
+            process.kill()
+            return
+
+
+def _messages(process: "subprocess.Popen[bytes]") -> Iterator[dict[str, Any]]:
+    """Yield what the child says; other lines on its output, and one torn by its death, are left out."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        try:
+            message = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(message, dict):
+            yield message
+
+
+def _judge(answer: dict[str, Any], code: int, errors: str) -> Fit:
+    """Return what the child's messages, exit code and errors mean.
+
+    Lack of memory ends a process by many signals: the system's, an abort in MLX, a null
+    pointer in a BLAS. So every death by one is an answer, whose cause is told.
+
+    Raises:
+        UserError: it refused, or ended with an exception that is not about memory.
+    """
+    problem, fix = answer.get("refused") or ("", "")
+    if "shape" in answer:
+        room, shape = Room(**answer["room"]), Shape(**answer["shape"])
+        if found := answer.get("measured"):
+            return _compared(room, shape, Measured(**found))
+        if code < 0 or _NO_MEMORY.search(problem + errors):
+            cause = cause_of_death(-code, errors)[0] if code < 0 else _("MLX did not get the memory")
+            return Fit(False, room, shape, None, cause)
+    if problem:
+        raise UserError(problem, fix)
+    last = one_line(errors.strip().rpartition("\n")[2], 200)
+    raise UserError(
+        _("The measurement ended without an answer: {reason}").format(reason=last or str(code)),
+        _("see if the machine is fine with: mqlora-tui check"),
+    )
+
+
+def _compared(room: Room, shape: Shape, measured: Measured) -> Fit:
+    """Judge a measurement that came to its end: on a machine that swaps it can, and yet not fit."""
+    is_own_memory = room.device == "cpu" or sys.platform == "darwin"
+    need = max(measured.peak, measured.process) if is_own_memory else measured.peak
+    if need <= room.free:
+        return Fit(True, room, shape, measured)
+    reason = _("It took {need}, more than the {free} that is free").format(
+        need=size(need), free=size(room.free)
+    )
+    return Fit(False, room, shape, measured, reason)
+
+
+def _too_slow(limit_s: float) -> UserError:
+    return UserError(
+        _("The measurement took longer than {n:.0f} s and was ended").format(n=limit_s),
+        _("close other programs, or measure with a smaller max_seq_length"),
+    )
+
+
+_PHASES = {
+    "tokenizing": lambda: _("Reading the data …"),
+    "loading": lambda: _("Loading the base model …"),
+    "first_step": lambda: _("Training the largest micro-batch …"),
+    "second_step": lambda: _("Training it again, timed …"),
+}

@@ -1,0 +1,36 @@
+"""What a run makes of too little memory: refused before anything is loaded, or warned of."""
+
+from engine.errors import UserError
+from engine.fit.nearest import Room
+from engine.project import Project
+from engine.training.events import Finished, Notice
+from tests.tiny import RUN, train
+
+import pytest
+
+GB = 1_000_000_000
+
+
+def room(monkeypatch: pytest.MonkeyPatch, free: int, total: int) -> None:
+    """Let the machine have so much memory when a run begins."""
+    monkeypatch.setattr("engine.training.trainer.read_room", lambda: Room("cpu", free, total))
+
+
+def test_a_run_that_cannot_fit_is_refused_before_anything_is_loaded(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base model is not even opened, and nothing of an earlier run is touched."""
+    room(monkeypatch, 90_000, 100_000)
+    (project.model_dir("") / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match=r"would need about .* and this machine has 100 kB"):
+        train(project)
+    assert not list(project.run_dir.glob("checkpoint*"))
+
+
+def test_a_run_short_of_free_memory_is_warned_of(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins: other programs may give theirs back."""
+    room(monkeypatch, 90_000, 64 * GB)
+    events = train(project, RUN.updated({"num_epochs": 1}))
+    warnings = [event.message for event in events if isinstance(event, Notice) and event.level == "warning"]
+    assert any("90.0 kB is free" in text for text in warnings)
+    assert isinstance(events[-1], Finished)
