@@ -25,7 +25,7 @@ from campaigns.bench import Bench, Sitting, Try, leftovers, sentence_faults, tab
 from campaigns.common import Result, outcome, print_results
 from engine.backend import mx
 from engine.project import Project
-from engine.training import loop, step, trainer
+from engine.training import assemble, loop, step
 from engine.training.checkpoint import load_checkpoint
 from engine.training.events import Evaluated, Event, Started, StepDone
 from engine.training.folders import checkpoint_folders
@@ -64,7 +64,7 @@ class BadNumbers:
     def injected(self) -> Iterator[None]:
         """Spoil the runs of this block."""
         with (
-            mock.patch.object(trainer, "make_loss", self._make_loss),
+            mock.patch.object(assemble, "make_loss", self._make_loss),
             mock.patch.object(loop, "learning_rate", self._learning_rate),
             mock.patch.object(step.StepFunction, "__call__", self._step_call(step.StepFunction.__call__)),
         ):
@@ -88,8 +88,8 @@ class BadNumbers:
 
         return call
 
-    def _make_loss(self, model: Any) -> LossFunction:
-        loss = make_loss(model)
+    def _make_loss(self, model: Any, ways: Any) -> LossFunction:
+        loss = make_loss(model, ways)
 
         def spoilt(model: Any, *arrays: mx.array) -> mx.array:
             value = loss(model, *arrays)

@@ -103,6 +103,13 @@ class TrainingConfig(BaseModel):
         Field(description="Recompute activations to save memory: auto does so when memory is short."),
     ] = "auto"
 
+    frozen_weights: Annotated[
+        Literal["auto", "packed", "transient", "resident"],
+        Field(
+            description="Base weights in products: packed, unpacked each time (transient) or once (resident)."
+        ),
+    ] = "auto"
+
     @property
     def examples_per_step(self) -> int:
         """Examples of one optimizer step (the effective batch size)."""

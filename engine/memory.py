@@ -11,12 +11,16 @@ from engine.i18n import _
 
 Device = Literal["cpu", "gpu"]
 
+CPU_MAX_ROWS = 4
+"""Rows of a micro-batch on a CPU. Element-wise operations run on one core there, so larger
+micro-batches cost more per token."""
+
 FLOAT32 = 4
 """Bytes of one number."""
 BFLOAT16 = 2
 
-_ACTIVATION = {"cpu": 4.0, "gpu": 3.0}
-"""Bytes of one kept number: float32 on a CPU; on a GPU bfloat16, and float32 copies of LoRA's inputs."""
+_ACTIVATION = {"cpu": FLOAT32, "gpu": BFLOAT16}
+"""Bytes of one kept number."""
 _LOGIT_COPIES = 4
 """Float32 logits, their gradient and what the cross-entropy needs between them."""
 _BACKWARD_LAYER = 1.15
@@ -46,7 +50,9 @@ class ModelShape:
     bits: int | None
     """Bits of a quantised weight; None if the weights are 16-bit."""
     group_size: int = 64
-    """Weights that share one 16-bit scale and one 16-bit bias."""
+    """Weights that share one scale and one bias."""
+    mode: str = "affine"
+    """Of the quantisation; all others have a scale of 8 bits and no bias."""
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -86,6 +92,7 @@ class ModelShape:
             tied=bool(values.get("tie_word_embeddings", True)),  # mlx-lm's default
             bits=int(quantization["bits"]) if quantization else None,
             group_size=int(quantization.get("group_size", 64)),
+            mode=str(quantization.get("mode", "affine")),
         )
         sizes = (shape.hidden, shape.layers, shape.kv_heads, shape.intermediate, shape.vocab)
         if min(*sizes, shape.group_size) < 1:
@@ -116,13 +123,23 @@ class ModelShape:
         norms = self.hidden * (2 * self.layers + 1)
         return layer * self.layers + embeddings + norms
 
-    def weight_bytes(self, device: Device) -> int:
-        """Bytes of the frozen weights: float32 on a CPU, as stored (packed or 16-bit) on a GPU."""
-        if device == "cpu":
-            return self.parameters * FLOAT32
+    def weight_bytes(self, device: Device, resident: bool) -> int:
+        """Return the bytes of the frozen weights.
+
+        Args:
+            device: a CPU computes in float32, and so do the scales of packed weights there.
+            resident: quantised matrices are written out; the embedding stays packed, since only
+                a few of its rows are looked up.
+        """
+        number = FLOAT32 if device == "cpu" else BFLOAT16
         if self.bits is None:
-            return self.parameters * BFLOAT16
-        return int(self.parameters * (self.bits / 8 + 2 * BFLOAT16 / self.group_size))
+            return self.parameters * number
+        packed = self.bits / 8 + (2 * number if self.mode == "affine" else 1) / self.group_size
+        embedding = self.vocab * self.hidden
+        matrices = self.parameters - embedding * (0 if self.tied else 1)
+        if resident:
+            return int(matrices * number + embedding * packed)
+        return int(self.parameters * packed)
 
 
 def trainable_parameters(shape: ModelShape, config: TrainingConfig) -> int:
@@ -137,58 +154,63 @@ def predict_peak(
     device: Device,
     longest: int | None = None,
     trained: float = 1.0,
+    recomputed_layers: int | None = None,
 ) -> int:
     """Return the most memory that MLX holds at once while training, bytes.
 
     peak = weights + adapter + kept + max(logits, backward)
 
-    - weights: see `ModelShape.weight_bytes`.
+    - weights: see `ModelShape.weight_bytes`; resident on a CPU and where so configured.
     - adapter: 12 bytes a trainable weight: the float32 master and AdamW's two moments.
     - kept: what the forward pass keeps for the backward pass, for each of the
-      T = batch_size x length tokens of the fullest micro-batch and each layer:
-      5 hidden + 2 query + 2 key + 5 intermediate numbers, and on a CPU, where the
-      attention scores are kept, heads x length more. With gradient checkpointing
-      that is so for one layer only, the others keep their input, hidden numbers. A number
-      takes 4 bytes on a CPU, 3 on a GPU.
-    - logits: 4 float32 copies of vocab numbers at each trained position.
+      T = batch_size x length tokens of the fullest micro-batch and each layer with an adapter
+      (what lies below the first of them is not differentiated): see `_layer_numbers`. A layer
+      that is recomputed keeps its input, hidden numbers, and one such layer at a time all of
+      it. A number takes 4 bytes on a CPU, 2 on a GPU.
+    - logits: float32 copies of vocab numbers at each trained position.
     - backward: one layer's working memory and two float32 gradients of the adapter.
-
-    "auto" gradient checkpointing counts as off. On a CPU the prediction was within 1 % of
-    `mx.get_peak_memory` for a 135M model and within 8 % for tiny ones whose logits weigh most;
-    on an H100 within 20 % of three bfloat16 runs, none of them with gradient checkpointing.
 
     Args:
         shape: sizes of the base model.
-        config: the run's configuration.
+        config: the run's configuration; "auto" counts as gradient checkpointing off.
         device: where MLX computes.
         longest: tokens of the longest example; None takes `max_seq_length`.
         trained: share of the tokens that carry loss, 0 to 1.
+        recomputed_layers: layers with gradient checkpointing; None takes all or none, as configured.
     """
-    length = _padded_length(min(config.max_seq_length, longest or config.max_seq_length))
-    tokens = config.batch_size * min(config.max_seq_length, length)
+    length = min(config.max_seq_length, longest or config.max_seq_length)
+    tokens = config.batch_size * length
+    layers = _adapted_layers(shape, config)
+    if recomputed_layers is None:
+        recomputed_layers = layers if config.gradient_checkpointing == "on" else 0
     number = tokens * _ACTIVATION[device]
-    layer = number * _layer_numbers(shape, device, length)
-    if config.gradient_checkpointing == "on":
-        kept, backward = number * shape.hidden * shape.layers + layer, _RECOMPUTED_LAYER * layer
-    else:
-        kept, backward = layer * shape.layers, _BACKWARD_LAYER * layer
+    layer = number * _layer_numbers(shape, config, device, length)
+    kept = layer * (layers - recomputed_layers) + number * shape.hidden * recomputed_layers
+    backward = _BACKWARD_LAYER * layer
+    if recomputed_layers:
+        kept, backward = kept + layer, _RECOMPUTED_LAYER * layer
+    resident = config.frozen_weights == "resident" or (config.frozen_weights == "auto" and device == "cpu")
     adapter = trainable_parameters(shape, config) * FLOAT32
     logits = _LOGIT_COPIES * FLOAT32 * shape.vocab * tokens * trained
-    return int(shape.weight_bytes(device) + 3 * adapter + kept + max(logits, backward + 2 * adapter))
+    weights = shape.weight_bytes(device, resident)
+    return int(weights + 3 * adapter + kept + max(logits, backward + 2 * adapter))
 
 
-def recomputes(
+def layers_to_recompute(
     shape: ModelShape,
     config: TrainingConfig,
     device: Device,
     room: int,
     longest: int | None = None,
     trained: float = 1.0,
-) -> bool:
-    """Whether a run uses gradient checkpointing; "auto" does where `room` bytes are too few without."""
-    if config.gradient_checkpointing == "auto":
-        return predict_peak(shape, config, device, longest, trained) > room
-    return config.gradient_checkpointing == "on"
+) -> int:
+    """Return the layers that a run recomputes: as configured; "auto" takes the fewest for `room` bytes."""
+    if config.gradient_checkpointing != "auto" or config.lora_dropout > 0:
+        return _adapted_layers(shape, config) if config.gradient_checkpointing == "on" else 0
+    for count in range(_adapted_layers(shape, config)):
+        if predict_peak(shape, config, device, longest, trained, count) <= room:
+            return count
+    return _adapted_layers(shape, config)
 
 
 def run_bytes(shape: ModelShape, config: TrainingConfig) -> int:
@@ -209,15 +231,15 @@ def _adapted_layers(shape: ModelShape, config: TrainingConfig) -> int:
     return shape.layers if config.lora_layers < 0 else min(config.lora_layers, shape.layers)
 
 
-def _padded_length(longest: int) -> int:
-    """Return the length that the longest example is padded to."""
-    from engine.dataset.batches import padded_lengths  # imports numpy, which the app's start can do without
+def _layer_numbers(shape: ModelShape, config: TrainingConfig, device: Device, length: int) -> int:
+    """Return the numbers that one layer keeps for each token.
 
-    return padded_lengths(longest)[-1]
-
-
-def _layer_numbers(shape: ModelShape, device: Device, length: int) -> int:
-    """Numbers that one layer keeps for each token (see `predict_peak`)."""
+    The residual stream twice, its two norms, queries, keys, values, the attention's output in two
+    layouts, gate and up. With dropout the inputs of the projections and the feed-forward
+    block's inner activations come on top; on a CPU the attention scores.
+    """
     query, key = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    scores = shape.heads * length if device == "cpu" else 0
-    return 5 * shape.hidden + 2 * query + 2 * key + 5 * shape.intermediate + scores
+    numbers = 4 * shape.hidden + 3 * query + 2 * key + 2 * shape.intermediate
+    if config.lora_dropout:
+        numbers += 5 * shape.hidden + query + 4 * shape.intermediate
+    return numbers + (shape.heads * length if device == "cpu" else 0)

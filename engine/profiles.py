@@ -9,7 +9,7 @@ from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.hardware.report import HardwareReport
 from engine.i18n import _
-from engine.memory import Device, ModelShape, predict_peak, recomputes
+from engine.memory import CPU_MAX_ROWS, Device, ModelShape, layers_to_recompute, predict_peak
 from engine.words import size
 
 ProfileName = Literal["SAFE", "BALANCED", "PERFORMANCE"]
@@ -58,11 +58,14 @@ class Offer:
     values: dict[str, Any]
     peak_memory: int
     """Measured peak where there is one, else predicted, bytes; 0 while no base model is known."""
+    is_measured: bool
+    """Whether that peak was measured here."""
     seconds: float | None
     """Predicted duration; None until a speed is known."""
     steps: int | None
     """Optimizer steps in all; None while the data is not known."""
     fits: bool
+    """Whether the peak finds room, and no measurement ran out of memory."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ def recommend(
     tokens_per_second: float | None = None,
     measured: Mapping[ProfileName, int] | None = None,
     base: TrainingConfig | None = None,
+    failed: Set[ProfileName] = frozenset(),
 ) -> Recommendation:
     """Price the three profiles on this machine and choose one.
 
@@ -96,16 +100,18 @@ def recommend(
         tokens_per_second: training speed seen on this machine, for the durations.
         measured: peaks in bytes that were measured here, by profile.
         base: the settings that a profile leaves alone; None takes the defaults.
+        failed: profiles that ran out of memory here when they were measured.
     """
     memory = memory_budget(report)
     prices = _Prices(
-        room=memory - PROCESS_BYTES,
+        room=mlx_room(report),
         device="cpu" if report.accelerator == "cpu" else "gpu",
         model=model,
         data=data,
         tokens_per_second=tokens_per_second,
         measured=measured or {},
         base=base or TrainingConfig(),
+        failed=failed,
     )
     offers = {name: prices.offer(name) for name in NAMES}
     proven = {name for name in NAMES if name in prices.measured and offers[name].fits}
@@ -113,8 +119,14 @@ def recommend(
     fitting = [name for name in NAMES[: NAMES.index(wanted) + 1] if offers[name].fits]
     chosen = fitting[-1] if fitting else "SAFE"
     if chosen != wanted or not fitting:
-        reason = _too_large(offers[wanted] if fitting else offers["SAFE"], memory)
+        missed = offers[wanted] if fitting else offers["SAFE"]
+        reason = _too_large(missed, memory, missed.name in failed)
     return Recommendation(tuple(offers.values()), chosen, reason)
+
+
+def mlx_room(report: HardwareReport) -> int:
+    """Return the bytes that MLX may take here, beside the rest of a run."""
+    return memory_budget(report) - PROCESS_BYTES
 
 
 def memory_budget(report: HardwareReport) -> int:
@@ -169,6 +181,7 @@ class _Prices:
     tokens_per_second: float | None
     measured: Mapping[ProfileName, int]
     base: TrainingConfig
+    failed: Set[ProfileName]
 
     def offer(self, name: ProfileName) -> Offer:
         """Return a profile with its price."""
@@ -179,21 +192,27 @@ class _Prices:
             purpose=_purpose(name),
             values=dict(PROFILES[name]),
             peak_memory=peak,
+            is_measured=name in self.measured,
             seconds=planned_seconds(config, data, speed) if data and speed else None,
             steps=planned_steps(config, data.train.examples) if data else None,
-            fits=peak <= self.room,
+            fits=peak <= self.room and name not in self.failed,
         )
 
     def _predicted(self, config: TrainingConfig) -> int:
         if self.model is None:
             return 0
         tokens = self.data.train.tokens if self.data else None
-        longest = tokens.longest if tokens else None
+        length = min(config.max_seq_length, tokens.longest if tokens else config.max_seq_length)
         # A batch can carry more loss than the average one.
         trained = min(1.0, 1.5 * tokens.trained / max(1, tokens.total)) if tokens else 1.0
-        if recomputes(self.model, config, self.device, self.room, longest, trained):
-            config = config.updated({"gradient_checkpointing": "on"})
-        return predict_peak(self.model, config, self.device, longest, trained)
+        filled = config.model_copy(update={"batch_size": self._rows(config, length)})
+        recomputed = layers_to_recompute(self.model, filled, self.device, self.room, length, trained)
+        return predict_peak(self.model, filled, self.device, length, trained, recomputed)
+
+    def _rows(self, config: TrainingConfig, length: int) -> int:
+        """Return the rows of `length` tokens of a full micro-batch."""
+        rows = min(config.batch_size * config.max_seq_length // length, config.examples_per_step)
+        return max(1, min(rows, CPU_MAX_ROWS) if self.device == "cpu" else rows)
 
 
 def _by_memory(memory: int, has_gpu: bool, proven: Set[ProfileName]) -> tuple[ProfileName, str]:
@@ -224,11 +243,16 @@ def _by_memory(memory: int, has_gpu: bool, proven: Set[ProfileName]) -> tuple[Pr
     return name, reason.format(free=size(memory))
 
 
-def _too_large(offer: Offer, memory: int) -> str:
-    """Return the sentence that says why a profile is not to be taken."""
-    reason = _("{name} would need {peak}, and {free} of memory is free.")
-    if offer.name == "SAFE":
+def _too_large(offer: Offer, memory: int, ran_out: bool) -> str:
+    """Return the sentence that says why a profile is not to be taken: tried in vain, or too dear."""
+    if ran_out and offer.name == "SAFE":
+        reason = _("Even SAFE was tried and ran out of memory: take a smaller model.")
+    elif ran_out:
+        reason = _("{name} was tried and ran out of memory.")
+    elif offer.name == "SAFE":
         reason = _("Even SAFE needs {peak}, and {free} of memory is free: take a smaller model.")
+    else:
+        reason = _("{name} would need {peak}, and {free} of memory is free.")
     return reason.format(name=offer.name, peak=size(offer.peak_memory + PROCESS_BYTES), free=size(memory))
 
 

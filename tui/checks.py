@@ -3,13 +3,17 @@
 from collections.abc import Callable, Generator
 from itertools import islice
 from pathlib import Path
+from threading import Event
 
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.errors import UserError
+from engine.fit.cache import measure_and_remember, recall_profiles
+from engine.fit.measure import Cancelled
+from engine.fit.words import outcome, refusal
 from engine.hardware.report import Check, HardwareReport
 from engine.memory import ModelShape
-from engine.profiles import Recommendation, recommend
+from engine.profiles import Recommendation, mlx_room, recommend
 from engine.project import Project
 from engine.training.state import RunState
 from tui.messages import (
@@ -17,6 +21,8 @@ from tui.messages import (
     DataChecked,
     DemoProgress,
     DemoWritten,
+    FitDone,
+    FitProgress,
     HardwareChecked,
     OffersMade,
     RowRead,
@@ -101,12 +107,29 @@ def _recommendation(
     project: Project, config: TrainingConfig, hardware: HardwareReport, data: DataReport | None
 ) -> Recommendation:
     """Price the three profiles on this machine, with the speed of the last run if there is one."""
+    known = recall_profiles(project, config, mlx_room(hardware))
     try:
         folder = project.model_dir(config.model)
         shape = ModelShape.read(folder)
     except UserError:
-        return recommend(hardware, None, data, base=config)
-    return recommend(hardware, shape, data, seen_speed(project, folder.name), base=config)
+        return recommend(hardware, None, data, None, known.peaks, config, known.failed)
+    speed = seen_speed(project, folder.name)
+    return recommend(hardware, shape, data, speed, known.peaks, config, known.failed)
+
+
+def measure_fit(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:
+    """Measure whether a configuration fits; post how far that is and what was found."""
+
+    def tell(text: str) -> None:
+        post(FitProgress(text))
+
+    try:
+        fit = measure_and_remember(project, config, tell, cancel)
+        post(FitDone(error=None if fit.fits else refusal(project, config, fit), outcome=outcome(fit)))
+    except Cancelled:
+        post(FitDone())
+    except UserError as error:
+        post(FitDone(error))
 
 
 def seen_speed(project: Project, model: str) -> float | None:

@@ -27,6 +27,12 @@ HalfMicroBatch = Annotated[
         help=_("Go on with half as many examples in memory: the same steps, equal to rounding."),
     ),
 ]
+Profile = Annotated[str | None, typer.Option(help=_("SAFE, BALANCED or PERFORMANCE."))]
+ConfigFile = Annotated[Path | None, typer.Option(help=_("A configuration file (JSON)."))]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help=_("Change one value; may be repeated.")),
+]
 Json = Annotated[bool, typer.Option("--json", help=_("Print JSON."))]
 
 
@@ -110,6 +116,27 @@ def profiles(context: typer.Context, json: Json = False) -> None:
 
 
 @app.command()
+def fit(
+    context: typer.Context,
+    profile: Profile = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    every: Annotated[
+        bool, typer.Option("--all", help=_("Measure the three profiles and recommend one."))
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Measure in a process of its own whether a configuration fits into memory; exit 1 if not."""
+    from tui.commands.fit import fit_one, fit_profiles
+    from tui.commands.selection import chosen_config
+
+    if every and profile:
+        raise UserError(_("--all and --profile were both given"), _("give one of them"))
+    chosen = chosen_config(context.obj, profile, config, assignments or [])
+    raise typer.Exit((fit_profiles if every else fit_one)(context.obj, chosen, json))
+
+
+@app.command()
 def validate(context: typer.Context, json: Json = False) -> None:
     """Check the data; exit 1 if it cannot be trained on."""
     from tui.commands.reports import show_data
@@ -120,12 +147,9 @@ def validate(context: typer.Context, json: Json = False) -> None:
 @app.command()
 def train(
     context: typer.Context,
-    profile: Annotated[str | None, typer.Option(help=_("SAFE, BALANCED or PERFORMANCE."))] = None,
-    config: Annotated[Path | None, typer.Option(help=_("A configuration file (JSON)."))] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help=_("Change one value; may be repeated.")),
-    ] = None,
+    profile: Profile = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
     resume: Annotated[
         bool, typer.Option("--resume", help=_("Go on with the unfinished run, or refuse."))
     ] = False,
@@ -164,12 +188,9 @@ def train(
 def verify_resume(
     context: typer.Context,
     steps: Annotated[int, typer.Option(min=6, help=_("Optimizer steps, in two epochs."))] = 12,
-    profile: Annotated[str | None, typer.Option(help=_("SAFE, BALANCED or PERFORMANCE."))] = None,
-    config: Annotated[Path | None, typer.Option(help=_("A configuration file (JSON)."))] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help=_("Change one value; may be repeated.")),
-    ] = None,
+    profile: Profile = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
     json: Json = False,
 ) -> None:
     """Try on your model and data, in a temporary folder, whether interruptions leave a trace."""

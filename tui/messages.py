@@ -49,6 +49,23 @@ class OffersMade(Message, bubble=False):
 
 
 @dataclass
+class FitProgress(Message, bubble=False):
+    """Measuring the memory of a configuration has reached another stage."""
+
+    text: str
+
+
+@dataclass
+class FitDone(Message, bubble=False):
+    """The measurement is over; without error and outcome it was ended on request."""
+
+    error: UserError | None = None
+    """Why it does not fit, or could not be measured."""
+    outcome: str = ""
+    """What was found, without a full stop."""
+
+
+@dataclass
 class DemoProgress(Message, bubble=False):
     """Writing the built-in model has reached another stage."""
 

@@ -1,5 +1,7 @@
 """What the whole app knows about the project, and the background jobs that find it out."""
 
+from threading import Event
+
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.errors import UserError
@@ -9,7 +11,16 @@ from engine.profiles import Recommendation, profile_config
 from engine.project import Project
 from engine.text import one_line
 from tui import checks
-from tui.messages import CheckDone, DataChecked, DemoProgress, DemoWritten, HardwareChecked, OffersMade
+from tui.messages import (
+    CheckDone,
+    DataChecked,
+    DemoProgress,
+    DemoWritten,
+    FitDone,
+    FitProgress,
+    HardwareChecked,
+    OffersMade,
+)
 from tui.training.status import RunStatus
 
 from textual import work
@@ -38,6 +49,8 @@ class AppState(App[int]):
     """Why the data could not be checked."""
     run_state: reactive[RunStatus] = reactive(RunStatus, init=False)
     """What the run is doing, as told by the training controller."""
+    measuring: reactive[str] = reactive("", init=False)
+    """How far the measurement of a configuration's memory is, in words; empty while there is none."""
 
     def __init__(self, project: Project) -> None:
         super().__init__()
@@ -46,6 +59,7 @@ class AppState(App[int]):
         """Why the saved configuration could not be read."""
         self._checking_hardware = False
         self._checking_data = False
+        self._end_measuring = Event()
         self._load_config()
 
     def _load_config(self) -> None:
@@ -88,6 +102,7 @@ class AppState(App[int]):
     def forget_checks(self) -> None:
         """Allow the checks to be started again after one of them failed."""
         self._checking_hardware = self._checking_data = False
+        self.measuring = ""
 
     def start_data_check(self) -> None:
         """Check the data unless that is done or under way."""
@@ -117,6 +132,49 @@ class AppState(App[int]):
     @work(thread=True, exit_on_error=False)
     def _make_offers(self, hardware: HardwareReport) -> None:
         checks.make_offers(self.project, self.config, hardware, self.data, self.post_message)
+
+    def start_measuring(self, config: TrainingConfig) -> None:
+        """Measure in the background whether `config` fits; ends with a `FitDone`.
+
+        Raises:
+            UserError: training takes memory at this moment.
+        """
+        if self.run_state.is_training:
+            raise UserError(_("Training is running and takes memory itself"), _("measure when it is over"))
+        if not self.measuring:
+            self.measuring = _("Starting …")
+            self._end_measuring = Event()
+            self._measure(config, self._end_measuring)
+
+    @work(thread=True, exit_on_error=False)
+    def _measure(self, config: TrainingConfig, cancel: Event) -> None:
+        checks.measure_fit(self.project, config, cancel, self.post_message)
+
+    def end_measuring(self) -> None:
+        """End the measurement under way; also where the app is left, or training wants the memory."""
+        self._end_measuring.set()
+
+    def on_unmount(self) -> None:
+        """Leave no process behind."""
+        self.end_measuring()
+
+    def watch_run_state(self, run: RunStatus) -> None:
+        """Give training the memory."""
+        if run.is_training:
+            self.end_measuring()
+
+    def on_fit_progress(self, message: FitProgress) -> None:
+        """Keep how far the measurement is."""
+        self.measuring = message.text
+
+    def on_fit_done(self, message: FitDone) -> None:
+        """Say what was found, and price the profiles anew with it."""
+        self.measuring = ""
+        if message.error:
+            self.show_error(message.error)
+        elif message.outcome:
+            self.notify(one_line(message.outcome, 300), markup=False)
+        self.make_offers()
 
     def on_check_done(self, message: CheckDone) -> None:
         """Add one finding."""

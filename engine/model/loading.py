@@ -32,11 +32,15 @@ class BaseModel:
     folder: Path
 
 
-def load_base(folder: Path) -> BaseModel:
+def load_base(folder: Path, keep_packed: bool = False) -> BaseModel:
     """Load a model folder as mlx-lm writes it; no code in it is ever executed.
 
-    On a CPU the packed weights become float32 once: products of 4-bit and
-    16-bit weights run there at a few GFLOP/s. On a GPU they stay packed.
+    On a CPU all numbers become float32: products of 4-bit and 16-bit weights run
+    there at a few GFLOP/s. On a GPU they stay as they are.
+
+    Args:
+        folder: of the base model.
+        keep_packed: leave quantised weights packed on a CPU too, see `engine.model.fast.make_fast`.
 
     Raises:
         UserError: a file is missing or damaged, or the architecture is unknown.
@@ -48,7 +52,7 @@ def load_base(folder: Path) -> BaseModel:
             model, config = load_model(plain, lazy=True, trust_remote_code=False)
         if is_cpu():
             model.set_dtype(compute_dtype())
-            model = dequantize_model(model)
+            model = model if keep_packed else dequantize_model(model)
         mx.eval(model.parameters())
         tokenizer = load_wrapped_tokenizer(folder, _UNTRUSTED, eos_token_ids=config.get("eos_token_id"))
     except Exception as error:  # mlx, mlx-lm and transformers raise many types for a damaged folder

@@ -7,7 +7,7 @@ lists size and SHA-256 of the others, and of itself.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from engine.model.adapter import CONFIG, WEIGHTS
 from engine.model.arrays import write_arrays
 from engine.training.fingerprint import file_sha256
 from engine.training.folders import checkpoint_folders, checkpoint_name, checkpoint_step
+from engine.training.plan import Plan
 from engine.training.progress import Progress
 
 OPTIMIZER = "optimizer.safetensors"
@@ -35,6 +36,8 @@ class RunIdentity:
     """Fingerprint of the data files."""
     model: str
     """Fingerprint of the base model."""
+    plan: Plan | None = None
+    """How its steps are computed; None before that was chosen."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,9 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
             if path.stat().st_size != expected["size"] or file_sha256(path) != expected["sha256"]:
                 return None
         prints = state["fingerprints"]
-        identity = RunIdentity(TrainingConfig.parse(state["config"]), prints["data"], prints["model"])
+        plan = Plan.parse(state["plan"]) if state.get("plan") else None
+        config = TrainingConfig.parse(state["config"])
+        identity = RunIdentity(config, prints["data"], prints["model"], plan)
         high, low = state["rng"]
         return Checkpoint(folder, Progress.from_dict(state["progress"]), identity, (high, low))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -160,6 +165,7 @@ def _state(folder: Path, epoch: int, progress: Progress, identity: RunIdentity) 
         "progress": progress.as_dict(),
         "rng": mx.random.state[0].tolist(),
         "config": identity.config.model_dump(mode="json"),
+        "plan": asdict(identity.plan) if identity.plan else None,
         "fingerprints": {"data": identity.data, "model": identity.model},
         "versions": {name: version(name) for name in ("mqlora-tui", "mlx", "mlx-lm")},
         "files": files,

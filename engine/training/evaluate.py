@@ -22,7 +22,7 @@ def evaluate(
             summed = loss(model, *batch_arrays(batch))
             mx.eval(summed)
             total += float(summed.item())
-            count += len(batch.labels)
+            count += batch.trained_tokens
             yield done, total / count
     finally:
         model.train()

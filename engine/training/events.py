@@ -41,6 +41,18 @@ class StepMetrics:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What a sitting, from one start of the trainer to its pause or end, has spent so far."""
+
+    padding: float | None = None
+    """Share of padding among the tokens computed in optimizer steps, 0 to 1; None before the first."""
+    shapes: int = 0
+    """Different shapes of micro-batches met; the compiled step was traced for each."""
+    evaluation: float | None = None
+    """Share of the time that went into validation, 0 to 1; None before anything was computed."""
+
+
+@dataclass(frozen=True)
 class Phase:
     """The trainer entered a stage that takes a while."""
 
@@ -65,6 +77,8 @@ class Started:
     model: str
     device: str
     """In words, such as "CPU, float32, OpenBLAS"."""
+    shapes: int
+    """Different shapes that micro-batches are padded to."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +86,8 @@ class StepDone:
     """One optimizer step was made and recorded."""
 
     metrics: StepMetrics
-    padding: float
-    """Share of padding among the tokens computed in this step, 0 to 1."""
+    usage: Usage
+    """Of this sitting so far."""
 
 
 @dataclass(frozen=True)
@@ -131,5 +145,5 @@ def as_json(event: Event) -> dict[str, Any]:
     name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(event).__name__).lstrip("_")
     values = asdict(event)
     if isinstance(event, StepDone):
-        values = {**values.pop("metrics"), **values}
+        values = values["metrics"] | values["usage"]
     return {"event": name} | {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}

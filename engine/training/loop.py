@@ -30,7 +30,7 @@ from engine.training.progress import Progress
 from engine.training.recorder import Recorder
 from engine.training.schedule import learning_rate
 from engine.training.state import now
-from engine.training.step import StepFunction, StepResult
+from engine.training.step import StepResult
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,11 +60,10 @@ class TrainingLoop:
         self._config = parts.config
         self._progress = progress
         self._stop = stop
-        self._step = StepFunction(parts.model, parts.optimizer, parts.loss, parts.config.max_grad_norm)
+        self._step = parts.step
         with explained_writes(parts.project.run_dir):
             self._recorder = Recorder(parts, progress, checkpoint)
         self._saved_step = -1
-        self._padding = 0.0
         self._began = time.monotonic() - progress.elapsed_s
         self._order: tuple[int, list[NDArray[np.int64]]] = (-1, [])
 
@@ -113,7 +112,9 @@ class TrainingLoop:
         progress, begin = self._progress, time.monotonic()
         rate = learning_rate(progress.step + 1, self._parts.total_steps, self._config)
         rate *= progress.learning_rate_factor
-        result = self._step(self._batches(progress.step), rate)
+        batches = self._batches(progress.step)
+        result = self._step(batches, rate)
+        self._recorder.usage.step(batches)
         progress.step += 1
         metrics = self._measure(result, rate, time.monotonic() - begin)
         progress.non_finite_steps = 0 if result.applied else progress.non_finite_steps + 1
@@ -124,7 +125,6 @@ class TrainingLoop:
                 yield from self._lost()
                 yield from self._save()  # so that half the learning rate is not forgotten
                 return
-        self._padding = 1 - result.real_tokens / result.padded_tokens
         if self._parts.is_due(progress.step, self._config.eval_every):
             progress.pending = metrics
         else:
@@ -133,7 +133,7 @@ class TrainingLoop:
     def _record(self, metrics: StepMetrics) -> StepDone:
         """Write a step's line and the state to disk, then let the step be told."""
         self._recorder.step(metrics)
-        return StepDone(metrics, self._padding)
+        return StepDone(metrics, self._recorder.usage.read())
 
     def _batches(self, step: int) -> list[MicroBatch]:
         parts = self._parts
@@ -145,7 +145,7 @@ class TrainingLoop:
                 epoch_steps(lengths, self._config.examples_per_step, self._config.seed, epoch),
             )
         chosen = [parts.train[i] for i in self._order[1][index]]
-        return micro_batches(chosen, parts.lengths, parts.max_tokens, parts.max_rows)
+        return micro_batches(chosen, parts.shapes)
 
     def _measure(self, result: StepResult, rate: float, seconds: float) -> StepMetrics:
         return StepMetrics(
@@ -209,7 +209,9 @@ class TrainingLoop:
         """Return the validation loss, or None if asked to stop before it was known."""
         batches, loss = self._parts.valid, math.nan
         yield self._recorder.phase(Phase("validating", 0, len(batches)))
+        self._recorder.usage.validation(batches)
         for done, mean in evaluate(self._parts.model, self._parts.loss, batches):
+            self._recorder.usage.scored()
             if self._stop.is_set() and done < len(batches):
                 return None
             loss = mean

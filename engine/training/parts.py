@@ -7,6 +7,7 @@ from typing import Any
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
 from engine.dataset.batches import MicroBatch
+from engine.dataset.cutting import Shape
 from engine.dataset.tokenizing import Example
 from engine.errors import UserError
 from engine.i18n import _
@@ -15,6 +16,7 @@ from engine.project import Project
 from engine.training.checkpoint import OPTIMIZER, Checkpoint, RunIdentity
 from engine.training.loss import LossFunction
 from engine.training.progress import Progress
+from engine.training.step import StepFunction
 
 import mlx.optimizers as optim
 from mlx.utils import tree_unflatten
@@ -30,16 +32,14 @@ class Parts:
     adapter_config: dict[str, Any]
     optimizer: optim.AdamW
     loss: LossFunction
+    step: StepFunction
     train: Sequence[Example]
     valid: Sequence[MicroBatch]
-    lengths: tuple[int, ...]
-    """Lengths that rows are padded to."""
-    max_tokens: int
-    """Padded tokens of a micro-batch."""
-    max_rows: int
-    """Rows of a micro-batch."""
+    valid_examples: int
+    shapes: tuple[Shape, ...]
+    """What micro-batches are padded to."""
     micro_batch_divisor: int
-    """How many times smaller than usual these two are."""
+    """How many times fewer tokens than usual they hold."""
 
     @property
     def config(self) -> TrainingConfig:

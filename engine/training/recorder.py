@@ -19,6 +19,7 @@ from engine.training.metrics import MetricsWriter
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
 from engine.training.state import RunState, StateWriter, Status
+from engine.training.usage import UsageMeter
 
 from mlx.utils import tree_flatten
 
@@ -44,6 +45,8 @@ class Recorder:
         self._metrics = self._open_metrics()
         self._restore_best()
         self._phase: Phase | None = None
+        self.usage = UsageMeter()
+        """What this sitting does, to be told of it."""
         fresh = RunState(
             "running",
             parts.config.model,
@@ -59,7 +62,7 @@ class Recorder:
         """Write `training_state.json`."""
         epoch = self._parts.epoch_of(self._progress.step)
         phase = self._phase if status == "running" else None
-        self._state.write(status, self._progress, epoch, phase, reason)
+        self._state.write(status, self._progress, epoch, self.usage.read(), phase, reason)
 
     def phase(self, phase: Phase) -> Phase:
         """Write the stage that begins or goes on, and return it: a sign of life for every watcher."""

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from engine.files import write_json
 from engine.hardware.boot import boot_id
 from engine.project import LOCK_NAME
-from engine.training.events import Phase
+from engine.training.events import Phase, Usage
 from engine.training.lock import owner_of
 from engine.training.progress import Progress
 
@@ -46,6 +46,8 @@ class RunState:
     phase_total: int = 0
     micro_batch_divisor: Annotated[int, Field(ge=1)] = 1
     """Micro-batches hold this many times fewer tokens than the configuration allows."""
+    usage: Usage = field(default_factory=Usage)
+    """Of the present or last sitting."""
     pid: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
     boot: str = ""
@@ -87,7 +89,13 @@ class StateWriter:
         """Folder name of the newest checkpoint; set it when one was saved."""
 
     def write(
-        self, status: Status, progress: Progress, epoch: int, phase: Phase | None = None, reason: str = ""
+        self,
+        status: Status,
+        progress: Progress,
+        epoch: int,
+        usage: Usage,
+        phase: Phase | None = None,
+        reason: str = "",
     ) -> None:
         """Record where the run stands. A change of status or checkpoint is written at once."""
         state = replace(
@@ -96,6 +104,7 @@ class StateWriter:
             reason=reason,
             step=progress.step,
             epoch=epoch,
+            usage=usage,
             initial_val_loss=progress.initial_val_loss,
             best_step=progress.best_step,
             best_val_loss=progress.best_val_loss,

@@ -1,17 +1,17 @@
 """One optimizer step: gradients summed over micro-batches, clipped, applied."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.backend import mx, nn
+from engine.backend import can_compile, mx, nn
 from engine.config import TrainingConfig
 from engine.dataset.batches import MicroBatch
 from engine.training.loss import LossFunction, batch_arrays
 
 import mlx.optimizers as optim
-from mlx.utils import tree_flatten, tree_map
+from mlx.utils import tree_flatten, tree_map, tree_map_with_path
 
 
 @dataclass(frozen=True)
@@ -42,58 +42,106 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> optim.AdamW:
 
 
 class StepFunction:
-    """Trains a model one optimizer step at a time."""
+    """Trains a model one optimizer step at a time.
+
+    Gradient and update are compiled, once for each shape of micro-batch. All of a step is
+    handed to the device before anything is waited for: the one wait is for loss and norm.
+    """
 
     def __init__(
         self, model: nn.Module, optimizer: optim.AdamW, loss: LossFunction, max_grad_norm: float
     ) -> None:
         self._model = model
         self._optimizer = optimizer
-        self._gradient = nn.value_and_grad(model, loss)
-        self._max_grad_norm = max_grad_norm
+        self._gradient = _compiled(_gradient_function(model, loss))
+        self._update = _compiled(_update_function(optimizer, max_grad_norm))
 
     def __call__(self, batches: Sequence[MicroBatch], learning_rate: float) -> StepResult:
         """Make one step on `batches`.
 
         The gradient is the sum over all trained tokens of all batches divided
-        by their number, whatever the batches are.
+        by their number, whatever the batches are. Numbers that are not finite change nothing.
         """
-        loss, gradient = self._sum(batches)
-        count = sum(len(batch.labels) for batch in batches)
-        gradient = tree_map(lambda g: g / count, gradient)
-        norm = global_norm(gradient)
-        mx.eval(loss, norm)
+        count = sum(batch.trained_tokens for batch in batches)
+        parameters = self._model.trainable_parameters()
+        loss, gradient = self._sum(parameters, batches)
+        state = self._optimizer.state
+        updated, state, norm = self._update(
+            parameters, state, gradient, loss, mx.array(float(count)), mx.array(learning_rate)
+        )
+        self._model.update(updated)
+        self._optimizer.state = state
+        mx.eval(loss, norm, updated, state)
         mean_loss, grad_norm = float(loss.item()) / count, float(norm.item())
-        finite = math.isfinite(mean_loss) and math.isfinite(grad_norm)
-        if finite:
-            self._apply(gradient, grad_norm, learning_rate)
         return StepResult(
             mean_loss,
             grad_norm,
-            finite,
+            math.isfinite(mean_loss) and math.isfinite(grad_norm),
             sum(batch.real_tokens for batch in batches),
             sum(batch.tokens.size for batch in batches),
         )
 
-    def _sum(self, batches: Sequence[MicroBatch]) -> tuple[mx.array, Any]:
-        total: mx.array | None = None
-        summed: Any = None
+    def _sum(self, parameters: Any, batches: Sequence[MicroBatch]) -> tuple[mx.array, Any]:
+        total, summed = mx.array(0.0), None
         for batch in batches:
-            loss, gradient = self._gradient(self._model, *batch_arrays(batch))
-            total = loss if total is None else total + loss
+            loss, gradient = self._gradient(parameters, *batch_arrays(batch))
+            total = total + loss
             summed = gradient if summed is None else tree_map(mx.add, summed, gradient)
-            # Evaluated here so that one micro-batch's activations are gone before the next.
-            mx.eval(total, summed)
-        assert total is not None
+            # Begun here, so that one micro-batch's activations are gone before the next one's.
+            mx.async_eval(total, summed)
         return total, summed
 
-    def _apply(self, gradient: Any, grad_norm: float, learning_rate: float) -> None:
-        if self._max_grad_norm and grad_norm > self._max_grad_norm:
-            factor = self._max_grad_norm / grad_norm
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function that may draw random numbers (for dropout), where MLX can."""
+    if not can_compile():
+        return function
+    compiled: Callable[..., Any] = mx.compile(function, inputs=[mx.random.state], outputs=[mx.random.state])
+    return compiled
+
+
+def _gradient_function(model: nn.Module, loss: LossFunction) -> Callable[..., tuple[mx.array, Any]]:
+    """Return (parameters, tokens, targets, labels) -> (summed loss, its gradient by the parameters)."""
+
+    def loss_at(parameters: Any, *batch: mx.array) -> mx.array:
+        kept = model.trainable_parameters()
+        model.update(parameters)
+        try:
+            return loss(model, *batch)
+        finally:
+            model.update(kept)  # else the arrays of a trace would stay behind in the model
+
+    return mx.value_and_grad(loss_at)  # type: ignore[no-any-return]
+
+
+def _update_function(
+    optimizer: optim.AdamW, max_grad_norm: float
+) -> Callable[..., tuple[Any, Any, mx.array]]:
+    """Return a function that makes the optimizer's update, or none where a number is not finite.
+
+    It takes (parameters, optimizer state, summed gradient, summed loss, count, learning rate)
+    and returns (parameters, optimizer state, L2 norm of the mean gradient).
+    """
+
+    def update(
+        parameters: Any, state: Any, gradient: Any, loss: mx.array, count: mx.array, rate: mx.array
+    ) -> tuple[Any, Any, mx.array]:
+        gradient = tree_map(lambda g: g / count, gradient)
+        norm = global_norm(gradient)
+        if max_grad_norm:
+            factor = mx.minimum(1.0, max_grad_norm / norm)
             gradient = tree_map(lambda g: g * factor, gradient)
-        self._optimizer.learning_rate = learning_rate
-        self._optimizer.update(self._model, gradient)
-        mx.eval(self._model.trainable_parameters(), self._optimizer.state)
+        optimizer.state = tree_map(lambda array: array, state) | {"learning_rate": rate}
+        updated = optimizer.apply_gradients(gradient, parameters)
+        is_finite = mx.isfinite(norm) & mx.isfinite(loss)
+        kept = tree_map(lambda new, old: mx.where(is_finite, new, old), updated, parameters)
+        before = dict(tree_flatten(state))  # a state that was loaded lacks the empty branches
+        kept_state = tree_map_with_path(
+            lambda path, new: mx.where(is_finite, new, before.get(path, new)), optimizer.state
+        )
+        return kept, kept_state, norm
+
+    return update
 
 
 def global_norm(gradient: Any) -> mx.array:

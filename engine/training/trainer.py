@@ -1,35 +1,33 @@
 """The trainer: everything between a configuration and the events of its run."""
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from threading import Event as StopEvent
 
-from engine.backend import describe_device, is_cpu, mx
+from engine.backend import describe_device, is_cpu
 from engine.config import TrainingConfig
-from engine.dataset.batches import micro_batches, padded_lengths
+from engine.dataset.batches import micro_batches
 from engine.dataset.loading import LoadedFile, load_file
 from engine.dataset.tokenizing import ExampleTokenizer, load_tokenizer
 from engine.errors import UserError
+from engine.fit.nearest import refuse_if_too_large
 from engine.hardware.keep_awake import keep_awake
 from engine.hardware.power import night_warnings, read_battery
 from engine.i18n import _
-from engine.model.adapter import adapter_weights, attach_adapter
-from engine.model.checkpointing import checkpoint_layers, should_checkpoint
-from engine.model.loading import load_base
+from engine.model.adapter import adapter_weights
+from engine.model.room import limit_cache, read_room
 from engine.project import Project
+from engine.training.assemble import assemble, largest, shapes_for
 from engine.training.claim import claim_folder
 from engine.training.events import Event, Mode, Notice, Phase, Started
 from engine.training.lock import run_lock
 from engine.training.loop import TrainingLoop
-from engine.training.loss import make_loss
 from engine.training.night import warn_of_the_display
 from engine.training.opening import Opening, open_run
 from engine.training.parts import Parts, restore
+from engine.training.plan import Plan
 from engine.training.progress import Progress
-from engine.training.step import make_optimizer
 
-# Rows of a micro-batch on a CPU. Element-wise operations run on one core
-# there, so larger micro-batches cost more per token.
-_CPU_MAX_ROWS = 4
 _LISTED_LINES = 5
 
 
@@ -89,30 +87,30 @@ class Trainer:
         train, valid = self._load_data(config)
         yield from (Notice("warning", text) for file in (train, valid) if (text := _left_out(file)))
         yield Phase("loading")
-        base = load_base(project.model_dir(config.model))
-        mx.reset_peak_memory()
-        adapter_config = attach_adapter(base.model, config)
-        longest = max(len(example.tokens) for example in (*train.examples, *valid.examples))
-        lengths, divisor = padded_lengths(longest), opening.micro_batch_divisor
-        max_tokens = max(1, config.batch_size * min(config.max_seq_length, lengths[-1]) // divisor)
-        max_rows = max(1, _CPU_MAX_ROWS // divisor) if is_cpu() else max_tokens
-        # A row alone cannot be halved: what remains is to keep less of it.
-        one_row_is_too_much = divisor > 1 and max_tokens < lengths[-1]
-        if should_checkpoint(base.folder, config, longest, one_row_is_too_much):
-            checkpoint_layers(base.model)
-            yield Notice("info", _("Activations are recomputed to save memory (gradient checkpointing)"))
+        divisor = opening.micro_batch_divisor
+        shapes = shapes_for(train.examples, valid.examples, config, divisor)
+        folder, room = project.model_dir(config.model), read_room()
+        limit_cache(room)
+        warning = refuse_if_too_large(folder, config, room, largest(shapes))
+        if warning:
+            yield Notice("warning", warning)
+        made = assemble(folder, config, largest(shapes), _kept_plan(opening), divisor)
+        if made.reason:
+            yield Notice("info", made.reason)
+        if made.plan.recomputed_layers:
+            yield Notice("info", _recomputing(made.plan.recomputed_layers, made.adapter_config["num_layers"]))
         return Parts(
             project=project,
-            identity=opening.identity,
-            model=base.model,
-            adapter_config=adapter_config,
-            optimizer=make_optimizer(base.model, config),
-            loss=make_loss(base.model),
+            identity=replace(opening.identity, plan=made.plan),
+            model=made.model,
+            adapter_config=made.adapter_config,
+            optimizer=made.optimizer,
+            loss=made.loss,
+            step=made.step,
             train=train.examples,
-            valid=micro_batches(valid.examples, lengths, max_tokens, max_rows),
-            lengths=lengths,
-            max_tokens=max_tokens,
-            max_rows=max_rows,
+            valid=micro_batches(valid.examples, shapes),
+            valid_examples=len(valid.examples),
+            shapes=shapes,
             micro_batch_divisor=divisor,
         )
 
@@ -130,6 +128,19 @@ class Trainer:
                 raise _unusable(file)
             loaded.append(file)
         return loaded[0], loaded[1]
+
+
+def _kept_plan(opening: Opening) -> Plan | None:
+    """Return the plan that the run was made with; memory that ran out asks for another one."""
+    plan = opening.checkpoint.identity.plan if opening.checkpoint else None
+    return plan if plan and plan.micro_batch_divisor == opening.micro_batch_divisor else None
+
+
+def _recomputing(count: int, layers: int) -> str:
+    text = _(
+        "Activations of {count} of {layers} layers are recomputed to save memory (gradient checkpointing)"
+    )
+    return text.format(count=count, layers=layers)
 
 
 def _unusable(file: LoadedFile) -> UserError:
@@ -167,8 +178,9 @@ def _started(parts: Parts, progress: Progress) -> Started:
         steps_per_epoch=parts.steps_per_epoch,
         num_epochs=parts.config.num_epochs,
         train_examples=len(parts.train),
-        valid_examples=sum(len(batch.tokens) for batch in parts.valid),
+        valid_examples=parts.valid_examples,
         trainable_parameters=sum(array.size for array in adapter_weights(parts.model).values()),
         model=parts.config.model,
         device=describe_device(),
+        shapes=len(parts.shapes),
     )

@@ -1,14 +1,16 @@
 """Loss and gradient of single examples against a llama in float64 NumPy, and which positions count."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.dataset.batches import MicroBatch, micro_batches, padded_lengths
+from engine.dataset.batches import MicroBatch
 from engine.dataset.tokenizing import Example
 from engine.training.loss import batch_arrays, make_loss
 from tests.chat_forms import byte_tokenizer, conversation, tokenize
+from tests.engine.batching import whole_batch
 from tests.engine.test_step import some_examples
 from tests.numpy_llama import Weights, slope, summed_loss
 from tests.tiny import CONFIG, RUN, lora_model, write_model
@@ -23,8 +25,7 @@ EXAMPLES = some_examples(6)
 
 
 def batch_of(*examples: Example) -> MicroBatch:
-    (batch,) = micro_batches(examples, padded_lengths(24), 10_000, 100)
-    return batch
+    return whole_batch(examples, 24)
 
 
 def arrays(model: nn.Module) -> Weights:
@@ -112,8 +113,7 @@ def test_exactly_the_answer_and_its_end_token_carry_loss(tmp_path: Path) -> None
     tokenizer = byte_tokenizer(tmp_path, "llama3")
     rows = [("Olá?", "Sim, é."), ("a", "b"), ("Quanto é 2 + 2?", "4")]
     examples = [tokenize(tokenizer, conversation(("user", q), ("assistant", a))) for q, a in rows]
-    longest = max(len(example.tokens) for example in examples)
-    (batch,) = micro_batches(examples, padded_lengths(longest), 10_000, 10)
+    batch = whole_batch(examples)
     model = Scores(len(rows), batch.tokens.shape[1] - 1)
     _loss, gradient = loss_and_gradient(model, batch)
     scores = np.array(model.logits, np.float64)
@@ -137,7 +137,7 @@ def test_padding_changes_no_bit_of_the_gradient(token: int) -> None:
     for row, example in zip(tokens, sorted(EXAMPLES, key=lambda e: len(e.tokens)), strict=True):
         row[len(example.tokens) :] = token
     loss, gradient = loss_and_gradient(model, batch)
-    other, same = loss_and_gradient(model, MicroBatch(tokens, batch.targets, batch.labels, batch.real_tokens))
+    other, same = loss_and_gradient(model, replace(batch, tokens=tokens))
     assert not np.array_equal(tokens, batch.tokens) and loss == other
     assert all(np.array_equal(gradient[name], same[name]) for name in gradient)
 

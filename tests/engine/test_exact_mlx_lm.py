@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.dataset.batches import micro_batches, padded_lengths
 from engine.dataset.tokenizing import Example
 from engine.training.loss import batch_arrays, make_loss
 from tests.chat_forms import byte_tokenizer, conversation, tokenize
+from tests.engine.batching import whole_batch
 from tests.tiny import lora_model
 
 import numpy as np
@@ -46,10 +46,10 @@ def test_a_row_has_mlx_lms_loss_and_gradient(tmp_path: Path, pair: tuple[str, st
     spans = mx.array([[offset, len(tokens) - 1]])
     (loss, count), gradient = nn.value_and_grad(model, default_loss)(model, mx.array([list(tokens)]), spans)
     example = tokenize(tokenizer, row)
-    (batch,) = micro_batches([example], padded_lengths(len(example.tokens)), 10_000, 1)
+    batch = whole_batch([example])
     ours, slopes = nn.value_and_grad(model, make_loss(model))(model, *batch_arrays(batch))
-    assert len(batch.labels) == int(count) == len(pair[1].strip().encode()) + 1
-    assert float(ours) / len(batch.labels) == pytest.approx(float(loss), rel=1e-5)
+    assert batch.trained_tokens == int(count) == len(pair[1].strip().encode()) + 1
+    assert float(ours) / batch.trained_tokens == pytest.approx(float(loss), rel=1e-5)
     for (name, array), (_name, expected) in zip(tree_flatten(slopes), tree_flatten(gradient), strict=True):
-        difference = np.abs(np.array(array) / len(batch.labels) - np.array(expected)).max()
+        difference = np.abs(np.array(array) / batch.trained_tokens - np.array(expected)).max()
         assert difference <= 1e-5 * float(mx.abs(expected).max()), name

@@ -6,7 +6,8 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
-from engine.dataset.batches import MicroBatch, micro_batches, padded_lengths
+from engine.dataset.batches import MicroBatch, micro_batches
+from engine.dataset.cutting import Shape
 from engine.dataset.tokenizing import Example
 from engine.training.loss import batch_arrays, make_loss
 from engine.training.schedule import learning_rate
@@ -62,7 +63,7 @@ def run(model: nn.Module, config: TrainingConfig, rows: int) -> list[StepResult]
 
 
 def batches_of(step: int, rows: int) -> list[MicroBatch]:
-    return micro_batches(examples_of(step), padded_lengths(16), 10_000, rows)
+    return micro_batches(examples_of(step), [Shape(rows, 16, 15 * rows)])
 
 
 def bigram_loss_and_gradient(table: Array, examples: list[Example]) -> tuple[float, Array]:
@@ -142,7 +143,7 @@ def test_fifty_steps_of_a_llama_are_those_of_mlx(values: dict[str, Any]) -> None
     for number in range(1, STEPS + 1):
         (batch,) = batches_of(number, rows=9)
         _loss, gradient = gradient_of(theirs, *batch_arrays(batch))
-        gradient = tree_map(partial(mx.multiply, 1 / len(batch.labels)), gradient)
+        gradient = tree_map(partial(mx.multiply, 1 / batch.trained_tokens), gradient)
         if config.max_grad_norm:
             gradient, _norm = optim.clip_grad_norm(gradient, config.max_grad_norm)
         optimizer.learning_rate = schedule(mx.array(number))

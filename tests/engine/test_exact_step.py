@@ -3,14 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from engine.backend import nn
-from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches, padded_lengths
+from engine.backend import mx, nn
+from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches
+from engine.dataset.cutting import Shape
 from engine.dataset.loading import load_file
+from engine.dataset.shapes import plan_shapes
 from engine.dataset.tokenizing import Example, ExampleTokenizer, load_tokenizer
 from engine.project import Project
 from engine.training.events import Evaluated, Started
 from engine.training.loss import make_loss
 from engine.training.step import StepFunction, StepResult
+from tests.engine.batching import whole_batch
 from tests.engine.test_exact_loss import arrays
 from tests.engine.test_exact_mlx_lm import mlx_lm_loss
 from tests.engine.test_step import some_examples
@@ -30,23 +33,22 @@ from safetensors.numpy import load_file as read_arrays
 EXAMPLES = some_examples(7)
 
 
-class Collected:
-    """Stands for an optimizer: keeps the gradient that it is given."""
-
-    learning_rate = 0.0
-    state: dict[str, Any]
+class GivesTheGradient:
+    """Stands for an optimizer: the parameters it returns are the gradient that it is given."""
 
     def __init__(self) -> None:
-        self.state, self.gradient = {}, {}
+        self.state = {"learning_rate": mx.array(0.0)}
 
-    def update(self, _model: nn.Module, gradient: Any) -> None:
-        self.gradient = {name: np.array(array) for name, array in tree_flatten(gradient)}
+    def apply_gradients(self, gradient: Any, _parameters: Any) -> Any:
+        return gradient
 
 
 def mean_gradient(model: nn.Module, batches: list[MicroBatch]) -> tuple[StepResult, dict[str, Any]]:
-    optimizer = Collected()
-    result = StepFunction(model, optimizer, make_loss(model), 0.0)(batches, 1e-3)  # type: ignore[arg-type]
-    return result, optimizer.gradient
+    kept = model.trainable_parameters()
+    result = StepFunction(model, GivesTheGradient(), make_loss(model), 0.0)(batches, 0.0)  # type: ignore[arg-type]
+    gradient = {name: np.array(array) for name, array in tree_flatten(model.trainable_parameters())}
+    model.update(kept)
+    return result, gradient
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ def model() -> nn.Module:
 @pytest.fixture(scope="module")
 def whole(model: nn.Module) -> tuple[StepResult, dict[str, Any]]:
     """All examples at once."""
-    return mean_gradient(model, micro_batches(EXAMPLES, padded_lengths(24), 10_000, 10))
+    return mean_gradient(model, [whole_batch(EXAMPLES)])
 
 
 @st.composite
@@ -67,9 +69,9 @@ def splits(draw: st.DrawFn) -> list[MicroBatch]:
     batches: list[MicroBatch] = []
     while order:
         size = draw(st.integers(1, len(order)))
-        rows, tokens = draw(st.integers(1, 7)), draw(st.integers(1, 200))
-        lengths = padded_lengths(draw(st.integers(24, 90)))
-        batches += micro_batches(order[:size], lengths, tokens, rows)
+        rows, length = draw(st.integers(1, 7)), draw(st.integers(24, 90))
+        shape = Shape(rows, length, draw(st.integers(23, rows * (length - 1))))
+        batches += micro_batches(order[:size], [shape])
         order = order[size:]
     return batches
 
@@ -120,14 +122,15 @@ def test_an_epoch_passes_every_example_through_the_model_once(
 ) -> None:
     """From the data to the micro-batches: no row lost, none twice, memory and shapes kept within bounds."""
     examples, longest = as_examples(lengths), max(lengths)
-    allowed, budget = padded_lengths(longest), batch_size * longest
+    budget, per_step = batch_size * longest, batch_size * accumulation
+    planned = plan_shapes(examples, [], per_step, seed, budget, 4)
     seen: list[int] = []
-    shapes: set[int] = set()
-    for step in epoch_steps(lengths, batch_size * accumulation, seed, epoch):
-        for batch in micro_batches([examples[i] for i in step], allowed, budget, 4):
+    shapes: set[Shape] = set()
+    for step in epoch_steps(lengths, per_step, seed, epoch):
+        for batch in micro_batches([examples[i] for i in step], planned):
             assert batch.tokens.size <= budget
-            shapes.add(batch.tokens.shape[1])
-            seen += batch.tokens[:, 0].tolist()
+            shapes.add(batch.shape)
+            seen += [token for token in batch.tokens[:, 0].tolist() if token]
     assert sorted(seen) == list(range(1, len(lengths) + 1))
     assert len(shapes) <= 16
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from engine.backend import nn
-from engine.dataset.batches import micro_batches, padded_lengths
+from engine.dataset.batches import micro_batches
+from engine.dataset.cutting import Shape
 from engine.training.evaluate import evaluate
 from engine.training.events import Evaluated, Finished
 from engine.training.loss import make_loss
@@ -42,7 +43,9 @@ def test_validation_does_not_depend_on_its_batches(
 ) -> None:
     """From one example to all of them, in batches of any shape: the mean over all trained tokens."""
     model.train()
-    batches = micro_batches(EXAMPLES[:count], padded_lengths(longest), tokens, rows)
+    batches = micro_batches(
+        EXAMPLES[:count], [Shape(rows, longest, max(23, min(tokens, rows * (longest - 1))))]
+    )
     scores = list(evaluate(model, make_loss(model), batches))
     total, number = (sum(column) for column in zip(*losses[:count], strict=True))
     assert [done for done, _mean in scores] == list(range(1, len(batches) + 1))

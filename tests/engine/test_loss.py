@@ -3,12 +3,15 @@
 import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from engine.backend import mx, nn
-from engine.dataset.batches import micro_batches
+from engine.dataset.cutting import Shape
 from engine.errors import UserError
-from engine.model.checkpointing import checkpoint_layers, should_checkpoint
-from engine.training.loss import _full_loss, _selected_loss, batch_arrays, make_loss
+from engine.model.checkpointing import checkpoint_layers
+from engine.training.loss import _full_loss, batch_arrays, make_loss
+from engine.training.plan import make_plan
+from tests.engine.batching import whole_batch
 from tests.engine.test_step import some_examples
 from tests.tiny import RUN, lora_model, write_model
 
@@ -18,7 +21,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.utils import load_model
 
 EXAMPLES = some_examples(5)
-(BATCH,) = micro_batches(EXAMPLES, (24,), 10_000, 10)
+BATCH = whole_batch(EXAMPLES)
 
 
 def reference(model: nn.Module) -> float:
@@ -41,9 +44,9 @@ def test_the_loss_is_cross_entropy_over_the_trained_tokens(
     """For models with a head of their own and with the embedding as head."""
     folder = write_model(tmp_path / "model", quantize, tie_word_embeddings=tied)
     model, _config = load_model(folder)
-    assert make_loss(model) is _selected_loss
     expected = reference(model)
-    for loss in (_selected_loss, _full_loss):
+    assert make_loss(model) is not _full_loss
+    for loss in (make_loss(model), _full_loss):
         assert float(loss(model, *batch_arrays(BATCH))) == pytest.approx(expected, rel=1e-5)
 
 
@@ -77,7 +80,7 @@ def test_recomputed_activations_give_the_same_gradient() -> None:
     for recompute in (False, True):
         model = lora_model()
         if recompute:
-            checkpoint_layers(model)
+            checkpoint_layers(model, len(model.layers), len(model.layers))
         found.append(gradients(model))
     assert found[0].keys() == found[1].keys()
     for name, array in found[0].items():
@@ -86,10 +89,16 @@ def test_recomputed_activations_give_the_same_gradient() -> None:
 
 def test_recomputing_with_dropout_is_refused_and_never_chosen(tmp_path: Path) -> None:
     """The second pass would draw another mask, and the gradient would be of no function."""
+
+    def recomputed(**changes: Any) -> int:
+        config, shape = RUN.updated(changes), Shape(2, 64, 64)
+        return make_plan(lora_model(), tmp_path, config, shape, 2, is_too_much=True)[0].recomputed_layers
+
     with pytest.raises(UserError, match="lora_dropout"):
-        should_checkpoint(tmp_path, RUN.updated({"gradient_checkpointing": "on", "lora_dropout": 0.1}), 64)
-    assert not should_checkpoint(tmp_path, RUN.updated({"lora_dropout": 0.1}), 64)
-    assert should_checkpoint(tmp_path, RUN.updated({"gradient_checkpointing": "on"}), 64)
+        recomputed(gradient_checkpointing="on", lora_dropout=0.1)
+    assert recomputed(lora_dropout=0.1) == 0
+    assert recomputed(gradient_checkpointing="off") == 0
+    assert recomputed(gradient_checkpointing="on") == recomputed() == 2
 
 
 def test_only_the_adapter_gets_a_gradient() -> None:

@@ -104,6 +104,25 @@ def test_a_profile_that_does_not_fit_gives_way_to_one_that_does() -> None:
     assert chosen.reason == "PERFORMANCE would need 20.5 GB, and 16.0 GB of memory is free."
 
 
+def test_a_profile_that_ran_out_of_memory_is_not_taken() -> None:
+    """Whatever was predicted of it; the reason says that it was tried."""
+    chosen = recommend(machine(16), SMALL, None, failed={"PERFORMANCE"})
+    assert (chosen.name, chosen.reason) == ("BALANCED", "PERFORMANCE was tried and ran out of memory.")
+    assert [offer.fits for offer in chosen.offers] == [True, True, False]
+    nothing = recommend(machine(16), SMALL, None, failed=set(NAMES))
+    assert nothing.name == "SAFE" and "take a smaller model" in nothing.reason
+
+
+def test_an_offer_says_whether_its_peak_was_measured() -> None:
+    """A prediction is not passed off as a measurement."""
+    offers = recommend(machine(16), SMALL, None, measured={"BALANCED": 3 * GB}).offers
+    assert [(offer.is_measured, offer.peak_memory == 3 * GB) for offer in offers] == [
+        (False, False),
+        (True, True),
+        (False, False),
+    ]
+
+
 def test_safe_is_named_even_where_nothing_fits() -> None:
     """A 7B model in float32 (29 GB) on a CPU with 10 GB: the reason says what it needs."""
     chosen = recommend(machine(10, "cpu"), MISTRAL_7B, None)

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 from engine.project import Project
+from engine.training.events import Usage
 from engine.training.lock import run_lock
 from engine.training.progress import Progress
 from engine.training.state import RunState, StateWriter, Status
@@ -16,7 +17,8 @@ import pytest
 
 def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     """All fields, the time of the last change aside."""
-    state = RunState("paused", "tiny", step=3, epoch=1, best_step=2, best_val_loss=1.5, reason="why")
+    usage = Usage(padding=0.0, shapes=2, evaluation=0.5)
+    state = RunState("paused", "tiny", step=3, epoch=1, best_val_loss=1.5, reason="why", usage=usage)
     state.save(tmp_path / "state.json")
     loaded = RunState.load(tmp_path / "state.json")
     assert loaded is not None
@@ -43,6 +45,8 @@ def test_what_is_not_a_state_is_none(tmp_path: Path, content: str | None) -> Non
         {"step": None},
         {"pid": 1.5},
         {"updated": "2026-13"},
+        {"usage": None},
+        {"usage": {"shapes": "2"}},
     ],
 )
 def test_a_state_with_an_impossible_value_is_none(tmp_path: Path, change: dict[str, object]) -> None:
@@ -51,6 +55,17 @@ def test_a_state_with_an_impossible_value_is_none(tmp_path: Path, change: dict[s
     RunState("paused", "tiny").save(path)
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     assert RunState.load(path) is None
+
+
+def test_a_state_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """What it did not know yet is unknown."""
+    path = tmp_path / "state.json"
+    RunState("paused", "tiny", step=3).save(path)
+    values = json.loads(path.read_text())
+    del values["usage"]
+    path.write_text(json.dumps(values))
+    loaded = RunState.load(path)
+    assert loaded is not None and loaded.step == 3 and loaded.usage == Usage(None, 0, None)
 
 
 def test_a_state_of_a_later_version_is_read(tmp_path: Path) -> None:
@@ -90,7 +105,7 @@ def test_the_disk_is_asked_seldom_but_never_late_for_what_matters(
     writer = StateWriter(path, RunState("running", "tiny", total_steps=10, steps_per_epoch=5))
 
     def step_on_disk(step: int, status: str = "running") -> int:
-        writer.write(status, Progress(step=step), 0)  # type: ignore[arg-type]
+        writer.write(status, Progress(step=step), 0, Usage(shapes=step))  # type: ignore[arg-type]
         return int(json.loads(path.read_text())["step"])
 
     assert step_on_disk(1) == 1
@@ -101,6 +116,7 @@ def test_the_disk_is_asked_seldom_but_never_late_for_what_matters(
     assert step_on_disk(4) == 4
     assert json.loads(path.read_text())["last_checkpoint"] == "checkpoint_epoch0_step4"
     assert step_on_disk(5, "paused") == 5
+    assert json.loads(path.read_text())["usage"] == {"padding": None, "shapes": 5, "evaluation": None}
 
 
 @pytest.mark.parametrize("pending", [None, metrics(7)])

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
-from engine.dataset.batches import MicroBatch, micro_batches
+from engine.dataset.batches import MicroBatch
 from engine.dataset.tokenizing import Example
 from engine.training.loss import make_loss
 from engine.training.step import StepFunction, global_norm, make_optimizer
+from tests.engine.batching import planned_batches
 from tests.tiny import lora_model
 
 import numpy as np
@@ -32,7 +33,7 @@ def some_examples(count: int) -> list[Example]:
 
 
 def split(examples: Sequence[Example], max_tokens: int, max_rows: int) -> list[MicroBatch]:
-    return micro_batches(examples, (8, 16, 24), max_tokens, max_rows)
+    return planned_batches(examples, max_tokens, max_rows)
 
 
 def weights(model: nn.Module) -> Arrays:

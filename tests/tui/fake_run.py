@@ -19,6 +19,7 @@ from engine.training.events import (
     Started,
     StepDone,
     StepMetrics,
+    Usage,
 )
 from engine.training.lock import run_lock
 from engine.training.state import RunState, Status
@@ -26,6 +27,7 @@ from engine.training.state import RunState, Status
 PER_EPOCH = 20
 EPOCHS = 3
 TOTAL = PER_EPOCH * EPOCHS
+USAGE = Usage(padding=0.25, shapes=3, evaluation=0.125)
 
 
 def metrics(step: int, loss: float | None = None, val_loss: float | None = None) -> StepMetrics:
@@ -93,15 +95,15 @@ class FakeTrainer:
     def _run(self) -> Iterator[Event]:
         yield Phase("tokenizing")
         yield Phase("loading")
-        yield Started(0, TOTAL, PER_EPOCH, EPOCHS, 80, 8, 1_234_567, "toy", "CPU [/INST] \x1b[31m")
+        yield Started(0, TOTAL, PER_EPOCH, EPOCHS, 80, 8, 1_234_567, "toy", "CPU [/INST] \x1b[31m", 7)
         yield Evaluated(0, 0, 4.2, False, 0.5)
         write_state(self._project, "running", 0, best_step=None, best_val_loss=None)
         for step in range(1, self._steps + 1):
             row = metrics(step, val_loss=1.9 if step == self._steps else None)
             append(self._project, row)
-            yield StepDone(row, padding=0.25)
+            yield StepDone(row, USAGE)
         yield Evaluated(self._steps, 0, 1.9, True, 0.5)
-        write_state(self._project, "running", self._steps, best_val_loss=1.9)
+        write_state(self._project, "running", self._steps, best_val_loss=1.9, usage=USAGE)
         self._gate.wait(10)
         yield from self._end()
 
@@ -109,7 +111,8 @@ class FakeTrainer:
         folder = self._project.run_dir / f"checkpoint_epoch0_step{self._steps}"
         yield CheckpointSaved(self._steps, folder, 0.2)
         paused = self._stop.is_set()
-        write_state(self._project, "paused" if paused else "finished", self._steps, best_val_loss=1.9)
+        status = "paused" if paused else "finished"
+        write_state(self._project, status, self._steps, best_val_loss=1.9, usage=USAGE)
         yield Paused(self._steps, folder) if paused else Finished(self._steps, self._steps, 1.9, "completed")
 
 

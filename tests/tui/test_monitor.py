@@ -1,5 +1,6 @@
 """`monitor`: what it draws of a run, and what it says at its end."""
 
+import json
 import os
 import signal
 
@@ -9,7 +10,7 @@ from engine.project import Project
 from engine.training.lock import Owner, lock_owner
 from engine.training.state import RunState
 from tests.tiny import owned_by
-from tests.tui.fake_run import append, metrics, write_run, write_state
+from tests.tui.fake_run import USAGE, append, metrics, write_run, write_state
 from tui.commands.monitor import watch
 from tui.commands.monitor_view import view
 
@@ -32,6 +33,31 @@ def test_a_running_run_has_figures_and_a_hint(project: Project) -> None:
         text = drawn(project, "q leaves")
     for part in ("farense", "toy", "running", "step 30/60", "tok/s", "1.26 GB", "left 1 min", "q leaves"):
         assert part in text, part
+
+
+def test_what_a_running_run_spends_is_drawn(project: Project) -> None:
+    """Padding, shapes and validation come from the file, whichever process trains; on one line."""
+    write_run(project, "running", 30, usage=USAGE)
+    with owned_by(project, os.getppid()):
+        assert "padding 25 %   3 batch shapes   validation 12 % of the time" in drawn(project)
+
+
+def test_nothing_is_said_of_what_is_not_known(project: Project) -> None:
+    """A run of an earlier version wrote no such figures."""
+    write_run(project, "running", 30)
+    text = drawn(project)
+    assert "padding" not in text and "shape" not in text and "of the time" not in text
+
+
+def test_json_tells_what_was_spent_once_for_each_change(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After the steps, before the end."""
+    write_run(project, "paused", 3, usage=USAGE)
+    watch(project, as_json=True)
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["event"] for event in told] == ["step_done"] * 3 + ["usage", "run_state"]
+    assert told[3] == {"event": "usage", "step": 3, "padding": 0.25, "shapes": 3, "evaluation": 0.125}
 
 
 def test_time_left_counts_validations(project: Project) -> None:

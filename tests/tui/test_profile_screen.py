@@ -55,7 +55,7 @@ async def test_three_profiles_and_one_is_marked_in_words(app: MqloraApp, size: t
         text = shown(app)
         assert all(name in text for name in (*PROFILES, "Custom"))
         assert text.count("recommended ◂") == 1
-        assert text.count("peak") == len(PROFILES)
+        assert text.count("expected ") == len(PROFILES)
 
 
 async def test_a_profile_that_does_not_fit_says_so_in_words(app: MqloraApp, engine: FakeEngine) -> None:
@@ -63,7 +63,7 @@ async def test_a_profile_that_does_not_fit_says_so_in_words(app: MqloraApp, engi
     object.__setattr__(engine.hardware, "memory_available", 1_000)
     async with app.run_test() as pilot:
         await opened(pilot)
-        await wait_for(pilot, lambda: shown(app).count("memory ✗") == len(PROFILES))
+        await wait_for(pilot, lambda: shown(app).count("✗ needs more") == len(PROFILES))
 
 
 async def test_the_arrows_choose_and_enter_saves(app: MqloraApp, project: Project) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -9,10 +10,10 @@ from collections.abc import Iterator
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.events import Event, Mode, Notice, Phase, StepDone
+from engine.training.events import Event, Mode, Notice, Phase, StepDone, Usage
 from tests.tiny import owned_by
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
-from tests.tui.fake_run import TOTAL, FakeTrainer, append, metrics, write_run, write_state
+from tests.tui.fake_run import TOTAL, USAGE, FakeTrainer, append, metrics, write_run, write_state
 from tui.app import MqloraApp
 from tui.screens.train import TrainScreen
 from tui.training.controller import Outbox, Running, TrainingController
@@ -88,7 +89,7 @@ async def test_start_watch_and_pause(app: MqloraApp, size: tuple[int, int]) -> N
         await wait_for(pilot, lambda: "step 20/60" in shown(app) and "★" in shown(app))
         assert factory.modes == ["auto"]
         text = shown(app)
-        for part in ("epoch 1/3", "33 %", "212", "tok/s", "1.26", "25 %", "1.90", "● running"):
+        for part in ("epoch 1/3", "33 %", "212", "tok/s", "1.26", "25 %", "12 %", "1.90", "● running"):
             assert part in text, part
         assert "engine" in factory.threads[0]
         await pilot.press("ctrl+c")
@@ -197,7 +198,7 @@ async def test_losses_that_are_no_numbers_are_survived(app: MqloraApp) -> None:
     for step, loss in enumerate((3.0, math.nan, math.inf, -math.inf, 2.0), start=1):
         append(app.project, metrics(step, loss))
     write_state(app.project, "paused", 5, initial_val_loss=math.inf, best_step=None, best_val_loss=None)
-    odd = StepDone(metrics(6, math.inf), padding=0.0)
+    odd = StepDone(metrics(6, math.inf), Usage())
     use(app, Factory(Told(odd, Notice("warning", HOSTILE))))
     async with app.run_test(size=(120, 40)) as pilot:
         await open_train(pilot)
@@ -228,10 +229,13 @@ async def follow_the_other(pilot: Pilot[int], app: MqloraApp, parent: int) -> No
         "running",
         31,
         last_checkpoint="checkpoint_epoch1_step31",
+        usage=USAGE,
     )
     await wait_for(
         pilot, lambda: "step 31/60" in shown(app) and "checkpoint_epoch1_step31 saved" in shown(app)
     )
+    for part in ("padding 25 %", "shapes 3", "eval 12 %"):
+        assert part in shown(app), part
     with pytest.raises(UserError, match=str(parent)):
         app.training.start(TrainingConfig())
 
@@ -299,11 +303,13 @@ async def test_zoom_changes_the_view(app: MqloraApp) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_everything_fits(app: MqloraApp, size: tuple[int, int]) -> None:
-    """At each size nothing important is cut: judgement of the gap, memory, epochs, keys."""
-    write_run(app.project, "paused", TOTAL - 2)
+    """At each size nothing important is cut: judgement of the gap, memory, what was spent, epochs, keys."""
+    write_run(app.project, "paused", TOTAL - 2, usage=Usage(padding=1.0, shapes=16, evaluation=1.0))
     async with app.run_test(size=size) as pilot:
         await open_train(pilot)
         await wait_for(pilot, lambda: "step 58/60" in shown(app))
+        text = shown(app)
+        assert text.count("100 %") == 2 and re.search(r"shapes +16", text)
         for part in ("! attention", " GB", "epoch 3", "Enter Resume", "q Quit", "left"):
             assert part in shown(app), part
 
@@ -330,7 +336,7 @@ def test_outbox_keeps_every_step_in_order_but_sends_few_messages(monkeypatch: py
     monkeypatch.setattr("tui.training.controller.time.monotonic", lambda: next(clock))
     sent: list[tuple[Event, ...]] = []
     outbox = Outbox(sent.append)
-    events = [StepDone(metrics(step), 0.0) for step in range(1, 1001)]
+    events = [StepDone(metrics(step), Usage()) for step in range(1, 1001)]
     for event in events:
         outbox.add(event)
     outbox.flush()
@@ -342,7 +348,7 @@ def test_outbox_sends_at_once_what_may_be_the_last_for_long() -> None:
     """A new stage or a notice does not wait behind steps."""
     sent: list[tuple[Event, ...]] = []
     outbox = Outbox(sent.append)
-    outbox.add(StepDone(metrics(1), 0.0))
-    outbox.add(StepDone(metrics(2), 0.0))
+    outbox.add(StepDone(metrics(1), Usage()))
+    outbox.add(StepDone(metrics(2), Usage()))
     outbox.add(Phase("validating", 0, 9))
     assert [len(batch) for batch in sent] == [1, 2]

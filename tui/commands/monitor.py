@@ -5,13 +5,14 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.analysis.history import HistoryReader, RunHistory
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from engine.training.events import Usage
 from engine.training.lock import Owner, lock_owner
 from engine.training.state import RunState
 from tui.commands.keys import CTRL_C, single_keys
@@ -37,7 +38,7 @@ class Look:
 
 
 def watch(project: Project, as_json: bool) -> None:
-    """Show the run until it stops; with JSON, one object a step and one at the end.
+    """Show the run until it stops; with JSON, one object a step, one for usage that changed, one at the end.
 
     On a terminal Ctrl+C pauses the run and q leaves it alone.
 
@@ -129,13 +130,16 @@ def _end(look: Look) -> str:
 
 
 def _events(project: Project) -> Iterator[dict[str, Any]]:
-    reader, told = HistoryReader(project), 0
+    reader, told, usage = HistoryReader(project), 0, Usage()
     while True:
         look = _look(project, reader)
         told = min(told, len(look.history))
         for index in range(told, len(look.history)):
             yield {"event": "step_done", **_row(look.history, index)}
         told = len(look.history)
+        if look.state and look.state.usage != usage:
+            usage = look.state.usage
+            yield {"event": "usage", "step": look.state.step, **asdict(usage)}
         if look.owner is None:
             break
         time.sleep(_INTERVAL_S)

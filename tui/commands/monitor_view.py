@@ -14,6 +14,7 @@ from tui.commands.output import out
 from tui.training.pace import seconds_per_step
 from tui.training.phases import phase_of, phase_words
 from tui.training.status import RunStatus
+from tui.training.usage_words import usage_words
 
 import numpy as np
 from rich.console import Group
@@ -33,6 +34,8 @@ def view(
         lines.append(_bar(state))
     if state and len(history):
         lines.append(_figures(state, history, owner is not None))
+        if spent := usage_words(state.usage):
+            lines.append(Text("   ".join(spent)))
         lines.append(Text(_sparkline(history, out.width - 2), "cyan"))
     if owner and hint:
         lines.append(Text(hint, "dim"))

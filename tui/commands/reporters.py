@@ -18,6 +18,7 @@ from engine.training.events import (
     as_json,
 )
 from tui.commands.output import out, print_json, say
+from tui.training.usage_words import usage_words
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -84,7 +85,9 @@ class LineReporter:
                 return
             self._next = time.monotonic() + _LINE_INTERVAL_S
             say(_("step {step}/{total}  {figures}").format(
-                step=event.metrics.step, total=self._total, figures=figures(event)
+                step=event.metrics.step,
+                total=self._total,
+                figures="  ".join([figures(event), *usage_words(event.usage)]),
             ))  # fmt: skip
         elif text := sentence(event):
             say(text)
@@ -186,13 +189,15 @@ def _pausing() -> str:
 def _started(event: Started) -> str:
     begin = _("Resuming at step {step}").format(step=event.step) if event.step else _("Training")
     return _(
-        "{begin}: {model}, {examples} examples, {steps} steps, {parameters:,} trainable parameters, {device}"
+        "{begin}: {model}, {examples} examples, {steps} steps, {parameters:,} trainable parameters, "
+        "micro-batches of {shapes} shapes, {device}"
     ).format(
         begin=begin,
         model=event.model,
         examples=event.train_examples,
         steps=event.total_steps,
         parameters=event.trainable_parameters,
+        shapes=event.shapes,
         device=event.device,
     )
 

@@ -7,6 +7,7 @@ from engine.dataset.report import DataReport, Fault, FileReport
 from engine.hardware.probe import probe
 from engine.hardware.report import Check
 from engine.i18n import _, ngettext
+from engine.profiles import Offer
 from engine.project import Project
 from engine.text import one_line, printable
 from engine.words import size
@@ -71,7 +72,7 @@ def show_profiles(project: Project, as_json: bool) -> None:
         table.add_row(
             mark,
             Text(offer.name, "bold" if offer.name == advice.name else ""),
-            size(offer.peak_memory) if offer.peak_memory else "?",
+            _peak(offer),
             "?" if offer.steps is None else str(offer.steps),
             batch,
             str(values["max_seq_length"]),
@@ -80,6 +81,13 @@ def show_profiles(project: Project, as_json: bool) -> None:
         )
     out.print(table)
     say(f" ✓ {advice.name}: {advice.reason}")
+
+
+def _peak(offer: Offer) -> str:
+    if not offer.peak_memory:
+        return "?"
+    text = _("{size} measured") if offer.is_measured else _("{size} predicted")
+    return text.format(size=size(offer.peak_memory))
 
 
 def show_data(project: Project, as_json: bool) -> int:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from engine.config import TrainingConfig, parse_assignment
 from engine.errors import UserError
+from engine.fit.cache import recall_profiles
 from engine.hardware.probe import probe
 from engine.i18n import _
 from engine.memory import ModelShape
-from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation, recommend
+from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation, mlx_room, recommend
 from engine.project import Project
 from engine.training.folders import checkpoint_folders
 from engine.training.state import RunState
@@ -67,15 +68,22 @@ def selected_config(project: Project) -> TrainingConfig:
     return TrainingConfig.load(project.config_file) if project.config_file.exists() else TrainingConfig()
 
 
-def recommendation(project: Project) -> Recommendation:
-    """Price the three profiles on this machine, with this project's model and data."""
+def recommendation(project: Project, base: TrainingConfig | None = None) -> Recommendation:
+    """Price the three profiles on this machine, with this project's model and data.
+
+    Args:
+        project: whose model and data, and what was measured with them, count.
+        base: the settings that a profile leaves alone; None takes those selected before.
+    """
     from engine.dataset.check import check_data  # loads a tokenizer: a second or more
 
-    config = selected_config(project)
+    config = base or selected_config(project)
     shape = ModelShape.read(project.model_dir(config.model)) if project.models() else None
-    data = check_data(project, config)
+    checked = check_data(project, config)
     hardware = probe(project, config.model)
-    return recommend(hardware, shape, data if data.train.examples else None, base=config)
+    known = recall_profiles(project, config, mlx_room(hardware))
+    data = checked if checked.train.examples else None
+    return recommend(hardware, shape, data, measured=known.peaks, base=config, failed=known.failed)
 
 
 def _profile_name(text: str) -> ProfileName:

@@ -39,6 +39,16 @@ class ProfileScreen(PlaceScreen):
         ),
         Binding("left", "move(-1)", _("Choose"), key_display="←→", id="profile.left"),
         Binding("right", "move(1)", _("Next profile"), show=False, id="profile.right"),
+        Binding(
+            "m",
+            "measure",
+            _("Measure"),
+            tooltip=_("Try in a process of its own how much memory the selected profile takes"),
+            id="profile.measure",
+        ),
+        Binding(
+            "escape", "clear_error", _("End measuring, dismiss the message"), show=False, id="place.dismiss"
+        ),
         Binding("e", "customise", _("Customise"), tooltip=_("Change any value"), id="profile.customise"),
     ]
 
@@ -68,6 +78,7 @@ class ProfileScreen(PlaceScreen):
         self.follow("recommendation", self._show_choice)
         self.follow("config", self._show_choice)
         self.follow("data", self._draw)
+        self.follow("measuring", self._show_measuring)
 
     def action_move(self, by: int) -> None:
         """Select the card beside; stops at the ends."""
@@ -80,6 +91,25 @@ class ProfileScreen(PlaceScreen):
             self.action_customise()
         else:
             self._adopt(self._shown_config(), then="data")
+
+    def action_measure(self) -> None:
+        """Measure the memory of the selected card."""
+        self.clear_error()
+        try:
+            self.mqlora.start_measuring(self._shown_config())
+        except UserError as error:
+            self.show_error(error)
+
+    def action_clear_error(self) -> None:
+        """End the measurement under way; without one take the last refusal away."""
+        if self.mqlora.measuring:
+            self.mqlora.end_measuring()
+        else:
+            super().action_clear_error()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to measure unless that is under way."""
+        return not self.mqlora.measuring if action == "measure" else super().check_action(action, parameters)
 
     def action_customise(self) -> None:
         """Edit every value, starting from the selected card."""
@@ -128,6 +158,10 @@ class ProfileScreen(PlaceScreen):
             self.selected = self._card_of(self.mqlora.config)
         self._draw()
 
+    def _show_measuring(self) -> None:
+        self._draw_verdict(self.mqlora.recommendation)
+        self.refresh_bindings()
+
     def _draw(self) -> None:
         recommendation = self.mqlora.recommendation
         offers: dict[str, Offer] = (
@@ -143,7 +177,10 @@ class ProfileScreen(PlaceScreen):
 
     def _draw_verdict(self, recommendation: Recommendation | None) -> None:
         verdict = self.query_one(Verdict)
-        if recommendation is None:
+        if self.mqlora.measuring:
+            text = _("Measuring: {stage} Esc ends it.").format(stage=self.mqlora.measuring)
+            verdict.show_waiting(text)
+        elif recommendation is None:
             verdict.show_waiting(_("Looking at this machine …"))
         else:
             name = _("{name} is recommended.").format(name=recommendation.name)

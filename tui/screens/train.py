@@ -211,7 +211,7 @@ class TrainScreen(PlaceScreen):
         self.query_one(LossLegend).show(figures.summary, self.query_one(LossPlot).view)
         phase = self._view.phase_elsewhere or self._sitting.phase
         self.query_one(ProgressLine).show(*progress(figures, phase, status, datetime.now()))
-        self.query_one(RunStats).show(figures, self._sitting)
+        self.query_one(RunStats).show(figures)
 
     def _show_sentence(self, said: tuple[CheckStatus | None, str, str]) -> None:
         if said == self._said:

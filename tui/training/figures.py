@@ -1,11 +1,12 @@
 """The numbers of a run as the training screen shows them, worked out from its files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.analysis.history import Floats, RunHistory
 from engine.analysis.series import bucket_means, downsample, smooth, smoothing_weight
 from engine.analysis.summary import RunSummary, summary_of
 from engine.project import Project
+from engine.training.events import Usage
 from engine.training.state import RunState
 from tui.training.pace import seconds_per_step
 from tui.widgets.loss_chart import Curve, LossCurves
@@ -41,6 +42,8 @@ class RunFigures:
     """Median of the last 10 steps."""
     seconds_per_step: float | None = None
     """Mean of the last 50 steps, validations included."""
+    usage: Usage = field(default_factory=Usage)
+    """Of the present sitting, or the last one."""
 
     @property
     def num_epochs(self) -> int:
@@ -61,8 +64,9 @@ class RunFigures:
 def figures_of(project: Project, history: RunHistory, state: RunState | None) -> RunFigures:
     """Work out the figures of a run from its metrics and its state."""
     summary, swap = summary_of(project, history, state), psutil.swap_memory().used / 1e9
+    usage = state.usage if state else Usage()
     if not len(history):
-        return RunFigures(summary, swap)
+        return RunFigures(summary, swap, usage=usage)
     norms = history.points("grad_norm")[1]
     return RunFigures(
         summary=summary,
@@ -73,6 +77,7 @@ def figures_of(project: Project, history: RunHistory, state: RunState | None) ->
         grad_norm=float(norms[-1]) if len(norms) else None,
         tokens_per_second=float(np.median(history.tokens_per_second[-_RECENT:])),
         seconds_per_step=seconds_per_step(history.elapsed_s),
+        usage=usage,
     )
 
 

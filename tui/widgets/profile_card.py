@@ -63,7 +63,7 @@ class ProfileCard(Vertical):
 
     def _purpose(self) -> Text:
         if self._offer is not None and not self._offer.fits:
-            return Text(_("needs more memory ✗"), WRONG)
+            return Text(_("✗ needs more memory"), WRONG)
         text = _("every value, press e") if self._offer is None else self._offer.purpose
         return Text(text, TEXT if self.selected else MUTED)
 
@@ -73,7 +73,15 @@ def _figures(offer: Offer | None) -> list[tuple[str, str]]:
         return []
     epochs = offer.values["num_epochs"]
     return [
-        (_("peak"), size(offer.peak_memory) if offer.peak_memory else "–"),
+        _memory(offer),
         (_("time"), "–" if offer.seconds is None else duration(offer.seconds)),
         (ngettext("epoch", "epochs", epochs), str(epochs)),
     ]
+
+
+def _memory(offer: Offer) -> tuple[str, str]:
+    """Return the peak memory; the label tells a predicted one from a measured one."""
+    if not offer.peak_memory:
+        return _("peak"), "–"
+    text = size(offer.peak_memory)
+    return (_("measured"), text) if offer.is_measured else (_("expected"), text)

@@ -6,7 +6,6 @@ from typing import ClassVar, Literal
 from engine.i18n import _
 from engine.words import rate
 from tui.training.figures import RunFigures
-from tui.training.sitting import Sitting
 from tui.widgets.lines import Lines
 
 from rich.style import Style
@@ -22,7 +21,7 @@ _LABEL_CELLS, _VALUE_CELLS, _COLUMN_CELLS = 15, 9, 18
 _GRID = (
     ("training", "validation", "rate", "gap"),
     ("speed", "step", "norm", "memory"),
-    ("padding", "evaluation", "swap"),
+    ("padding", "shapes", "evaluation", "swap"),
 )
 """Numbers of each line where there is little room; the widest stands last."""
 _MOST_EPOCHS = 4
@@ -65,9 +64,9 @@ class RunStats(Lines):
         super().__init__(id=id)
         self._groups: list[tuple[str, list[Stat]]] = []
 
-    def show(self, figures: RunFigures, sitting: Sitting) -> None:
+    def show(self, figures: RunFigures) -> None:
         """Show the present numbers."""
-        self._groups = groups_of(figures, sitting)
+        self._groups = groups_of(figures)
         self._lay_out()
 
     def on_resize(self) -> None:
@@ -118,12 +117,12 @@ class RunStats(Lines):
         return self.get_component_rich_style(f"run-stats--{name}", partial=True)
 
 
-def groups_of(figures: RunFigures, sitting: Sitting) -> list[tuple[str, list[Stat]]]:
+def groups_of(figures: RunFigures) -> list[tuple[str, list[Stat]]]:
     """Return the numbers in groups; a group is a line of the grid or a section of the panel."""
     return [
         (_("Loss"), _loss(figures)),
         (_("Step"), _step(figures)),
-        (_("Resources"), _resources(figures, sitting)),
+        (_("Resources"), _resources(figures)),
         (_("Mean loss per epoch"), _epochs(figures)),
     ]
 
@@ -165,14 +164,15 @@ def _step(figures: RunFigures) -> list[Stat]:
     ]
 
 
-def _resources(figures: RunFigures, sitting: Sitting) -> list[Stat]:
-    run = figures.summary
+def _resources(figures: RunFigures) -> list[Stat]:
+    run, usage = figures.summary, figures.usage
     total = _("of {gb:.1f} GB").format(gb=run.machine_memory_gb) if run.machine_memory_gb else _("GB")
     return [
         Stat("memory", _("peak memory"), _("memory"), _number(run.peak_memory_gb), total),
         Stat("swap", _("swap in use"), _("swap"), _number(figures.swap_gb, ".1f"), _("GB")),
-        Stat("padding", _("padding"), _("padding"), _percent(sitting.padding), "%"),
-        Stat("evaluation", _("in validation"), _("eval"), _percent(sitting.evaluation), "%"),
+        Stat("padding", _("padding"), _("padding"), _percent(usage.padding), "%"),
+        Stat("shapes", _("batch shapes"), _("shapes"), _number(usage.shapes or None, "d")),
+        Stat("evaluation", _("in validation"), _("eval"), _percent(usage.evaluation), "%"),
     ]
 
 

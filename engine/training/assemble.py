@@ -1,0 +1,90 @@
+"""From a model folder and a configuration to all that a training step needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.backend import compute_dtype, is_cpu, mx, nn, tune_launches
+from engine.config import TrainingConfig
+from engine.dataset.cutting import Shape
+from engine.dataset.shapes import plan_shapes
+from engine.dataset.tokenizing import Example
+from engine.memory import CPU_MAX_ROWS
+from engine.model.adapter import attach_adapter
+from engine.model.checkpointing import checkpoint_layers
+from engine.model.fast import make_fast
+from engine.model.loading import load_base
+from engine.training.loss import LossFunction, make_loss
+from engine.training.plan import Plan, make_plan
+from engine.training.step import StepFunction, make_optimizer
+
+import mlx.optimizers as optim
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A model ready to be trained, and how that is done."""
+
+    model: nn.Module
+    adapter_config: dict[str, Any]
+    optimizer: optim.AdamW
+    loss: LossFunction
+    step: StepFunction
+    plan: Plan
+    reason: str
+    """Why the plan is so, in a sentence; empty where it was given."""
+
+
+def shapes_for(
+    train: Sequence[Example], valid: Sequence[Example], config: TrainingConfig, divisor: int = 1
+) -> tuple[Shape, ...]:
+    """Return what a run's micro-batches are padded to: `batch_size` x `max_seq_length` tokens at most.
+
+    Args:
+        train: the training examples.
+        valid: the validation examples.
+        config: the run's configuration.
+        divisor: how many times fewer tokens than usual a micro-batch may have.
+    """
+    max_tokens = max(1, config.batch_size * config.max_seq_length // divisor)
+    max_rows = max(1, CPU_MAX_ROWS // divisor) if is_cpu() else max_tokens
+    return plan_shapes(train, valid, config.examples_per_step, config.seed, max_tokens, max_rows)
+
+
+def largest(shapes: Sequence[Shape]) -> Shape:
+    """Return the shape that takes the most memory."""
+    return max(shapes, key=lambda shape: (shape.tokens, shape.length, shape.targets))
+
+
+def assemble(
+    folder: Path, config: TrainingConfig, shape: Shape, plan: Plan | None = None, divisor: int = 1
+) -> Assembled:
+    """Load a base model, attach a fresh adapter and ready both for training.
+
+    Args:
+        folder: of the base model.
+        config: the run's configuration.
+        shape: the largest micro-batch.
+        plan: of the run to go on with; None chooses one.
+        divisor: how many times fewer tokens than usual a micro-batch has.
+
+    Raises:
+        UserError: the model cannot be loaded, or the configuration does not go with it.
+    """
+    tune_launches(shape.tokens)
+    model = load_base(folder, keep_packed=True).model
+    adapter_config = attach_adapter(model, config)
+    reason = ""
+    if plan is None:
+        # A row alone cannot be halved: what remains is to keep less of it.
+        is_too_much = divisor > 1 and shape.rows == 1
+        plan, reason = make_plan(model, folder, config, shape, divisor, is_too_much)
+    make_fast(model, plan.ways, compute_dtype())
+    checkpoint_layers(model, adapter_config["num_layers"], plan.recomputed_layers)
+    mx.eval(model.parameters())
+    optimizer, loss = make_optimizer(model, config), make_loss(model, plan.ways)
+    step = StepFunction(model, optimizer, loss, config.max_grad_norm)
+    mx.clear_cache()
+    mx.reset_peak_memory()
+    return Assembled(model, adapter_config, optimizer, loss, step, plan, reason)

@@ -1,0 +1,31 @@
+"""How training without the app tells of its events."""
+
+from engine.training.events import Started, StepDone, Usage
+from tests.tui.fake_run import USAGE, metrics
+from tui.commands.reporters import JsonReporter, LineReporter
+
+import pytest
+
+STARTED = Started(0, 60, 20, 3, 80, 8, 1_234_567, "toy", "CPU", shapes=7)
+
+
+def test_lines_tell_the_shapes_and_what_was_spent(capsys: pytest.CaptureFixture[str]) -> None:
+    """At the start what is planned, with each step what was met."""
+    reporter = LineReporter()
+    reporter.show(STARTED)
+    reporter.show(StepDone(metrics(1), USAGE))
+    text = " ".join(capsys.readouterr().out.split())
+    assert "1,234,567 trainable parameters, micro-batches of 7 shapes, CPU" in text
+    assert "212 tok/s 1.26 GB padding 25 % 3 batch shapes validation 12 % of the time" in text
+
+
+def test_lines_leave_out_what_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    """A run without a validation so far says nothing about it; one shape is one."""
+    LineReporter().show(StepDone(metrics(1), Usage(padding=0.0, shapes=1)))
+    assert capsys.readouterr().out.rstrip().endswith("1.26 GB  padding 0 %  1 batch shape")
+
+
+def test_json_carries_the_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the metrics of the step."""
+    JsonReporter().show(StepDone(metrics(1), USAGE))
+    assert '"padding": 0.25, "shapes": 3, "evaluation": 0.125' in capsys.readouterr().out
