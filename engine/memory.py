@@ -27,6 +27,8 @@ _BACKWARD_LAYER = 1.15
 """Working memory of one layer's backward pass, as a multiple of what the layer keeps (measured)."""
 _RECOMPUTED_LAYER = 2.0
 """The same where the layer's activations are computed again (measured)."""
+LOGIT_CHUNK = 1 << 27
+"""Logits that exist at a time: 512 MiB in float32."""
 _LARGEST = 2**31
 """No size of a model is above this; MLX's arrays are no longer either."""
 
@@ -167,7 +169,7 @@ def predict_peak(
       (what lies below the first of them is not differentiated): see `_layer_numbers`. A layer
       that is recomputed keeps its input, hidden numbers, and one such layer at a time all of
       it. A number takes 4 bytes on a CPU, 2 on a GPU.
-    - logits: float32 copies of vocab numbers at each trained position.
+    - logits: float32 copies of vocab numbers at each trained position, at most `LOGIT_CHUNK` at a time.
     - backward: one layer's working memory and two float32 gradients of the adapter.
 
     Args:
@@ -191,7 +193,7 @@ def predict_peak(
         kept, backward = kept + layer, _RECOMPUTED_LAYER * layer
     resident = config.frozen_weights == "resident" or (config.frozen_weights == "auto" and device == "cpu")
     adapter = trainable_parameters(shape, config) * FLOAT32
-    logits = _LOGIT_COPIES * FLOAT32 * shape.vocab * tokens * trained
+    logits = _LOGIT_COPIES * FLOAT32 * min(shape.vocab * tokens * trained, LOGIT_CHUNK)
     weights = shape.weight_bytes(device, resident)
     return int(weights + 3 * adapter + kept + max(logits, backward + 2 * adapter))
 
@@ -236,10 +238,10 @@ def _layer_numbers(shape: ModelShape, config: TrainingConfig, device: Device, le
 
     The residual stream twice, its two norms, queries, keys, values, the attention's output in two
     layouts, gate and up. With dropout the inputs of the projections and the feed-forward
-    block's inner activations come on top; on a CPU the attention scores.
+    block's inner activations come on top; on a CPU the attention scores and the gate's sigmoid.
     """
     query, key = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     numbers = 4 * shape.hidden + 3 * query + 2 * key + 2 * shape.intermediate
     if config.lora_dropout:
         numbers += 5 * shape.hidden + query + 4 * shape.intermediate
-    return numbers + (shape.heads * length if device == "cpu" else 0)
+    return numbers + (shape.heads * length + shape.intermediate if device == "cpu" else 0)

@@ -28,8 +28,6 @@ from engine.dataset.cutting import Shape
 from engine.dataset.loading import load_file
 from engine.dataset.tokenizing import Example, ExampleTokenizer, load_tokenizer
 from engine.errors import UserError
-from engine.memory import Device, ModelShape, predict_peak
-from engine.model.frozen import FrozenLinear
 from engine.model.room import limit_cache, read_room
 from engine.project import Project
 from engine.training.assemble import Assembled, assemble, largest, shapes_for
@@ -88,7 +86,7 @@ def _measure(project: Project, config: TrainingConfig) -> dict[str, Any]:
         "peak": mx.get_peak_memory(),
         "process": _peak_resident(),
         "seconds": seconds,
-        "predicted": _predicted(folder, config, made, shape, room.device),
+        "predicted": made.predicted,
         "adapts": _adapts(config, made),
     }
 
@@ -129,41 +127,11 @@ def _filled(shape: Shape) -> MicroBatch:
     )
 
 
-def _predicted(
-    folder: Path, config: TrainingConfig, made: Assembled, shape: Shape, device: Device
-) -> int | None:
-    """Return the predicted peak of the run as it is made; None for a model of another kind."""
-    share, trained = _resident_share(made), shape.targets / shape.tokens
-    filled = config.model_copy(update={"batch_size": shape.rows})
-    try:
-        packed, resident = (
-            predict_peak(
-                ModelShape.read(folder),
-                filled.model_copy(update={"frozen_weights": way}),
-                device,
-                shape.length,
-                trained,
-                made.plan.recomputed_layers,
-            )
-            for way in ("packed", "resident")
-        )
-    except UserError:
-        return None
-    return round(packed + share * (resident - packed))
-
-
-def _resident_share(made: Assembled) -> float:
-    """Return the share of the frozen matrices' numbers that are written out, 0 to 1."""
-    frozen = [module for module in made.model.modules() if isinstance(module, FrozenLinear)]
-    numbers = sum(module.outputs * module.inputs for module in frozen)
-    return sum(m.outputs * m.inputs for m in frozen if m.way == "resident") / max(1, numbers)
-
-
 def _adapts(config: TrainingConfig, made: Assembled) -> bool:
     """Whether with less memory the run would be made otherwise, by a setting that is "auto"."""
     may_recompute = config.gradient_checkpointing == "auto" and not config.lora_dropout
-    recomputes_all = made.plan.recomputed_layers >= len(made.model.layers)
-    may_pack = config.frozen_weights == "auto" and _resident_share(made) > 0
+    recomputes_all = made.plan.recomputed_layers >= made.adapter_config["num_layers"]
+    may_pack = config.frozen_weights == "auto" and "resident" in made.plan.ways.values()
     return (may_recompute and not recomputes_all) or may_pack
 
 

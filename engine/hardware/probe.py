@@ -12,6 +12,7 @@ from engine.hardware.project_checks import check_data, check_model
 from engine.hardware.report import ORDER, Check, HardwareReport
 from engine.hardware.storage import Memory, check_disk, check_memory, read_disk_free, read_memory
 from engine.hardware.terminal import check_terminal
+from engine.hardware.weights import check_weights
 from engine.memory import ModelShape, run_bytes
 from engine.project import Project
 
@@ -75,6 +76,9 @@ def _quick_checks(
     yield check_python()
     yield check_terminal()
     yield check_power(read_battery())
+    weights = check_weights()
+    if weights:
+        yield weights
     yield check_model(project, model)
     yield check_data(project)
 

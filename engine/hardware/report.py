@@ -6,7 +6,7 @@ from typing import Literal
 CheckStatus = Literal["ok", "warning", "error"]
 Accelerator = Literal["metal", "cuda", "cpu"]
 
-ORDER = ("chip", "memory", "disk", "python", "mlx", "blas", "model", "data", "power", "terminal")
+ORDER = ("chip", "memory", "disk", "python", "mlx", "blas", "weights", "model", "data", "power", "terminal")
 """Ids of the checks, as a report lists them."""
 
 

@@ -1,22 +1,17 @@
 """How long the products with each kind of frozen matrix take here: measured once, then remembered."""
 
-import json
 import time
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 
 from engine.backend import describe_device, is_cpu, mx, nn
-from engine.files import write_json
-from engine.model.frozen import WAYS, FrozenLinear, Way
-
-import platformdirs
-
-Seconds = dict[Way, float]
-"""Of one product forward and one backward, by way."""
+from engine.calibrations import WAYS, Seconds, Way, read_calibrations, write_calibrations
+from engine.model.frozen import FrozenLinear
 
 _ROWS = {"cpu": 64, "gpu": 4096}
 """Most rows that are tried: beyond, the ranking of the ways no longer changes."""
+_CUDA_PACKED_ROWS = 256
+"""Most rows for which CUDA's packed products are tried. MLX compiles them at first use, for tens of
+seconds; with 512 rows they reached less than a quarter of a plain product's speed (H100)."""
 _REPETITIONS = 3
 _SLOW_S = 0.3
 """A way that takes longer is timed once."""
@@ -25,7 +20,7 @@ _SLOW_S = 0.3
 def calibrate(layers: Mapping[str, nn.Module], rows: int, dtype: mx.Dtype) -> dict[str, Seconds]:
     """Return the seconds of each way for one layer of each kind, measured now or on an earlier day.
 
-    Results are kept in the user's cache folder, by device, MLX version, kind, rows and dtype.
+    Results are kept in the user's cache folder, by device, dtype, MLX version, kind and rows.
 
     Args:
         layers: a quantised layer of each kind, by `matrix_key`.
@@ -33,34 +28,23 @@ def calibrate(layers: Mapping[str, nn.Module], rows: int, dtype: mx.Dtype) -> di
         dtype: of the products.
     """
     rows = 1 << max(0, min(rows, _ROWS["cpu" if is_cpu() else "gpu"]).bit_length() - 1)
-    path = _file()
-    known = _read(path)
+    known = read_calibrations()
     found: dict[str, Seconds] = {}
     for key, layer in layers.items():
         name = f"{describe_device()}, mlx {mx.__version__}: {key}, {rows} rows"
-        times = known.get(name)
-        if not times:
-            times = {way: _seconds(FrozenLinear(layer, way, dtype), rows, dtype) for way in WAYS}
+        if name not in known:
+            known[name] = {
+                way: _seconds(FrozenLinear(layer, way, dtype), rows, dtype) for way in _tried(rows)
+            }
             mx.clear_cache()
-            known[name] = times
-            with suppress(OSError):  # then it is measured again next time
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_json(path, known)
-        found[key] = times
+            write_calibrations(known)
+        found[key] = known[name]
     return found
 
 
-def _file() -> Path:
-    return Path(platformdirs.user_cache_dir("mqlora-tui")) / "calibration.json"
-
-
-def _read(path: Path) -> dict[str, Seconds]:
-    """Return what was measured before; nothing where the file is missing or not ours."""
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return {name: {way: float(times[way]) for way in WAYS} for name, times in known.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return {}
+def _tried(rows: int) -> tuple[Way, ...]:
+    is_cuda = not is_cpu() and not mx.metal.is_available()
+    return tuple(way for way in WAYS if way != "packed" or not is_cuda or rows <= _CUDA_PACKED_ROWS)
 
 
 def _seconds(layer: FrozenLinear, rows: int, dtype: mx.Dtype) -> float:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from engine.backend import mx, nn
-from engine.model.frozen import FrozenLinear, Way, matrix_key
+from engine.calibrations import Way
+from engine.model.frozen import FrozenLinear, matrix_key
 from engine.model.gated import GatedMLP
 from engine.model.lora import LoRALinear, SharedInput, from_mlx_lm
 
@@ -13,6 +14,9 @@ from mlx_lm.tuner.lora import LoRALinear as MlxLmLoRALinear
 ATTENTION = ("q_proj", "k_proj", "v_proj")
 FEED_FORWARD = ("gate_proj", "up_proj", "down_proj")
 _TRIAL_ROWS = 4
+_TRIAL_GATES = (1, 64)
+"""Sizes of the gates a block is tried out with: near 1 activation functions differ most, and at 64
+the numbers are cut off in blocks that limit them."""
 _TOLERANCE = 0.05
 """Largest difference from the largest number; another activation function exceeds it by far."""
 
@@ -59,15 +63,11 @@ def make_fast(model: nn.Module, ways: Mapping[str, Way], dtype: mx.Dtype) -> Non
 
 
 def _join(model: nn.Module, dtype: mx.Dtype) -> None:
-    gated: dict[type, bool] = {}
     groups: list[SharedInput] = []
     for path, module in list(model.named_modules()):
         feed_forward = _without_dropout(module, FEED_FORWARD)
         if feed_forward:
-            kind = type(module)
-            if kind not in gated:
-                gated[kind] = _behaves_as_gated(module, feed_forward[0], dtype)
-            if gated[kind]:
+            if _behaves_as_gated(module, feed_forward[0], dtype):
                 model.update_modules(tree_unflatten([(path, GatedMLP(module))]))
                 continue
             groups.append(SharedInput(feed_forward[:2]))
@@ -87,12 +87,15 @@ def _without_dropout(module: nn.Module, names: Sequence[str]) -> list[LoRALinear
     return []
 
 
-def _behaves_as_gated(module: nn.Module, first: LoRALinear, dtype: mx.Dtype) -> bool:
+def _behaves_as_gated(module: nn.Module, gate: LoRALinear, dtype: mx.Dtype) -> bool:
     """Whether a block computes what `GatedMLP` does: tried out on a few random rows."""
-    x = mx.random.normal((1, _TRIAL_ROWS, first.lora_a.shape[0]), key=mx.random.key(0)).astype(dtype)
+    x = mx.random.normal((1, _TRIAL_ROWS, gate.lora_a.shape[0]), key=mx.random.key(0)).astype(dtype)
+    x /= mx.std(gate(x))
     try:
-        wanted = module(x)
+        return all(_is_near(GatedMLP(module)(x * size), module(x * size)) for size in _TRIAL_GATES)
     except TypeError:  # it takes more than the hidden states
         return False
-    difference = mx.abs(GatedMLP(module)(x) - wanted).max()
-    return bool((difference <= _TOLERANCE * mx.abs(wanted).max()).item())
+
+
+def _is_near(found: mx.array, wanted: mx.array) -> bool:
+    return bool((mx.abs(found - wanted).max() <= _TOLERANCE * mx.abs(wanted).max()).item())

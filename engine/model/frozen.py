@@ -9,12 +9,10 @@ All three multiply by the same numbers, so results differ by rounding only.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 from engine.backend import mx, nn
-
-Way = Literal["packed", "transient", "resident"]
-WAYS: tuple[Way, ...] = get_args(Way)
+from engine.calibrations import Way
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class SharedInput:
 
     def output(self, layer: LoRALinear, x: mx.array) -> mx.array:
         """Return the output of `layer`, one of the group, for x."""
-        if x is not self._input:
+        if x is not self._input or id(layer) not in self._outputs:
             outputs = project(x, self._layers)
             self._input = x
             self._outputs = {id(one): y for one, y in zip(self._layers, outputs, strict=True)}

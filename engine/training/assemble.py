@@ -16,10 +16,13 @@ from engine.model.checkpointing import checkpoint_layers
 from engine.model.fast import make_fast
 from engine.model.loading import load_base
 from engine.training.loss import LossFunction, make_loss
-from engine.training.plan import Plan, make_plan
+from engine.training.plan import Plan, make_plan, needed_bytes
 from engine.training.step import StepFunction, make_optimizer
 
 import mlx.optimizers as optim
+
+_HEADROOM = 1.1
+"""How far beyond its predicted peak a run may go before it waits for the device."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Assembled:
     plan: Plan
     reason: str
     """Why the plan is so, in a sentence; empty where it was given."""
+    predicted: int | None
+    """Peak memory of MLX, bytes; None for a model whose need is not known."""
 
 
 def shapes_for(
@@ -80,6 +85,10 @@ def assemble(
         # A row alone cannot be halved: what remains is to keep less of it.
         is_too_much = divisor > 1 and shape.rows == 1
         plan, reason = make_plan(model, folder, config, shape, divisor, is_too_much)
+    predicted = needed_bytes(model, folder, config, shape, plan)
+    if predicted and not is_cpu():
+        # MLX hands work on far ahead of the device and holds memory for it: beyond this it waits.
+        mx.set_memory_limit(int(predicted * _HEADROOM))
     make_fast(model, plan.ways, compute_dtype())
     checkpoint_layers(model, adapter_config["num_layers"], plan.recomputed_layers)
     mx.eval(model.parameters())
@@ -87,4 +96,4 @@ def assemble(
     step = StepFunction(model, optimizer, loss, config.max_grad_norm)
     mx.clear_cache()
     mx.reset_peak_memory()
-    return Assembled(model, adapter_config, optimizer, loss, step, plan, reason)
+    return Assembled(model, adapter_config, optimizer, loss, step, plan, reason, predicted)

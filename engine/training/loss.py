@@ -1,18 +1,18 @@
 """Cross-entropy over the tokens that carry loss, and over no others."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from engine.backend import compute_dtype, mx, nn
+from engine.calibrations import Way
 from engine.dataset.batches import MicroBatch
-from engine.model.frozen import FrozenLinear, Way, matrix_key
+from engine.memory import LOGIT_CHUNK
+from engine.model.frozen import FrozenLinear, matrix_key
 
 LossFunction = Callable[[nn.Module, mx.array, mx.array, mx.array], mx.array]
 """(model, tokens (rows, length), targets (count,), labels (count,)) -> summed loss in nats.
 
 A label of -1 fills up: it carries no loss."""
-
-_CHUNK_NUMBERS = 1 << 27
-"""Logits that exist at a time: 512 MiB in float32."""
 
 
 def make_loss(model: nn.Module, ways: Mapping[str, Way] | None = None) -> LossFunction:
@@ -64,20 +64,23 @@ def chunked_loss(hidden: mx.array, labels: mx.array, head: FrozenLinear, with_gr
         head: the frozen output projection, to (count, vocabulary).
         with_gradient: the result will be differentiated; else the gradient is left out.
     """
-    rows = max(1, _CHUNK_NUMBERS // head.outputs)
+    rows = max(1, LOGIT_CHUNK // head.outputs)
 
-    @mx.custom_function  # type: ignore[untyped-decorator]
-    def apply(hidden: mx.array) -> tuple[mx.array, mx.array]:
+    def both(hidden: mx.array) -> tuple[mx.array, mx.array]:
         total = mx.array(0.0)
         gradients: list[mx.array] = []
         for begin in range(0, hidden.shape[0], rows):
             part = hidden[begin : begin + rows]
             if begin:  # one chunk after the other
-                (part,) = mx.depends([part], gradients[-1:] if with_gradient else [total])
+                (part,) = mx.depends([part], [total, *gradients[-1:]] if with_gradient else [total])
             loss, gradient = _chunk(part, labels[begin : begin + rows], head)
             total = total + loss
             gradients.append(gradient)
         return total, mx.concatenate(gradients) if len(gradients) > 1 else gradients[0]
+
+    if not with_gradient:
+        return both(hidden)[0]  # a custom function would compute the other too
+    apply: Any = mx.custom_function(both)
 
     @apply.vjp  # type: ignore[untyped-decorator]
     def apply_vjp(_hidden: mx.array, weights: Sequence[mx.array], outputs: Sequence[mx.array]) -> mx.array:

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.backend import compute_dtype, nn
+from engine.backend import compute_dtype, is_cpu, mx, nn
+from engine.calibrations import Seconds, Way
 from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
 from engine.errors import UserError
 from engine.i18n import _
-from engine.memory import ModelShape, layers_to_recompute, predict_peak
-from engine.model.calibration import Seconds, calibrate
+from engine.memory import Device, ModelShape, layers_to_recompute, predict_peak
+from engine.model.calibration import calibrate
 from engine.model.fast import packed_layers
-from engine.model.frozen import Way, matrix_key, matrix_shape
+from engine.model.frozen import matrix_key, matrix_shape
 from engine.model.room import read_room
 from engine.words import size
 
@@ -67,22 +68,50 @@ def make_plan(
     """
     refuse_dropout(config)
     kinds = _Kinds(model)
+    # What the model takes now is not free any more, but counted in what it needs.
+    room = int((read_room().free + mx.get_active_memory() + mx.get_cache_memory()) * _USABLE)
     adapted = len(model.layers) if config.lora_layers < 0 else min(config.lora_layers, len(model.layers))
-    room = read_room()
-    free = int(room.free * _USABLE)
-    try:
-        sizes = ModelShape.read(folder)
-        filled = config.model_copy(update={"batch_size": shape.rows, "frozen_weights": "packed"})
-        trained = shape.targets / shape.tokens
-        recomputed = layers_to_recompute(sizes, filled, room.device, free, shape.length, trained)
-        needed = predict_peak(sizes, filled, room.device, shape.length, trained, recomputed_layers=recomputed)
-    except UserError:  # not a llama-like model: its need is not known
-        recomputed = adapted if config.gradient_checkpointing == "on" else 0
-        needed = free // 2
+    recomputed = _recomputed(folder, config, shape, room, adapted)
     if is_too_much and config.gradient_checkpointing == "auto" and not config.lora_dropout:
         recomputed = adapted
-    ways, reason = _ways(kinds, config, shape.tokens, max(0, free - needed) if divisor == 1 else 0)
+    needed = needed_bytes(model, folder, config, shape, Plan({}, recomputed)) or room // 2
+    ways, reason = _ways(kinds, config, shape.tokens, max(0, room - needed) if divisor == 1 else 0)
     return Plan(ways, recomputed, divisor), reason
+
+
+def needed_bytes(
+    model: nn.Module, folder: Path, config: TrainingConfig, shape: Shape, plan: Plan
+) -> int | None:
+    """Return the predicted peak of a plan, bytes; None for a model whose need is not known.
+
+    Args:
+        model: with mlx-lm's layers.
+        folder: of the base model.
+        config: the run's configuration.
+        shape: the largest micro-batch.
+        plan: how its steps are computed.
+    """
+    try:
+        sizes = ModelShape.read(folder)
+    except UserError:
+        return None
+    device: Device = "cpu" if is_cpu() else "gpu"
+    filled = config.model_copy(update={"batch_size": shape.rows, "frozen_weights": "packed"})
+    trained = shape.targets / shape.tokens
+    packed = predict_peak(sizes, filled, device, shape.length, trained, plan.recomputed_layers)
+    kinds = _Kinds(model)
+    return packed + sum(kinds.extra_bytes(key) for key in kinds.layers if plan.ways.get(key) == "resident")
+
+
+def _recomputed(folder: Path, config: TrainingConfig, shape: Shape, room: int, adapted: int) -> int:
+    """Return how many layers to recompute; where the need is not known, none unless that is asked for."""
+    try:
+        sizes = ModelShape.read(folder)
+    except UserError:
+        return adapted if config.gradient_checkpointing == "on" else 0
+    filled = config.model_copy(update={"batch_size": shape.rows, "frozen_weights": "packed"})
+    device: Device = "cpu" if is_cpu() else "gpu"
+    return layers_to_recompute(sizes, filled, device, room, shape.length, shape.targets / shape.tokens)
 
 
 def refuse_dropout(config: TrainingConfig) -> None:
@@ -118,7 +147,7 @@ class _Kinds:
 
     def saved_seconds(self, key: str, times: Seconds) -> float:
         """Return the seconds of a pass that residence saves for a kind, against the next best way."""
-        return self._counts[key] * (min(times["packed"], times["transient"]) - times["resident"])
+        return self._counts[key] * (times[_unwritten(times)] - times["resident"])
 
 
 def _ways(kinds: _Kinds, config: TrainingConfig, rows: int, room: int) -> tuple[dict[str, Way], str]:
@@ -140,19 +169,20 @@ def _ways(kinds: _Kinds, config: TrainingConfig, rows: int, room: int) -> tuple[
     return ways, _sentence(ways, times, taken, room)
 
 
+def _unwritten(times: Seconds) -> Way:
+    """Return the faster of the ways that keep the matrix packed."""
+    return min((way for way in times if way != "resident"), key=lambda way: times[way])
+
+
 def _sentence(ways: Mapping[str, Way], times: Mapping[str, Seconds], taken: int, room: int) -> str:
     if not ways:
         return ""
-    counts = Counter(ways.values())
-    slowest = max(times.values(), key=lambda found: found["packed"])
+    largest = max(times.values(), key=lambda found: found["resident"])
     return _(
-        "Frozen weights: {ways}; the largest product takes {packed:.1f} ms packed, "
-        "{transient:.1f} transient, {resident:.1f} resident; written out they take {taken} of {room}"
+        "Frozen weights: {ways}; the largest product takes {times}; {taken} of {room} are spent on it"
     ).format(
-        ways=", ".join(f"{way} ({count} of {len(ways)} kinds)" for way, count in counts.items()),
-        packed=slowest["packed"] * 1e3,
-        transient=slowest["transient"] * 1e3,
-        resident=slowest["resident"] * 1e3,
+        ways=", ".join(f"{way} ({count})" for way, count in Counter(ways.values()).most_common()),
+        times=", ".join(f"{seconds * 1e3:.1f} ms {way}" for way, seconds in largest.items()),
         taken=size(taken),
         room=size(room),
     )

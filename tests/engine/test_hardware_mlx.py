@@ -116,7 +116,7 @@ def test_quick_checks_come_before_the_one_of_mlx(tmp_path: Path, monkeypatch: py
     looking = iter_checks(Project(tmp_path))
     quick = [next(looking).id for _ in range(8)]
     looking.close()
-    assert set(quick) == set(ORDER) - {"mlx", "blas"}
+    assert set(quick) == set(ORDER) - {"mlx", "blas", "weights"}
     assert started[0].returncode is not None
 
 
@@ -124,7 +124,7 @@ def test_a_dead_mlx_leaves_a_whole_report(tmp_path: Path, monkeypatch: pytest.Mo
     """Everything else is still reported, in the screen's order."""
     monkeypatch.setattr("engine.hardware.mlx_facts.start_probe", lambda: child("import os; os.abort()"))
     report = probe(Project(tmp_path))
-    assert [check.id for check in report.checks] == [name for name in ORDER if name != "blas"]
+    assert [check.id for check in report.checks] == [name for name in ORDER if name not in ("blas", "weights")]
     assert report.status == "error"
     assert report.memory_available <= report.memory_total
 
