@@ -17,7 +17,7 @@ from engine.model.fast import make_fast
 from engine.model.loading import load_base
 from engine.training.loss import LossFunction, make_loss
 from engine.training.plan import Plan, make_plan, needed_bytes
-from engine.training.step import StepFunction, make_optimizer
+from engine.training.step import StepFunction, compiled_loss, make_optimizer
 
 import mlx.optimizers as optim
 
@@ -32,7 +32,8 @@ class Assembled:
     model: nn.Module
     adapter_config: dict[str, Any]
     optimizer: optim.AdamW
-    loss: LossFunction
+    score: LossFunction
+    """The loss without a gradient, for validation."""
     step: StepFunction
     plan: Plan
     reason: str
@@ -96,4 +97,6 @@ def assemble(
     step = StepFunction(model, optimizer, loss, config.max_grad_norm)
     mx.clear_cache()
     mx.reset_peak_memory()
-    return Assembled(model, adapter_config, optimizer, loss, step, plan, reason, predicted)
+    return Assembled(
+        model, adapter_config, optimizer, compiled_loss(model, loss), step, plan, reason, predicted
+    )

@@ -210,7 +210,7 @@ class TrainingLoop:
         batches, loss = self._parts.valid, math.nan
         yield self._recorder.phase(Phase("validating", 0, len(batches)))
         self._recorder.usage.validation(batches)
-        for done, mean in evaluate(self._parts.model, self._parts.loss, batches):
+        for done, mean in evaluate(self._parts.model, self._parts.score, batches):
             self._recorder.usage.scored()
             if self._stop.is_set() and done < len(batches):
                 return None

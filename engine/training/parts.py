@@ -31,7 +31,8 @@ class Parts:
     model: nn.Module
     adapter_config: dict[str, Any]
     optimizer: optim.AdamW
-    loss: LossFunction
+    score: LossFunction
+    """The loss without a gradient, for validation."""
     step: StepFunction
     train: Sequence[Example]
     valid: Sequence[MicroBatch]

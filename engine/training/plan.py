@@ -155,10 +155,7 @@ def _ways(kinds: _Kinds, config: TrainingConfig, rows: int, room: int) -> tuple[
     if config.frozen_weights != "auto":
         return dict.fromkeys(kinds.layers, config.frozen_weights), ""
     times = calibrate(kinds.layers, rows, compute_dtype())
-    ways: dict[str, Way] = {
-        key: "packed" if found["packed"] <= found["transient"] else "transient"
-        for key, found in times.items()
-    }
+    ways = {key: _unwritten(found) for key, found in times.items()}
     gains = {key: kinds.saved_seconds(key, found) for key, found in times.items()}
     taken = 0
     for key in sorted(gains, key=lambda key: gains[key] / max(1, kinds.extra_bytes(key)), reverse=True):

@@ -8,6 +8,7 @@ from typing import Any
 from engine.backend import can_compile, mx, nn
 from engine.config import TrainingConfig
 from engine.dataset.batches import MicroBatch
+from engine.dataset.cutting import Shape
 from engine.training.loss import LossFunction, batch_arrays
 
 import mlx.optimizers as optim
@@ -53,7 +54,7 @@ class StepFunction:
     ) -> None:
         self._model = model
         self._optimizer = optimizer
-        self._gradient = _compiled(_gradient_function(model, loss))
+        self._gradient = _compiled(mx.value_and_grad(_loss_function(model, loss)))
         self._update = _compiled(_update_function(optimizer, max_grad_norm))
 
     def __call__(self, batches: Sequence[MicroBatch], learning_rate: float) -> StepResult:
@@ -81,6 +82,16 @@ class StepFunction:
             sum(batch.tokens.size for batch in batches),
         )
 
+    def warm_up(self, shapes: Sequence[Shape]) -> None:
+        """Trace the gradient for each shape of micro-batch, so that no later step has to."""
+        if not can_compile():
+            return
+        high, low = mx.random.state[0].tolist()
+        for shape in shapes:
+            blank = (mx.zeros((shape.rows, shape.length), mx.int32), *mx.zeros((2, shape.targets), mx.int32))
+            self._gradient(self._model.trainable_parameters(), *blank)
+        mx.random.seed(high << 32 | low)  # dropout drew from it
+
     def _sum(self, parameters: Any, batches: Sequence[MicroBatch]) -> tuple[mx.array, Any]:
         total, summed = mx.array(0.0), None
         for batch in batches:
@@ -100,8 +111,14 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
-def _gradient_function(model: nn.Module, loss: LossFunction) -> Callable[..., tuple[mx.array, Any]]:
-    """Return (parameters, tokens, targets, labels) -> (summed loss, its gradient by the parameters)."""
+def compiled_loss(model: nn.Module, loss: LossFunction) -> LossFunction:
+    """Return `loss` for validation with `model`, compiled where steps are."""
+    compiled = _compiled(_loss_function(model, loss))
+    return lambda _model, *batch: compiled(model.trainable_parameters(), *batch)
+
+
+def _loss_function(model: nn.Module, loss: LossFunction) -> Callable[..., mx.array]:
+    """Return (parameters, tokens, targets, labels) -> summed loss of `model` with these parameters."""
 
     def loss_at(parameters: Any, *batch: mx.array) -> mx.array:
         kept = model.trainable_parameters()
@@ -111,7 +128,7 @@ def _gradient_function(model: nn.Module, loss: LossFunction) -> Callable[..., tu
         finally:
             model.update(kept)  # else the arrays of a trace would stay behind in the model
 
-    return mx.value_and_grad(loss_at)  # type: ignore[no-any-return]
+    return loss_at
 
 
 def _update_function(

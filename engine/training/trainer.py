@@ -95,6 +95,7 @@ class Trainer:
         if warning:
             yield Notice("warning", warning)
         made = assemble(folder, config, largest(shapes), _kept_plan(opening), divisor)
+        made.step.warm_up(shapes)
         if made.reason:
             yield Notice("info", made.reason)
         if made.plan.recomputed_layers:
@@ -105,7 +106,7 @@ class Trainer:
             model=made.model,
             adapter_config=made.adapter_config,
             optimizer=made.optimizer,
-            loss=made.loss,
+            score=made.score,
             step=made.step,
             train=train.examples,
             valid=micro_batches(valid.examples, shapes),
