@@ -1,6 +1,7 @@
 """The ways to multiply by a frozen matrix, and what they were measured to take on this machine."""
 
 import json
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,13 +23,18 @@ def read_calibrations() -> dict[str, Seconds]:
     """Return what was measured before, oldest first; nothing where the file is missing or not ours."""
     try:
         known = json.loads(_file().read_text(encoding="utf-8"))
-        return {
+        found: dict[str, Seconds] = {
             str(name): {way: float(times[way]) for way in WAYS if way in times}
             for name, times in known.items()
-            if "resident" in times
         }
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return {}
+    return {name: times for name, times in found.items() if _is_usable(times)}
+
+
+def _is_usable(times: Seconds) -> bool:
+    """Whether residence was compared with another way, in seconds that can be."""
+    return "resident" in times and len(times) > 1 and all(0 < value < math.inf for value in times.values())
 
 
 def write_calibrations(known: Mapping[str, Seconds]) -> None:

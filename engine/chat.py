@@ -54,7 +54,7 @@ class ChatSession:
         adapter = project.adapters_dir
         self.has_adapter = (adapter / WEIGHTS).is_file()
         """Whether there is an adapter to chat with."""
-        self._scale = load_adapter(self._base.model, adapter) if self.has_adapter else 0.0
+        self._adapter = load_adapter(self._base.model, adapter) if self.has_adapter else None
         self._base.model.eval()
 
     def reply(
@@ -75,13 +75,11 @@ class ChatSession:
         Raises:
             UserError: the chat template refuses the conversation.
         """
-        from engine.model.adapter import set_adapter_enabled
-
         from mlx_lm.generate import stream_generate
         from mlx_lm.sample_utils import make_sampler
 
-        if self.has_adapter:
-            set_adapter_enabled(self._base.model, with_adapter, self._scale)
+        if self._adapter:
+            self._adapter.turn(with_adapter)
         prompt = self._prompt(messages)
         sampler = make_sampler(temp=settings.temperature)
         begin, tokens = time.monotonic(), 0

@@ -103,6 +103,10 @@ class TrainingConfig(BaseModel):
         Field(description="Recompute activations to save memory: auto does so when memory is short."),
     ] = "auto"
 
+    max_memory_gb: Annotated[
+        float,
+        Field(ge=0, le=100_000, description="Memory (1e9 bytes) that MLX may take; 0 is what is free."),
+    ] = 0.0
     frozen_weights: Annotated[
         Literal["auto", "packed", "transient", "resident"],
         Field(

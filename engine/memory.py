@@ -29,8 +29,22 @@ _RECOMPUTED_LAYER = 2.0
 """The same where the layer's activations are computed again (measured)."""
 LOGIT_CHUNK = 1 << 27
 """Logits that exist at a time: 512 MiB in float32."""
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+ALL_LOGITS = _LOGIT_COPIES * FLOAT32
+"""Bytes of each logit of a model whose head cannot be told apart: all of them exist at once."""
 _LARGEST = 2**31
 """No size of a model is above this; MLX's arrays are no longer either."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """The memory that MLX computes in, bytes."""
+
+    device: Device
+    free: int
+    """What a run can have now."""
+    total: int
+    """All there is, were nothing else running."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,8 @@ class ModelShape:
 
     @classmethod
     def _parse(cls, values: dict[str, Any]) -> Self:
+        if any(values.get(name) for name in _EXPERTS):
+            raise ValueError(_("it is a mixture of experts, whose memory is not predicted"))
         heads = int(values["num_attention_heads"])
         hidden = int(values["hidden_size"])
         quantization = values.get("quantization") or {}
@@ -130,17 +146,16 @@ class ModelShape:
 
         Args:
             device: a CPU computes in float32, and so do the scales of packed weights there.
-            resident: quantised matrices are written out; the embedding stays packed, since only
-                a few of its rows are looked up.
+            resident: quantised matrices are written out; an embedding that is not the output head
+                too stays packed, since only a few of its rows are looked up.
         """
         number = FLOAT32 if device == "cpu" else BFLOAT16
         if self.bits is None:
             return self.parameters * number
         packed = self.bits / 8 + (2 * number if self.mode == "affine" else 1) / self.group_size
-        embedding = self.vocab * self.hidden
-        matrices = self.parameters - embedding * (0 if self.tied else 1)
+        embedding = 0 if self.tied else self.vocab * self.hidden
         if resident:
-            return int(matrices * number + embedding * packed)
+            return int((self.parameters - embedding) * number + embedding * packed)
         return int(self.parameters * packed)
 
 

@@ -70,18 +70,20 @@ def _measure(project: Project, config: TrainingConfig) -> dict[str, Any]:
     Raises:
         UserError: model, data or configuration cannot be used.
     """
-    room, folder = read_room(), project.model_dir(config.model)
+    room, folder = read_room(config.max_memory_gb), project.model_dir(config.model)
     limit_cache(room)
     _tell(room=asdict(room), phase="tokenizing")
     shape = _largest(project, config, folder)
     _tell(shape=asdict(shape), phase="loading")
-    made = assemble(folder, config, shape)
+    made = assemble(folder, config, shape, room)
     made.model.train()
+    # A step of several micro-batches also holds the sum of their gradients.
+    batches = [_filled(shape)] * (2 if config.examples_per_step > shape.rows else 1)
     for phase in ("first_step", "second_step"):  # what is compiled in the first is there in the second
         _tell(phase=phase)
         begin = time.perf_counter()
-        made.step([_filled(shape)], config.learning_rate)
-        seconds = time.perf_counter() - begin
+        made.step(batches, config.learning_rate)
+        seconds = (time.perf_counter() - begin) / len(batches)
     return {
         "peak": mx.get_peak_memory(),
         "process": _peak_resident(),
@@ -106,7 +108,7 @@ def _largest(project: Project, config: TrainingConfig, folder: Path) -> Shape:
     """
     tokenize = ExampleTokenizer(load_tokenizer(folder), config)
     train, valid = (_examples(path, tokenize, config) for path in (project.train_file, project.valid_file))
-    return largest(shapes_for(train or _longest(config), valid, config))
+    return largest(shapes_for(train or _longest(config), valid, config), folder, config)
 
 
 def _longest(config: TrainingConfig) -> tuple[Example, ...]:

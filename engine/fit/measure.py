@@ -16,8 +16,8 @@ from typing import IO, Any
 from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
 from engine.errors import UserError
-from engine.fit.nearest import Room
 from engine.i18n import _
+from engine.memory import Room
 from engine.project import Project
 from engine.text import one_line
 from engine.training.crash import cause_of_death

@@ -1,31 +1,19 @@
 """Whether a configuration can fit, by prediction, and which nearby one does."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
 from engine.errors import UserError
 from engine.i18n import _
-from engine.memory import Device, ModelShape, predict_peak
+from engine.memory import ModelShape, Room, predict_peak
 from engine.words import size
 
 PREDICTION_ERROR = 1.15
 """How far a predicted peak may be from the measured one, as a factor either way."""
 SHORTEST = 64
 """Tokens below which shorter examples are not worth proposing."""
-
-
-@dataclass(frozen=True)
-class Room:
-    """The memory that MLX computes in, bytes."""
-
-    device: Device
-    free: int
-    """What a run can have now."""
-    total: int
-    """All there is, were nothing else running."""
 
 
 def nearest_fitting(config: TrainingConfig, fits: Callable[[TrainingConfig], bool]) -> TrainingConfig | None:
@@ -94,7 +82,7 @@ def refuse_if_too_large(folder: Path, config: TrainingConfig, room: Room, shape:
         return ""
     hint = advice(config, nearest_predicted(folder, config, room, shape))
     if needed > room.total * PREDICTION_ERROR:
-        problem = _("Training would need about {need} of memory, and this machine has {total}")
+        problem = _("Training would need about {need} of memory, and there is {total}")
         raise UserError(problem.format(need=size(needed), total=size(room.total)), hint)
     text = _("Training will need about {need} of memory, and {free} is free; if it fails, {hint}")
     return text.format(need=size(needed), free=size(room.free), hint=hint)

@@ -13,7 +13,7 @@ from engine.i18n import _
 from engine.model.arrays import write_arrays
 from engine.text import one_line
 
-from mlx.utils import tree_flatten
+from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.tuner.utils import linear_to_lora_layers, load_adapters
 
 WEIGHTS = "adapters.safetensors"
@@ -85,17 +85,31 @@ def save_adapter(folder: Path, weights: dict[str, mx.array], adapter_config: dic
     sync(folder)
 
 
-def load_adapter(model: nn.Module, folder: Path) -> float:
-    """Put the adapter in `folder` on a base model.
+class LoadedAdapter:
+    """An adapter on a base model. Turned off its layers are out of the model, so that it costs nothing."""
 
-    Returns:
-        The factor of the adapter's output.
+    def __init__(self, model: nn.Module, before: dict[str, nn.Module]) -> None:
+        """Find the layers of `model` that took the place of those there were `before`, by their path."""
+        self._model = model
+        self._on = [
+            (path, layer) for path, layer in model.named_modules() if before.get(path, layer) is not layer
+        ]
+        self._off = [(path, before[path]) for path, _layer in self._on]
+
+    def turn(self, on: bool) -> None:
+        """Let the model answer with the adapter, or as the base model does."""
+        self._model.update_modules(tree_unflatten(self._on if on else self._off))
+
+
+def load_adapter(model: nn.Module, folder: Path) -> LoadedAdapter:
+    """Put the adapter in `folder` on a base model and return it, turned on.
 
     Raises:
         UserError: the files are missing, damaged or made for another model.
     """
     try:
-        scale = _scale(folder)
+        _check_config(folder)
+        before = dict(model.named_modules())
         load_adapters(model, str(folder))
         _check_complete(model, folder)
     except Exception as error:  # missing keys, wrong shapes, damaged files: mlx-lm raises many types
@@ -105,18 +119,17 @@ def load_adapter(model: nn.Module, folder: Path) -> float:
             ),
             _("train again, or chat with the base model"),
         ) from None
-    return scale
+    return LoadedAdapter(model, before)
 
 
-def _scale(folder: Path) -> float:
-    """Return the scale in an adapter's configuration; refuse what is not LoRA, it cannot be turned off."""
+def _check_config(folder: Path) -> None:
+    """Refuse what is not LoRA, it cannot be turned off, and a scale that is no number."""
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     if config.get("fine_tune_type", "lora") != "lora":
         raise ValueError(_("its fine_tune_type is not lora"))
     scale = float(config["lora_parameters"]["scale"])
     if not math.isfinite(scale):
         raise ValueError(_("its scale is {scale}").format(scale=scale))
-    return scale
 
 
 def _check_complete(model: nn.Module, folder: Path) -> None:
@@ -125,10 +138,3 @@ def _check_complete(model: nn.Module, folder: Path) -> None:
     for name, _array in tree_flatten(model.parameters()):
         if name.endswith((".lora_a", ".lora_b")) and name not in stored:
             raise ValueError(_("{name} is missing").format(name=name))
-
-
-def set_adapter_enabled(model: nn.Module, enabled: bool, scale: float) -> None:
-    """Turn the adapter's contribution on (with `scale`) or off for every LoRA layer."""
-    for module in model.modules():
-        if hasattr(module, "lora_a"):
-            module.scale = scale if enabled else 0.0

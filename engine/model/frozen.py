@@ -38,6 +38,11 @@ def matrix_shape(layer: nn.Module) -> tuple[int, int]:
     return rows, columns * 32 // layer.bits if "scales" in layer else columns
 
 
+def written_dtype(layer: nn.Module, dtype: mx.Dtype) -> mx.Dtype:
+    """Return the dtype that a quantised layer computes in: that of its scales, where these are floats."""
+    return layer["scales"].dtype if mx.issubdtype(layer["scales"].dtype, mx.floating) else dtype
+
+
 class FrozenLinear(nn.Module):  # type: ignore[misc]
     """y = x Wᵀ + bias, where W (outputs, inputs) and bias never change."""
 
@@ -47,7 +52,7 @@ class FrozenLinear(nn.Module):  # type: ignore[misc]
         Args:
             layer: `nn.Linear` (always resident) or `nn.QuantizedLinear`, or an embedding used backwards.
             way: how to multiply.
-            dtype: that a resident matrix is written out in.
+            dtype: that a resident matrix is written out in, unless its scales tell another.
         """
         super().__init__()
         for name in ("weight", "scales", "biases", "bias"):
@@ -58,7 +63,7 @@ class FrozenLinear(nn.Module):  # type: ignore[misc]
         self.freeze()
         self.outputs, self.inputs = matrix_shape(layer)
         if self.packing and way == "resident":
-            self.weight: mx.array = self._written_out(self["weight"], dtype)
+            self.weight: mx.array = self._written_out(self["weight"], written_dtype(layer, dtype))
             mx.eval(self.weight)
             self.packing = None
             del self["scales"]

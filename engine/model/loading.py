@@ -14,6 +14,8 @@ from engine.i18n import _
 from engine.model.trust import names_code, refuse_code, wants_code
 from engine.text import one_line
 
+from mlx.utils import tree_unflatten
+from mlx_lm.models.switch_layers import QuantizedSwitchLinear
 from mlx_lm.tokenizer_utils import load as load_wrapped_tokenizer
 from mlx_lm.utils import dequantize_model, load_config, load_model
 
@@ -40,7 +42,7 @@ def load_base(folder: Path, keep_packed: bool = False) -> BaseModel:
 
     Args:
         folder: of the base model.
-        keep_packed: leave quantised weights packed on a CPU too, see `engine.model.fast.make_fast`.
+        keep_packed: leave quantised layers packed on a CPU too that `engine.model.fast.make_fast` replaces.
 
     Raises:
         UserError: a file is missing or damaged, or the architecture is unknown.
@@ -52,7 +54,7 @@ def load_base(folder: Path, keep_packed: bool = False) -> BaseModel:
             model, config = load_model(plain, lazy=True, trust_remote_code=False)
         if is_cpu():
             model.set_dtype(compute_dtype())
-            model = model if keep_packed else dequantize_model(model)
+            model = _unpack_rest(model) if keep_packed else dequantize_model(model)
         mx.eval(model.parameters())
         tokenizer = load_wrapped_tokenizer(folder, _UNTRUSTED, eos_token_ids=config.get("eos_token_id"))
     except Exception as error:  # mlx, mlx-lm and transformers raise many types for a damaged folder
@@ -65,6 +67,23 @@ def load_base(folder: Path, keep_packed: bool = False) -> BaseModel:
         ) from None
     model.freeze()
     return BaseModel(model, tokenizer, folder)
+
+
+def _unpack_rest(model: nn.Module) -> nn.Module:
+    """Write out what no layer of ours replaces: experts, and an embedding that is the output head too."""
+    kinds = (
+        (QuantizedSwitchLinear,)
+        if hasattr(model, "lm_head")
+        else (QuantizedSwitchLinear, nn.QuantizedEmbedding)
+    )
+    rest = [(path, module) for path, module in model.named_modules() if isinstance(module, kinds)]
+    holder = nn.Module()
+    holder.rest = [module for _path, module in rest]
+    dequantize_model(holder)
+    model.update_modules(
+        tree_unflatten([(path, new) for (path, _old), new in zip(rest, holder.rest, strict=True)])
+    )
+    return model
 
 
 @contextmanager

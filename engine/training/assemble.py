@@ -10,12 +10,14 @@ from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
 from engine.dataset.shapes import plan_shapes
 from engine.dataset.tokenizing import Example
-from engine.memory import CPU_MAX_ROWS
+from engine.errors import UserError
+from engine.memory import ALL_LOGITS, CPU_MAX_ROWS, Device, ModelShape, Room, predict_peak
 from engine.model.adapter import attach_adapter
 from engine.model.checkpointing import checkpoint_layers
 from engine.model.fast import make_fast
 from engine.model.loading import load_base
-from engine.training.loss import LossFunction, make_loss
+from engine.training.failures import out_of_memory
+from engine.training.loss import LossFunction, holds_all_logits, make_loss
 from engine.training.plan import Plan, make_plan, needed_bytes
 from engine.training.step import StepFunction, compiled_loss, make_optimizer
 
@@ -58,13 +60,28 @@ def shapes_for(
     return plan_shapes(train, valid, config.examples_per_step, config.seed, max_tokens, max_rows)
 
 
-def largest(shapes: Sequence[Shape]) -> Shape:
-    """Return the shape that takes the most memory."""
-    return max(shapes, key=lambda shape: (shape.tokens, shape.length, shape.targets))
+def largest(shapes: Sequence[Shape], folder: Path, config: TrainingConfig) -> Shape:
+    """Return the shape that takes the most memory, as predicted; else the one with the most tokens."""
+    try:
+        sizes = ModelShape.read(folder)
+    except UserError:
+        return max(shapes, key=lambda shape: (shape.tokens, shape.length, shape.targets))
+
+    def peak(shape: Shape) -> int:
+        filled = config.model_copy(update={"batch_size": shape.rows})
+        device: Device = "cpu" if is_cpu() else "gpu"
+        return predict_peak(sizes, filled, device, shape.length, shape.targets / shape.tokens)
+
+    return max(shapes, key=peak)
 
 
 def assemble(
-    folder: Path, config: TrainingConfig, shape: Shape, plan: Plan | None = None, divisor: int = 1
+    folder: Path,
+    config: TrainingConfig,
+    shape: Shape,
+    room: Room,
+    plan: Plan | None = None,
+    divisor: int = 1,
 ) -> Assembled:
     """Load a base model, attach a fresh adapter and ready both for training.
 
@@ -72,12 +89,22 @@ def assemble(
         folder: of the base model.
         config: the run's configuration.
         shape: the largest micro-batch.
+        room: the memory there is.
         plan: of the run to go on with; None chooses one.
         divisor: how many times fewer tokens than usual a micro-batch has.
 
     Raises:
-        UserError: the model cannot be loaded, or the configuration does not go with it.
+        UserError: the model cannot be loaded, the configuration does not go with it, or memory runs out.
     """
+    try:
+        return _assemble(folder, config, shape, room, plan, divisor)
+    except (MemoryError, RuntimeError, ValueError) as error:
+        raise out_of_memory(error, config, divisor) or error from None
+
+
+def _assemble(
+    folder: Path, config: TrainingConfig, shape: Shape, room: Room, plan: Plan | None, divisor: int
+) -> Assembled:
     tune_launches(shape.tokens)
     model = load_base(folder, keep_packed=True).model
     adapter_config = attach_adapter(model, config)
@@ -85,18 +112,19 @@ def assemble(
     if plan is None:
         # A row alone cannot be halved: what remains is to keep less of it.
         is_too_much = divisor > 1 and shape.rows == 1
-        plan, reason = make_plan(model, folder, config, shape, divisor, is_too_much)
+        plan, reason = make_plan(model, folder, config, shape, room, divisor, is_too_much)
     predicted = needed_bytes(model, folder, config, shape, plan)
-    if predicted and not is_cpu():
-        # MLX hands work on far ahead of the device and holds memory for it: beyond this it waits.
-        mx.set_memory_limit(int(predicted * _HEADROOM))
     make_fast(model, plan.ways, compute_dtype())
     checkpoint_layers(model, adapter_config["num_layers"], plan.recomputed_layers)
     mx.eval(model.parameters())
     optimizer, loss = make_optimizer(model, config), make_loss(model, plan.ways)
+    if predicted and holds_all_logits(loss):
+        predicted += ALL_LOGITS * ModelShape.read(folder).vocab * shape.tokens
+    if predicted and not is_cpu():
+        # MLX hands work on far ahead of the device and holds memory for it: beyond this it waits.
+        mx.set_memory_limit(int(max(predicted, mx.get_active_memory()) * _HEADROOM))
     step = StepFunction(model, optimizer, loss, config.max_grad_norm)
     mx.clear_cache()
     mx.reset_peak_memory()
-    return Assembled(
-        model, adapter_config, optimizer, compiled_loss(model, loss), step, plan, reason, predicted
-    )
+    score = compiled_loss(model, loss)
+    return Assembled(model, adapter_config, optimizer, score, step, plan, reason, predicted)

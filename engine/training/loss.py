@@ -37,6 +37,11 @@ def make_loss(model: nn.Module, ways: Mapping[str, Way] | None = None) -> LossFu
     return selected_loss
 
 
+def holds_all_logits(loss: LossFunction) -> bool:
+    """Whether a function of `make_loss` computes the logits of every position."""
+    return loss is _full_loss
+
+
 def batch_arrays(batch: MicroBatch) -> tuple[mx.array, mx.array, mx.array]:
     """Return a micro-batch as the arrays a `LossFunction` takes."""
     return mx.array(batch.tokens), mx.array(batch.targets), mx.array(batch.labels)

@@ -50,14 +50,22 @@ def open_run(
             _("The run in {folder} is finished").format(folder=project.run_dir),
             _("start a new one with: mqlora-tui train --restart (the old one is archived)"),
         )
-    divisor = halving * (state.micro_batch_divisor if state else 1)
     checkpoint, damaged = _newest(project, mode)
+    divisor = halving * _divisor(state, checkpoint)
     if checkpoint is None:
         identity = _identity(project, config or _selected(project))
     else:
         identity = _identity(project, config or checkpoint.identity.config)
         _refuse_differences(checkpoint.identity, identity)
     return Opening(identity, checkpoint, _notices(checkpoint, damaged, divisor, identity.config), divisor)
+
+
+def _divisor(state: RunState | None, checkpoint: Checkpoint | None) -> int:
+    """Return how small the run's micro-batches were last."""
+    if state:
+        return state.micro_batch_divisor
+    plan = checkpoint.identity.plan if checkpoint else None
+    return plan.micro_batch_divisor if plan else 1
 
 
 def _newest(project: Project, mode: Mode) -> tuple[Checkpoint | None, list[Path]]:

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.backend import compute_dtype, is_cpu, mx, nn
+from engine.backend import compute_dtype, is_cpu, nn
 from engine.calibrations import Seconds, Way
 from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
 from engine.errors import UserError
 from engine.i18n import _
-from engine.memory import Device, ModelShape, layers_to_recompute, predict_peak
+from engine.memory import Device, ModelShape, Room, predict_peak
 from engine.model.calibration import calibrate
 from engine.model.fast import packed_layers
 from engine.model.frozen import matrix_key, matrix_shape
-from engine.model.room import read_room
 from engine.words import size
 
+from mlx.utils import tree_flatten
 from pydantic import TypeAdapter
 
 _USABLE = 0.85
@@ -51,7 +51,13 @@ class Plan:
 
 
 def make_plan(
-    model: nn.Module, folder: Path, config: TrainingConfig, shape: Shape, divisor: int, is_too_much: bool
+    model: nn.Module,
+    folder: Path,
+    config: TrainingConfig,
+    shape: Shape,
+    room: Room,
+    divisor: int,
+    is_too_much: bool,
 ) -> tuple[Plan, str]:
     """Choose for a model that has its adapter attached, and say why in one sentence.
 
@@ -60,6 +66,7 @@ def make_plan(
         folder: of the base model.
         config: the run's configuration; a setting that names a way is followed.
         shape: the largest micro-batch.
+        room: the memory there is, the model's included.
         divisor: how many times fewer tokens than usual it has.
         is_too_much: memory ran out with a single row: every layer is computed again.
 
@@ -68,14 +75,13 @@ def make_plan(
     """
     refuse_dropout(config)
     kinds = _Kinds(model)
-    # What the model takes now is not free any more, but counted in what it needs.
-    room = int((read_room().free + mx.get_active_memory() + mx.get_cache_memory()) * _USABLE)
+    usable = int(room.free * _USABLE)
     adapted = len(model.layers) if config.lora_layers < 0 else min(config.lora_layers, len(model.layers))
-    recomputed = _recomputed(folder, config, shape, room, adapted)
+    recomputed = _recomputed(model, folder, config, shape, usable, adapted)
     if is_too_much and config.gradient_checkpointing == "auto" and not config.lora_dropout:
         recomputed = adapted
-    needed = needed_bytes(model, folder, config, shape, Plan({}, recomputed)) or room // 2
-    ways, reason = _ways(kinds, config, shape.tokens, max(0, room - needed) if divisor == 1 else 0)
+    needed = needed_bytes(model, folder, config, shape, Plan({}, recomputed)) or usable // 2
+    ways, reason = _ways(kinds, config, shape.tokens, max(0, usable - needed) if divisor == 1 else 0)
     return Plan(ways, recomputed, divisor), reason
 
 
@@ -98,20 +104,26 @@ def needed_bytes(
     device: Device = "cpu" if is_cpu() else "gpu"
     filled = config.model_copy(update={"batch_size": shape.rows, "frozen_weights": "packed"})
     trained = shape.targets / shape.tokens
-    packed = predict_peak(sizes, filled, device, shape.length, trained, plan.recomputed_layers)
+    peak = predict_peak(sizes, filled, device, shape.length, trained, plan.recomputed_layers)
+    # The model is here: what it takes need not be predicted.
+    arrays = dict(tree_flatten(model.parameters())).items()
+    weights: int = sum(a.nbytes for name, a in arrays if not name.endswith((".lora_a", ".lora_b")))
     kinds = _Kinds(model)
-    return packed + sum(kinds.extra_bytes(key) for key in kinds.layers if plan.ways.get(key) == "resident")
+    written = sum(kinds.extra_bytes(key) for key in kinds.layers if plan.ways.get(key) == "resident")
+    return peak - sizes.weight_bytes(device, resident=False) + weights + written
 
 
-def _recomputed(folder: Path, config: TrainingConfig, shape: Shape, room: int, adapted: int) -> int:
-    """Return how many layers to recompute; where the need is not known, none unless that is asked for."""
-    try:
-        sizes = ModelShape.read(folder)
-    except UserError:
+def _recomputed(
+    model: nn.Module, folder: Path, config: TrainingConfig, shape: Shape, usable: int, adapted: int
+) -> int:
+    """Return how many of the adapted layers to recompute: the fewest that fit, if that is left open."""
+    if config.gradient_checkpointing != "auto" or config.lora_dropout > 0:
         return adapted if config.gradient_checkpointing == "on" else 0
-    filled = config.model_copy(update={"batch_size": shape.rows, "frozen_weights": "packed"})
-    device: Device = "cpu" if is_cpu() else "gpu"
-    return layers_to_recompute(sizes, filled, device, room, shape.length, shape.targets / shape.tokens)
+    for count in range(adapted):
+        needed = needed_bytes(model, folder, config, shape, Plan({}, count))
+        if needed is None or needed <= usable:
+            return count
+    return adapted
 
 
 def refuse_dropout(config: TrainingConfig) -> None:
@@ -141,7 +153,8 @@ class _Kinds:
         """Return the bytes that all matrices of a kind take more when they are resident."""
         layer = self.layers[key]
         outputs, inputs = matrix_shape(layer)
-        arrays = (layer.get(name) for name in ("weight", "scales", "biases"))
+        stays = isinstance(layer, nn.QuantizedEmbedding)  # its rows are still looked up
+        arrays = () if stays else (layer.get(name) for name in ("weight", "scales", "biases"))
         packed = sum(array.nbytes for array in arrays if array is not None)
         return self._counts[key] * int(outputs * inputs * compute_dtype().size - packed)
 

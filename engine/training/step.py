@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from threading import Event as StopEvent
 from typing import Any
 
 from engine.backend import can_compile, mx, nn
@@ -82,12 +84,13 @@ class StepFunction:
             sum(batch.tokens.size for batch in batches),
         )
 
-    def warm_up(self, shapes: Sequence[Shape]) -> None:
-        """Trace the gradient for each shape of micro-batch, so that no later step has to."""
+    def warm_up(self, shapes: Sequence[Shape], stop: StopEvent) -> None:
+        """Trace the gradient for each shape of micro-batch, so that no later step has to, or until `stop`."""
         if not can_compile():
             return
         high, low = mx.random.state[0].tolist()
-        for shape in shapes:
+        self._model.train()  # a trace stays as it was made: with dropout, and with the loss's gradient
+        for shape in takewhile(lambda shape: not stop.is_set(), shapes):
             blank = (mx.zeros((shape.rows, shape.length), mx.int32), *mx.zeros((2, shape.targets), mx.int32))
             self._gradient(self._model.trainable_parameters(), *blank)
         mx.random.seed(high << 32 | low)  # dropout drew from it

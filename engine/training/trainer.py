@@ -15,7 +15,7 @@ from engine.hardware.keep_awake import keep_awake
 from engine.hardware.power import night_warnings, read_battery
 from engine.i18n import _
 from engine.model.adapter import adapter_weights
-from engine.model.room import limit_cache, read_room
+from engine.model.room import limit_cache, limits_restored, read_room
 from engine.project import Project
 from engine.training.assemble import assemble, largest, shapes_for
 from engine.training.claim import claim_folder
@@ -66,18 +66,21 @@ class Trainer:
         Raises:
             UserError: the run is refused, or cannot go on.
         """
-        with run_lock(self._project), keep_awake():
-            opening = open_run(self._project, self._config, self._mode, self._halve_micro_batch)
-            parts = yield from self._prepare(opening)
-            progress = opening.checkpoint.progress if opening.checkpoint else Progress()
-            if opening.checkpoint:
-                restore(opening.checkpoint, parts)
-            for message in claim_folder(parts, is_fresh=opening.checkpoint is None):
-                yield Notice("warning", message)
-            yield _started(parts, progress)
-            folder = opening.checkpoint.folder if opening.checkpoint else None
-            events = TrainingLoop(parts, progress, self._stop, folder).run()
-            yield from events if is_cpu() else warn_of_the_display(events)
+        with run_lock(self._project), keep_awake(), limits_restored():
+            yield from self._sitting()
+
+    def _sitting(self) -> Iterator[Event]:
+        opening = open_run(self._project, self._config, self._mode, self._halve_micro_batch)
+        parts = yield from self._prepare(opening)
+        progress = opening.checkpoint.progress if opening.checkpoint else Progress()
+        if opening.checkpoint:
+            restore(opening.checkpoint, parts)
+        for message in claim_folder(parts, is_fresh=opening.checkpoint is None):
+            yield Notice("warning", message)
+        yield _started(parts, progress)
+        folder = opening.checkpoint.folder if opening.checkpoint else None
+        events = TrainingLoop(parts, progress, self._stop, folder).run()
+        yield from events if is_cpu() else warn_of_the_display(events)
 
     def _prepare(self, opening: Opening) -> Generator[Event, None, Parts]:
         for message in (*opening.notices, *night_warnings(read_battery())):
@@ -89,13 +92,14 @@ class Trainer:
         yield Phase("loading")
         divisor = opening.micro_batch_divisor
         shapes = shapes_for(train.examples, valid.examples, config, divisor)
-        folder, room = project.model_dir(config.model), read_room()
+        folder, room = project.model_dir(config.model), read_room(config.max_memory_gb)
         limit_cache(room)
-        warning = refuse_if_too_large(folder, config, room, largest(shapes))
+        shape = largest(shapes, folder, config)
+        warning = refuse_if_too_large(folder, config, room, shape)
         if warning:
             yield Notice("warning", warning)
-        made = assemble(folder, config, largest(shapes), _kept_plan(opening), divisor)
-        made.step.warm_up(shapes)
+        made = assemble(folder, config, shape, room, _kept_plan(opening), divisor)
+        made.step.warm_up(shapes, self._stop)
         if made.reason:
             yield Notice("info", made.reason)
         if made.plan.recomputed_layers:

@@ -7,7 +7,7 @@ from typing import Any
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
 from engine.errors import UserError
-from engine.model.adapter import adapter_weights, attach_adapter, load_adapter, set_adapter_enabled
+from engine.model.adapter import adapter_weights, attach_adapter, load_adapter
 from engine.model.loading import load_base
 from engine.project import Project
 from engine.training.checkpoint import checkpoint_folders
@@ -101,14 +101,17 @@ def test_no_projection_at_all_is_refused(trained: Project) -> None:
 
 
 def test_an_adapter_that_is_off_changes_nothing(trained: Project) -> None:
-    """Bit for bit the base model; and on again, the adapter's."""
+    """Bit for bit the base model, with no layer more; and on again, the adapter's."""
     model = base(trained)
-    plain = logits(model)
-    load_adapter(model, trained.adapters_dir)
+    plain, layers = logits(model), dict(model.named_modules())
+    adapter = load_adapter(model, trained.adapters_dir)
     adapted = logits(model)
-    set_adapter_enabled(model, False, 2.0)
+    adapter.turn(False)
     assert mx.array_equal(logits(model), plain)
-    set_adapter_enabled(model, True, 2.0)
+    assert {path: id(layer) for path, layer in model.named_modules()} == {
+        path: id(layer) for path, layer in layers.items()
+    }
+    adapter.turn(True)
     assert mx.array_equal(logits(model), adapted)
 
 

@@ -7,7 +7,7 @@ from benchmarks.memory import CASES, Case
 from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
 from engine.fit.measure import Fit, Measured
-from engine.fit.nearest import Room
+from engine.memory import Room
 from tests.tiny import RUN, write_model
 
 import pytest

@@ -9,7 +9,7 @@ from engine.dataset.cutting import Shape
 from engine.fit import cache
 from engine.fit.cache import Known, measure_and_remember, recall_profiles
 from engine.fit.measure import Fit, Measured
-from engine.fit.nearest import Room
+from engine.memory import Room
 from engine.profiles import ProfileName, profile_config
 from engine.project import Project
 

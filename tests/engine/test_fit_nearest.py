@@ -10,13 +10,12 @@ from engine.errors import UserError
 from engine.fit.nearest import (
     PREDICTION_ERROR,
     SHORTEST,
-    Room,
     as_options,
     nearest_fitting,
     nearest_predicted,
     refuse_if_too_large,
 )
-from engine.memory import ModelShape, predict_peak
+from engine.memory import ModelShape, Room, predict_peak
 
 import pytest
 
@@ -134,7 +133,7 @@ def test_a_run_beyond_all_memory_is_refused_with_what_fits(mistral: Path) -> Non
     with pytest.raises(UserError) as refused:
         refuse(mistral, WANTED, room)
     assert f"about {need(mistral, WANTED) / 1e9:.1f} GB" in refused.value.problem
-    assert "this machine has 12.0 GB" in refused.value.problem
+    assert "there is 12.0 GB" in refused.value.problem
     near = nearest_predicted(mistral, WANTED, room, LARGEST)
     assert near is not None and as_options(WANTED, near) in refused.value.fix
     assert need(mistral, near) * PREDICTION_ERROR <= room.free

@@ -1,7 +1,7 @@
 """What a run makes of too little memory: refused before anything is loaded, or warned of."""
 
 from engine.errors import UserError
-from engine.fit.nearest import Room
+from engine.memory import Room
 from engine.project import Project
 from engine.training.events import Finished, Notice
 from tests.tiny import RUN, train
@@ -13,7 +13,7 @@ GB = 1_000_000_000
 
 def room(monkeypatch: pytest.MonkeyPatch, free: int, total: int) -> None:
     """Let the machine have so much memory when a run begins."""
-    monkeypatch.setattr("engine.training.trainer.read_room", lambda: Room("cpu", free, total))
+    monkeypatch.setattr("engine.training.trainer.read_room", lambda limit: Room("cpu", free, total))
 
 
 def test_a_run_that_cannot_fit_is_refused_before_anything_is_loaded(
@@ -22,7 +22,7 @@ def test_a_run_that_cannot_fit_is_refused_before_anything_is_loaded(
     """The base model is not even opened, and nothing of an earlier run is touched."""
     room(monkeypatch, 90_000, 100_000)
     (project.model_dir("") / "model.safetensors").write_bytes(b"")
-    with pytest.raises(UserError, match=r"would need about .* and this machine has 100 kB"):
+    with pytest.raises(UserError, match=r"would need about .* and there is 100 kB"):
         train(project)
     assert not list(project.run_dir.glob("checkpoint*"))
 

@@ -124,7 +124,9 @@ def test_a_dead_mlx_leaves_a_whole_report(tmp_path: Path, monkeypatch: pytest.Mo
     """Everything else is still reported, in the screen's order."""
     monkeypatch.setattr("engine.hardware.mlx_facts.start_probe", lambda: child("import os; os.abort()"))
     report = probe(Project(tmp_path))
-    assert [check.id for check in report.checks] == [name for name in ORDER if name not in ("blas", "weights")]
+    assert [check.id for check in report.checks] == [
+        name for name in ORDER if name not in ("blas", "weights")
+    ]
     assert report.status == "error"
     assert report.memory_available <= report.memory_total
 

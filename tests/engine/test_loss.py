@@ -8,6 +8,7 @@ from typing import Any
 from engine.backend import mx, nn
 from engine.dataset.cutting import Shape
 from engine.errors import UserError
+from engine.memory import Room
 from engine.model.checkpointing import checkpoint_layers
 from engine.training.loss import _full_loss, batch_arrays, make_loss
 from engine.training.plan import make_plan
@@ -91,8 +92,9 @@ def test_recomputing_with_dropout_is_refused_and_never_chosen(tmp_path: Path) ->
     """The second pass would draw another mask, and the gradient would be of no function."""
 
     def recomputed(**changes: Any) -> int:
-        config, shape = RUN.updated(changes), Shape(2, 64, 64)
-        return make_plan(lora_model(), tmp_path, config, shape, 2, is_too_much=True)[0].recomputed_layers
+        config, shape, room = RUN.updated(changes), Shape(2, 64, 64), Room("cpu", 10**9, 10**9)
+        plan, _why = make_plan(lora_model(), tmp_path, config, shape, room, 2, is_too_much=True)
+        return plan.recomputed_layers
 
     with pytest.raises(UserError, match="lora_dropout"):
         recomputed(gradient_checkpointing="on", lora_dropout=0.1)

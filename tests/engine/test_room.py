@@ -1,7 +1,7 @@
 """The memory that MLX computes in, and its cache."""
 
 from engine.backend import mx
-from engine.fit.nearest import Room
+from engine.memory import Room
 from engine.model import room
 from engine.model.room import limit_cache, read_room
 
@@ -37,9 +37,12 @@ def test_metal_shares_the_machines_memory_up_to_a_limit(monkeypatch: pytest.Monk
 def test_a_cuda_card_has_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program may hold some of it."""
     as_device(monkeypatch, "cuda", total_memory=80 * GB, free_memory=70 * GB)
-    assert read_room() == Room("gpu", 70 * GB, 80 * GB)
+    monkeypatch.setattr(mx, "get_active_memory", lambda: 3 * GB)
+    monkeypatch.setattr(mx, "get_cache_memory", lambda: GB)
+    assert read_room() == Room("gpu", 74 * GB, 80 * GB), "what this process holds counts as free"
     as_device(monkeypatch, "cuda", total_memory=80 * GB)
     assert read_room() == Room("gpu", 80 * GB, 80 * GB)
+    assert read_room(limit_gb=24) == Room("gpu", 24 * GB, 24 * GB), "what the configuration allows"
 
 
 @pytest.mark.parametrize(("kind", "share"), [("metal", 0.25), ("cuda", 0.5)])

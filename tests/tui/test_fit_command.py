@@ -8,7 +8,7 @@ from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
 from engine.errors import UserError
 from engine.fit.measure import Fit, Measured, Tell
-from engine.fit.nearest import Room
+from engine.memory import Room
 from engine.profiles import PROFILES, profile_name, recommend
 from engine.project import Project
 from tests.tui.fake_engine import HOSTILE, hardware_report

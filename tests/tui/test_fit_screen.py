@@ -7,7 +7,7 @@ from engine.dataset.cutting import Shape
 from engine.errors import UserError
 from engine.fit.cache import Known
 from engine.fit.measure import Cancelled, Fit, Measured, Tell
-from engine.fit.nearest import Room
+from engine.memory import Room
 from engine.profiles import PROFILES
 from engine.project import Project
 from tests.tui.fake_engine import SIZES, hints, ready, shown, wait_for

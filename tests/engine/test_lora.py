@@ -1,0 +1,130 @@
+"""The products of LoRA layers against MLX's own gradient of the formula, written out in float32."""
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.backend import mx, nn
+from engine.calibrations import WAYS, Way
+from engine.model.frozen import FrozenLinear
+from engine.model.lora import LoRALinear, SharedInput, project
+
+import pytest
+from mlx.utils import tree_flatten
+
+INPUTS, OUTPUTS, RANKS = 64, (96, 32, 32), (4, 2, 8)
+SCALE = 3.0
+# Rounding of products of 64 to 96 numbers, as a share of the largest result.
+TOLERANCES = {mx.float32: 1e-5, mx.bfloat16: 3e-2}
+
+Calls = Callable[[list[LoRALinear], mx.array], list[mx.array]]
+
+
+def made(way: Way, dtype: mx.Dtype, bias: bool = False, dropout: float = 0.0) -> list[LoRALinear]:
+    """Return three layers of different sizes and ranks."""
+    mx.random.seed(2)
+    layers = []
+    for outputs, rank in zip(OUTPUTS, RANKS, strict=True):
+        linear = nn.QuantizedLinear.from_linear(nn.Linear(INPUTS, outputs, bias=bias), 32, 4)
+        linear.set_dtype(dtype)
+        a, b = mx.random.normal((INPUTS, rank)) / 8, mx.random.normal((rank, outputs)) / 8
+        layers.append(LoRALinear(FrozenLinear(linear, way, dtype), a, b, SCALE, dropout))
+    mx.eval([layer.parameters() for layer in layers])
+    return layers
+
+
+def formula(layers: list[LoRALinear], x: mx.array) -> list[mx.array]:
+    """y = x Wᵀ + bias + scale (x A) B in float32, W as MLX writes it out."""
+    outputs = []
+    for layer in layers:
+        linear = layer.linear
+        w = linear.weight
+        if "scales" in linear:
+            w = mx.dequantize(w, linear.scales, linear.biases, group_size=32, bits=4)
+        y = x @ w.astype(mx.float32).T + SCALE * (x @ layer.lora_a) @ layer.lora_b
+        outputs.append(y + linear.bias if "bias" in linear else y)
+    return outputs
+
+
+def gradients(layers: list[LoRALinear], x: mx.array, call: Calls) -> dict[str, mx.array]:
+    """Return the outputs, and the gradients of x and of both factors for random gradients of the outputs."""
+    shapes = [(*x.shape[:-1], outputs) for outputs in OUTPUTS]
+    slopes = [mx.random.normal(shape, key=mx.random.key(i)) for i, shape in enumerate(shapes)]
+
+    def weighted(factors: Any, x: mx.array) -> mx.array:
+        for layer, values in zip(layers, factors, strict=True):
+            layer.update(values)
+        outputs.extend(call(layers, x))
+        return mx.stack([(y * s.astype(y.dtype)).sum() for y, s in zip(outputs, slopes, strict=True)]).sum()
+
+    outputs: list[mx.array] = []
+    factors = [layer.trainable_parameters() for layer in layers]
+    by_factor, by_x = mx.grad(weighted, argnums=(0, 1))(factors, x)
+    for layer, values in zip(layers, factors, strict=True):
+        layer.update(values)
+    outputs = call(layers, x)
+    return {"x": by_x, **dict(tree_flatten(by_factor)), **{f"y{i}": y for i, y in enumerate(outputs)}}
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("bias", [False, True])
+def test_joined_products_are_those_of_the_formula(way: Way, dtype: mx.Dtype, bias: bool) -> None:
+    """Outputs and gradients of x, each A and each B, for projections of different ranks and widths."""
+    layers = made(way, dtype, bias)
+    x = mx.random.normal((2, 5, INPUTS)).astype(dtype)
+    expected = gradients(layers, x.astype(mx.float32), formula)
+    found = gradients(layers, x, lambda layers, x: project(x, layers))
+    assert found.keys() == expected.keys() and len(found) == 1 + 6 + 3
+    for name, array in expected.items():
+        assert found[name].dtype == (mx.float32 if "lora" in name else dtype), name
+        difference = mx.abs(found[name].astype(mx.float32) - array).max()
+        assert float(difference) <= TOLERANCES[dtype] * float(mx.abs(array).max()), name
+
+
+def test_the_layers_of_a_group_compute_together_and_let_go() -> None:
+    """In any order; when all were asked neither input nor outputs are held."""
+    layers = made("packed", mx.float32)
+    alone = [layer(mx.ones((1, INPUTS))) for layer in layers]
+    group = SharedInput(layers)
+    for order in ((0, 1, 2), (2, 0, 1)):
+        x = mx.ones((1, INPUTS))
+        outputs = {i: layers[i](x) for i in order}
+        assert group._input is None and not group._outputs
+        assert all(mx.allclose(outputs[i], alone[i], rtol=1e-5, atol=1e-5) for i in order)
+
+
+def test_a_group_gives_each_input_its_own_outputs() -> None:
+    """Though it was asked for another's in between, or twice for the same."""
+    layers = made("packed", mx.float32)
+    x, y = mx.random.normal((3, INPUTS)), mx.random.normal((3, INPUTS))
+    expected = {(i, id(z)): layers[i](z) for i in range(3) for z in (x, y)}
+    SharedInput(layers)
+    for i, z in ((0, x), (1, y), (0, x), (0, x), (2, y), (1, y), (0, y), (1, x)):
+        assert mx.allclose(layers[i](z), expected[i, id(z)], rtol=1e-5, atol=1e-5)
+
+
+def test_a_group_that_is_not_asked_in_full_is_dissolved() -> None:
+    """From then on each layer is computed alone, and nothing is held."""
+    layers = made("packed", mx.float32)
+    group, x = SharedInput(layers), mx.ones((1, INPUTS))
+    layers[0](x)
+    group.dissolve_unless_used()
+    assert group._input is None and [layer.shared for layer in layers] == [None] * 3
+    group = SharedInput(layers)
+    for layer in layers:
+        layer(x)
+    group.dissolve_unless_used()
+    assert [layer.shared for layer in layers] == [group] * 3
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+def test_dropout_acts_on_the_adapter_alone_and_in_training_alone(is_training: bool) -> None:
+    """The mean over many draws is the output without it."""
+    (layer, *_rest) = made("packed", mx.float32, dropout=0.5)
+    layer.train(is_training)
+    x = mx.random.normal((1, INPUTS))
+    expected = formula([layer], x)[0]
+    found = layer(mx.repeat(x, 4000, axis=0))
+    assert bool(mx.array_equal(found[0], found[1])) is not is_training
+    spread = mx.sqrt(mx.var(found, axis=0) / 4000)
+    assert bool((mx.abs(found.mean(axis=0) - expected[0]) <= 6 * spread + 1e-4).all())
