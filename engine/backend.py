@@ -63,8 +63,12 @@ def tune_launches(tokens: int) -> None:
     if is_cpu() or mx.metal.is_available():
         return
     operations, million_numbers = ("500", "5000") if tokens <= _FEW_TOKENS else ("100", "300")
-    os.environ.setdefault("MLX_MAX_OPS_PER_BUFFER", operations)
-    os.environ.setdefault("MLX_MAX_MB_PER_BUFFER", million_numbers)
+    wanted = {"MLX_MAX_OPS_PER_BUFFER": operations, "MLX_MAX_MB_PER_BUFFER": million_numbers}
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    mx.eval(mx.zeros(1) + 1)  # here MLX reads them
+    for name in added:  # not for child processes, which may do other work
+        del os.environ[name]
 
 
 def describe_device() -> str:

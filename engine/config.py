@@ -109,9 +109,7 @@ class TrainingConfig(BaseModel):
     ] = 0.0
     frozen_weights: Annotated[
         Literal["auto", "packed", "transient", "resident"],
-        Field(
-            description="Base weights in products: packed, unpacked each time (transient) or once (resident)."
-        ),
+        Field(description="How base weights are multiplied: auto takes the fastest way that memory allows."),
     ] = "auto"
 
     @property

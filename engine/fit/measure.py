@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ LIMIT_S = 180.0
 """Seconds after which a measurement is given up."""
 COMMAND = (sys.executable, "-m", "engine.fit.child")
 _ROOT = Path(__file__).parents[2]
+_ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+"""Signals that somebody sent; memory that runs out ends a process by others."""
 _NO_MEMORY = re.compile(rf"{OUT_OF_MEMORY.pattern}|bad_alloc|MemoryError", re.IGNORECASE)
 
 
@@ -164,7 +167,7 @@ def _judge(answer: dict[str, Any], code: int, errors: str) -> Fit:
         room, shape = Room(**answer["room"]), Shape(**answer["shape"])
         if found := answer.get("measured"):
             return _compared(room, shape, Measured(**found))
-        if code < 0 or _NO_MEMORY.search(problem + errors):
+        if (code < 0 and -code not in _ASKED_TO_END) or _NO_MEMORY.search(problem + errors):
             cause = cause_of_death(-code, errors)[0] if code < 0 else _("MLX did not get the memory")
             return Fit(False, room, shape, None, cause)
     if problem:

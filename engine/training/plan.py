@@ -188,9 +188,7 @@ def _sentence(ways: Mapping[str, Way], times: Mapping[str, Seconds], taken: int,
     if not ways:
         return ""
     largest = max(times.values(), key=lambda found: found["resident"])
-    return _(
-        "Frozen weights: {ways}; the largest product takes {times}; {taken} of {room} are spent on it"
-    ).format(
+    return _("Frozen weights: {ways}. Largest product: {times}. Memory for it: {taken} of {room}").format(
         ways=", ".join(f"{way} ({count})" for way, count in Counter(ways.values()).most_common()),
         times=", ".join(f"{seconds * 1e3:.1f} ms {way}" for way, seconds in largest.items()),
         taken=size(taken),

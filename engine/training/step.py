@@ -56,7 +56,7 @@ class StepFunction:
     ) -> None:
         self._model = model
         self._optimizer = optimizer
-        self._gradient = _compiled(mx.value_and_grad(_loss_function(model, loss)))
+        self._gradient = _compiled(_gradient_function(model, loss))
         self._update = _compiled(_update_function(optimizer, max_grad_norm))
 
     def __call__(self, batches: Sequence[MicroBatch], learning_rate: float) -> StepResult:
@@ -67,15 +67,13 @@ class StepFunction:
         """
         count = sum(batch.trained_tokens for batch in batches)
         parameters = self._model.trainable_parameters()
-        loss, gradient = self._sum(parameters, batches)
+        loss, gradient = self._sum(parameters, batches, mx.array(1 / count))
         state = self._optimizer.state
-        updated, state, norm = self._update(
-            parameters, state, gradient, loss, mx.array(float(count)), mx.array(learning_rate)
-        )
+        updated, state, norm = self._update(parameters, state, gradient, loss, mx.array(learning_rate))
         self._model.update(updated)
         self._optimizer.state = state
         mx.eval(loss, norm, updated, state)
-        mean_loss, grad_norm = float(loss.item()) / count, float(norm.item())
+        mean_loss, grad_norm = float(loss.item()), float(norm.item())
         return StepResult(
             mean_loss,
             grad_norm,
@@ -92,13 +90,18 @@ class StepFunction:
         self._model.train()  # a trace stays as it was made: with dropout, and with the loss's gradient
         for shape in takewhile(lambda shape: not stop.is_set(), shapes):
             blank = (mx.zeros((shape.rows, shape.length), mx.int32), *mx.zeros((2, shape.targets), mx.int32))
-            self._gradient(self._model.trainable_parameters(), *blank)
+            self._gradient(self._model.trainable_parameters(), mx.array(1.0), *blank)
         mx.random.seed(high << 32 | low)  # dropout drew from it
 
-    def _sum(self, parameters: Any, batches: Sequence[MicroBatch]) -> tuple[mx.array, Any]:
+    def _sum(self, parameters: Any, batches: Sequence[MicroBatch], weight: mx.array) -> tuple[mx.array, Any]:
+        """Return the losses of all tokens times `weight`, and the gradient of that.
+
+        Weighted before the backward pass: the gradients in it are those of a mean, which
+        float16 can hold.
+        """
         total, summed = mx.array(0.0), None
         for batch in batches:
-            loss, gradient = self._gradient(parameters, *batch_arrays(batch))
+            loss, gradient = self._gradient(parameters, weight, *batch_arrays(batch))
             total = total + loss
             summed = gradient if summed is None else tree_map(mx.add, summed, gradient)
             # Begun here, so that one micro-batch's activations are gone before the next one's.
@@ -112,6 +115,17 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
     compiled: Callable[..., Any] = mx.compile(function, inputs=[mx.random.state], outputs=[mx.random.state])
     return compiled
+
+
+def _gradient_function(model: nn.Module, loss: LossFunction) -> Callable[..., tuple[mx.array, Any]]:
+    """Return (parameters, weight, tokens, targets, labels) -> (weighted loss, its gradient)."""
+    loss_at = _loss_function(model, loss)
+
+    def weighted(parameters: Any, weight: mx.array, *batch: mx.array) -> mx.array:
+        return weight * loss_at(parameters, *batch)
+
+    gradient: Callable[..., tuple[mx.array, Any]] = mx.value_and_grad(weighted)
+    return gradient
 
 
 def compiled_loss(model: nn.Module, loss: LossFunction) -> LossFunction:
@@ -139,14 +153,13 @@ def _update_function(
 ) -> Callable[..., tuple[Any, Any, mx.array]]:
     """Return a function that makes the optimizer's update, or none where a number is not finite.
 
-    It takes (parameters, optimizer state, summed gradient, summed loss, count, learning rate)
-    and returns (parameters, optimizer state, L2 norm of the mean gradient).
+    It takes (parameters, optimizer state, gradient, loss, learning rate)
+    and returns (parameters, optimizer state, L2 norm of the gradient).
     """
 
     def update(
-        parameters: Any, state: Any, gradient: Any, loss: mx.array, count: mx.array, rate: mx.array
+        parameters: Any, state: Any, gradient: Any, loss: mx.array, rate: mx.array
     ) -> tuple[Any, Any, mx.array]:
-        gradient = tree_map(lambda g: g / count, gradient)
         norm = global_norm(gradient)
         if max_grad_norm:
             factor = mx.minimum(1.0, max_grad_norm / norm)
