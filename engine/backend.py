@@ -20,6 +20,7 @@ _FEW_TOKENS = 4096
 
 __all__ = [
     "BLAS",
+    "attention_tile",
     "can_compile",
     "compute_dtype",
     "describe_device",
@@ -48,6 +49,15 @@ def compute_dtype() -> mx.Dtype:
 def can_compile() -> bool:
     """Whether whole training steps are compiled: on GPUs, where it saves launches and graph building."""
     return not is_cpu()
+
+
+def attention_tile() -> int:
+    """Return the positions that the kernels of attention's backward pass take at a time; 1 where none are.
+
+    On CUDA MLX 0.32.4 has a kernel for multiples of 128, and builds the score matrix
+    otherwise; on Metal and CPUs it always does.
+    """
+    return 1 if is_cpu() or mx.metal.is_available() else 128
 
 
 def tune_launches(tokens: int) -> None:

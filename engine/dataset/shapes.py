@@ -23,6 +23,7 @@ MAX_SHAPES = 16
 # Examples of each file that are cut: the order of an epoch is random, so the first are like the others.
 _SAMPLE = 16_384
 _ALIGNMENT = 4
+_POSITIONS_OF_A_STEP = 1600
 # Up to so many rows every count may be a shape's, beyond it only equal parts of a step.
 _SMALL = 8
 
@@ -37,6 +38,7 @@ def plan_shapes(
     seed: int,
     max_tokens: int,
     max_rows: int,
+    tile: int = 1,
     limit: int = MAX_SHAPES,
 ) -> tuple[Shape, ...]:
     """Return at most `limit` shapes, one of which holds any of the examples alone.
@@ -48,17 +50,18 @@ def plan_shapes(
         seed: of the run, see `epoch_steps`.
         max_tokens: padded tokens that a micro-batch of several rows may have.
         max_rows: rows a micro-batch may have.
+        tile: positions that the attention kernels take at a time, see `padded`.
         limit: most shapes.
     """
     sizes, valid_sizes = _sizes(examples), _sizes(validation)
     every = np.concatenate([sizes, valid_sizes], axis=1)
-    longest = int(every[0].max())
+    longest = padded(int(every[0].max()), tile) if tile > 1 else int(every[0].max())
     steps = epoch_steps(sizes[0], examples_per_step, seed, 0)[: -(-_SAMPLE // examples_per_step)]
     samples = [_rows(sizes[:, step]) for step in steps]
     if len(validation):
         samples.append(_rows(valid_sizes[:, :_SAMPLE]))
     full = max(longest, min(max_tokens, max_rows * longest))
-    free = _free_options(_row_counts(examples_per_step, max_rows), longest, max_tokens)
+    free = _free_options(_row_counts(examples_per_step, max_rows), longest, max_tokens, tile)
     wanted = Counter(
         (piece.end - piece.begin, piece.shape.length)
         for rows in samples
@@ -86,12 +89,28 @@ def _row_counts(examples_per_step: int, max_rows: int) -> list[int]:
     return sorted({min(count, max_rows) for count in parts | set(range(1, _SMALL + 1))})
 
 
-def _free_options(row_counts: Sequence[int], longest: int, max_tokens: int) -> Callable[[int], list[Shape]]:
+def padded(tokens: int, tile: int) -> int:
+    """Return the length to pad a row of `tokens` to.
+
+    The model computes length - 1 positions. Where these fill whole tiles, the backward pass of
+    attention needs no score matrix; else it takes about positions / 1600 of a step more
+    (a 7B model on an H100, seen at 1,000): whole tiles are taken where they cost less than that.
+    """
+    positions = tokens - 1
+    whole = -(-positions // tile) * tile
+    if whole - positions < positions * positions / _POSITIONS_OF_A_STEP:
+        return whole + 1
+    return _aligned(positions) + 1
+
+
+def _free_options(
+    row_counts: Sequence[int], longest: int, max_tokens: int, tile: int
+) -> Callable[[int], list[Shape]]:
     """Return the function from a row's tokens to all shapes that just hold it, of whatever targets."""
 
     @cache
     def options(tokens: int) -> list[Shape]:
-        length = min(_aligned(tokens), longest)
+        length = min(padded(tokens, tile) if tile > 1 else _aligned(tokens), longest)
         if tokens <= max_tokens:
             length = min(length, max_tokens)
         return [Shape(n, length, n * length) for n in row_counts if n == 1 or n * length <= max_tokens]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.backend import compute_dtype, is_cpu, mx, nn, tune_launches
+from engine.backend import attention_tile, compute_dtype, is_cpu, mx, nn, tune_launches
 from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
-from engine.dataset.shapes import plan_shapes
+from engine.dataset.shapes import padded, plan_shapes
 from engine.dataset.tokenizing import Example
 from engine.errors import UserError
 from engine.memory import ALL_LOGITS, CPU_MAX_ROWS, Device, ModelShape, Room, predict_peak
@@ -55,9 +55,11 @@ def shapes_for(
         config: the run's configuration.
         divisor: how many times fewer tokens than usual a micro-batch may have.
     """
-    max_tokens = max(1, config.batch_size * config.max_seq_length // divisor)
+    tile = attention_tile()
+    row = padded(config.max_seq_length, tile) if tile > 1 else config.max_seq_length
+    max_tokens = max(1, config.batch_size * row // divisor)
     max_rows = max(1, CPU_MAX_ROWS // divisor) if is_cpu() else max_tokens
-    return plan_shapes(train, valid, config.examples_per_step, config.seed, max_tokens, max_rows)
+    return plan_shapes(train, valid, config.examples_per_step, config.seed, max_tokens, max_rows, tile)
 
 
 def largest(shapes: Sequence[Shape], folder: Path, config: TrainingConfig) -> Shape:

@@ -7,7 +7,7 @@ from math import inf
 from engine.dataset.batches import epoch_steps, micro_batches
 from engine.dataset.choosing import Pair, choose
 from engine.dataset.cutting import Shape, cut, pass_cost
-from engine.dataset.shapes import plan_shapes
+from engine.dataset.shapes import padded, plan_shapes
 from engine.dataset.tokenizing import Example
 
 import numpy as np
@@ -33,6 +33,7 @@ runs = st.fixed_dictionaries(
         "seed": st.integers(0, 2**32 - 1),
         "max_tokens": st.integers(1, 2000),
         "max_rows": st.sampled_from([1, 3, 4, 2000]),
+        "tile": st.sampled_from([1, 16, 128]),
     }
 )
 
@@ -42,7 +43,9 @@ runs = st.fixed_dictionaries(
 def test_three_epochs_and_the_validation_need_only_the_planned_shapes(run: dict) -> None:
     """At most 16, within the budget; every example once an epoch, whatever the order."""
     examples, valid = examples_of(run["lengths"], run["seed"]), examples_of(run["valid"], 1)
-    shapes = plan_shapes(examples, valid, run["per_step"], run["seed"], run["max_tokens"], run["max_rows"])
+    shapes = plan_shapes(
+        examples, valid, run["per_step"], run["seed"], run["max_tokens"], run["max_rows"], run["tile"]
+    )
     assert len(set(shapes)) == len(shapes) <= 16
     for shape in shapes:
         assert shape.rows <= run["max_rows"]
@@ -188,3 +191,29 @@ def test_the_same_data_give_the_same_shapes() -> None:
     lengths = np.random.default_rng(3).lognormal(4, 1, 500).astype(int).clip(2, 900).tolist()
     plans = {plan_shapes(examples_of(lengths), examples_of([50]), 8, 1, 1800, 8) for _again in range(2)}
     assert len(plans) == 1
+
+
+@pytest.mark.parametrize(
+    ("tokens", "length"),
+    [
+        (1024, 1025),
+        (1025, 1025),
+        (903, 1025),
+        (897, 897),
+        (456, 513),
+        (386, 389),
+        (251, 257),
+        (71, 73),
+        (120, 129),
+    ],
+)
+def test_rows_fill_the_tiles_of_attention_where_that_is_cheap(tokens: int, length: int) -> None:
+    """One position less than the length is computed: whole tiles of 128, unless too much is padding."""
+    assert padded(tokens, 128) == length
+
+
+def test_a_full_micro_batch_of_whole_tiles_is_within_the_budget() -> None:
+    """Eight rows of up to 1,024 tokens go through the model at once, as 8 x 1,024 positions."""
+    examples = examples_of([900 + i % 125 for i in range(80)])
+    shapes = plan_shapes(examples, [], 8, 0, 8 * 1025, 10_000, 128)
+    assert {(shape.rows, shape.length) for shape in shapes} == {(8, 1025)}
