@@ -72,7 +72,7 @@ def tune_launches(tokens: int) -> None:
     """
     if is_cpu() or mx.metal.is_available():
         return
-    operations, million_numbers = ("500", "5000") if tokens <= _FEW_TOKENS else ("100", "300")
+    operations, million_numbers = ("300", "2000") if tokens <= _FEW_TOKENS else ("100", "300")
     wanted = {"MLX_MAX_OPS_PER_BUFFER": operations, "MLX_MAX_MB_PER_BUFFER": million_numbers}
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
