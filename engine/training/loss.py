@@ -1,13 +1,15 @@
 """Cross-entropy over the tokens that carry loss, and over no others."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from engine.backend import compute_dtype, mx, nn
+from engine.backend import mx, nn
 from engine.calibrations import Way
 from engine.dataset.batches import MicroBatch
 from engine.memory import LOGIT_CHUNK
-from engine.model.frozen import FrozenLinear, matrix_key
+from engine.model.frozen import FrozenLinear
+from engine.model.head import Logits, own_head, plain_head
 
 LossFunction = Callable[[nn.Module, mx.array, mx.array, mx.array], mx.array]
 """(model, tokens (rows, length), targets (count,), labels (count,)) -> summed loss in nats.
@@ -15,24 +17,34 @@ LossFunction = Callable[[nn.Module, mx.array, mx.array, mx.array], mx.array]
 A label of -1 fills up: it carries no loss."""
 
 
+ChunkFunction = Callable[[mx.array, mx.array], tuple[mx.array, mx.array]]
+"""(hidden states (count, width), labels (count,)) -> summed loss, its gradient by the hidden states."""
+
+
 def make_loss(model: nn.Module, ways: Mapping[str, Way] | None = None) -> LossFunction:
     """Return a loss function for `model` that computes logits only where they are needed.
 
     Where the architecture is a body with an output head on top, hidden states
-    are gathered before the head, and the logits are computed in chunks; whether that gives
-    the model's own logits is tried out on a few tokens. Otherwise the full logits are gathered from.
+    are gathered before the head, and the logits are computed in chunks. Otherwise the full
+    logits are gathered from.
 
     Args:
         model: whose layers `make_fast` may have replaced.
         ways: how to multiply by a head that is the embedding, see `make_fast`.
     """
-    if not _splits(model):
-        return _full_loss
-    head = _head(model, ways or {})
+    head = plain_head(model, ways or {})
+    if head is not None:
+        return _selected(lambda hidden, labels: chunked_loss(hidden, labels, head, model.training))
+    logits = own_head(model)
+    if logits is not None:
+        return _selected(lambda hidden, labels: _own_loss(model, hidden, labels, logits))
+    return _full_loss
 
+
+def _selected(of_rows: Callable[[mx.array, mx.array], mx.array]) -> LossFunction:
     def selected_loss(model: nn.Module, tokens: mx.array, targets: mx.array, labels: mx.array) -> mx.array:
         hidden = model.model(tokens[:, :-1])
-        return chunked_loss(hidden.reshape(-1, hidden.shape[-1])[targets], labels, head, model.training)
+        return of_rows(hidden.reshape(-1, hidden.shape[-1])[targets], labels)
 
     return selected_loss
 
@@ -69,7 +81,24 @@ def chunked_loss(hidden: mx.array, labels: mx.array, head: FrozenLinear, with_gr
         head: the frozen output projection, to (count, vocabulary).
         with_gradient: the result will be differentiated; else the gradient is left out.
     """
-    rows = max(1, LOGIT_CHUNK // head.outputs)
+    return _in_chunks(hidden, labels, partial(_chunk, head=head), head.outputs, with_gradient)
+
+
+def _own_loss(model: nn.Module, hidden: mx.array, labels: mx.array, logits: Logits) -> mx.array:
+    """Return the same for a head that does more than a product; each chunk's gradient is MLX's."""
+
+    def chunk(part: mx.array, labels: mx.array) -> tuple[mx.array, mx.array]:
+        found = mx.value_and_grad(lambda hidden: _cross_entropy(logits(model, hidden[None])[0], labels))(part)
+        return found[0], found[1]
+
+    vocabulary = logits(model, hidden[None, :1]).shape[-1]
+    return _in_chunks(hidden, labels, chunk, vocabulary, model.training)
+
+
+def _in_chunks(
+    hidden: mx.array, labels: mx.array, chunk: ChunkFunction, vocabulary: int, with_gradient: bool
+) -> mx.array:
+    rows = max(1, LOGIT_CHUNK // vocabulary)
 
     def both(hidden: mx.array) -> tuple[mx.array, mx.array]:
         total = mx.array(0.0)
@@ -78,7 +107,7 @@ def chunked_loss(hidden: mx.array, labels: mx.array, head: FrozenLinear, with_gr
             part = hidden[begin : begin + rows]
             if begin:  # one chunk after the other
                 (part,) = mx.depends([part], [total, *gradients[-1:]] if with_gradient else [total])
-            loss, gradient = _chunk(part, labels[begin : begin + rows], head)
+            loss, gradient = chunk(part, labels[begin : begin + rows])
             total = total + loss
             gradients.append(gradient)
         return total, mx.concatenate(gradients) if len(gradients) > 1 else gradients[0]
@@ -104,30 +133,3 @@ def _chunk(hidden: mx.array, labels: mx.array, head: FrozenLinear) -> tuple[mx.a
     losses = (normaliser - mx.take_along_axis(logits, labels, axis=-1)) * counts
     difference = mx.exp(logits - normaliser) - (mx.arange(logits.shape[-1]) == labels)
     return losses.sum(), head.backward((difference * counts).astype(hidden.dtype))
-
-
-def _head(model: nn.Module, ways: Mapping[str, Way]) -> FrozenLinear:
-    """Return the output projection as one of ours; a tied one shares the embedding's arrays."""
-    layer = model.lm_head if hasattr(model, "lm_head") else model.model.embed_tokens
-    if isinstance(layer, FrozenLinear):
-        return layer
-    return FrozenLinear(layer, ways.get(matrix_key(layer), "packed"), compute_dtype())
-
-
-def _logits(model: nn.Module, hidden: mx.array) -> mx.array:
-    if hasattr(model, "lm_head"):
-        return model.lm_head(hidden)
-    return model.model.embed_tokens.as_linear(hidden)
-
-
-def _splits(model: nn.Module) -> bool:
-    """Whether body and head, called one after the other, give the model's own logits bit for bit.
-
-    A head that also scales or caps its logits may come close on a few tokens, never equal.
-    """
-    tokens = mx.arange(1, 9)[None]
-    try:
-        apart = _logits(model, model.model(tokens))
-    except (AttributeError, TypeError):
-        return False
-    return bool(mx.array_equal(apart, model(tokens)).item())

@@ -10,6 +10,7 @@ from engine.dataset.cutting import Shape
 from engine.errors import UserError
 from engine.memory import Room
 from engine.model.checkpointing import checkpoint_layers
+from engine.model.head import plain_head
 from engine.training.loss import _full_loss, batch_arrays, make_loss
 from engine.training.plan import make_plan
 from tests.engine.batching import whole_batch
@@ -53,7 +54,7 @@ def test_the_loss_is_cross_entropy_over_the_trained_tokens(
 
 @pytest.mark.parametrize("cap", [5, 1000])
 def test_a_head_that_does_more_than_a_product_is_respected(cap: int) -> None:
-    """Where body and head do not give the model's logits, be it by a hair, the model itself is asked."""
+    """Where a product does not give the model's logits, be it by a hair, the model's own head is asked."""
 
     class Capped(nn.Module):
         def __init__(self) -> None:
@@ -65,7 +66,8 @@ def test_a_head_that_does_more_than_a_product_is_respected(cap: int) -> None:
             return cap * mx.tanh(self.model.embed_tokens.as_linear(self.model(tokens)) / cap)
 
     model = Capped()
-    assert make_loss(model) is _full_loss
+    assert plain_head(model, {}) is None
+    assert make_loss(model) is not _full_loss
     assert float(make_loss(model)(model, *batch_arrays(BATCH))) == pytest.approx(reference(model), rel=1e-5)
     assert make_loss(SimpleNamespace(model=None)) is _full_loss  # type: ignore[arg-type]
 
