@@ -1,0 +1,120 @@
+"""Whether the loss over many steps is that of mlx-lm's own layers: the same batches, every way.
+
+    python -m benchmarks.curves MODEL [--steps 100] [--rows 1] [--ways packed transient resident]
+
+The reference has mlx-lm's LoRA layers on the same weights, a plain cross-entropy over all
+logits and one AdamW update a step, nothing compiled. Ours has the engine's layers, loss and
+step. Each line: the largest difference of the losses of any step, the mean of both over the
+last ten, and the largest difference of a final adapter weight.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from engine.backend import compute_dtype, mx, nn
+from engine.calibrations import WAYS
+from engine.config import TrainingConfig
+from engine.dataset.batches import MicroBatch
+from engine.model.adapter import adapter_weights, attach_adapter
+from engine.model.fast import make_fast, packed_layers
+from engine.model.frozen import matrix_key
+from engine.model.loading import load_base
+from engine.training.loss import batch_arrays, make_loss
+from engine.training.step import StepFunction, make_optimizer
+
+import numpy as np
+
+LENGTH = 64
+CONFIG = TrainingConfig(learning_rate=2e-4, max_grad_norm=0.0)
+Curve = tuple[list[float], dict[str, mx.array]]
+
+
+def batches(steps: int, rows: int, vocabulary: int) -> Iterator[MicroBatch]:
+    """Yield random micro-batches that can be learned: each token is followed by the next number, mostly."""
+    draw = np.random.default_rng(0)
+    for _step in range(steps):
+        first = draw.integers(0, vocabulary // 2, (rows, 1))
+        tokens = ((first + np.arange(LENGTH)) % vocabulary).astype(np.int32)
+        noise = draw.random(tokens.shape) < 0.1
+        tokens[noise] = draw.integers(0, vocabulary, int(noise.sum()))
+        targets = np.flatnonzero(np.arange(rows * (LENGTH - 1)) % 2).astype(np.int32)
+        labels = tokens[:, 1:].ravel()[targets]
+        yield MicroBatch(tokens, targets, labels, tokens.size, len(targets))
+
+
+def loaded(folder: Path) -> nn.Module:
+    """Return the base model with a fresh adapter in mlx-lm's layers."""
+    model = load_base(folder, keep_packed=True).model
+    attach_adapter(model, CONFIG)
+    return model
+
+
+def reference(folder: Path, made: Sequence[MicroBatch]) -> Curve:
+    """Train with mlx-lm's layers; return the losses and the final adapter."""
+    model = load_base(folder).model
+    attach_adapter(model, CONFIG)
+    model.train()
+    optimizer = make_optimizer(model, CONFIG)
+
+    def mean_loss(model: nn.Module, tokens: mx.array, targets: mx.array, labels: mx.array) -> mx.array:
+        logits = model(tokens[:, :-1]).astype(mx.float32)
+        return nn.losses.cross_entropy(
+            logits.reshape(-1, logits.shape[-1])[targets], labels, reduction="mean"
+        )
+
+    losses = []
+    for batch in made:
+        loss, gradient = nn.value_and_grad(model, mean_loss)(model, *batch_arrays(batch))
+        optimizer.update(model, gradient)
+        mx.eval(model.trainable_parameters(), optimizer.state)
+        losses.append(float(loss.item()))
+    return losses, adapter_weights(model)
+
+
+def ours(folder: Path, made: Sequence[MicroBatch], way: str) -> Curve:
+    """Train with the engine's layers, every frozen matrix going one way."""
+    model = loaded(folder)
+    ways = {matrix_key(layer): way for layer in packed_layers(model)}
+    make_fast(model, ways, compute_dtype())  # type: ignore[arg-type]
+    loss = make_loss(model, ways)  # type: ignore[arg-type]
+    model.train()
+    step = StepFunction(model, make_optimizer(model, CONFIG), loss, CONFIG.max_grad_norm)
+    losses = [step([batch], CONFIG.learning_rate).loss for batch in made]
+    return losses, adapter_weights(model)
+
+
+def compared(way: str, one: Curve, other: Curve) -> str:
+    """Return a line that says how far two curves are apart."""
+    apart = max(abs(a - b) for a, b in zip(one[0], other[0], strict=True))
+    weights = max(float(mx.abs(array - other[1][name]).max().item()) for name, array in one[1].items())
+    ends = [float(np.mean(curve[0][-10:])) for curve in (one, other)]
+    return (
+        f"{way:10s} largest difference of a loss {apart:.1e} (last ten {ends[1]:.5f}, reference {ends[0]:.5f}), "
+        f"of a weight {weights:.1e}"
+    )
+
+
+def main() -> None:
+    """Print a line for each way."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--rows", type=int, default=1)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    options = parser.parse_args()
+    made = list(batches(options.steps, options.rows, vocabulary=256))
+    known = reference(options.model, made)
+    first, last = known[0][0], known[0][-1]
+    print(
+        f"{options.steps} steps of {options.rows} x {LENGTH} tokens, loss {first:.4f} -> {last:.4f}",
+        flush=True,
+    )
+    for way in options.ways:
+        print(compared(way, known, ours(options.model, made, way)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
