@@ -90,7 +90,7 @@ def compared(way: str, one: Curve, other: Curve) -> str:
     weights = max(float(mx.abs(array - other[1][name]).max().item()) for name, array in one[1].items())
     ends = [float(np.mean(curve[0][-10:])) for curve in (one, other)]
     return (
-        f"{way:10s} largest difference of a loss {apart:.1e} (last ten {ends[1]:.5f}, reference {ends[0]:.5f}), "
+        f"{way:10s} largest difference of a loss {apart:.1e} (last 10 {ends[1]:.5f}, theirs {ends[0]:.5f}), "
         f"of a weight {weights:.1e}"
     )
 
