@@ -28,7 +28,7 @@ class StepResult:
     applied: bool
     """False if loss or gradient was not finite: nothing was changed then."""
     real_tokens: int
-    padded_tokens: int
+    """Tokens that are not padding."""
 
 
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> optim.AdamW:
@@ -79,7 +79,6 @@ class StepFunction:
             grad_norm,
             math.isfinite(mean_loss) and math.isfinite(grad_norm),
             sum(batch.real_tokens for batch in batches),
-            sum(batch.tokens.size for batch in batches),
         )
 
     def warm_up(self, shapes: Sequence[Shape], stop: StopEvent) -> None:
