@@ -202,15 +202,27 @@ def predict_peak(
         recomputed_layers = layers if config.gradient_checkpointing == "on" else 0
     number = tokens * _ACTIVATION[device]
     layer = number * _layer_numbers(shape, config, device, length)
-    kept = layer * (layers - recomputed_layers) + number * shape.hidden * recomputed_layers
-    backward = _BACKWARD_LAYER * layer
-    if recomputed_layers:
-        kept, backward = kept + layer, _RECOMPUTED_LAYER * layer
+    kept, backward = _activations(layer, number * shape.hidden, layers, recomputed_layers)
     resident = config.frozen_weights == "resident" or (config.frozen_weights == "auto" and device == "cpu")
     adapter = trainable_parameters(shape, config) * FLOAT32
     logits = _LOGIT_COPIES * FLOAT32 * min(shape.vocab * tokens * trained, LOGIT_CHUNK)
     weights = shape.weight_bytes(device, resident)
     return int(weights + 3 * adapter + kept + max(logits, backward + 2 * adapter))
+
+
+def _activations(layer: float, stream: float, layers: int, recomputed: int) -> tuple[float, float]:
+    """Return what the forward pass keeps and what a layer's backward pass works in, bytes.
+
+    Args:
+        layer: what a layer keeps that is not recomputed.
+        stream: what one keeps that is: its input.
+        layers: how many have an adapter.
+        recomputed: how many of these are recomputed.
+    """
+    kept = layer * (layers - recomputed) + stream * recomputed
+    if recomputed:
+        return kept + layer, _RECOMPUTED_LAYER * layer
+    return kept, _BACKWARD_LAYER * layer
 
 
 def layers_to_recompute(

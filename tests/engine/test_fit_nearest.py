@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
@@ -16,19 +15,10 @@ from engine.fit.nearest import (
     refuse_if_too_large,
 )
 from engine.memory import ModelShape, Room, predict_peak
+from tests.engine.test_memory import MISTRAL_7B
 
 import pytest
 
-MISTRAL_7B: dict[str, Any] = {
-    "hidden_size": 4096,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "intermediate_size": 14336,
-    "vocab_size": 32000,
-    "tie_word_embeddings": False,
-    "quantization": {"group_size": 64, "bits": 4},
-}
 WANTED = TrainingConfig(batch_size=8, gradient_accumulation=3, max_seq_length=2048, lora_rank=16)
 LARGEST = Shape(8, 2048, 8 * 2048)
 
