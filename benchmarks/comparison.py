@@ -47,7 +47,9 @@ class Comparison:
         self._rows = folder / f"{workload.name}.jsonl"
         self._models = {OURS: options.model, INSTALLED: options.model}
         self._folder = folder
-        self.lengths: Lengths = write_rows(self._rows, workload, options.steps, options.model)
+        self.lengths: Lengths = write_rows(
+            self._rows, workload, max(options.steps, options.data_steps), options.model
+        )
         config = TrainingConfig(lora_rank=RANK, lora_alpha=ALPHA)
         self._flops = flops_per_token(ModelShape.read(options.model), config, self.lengths)
         self.runs: list[Run] = []
@@ -69,7 +71,8 @@ class Comparison:
     def _announce(self) -> None:
         tokens, options = self.lengths.tokens, self._options
         print(
-            f"\n{self._workload.name}: {options.steps} steps of {self._workload.rows} rows of "
+            f"\n{self._workload.name}: {options.steps} steps of {self._workload.rows} rows "
+            f"out of {len(tokens)} of "
             f"{min(tokens)}-{max(tokens)} tokens, {self.lengths.trained:.0%} of them trained; "
             f"the first {options.skip} steps do not count; {self._flops / 1e9:.3f} GFLOP a token\n{HEADER}",
             flush=True,

@@ -15,7 +15,9 @@ from pathlib import Path
 from engine.backend import compute_dtype, mx, nn
 from engine.calibrations import WAYS
 from engine.config import TrainingConfig
-from engine.dataset.batches import MicroBatch
+from engine.dataset.batches import MicroBatch, micro_batches
+from engine.dataset.cutting import Shape
+from engine.dataset.tokenizing import Example
 from engine.model.adapter import adapter_weights, attach_adapter
 from engine.model.fast import make_fast, packed_layers
 from engine.model.frozen import matrix_key
@@ -38,9 +40,10 @@ def batches(steps: int, rows: int, vocabulary: int) -> Iterator[MicroBatch]:
         tokens = ((first + np.arange(LENGTH)) % vocabulary).astype(np.int32)
         noise = draw.random(tokens.shape) < 0.1
         tokens[noise] = draw.integers(0, vocabulary, int(noise.sum()))
-        targets = np.flatnonzero(np.arange(rows * (LENGTH - 1)) % 2).astype(np.int32)
-        labels = tokens[:, 1:].ravel()[targets]
-        yield MicroBatch(tokens, targets, labels, tokens.size, len(targets))
+        trained = (np.arange(LENGTH) % 2).astype(bool)
+        examples = [Example(line, row, trained, True) for line, row in enumerate(tokens)]
+        (batch,) = micro_batches(examples, [Shape.full(rows, LENGTH, rows * LENGTH // 2)])
+        yield batch
 
 
 def loaded(folder: Path) -> nn.Module:
@@ -57,11 +60,11 @@ def reference(folder: Path, made: Sequence[MicroBatch]) -> Curve:
     model.train()
     optimizer = make_optimizer(model, CONFIG)
 
-    def mean_loss(model: nn.Module, tokens: mx.array, targets: mx.array, labels: mx.array) -> mx.array:
-        logits = model(tokens[:, :-1]).astype(mx.float32)
-        return nn.losses.cross_entropy(
-            logits.reshape(-1, logits.shape[-1])[targets], labels, reduction="mean"
-        )
+    def mean_loss(model: nn.Module, *batch: mx.array) -> mx.array:
+        tokens, slots, places, targets, labels = batch
+        logits = model(tokens[slots]).astype(mx.float32)
+        chosen = logits.reshape(-1, logits.shape[-1])[places[targets]]
+        return nn.losses.cross_entropy(chosen, labels, reduction="mean")
 
     losses = []
     for batch in made:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ class Job:
     model: str
     """Folder of the base model."""
     rows: str
-    """JSONL file with at least `examples` rows; that many, from its beginning, are trained on once."""
+    """JSONL file with the rows to draw from, at least those of `steps` steps."""
     steps: int
     batch_size: int
     accumulation: int
@@ -39,15 +38,10 @@ class Job:
     settings: dict[str, Any] = field(default_factory=dict)
     """What only one side knows."""
 
-    @property
-    def examples(self) -> int:
-        """Rows of the whole run."""
-        return self.steps * self.batch_size * self.accumulation
-
     def lines(self) -> list[str]:
-        """Return the rows to be trained on, as they are in the file."""
+        """Return the rows as they are in the file."""
         with open(self.rows, encoding="utf-8") as file:
-            return list(islice(file, self.examples))
+            return list(file)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def _options() -> argparse.Namespace:
     add("model", type=Path, help="folder of the base model")
     add("--workload", nargs="+", choices=WORKLOADS, default=["cpu"])
     add("--steps", type=int, default=12, help="optimizer steps of a run")
+    add("--data-steps", type=int, default=64, help="steps that the data are enough for, if not all are made")
     add("--skip", type=int, default=4, help="first steps that do not count")
     add("--repetitions", type=int, default=3, help="runs of each variant")
     add("--ours", action="append", default=[], metavar="NAME[:KEY=VALUE,...]", help="a variant of ours")

@@ -21,10 +21,12 @@ _FEW_TOKENS = 4096
 __all__ = [
     "BLAS",
     "attention_tile",
+    "bytes_in_flight",
     "can_compile",
     "compute_dtype",
     "describe_device",
     "is_cpu",
+    "is_cuda",
     "measure_gflops",
     "mx",
     "nn",
@@ -35,6 +37,11 @@ __all__ = [
 def is_cpu() -> bool:
     """Whether MLX computes on the CPU here."""
     return bool(mx.default_device().type == mx.DeviceType.cpu)
+
+
+def is_cuda() -> bool:
+    """Whether MLX computes on an NVIDIA card."""
+    return not is_cpu() and not mx.metal.is_available()
 
 
 def compute_dtype() -> mx.Dtype:
@@ -57,7 +64,7 @@ def attention_tile() -> int:
     On CUDA MLX 0.32.4 has a kernel for multiples of 128, and builds the score matrix
     otherwise; on Metal and CPUs it always does.
     """
-    return 1 if is_cpu() or mx.metal.is_available() else 128
+    return 128 if is_cuda() else 1
 
 
 def tune_launches(tokens: int) -> None:
@@ -70,15 +77,37 @@ def tune_launches(tokens: int) -> None:
     Args:
         tokens: of the largest micro-batch.
     """
-    if is_cpu() or mx.metal.is_available():
+    if not is_cuda():
         return
-    operations, million_numbers = ("300", "2000") if tokens <= _FEW_TOKENS else ("100", "300")
-    wanted = {"MLX_MAX_OPS_PER_BUFFER": operations, "MLX_MAX_MB_PER_BUFFER": million_numbers}
+    operations, megabytes = _portion(tokens)
+    wanted = {"MLX_MAX_OPS_PER_BUFFER": str(operations), "MLX_MAX_MB_PER_BUFFER": str(megabytes)}
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     mx.eval(mx.zeros(1) + 1)  # here MLX reads them
     for name in added:  # not for child processes, which may do other work
         del os.environ[name]
+
+
+def bytes_in_flight(tokens: int, activations: int) -> int:
+    """Return the memory that operations hold that a CUDA card was handed and has not done yet.
+
+    MLX frees what an operation read when the portion it is in is done, and hands over up to ten
+    portions ahead. How much that is depends on how far ahead it gets: this is about the middle of
+    what was measured on an H100.
+
+    Args:
+        tokens: of the largest micro-batch.
+        activations: bytes that all layers keep of it; what they hold in passing is proportional to that.
+    """
+    if not is_cuda():
+        return 0
+    _operations, megabytes = _portion(tokens)
+    return min(int(4.5e6 * megabytes), int(1.3 * activations))
+
+
+def _portion(tokens: int) -> tuple[int, int]:
+    """Return the operations and the megabytes read and written that are handed to a card at once."""
+    return (300, 2000) if tokens <= _FEW_TOKENS else (100, 300)
 
 
 def describe_device() -> str:

@@ -172,6 +172,7 @@ def predict_peak(
     longest: int | None = None,
     trained: float = 1.0,
     recomputed_layers: int | None = None,
+    fill: float = 1.0,
 ) -> int:
     """Return the most memory that MLX holds at once while training, bytes.
 
@@ -180,10 +181,10 @@ def predict_peak(
     - weights: see `ModelShape.weight_bytes`; resident on a CPU and where so configured.
     - adapter: 12 bytes a trainable weight: the float32 master and AdamW's two moments.
     - kept: what the forward pass keeps for the backward pass, for each of the
-      T = batch_size x length tokens of the fullest micro-batch and each layer with an adapter
+      T = batch_size x length positions of the fullest micro-batch and each layer with an adapter
       (what lies below the first of them is not differentiated): see `_layer_numbers`. A layer
-      that is recomputed keeps its input, hidden numbers, and one such layer at a time all of
-      it. A number takes 4 bytes on a CPU, 2 on a GPU.
+      that is recomputed keeps its input, and one such layer at a time all of it. A number
+      takes 4 bytes on a CPU, 2 on a GPU.
     - logits: float32 copies of vocab numbers at each trained position, at most `LOGIT_CHUNK` at a time.
     - backward: one layer's working memory and two float32 gradients of the adapter.
 
@@ -194,20 +195,29 @@ def predict_peak(
         longest: tokens of the longest example; None takes `max_seq_length`.
         trained: share of the tokens that carry loss, 0 to 1.
         recomputed_layers: layers with gradient checkpointing; None takes all or none, as configured.
+        fill: share of the positions that hold a token; only attention sees the others.
     """
     length = min(config.max_seq_length, longest or config.max_seq_length)
     tokens = config.batch_size * length
     layers = _adapted_layers(shape, config)
     if recomputed_layers is None:
         recomputed_layers = layers if config.gradient_checkpointing == "on" else 0
-    number = tokens * _ACTIVATION[device]
-    layer = number * _layer_numbers(shape, config, device, length)
-    kept, backward = _activations(layer, number * shape.hidden, layers, recomputed_layers)
+    layer = layer_bytes(shape, config, device, length, fill)
+    stream = tokens * fill * shape.hidden * _ACTIVATION[device]
+    kept, backward = _activations(layer, stream, layers, recomputed_layers)
     resident = config.frozen_weights == "resident" or (config.frozen_weights == "auto" and device == "cpu")
     adapter = trainable_parameters(shape, config) * FLOAT32
     logits = _LOGIT_COPIES * FLOAT32 * min(shape.vocab * tokens * trained, LOGIT_CHUNK)
     weights = shape.weight_bytes(device, resident)
     return int(weights + 3 * adapter + kept + max(logits, backward + 2 * adapter))
+
+
+def layer_bytes(
+    shape: ModelShape, config: TrainingConfig, device: Device, length: int, fill: float = 1.0
+) -> float:
+    """Return what one layer keeps of a micro-batch for the backward pass, bytes; see `predict_peak`."""
+    numbers = config.batch_size * length * _layer_numbers(shape, config, device, length, fill)
+    return numbers * _ACTIVATION[device]
 
 
 def _activations(layer: float, stream: float, layers: int, recomputed: int) -> tuple[float, float]:
@@ -260,15 +270,20 @@ def _adapted_layers(shape: ModelShape, config: TrainingConfig) -> int:
     return shape.layers if config.lora_layers < 0 else min(config.lora_layers, shape.layers)
 
 
-def _layer_numbers(shape: ModelShape, config: TrainingConfig, device: Device, length: int) -> int:
-    """Return the numbers that one layer keeps for each token.
+def _layer_numbers(
+    shape: ModelShape, config: TrainingConfig, device: Device, length: int, fill: float
+) -> float:
+    """Return the numbers that one layer keeps for each position of the padded rows.
 
-    The residual stream twice, its two norms, queries, keys, values, the attention's output in two
-    layouts, gate and up. With dropout the inputs of the projections and the feed-forward
-    block's inner activations come on top; on a CPU the attention scores and the gate's sigmoid.
+    In the rows queries, keys, values and the attention's output; for each token, the share
+    `fill` of the positions, the residual stream twice, its two norms, the attention's output, gate
+    and up. With dropout the inputs of the projections and the feed-forward block's inner
+    activations come on top; on a CPU the attention scores in the rows and the gate's sigmoid.
     """
     query, key = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    numbers = 4 * shape.hidden + 3 * query + 2 * key + 2 * shape.intermediate
+    in_rows, numbers = 2 * query + 2 * key, 4 * shape.hidden + query + 2 * shape.intermediate
     if config.lora_dropout:
         numbers += 5 * shape.hidden + query + 4 * shape.intermediate
-    return numbers + (shape.heads * length + shape.intermediate if device == "cpu" else 0)
+    if device == "cpu":
+        in_rows, numbers = in_rows + shape.heads * length, numbers + shape.intermediate
+    return in_rows + fill * numbers

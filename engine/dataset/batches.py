@@ -22,24 +22,31 @@ NO_LABEL = -1
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Rows that pass through the model together, right-padded with token 0."""
+    """Rows that pass through the model together, without padding between them.
+
+    What depends on one token alone is computed on `tokens`; attention sees padded rows.
+    """
 
     tokens: NDArray[np.int32]
-    """Shape (rows, length); the last rows may be blank."""
+    """The tokens of all rows, one row after the other and each without its last, then padding (0, at least
+    one); shape (tokens,)."""
+    slots: NDArray[np.int32]
+    """Which of `tokens` stands at each position of the padded rows, shape (rows, length); where there is
+    none, the last of the padding."""
+    places: NDArray[np.int32]
+    """The flat position in `slots` of each of `tokens`, shape (tokens,); a free one for padding."""
     targets: NDArray[np.int32]
-    """Flat positions in (rows, length - 1) whose next token carries loss, shape (count,); padded with 0."""
+    """Which of `tokens` are followed by one that carries loss, shape (targets,); padded with 0."""
     labels: NDArray[np.int32]
-    """The token to be predicted at each of `targets`, shape (count,); padded with `NO_LABEL`."""
+    """The token to be predicted at each of `targets`, shape (targets,); padded with `NO_LABEL`."""
+    shape: Shape
+    """What it is padded to."""
     real_tokens: int
-    """Tokens that are not padding."""
+    """Tokens of all rows, each row's last included."""
     trained_tokens: int
     """Tokens that carry loss: the first so many `targets`."""
-
-    @property
-    def shape(self) -> Shape:
-        """What it is padded to."""
-        rows, length = self.tokens.shape
-        return Shape(rows, length, len(self.targets))
+    padding: int
+    """How many of `tokens` are nobody's."""
 
 
 def epoch_steps(
@@ -75,20 +82,40 @@ def micro_batches(examples: Sequence[Example], shapes: Sequence[Shape]) -> list[
     pieces = cut(
         [len(row.tokens) for row in rising],
         [int(np.count_nonzero(row.trained)) for row in rising],
-        *options_of(shapes),
+        options_of(shapes),
     )
     return [_pad(rising[piece.begin : piece.end], piece.shape) for piece in pieces]
 
 
+def filled(shape: Shape) -> MicroBatch:
+    """Return a micro-batch of one token over and over that fills a shape.
+
+    What it takes to compute depends on the shape only.
+    """
+    rows, inputs, targets = [], shape.tokens - 1, shape.targets
+    for _row in range(shape.rows):
+        length = min(inputs, shape.length - 1)
+        trained = np.arange(length + 1) > length - min(targets, length)
+        rows.append(Example(1, np.ones(length + 1, np.int32), trained, ends_turn=True))
+        inputs, targets = inputs - length, targets - int(trained.sum())
+    return _pad(rows, shape)
+
+
 def _pad(rows: Sequence[Example], shape: Shape) -> MicroBatch:
-    tokens = np.zeros((shape.rows, shape.length), np.int32)
+    free = shape.length - 1  # the last position of the first row, see `Shape.length`
+    tokens, places = np.zeros(shape.tokens, np.int32), np.full(shape.tokens, free, np.int32)
+    slots = np.full((shape.rows, shape.length), shape.tokens - 1, np.int32)
     targets, labels = np.zeros(shape.targets, np.int32), np.full(shape.targets, NO_LABEL, np.int32)
-    count = 0
+    begin = count = 0
     for index, row in enumerate(rows):
-        tokens[index, : len(row.tokens)] = row.tokens
+        end = begin + len(row.tokens) - 1
+        tokens[begin:end] = row.tokens[:-1]
+        slots[index, : end - begin] = np.arange(begin, end)
+        places[begin:end] = index * shape.length + np.arange(end - begin)
         positions = np.flatnonzero(row.trained)  # never 0, see Example.trained
         here = slice(count, count + len(positions))
-        targets[here] = index * (shape.length - 1) + positions - 1
+        targets[here] = begin + positions - 1
         labels[here] = row.tokens[positions]
-        count += len(positions)
-    return MicroBatch(tokens, targets, labels, sum(len(row.tokens) for row in rows), count)
+        begin, count = end, count + len(positions)
+    real = begin + len(rows)
+    return MicroBatch(tokens, slots, places, targets, labels, shape, real, count, shape.tokens - begin)

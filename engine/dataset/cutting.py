@@ -4,11 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
-
-# A pass through the model costs as much as this share of the tokens of a full one, however few
-# it has: every weight is read, and on a GPU unpacked, once for each pass.
-_PASS_SHARE = 8
+from typing import NamedTuple, Self
 
 
 @dataclass(frozen=True)
@@ -17,14 +13,34 @@ class Shape:
 
     rows: int
     length: int
-    """Tokens of a row."""
+    """Positions of a row as attention sees it: one at least is free, since a row's last token is only
+    predicted."""
     targets: int
     """Positions that carry loss."""
+    tokens: int
+    """Tokens computed everywhere else: those of all rows but each row's last, and at least one of padding."""
+    overhead: float = 0.0
+    """What a pass costs besides its tokens, counted in tokens."""
+
+    @classmethod
+    def full(cls, rows: int, length: int, targets: int) -> Self:
+        """Return the shape with as many tokens as its rows can hold."""
+        return cls(rows, length, targets, rows * (length - 1) + 1)
 
     @property
-    def tokens(self) -> int:
-        """Tokens computed, padding included."""
+    def area(self) -> int:
+        """Positions of the padded rows."""
         return self.rows * self.length
+
+    @property
+    def fill(self) -> float:
+        """Share of `area` that is computed where attention is not."""
+        return min(1.0, self.tokens / self.area)
+
+    @property
+    def trained(self) -> float:
+        """Share of `area` that carries loss."""
+        return self.targets / self.area
 
 
 class Piece(NamedTuple):
@@ -39,13 +55,10 @@ Options = Callable[[int], Sequence[Shape]]
 """The shapes there are for a longest row of so many tokens; one of them holds that row alone."""
 
 
-def pass_cost(tokens: int) -> int:
-    """Return what a pass costs besides its tokens, counted in tokens, where a full one has `tokens`."""
-    return max(1, tokens // _PASS_SHARE)
-
-
-def cut(lengths: Sequence[int], trained: Sequence[int], options: Options, extra: int) -> list[Piece]:
-    """Cut rows into consecutive pieces with the fewest tokens computed, passes counted in.
+def cut(
+    lengths: Sequence[int], trained: Sequence[int], options: Options, is_exact: bool = False
+) -> list[Piece]:
+    """Cut rows into consecutive pieces as cheaply as possible.
 
     Dynamic programming over the number of rows placed. Of what a shape could
     hold it is given the most: leaving a row out never makes the others cheaper.
@@ -54,32 +67,39 @@ def cut(lengths: Sequence[int], trained: Sequence[int], options: Options, extra:
         lengths: tokens of each row, rising.
         trained: tokens of each row that carry loss, at least 1.
         options: the shapes to choose from.
-        extra: cost of a piece besides its tokens, see `pass_cost`.
+        is_exact: a piece has no more tokens than its rows do, whatever its shape would hold.
     """
-    sums = list(accumulate(trained, initial=0))
-    costs, last = [0], [Piece(0, 0, Shape(0, 0, 0))]
+    targets = list(accumulate(trained, initial=0))
+    tokens = list(accumulate((length - 1 for length in lengths), initial=0))
+    paid, last = [0.0], [Piece(0, 0, Shape(0, 0, 0, 0))]
     for end, longest in enumerate(lengths, start=1):
-        cheapest, piece = -1, last[0]
+        cheapest, piece = -1.0, last[0]
         for shape in options(longest):
-            begin = max(0, end - shape.rows, bisect_left(sums, sums[end] - shape.targets))
-            if begin < end:  # else the row alone has too many targets
-                cost = costs[begin] + shape.tokens + extra
+            begin = max(
+                0,
+                end - shape.rows,
+                bisect_left(targets, targets[end] - shape.targets),
+                bisect_left(tokens, tokens[end] + 1 - shape.tokens),
+            )
+            if begin < end:  # else the row alone is too much
+                computed = tokens[end] - tokens[begin] + 1 if is_exact else shape.tokens
+                cost = paid[begin] + computed + shape.overhead
                 if cheapest < 0 or cost < cheapest:
                     cheapest, piece = cost, Piece(begin, end, shape)
         if cheapest < 0:
             raise ValueError(f"no shape holds a row of {longest} tokens")
-        costs.append(cheapest)
+        paid.append(cheapest)
         last.append(piece)
     return _followed_back(last)
 
 
-def options_of(shapes: Sequence[Shape]) -> tuple[Options, int]:
-    """Return what `cut` needs to know of a run's shapes: the options, and what a pass costs."""
+def options_of(shapes: Sequence[Shape]) -> Options:
+    """Return the options that a run's shapes are."""
 
     def options(longest: int) -> list[Shape]:
         return [shape for shape in shapes if shape.length >= longest]
 
-    return options, pass_cost(max(shape.tokens for shape in shapes))
+    return options
 
 
 def _followed_back(last: Sequence[Piece]) -> list[Piece]:

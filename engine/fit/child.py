@@ -23,7 +23,7 @@ from typing import Any
 
 from engine.backend import mx
 from engine.config import TrainingConfig
-from engine.dataset.batches import MicroBatch
+from engine.dataset.batches import filled
 from engine.dataset.cutting import Shape
 from engine.dataset.loading import load_file
 from engine.dataset.tokenizing import Example, ExampleTokenizer, load_tokenizer
@@ -78,7 +78,7 @@ def _measure(project: Project, config: TrainingConfig) -> dict[str, Any]:
     made = assemble(folder, config, shape, room)
     made.model.train()
     # A step of several micro-batches also holds the sum of their gradients.
-    batches = [_filled(shape)] * (2 if config.examples_per_step > shape.rows else 1)
+    batches = [filled(shape)] * (2 if config.examples_per_step > shape.rows else 1)
     for phase in ("first_step", "second_step"):  # what is compiled in the first is there in the second
         _tell(phase=phase)
         begin = time.perf_counter()
@@ -116,17 +116,6 @@ def _longest(config: TrainingConfig) -> tuple[Example, ...]:
     length = config.max_seq_length
     example = Example(1, np.ones(length, np.int32), np.arange(length) > 0, ends_turn=True)
     return (example,) * config.examples_per_step
-
-
-def _filled(shape: Shape) -> MicroBatch:
-    """Return a micro-batch of one token over and over; memory and time depend on its shape only."""
-    return MicroBatch(
-        tokens=np.ones((shape.rows, shape.length), np.int32),
-        targets=np.arange(shape.targets, dtype=np.int32),
-        labels=np.ones(shape.targets, np.int32),
-        real_tokens=shape.tokens,
-        trained_tokens=shape.targets,
-    )
 
 
 def _adapts(config: TrainingConfig, made: Assembled) -> bool:

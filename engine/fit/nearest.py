@@ -124,7 +124,7 @@ def _least_peak(folder: Path, config: TrainingConfig, room: Room, shape: Shape) 
             smaller configuration has at most `batch_size` x `max_seq_length` tokens.
     """
     length = min(shape.length, config.max_seq_length)
-    tokens = min(shape.tokens, config.batch_size * config.max_seq_length)
+    tokens = min(shape.area, config.batch_size * config.max_seq_length)
     changes: dict[str, object] = {"batch_size": max(1, tokens // length)}
     if config.gradient_checkpointing == "auto" and not config.lora_dropout:
         changes["gradient_checkpointing"] = "on"
@@ -132,6 +132,7 @@ def _least_peak(folder: Path, config: TrainingConfig, room: Room, shape: Shape) 
         changes["frozen_weights"] = "packed"
     made = config.model_copy(update=changes)
     try:
-        return predict_peak(ModelShape.read(folder), made, room.device, length, shape.targets / shape.tokens)
+        sizes = ModelShape.read(folder)
+        return predict_peak(sizes, made, room.device, length, shape.trained, fill=shape.fill)
     except UserError:
         return None

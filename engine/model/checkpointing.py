@@ -22,8 +22,12 @@ def checkpoint_layers(model: nn.Module, adapted: int, count: int) -> None:
 def _checkpointed(base: type[nn.Module]) -> type[nn.Module]:
     def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         def forward(parameters: dict[str, Any], *inner: Any, **named: Any) -> Any:
+            kept = self.trainable_parameters()
             self.update(parameters)
-            return base.__call__(self, *inner, **named)
+            try:
+                return base.__call__(self, *inner, **named)
+            finally:
+                self.update(kept)  # else the arrays of a trace would stay behind in the layer
 
         return mx.checkpoint(forward)(self.trainable_parameters(), *args, **kwargs)
 

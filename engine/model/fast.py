@@ -7,6 +7,7 @@ from engine.calibrations import Way
 from engine.model.frozen import FrozenLinear, matrix_key
 from engine.model.gated import GatedMLP
 from engine.model.lora import LoRALinear, SharedInput, from_mlx_lm
+from engine.model.unpadded import unpad_attention
 
 from mlx.utils import tree_unflatten
 from mlx_lm.tuner.lora import LoRALinear as MlxLmLoRALinear
@@ -33,7 +34,8 @@ def make_fast(model: nn.Module, ways: Mapping[str, Way], dtype: mx.Dtype) -> Non
     """Replace mlx-lm's LoRA layers and quantised layers by ours, in place.
 
     Projections that share their input are then computed together, and feed-forward blocks
-    that prove to be `GatedMLP`s become such, where no dropout stands against it.
+    that prove to be `GatedMLP`s become such, where no dropout stands against it. Attention then
+    takes tokens without padding, where it can.
 
     Args:
         model: frozen, with mlx-lm's LoRA layers attached.
@@ -59,6 +61,7 @@ def make_fast(model: nn.Module, ways: Mapping[str, Way], dtype: mx.Dtype) -> Non
         new = from_mlx_lm(module, frozen(module.linear)) if lora else frozen(module)
         model.update_modules(tree_unflatten([(path, new)]))
     _join(model, dtype)
+    unpad_attention(model)
 
 
 def _join(model: nn.Module, dtype: mx.Dtype) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from engine.backend import attention_tile, compute_dtype, is_cpu, mx, nn, tune_launches
 from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
-from engine.dataset.shapes import padded, plan_shapes
+from engine.dataset.shapes import Limits, plan_shapes
 from engine.dataset.tokenizing import Example
 from engine.errors import UserError
 from engine.memory import ALL_LOGITS, CPU_MAX_ROWS, Device, ModelShape, Room, predict_peak
@@ -56,10 +56,11 @@ def shapes_for(
         divisor: how many times fewer tokens than usual a micro-batch may have.
     """
     tile = attention_tile()
-    row = padded(config.max_seq_length, tile) if tile > 1 else config.max_seq_length
+    row = config.max_seq_length if tile == 1 else Limits(0, 0, tile).padded(config.max_seq_length)
     max_tokens = max(1, config.batch_size * row // divisor)
     max_rows = max(1, CPU_MAX_ROWS // divisor) if is_cpu() else max_tokens
-    return plan_shapes(train, valid, config.examples_per_step, config.seed, max_tokens, max_rows, tile)
+    limits = Limits(max_tokens, max_rows, tile)
+    return plan_shapes(train, valid, config.examples_per_step, config.seed, limits, config.num_epochs)
 
 
 def largest(shapes: Sequence[Shape], folder: Path, config: TrainingConfig) -> Shape:
@@ -72,7 +73,7 @@ def largest(shapes: Sequence[Shape], folder: Path, config: TrainingConfig) -> Sh
     def peak(shape: Shape) -> int:
         filled = config.model_copy(update={"batch_size": shape.rows})
         device: Device = "cpu" if is_cpu() else "gpu"
-        return predict_peak(sizes, filled, device, shape.length, shape.targets / shape.tokens)
+        return predict_peak(sizes, filled, device, shape.length, shape.trained, fill=shape.fill)
 
     return max(shapes, key=peak)
 

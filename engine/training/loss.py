@@ -10,11 +10,10 @@ from engine.dataset.batches import MicroBatch
 from engine.memory import LOGIT_CHUNK
 from engine.model.frozen import FrozenLinear
 from engine.model.head import Logits, own_head, plain_head
+from engine.model.unpadded import run_padded, run_unpadded, takes_unpadded
 
-LossFunction = Callable[[nn.Module, mx.array, mx.array, mx.array], mx.array]
-"""(model, tokens (rows, length), targets (count,), labels (count,)) -> summed loss in nats.
-
-A label of -1 fills up: it carries no loss."""
+LossFunction = Callable[[nn.Module, mx.array, mx.array, mx.array, mx.array, mx.array], mx.array]
+"""(model, tokens, slots, places, targets, labels: see `MicroBatch`) -> summed loss in nats."""
 
 
 ChunkFunction = Callable[[mx.array, mx.array], tuple[mx.array, mx.array]]
@@ -42,11 +41,18 @@ def make_loss(model: nn.Module, ways: Mapping[str, Way] | None = None) -> LossFu
 
 
 def _selected(of_rows: Callable[[mx.array, mx.array], mx.array]) -> LossFunction:
-    def selected_loss(model: nn.Module, tokens: mx.array, targets: mx.array, labels: mx.array) -> mx.array:
-        hidden = model.model(tokens[:, :-1])
-        return of_rows(hidden.reshape(-1, hidden.shape[-1])[targets], labels)
+    def selected_loss(model: nn.Module, *batch: mx.array) -> mx.array:
+        tokens, slots, places, targets, labels = batch
+        return of_rows(_run(model, model.model, tokens, slots, places)[targets], labels)
 
     return selected_loss
+
+
+def _run(model: nn.Module, body: Any, tokens: mx.array, slots: mx.array, places: mx.array) -> mx.array:
+    """Return what `body` (the model, or what is below its head) gives for each token, (tokens, width)."""
+    if takes_unpadded(model):
+        return run_unpadded(body, model.layers, tokens, slots, places)
+    return run_padded(body, tokens, slots, places)
 
 
 def holds_all_logits(loss: LossFunction) -> bool:
@@ -54,14 +60,14 @@ def holds_all_logits(loss: LossFunction) -> bool:
     return loss is _full_loss
 
 
-def batch_arrays(batch: MicroBatch) -> tuple[mx.array, mx.array, mx.array]:
+def batch_arrays(batch: MicroBatch) -> tuple[mx.array, ...]:
     """Return a micro-batch as the arrays a `LossFunction` takes."""
-    return mx.array(batch.tokens), mx.array(batch.targets), mx.array(batch.labels)
+    return tuple(map(mx.array, (batch.tokens, batch.slots, batch.places, batch.targets, batch.labels)))
 
 
-def _full_loss(model: nn.Module, tokens: mx.array, targets: mx.array, labels: mx.array) -> mx.array:
-    logits = model(tokens[:, :-1])
-    return _cross_entropy(logits.reshape(-1, logits.shape[-1])[targets], labels)
+def _full_loss(model: nn.Module, *batch: mx.array) -> mx.array:
+    tokens, slots, places, targets, labels = batch
+    return _cross_entropy(_run(model, model, tokens, slots, places)[targets], labels)
 
 
 def _cross_entropy(logits: mx.array, labels: mx.array) -> mx.array:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.backend import compute_dtype, is_cpu, nn
+from engine.backend import bytes_in_flight, compute_dtype, is_cpu, nn
 from engine.calibrations import Seconds, Way
 from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
 from engine.errors import UserError
 from engine.i18n import _
-from engine.memory import Device, ModelShape, Room, predict_peak
+from engine.memory import Device, ModelShape, Room, layer_bytes, predict_peak
 from engine.model.calibration import calibrate
 from engine.model.fast import packed_layers
 from engine.model.frozen import matrix_key, matrix_shape
@@ -103,8 +103,10 @@ def needed_bytes(
         return None
     device: Device = "cpu" if is_cpu() else "gpu"
     filled = config.model_copy(update={"batch_size": shape.rows, "frozen_weights": "packed"})
-    trained = shape.targets / shape.tokens
-    peak = predict_peak(sizes, filled, device, shape.length, trained, plan.recomputed_layers)
+    recomputed = plan.recomputed_layers
+    peak = predict_peak(sizes, filled, device, shape.length, shape.trained, recomputed, shape.fill)
+    activations = sizes.layers * layer_bytes(sizes, filled, device, shape.length, shape.fill)
+    peak += bytes_in_flight(shape.tokens, int(activations))
     # The model is here: what it takes need not be predicted.
     arrays = dict(tree_flatten(model.parameters())).items()
     weights: int = sum(a.nbytes for name, a in arrays if not name.endswith((".lora_a", ".lora_b")))

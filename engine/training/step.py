@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.backend import can_compile, mx, nn
 from engine.config import TrainingConfig
-from engine.dataset.batches import MicroBatch
+from engine.dataset.batches import MicroBatch, filled
 from engine.dataset.cutting import Shape
 from engine.training.loss import LossFunction, batch_arrays
 
@@ -31,6 +31,20 @@ class StepResult:
     """Tokens that are not padding."""
 
 
+@dataclass(frozen=True)
+class PendingStep:
+    """An optimizer step that the device was handed; it keeps nothing of it but two numbers."""
+
+    loss: mx.array
+    grad_norm: mx.array
+    real_tokens: int
+
+    def result(self) -> StepResult:
+        """Wait until the step is done, on any thread, and return what it did."""
+        loss, norm = float(self.loss.item()), float(self.grad_norm.item())
+        return StepResult(loss, norm, math.isfinite(loss) and math.isfinite(norm), self.real_tokens)
+
+
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> optim.AdamW:
     """Return AdamW (Loshchilov and Hutter, 2019; bias-corrected) ready for the trainable parameters."""
     optimizer = optim.AdamW(
@@ -48,7 +62,8 @@ class StepFunction:
     """Trains a model one optimizer step at a time.
 
     Gradient and update are compiled, once for each shape of micro-batch. All of a step is
-    handed to the device before anything is waited for: the one wait is for loss and norm.
+    handed to the device before anything is waited for: the one wait is for loss and norm,
+    and the next step may be handed over before it.
     """
 
     def __init__(
@@ -60,7 +75,11 @@ class StepFunction:
         self._update = _compiled(_update_function(optimizer, max_grad_norm))
 
     def __call__(self, batches: Sequence[MicroBatch], learning_rate: float) -> StepResult:
-        """Make one step on `batches`.
+        """Make one step on `batches` and wait for it; see `launch`."""
+        return self.launch(batches, learning_rate).result()
+
+    def launch(self, batches: Sequence[MicroBatch], learning_rate: float) -> PendingStep:
+        """Hand one step on `batches` to the device, and wait for nothing.
 
         The gradient is the sum over all trained tokens of all batches divided
         by their number, whatever the batches are. Numbers that are not finite change nothing.
@@ -72,14 +91,8 @@ class StepFunction:
         updated, state, norm = self._update(parameters, state, gradient, loss, mx.array(learning_rate))
         self._model.update(updated)
         self._optimizer.state = state
-        mx.eval(loss, norm, updated, state)
-        mean_loss, grad_norm = float(loss.item()), float(norm.item())
-        return StepResult(
-            mean_loss,
-            grad_norm,
-            math.isfinite(mean_loss) and math.isfinite(grad_norm),
-            sum(batch.real_tokens for batch in batches),
-        )
+        mx.async_eval(loss, norm, updated, state)
+        return PendingStep(loss, norm, sum(batch.real_tokens for batch in batches))
 
     def warm_up(self, shapes: Sequence[Shape], stop: StopEvent) -> None:
         """Trace the gradient for each shape of micro-batch, so that no later step has to, or until `stop`."""
@@ -88,8 +101,8 @@ class StepFunction:
         high, low = mx.random.state[0].tolist()
         self._model.train()  # a trace stays as it was made: with dropout, and with the loss's gradient
         for shape in takewhile(lambda shape: not stop.is_set(), shapes):
-            blank = (mx.zeros((shape.rows, shape.length), mx.int32), *mx.zeros((2, shape.targets), mx.int32))
-            self._gradient(self._model.trainable_parameters(), mx.array(1.0), *blank)
+            batch = batch_arrays(filled(shape))
+            self._gradient(self._model.trainable_parameters(), mx.array(1.0), *batch)
         mx.random.seed(high << 32 | low)  # dropout drew from it
 
     def _sum(self, parameters: Any, batches: Sequence[MicroBatch], weight: mx.array) -> tuple[mx.array, Any]:

@@ -15,14 +15,14 @@ class UsageMeter:
         """Begin to count the time."""
         self._began = self._scored = time.monotonic()
         self._evaluation_s = 0.0
-        self._real_tokens = 0
+        self._padding = 0
         self._tokens = 0
         self._shapes: set[Shape] = set()
 
     def step(self, batches: Sequence[MicroBatch]) -> None:
         """Count the micro-batches of one optimizer step."""
         for batch in batches:
-            self._real_tokens += batch.real_tokens
+            self._padding += batch.padding
             self._tokens += batch.tokens.size
             self._shapes.add(batch.shape)
 
@@ -40,7 +40,7 @@ class UsageMeter:
         """Return the figures as of now."""
         spent = time.monotonic() - self._began
         return Usage(
-            padding=round(1 - self._real_tokens / self._tokens, 4) if self._tokens else None,
+            padding=round(self._padding / self._tokens, 4) if self._tokens else None,
             shapes=len(self._shapes),
             evaluation=round(min(1.0, self._evaluation_s / spent), 4) if self._shapes and spent else None,
         )

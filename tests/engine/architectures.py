@@ -9,6 +9,7 @@ from engine.calibrations import Way
 from engine.model.adapter import attach_adapter
 from engine.model.fast import make_fast, packed_layers
 from engine.model.frozen import matrix_key
+from engine.model.unpadded import run_unpadded
 from engine.training.loss import batch_arrays, make_loss
 from tests.engine.batching import whole_batch
 from tests.engine.test_step import some_examples
@@ -60,10 +61,19 @@ def build(
     return model
 
 
-def plain_loss(model: nn.Module, tokens: mx.array, targets: mx.array, labels: mx.array) -> mx.array:
-    """Return the summed cross-entropy, from the model's own logits of every position."""
-    logits = model(tokens[:, :-1])
-    return nn.losses.cross_entropy(logits.reshape(-1, logits.shape[-1])[targets], labels, reduction="sum")
+def plain_loss(model: nn.Module, *batch: mx.array) -> mx.array:
+    """Return the summed cross-entropy, from the model's own logits of every position of padded rows."""
+    tokens, slots, places, targets, labels = batch
+    logits = model(tokens[slots])
+    chosen = logits.reshape(-1, logits.shape[-1])[places[targets]]
+    return nn.losses.cross_entropy(chosen, labels, reduction="sum")
+
+
+def unpadded_loss(model: nn.Module, *batch: mx.array) -> mx.array:
+    """Return the same from rows that stand one after the other: what is drawn for each token is then ours."""
+    tokens, slots, places, targets, labels = batch
+    logits = run_unpadded(model, model.layers, tokens, slots, places)
+    return nn.losses.cross_entropy(logits[targets], labels, reduction="sum")
 
 
 def found(model: nn.Module, loss: Loss) -> Found:

@@ -1,8 +1,8 @@
 """The order of an epoch and the padding of its micro-batches, against plain loops."""
 
-from engine.dataset.batches import NO_LABEL, MicroBatch, epoch_steps, micro_batches
+from engine.dataset.batches import NO_LABEL, epoch_steps, filled, micro_batches
 from engine.dataset.cutting import Shape
-from engine.dataset.shapes import plan_shapes
+from engine.dataset.shapes import Limits, plan_shapes
 from engine.dataset.tokenizing import Example
 
 import numpy as np
@@ -28,7 +28,7 @@ def example_lists(draw: st.DrawFn) -> list[Example]:
         drawn = draw(st.lists(st.booleans(), min_size=length - 1, max_size=length - 1))
         trained = np.array([False, *drawn])
         trained[draw(st.integers(1, length - 1))] = True
-        examples.append(Example(line, np.arange(length, dtype=np.int32) + 100 * line, trained, True))
+        examples.append(Example(line, np.arange(length, dtype=np.int32) + 100 * (line + 1), trained, True))
     return examples
 
 
@@ -67,7 +67,7 @@ def test_lengths_are_grouped_and_the_steps_shuffled() -> None:
     assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.25
 
 
-def brute_force(batch: MicroBatch, rows: list[Example]) -> list[tuple[int, int, int]]:
+def brute_force(rows: list[Example]) -> list[tuple[int, int, int]]:
     """(row, position of the input token, token to predict) of every trained token."""
     return [
         (index, position - 1, int(row.tokens[position]))
@@ -83,34 +83,57 @@ def test_micro_batches_hold_every_trained_token_and_keep_the_budget(
     examples: list[Example], max_tokens: int, max_rows: int
 ) -> None:
     """Against a loop over rows and positions."""
-    shapes = plan_shapes(examples, [], len(examples), 0, max_tokens, max_rows)
+    shapes = plan_shapes(examples, [], len(examples), 0, Limits(max_tokens, max_rows))
     seen = []
     for batch in micro_batches(examples, shapes):
-        rows, length = batch.tokens.shape
-        members = [examples[int(tokens[0]) // 100] for tokens in batch.tokens if tokens[1]]
-        assert batch.shape in shapes and rows <= max_rows
-        assert rows == 1 or batch.tokens.size <= max_tokens
-        for tokens, row in zip(batch.tokens, members, strict=False):
-            assert tokens[: len(row.tokens)].tolist() == row.tokens.tolist()
-            assert not tokens[len(row.tokens) :].any()
-        assert not batch.tokens[len(members) :].any()
-        expected = brute_force(batch, members)
+        rows, length = batch.slots.shape
+        assert batch.shape in shapes and rows <= max_rows and length == batch.shape.length
+        assert rows == 1 or rows * length <= max_tokens
+        assert (len(batch.tokens), len(batch.targets)) == (batch.shape.tokens, batch.shape.targets)
+        padded, last = batch.tokens[batch.slots], len(batch.tokens) - 1
+        members = [examples[int(tokens[0]) // 100 - 1] for tokens in padded if tokens[0]]
+        for index, row in enumerate(members):
+            count = len(row.tokens) - 1
+            assert padded[index, :count].tolist() == row.tokens[:-1].tolist()
+            assert set(batch.slots[index, count:].tolist()) == {last}
+        assert set(batch.slots[len(members) :].ravel().tolist()) <= {last}
         found = [
-            (t // (length - 1), t % (length - 1), label)
-            for t, label in zip(batch.targets.tolist(), batch.labels.tolist(), strict=True)
+            (*divmod(int(batch.places[target]), length), label)
+            for target, label in zip(batch.targets.tolist(), batch.labels.tolist(), strict=True)
         ]
-        assert found == expected + [(0, 0, NO_LABEL)] * (len(found) - len(expected))
+        expected = brute_force(members)
+        assert found[: len(expected)] == expected
+        assert set(batch.labels[len(expected) :].tolist()) <= {NO_LABEL}
         assert batch.trained_tokens == len(expected)
         assert batch.real_tokens == sum(len(row.tokens) for row in members)
+        assert batch.padding == np.count_nonzero(batch.tokens == 0) >= 1
         seen += [row.line for row in members]
     assert sorted(seen) == [row.line for row in examples]
+
+
+@settings(max_examples=80, deadline=None)
+@given(example_lists(), st.integers(1, 400))
+def test_places_and_slots_undo_each_other(examples: list[Example], max_tokens: int) -> None:
+    """Each token has a position of its own; padding has free ones, which point to padding."""
+    for batch in micro_batches(examples, plan_shapes(examples, [], 4, 0, Limits(max_tokens, 8))):
+        real = len(batch.tokens) - batch.padding
+        assert batch.slots.ravel()[batch.places[:real]].tolist() == list(range(real))
+        assert set(batch.slots.ravel()[batch.places[real:]].tolist()) == {len(batch.tokens) - 1}
+
+
+@pytest.mark.parametrize("shape", [Shape(3, 16, 20, 30), Shape(1, 8, 7, 8), Shape(4, 16, 5, 61)])
+def test_a_filled_micro_batch_has_its_shape(shape: Shape) -> None:
+    """With all the tokens and targets that the shape holds."""
+    batch = filled(shape)
+    assert batch.shape == shape and batch.padding == 1 and batch.trained_tokens == shape.targets
+    assert batch.slots.shape == (shape.rows, shape.length) and (batch.labels == 1).all()
 
 
 def test_an_example_that_no_shape_holds_is_an_error() -> None:
     """Nothing is cut off or left out in silence."""
     example = Example(0, np.arange(9, dtype=np.int32), np.arange(9) > 3, True)
-    for shape in (Shape(1, 8, 7), Shape(1, 9, 4)):
+    for shape in (Shape.full(1, 8, 7), Shape.full(1, 9, 4)):
         with pytest.raises(ValueError, match="no shape holds a row of 9 tokens"):
             micro_batches([example], [shape])
-    (batch,) = micro_batches([example], [Shape(1, 9, 5)])
+    (batch,) = micro_batches([example], [Shape.full(1, 9, 5)])
     assert batch.labels.tolist() == [4, 5, 6, 7, 8]

@@ -13,7 +13,7 @@ from tests.tiny import RUN, write_model
 import pytest
 
 ROOM = Room("gpu", 70_000_000_000, 80_000_000_000)
-SHAPE = Shape(4, 512, 1000)
+SHAPE = Shape.full(4, 512, 1000)
 
 
 def found(peak: int, predicted: int | None) -> Fit:

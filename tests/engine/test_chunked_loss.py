@@ -144,10 +144,10 @@ def test_rows_that_fill_up_change_nothing(chunk: int, kind: str) -> None:
     model = build(kind)
     expected = found(model, plain_loss)[0]
     loss = made_fast(model, "packed")
-    tokens, targets, labels = batch_arrays(whole_batch(some_examples(5)))
+    *tokens, targets, labels = batch_arrays(whole_batch(some_examples(5)))
     targets, labels = (
         mx.concatenate([array, mx.full(9, value, array.dtype)])
         for array, value in ((targets, 0), (labels, -1))
     )
-    assert float(loss(model, tokens, targets, labels)) == pytest.approx(expected, rel=1e-5)
+    assert float(loss(model, *tokens, targets, labels)) == pytest.approx(expected, rel=1e-5)
     assert not holds_all_logits(make_loss(model))

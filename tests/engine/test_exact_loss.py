@@ -8,6 +8,8 @@ from typing import Any
 from engine.backend import mx, nn
 from engine.dataset.batches import MicroBatch
 from engine.dataset.tokenizing import Example
+from engine.model.fast import make_fast
+from engine.model.unpadded import takes_unpadded
 from engine.training.loss import batch_arrays, make_loss
 from tests.chat_forms import byte_tokenizer, conversation, tokenize
 from tests.engine.batching import whole_batch
@@ -114,12 +116,13 @@ def test_exactly_the_answer_and_its_end_token_carry_loss(tmp_path: Path) -> None
     rows = [("Olá?", "Sim, é."), ("a", "b"), ("Quanto é 2 + 2?", "4")]
     examples = [tokenize(tokenizer, conversation(("user", q), ("assistant", a))) for q, a in rows]
     batch = whole_batch(examples)
-    model = Scores(len(rows), batch.tokens.shape[1] - 1)
+    model = Scores(*batch.slots.shape)
     _loss, gradient = loss_and_gradient(model, batch)
     scores = np.array(model.logits, np.float64)
     softmax = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     expected = np.zeros_like(scores)
-    for row, tokens in enumerate(batch.tokens.tolist()):
+    for row, example in enumerate(sorted(examples, key=lambda example: len(example.tokens))):
+        tokens = example.tokens.tolist()
         end = max(i for i, token in enumerate(tokens) if token == tokenizer.eos_token_id)
         answer = next(a for q, a in rows if tokenizer.decode(tokens[:end]).endswith(f"\n\n{a}"))
         for position in range(end - len(answer.encode()), end + 1):
@@ -129,13 +132,17 @@ def test_exactly_the_answer_and_its_end_token_carry_loss(tmp_path: Path) -> None
     assert not gradient["logits"][expected == 0].any()
 
 
+@pytest.mark.parametrize("is_fast", [False, True])
 @pytest.mark.parametrize("token", [1, 77, 319])
-def test_padding_changes_no_bit_of_the_gradient(token: int) -> None:
-    """Whatever stands in it."""
-    model, batch = lora_model(), batch_of(*EXAMPLES)
+def test_padding_changes_no_bit_of_the_gradient(token: int, is_fast: bool) -> None:
+    """Whatever stands in it, in padded rows and without."""
+    model, batch = lora_model(), whole_batch(EXAMPLES, free=9)
+    if is_fast:
+        model.eval()
+        make_fast(model, {}, mx.float32)
+    assert takes_unpadded(model) == is_fast and batch.padding > 9
     tokens = batch.tokens.copy()
-    for row, example in zip(tokens, sorted(EXAMPLES, key=lambda e: len(e.tokens)), strict=True):
-        row[len(example.tokens) :] = token
+    tokens[-batch.padding :] = token
     loss, gradient = loss_and_gradient(model, batch)
     other, same = loss_and_gradient(model, replace(batch, tokens=tokens))
     assert not np.array_equal(tokens, batch.tokens) and loss == other

@@ -63,7 +63,7 @@ def run(model: nn.Module, config: TrainingConfig, rows: int) -> list[StepResult]
 
 
 def batches_of(step: int, rows: int) -> list[MicroBatch]:
-    return micro_batches(examples_of(step), [Shape(rows, 16, 15 * rows)])
+    return micro_batches(examples_of(step), [Shape.full(rows, 16, 15 * rows)])
 
 
 def bigram_loss_and_gradient(table: Array, examples: list[Example]) -> tuple[float, Array]:

@@ -7,7 +7,7 @@ from engine.backend import mx, nn
 from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches
 from engine.dataset.cutting import Shape
 from engine.dataset.loading import load_file
-from engine.dataset.shapes import plan_shapes
+from engine.dataset.shapes import Limits, plan_shapes
 from engine.dataset.tokenizing import Example, ExampleTokenizer, load_tokenizer
 from engine.project import Project
 from engine.training.events import Evaluated, Started
@@ -70,7 +70,7 @@ def splits(draw: st.DrawFn) -> list[MicroBatch]:
     while order:
         size = draw(st.integers(1, len(order)))
         rows, length = draw(st.integers(1, 7)), draw(st.integers(24, 90))
-        shape = Shape(rows, length, draw(st.integers(23, rows * (length - 1))))
+        shape = Shape.full(rows, length, draw(st.integers(23, rows * (length - 1))))
         batches += micro_batches(order[:size], [shape])
         order = order[size:]
     return batches
@@ -122,14 +122,14 @@ def test_an_epoch_passes_every_example_through_the_model_once(
     """From the data to the micro-batches: no row lost, none twice, memory and shapes kept within bounds."""
     examples, longest = as_examples(lengths), max(lengths)
     budget, per_step = batch_size * longest, batch_size * accumulation
-    planned = plan_shapes(examples, [], per_step, seed, budget, 4)
+    planned = plan_shapes(examples, [], per_step, seed, Limits(budget, 4))
     seen: list[int] = []
     shapes: set[Shape] = set()
     for step in epoch_steps(lengths, per_step, seed, epoch):
         for batch in micro_batches([examples[i] for i in step], planned):
-            assert batch.tokens.size <= budget
+            assert batch.shape.area <= budget
             shapes.add(batch.shape)
-            seen += [token for token in batch.tokens[:, 0].tolist() if token]
+            seen += [token for token in batch.tokens[batch.slots[:, 0]].tolist() if token]
     assert sorted(seen) == list(range(1, len(lengths) + 1))
     assert len(shapes) <= 16
 

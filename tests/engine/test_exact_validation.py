@@ -44,7 +44,7 @@ def test_validation_does_not_depend_on_its_batches(
     """From one example to all of them, in batches of any shape: the mean over all trained tokens."""
     model.train()
     batches = micro_batches(
-        EXAMPLES[:count], [Shape(rows, longest, max(23, min(tokens, rows * (longest - 1))))]
+        EXAMPLES[:count], [Shape.full(rows, longest, max(23, min(tokens, rows * (longest - 1))))]
     )
     scores = list(evaluate(model, make_loss(model), batches))
     total, number = (sum(column) for column in zip(*losses[:count], strict=True))

@@ -7,7 +7,17 @@ from engine.model.fast import ATTENTION, make_fast
 from engine.model.frozen import FrozenLinear
 from engine.model.gated import GatedMLP
 from engine.model.lora import LoRALinear
-from tests.engine.architectures import ARCHITECTURES, BATCH, assert_same, build, found, made_fast, plain_loss
+from engine.model.unpadded import takes_unpadded, unpad_attention
+from tests.engine.architectures import (
+    ARCHITECTURES,
+    BATCH,
+    assert_same,
+    build,
+    found,
+    made_fast,
+    plain_loss,
+    unpadded_loss,
+)
 
 import pytest
 from mlx.utils import tree_flatten
@@ -89,8 +99,9 @@ def test_biases_of_attention_and_feed_forward_are_added(way: Way) -> None:
 def test_dropout_draws_what_mlx_lm_draws(way: Way) -> None:
     """With the same random state the same units are dropped; when evaluating none are."""
     model = build(run={"lora_dropout": 0.4})
+    assert unpad_attention(model)
     model.train()
-    expected = found(model, plain_loss)
+    expected = found(model, unpadded_loss)
     model.eval()
     evaluated = found(model, plain_loss)
     assert expected[0] != pytest.approx(evaluated[0], rel=1e-4)
@@ -109,7 +120,7 @@ def test_every_architecture_has_the_loss_and_gradient_of_mlx_lms_layers(kind: st
     model = build(kind)
     expected = found(model, plain_loss)
     loss = made_fast(model, way)
-    assert LoRALinear in ours(model)
+    assert LoRALinear in ours(model) and takes_unpadded(model)
     assert_same(found(model, loss), expected)
 
 

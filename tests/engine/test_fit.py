@@ -18,7 +18,7 @@ from tests.tiny import RUN
 import pytest
 
 ROOM = {"device": "cpu", "free": 8_000_000_000, "total": 16_000_000_000}
-SHAPE = {"rows": 2, "length": 64, "targets": 40}
+SHAPE = {"rows": 2, "length": 64, "targets": 40, "tokens": 100, "overhead": 0.0}
 BEGIN = f"import os, sys, time; say = lambda x: print(x, flush=True); say({json.dumps({'room': ROOM})!r});"
 BEFORE_LOADING = f"say({json.dumps({'shape': SHAPE})!r});"
 

@@ -17,7 +17,7 @@ import pytest
 
 GB = 1_000_000_000
 ROOM = Room("cpu", 8 * GB, 16 * GB)
-SHAPE = Shape(rows=2, length=64, targets=40)
+SHAPE = Shape.full(rows=2, length=64, targets=40)
 MEASURED = Measured(3 * GB, 4 * GB, 1.5, predicted=None, adapts=True)
 FITS = Fit(True, ROOM, SHAPE, MEASURED)
 RAN_OUT = Fit(False, ROOM, SHAPE, None, "MLX ran out of memory")

@@ -20,7 +20,7 @@ from tests.engine.test_memory import MISTRAL_7B
 import pytest
 
 WANTED = TrainingConfig(batch_size=8, gradient_accumulation=3, max_seq_length=2048, lora_rank=16)
-LARGEST = Shape(8, 2048, 8 * 2048)
+LARGEST = Shape(8, 2048, 8 * 2048, 8 * 2048)
 
 
 @pytest.fixture
@@ -39,7 +39,9 @@ def need(folder: Path, config: TrainingConfig) -> int:
 def refuse(folder: Path, config: TrainingConfig, room: Room, shape: Shape | None = None) -> str:
     """Call `refuse_if_too_large` with the largest micro-batch that `config` allows, all of it trained."""
     rows, length = config.batch_size, config.max_seq_length
-    return refuse_if_too_large(folder, config, room, shape or Shape(rows, length, rows * length))
+    return refuse_if_too_large(
+        folder, config, room, shape or Shape(rows, length, rows * length, rows * length)
+    )
 
 
 def tried(config: TrainingConfig) -> list[TrainingConfig]:
@@ -93,7 +95,7 @@ def test_weights_written_out_are_given_up_before_anything_else() -> None:
 
 def test_many_short_rows_are_counted_by_their_tokens(mistral: Path) -> None:
     """A micro-batch holds as many tokens as the settings allow, so halving the batch halves it."""
-    short = Shape(rows=64, length=256, targets=64 * 256)
+    short = Shape(64, 256, 64 * 256, 64 * 256)
     assert short.tokens == LARGEST.tokens
     half = WANTED.updated({"batch_size": 4, "gradient_accumulation": 6})
     room = Room("gpu", round(need(mistral, half) * PREDICTION_ERROR) + 1, 64_000_000_000)
@@ -155,7 +157,7 @@ def test_what_fits_is_not_talked_about(mistral: Path) -> None:
     """Neither a refusal nor a warning; the data's own lengths count, whatever the limit allows."""
     needed = need(mistral, WANTED)
     assert refuse(mistral, WANTED, Room("gpu", needed, needed)) == ""
-    assert refuse(mistral, WANTED, Room("gpu", needed - 1, needed), Shape(8, 96, 300)) == ""
+    assert refuse(mistral, WANTED, Room("gpu", needed - 1, needed), Shape.full(8, 96, 300)) == ""
 
 
 def test_a_model_of_another_kind_is_not_judged(tmp_path: Path) -> None:

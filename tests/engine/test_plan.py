@@ -22,7 +22,7 @@ import pytest
 LAYERS = 8
 WIDE, TALL = "64x128 4-bit/64 affine", "128x64 4-bit/64 affine"
 """The feed-forward block's second matrix, and its first two."""
-SHAPE = Shape(2, 32, 1)
+SHAPE = Shape.full(2, 32, 1)
 AUTO = RUN.updated({"frozen_weights": "auto", "gradient_checkpointing": "off"})
 SLOW: Seconds = {"packed": 2.0, "transient": 1.0, "resident": 3.0}
 FAST: Seconds = {"packed": 3.0, "transient": 2.0, "resident": 1.0}

@@ -7,6 +7,7 @@ from threading import Event as StopEvent
 from typing import Any
 
 from engine.backend import mx, nn
+from engine.model.checkpointing import checkpoint_layers
 from engine.training import step as step_module
 from engine.training.loss import batch_arrays, make_loss
 from engine.training.step import StepFunction, StepResult, compiled_loss, make_optimizer
@@ -89,13 +90,14 @@ def test_compiled_steps_draw_new_units_each_time(compiling: None) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("changes", [{}, {"lora_dropout": 0.5}])
-def test_warming_up_changes_no_step(compiling: None, changes: dict[str, Any]) -> None:
-    """Though the model was loaded for evaluation, and though random units were drawn."""
+@pytest.mark.parametrize(("changes", "recomputed"), [({}, 0), ({"lora_dropout": 0.5}, 0), ({}, 2)])
+def test_warming_up_changes_no_step(compiling: None, changes: dict[str, Any], recomputed: int) -> None:
+    """Though the model was loaded for evaluation, though random units were drawn and layers recomputed."""
 
     def losses(is_warm: bool) -> list[float]:
         model = build(run={"lora_targets": "v_proj", **changes})
         loss = made_fast(model, "resident")
+        checkpoint_layers(model, 2, recomputed)
         step = StepFunction(model, make_optimizer(model, RUN), loss, 1.0)
         model.eval()
         mx.random.seed(9)
@@ -142,12 +144,12 @@ def test_a_compiled_step_with_bad_numbers_changes_nothing(compiling: None, value
     model = build(run={"lora_targets": "q_proj"})
     loss, optimizer = make_loss(model), make_optimizer(model, RUN)
 
-    def spoilt(model: nn.Module, tokens: mx.array, targets: mx.array, labels: mx.array) -> mx.array:
-        return loss(model, tokens, targets, labels) * mx.where(tokens[0, 0] == 319, value, 1.0)
+    def spoilt(model: nn.Module, tokens: mx.array, *rest: mx.array) -> mx.array:
+        return loss(model, tokens, *rest) * mx.where(tokens[0] == 319, value, 1.0)
 
     step, good = StepFunction(model, optimizer, spoilt, 1.0), SHAPES[0]
     tokens = good.tokens.copy()
-    tokens[0, 0] = 319
+    tokens[0] = 319
     assert step([good], 1e-3).applied
     before = weights(model), {name: np.array(array) for name, array in tree_flatten(optimizer.state)}
     result = step([good, replace(good, tokens=tokens)], 1e-2)

@@ -1,22 +1,23 @@
 """What a sitting spends on padding, shapes and validation, and who is told of it."""
 
 import json
+from dataclasses import replace
 
-from engine.dataset.batches import MicroBatch
+from engine.dataset.batches import MicroBatch, filled
+from engine.dataset.cutting import Shape
 from engine.project import Project
 from engine.training.events import Event, Started, StepDone, Usage, as_json
 from engine.training.state import RunState
 from engine.training.usage import UsageMeter
 from tests.engine.test_metrics import metrics
 
-import numpy as np
 import pytest
 
 
 def batch(rows: int, length: int, real: int) -> MicroBatch:
     """A micro-batch of this shape with `real` tokens that are not padding."""
-    tokens, none = np.zeros((rows, length), np.int32), np.zeros(4, np.int32)
-    return MicroBatch(tokens, none, none, real_tokens=real, trained_tokens=4)
+    shape = Shape(rows, length, targets=4, tokens=rows * length)
+    return replace(filled(shape), padding=shape.tokens - real)
 
 
 def test_figures_add_up_over_the_sitting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ import pytest
 from textual.pilot import Pilot
 
 ROOM = Room("cpu", 9_000_000_000, 16_000_000_000)
-SHAPE = Shape(rows=4, length=384, targets=700)
+SHAPE = Shape.full(rows=4, length=384, targets=700)
 FITS = Fit(True, ROOM, SHAPE, Measured(4_321_000_000, 5_000_000_000, 1.5, 4_600_000_000, True))
 TOO_LARGE = Fit(False, ROOM, SHAPE, None, "MLX ran out of memory")
 
