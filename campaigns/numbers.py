@@ -25,7 +25,7 @@ from campaigns.bench import Bench, Sitting, Try, leftovers, sentence_faults, tab
 from campaigns.common import Result, outcome, print_results
 from engine.backend import mx
 from engine.project import Project
-from engine.training import assemble, loop, step
+from engine.training import assemble, dispatch, step
 from engine.training.checkpoint import load_checkpoint
 from engine.training.events import Evaluated, Event, Started, StepDone
 from engine.training.folders import checkpoint_folders
@@ -65,8 +65,8 @@ class BadNumbers:
         """Spoil the runs of this block."""
         with (
             mock.patch.object(assemble, "make_loss", self._make_loss),
-            mock.patch.object(loop, "learning_rate", self._learning_rate),
-            mock.patch.object(step.StepFunction, "__call__", self._step_call(step.StepFunction.__call__)),
+            mock.patch.object(dispatch, "learning_rate", self._learning_rate),
+            mock.patch.object(step.StepFunction, "launch", self._step_call(step.StepFunction.launch)),
         ):
             yield
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from threading import Event as StopEvent
 
 from engine.backend import mx
-from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches
 from engine.errors import UserError
 from engine.i18n import _
+from engine.training.dispatch import Dispatcher, MadeStep
 from engine.training.evaluate import evaluate
 from engine.training.events import (
     CheckpointSaved,
@@ -28,12 +28,7 @@ from engine.training.failures import explain, explained_writes, stays_bad
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.recorder import Recorder
-from engine.training.schedule import learning_rate
 from engine.training.state import now
-from engine.training.step import StepResult
-
-import numpy as np
-from numpy.typing import NDArray
 
 # Non-finite steps in a row after which the run goes back to its last checkpoint.
 _MAX_NON_FINITE = 3
@@ -60,12 +55,11 @@ class TrainingLoop:
         self._config = parts.config
         self._progress = progress
         self._stop = stop
-        self._step = parts.step
+        self._steps = Dispatcher(parts, progress)
         with explained_writes(parts.project.run_dir):
             self._recorder = Recorder(parts, progress, checkpoint)
         self._saved_step = -1
         self._began = time.monotonic() - progress.elapsed_s
-        self._order: tuple[int, list[NDArray[np.int64]]] = (-1, [])
 
     def run(self) -> Iterator[Event]:
         """Yield events until the run pauses or ends; every result is on disk before its event."""
@@ -93,7 +87,7 @@ class TrainingLoop:
                     return "early_stopping"
                 if progress.step == self._parts.total_steps:
                     return "completed"
-                if self._stop.is_set():
+                if self._stop.is_set() and not self._steps.is_ahead:
                     return None
                 yield from self._one_step()
             if progress.pending is not None and not (yield from self._validate_pending()):
@@ -109,14 +103,11 @@ class TrainingLoop:
     # A single training step
 
     def _one_step(self) -> Iterator[Event]:
-        progress, begin = self._progress, time.monotonic()
-        rate = learning_rate(progress.step + 1, self._parts.total_steps, self._config)
-        rate *= progress.learning_rate_factor
-        batches = self._batches(progress.step)
-        result = self._step(batches, rate)
-        self._recorder.usage.step(batches)
+        progress = self._progress
+        made = self._steps.make_step(self._goes_straight_on())
+        self._recorder.usage.step(made.batches)
         progress.step += 1
-        metrics = self._measure(result, rate, time.monotonic() - begin)
+        result, metrics = made.result, self._measure(made)
         progress.non_finite_steps = 0 if result.applied else progress.non_finite_steps + 1
         if not result.applied:
             yield self._warning(_("Step {step}: loss or gradient is not finite; the update was left out"))
@@ -130,35 +121,33 @@ class TrainingLoop:
         else:
             yield self._record(metrics)
 
+    def _goes_straight_on(self) -> bool:
+        """Whether nothing can come between the coming step and the one after it.
+
+        That is a validation, a checkpoint (also at the run's end), a pause, or a roll-back.
+        """
+        config, coming = self._config, self._progress.step + 1
+        is_interrupted = any(self._parts.is_due(coming, n) for n in (config.eval_every, config.save_every))
+        return not (is_interrupted or self._progress.non_finite_steps or self._stop.is_set())
+
     def _record(self, metrics: StepMetrics) -> StepDone:
         """Write a step's line and the state to disk, then let the step be told."""
         self._recorder.step(metrics)
         return StepDone(metrics, self._recorder.usage.read())
 
-    def _batches(self, step: int) -> list[MicroBatch]:
-        parts = self._parts
-        epoch, index = divmod(step, parts.steps_per_epoch)
-        if self._order[0] != epoch:
-            lengths = [len(example.tokens) for example in parts.train]
-            self._order = (
-                epoch,
-                epoch_steps(lengths, self._config.examples_per_step, self._config.seed, epoch),
-            )
-        chosen = [parts.train[i] for i in self._order[1][index]]
-        return micro_batches(chosen, parts.shapes)
-
-    def _measure(self, result: StepResult, rate: float, seconds: float) -> StepMetrics:
+    def _measure(self, made: MadeStep) -> StepMetrics:
+        result = made.result
         return StepMetrics(
             step=self._progress.step,
             epoch=self._epoch,
             loss=result.loss if result.applied else None,
             val_loss=None,
-            learning_rate=rate,
+            learning_rate=made.learning_rate,
             grad_norm=result.grad_norm if result.applied else None,
             tokens=result.real_tokens,
-            tokens_per_second=round(result.real_tokens / seconds, 2),
+            tokens_per_second=round(result.real_tokens / made.seconds, 2),
             peak_memory_gb=round(mx.get_peak_memory() / 1e9, 4),
-            elapsed_s=round(time.monotonic() - self._began, 3),
+            elapsed_s=round(made.ended - self._began, 3),
             time=now(),
         )
 

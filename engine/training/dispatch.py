@@ -1,0 +1,119 @@
+"""Makes a run's optimizer steps in their order, on a device that need not wait for the host.
+
+A GPU that was handed the next step before the result of this one is read has no gap between
+them, in which Python builds thousands of operations ("asynchronous dispatch").
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from engine.backend import is_cpu
+from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches
+from engine.training.parts import Parts
+from engine.training.progress import Progress
+from engine.training.schedule import learning_rate
+from engine.training.step import PendingStep, StepResult
+
+import numpy as np
+from numpy.typing import NDArray
+
+# After a request to pause one more step may run: only steps that nobody minds waiting for, in seconds.
+_SHORT_STEP_S = 1.0
+
+
+def can_run_ahead() -> bool:
+    """Whether a step can be built while another is computed: on GPUs; a CPU does both itself."""
+    return not is_cpu()
+
+
+@dataclass(frozen=True)
+class MadeStep:
+    """An optimizer step that is done."""
+
+    result: StepResult
+    learning_rate: float
+    batches: Sequence[MicroBatch]
+    seconds: float
+    """How long it took from when it was begun, or from the end of the step before if that was later."""
+    ended: float
+    """When it ended, on the clock of `time.monotonic`."""
+
+
+@dataclass(frozen=True)
+class _Launched:
+    pending: PendingStep
+    learning_rate: float
+    batches: Sequence[MicroBatch]
+    began: float
+
+    def wait(self) -> tuple[StepResult, float]:
+        """Return the result, and when it was there."""
+        return self.pending.result(), time.monotonic()
+
+
+class Dispatcher:
+    """Hands steps to the device, one more than was asked for where that is allowed and pays."""
+
+    def __init__(self, parts: Parts, progress: Progress) -> None:
+        """Hand over nothing yet.
+
+        Args:
+            parts: what is trained.
+            progress: where the run stands; read whenever a step is handed over.
+        """
+        self._parts = parts
+        self._progress = progress
+        self._next: _Launched | None = None
+        self._last_ended, self._last_seconds = -math.inf, math.inf
+        self._order: tuple[int, list[NDArray[np.int64]]] = (-1, [])
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the device has a step that was not asked for yet: it has changed the model already."""
+        return self._next is not None
+
+    def make_step(self, is_followed: bool) -> MadeStep:
+        """Make the step that follows `progress.step`, and wait for it.
+
+        Args:
+            is_followed: whether nothing that may come of it keeps the step after it from being next:
+                that one may be handed over early then, and has to be asked for next.
+        """
+        number = self._progress.step + 1
+        current, self._next = self._next or self._launch(number), None
+        if is_followed and can_run_ahead() and self._last_seconds < _SHORT_STEP_S:
+            result, ended = self._run_ahead(current, number + 1)
+        else:
+            result, ended = current.wait()
+        seconds = ended - max(current.began, self._last_ended)
+        self._last_ended, self._last_seconds = ended, seconds
+        return MadeStep(result, current.learning_rate, current.batches, seconds, ended)
+
+    def _run_ahead(self, current: _Launched, following: int) -> tuple[StepResult, float]:
+        """Launch the following step, then return the result of the current one and when it was there.
+
+        MLX holds this thread up until the device has done much of the following step,
+        so another one waits for the current step: else nobody would know when it ended.
+        """
+        with ThreadPoolExecutor(max_workers=1) as waiter:
+            waited = waiter.submit(current.wait)
+            self._next = self._launch(following)
+        return waited.result()
+
+    def _launch(self, number: int) -> _Launched:
+        began, parts = time.monotonic(), self._parts
+        rate = learning_rate(number, parts.total_steps, parts.config) * self._progress.learning_rate_factor
+        batches = self._batches(number)
+        return _Launched(parts.step.launch(batches, rate), rate, batches, began)
+
+    def _batches(self, number: int) -> list[MicroBatch]:
+        parts, config = self._parts, self._parts.config
+        epoch, index = divmod(number - 1, parts.steps_per_epoch)
+        if self._order[0] != epoch:
+            lengths = [len(example.tokens) for example in parts.train]
+            self._order = (epoch, epoch_steps(lengths, config.examples_per_step, config.seed, epoch))
+        chosen = [parts.train[i] for i in self._order[1][index]]
+        return micro_batches(chosen, parts.shapes)
