@@ -58,7 +58,7 @@ def reference(folder: Path, made: Sequence[MicroBatch]) -> Curve:
     model = load_base(folder).model
     attach_adapter(model, CONFIG)
     model.train()
-    optimizer = make_optimizer(model, CONFIG)
+    optimizer = make_optimizer(CONFIG)
 
     def mean_loss(model: nn.Module, *batch: mx.array) -> mx.array:
         tokens, slots, places, targets, labels = batch
@@ -82,7 +82,7 @@ def ours(folder: Path, made: Sequence[MicroBatch], way: str) -> Curve:
     make_fast(model, ways, compute_dtype())  # type: ignore[arg-type]
     loss = make_loss(model, ways)  # type: ignore[arg-type]
     model.train()
-    step = StepFunction(model, make_optimizer(model, CONFIG), loss, CONFIG.max_grad_norm)
+    step = StepFunction(model, make_optimizer(CONFIG), loss, CONFIG.max_grad_norm)
     losses = [step([batch], CONFIG.learning_rate).loss for batch in made]
     return losses, adapter_weights(model)
 

@@ -21,8 +21,6 @@ from engine.training.loss import LossFunction, holds_all_logits, make_loss
 from engine.training.plan import Plan, make_plan, needed_bytes
 from engine.training.step import StepFunction, compiled_loss, make_optimizer
 
-import mlx.optimizers as optim
-
 _USED = 0.95
 """Share of the memory there is that a run may fill before it waits for the device."""
 
@@ -33,7 +31,6 @@ class Assembled:
 
     model: nn.Module
     adapter_config: dict[str, Any]
-    optimizer: optim.AdamW
     score: LossFunction
     """The loss without a gradient, for validation."""
     step: StepFunction
@@ -120,15 +117,15 @@ def _assemble(
     make_fast(model, plan.ways, compute_dtype())
     checkpoint_layers(model, adapter_config["num_layers"], plan.recomputed_layers)
     mx.eval(model.parameters())
-    optimizer, loss = make_optimizer(model, config), make_loss(model, plan.ways)
+    loss = make_loss(model, plan.ways)
     if predicted and holds_all_logits(loss):
         predicted += ALL_LOGITS * ModelShape.read(folder).vocab * shape.tokens
     if not is_cpu():
         # MLX hands work on far ahead of the device and holds memory for it: beyond this it waits for
         # it. Near what a run needs at least, that makes a step of few tokens twice as slow (H100).
         mx.set_memory_limit(int(room.free * _USED))
-    step = StepFunction(model, optimizer, loss, config.max_grad_norm)
+    step = StepFunction(model, make_optimizer(config), loss, config.max_grad_norm)
     mx.clear_cache()
     mx.reset_peak_memory()
     score = compiled_loss(model, loss)
-    return Assembled(model, adapter_config, optimizer, score, step, plan, reason, predicted)
+    return Assembled(model, adapter_config, score, step, plan, reason, predicted)

@@ -18,9 +18,6 @@ from engine.training.loss import LossFunction
 from engine.training.progress import Progress
 from engine.training.step import StepFunction
 
-import mlx.optimizers as optim
-from mlx.utils import tree_unflatten
-
 
 @dataclass(frozen=True)
 class Parts:
@@ -30,7 +27,6 @@ class Parts:
     identity: RunIdentity
     model: nn.Module
     adapter_config: dict[str, Any]
-    optimizer: optim.AdamW
     score: LossFunction
     """The loss without a gradient, for validation."""
     step: StepFunction
@@ -84,8 +80,7 @@ def restore(checkpoint: Checkpoint, parts: Parts) -> None:
             _("begin anew with: mqlora-tui train --restart"),
         )
     parts.model.load_weights(list(weights.items()), strict=False)
-    optimizer = mx.load(str(checkpoint.folder / OPTIMIZER))
-    parts.optimizer.state = tree_unflatten(list(optimizer.items()))
+    parts.step.restore_optimizer(mx.load(str(checkpoint.folder / OPTIMIZER)))
     high, low = checkpoint.rng
     mx.random.seed(high << 32 | low)  # MLX's key of a seed is its two halves
-    mx.eval(parts.model.trainable_parameters(), parts.optimizer.state)
+    mx.eval(parts.model.trainable_parameters())

@@ -21,8 +21,6 @@ from engine.training.progress import Progress
 from engine.training.state import RunState, StateWriter, Status
 from engine.training.usage import UsageMeter
 
-from mlx.utils import tree_flatten
-
 
 class Recorder:
     """Keeps a run's files in step with its progress."""
@@ -92,7 +90,7 @@ class Recorder:
             parts.identity,
             adapter_weights(parts.model),
             parts.adapter_config,
-            dict(tree_flatten(parts.optimizer.state)),
+            parts.step.optimizer_arrays(),
         )
         self._state.checkpoint = folder.name
         self.status("running")

@@ -1,20 +1,25 @@
 """One optimizer step: gradients summed over micro-batches, clipped, applied."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from threading import Event as StopEvent
 from typing import Any
 
-from engine.backend import can_compile, mx, nn
+from engine.backend import can_compile, compute_dtype, mx, nn
 from engine.config import TrainingConfig
 from engine.dataset.batches import MicroBatch, filled
 from engine.dataset.cutting import Shape
 from engine.training.loss import LossFunction, batch_arrays
+from engine.training.vector import ParameterVector
 
 import mlx.optimizers as optim
-from mlx.utils import tree_flatten, tree_map, tree_map_with_path
+from mlx.utils import tree_flatten, tree_map
+
+_ADAPTER = "adapter"
+"""Name of the vector in the optimizer's state."""
+_NORM_PART = 512
 
 
 @dataclass(frozen=True)
@@ -45,17 +50,15 @@ class PendingStep:
         return StepResult(loss, norm, math.isfinite(loss) and math.isfinite(norm), self.real_tokens)
 
 
-def make_optimizer(model: nn.Module, config: TrainingConfig) -> optim.AdamW:
-    """Return AdamW (Loshchilov and Hutter, 2019; bias-corrected) ready for the trainable parameters."""
-    optimizer = optim.AdamW(
+def make_optimizer(config: TrainingConfig) -> optim.AdamW:
+    """Return AdamW (Loshchilov and Hutter, 2019), bias-corrected."""
+    return optim.AdamW(
         learning_rate=config.learning_rate,
         betas=[0.9, 0.999],
         eps=1e-8,
         weight_decay=config.weight_decay,
         bias_correction=True,
     )
-    optimizer.init(model.trainable_parameters())
-    return optimizer
 
 
 class StepFunction:
@@ -69,10 +72,16 @@ class StepFunction:
     def __init__(
         self, model: nn.Module, optimizer: optim.AdamW, loss: LossFunction, max_grad_norm: float
     ) -> None:
+        """Begin with the model's parameters as they are and with an optimizer that has made no step."""
         self._model = model
         self._optimizer = optimizer
-        self._gradient = _compiled(_gradient_function(model, loss))
+        parameters = model.trainable_parameters()
+        self._layout = ParameterVector(parameters)
+        optimizer.init({_ADAPTER: self._layout.join(parameters)})
+        self._gradient = _compiled(_gradient_function(model, loss, self._layout))
         self._update = _compiled(_update_function(optimizer, max_grad_norm))
+        self._vector: mx.array | None = None
+        self._parts: list[mx.array] = []
 
     def __call__(self, batches: Sequence[MicroBatch], learning_rate: float) -> StepResult:
         """Make one step on `batches` and wait for it; see `launch`."""
@@ -85,13 +94,13 @@ class StepFunction:
         by their number, whatever the batches are. Numbers that are not finite change nothing.
         """
         count = sum(batch.trained_tokens for batch in batches)
-        parameters = self._model.trainable_parameters()
-        loss, gradient = self._sum(parameters, batches, mx.array(1 / count))
+        vector = self._parameters()
+        loss, gradient = self._sum(vector, batches, mx.array(1 / count))
         state = self._optimizer.state
-        updated, state, norm = self._update(parameters, state, gradient, loss, mx.array(learning_rate))
-        self._model.update(updated)
+        vector, state, norm = self._update(vector, state, gradient, loss, mx.array(learning_rate))
         self._optimizer.state = state
-        mx.async_eval(loss, norm, updated, state)
+        self._keep(vector)
+        mx.async_eval(loss, norm, self._parts, vector, state)
         return PendingStep(loss, norm, sum(batch.real_tokens for batch in batches))
 
     def warm_up(self, shapes: Sequence[Shape], stop: StopEvent) -> None:
@@ -101,21 +110,60 @@ class StepFunction:
         high, low = mx.random.state[0].tolist()
         self._model.train()  # a trace stays as it was made: with dropout, and with the loss's gradient
         for shape in takewhile(lambda shape: not stop.is_set(), shapes):
-            batch = batch_arrays(filled(shape))
-            self._gradient(self._model.trainable_parameters(), mx.array(1.0), *batch)
+            self._gradient(self._parameters(), mx.array(1.0), *batch_arrays(filled(shape)))
         mx.random.seed(high << 32 | low)  # dropout drew from it
 
-    def _sum(self, parameters: Any, batches: Sequence[MicroBatch], weight: mx.array) -> tuple[mx.array, Any]:
+    def optimizer_arrays(self) -> dict[str, mx.array]:
+        """Return the optimizer's state by name: `step`, `learning_rate`, each parameter's `.m` and `.v`."""
+        moments = self._optimizer.state[_ADAPTER]
+        rest = {name: self._optimizer.state[name] for name in ("step", "learning_rate")}
+        return rest | {
+            f"{name}.{kind}": array
+            for kind in ("m", "v")
+            for name, array in self._layout.named(moments[kind]).items()
+        }
+
+    def restore_optimizer(self, arrays: Mapping[str, mx.array]) -> None:
+        """Put back what `optimizer_arrays` returned.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        moments = {
+            kind: self._layout.join({name: arrays[f"{name}.{kind}"] for name in self._layout.names})
+            for kind in ("m", "v")
+        }
+        rest = {name: arrays[name] for name in ("step", "learning_rate")}
+        self._optimizer.state = {**rest, _ADAPTER: moments}
+        mx.eval(self._optimizer.state)
+
+    def _parameters(self) -> mx.array:
+        """Return the vector of the model's parameters, joined anew if somebody has changed them."""
+        parameters = self._model.trainable_parameters()
+        current = [array for _name, array in tree_flatten(parameters)]
+        if self._vector is None or any(a is not b for a, b in zip(current, self._parts, strict=True)):
+            self._keep(self._layout.join(parameters))
+        assert self._vector is not None
+        return self._vector
+
+    def _keep(self, vector: mx.array) -> None:
+        """Let the model's parameters be parts of `vector`."""
+        self._vector = vector
+        self._model.update(self._layout.split(vector))
+        self._parts = [array for _name, array in tree_flatten(self._model.trainable_parameters())]
+
+    def _sum(
+        self, vector: mx.array, batches: Sequence[MicroBatch], weight: mx.array
+    ) -> tuple[mx.array, mx.array]:
         """Return the losses of all tokens times `weight`, and the gradient of that.
 
         Weighted before the backward pass: the gradients in it are those of a mean, which
         float16 can hold.
         """
-        total, summed = mx.array(0.0), None
+        total = summed = mx.array(0.0)
         for batch in batches:
-            loss, gradient = self._gradient(parameters, weight, *batch_arrays(batch))
-            total = total + loss
-            summed = gradient if summed is None else tree_map(mx.add, summed, gradient)
+            loss, gradient = self._gradient(vector, weight, *batch_arrays(batch))
+            total, summed = total + loss, summed + gradient
             # Begun here, so that one micro-batch's activations are gone before the next one's.
             mx.async_eval(total, summed)
         return total, summed
@@ -129,14 +177,24 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
-def _gradient_function(model: nn.Module, loss: LossFunction) -> Callable[..., tuple[mx.array, Any]]:
-    """Return (parameters, weight, tokens, targets, labels) -> (weighted loss, its gradient)."""
+def _gradient_function(
+    model: nn.Module, loss: LossFunction, layout: ParameterVector
+) -> Callable[..., tuple[mx.array, mx.array]]:
+    """Return (parameters, weight, *batch) -> (weighted loss, its gradient), both vectors float32.
+
+    The parameters are cast for the products all at once, and so are their gradients back.
+    """
     loss_at = _loss_function(model, loss)
 
     def weighted(parameters: Any, weight: mx.array, *batch: mx.array) -> mx.array:
         return weight * loss_at(parameters, *batch)
 
-    gradient: Callable[..., tuple[mx.array, Any]] = mx.value_and_grad(weighted)
+    gradient_at = mx.value_and_grad(weighted)
+
+    def gradient(vector: mx.array, weight: mx.array, *batch: mx.array) -> tuple[mx.array, mx.array]:
+        value, slopes = gradient_at(layout.split(vector.astype(compute_dtype())), weight, *batch)
+        return value, layout.join(slopes).astype(mx.float32)
+
     return gradient
 
 
@@ -162,7 +220,7 @@ def _loss_function(model: nn.Module, loss: LossFunction) -> Callable[..., mx.arr
 
 def _update_function(
     optimizer: optim.AdamW, max_grad_norm: float
-) -> Callable[..., tuple[Any, Any, mx.array]]:
+) -> Callable[..., tuple[mx.array, Any, mx.array]]:
     """Return a function that makes the optimizer's update, or none where a number is not finite.
 
     It takes (parameters, optimizer state, gradient, loss, learning rate)
@@ -170,25 +228,23 @@ def _update_function(
     """
 
     def update(
-        parameters: Any, state: Any, gradient: Any, loss: mx.array, rate: mx.array
-    ) -> tuple[Any, Any, mx.array]:
-        norm = global_norm(gradient)
+        parameters: mx.array, state: Any, gradient: mx.array, loss: mx.array, rate: mx.array
+    ) -> tuple[mx.array, Any, mx.array]:
+        norm = l2_norm(gradient)
         if max_grad_norm:
-            factor = mx.minimum(1.0, max_grad_norm / norm)
-            gradient = tree_map(lambda g: g * factor, gradient)
+            gradient = gradient * mx.minimum(1.0, max_grad_norm / norm)
         optimizer.state = tree_map(lambda array: array, state) | {"learning_rate": rate}
-        updated = optimizer.apply_gradients(gradient, parameters)
+        updated = optimizer.apply_gradients({_ADAPTER: gradient}, {_ADAPTER: parameters})[_ADAPTER]
         is_finite = mx.isfinite(norm) & mx.isfinite(loss)
-        kept = tree_map(lambda new, old: mx.where(is_finite, new, old), updated, parameters)
-        before = dict(tree_flatten(state))  # a state that was loaded lacks the empty branches
-        kept_state = tree_map_with_path(
-            lambda path, new: mx.where(is_finite, new, before.get(path, new)), optimizer.state
-        )
-        return kept, kept_state, norm
+        kept = tree_map(lambda new, old: mx.where(is_finite, new, old), optimizer.state, state)
+        return mx.where(is_finite, updated, parameters), kept, norm
 
     return update
 
 
-def global_norm(gradient: Any) -> mx.array:
-    """Return the L2 norm over all arrays of a gradient tree, in float32."""
-    return mx.sqrt(sum(mx.square(g.astype(mx.float32)).sum() for _path, g in tree_flatten(gradient)))
+def l2_norm(vector: mx.array) -> mx.array:
+    """Return the L2 norm of a float32 vector; summed in parts, so that rounding does not add up."""
+    whole = vector.size // _NORM_PART * _NORM_PART
+    squares = mx.square(vector)
+    parts = squares[:whole].reshape(-1, _NORM_PART).sum(axis=1)
+    return mx.sqrt(parts.sum() + squares[whole:].sum())

@@ -47,7 +47,8 @@ class Trainer:
         Args:
             project: the project directory.
             config: the wanted configuration; None takes that of the run to resume.
-            stop: set it to pause the run with a checkpoint after the step in flight: the current one, or on a GPU the next.
+            stop: set it to pause the run with a checkpoint after the current step (on a GPU perhaps
+                one short step more).
             mode: see `engine.training.events.Mode`.
             halve_micro_batch: go on with micro-batches of half the size, after memory ran out:
                 the same optimizer steps, equal to rounding (dropout draws other units).
@@ -109,7 +110,6 @@ class Trainer:
             identity=replace(opening.identity, plan=made.plan),
             model=made.model,
             adapter_config=made.adapter_config,
-            optimizer=made.optimizer,
             score=made.score,
             step=made.step,
             train=train.examples,

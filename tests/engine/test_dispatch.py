@@ -170,7 +170,7 @@ def test_a_cpu_never_runs_ahead() -> None:
 def test_a_pending_step_keeps_two_numbers() -> None:
     """Once the next one is handed over, nothing of it is left on the device but loss and norm."""
     model = lora_model()
-    step = StepFunction(model, make_optimizer(model, RUN), make_loss(model), 1.0)
+    step = StepFunction(model, make_optimizer(RUN), make_loss(model), 1.0)
     batches = split(some_examples(3), 32, 1)
     pending = step.launch(batches, 1e-3)
     step.launch(batches, 1e-3).result()

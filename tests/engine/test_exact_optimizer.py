@@ -56,7 +56,7 @@ def examples_of(step: int) -> list[Example]:
 
 def run(model: nn.Module, config: TrainingConfig, rows: int) -> list[StepResult]:
     """Make the steps with the engine, in micro-batches of at most `rows` rows."""
-    step = StepFunction(model, make_optimizer(model, config), make_loss(model), config.max_grad_norm)
+    step = StepFunction(model, make_optimizer(config), make_loss(model), config.max_grad_norm)
     return [
         step(batches_of(number, rows), learning_rate(number, STEPS, config)) for number in range(1, STEPS + 1)
     ]

@@ -39,6 +39,9 @@ class GivesTheGradient:
     def __init__(self) -> None:
         self.state = {"learning_rate": mx.array(0.0)}
 
+    def init(self, _parameters: Any) -> None:
+        """It has no moments."""
+
     def apply_gradients(self, gradient: Any, _parameters: Any) -> Any:
         return gradient
 

@@ -8,13 +8,13 @@ from engine.config import TrainingConfig
 from engine.dataset.batches import MicroBatch
 from engine.dataset.tokenizing import Example
 from engine.training.loss import make_loss
-from engine.training.step import StepFunction, global_norm, make_optimizer
+from engine.training.step import StepFunction, l2_norm, make_optimizer
 from tests.engine.batching import planned_batches
-from tests.tiny import lora_model
+from tests.tiny import RUN, lora_model
 
 import numpy as np
 import pytest
-from mlx.utils import tree_flatten
+from mlx.utils import tree_flatten, tree_map, tree_unflatten
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[np.float64]]
@@ -56,7 +56,7 @@ def test_bad_numbers_change_nothing(value: float, what: str) -> None:
         return found + mx.sqrt(mx.abs(model.layers[0].self_attn.q_proj.lora_b).sum() * 0.0)  # slope is NaN
 
     config = TrainingConfig()
-    optimizer = make_optimizer(model, config)
+    optimizer = make_optimizer(config)
     step = StepFunction(model, optimizer, wrapped, config.max_grad_norm)
     batches = split(some_examples(3), 32, 1)
     assert step(batches, 1e-3).applied
@@ -72,7 +72,41 @@ def test_bad_numbers_change_nothing(value: float, what: str) -> None:
     assert step(batches, 1e-3).applied
 
 
-def test_the_norm_is_that_of_all_arrays_together() -> None:
-    """Against NumPy, with arrays of 16 bits that would overflow on their own."""
-    tree = {"a": mx.array([3.0, 4.0]), "b": {"c": mx.array([[300.0, 400.0]], dtype=mx.float16)}}
-    assert float(global_norm(tree)) == pytest.approx(math.sqrt(25 + 250_000))
+@pytest.mark.parametrize("count", [1, 5, 4096, 3_000_001])
+def test_the_norm_is_exact_for_long_vectors(count: int) -> None:
+    """Against float64, to a few units in the last place: rounding does not add up."""
+    vector = np.random.default_rng(0).normal(3.0, 1.0, count).astype(np.float32)
+    expected = math.sqrt((vector.astype(np.float64) ** 2).sum())
+    assert float(l2_norm(mx.array(vector))) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_vector_is_joined_anew_when_somebody_changes_the_model() -> None:
+    """As a roll-back does: the next step begins from there."""
+    model, other = lora_model(), lora_model()
+    batches = split(some_examples(3), 32, 1)
+    step, fresh = (StepFunction(m, make_optimizer(RUN), make_loss(m), 1.0) for m in (model, other))
+    kept = {name: mx.array(array) for name, array in tree_flatten(model.trainable_parameters())}
+    first = step(batches, 1e-3)
+    model.update(tree_unflatten(list(kept.items())))
+    assert step(batches, 0.0).loss == first.loss == fresh(batches, 1e-3).loss
+    for name, array in weights(model).items():
+        assert np.array_equal(array, np.array(kept[name])), name
+    assert any(not np.array_equal(array, np.array(kept[name])) for name, array in weights(other).items())
+
+
+def test_the_optimizers_arrays_have_the_parameters_names_and_can_be_put_back() -> None:
+    """A step after that is the step that would have been made, bit for bit."""
+    model, other = lora_model(), lora_model()
+    step, resumed = (StepFunction(m, make_optimizer(RUN), make_loss(m), 1.0) for m in (model, other))
+    batches = split(some_examples(3), 32, 1)
+    for _step in range(2):
+        step(batches, 1e-3)
+    arrays = {name: mx.array(array) for name, array in step.optimizer_arrays().items()}
+    shapes = {name: array.shape for name, array in tree_flatten(model.trainable_parameters())}
+    expected = {f"{name}.{kind}": shape for name, shape in shapes.items() for kind in "mv"}
+    expected |= {"step": (), "learning_rate": ()}
+    assert {name: array.shape for name, array in arrays.items()} == expected
+    resumed.restore_optimizer(arrays)
+    other.update(tree_map(mx.array, model.trainable_parameters()))
+    assert step(batches, 1e-3) == resumed(batches, 1e-3)
+    assert all(np.array_equal(array, weights(other)[name]) for name, array in weights(model).items())

@@ -32,7 +32,7 @@ def trained(batches: list[Any], steps: int = 2, **changes: Any) -> tuple[nn.Modu
     model = build(run=changes)
     loss = made_fast(model, "resident")
     model.train()
-    optimizer = make_optimizer(model, config)
+    optimizer = make_optimizer(config)
     step = StepFunction(model, optimizer, loss, config.max_grad_norm)
     mx.random.seed(9)
     results = [step(batches, 1e-3) for _step in range(steps)]
@@ -81,7 +81,7 @@ def test_compiled_steps_draw_new_units_each_time(compiling: None) -> None:
     model = build(run={"lora_dropout": 0.5, "lora_targets": "v_proj"})
     loss = made_fast(model, "resident")
     model.train()
-    step = StepFunction(model, make_optimizer(model, RUN), loss, 1.0)
+    step = StepFunction(model, make_optimizer(RUN), loss, 1.0)
     mx.random.seed(9)
     drawn = [step(SHAPES[:1], 0.0).loss for _step in range(3)]
     assert len(set(drawn)) == 3
@@ -98,7 +98,7 @@ def test_warming_up_changes_no_step(compiling: None, changes: dict[str, Any], re
         model = build(run={"lora_targets": "v_proj", **changes})
         loss = made_fast(model, "resident")
         checkpoint_layers(model, 2, recomputed)
-        step = StepFunction(model, make_optimizer(model, RUN), loss, 1.0)
+        step = StepFunction(model, make_optimizer(RUN), loss, 1.0)
         model.eval()
         mx.random.seed(9)
         if is_warm:
@@ -142,7 +142,7 @@ def test_no_tracer_stays_behind(compiling: None) -> None:
 def test_a_compiled_step_with_bad_numbers_changes_nothing(compiling: None, value: float) -> None:
     """Parameters and optimizer state stay bit for bit; afterwards steps are made again."""
     model = build(run={"lora_targets": "q_proj"})
-    loss, optimizer = make_loss(model), make_optimizer(model, RUN)
+    loss, optimizer = make_loss(model), make_optimizer(RUN)
 
     def spoilt(model: nn.Module, tokens: mx.array, *rest: mx.array) -> mx.array:
         return loss(model, tokens, *rest) * mx.where(tokens[0] == 319, value, 1.0)
