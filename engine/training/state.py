@@ -6,6 +6,7 @@ import socket
 import time
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -68,13 +69,19 @@ class RunState:
     def load(cls, path: Path) -> "RunState | None":
         """Read the file; None if there is none, it is not one of ours, or it is damaged."""
         try:
-            state = TypeAdapter(cls).validate_json(path.read_bytes(), strict=True)
+            state = _adapter().validate_json(path.read_bytes(), strict=True)
             for moment in (state.started, state.updated):
                 datetime.fromisoformat(moment)
         except (OSError, ValueError):
             return None
         alive = state.status == "running" and owner_of(path.parent / LOCK_NAME) is not None
         return replace(state, is_alive=alive)
+
+
+@cache
+def _adapter() -> TypeAdapter[RunState]:
+    """Return what reads a state: making it takes longer than all the rest of a look at a run."""
+    return TypeAdapter(RunState)
 
 
 class StateWriter:

@@ -128,3 +128,20 @@ async def test_growing_curves_wait_for_their_time() -> None:
         plot.look("log")
         await app.workers.wait_for_complete()
         assert plot.text != first
+
+
+async def test_curves_that_grew_by_less_than_a_dot_are_not_drawn_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Steps that could not be told apart on the plot wait half a minute, others a few seconds."""
+    app = PlotApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        plot = app.query_one(LossPlot)
+        drawn: list[float] = []
+        monkeypatch.setattr(plot, "_draw", lambda *_size: drawn.append(plot._curves.last_step) or [])
+        for waited, steps in ((0, 100), (5, 150), (3, 190), (5, 200), (29, 201), (31, 202)):
+            plot._drawn_at -= waited
+            plot.show(curves(steps, total=1600))
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+    assert drawn == [100, 150, 200, 202]

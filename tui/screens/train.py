@@ -50,8 +50,6 @@ class TrainScreen(PlaceScreen):
         self._view: RunView | None = None
         self._sitting = Sitting()
         self._reading = False
-        self._said: tuple[CheckStatus | None, str, str] = (None, "", "")
-        """The sentence on the first line."""
 
     def compose_body(self) -> ComposeResult:
         """Yield sentence, plot, numbers and log."""
@@ -161,11 +159,12 @@ class TrainScreen(PlaceScreen):
 
     @on(TrainingEvents)
     def _take_events(self, message: TrainingEvents) -> None:
-        log = self.query_one(RunLog)
+        log, phase = self.query_one(RunLog), self._sitting.phase
         for event in message.events:
             self._sitting.take(event)
             log.add(event)
-        self._refresh_view()
+        if self._sitting.phase != phase:  # steps are shown with the next look at the files
+            self._refresh_view()
 
     @on(TrainingFailed)
     def _show_failure(self, message: TrainingFailed) -> None:
@@ -186,19 +185,22 @@ class TrainScreen(PlaceScreen):
 
     @work(group="reading", exit_on_error=False)
     async def _read_in_thread(self) -> None:
+        plot, before = self.query_one(LossPlot), self._view
         try:
-            self._view = await asyncio.to_thread(
-                self.reader.read, max(20, self.query_one(LossPlot).size.width)
-            )
+            self._view = await asyncio.to_thread(self.reader.read, max(20, plot.size.width))
         finally:
             self._reading = False
-        if self._view.state and self._view.other_process:
-            self.query_one(RunLog).follow(self._view.state)
+        plot.show(self._view.curves)
+        if self._view is not before:
+            self._show_view(self._view)
+
+    def _show_view(self, view: RunView) -> None:
+        if view.state and view.other_process:
+            self.query_one(RunLog).follow(view.state)
         self.refresh_bindings()
         status = self.mqlora.training.status()
         if status.phase != self.mqlora.run_state.phase:
             self.app.post_message(RunChanged(status))
-        self.query_one(LossPlot).show(self._view.curves)
         self._refresh_view()
 
     def _refresh_view(self) -> None:
@@ -207,17 +209,13 @@ class TrainScreen(PlaceScreen):
             return
         status, figures = self.mqlora.run_state, self._view.figures
         self.set_class(status.phase == "idle" and self._view.curves.is_empty, "-new")
-        self._show_sentence(sentence(status, self.mqlora.config, self._view, self._sitting))
+        self._show_sentence(*sentence(status, self.mqlora.config, self._view, self._sitting))
         self.query_one(LossLegend).show(figures.summary, self.query_one(LossPlot).view)
         phase = self._view.phase_elsewhere or self._sitting.phase
         self.query_one(ProgressLine).show(*progress(figures, phase, status, datetime.now()))
         self.query_one(RunStats).show(figures)
 
-    def _show_sentence(self, said: tuple[CheckStatus | None, str, str]) -> None:
-        if said == self._said:
-            return
-        self._said = said
-        level, text, hint = said
+    def _show_sentence(self, level: CheckStatus | None, text: str, hint: str) -> None:
         if level:
             self.query_one(Verdict).show(level, text, hint)
         else:

@@ -3,6 +3,7 @@
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.analysis.advice import Advice
 from engine.analysis.history import HistoryReader, RunHistory
@@ -15,8 +16,10 @@ from tui.training.figures import RunFigures, curves_of, figures_of
 from tui.training.phases import phase_of
 from tui.widgets.loss_chart import LossCurves
 
-_REST = 50
-"""Times the duration of a look that pass before the next: it costs training at most 2 % of a core."""
+_REST = 200
+"""Times the duration of a look that pass before the next: it costs training at most 0.5 % of a core."""
+_KEPT_S = 5.0
+"""Longest time that a view is kept although no file changed: swap and the silence of a run do without."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class RunReader:
         self._history = HistoryReader(project)
         self._read_at = 0.0
         self._took = 0.0
+        self._view: RunView | None = None
+        self._curves = LossCurves()
+        self._seen: tuple[object, ...] = ()
+        """What the last view was made of."""
+        self._made_at = 0.0
         self._changed = (0.0, 0.0)
         """When the metrics last changed: by the file's clock, and by this process's, which nobody sets."""
 
@@ -64,21 +72,34 @@ class RunReader:
         return time.monotonic() - self._read_at >= _REST * self._took
 
     def read(self, columns: int) -> RunView:
-        """Look again; `columns` is the width of the plot. Takes up to a second for a million steps."""
+        """Look again; the same view if there is nothing new. Takes up to a second for a million steps.
+
+        Args:
+            columns: width of the plot.
+        """
         began = time.monotonic()
-        history, state = self._history.poll(), RunState.load(self._project.state_file)
+        history, owner = self._history.poll(), lock_owner(self._project)
+        seen = (history, owner, _stamp(self._project.state_file), columns)
+        if self._view is None or seen != self._seen or began - self._made_at >= _KEPT_S:
+            state = RunState.load(self._project.state_file)
+            if seen != self._seen:  # else they are the same, and need not be drawn again
+                self._curves = curves_of(history, state, columns)
+            self._view = self._make(history, state, owner)
+            self._seen, self._made_at = seen, began
+        self._read_at = time.monotonic()
+        self._took = self._read_at - began
+        return self._view
+
+    def _make(self, history: RunHistory, state: RunState | None, owner: Owner | None) -> RunView:
         figures = figures_of(self._project, history, state)
-        view = RunView(
+        return RunView(
             state=state,
-            owner=lock_owner(self._project),
+            owner=owner,
             figures=figures,
-            curves=curves_of(history, state, columns),
+            curves=self._curves,
             verdict=judge(figures.summary),
             advice=live_advice(figures.summary, history, self._silence(history)),
         )
-        self._read_at = time.monotonic()
-        self._took = self._read_at - began
-        return view
 
     def _silence(self, history: RunHistory) -> float:
         """Return the seconds since the run wrote a step; a clock set meanwhile changes nothing."""
@@ -87,3 +108,12 @@ class RunReader:
             already = 0.0 if seen else max(0.0, time.time() - history.modified)
             self._changed = (history.modified, time.monotonic() - already)
         return time.monotonic() - self._changed[1]
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what differs when the file at `path` was written again; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

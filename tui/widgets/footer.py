@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 
+from tui.widgets.steady_text import SteadyText
+
 from textual.binding import Binding
 from textual.content import Content
 from textual.keys import key_to_character
 from textual.screen import Screen
-from textual.widgets import Static
 
 MOST_KEYS = 5
 
 
-class KeyFooter(Static):
+class KeyFooter(SteadyText):
     """Shows the first five bindings that have `show` set and work now; the help has them all."""
 
     def on_mount(self) -> None:
@@ -20,7 +21,7 @@ class KeyFooter(Static):
 
     def _bindings_changed(self, screen: Screen[object]) -> None:
         if self.is_attached and screen is self.screen:
-            self.update(_line(screen, self.app.get_key_display))
+            self.say(_line(screen, self.app.get_key_display))
 
 
 def _line(screen: Screen[object], display: Callable[[Binding], str]) -> Content:

@@ -37,8 +37,9 @@ class PlaceHeader(Static):
 
     def show(self, config: TrainingConfig, status: RunStatus) -> None:
         """Redraw for another configuration or state of the run."""
-        self._config, self._status = config, status
-        self.refresh()
+        if (config, status) != (self._config, self._status):
+            self._config, self._status = config, status
+            self.refresh()
 
     def render(self) -> Content:
         """Draw both halves to the present width."""

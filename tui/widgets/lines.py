@@ -1,6 +1,6 @@
-"""A widget of text lines that sends only the cells that changed."""
+"""A widget of text lines that makes, and sends, only what changed."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from rich.style import Style
 from rich.text import Text
@@ -15,6 +15,8 @@ class Lines(Widget):
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self._lines: list[Strip] = []
+        self._made: dict[Hashable, Strip] = {}
+        """These lines by width, look and text."""
 
     @property
     def text(self) -> str:
@@ -23,8 +25,7 @@ class Lines(Widget):
 
     def show_lines(self, lines: Sequence[Text]) -> None:
         """Replace all lines; what does not fit is cut."""
-        width = self.size.width
-        old, self._lines = self._lines, [self._strip(line, width) for line in lines]
+        old, self._lines = self._lines, self._strips(lines)
         if [line.cell_length for line in old] != [line.cell_length for line in self._lines]:
             self.refresh()
             return
@@ -36,13 +37,24 @@ class Lines(Widget):
         """Return one line."""
         return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width, self.rich_style)
 
-    def _strip(self, line: Text, width: int) -> Strip:
+    def _strips(self, lines: Sequence[Text]) -> list[Strip]:
+        """Return what is drawn of `lines`; those that were shown before are not made again."""
+        width, look = self.size.width, self.rich_style
+        keys = [(width, look, line.plain, line.style, *line.spans) for line in lines]
+        known, self._made = self._made, {}
+        for key, line in zip(keys, lines, strict=True):
+            self._made[key] = known.get(key) or self._strip(line, width, look)
+        return [self._made[key] for key in keys]
+
+    def _strip(self, line: Text, width: int, look: Style) -> Strip:
         segments = Text.assemble(line).render(self.app.console)
-        return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
+        return Strip(segments).adjust_cell_length(width).apply_style(look)
 
 
 def changed_span(old: Strip, new: Strip) -> tuple[int, int]:
     """Return start and width of the cells in which two lines of one width differ; 0, 0 if they do not."""
+    if old is new:
+        return (0, 0)
     before, after = _cells(old), _cells(new)
     different = [x for x, (one, other) in enumerate(zip(before, after, strict=False)) if one != other]
     if not different:

@@ -52,6 +52,13 @@ class LossCurves:
         """Whether there is nothing to draw."""
         return not len(self.train.x) and not len(self.validation.x)
 
+    @property
+    def last_step(self) -> float:
+        """Newest step with a point; 0 before the first."""
+        return max(
+            (float(curve.x[-1]) for curve in (self.train, self.validation) if len(curve.x)), default=0.0
+        )
+
     def since(self, start: float) -> "LossCurves":
         """Return the curves from step `start` on."""
         return LossCurves(
@@ -78,7 +85,7 @@ def draw(curves: LossCurves, view: View, width: int, height: int, colours: Colou
     """Return `height` lines of `width` cells."""
     first, last = 0.0, float(max(curves.total_steps, 1))
     if view == "recent":
-        last = max(float(curve.x[-1]) for curve in (curves.train, curves.validation) if len(curve.x))
+        last = curves.last_step
         first = math.floor(last * 2 / 3)
         curves = curves.since(first)
         last = max(last, first + 1)

@@ -3,22 +3,20 @@
 from engine.analysis.summary import RunSummary
 from engine.i18n import _
 from tui.widgets.loss_chart import View
+from tui.widgets.steady_text import SteadyText
 
 from textual.content import Content
-from textual.widgets import Static
 
 ZOOMS: dict[View, str] = {"all": _("whole run"), "recent": _("last third"), "log": _("log scale")}
 """Name of each view, in the order of the zoom key."""
 
 
-class LossLegend(Static):
-    """One line above the plot; what is the same is not sent again."""
+class LossLegend(SteadyText):
+    """One line above the plot."""
 
     def show(self, run: RunSummary, view: View) -> None:
         """Draw the legend of a run in a view."""
-        legend = _legend(run, ZOOMS[view])
-        if str(self.content) != str(legend):
-            self.update(legend)
+        self.say(_legend(run, ZOOMS[view]))
 
 
 def _legend(run: RunSummary, view: str) -> Content:

@@ -13,11 +13,15 @@ from textual import work
 
 REDRAW_SECONDS = 4.0
 """Shortest time between two drawings of growing curves."""
+_UNMOVED_SECONDS = 30.0
+"""The same while they have not grown by a dot of the plot: hardly anything would be seen of it."""
+_DOTS = 2
+"""Dots of a cell, side by side."""
 _SMALLEST = (20, 4)
 
 
 class LossPlot(Lines):
-    """Draws `LossCurves`, at most every few seconds while they grow and at once for a key."""
+    """Draws `LossCurves`, every few seconds while they grow and at once for a key."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "loss-plot--train",
@@ -43,41 +47,44 @@ class LossPlot(Lines):
         self.view: View = "all"
         """Which part of the run is drawn, and how."""
         self._curves = LossCurves()
+        self._drawn = LossCurves()
         self._dirty = False
         self._drawn_at = -math.inf
         self._newest = object()
         """The newest request; a drawing that was overtaken is dropped."""
-
-    def on_mount(self) -> None:
-        """Look every second whether there is something new to draw."""
-        self.set_interval(1.0, self._draw_if_due)
 
     def on_resize(self) -> None:
         """Draw to the new size."""
         self._redraw()
 
     def show(self, curves: LossCurves) -> None:
-        """Draw `curves` when it is time; at once if there was nothing before."""
-        if self._curves.is_empty:
-            self._drawn_at = -math.inf
-        self._curves = curves
-        self._dirty = True
-        self._draw_if_due()
+        """Take `curves` and draw them if it is time; at once if there was nothing before."""
+        if curves is not self._curves:
+            if self._curves.is_empty:
+                self._drawn_at = -math.inf
+            self._curves = curves
+            self._dirty = True
+        pause = REDRAW_SECONDS if self._has_moved() else _UNMOVED_SECONDS
+        if self._dirty and time.monotonic() - self._drawn_at >= pause:
+            self._redraw()
 
     def look(self, view: View) -> None:
         """Change the view."""
         self.view = view
         self._redraw()
 
-    def _draw_if_due(self) -> None:
-        if self._dirty and time.monotonic() - self._drawn_at >= REDRAW_SECONDS:
-            self._redraw()
+    def _has_moved(self) -> bool:
+        """Whether a drawing of the curves would differ visibly from the last one."""
+        now, before = self._curves, self._drawn
+        if self.view == "recent" or len(now.validation.x) != len(before.validation.x):
+            return True
+        return abs(now.last_step - before.last_step) >= now.total_steps / (_DOTS * max(1, self.size.width))
 
     @work(group="loss-plot", exit_on_error=False)
     async def _redraw(self) -> None:
         """Draw in a thread (tens of milliseconds on a large screen) and show what differs."""
         self._dirty = False
-        self._drawn_at = time.monotonic()
+        self._drawn, self._drawn_at = self._curves, time.monotonic()
         self._newest = request = object()
         lines = await asyncio.to_thread(self._draw, *self.size, self._colours())
         if request is self._newest:

@@ -1,38 +1,49 @@
 """One line that says how far the run is and how long it still takes."""
 
-from textual.app import ComposeResult
-from textual.containers import Horizontal
-from textual.content import Content
-from textual.widgets import ProgressBar, Static
+from typing import ClassVar
+
+from tui.widgets.lines import Lines
+
+from rich.cells import cell_len
+from rich.style import Style
+from rich.text import Text
 
 
-class ProgressLine(Horizontal):
+class ProgressLine(Lines):
     """A text, a bar and a text; the bar takes what room is left."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"progress-line--done", "progress-line--rest"}
     DEFAULT_CSS = """
     ProgressLine {
         height: 1;
-        Static { width: auto; }
-        ProgressBar { width: 1fr; margin: 0 1; }
-        Bar { width: 1fr; }
-        Bar > .bar--bar, Bar > .bar--complete { color: $accent; background: $line; }
-        Bar > .bar--indeterminate { color: $line; background: $line; }
+        .progress-line--done { color: $accent; }
+        .progress-line--rest { color: $line; }
     }
     """
 
-    def compose(self) -> ComposeResult:
-        """Yield text, bar, text."""
-        yield Static(id="progress-left", markup=False)
-        yield ProgressBar(total=1.0, show_percentage=False, show_eta=False)
-        yield Static(id="progress-right", markup=False)
+    def __init__(self, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._said = ("", 0.0, "")
 
     def show(self, left: str, share: float, right: str) -> None:
-        """Show `share` (0 to 1) of the bar between two texts; what is the same is not sent again."""
-        self._update("#progress-left", left)
-        self._update("#progress-right", right)
-        self.query_one(ProgressBar).update(progress=min(max(share, 0.0), 1.0))
+        """Show `share` (0 to 1) of the bar between two texts."""
+        said = (left, min(max(share, 0.0), 1.0), right)
+        if said != self._said:
+            self._said = said
+            self._draw()
 
-    def _update(self, selector: str, text: str) -> None:
-        label = self.query_one(selector, Static)
-        if str(label.content) != text:
-            label.update(Content(text))
+    def on_resize(self) -> None:
+        """Draw to the new width."""
+        self._draw()
+
+    def _draw(self) -> None:
+        left, share, right = self._said
+        room = max(0, self.size.width - cell_len(left) - cell_len(right) - 2)
+        whole, half = divmod(round(2 * share * room), 2)
+        done = "━" * whole + "╸" * half
+        rest = "─" * (room - len(done))
+        bar = [(part, self._style(name)) for part, name in ((done, "done"), (rest, "rest"))]
+        self.show_lines([Text.assemble(left, " ", *bar, " ", right)])
+
+    def _style(self, part: str) -> Style:
+        return self.get_component_rich_style(f"progress-line--{part}", partial=True)

@@ -66,8 +66,10 @@ class RunStats(Lines):
 
     def show(self, figures: RunFigures) -> None:
         """Show the present numbers."""
-        self._groups = groups_of(figures)
-        self._lay_out()
+        groups = groups_of(figures)
+        if groups != self._groups:
+            self._groups = groups
+            self._lay_out()
 
     def on_resize(self) -> None:
         """Choose the layout again."""

@@ -3,20 +3,20 @@
 from engine.hardware.report import CheckStatus
 from engine.text import one_line
 from tui.theme import SYMBOLS
+from tui.widgets.steady_text import SteadyText
 
 from textual.content import Content
-from textual.widgets import Static
 
 STYLES = {"ok": "$success", "warning": "$warning", "error": "$error"}
 """Style of each status in `Content`."""
 
 
-class Verdict(Static):
+class Verdict(SteadyText):
     """A symbol and a sentence."""
 
     def show(self, status: CheckStatus, sentence: str, rest: str = "") -> None:
         """Say `sentence` in the colour of `status`, then `rest` plainly."""
-        self.update(
+        self.say(
             Content.assemble(
                 (f"{SYMBOLS[status]} ", f"bold {STYLES[status]}"),
                 (one_line(sentence, 300), "bold"),
@@ -26,4 +26,4 @@ class Verdict(Static):
 
     def show_waiting(self, sentence: str) -> None:
         """Say what is being waited for."""
-        self.update(Content.styled(f"· {one_line(sentence, 300)}", "$muted"))
+        self.say(Content.styled(f"· {one_line(sentence, 300)}", "$muted"))

@@ -1,0 +1,117 @@
+"""What stays the same on the training screen costs nothing: no drawing, no layout, no reading."""
+
+import os
+from pathlib import Path
+
+from engine.project import Project
+from tests.tui.fake_run import append, metrics, write_run
+from tui.theme import THEME
+from tui.training.view import RunReader
+from tui.widgets.lines import Lines
+from tui.widgets.progress_line import ProgressLine
+from tui.widgets.steady_text import SteadyText
+from tui.widgets.verdict import Verdict
+
+import pytest
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.content import Content
+
+
+class Texts(App[None]):
+    """One widget of each kind."""
+
+    CSS = "Lines { height: 3; } Verdict { height: auto; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_theme(THEME)
+        self.theme = THEME.name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return THEME.variables
+
+    def compose(self) -> ComposeResult:
+        yield Verdict()
+        yield Lines(id="lines")
+        yield ProgressLine()
+
+
+async def test_a_sentence_is_laid_out_again_only_when_its_height_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same text does nothing, another one is drawn, a longer one moves what is below."""
+    app = Texts()
+    async with app.run_test(size=(40, 12)) as pilot:
+        sentence, below = app.query_one(Verdict), app.query_one("#lines")
+        sentence.show("ok", "Learning: 4.62 to 2.10.")
+        await pilot.pause()
+        updates: list[bool] = []
+        update = SteadyText.update
+
+        def record(self: SteadyText, content: Content, *, layout: bool = True) -> None:
+            updates.append(layout)
+            update(self, content, layout=layout)
+
+        monkeypatch.setattr(SteadyText, "update", record)
+        sentence.show("ok", "Learning: 4.62 to 2.10.")
+        assert updates == []
+        sentence.show("ok", "Learning: 4.62 to 2.09.")
+        sentence.show("warning", "Learning: 4.62 to 2.09.")
+        assert updates == [False, False]
+        sentence.show("ok", "Learning, " * 6)
+        await pilot.pause()
+        assert updates[-1] is True
+        assert sentence.size.height == below.region.y == 2
+
+
+async def test_lines_that_stay_are_not_made_again() -> None:
+    """Only a line with another text or colour is made anew; those that moved are kept."""
+    app = Texts()
+    async with app.run_test(size=(40, 12)) as pilot:
+        lines = app.query_one("#lines", Lines)
+        lines.show_lines([Text("one"), Text("two", "red"), Text("three")])
+        await pilot.pause()
+        first = lines._lines
+        lines.show_lines([Text("three"), Text("two", "blue"), Text("one")])
+        assert lines._lines[0] is first[2]
+        assert lines._lines[2] is first[0]
+        assert lines._lines[1] != first[1]
+        await pilot.resize_terminal(30, 12)
+        lines.show_lines([Text("three"), Text("two", "blue"), Text("one")])
+        assert [line.cell_length for line in lines._lines] == [30] * 3
+
+
+@pytest.mark.parametrize(("share", "bar"), [(0.0, "─" * 10), (0.25, "━━╸" + "─" * 7), (1.0, "━" * 10)])
+async def test_the_bar_takes_the_room_between_its_texts(share: float, bar: str) -> None:
+    """It is drawn in half cells, also after the terminal became narrower."""
+    app = Texts()
+    async with app.run_test(size=(40, 12)) as pilot:
+        line = app.query_one(ProgressLine)
+        line.show("epoch 1/3", share, "step 5")
+        await pilot.resize_terminal(27, 12)
+        await pilot.pause()
+        assert line.text == f"epoch 1/3 {bar} step 5"
+
+
+def test_a_view_is_kept_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read twice; a new step, a new state or another width make a new view, and so does time."""
+    clock = [1000.0]
+    monkeypatch.setattr("tui.training.view.time.monotonic", lambda: clock[0])
+    project = Project(tmp_path)
+    write_run(project, "paused", 30)
+    reader = RunReader(project)
+    first = reader.read(80)
+    assert reader.read(80) is first
+    append(project, metrics(31))
+    second = reader.read(80)
+    assert second.figures.summary.steps == 31
+    os.utime(project.state_file, ns=(0, 0))
+    third = reader.read(80)
+    assert third is not second
+    assert reader.read(60) is not third
+    fourth = reader.read(60)
+    clock[0] += 60
+    fifth = reader.read(60)
+    assert fifth is not fourth
+    assert fifth.curves is fourth.curves
