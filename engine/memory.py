@@ -27,6 +27,9 @@ _BACKWARD_LAYER = 1.15
 """Working memory of one layer's backward pass, as a multiple of what the layer keeps (measured)."""
 _RECOMPUTED_LAYER = 2.0
 """The same where the layer's activations are computed again (measured)."""
+_UPDATE = {"cpu": 11, "gpu": 5}
+"""Copies of the adapter that an update takes besides it and AdamW's moments: measured on a CPU; on a
+GPU, where its operations are fused, the gradient in parts and joined and the three new vectors."""
 LOGIT_CHUNK = 1 << 27
 """Logits that exist at a time: 512 MiB in float32."""
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
@@ -176,7 +179,7 @@ def predict_peak(
 ) -> int:
     """Return the most memory that MLX holds at once while training, bytes.
 
-    peak = weights + adapter + kept + max(logits, backward)
+    peak = weights + adapter + max(kept + max(logits, backward), update)
 
     - weights: see `ModelShape.weight_bytes`; resident on a CPU and where so configured.
     - adapter: 12 bytes a trainable weight: the float32 master and AdamW's two moments.
@@ -187,6 +190,7 @@ def predict_peak(
       takes 4 bytes on a CPU, 2 on a GPU.
     - logits: float32 copies of vocab numbers at each trained position, at most `LOGIT_CHUNK` at a time.
     - backward: one layer's working memory and two float32 gradients of the adapter.
+    - update: copies of the adapter, see `_UPDATE`; the activations are gone by then.
 
     Args:
         shape: sizes of the base model.
@@ -209,7 +213,8 @@ def predict_peak(
     adapter = trainable_parameters(shape, config) * FLOAT32
     logits = _LOGIT_COPIES * FLOAT32 * min(shape.vocab * tokens * trained, LOGIT_CHUNK)
     weights = shape.weight_bytes(device, resident)
-    return int(weights + 3 * adapter + kept + max(logits, backward + 2 * adapter))
+    passes = kept + max(logits, backward + 2 * adapter)
+    return int(weights + 3 * adapter + max(passes, _UPDATE[device] * adapter))
 
 
 def layer_bytes(

@@ -40,9 +40,9 @@ def test_where_little_is_trained_the_backward_pass_takes_most(smollm: ModelShape
 
 @pytest.mark.parametrize("count", [1, 12, 30])
 def test_a_recomputed_layer_keeps_its_input_alone(smollm: ModelShape, count: int) -> None:
-    """One such layer at a time is there in full, with twice its size to work in."""
+    """One such layer at a time is there in full, with twice its size to work in; or the update takes more."""
     kept = (30 - count) * LAYER + count * 128 * 4 * 576
-    expected = RESIDENT + 5 * ADAPTER + kept + LAYER + 2 * LAYER
+    expected = RESIDENT + 3 * ADAPTER + max(2 * ADAPTER + kept + LAYER + 2 * LAYER, 11 * ADAPTER)
     found = predict_peak(smollm, ROW, "cpu", trained=0.01, recomputed_layers=count)
     assert found == pytest.approx(expected, abs=1)
 
@@ -103,6 +103,14 @@ def test_prediction_is_near_what_was_measured(
     config = TrainingConfig(batch_size=rows, max_seq_length=length)
     found = predict_peak(smollm, config, "cpu", trained=trained, recomputed_layers=recomputed)
     assert found == pytest.approx(measured, rel=0.05)
+
+
+def test_the_update_of_a_large_adapter_takes_most(smollm: ModelShape) -> None:
+    """Rank 64 on one row of 256 tokens: after the backward pass, 11 copies; 1.632 GB were measured."""
+    config = TrainingConfig(batch_size=1, max_seq_length=256, lora_rank=64)
+    found = predict_peak(smollm, config, "cpu")
+    assert found == RESIDENT + (3 + 11) * 8 * ADAPTER
+    assert found == pytest.approx(1.632e9, rel=0.02)
 
 
 def test_short_examples_need_less_memory(mistral: ModelShape) -> None:
