@@ -13,10 +13,10 @@ WRONG = "#d75f5f"
 TEXT = "#d0d0d0"
 MUTED = "#8a8a8a"
 
-SYMBOLS = {"ok": "✓", "warning": "!", "error": "✗"}
+SYMBOLS = {"ok": "✓", "note": "·", "warning": "!", "error": "✗"}
 """Symbol of each check status and fault severity."""
 
-COLOURS = {"ok": OK, "warning": ATTENTION, "error": WRONG}
+COLOURS = {"ok": OK, "note": MUTED, "warning": ATTENTION, "error": WRONG}
 """Colour of each check status and fault severity."""
 
 THEME = Theme(

@@ -1,6 +1,6 @@
 """One data file read, tokenised and cut: what training and the data report share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from engine.i18n import _
 import numpy as np
 
 _BINS = 24
+_TOLD_EVERY = 100
 Progress = Callable[[int], None]
 """Called with the number of rows read so far."""
 
@@ -35,29 +36,45 @@ def load_file(
     Raises:
         UserError: the file cannot be read at all.
     """
-    rows = 0
-    usable: list[Row] = []
     faults: list[Fault] = []
-    for item in read_rows(path):
-        rows += 1
-        (usable if isinstance(item, Row) else faults).append(item)  # type: ignore[arg-type]
+    usable = _usable(path, faults, progress)
     if tokenize is None:
-        return LoadedFile((), FileReport(path.name, rows, len(usable), tuple(faults), None))
-    whole = _tokenize(usable, tokenize, path.name, faults, progress)
+        count = sum(1 for _row in usable)
+        return LoadedFile((), _report(path.name, count, count, faults, None))
+    whole = _tokenize(usable, tokenize, path.name, faults)
     kept = tuple(
         cut for cut in (example.cut(config.max_seq_length) for example in whole) if cut.trained.any()
     )
     figures = _figures(whole, kept, config.max_seq_length)
     faults += _length_faults(path.name, figures, config.max_seq_length)
+    return LoadedFile(kept, _report(path.name, len(whole), len(kept), faults, figures))
+
+
+def _usable(path: Path, faults: list[Fault], progress: Progress | None) -> Iterator[Row]:
+    """Yield the rows that can be used; what else is said of the file goes to `faults`."""
+    for count, item in enumerate(read_rows(path), start=1):
+        if isinstance(item, Row):
+            yield item
+        else:
+            faults.append(item)
+        if progress and count % _TOLD_EVERY == 0:
+            progress(count)
+
+
+def _report(
+    file: str, whole: int, kept: int, faults: list[Fault], figures: TokenFigures | None
+) -> FileReport:
+    """Return the report of a file with `whole` tokenised rows, of which `kept` can be trained on."""
     faults.sort(key=lambda fault: fault.line)
-    return LoadedFile(kept, FileReport(path.name, rows, len(kept), tuple(faults), figures))
+    lost = sum(fault.severity == "error" and fault.kind != "no_trained_token" for fault in faults)
+    return FileReport(file, whole + lost, kept, tuple(faults), figures)
 
 
 def _tokenize(
-    rows: list[Row], tokenize: ExampleTokenizer, file: str, faults: list[Fault], progress: Progress | None
+    rows: Iterable[Row], tokenize: ExampleTokenizer, file: str, faults: list[Fault]
 ) -> list[Example]:
     examples = []
-    for count, row in enumerate(rows, start=1):
+    for row in rows:
         try:
             example = tokenize(row)
         except TemplateError as error:
@@ -68,8 +85,6 @@ def _tokenize(
             faults.append(_no_end_of_turn(file, row.line))
         if example.shares_token:
             faults.append(_shared_token(file, row.line))
-        if progress and count % 100 == 0:
-            progress(count)
     return examples
 
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Severity = Literal["error", "warning", "note"]
+"""error: the row is left out of training; warning: it is used, but look at it; note: harmless here."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -16,8 +19,7 @@ class Fault:
     """Column from 1 where it is known."""
     kind: str
     """Stable name, such as invalid_json, missing_field, empty_completion, no_trained_token."""
-    severity: Literal["error", "warning"]
-    """error: the row is left out of training; warning: it is used, but look at it."""
+    severity: Severity
     message: str
     fix: str
 

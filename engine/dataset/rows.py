@@ -1,18 +1,21 @@
 """Reading JSONL data files: every line becomes a row or a fault, none is lost."""
 
 import difflib
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from engine.dataset.lines import Oddities, read_lines
+from engine.dataset.parsing import RowError, parse_object
 from engine.dataset.report import Fault
-from engine.errors import UserError
 from engine.i18n import _
 from engine.text import one_line
 
 Message = dict[str, str]
+Form = Literal["pair", "messages", "text"]
+"""How a row is written."""
 _FIELDS = ("prompt", "completion", "messages", "text")
 _ROLES = ("system", "user", "assistant", "tool")
 # What changes the meaning of a row elsewhere and is not read here: to pass over it would train on
@@ -31,68 +34,69 @@ class Row:
     """Turns with `role` and `content`; a prompt/completion pair is two turns."""
     text: str = ""
     """Plain text, trained on as a whole; empty for a conversation."""
+    form: Form = field(default="messages", compare=False)
 
 
-class _RowError(Exception):
-    """What is wrong with one line."""
+class Forms:
+    """Counts how the rows of a file are written."""
 
-    def __init__(self, kind: str, message: str, fix: str, column: int | None = None) -> None:
-        super().__init__(message)
-        self.kind, self.message, self.fix, self.column = kind, message, fix, column
+    def __init__(self) -> None:
+        """Nothing was seen yet."""
+        self._counts: Counter[Form] = Counter()
+        self._first: dict[Form, int] = {}
+
+    def see(self, row: Row) -> None:
+        """Count a row."""
+        self._counts[row.form] += 1
+        self._first.setdefault(row.form, row.line)
+
+    def faults(self, file: str) -> Iterator[Fault]:
+        """Yield a warning where rows are written in several forms, at the first of the rarest."""
+        if len(self._counts) > 1:
+            shown = ", ".join(f"{count} {_FORM_NAMES[form]()}" for form, count in self._counts.most_common())
+            yield Fault(
+                file,
+                self._first[self._counts.most_common()[-1][0]],
+                None,
+                "mixed_forms",
+                "warning",
+                _("rows are written in several forms: {forms}").format(forms=shown),
+                _("see that none of them came in by mistake"),
+            )
+
+
+_FORM_NAMES: dict[Form, Callable[[], str]] = {
+    "pair": lambda: _("prompt and completion"),
+    "messages": lambda: _("messages"),
+    "text": lambda: _("text"),
+}
 
 
 def read_rows(path: Path) -> Iterator[Row | Fault]:
-    """Yield a `Row` or an error `Fault` for every line of `path` that is not blank.
+    """Yield a `Row` or an error `Fault` for every line of `path` that is not blank; at the end what is odd.
 
     Raises:
         UserError: the file cannot be read at all.
     """
-    try:
-        with path.open("rb") as file:
-            for line, raw in enumerate(file, start=1):
-                raw = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
-                if raw.strip():
-                    yield _read(raw, line, path.name)
-    except OSError as error:
-        raise UserError(
-            _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror),
-            _("put the file there, one JSON object a line, or run: mqlora-tui demo"),
-        ) from None
+    odd, forms = Oddities(), Forms()
+    for item in read_lines(path, odd):
+        if isinstance(item, Fault):
+            yield item
+            continue
+        line, raw = item
+        found = _read(raw, line, path.name)
+        if isinstance(found, Row):
+            forms.see(found)
+        yield found
+    yield from odd.faults(path.name)
+    yield from forms.faults(path.name)
 
 
 def _read(raw: bytes, line: int, file: str) -> Row | Fault:
     try:
-        return _row(_parse(raw), line)
-    except _RowError as error:
+        return _row(parse_object(raw), line)
+    except RowError as error:
         return Fault(file, line, error.column, error.kind, "error", error.message, error.fix)
-
-
-def _parse(raw: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise _RowError(
-            "invalid_utf8",
-            _("byte {byte} is not UTF-8").format(byte=error.start + 1),
-            _("save the file as UTF-8"),
-            error.start + 1,
-        ) from None
-    except json.JSONDecodeError as error:
-        raise _RowError(
-            "invalid_json",
-            _("not JSON: {reason}").format(reason=error.msg.lower()),
-            _("mend the line or drop it"),
-            error.colno,
-        ) from None
-    except RecursionError:
-        raise _RowError("invalid_json", _("JSON is nested too deeply"), _("drop the line")) from None
-    except ValueError:  # Python refuses integers of more than 4300 digits
-        raise _RowError("invalid_json", _("a number has too many digits"), _("drop the line")) from None
-    if not isinstance(value, dict):
-        raise _RowError(
-            "not_an_object", _("the line is not a JSON object"), _('write {"prompt": ..., "completion": ...}')
-        )
-    return value
 
 
 def _row(value: dict[str, Any], line: int) -> Row:
@@ -101,11 +105,15 @@ def _row(value: dict[str, Any], line: int) -> Row:
         return Row(line, messages=_conversation(value["messages"]))
     if "prompt" in value or "completion" in value:
         prompt, completion = _text_field(value, "prompt"), _text_field(value, "completion")
-        turns = ({"role": "user", "content": prompt}, {"role": "assistant", "content": completion})
-        return Row(line, messages=turns)
+        return _pair(line, prompt, completion)
     if "text" in value:
-        return Row(line, text=_text_field(value, "text"))
+        return Row(line, text=_text_field(value, "text"), form="text")
     raise _missing("prompt", value)
+
+
+def _pair(line: int, prompt: str, completion: str) -> Row:
+    turns = ({"role": "user", "content": prompt}, {"role": "assistant", "content": completion})
+    return Row(line, turns, form="pair")
 
 
 def _text_field(value: dict[str, Any], name: str) -> str:
@@ -113,11 +121,11 @@ def _text_field(value: dict[str, Any], name: str) -> str:
         raise _missing(name, value)
     text = value[name]
     if not isinstance(text, str):
-        raise _RowError(
+        raise RowError(
             "wrong_type", _("'{name}' is not text").format(name=name), _("put the value in double quotes")
         )
     if not text.strip():
-        raise _RowError(
+        raise RowError(
             f"empty_{name}", _("'{name}' is empty").format(name=name), _("write it or drop the row")
         )
     _refuse_half_characters(text)
@@ -129,7 +137,7 @@ def _refuse_half_characters(text: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise _RowError(
+        raise RowError(
             "invalid_text",
             _("the text holds half a character (a lone \\ud800 to \\udfff)"),
             _("write the whole character"),
@@ -140,14 +148,14 @@ def _refuse_unread(value: dict[str, Any], keys: Sequence[str], where: str) -> No
     """Refuse `keys` that say more than their absence; a weight of 1 is the usual one."""
     for key in keys:
         if value.get(key) not in (None, "", [], {}, 1):
-            raise _RowError(
+            raise RowError(
                 "unsupported_field",
                 _("{where} has '{key}', which is not supported").format(where=where, key=key),
                 _("write it into the content, or drop the row"),
             )
 
 
-def _missing(name: str, value: dict[str, Any]) -> _RowError:
+def _missing(name: str, value: dict[str, Any]) -> RowError:
     near = next(
         (key for key in value if difflib.get_close_matches(key.lower(), _FIELDS, n=1, cutoff=0.7)), None
     )
@@ -156,24 +164,24 @@ def _missing(name: str, value: dict[str, Any]) -> _RowError:
         if near and near not in _FIELDS
         else _("add it, or use messages or text")
     )
-    return _RowError("missing_field", _("'{name}' is missing").format(name=name), fix)
+    return RowError("missing_field", _("'{name}' is missing").format(name=name), fix)
 
 
 def _conversation(messages: Any) -> tuple[Message, ...]:
     if not isinstance(messages, list) or not messages:
-        raise _RowError(
+        raise RowError(
             "wrong_type", _("'messages' is not a list of turns"), _('write [{"role": ..., "content": ...}]')
         )
     turns = tuple(_turn(turn, number) for number, turn in enumerate(messages, start=1))
     if not any(turn["role"] == "assistant" for turn in turns):
-        raise _RowError("no_assistant_turn", _("no turn of the assistant"), _("add the answer to learn"))
+        raise RowError("no_assistant_turn", _("no turn of the assistant"), _("add the answer to learn"))
     return turns
 
 
 def _turn(turn: Any, number: int) -> Message:
     where = _("turn {number}").format(number=number)
     if not isinstance(turn, dict) or turn.get("role") not in _ROLES:
-        raise _RowError(
+        raise RowError(
             "wrong_role",
             _("{where} has no valid role").format(where=where),
             _("use one of: {roles}").format(roles=", ".join(_ROLES)),
@@ -181,7 +189,7 @@ def _turn(turn: Any, number: int) -> Message:
     _refuse_unread(turn, _UNREAD_OF_TURN, where)
     content = turn.get("content")
     if not isinstance(content, str) or (turn["role"] == "assistant" and not content.strip()):
-        raise _RowError(
+        raise RowError(
             "empty_completion", _("{where} has no text").format(where=where), _("write it or drop the row")
         )
     _refuse_half_characters(content)

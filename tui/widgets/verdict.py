@@ -7,7 +7,7 @@ from tui.widgets.steady_text import SteadyText
 
 from textual.content import Content
 
-STYLES = {"ok": "$success", "warning": "$warning", "error": "$error"}
+STYLES = {"ok": "$success", "note": "$muted", "warning": "$warning", "error": "$error"}
 """Style of each status in `Content`."""
 
 

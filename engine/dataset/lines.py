@@ -1,0 +1,151 @@
+"""The lines of a data file as bytes, in little memory, and what is odd about the file as a whole."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from engine.dataset.report import Fault
+from engine.errors import UserError
+from engine.i18n import _
+
+MOST_BYTES = 1 << 26
+"""Of a line; a longer one is passed over, so that it never is in memory."""
+_MARK = b"\xef\xbb\xbf"
+"""UTF-8's byte order mark."""
+
+
+@dataclass
+class Oddities:
+    """What is harmless here and may not be elsewhere, with its first line and how often it was seen."""
+
+    mark: bool = False
+    """The file begins with a byte order mark."""
+    windows_ends: int = 0
+    first_windows_end: int = 0
+    blank: int = 0
+    first_blank: int = 0
+    unended: int = 0
+    """The last line, if no line break follows it."""
+
+    def faults(self, file: str) -> Iterator[Fault]:
+        """Yield a note on each."""
+        if self.mark:
+            yield _note(file, 1, "byte_order_mark", _("the file begins with a byte order mark"))
+        if self.windows_ends:
+            text = _("{count} lines end as on Windows, in CR LF").format(count=self.windows_ends)
+            yield _note(file, self.first_windows_end, "windows_line_ends", text)
+        if self.blank:
+            text = _("{count} lines are blank").format(count=self.blank)
+            yield _note(file, self.first_blank, "blank_lines", text)
+        if self.unended:
+            yield _note(file, self.unended, "no_last_line_break", _("no line break follows the last line"))
+
+
+def read_lines(path: Path, odd: Oddities) -> Iterator[tuple[int, bytes] | Fault]:
+    """Yield number and bytes of every line that is not blank, or a fault where that cannot be a row.
+
+    A file of another format is one fault, and no line of it is read.
+
+    Args:
+        path: of the file.
+        odd: filled while lines are read.
+
+    Raises:
+        UserError: the file cannot be read at all.
+    """
+    try:
+        with path.open("rb") as file:
+            if fault := _other_format(file, path.name):
+                yield fault
+                return
+            yield from _lines(file, path.name, odd)
+    except OSError as error:
+        raise UserError(
+            _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror),
+            _("put the file there, one JSON object a line, or run: mqlora-tui demo"),
+        ) from None
+
+
+def _lines(file: IO[bytes], name: str, odd: Oddities) -> Iterator[tuple[int, bytes] | Fault]:
+    raw = b""
+    number = 0
+    for number, raw in enumerate(iter(partial(file.readline, MOST_BYTES), b""), start=1):
+        if len(raw) == MOST_BYTES and not raw.endswith(b"\n"):
+            yield _too_long(name, number, len(raw) + _skip_line(file))
+            continue
+        if number == 1 and raw.startswith(_MARK):
+            odd.mark, raw = True, raw.removeprefix(_MARK)
+        if raw.endswith(b"\r\n"):
+            odd.first_windows_end = odd.first_windows_end or number
+            odd.windows_ends += 1
+        if raw.isspace() or not raw:
+            odd.first_blank = odd.first_blank or number
+            odd.blank += 1
+        else:
+            yield number, raw
+    if raw and not raw.endswith(b"\n"):
+        odd.unended = number
+
+
+def _skip_line(file: IO[bytes]) -> int:
+    """Read to the end of a line and return how many bytes that were."""
+    skipped = 0
+    while part := file.readline(MOST_BYTES):
+        skipped += len(part)
+        if part.endswith(b"\n"):
+            break
+    return skipped
+
+
+def _too_long(file: str, line: int, size: int) -> Fault:
+    return Fault(
+        file,
+        line,
+        None,
+        "line_too_long",
+        "error",
+        _("the line has {size} million bytes").format(size=round(size / 1e6)),
+        _("split it: one row a line, as short as the model can read"),
+    )
+
+
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "zip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+"""Programs by the first bytes of the files they write."""
+
+
+def _other_format(file: IO[bytes], name: str) -> Fault | None:
+    """Return a fault for a file that is no JSON Lines at all; the file stands at its beginning afterwards."""
+    begin = file.read(4096)
+    file.seek(0)
+    text = begin.removeprefix(_MARK).lstrip()
+    program = next((program for magic, program in _COMPRESSED.items() if begin.startswith(magic)), "")
+    if program:
+        kind, message = "compressed", _("the file is compressed with {program}").format(program=program)
+        fix = _("unpack it")
+    elif begin.startswith(b"PAR1"):
+        kind, message = "parquet", _("the file is a Parquet table")
+        fix = _("write its rows as JSON Lines")
+    elif begin.startswith((b"\xff\xfe", b"\xfe\xff")):
+        kind, message = "utf16", _("the file is UTF-16")
+        fix = _("save the file as UTF-8")
+    elif text.startswith(b"[") and text[1:].lstrip().startswith(b"{"):
+        kind, message = "json_array", _("the file is one JSON array")
+        fix = _("write one object a line, without [ and commas")
+    elif text.split(b"\n", 1)[0].strip() == b"{":
+        kind, message = "spread_object", _("an object begins on this line and ends on another")
+        fix = _("write one object a line")
+    else:
+        return None
+    return Fault(name, 1, None, kind, "error", message, fix)
+
+
+def _note(file: str, line: int, kind: str, message: str) -> Fault:
+    return Fault(file, line, None, kind, "note", message, _("nothing needs to be done"))
