@@ -17,12 +17,12 @@ A product of a vector with N weights is 2N operations (Kaplan et al. 2020, secti
 
 from benchmarks.workload import Lengths
 from engine.config import TrainingConfig
-from engine.memory import ModelShape, trainable_parameters
+from engine.memory import ModelShape, adapted_layers, trainable_parameters
 
 
 def flops_per_token(shape: ModelShape, config: TrainingConfig, lengths: Lengths) -> float:
     """Return the floating-point operations of training on one real token."""
-    adapted = shape.layers if config.lora_layers < 0 else min(config.lora_layers, shape.layers)
+    adapted = adapted_layers(shape.layers, config)
     layer = sum(inputs * outputs for inputs, outputs in shape.projections.values())
     adapter = trainable_parameters(shape, config)
     attention = shape.heads * shape.head_dim * lengths.mean_context

@@ -165,7 +165,7 @@ class ModelShape:
 def trainable_parameters(shape: ModelShape, config: TrainingConfig) -> int:
     """Return the number of weights in the adapter: rank x (inputs + outputs) for each projection."""
     layer = sum(sum(shape.projections[target]) for target in config.lora_targets)
-    return layer * config.lora_rank * _adapted_layers(shape, config)
+    return layer * config.lora_rank * adapted_layers(shape.layers, config)
 
 
 def predict_peak(
@@ -203,7 +203,7 @@ def predict_peak(
     """
     length = min(config.max_seq_length, longest or config.max_seq_length)
     tokens = config.batch_size * length
-    layers = _adapted_layers(shape, config)
+    layers = adapted_layers(shape.layers, config)
     if recomputed_layers is None:
         recomputed_layers = layers if config.gradient_checkpointing == "on" else 0
     layer = layer_bytes(shape, config, device, length, fill)
@@ -247,14 +247,15 @@ def layers_to_recompute(
     room: int,
     longest: int | None = None,
     trained: float = 1.0,
+    fill: float = 1.0,
 ) -> int:
     """Return the layers that a run recomputes: as configured; "auto" takes the fewest for `room` bytes."""
     if config.gradient_checkpointing != "auto" or config.lora_dropout > 0:
-        return _adapted_layers(shape, config) if config.gradient_checkpointing == "on" else 0
-    for count in range(_adapted_layers(shape, config)):
-        if predict_peak(shape, config, device, longest, trained, count) <= room:
+        return adapted_layers(shape.layers, config) if config.gradient_checkpointing == "on" else 0
+    for count in range(adapted_layers(shape.layers, config)):
+        if predict_peak(shape, config, device, longest, trained, count, fill) <= room:
             return count
-    return _adapted_layers(shape, config)
+    return adapted_layers(shape.layers, config)
 
 
 def run_bytes(shape: ModelShape, config: TrainingConfig) -> int:
@@ -271,8 +272,9 @@ def checkpoint_bytes(adapter: int) -> int:
     return 3 * adapter
 
 
-def _adapted_layers(shape: ModelShape, config: TrainingConfig) -> int:
-    return shape.layers if config.lora_layers < 0 else min(config.lora_layers, shape.layers)
+def adapted_layers(layers: int, config: TrainingConfig) -> int:
+    """Return how many of a model's `layers` get an adapter."""
+    return layers if config.lora_layers < 0 else min(config.lora_layers, layers)
 
 
 def _layer_numbers(

@@ -12,6 +12,9 @@ from engine.training.events import Mode
 from engine.training.fingerprint import data_fingerprint, model_fingerprint
 from engine.training.state import RunState
 
+_FREE = {"max_memory_gb"}
+"""Settings that may change between two sittings: a run's plan is kept, so they change no number."""
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -129,7 +132,7 @@ def _identity(project: Project, config: TrainingConfig) -> RunIdentity:
 
 
 def _refuse_differences(saved: RunIdentity, wanted: RunIdentity) -> None:
-    old, new = saved.config.model_dump(), wanted.config.model_dump()
+    old, new = saved.config.model_dump(exclude=_FREE), wanted.config.model_dump(exclude=_FREE)
     changes = [f"{key} {old[key]} -> {new[key]}" for key in new if old[key] != new[key]]
     if saved.data != wanted.data:
         changes.append(_("the data files have changed"))

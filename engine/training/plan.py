@@ -16,7 +16,15 @@ from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
 from engine.errors import UserError
 from engine.i18n import _
-from engine.memory import Device, ModelShape, Room, layer_bytes, predict_peak
+from engine.memory import (
+    Device,
+    ModelShape,
+    Room,
+    adapted_layers,
+    layer_bytes,
+    layers_to_recompute,
+    predict_peak,
+)
 from engine.model.calibration import calibrate
 from engine.model.fast import packed_layers
 from engine.model.frozen import matrix_key, matrix_shape
@@ -76,10 +84,9 @@ def make_plan(
     refuse_dropout(config)
     kinds = _Kinds(model)
     usable = int(room.free * _USABLE)
-    adapted = len(model.layers) if config.lora_layers < 0 else min(config.lora_layers, len(model.layers))
-    recomputed = _recomputed(model, folder, config, shape, usable, adapted)
     if is_too_much and config.gradient_checkpointing == "auto" and not config.lora_dropout:
-        recomputed = adapted
+        config = config.updated({"gradient_checkpointing": "on"})
+    recomputed = _recomputed(model, folder, config, shape, usable)
     needed = needed_bytes(model, folder, config, shape, Plan({}, recomputed)) or usable // 2
     ways, reason = _ways(kinds, config, shape.tokens, max(0, usable - needed) if divisor == 1 else 0)
     return Plan(ways, recomputed, divisor), reason
@@ -102,8 +109,7 @@ def needed_bytes(
     except UserError:
         return None
     device: Device = "cpu" if is_cpu() else "gpu"
-    filled = config.model_copy(update={"batch_size": shape.rows, "frozen_weights": "packed"})
-    recomputed = plan.recomputed_layers
+    filled, recomputed = _filled(config, shape), plan.recomputed_layers
     peak = predict_peak(sizes, filled, device, shape.length, shape.trained, recomputed, shape.fill)
     activations = sizes.layers * layer_bytes(sizes, filled, device, shape.length, shape.fill)
     peak += bytes_in_flight(shape.tokens, int(activations))
@@ -115,17 +121,25 @@ def needed_bytes(
     return peak - sizes.weight_bytes(device, resident=False) + weights + written
 
 
-def _recomputed(
-    model: nn.Module, folder: Path, config: TrainingConfig, shape: Shape, usable: int, adapted: int
-) -> int:
-    """Return how many of the adapted layers to recompute: the fewest that fit, if that is left open."""
-    if config.gradient_checkpointing != "auto" or config.lora_dropout > 0:
-        return adapted if config.gradient_checkpointing == "on" else 0
-    for count in range(adapted):
-        needed = needed_bytes(model, folder, config, shape, Plan({}, count))
-        if needed is None or needed <= usable:
-            return count
-    return adapted
+def _recomputed(model: nn.Module, folder: Path, config: TrainingConfig, shape: Shape, usable: int) -> int:
+    """Return how many of the layers with an adapter to recompute; none too many where `usable` bytes are."""
+    try:
+        sizes = ModelShape.read(folder)
+    except UserError:  # its need is not known
+        on = config.gradient_checkpointing == "on"
+        return adapted_layers(len(model.layers), config) if on else 0
+    device: Device = "cpu" if is_cpu() else "gpu"
+    filled = _filled(config, shape)
+    # What the model that is here takes besides what is predicted for it.
+    needed = needed_bytes(model, folder, config, shape, Plan({}, 0)) or 0
+    besides = needed - predict_peak(sizes, filled, device, shape.length, shape.trained, 0, shape.fill)
+    room = usable - besides
+    return layers_to_recompute(sizes, filled, device, room, shape.length, shape.trained, shape.fill)
+
+
+def _filled(config: TrainingConfig, shape: Shape) -> TrainingConfig:
+    """Return what `predict_peak` takes for micro-batches of a shape, frozen weights packed."""
+    return config.model_copy(update={"batch_size": shape.rows, "frozen_weights": "packed"})
 
 
 def refuse_dropout(config: TrainingConfig) -> None:

@@ -139,6 +139,9 @@ def test_auto_recomputes_the_fewest_layers_that_fit(mistral: ModelShape) -> None
     assert layers_to_recompute(mistral, auto, "gpu", room=0) == 32
     needed = predict_peak(mistral, auto, "gpu", longest=64, trained=0.1, recomputed_layers=2)
     assert layers_to_recompute(mistral, auto, "gpu", needed, longest=64, trained=0.1) == 2
+    needed = predict_peak(mistral, auto, "gpu", recomputed_layers=3, fill=0.5)
+    assert layers_to_recompute(mistral, auto, "gpu", needed, fill=0.5) == 3
+    assert layers_to_recompute(mistral, auto, "gpu", needed) > 3
     always, never = (auto.updated({"gradient_checkpointing": choice}) for choice in ("on", "off"))
     assert layers_to_recompute(mistral, always, "gpu", room=10**15) == 32
     assert layers_to_recompute(mistral, never, "gpu", room=0) == 0

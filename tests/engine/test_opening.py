@@ -74,6 +74,14 @@ def test_a_restart_looks_at_nothing_of_the_old_run(project: Project) -> None:
     assert opening.checkpoint is None and opening.identity.config == RUN
 
 
+def test_another_memory_limit_is_no_difference(project: Project) -> None:
+    """After memory ran out a run goes on with less or more; the new limit is the one from then on."""
+    save(project, 3)
+    config = RUN.updated({"max_memory_gb": 3.5})
+    opening = open_run(project, config, "auto")
+    assert opening.checkpoint is not None and opening.identity.config == config
+
+
 def test_all_differences_are_told_at_once(project: Project) -> None:
     """Each with its old and its new value."""
     save(project, 3)
