@@ -3,8 +3,9 @@
 import platform
 import time
 from collections.abc import Mapping
+from importlib.metadata import version
 
-from engine.backend import describe_device, is_cpu, mx, nn
+from engine.backend import describe_device, is_cpu, is_cuda, mx, nn
 from engine.calibrations import WAYS, Seconds, Way, read_calibrations, write_calibrations
 from engine.model.frozen import FrozenLinear, matrix_shape, written_dtype
 
@@ -23,7 +24,7 @@ _SLOW_S = 0.3
 def calibrate(layers: Mapping[str, nn.Module], rows: int, dtype: mx.Dtype) -> dict[str, Seconds]:
     """Return the seconds of each way for one layer of each kind, measured now or on an earlier day.
 
-    Results are kept in the user's cache folder, by device, dtype, MLX version, kind and rows.
+    Results are kept in the user's cache folder, by device, dtype, versions, kind and rows.
 
     Args:
         layers: a quantised layer of each kind, by `matrix_key`.
@@ -31,7 +32,8 @@ def calibrate(layers: Mapping[str, nn.Module], rows: int, dtype: mx.Dtype) -> di
         dtype: of the products.
     """
     rows = 1 << max(0, min(rows, _ROWS["cpu" if is_cpu() else "gpu"]).bit_length() - 1)
-    place = f"{platform.node()}, {describe_device()}, mlx {mx.__version__}"
+    versions = f"mlx {mx.__version__}, mqlora-tui {version('mqlora-tui')}"
+    place = f"{platform.node()}, {describe_device()}, {versions}"
     known = read_calibrations()
     found: dict[str, Seconds] = {}
     for key, layer in layers.items():
@@ -45,8 +47,7 @@ def calibrate(layers: Mapping[str, nn.Module], rows: int, dtype: mx.Dtype) -> di
 
 
 def _tried(rows: int) -> tuple[Way, ...]:
-    is_cuda = not is_cpu() and not mx.metal.is_available()
-    return tuple(way for way in WAYS if way != "packed" or not is_cuda or rows <= _CUDA_PACKED_ROWS)
+    return tuple(way for way in WAYS if way != "packed" or not is_cuda() or rows <= _CUDA_PACKED_ROWS)
 
 
 def _seconds(layer: nn.Module, way: Way, rows: int, dtype: mx.Dtype) -> float:
