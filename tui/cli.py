@@ -137,11 +137,17 @@ def fit(
 
 
 @app.command()
-def validate(context: typer.Context, json: Json = False) -> None:
+def validate(
+    context: typer.Context,
+    strict: Annotated[
+        bool, typer.Option("--strict", help=_("Exit 1 for any error or warning too, for scripts and CI."))
+    ] = False,
+    json: Json = False,
+) -> None:
     """Check the data; exit 1 if it cannot be trained on."""
     from tui.commands.reports import show_data
 
-    raise typer.Exit(show_data(context.obj, json))
+    raise typer.Exit(show_data(context.obj, json, strict))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import IO
 
 from engine.dataset.report import Fault
 from engine.errors import UserError
-from engine.i18n import _
+from engine.i18n import _, ngettext
 
 MOST_BYTES = 1 << 26
 """Of a line; a longer one is passed over, so that it never is in memory."""
@@ -34,10 +34,15 @@ class Oddities:
         if self.mark:
             yield _note(file, 1, "byte_order_mark", _("the file begins with a byte order mark"))
         if self.windows_ends:
-            text = _("{count} lines end as on Windows, in CR LF").format(count=self.windows_ends)
+            text = ngettext(
+                "{count} line ends as on Windows, in CR LF",
+                "{count} lines end as on Windows, in CR LF",
+                self.windows_ends,
+            ).format(count=self.windows_ends)
             yield _note(file, self.first_windows_end, "windows_line_ends", text)
         if self.blank:
-            text = _("{count} lines are blank").format(count=self.blank)
+            text = ngettext("{count} line is blank", "{count} lines are blank", self.blank)
+            text = text.format(count=self.blank)
             yield _note(file, self.first_blank, "blank_lines", text)
         if self.unended:
             yield _note(file, self.unended, "no_last_line_break", _("no line break follows the last line"))

@@ -128,12 +128,14 @@ def _text_field(value: dict[str, Any], name: str) -> str:
         raise RowError(
             f"empty_{name}", _("'{name}' is empty").format(name=name), _("write it or drop the row")
         )
-    _refuse_half_characters(text)
+    _refuse_odd_characters(text)
     return text
 
 
-def _refuse_half_characters(text: str) -> None:
-    """Refuse lone surrogates, which JSON's escapes can write and no tokenizer can read."""
+def _refuse_odd_characters(text: str) -> None:
+    """Refuse zero and lone surrogates, which JSON's escapes can write and tokenizers stumble over."""
+    if "\0" in text:
+        raise RowError("nul", _("the text holds a zero character (\\u0000)"), _("take it out"))
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -192,5 +194,5 @@ def _turn(turn: Any, number: int) -> Message:
         raise RowError(
             "empty_completion", _("{where} has no text").format(where=where), _("write it or drop the row")
         )
-    _refuse_half_characters(content)
+    _refuse_odd_characters(content)
     return {"role": turn["role"], "content": content}

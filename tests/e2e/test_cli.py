@@ -101,6 +101,21 @@ def test_validate_names_line_and_fix(mqlora: Mqlora, project: Project) -> None:
     assert "'completion' is missing" in outcome.out and "'completion' is empty" in outcome.out
 
 
+def test_strict_validation_fails_for_warnings_too_but_not_for_notes(mqlora: Mqlora, project: Project) -> None:
+    """In words and as JSON; all that is said has a symbol."""
+    good = project.train_file.read_bytes()
+    project.train_file.write_bytes(good.rstrip(b"\n").replace(b"\n", b"\r\n"))
+    assert mqlora("validate", "--strict").code == 0
+    [report] = mqlora("validate", "--strict", "--json").objects
+    found = [(fault["kind"], fault["severity"]) for fault in report["train"]["faults"]]
+    assert found == [("windows_line_ends", "note"), ("no_last_line_break", "note")]
+    project.train_file.write_bytes(good + b'{"text": "mixed"}\n')
+    assert mqlora("validate").code == 0
+    assert mqlora("validate", "--strict").code == mqlora("validate", "--strict", "--json").code == 1
+    project.train_file.write_bytes(good + b"x\n")
+    assert mqlora("validate").code == 0 and mqlora("validate", "--strict").code == 1
+
+
 @pytest.mark.parametrize("content", ["", "{not json}\n", '{"prompt": "x"}\n', "[1, 2]\n", "\xff\n"])
 def test_unusable_data_is_refused(mqlora: Mqlora, project: Project, content: str) -> None:
     """Data without a usable row: validate exits 1, train refuses in one sentence and writes nothing."""

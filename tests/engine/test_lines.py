@@ -94,6 +94,7 @@ def test_a_giant_line_is_passed_over_and_the_next_is_read(
         (b'{"prompt": "a", "prompt": "c", "completion": "b"}', "duplicate_key", None),
         (b'{"prompt": "a", "completion": "b", "id": {"x": 1, "x": 2}}', "duplicate_key", None),
         (b'{"prompt": "a\0", "completion": "b"}', "nul", 14),
+        (b'{"prompt": "a\\u0000", "completion": "b"}', "nul", None),
         (b'{"prompt": NaN}', "invalid_json", None),
         (b'{"text": "a", "n": -Infinity}', "invalid_json", None),
     ],

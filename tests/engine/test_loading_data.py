@@ -110,6 +110,7 @@ def test_faults_of_every_stage_come_in_the_order_of_lines(tmp_path: Path, tokeni
         (2, "template"),
         (3, "wrong_type"),
         (4, "no_trained_token"),
+        (5, "mixed_forms"),
         (5, "truncated"),
     ]
     assert "never" in loaded.report.faults[0].message

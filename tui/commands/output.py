@@ -17,8 +17,8 @@ from engine.text import json_text, one_line, printable
 from rich.console import Console
 from rich.text import Text
 
-SYMBOLS = {"ok": "✓", "warning": "!", "error": "✗"}
-STYLES = {"ok": "green", "warning": "yellow", "error": "red"}
+SYMBOLS = {"ok": "✓", "note": "·", "warning": "!", "error": "✗"}
+STYLES = {"ok": "green", "note": "dim", "warning": "yellow", "error": "red"}
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -47,7 +47,7 @@ def say(text: str, console: Console = out) -> None:
 
 
 def status_mark(status: str) -> Text:
-    """Return the symbol of ok, warning or error in its colour."""
+    """Return the symbol of ok, note, warning or error in its colour."""
     return Text(SYMBOLS[status], STYLES[status])
 
 

@@ -90,8 +90,14 @@ def _peak(offer: Offer) -> str:
     return text.format(size=size(offer.peak_memory))
 
 
-def show_data(project: Project, as_json: bool) -> int:
-    """Print the data report; 1 if the data cannot be trained on."""
+def show_data(project: Project, as_json: bool, strict: bool = False) -> int:
+    """Print the data report; 1 if the data cannot be trained on.
+
+    Args:
+        project: whose data are read.
+        as_json: print all of it as one JSON object.
+        strict: also 1 where there is an error or a warning.
+    """
     from engine.dataset.check import check_data
 
     config = selected_config(project)
@@ -100,7 +106,8 @@ def show_data(project: Project, as_json: bool) -> int:
         print_json({**asdict(report), "is_trainable": report.is_trainable})
     else:
         _print_data(report, config)
-    return 0 if report.is_trainable else 1
+    has_faults = any(fault.severity != "note" for fault in report.faults)
+    return 1 if not report.is_trainable or (strict and has_faults) else 0
 
 
 def show_report(project: Project, as_json: bool) -> None:
