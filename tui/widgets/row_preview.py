@@ -71,7 +71,7 @@ def _fault_text(fault: Fault) -> Content:
         Content.styled(f"{printable(fault.message).rstrip('.')} ", colour),
         Content.styled(f"({left_out}). ", "$muted"),
     ]
-    if fault.fix:
+    if fault.fix and fault.severity != "note":
         parts.append(Content(_("To mend it: {fix}.").format(fix=printable(fault.fix).rstrip("."))))
     return Content("").join(parts)
 
