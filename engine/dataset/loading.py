@@ -29,15 +29,26 @@ class LoadedFile:
 
 
 def load_file(
-    path: Path, tokenize: ExampleTokenizer | None, config: TrainingConfig, progress: Progress | None = None
+    path: Path,
+    tokenize: ExampleTokenizer | None,
+    config: TrainingConfig,
+    progress: Progress | None = None,
+    see: Callable[[Row], None] | None = None,
 ) -> LoadedFile:
     """Read a data file; with a tokenizer also tokenise and cut its rows.
+
+    Args:
+        path: of the file.
+        tokenize: of the base model, if there is one.
+        config: says how long rows may be.
+        progress: told how many lines were read.
+        see: shown every row that can be used.
 
     Raises:
         UserError: the file cannot be read at all.
     """
     faults: list[Fault] = []
-    usable = _usable(path, faults, progress)
+    usable = _usable(path, faults, progress, see)
     if tokenize is None:
         count = sum(1 for _row in usable)
         return LoadedFile((), _report(path.name, count, count, faults, None))
@@ -50,10 +61,14 @@ def load_file(
     return LoadedFile(kept, _report(path.name, len(whole), len(kept), faults, figures))
 
 
-def _usable(path: Path, faults: list[Fault], progress: Progress | None) -> Iterator[Row]:
+def _usable(
+    path: Path, faults: list[Fault], progress: Progress | None, see: Callable[[Row], None] | None
+) -> Iterator[Row]:
     """Yield the rows that can be used; what else is said of the file goes to `faults`."""
     for count, item in enumerate(read_rows(path), start=1):
         if isinstance(item, Row):
+            if see:
+                see(item)
             yield item
         else:
             faults.append(item)

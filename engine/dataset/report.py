@@ -8,6 +8,14 @@ Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True)
+class Place:
+    """A row of a data file."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
 class Fault:
     """One thing that is wrong with a data file."""
 

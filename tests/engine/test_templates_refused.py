@@ -133,8 +133,8 @@ def test_a_refused_row_is_a_fault_with_its_line_and_the_others_are_used(tmp_path
     tokenizer = byte_tokenizer(tmp_path / "gemma", "gemma")
     config = TrainingConfig()
     loaded = load_file(tmp_path / "train.jsonl", ExampleTokenizer(tokenizer, config), config)
-    (fault,) = loaded.report.faults
-    assert (fault.line, fault.kind, fault.severity) == (2, "template", "error")
+    fault = next(fault for fault in loaded.report.faults if fault.severity == "error")
+    assert (fault.line, fault.kind) == (2, "template")
     assert "System role not supported" in fault.message and fault.fix
     assert [example.line for example in loaded.examples] == [1, 3]
     assert (loaded.report.rows, loaded.report.examples) == (3, 2)
