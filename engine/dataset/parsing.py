@@ -41,19 +41,20 @@ def _quick_object(raw: bytes) -> dict[str, Any] | None:
         return None
     if type(value) is not dict:
         return None
-    if b"\\" in raw:
+    if b"\\" in raw:  # quotes inside a string
         raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     return value if raw.count(b'"') == 2 * _strings(value) else None
 
 
 def _strings(value: Any) -> int:
     """Return how many strings there are in a value, keys included."""
-    kind = type(value)
-    if kind is str:
+    if type(value) is str:
         return 1
-    if kind is dict:
-        return len(value) + sum(map(_strings, value.values()))
-    return sum(map(_strings, value)) if kind is list else 0
+    if type(value) is list:
+        return sum([_strings(item) for item in value])
+    if type(value) is dict:
+        return len(value) + sum([1 if type(item) is str else _strings(item) for item in value.values()])
+    return 0
 
 
 def _object(raw: bytes) -> dict[str, Any]:

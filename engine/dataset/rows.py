@@ -2,8 +2,7 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,8 @@ from engine.dataset.report import Fault
 from engine.i18n import _
 from engine.text import one_line
 
+import msgspec
+
 Message = dict[str, str]
 Form = Literal["pair", "messages", "text"]
 """How a row is written."""
@@ -20,12 +21,11 @@ _FIELDS = ("prompt", "completion", "messages", "text")
 _ROLES = ("system", "user", "assistant", "tool")
 # What changes the meaning of a row elsewhere and is not read here: to pass over it would train on
 # something else than the file says.
-_UNREAD_OF_ROW = ("tools", "functions")
-_UNREAD_OF_TURN = ("tool_calls", "function_call", "reasoning_content", "thinking", "weight")
+_UNREAD_OF_ROW = frozenset({"tools", "functions"})
+_UNREAD_OF_TURN = frozenset({"tool_calls", "function_call", "reasoning_content", "thinking", "weight"})
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One usable line: a conversation, or plain text to continue."""
 
     line: int
@@ -34,7 +34,6 @@ class Row:
     """Turns with `role` and `content`; a prompt/completion pair is two turns."""
     text: str = ""
     """Plain text, trained on as a whole; empty for a conversation."""
-    form: Form = field(default="messages", compare=False)
 
 
 class Forms:
@@ -45,10 +44,11 @@ class Forms:
         self._counts: Counter[Form] = Counter()
         self._first: dict[Form, int] = {}
 
-    def see(self, row: Row) -> None:
+    def see(self, form: Form, line: int) -> None:
         """Count a row."""
-        self._counts[row.form] += 1
-        self._first.setdefault(row.form, row.line)
+        self._counts[form] += 1
+        if form not in self._first:
+            self._first[form] = line
 
     def faults(self, file: str) -> Iterator[Fault]:
         """Yield a warning where rows are written in several forms, at the first of the rarest."""
@@ -84,36 +84,33 @@ def read_rows(path: Path) -> Iterator[Row | Fault]:
             yield item
             continue
         line, raw = item
-        found = _read(raw, line, path.name)
-        if isinstance(found, Row):
-            forms.see(found)
-        yield found
+        yield _read(raw, line, path.name, forms)
     yield from odd.faults(path.name)
     yield from forms.faults(path.name)
 
 
-def _read(raw: bytes, line: int, file: str) -> Row | Fault:
+def _read(raw: bytes, line: int, file: str, forms: Forms) -> Row | Fault:
     try:
-        return _row(parse_object(raw), line)
+        form, row = _row(parse_object(raw), line)
+        if b"\\u" in raw:  # only escapes can write them
+            _refuse_odd_characters(row)
     except RowError as error:
         return Fault(file, line, error.column, error.kind, "error", error.message, error.fix)
+    forms.see(form, line)
+    return row
 
 
-def _row(value: dict[str, Any], line: int) -> Row:
+def _row(value: dict[str, Any], line: int) -> tuple[Form, Row]:
     if "messages" in value:
-        _refuse_unread(value, _UNREAD_OF_ROW, _("the row"))
-        return Row(line, messages=_conversation(value["messages"]))
+        _refuse_unread(value, _UNREAD_OF_ROW)
+        return "messages", Row(line, _conversation(value["messages"]))
     if "prompt" in value or "completion" in value:
         prompt, completion = _text_field(value, "prompt"), _text_field(value, "completion")
-        return _pair(line, prompt, completion)
+        turns = ({"role": "user", "content": prompt}, {"role": "assistant", "content": completion})
+        return "pair", Row(line, turns)
     if "text" in value:
-        return Row(line, text=_text_field(value, "text"), form="text")
+        return "text", Row(line, (), _text_field(value, "text"))
     raise _missing("prompt", value)
-
-
-def _pair(line: int, prompt: str, completion: str) -> Row:
-    turns = ({"role": "user", "content": prompt}, {"role": "assistant", "content": completion})
-    return Row(line, turns, form="pair")
 
 
 def _text_field(value: dict[str, Any], name: str) -> str:
@@ -128,12 +125,12 @@ def _text_field(value: dict[str, Any], name: str) -> str:
         raise RowError(
             f"empty_{name}", _("'{name}' is empty").format(name=name), _("write it or drop the row")
         )
-    _refuse_odd_characters(text)
     return text
 
 
-def _refuse_odd_characters(text: str) -> None:
+def _refuse_odd_characters(row: Row) -> None:
     """Refuse zero and lone surrogates, which JSON's escapes can write and tokenizers stumble over."""
+    text = "".join([row.text, *(turn["content"] for turn in row.messages)])
     if "\0" in text:
         raise RowError("nul", _("the text holds a zero character (\\u0000)"), _("take it out"))
     try:
@@ -146,15 +143,28 @@ def _refuse_odd_characters(text: str) -> None:
         ) from None
 
 
-def _refuse_unread(value: dict[str, Any], keys: Sequence[str], where: str) -> None:
-    """Refuse `keys` that say more than their absence; a weight of 1 is the usual one."""
-    for key in keys:
-        if value.get(key) not in (None, "", [], {}, 1):
+def _refuse_unread(value: dict[str, Any], keys: frozenset[str], turn: int | None = None) -> None:
+    """Refuse `keys` that say more than their absence; a weight of 1 is the usual one.
+
+    Args:
+        value: of the row, or of one of its turns.
+        keys: what is not read.
+        turn: the turn's number.
+    """
+    if keys.isdisjoint(value):
+        return
+    for key in keys & value.keys():
+        if value[key] not in (None, "", [], {}, 1):
+            where = _turn_name(turn) if turn else _("the row")
             raise RowError(
                 "unsupported_field",
                 _("{where} has '{key}', which is not supported").format(where=where, key=key),
                 _("write it into the content, or drop the row"),
             )
+
+
+def _turn_name(number: int) -> str:
+    return _("turn {number}").format(number=number)
 
 
 def _missing(name: str, value: dict[str, Any]) -> RowError:
@@ -174,25 +184,26 @@ def _conversation(messages: Any) -> tuple[Message, ...]:
         raise RowError(
             "wrong_type", _("'messages' is not a list of turns"), _('write [{"role": ..., "content": ...}]')
         )
-    turns = tuple(_turn(turn, number) for number, turn in enumerate(messages, start=1))
-    if not any(turn["role"] == "assistant" for turn in turns):
+    turns = [_turn(turn, number) for number, turn in enumerate(messages, start=1)]
+    if "assistant" not in [turn["role"] for turn in turns]:
         raise RowError("no_assistant_turn", _("no turn of the assistant"), _("add the answer to learn"))
-    return turns
+    return tuple(turns)
 
 
 def _turn(turn: Any, number: int) -> Message:
-    where = _("turn {number}").format(number=number)
-    if not isinstance(turn, dict) or turn.get("role") not in _ROLES:
+    role = turn.get("role") if isinstance(turn, dict) else None
+    if not isinstance(role, str) or role not in _ROLES:
         raise RowError(
             "wrong_role",
-            _("{where} has no valid role").format(where=where),
+            _("{where} has no valid role").format(where=_turn_name(number)),
             _("use one of: {roles}").format(roles=", ".join(_ROLES)),
         )
-    _refuse_unread(turn, _UNREAD_OF_TURN, where)
+    _refuse_unread(turn, _UNREAD_OF_TURN, number)
     content = turn.get("content")
-    if not isinstance(content, str) or (turn["role"] == "assistant" and not content.strip()):
+    if not isinstance(content, str) or (role == "assistant" and not content.strip()):
         raise RowError(
-            "empty_completion", _("{where} has no text").format(where=where), _("write it or drop the row")
+            "empty_completion",
+            _("{where} has no text").format(where=_turn_name(number)),
+            _("write it or drop the row"),
         )
-    _refuse_odd_characters(content)
-    return {"role": turn["role"], "content": content}
+    return {"role": role, "content": content}
