@@ -179,17 +179,11 @@ def predict_peak(
 ) -> int:
     """Return the most memory that MLX holds at once while training, bytes.
 
-    peak = weights + adapter + max(kept + max(logits, backward), update)
+    peak = weights + adapter + max(passes, update)
 
     - weights: see `ModelShape.weight_bytes`; resident on a CPU and where so configured.
     - adapter: 12 bytes a trainable weight: the float32 master and AdamW's two moments.
-    - kept: what the forward pass keeps for the backward pass, for each of the
-      T = batch_size x length positions of the fullest micro-batch and each layer with an adapter
-      (what lies below the first of them is not differentiated): see `_layer_numbers`. A layer
-      that is recomputed keeps its input, and one such layer at a time all of it. A number
-      takes 4 bytes on a CPU, 2 on a GPU.
-    - logits: float32 copies of vocab numbers at each trained position, at most `LOGIT_CHUNK` at a time.
-    - backward: one layer's working memory and two float32 gradients of the adapter.
+    - passes: forward and backward, see `_passes`.
     - update: copies of the adapter, see `_UPDATE`; the activations are gone by then.
 
     Args:
@@ -202,19 +196,41 @@ def predict_peak(
         fill: share of the positions that hold a token; only attention sees the others.
     """
     length = min(config.max_seq_length, longest or config.max_seq_length)
-    tokens = config.batch_size * length
-    layers = adapted_layers(shape.layers, config)
     if recomputed_layers is None:
-        recomputed_layers = layers if config.gradient_checkpointing == "on" else 0
-    layer = layer_bytes(shape, config, device, length, fill)
-    stream = tokens * fill * shape.hidden * _ACTIVATION[device]
-    kept, backward = _activations(layer, stream, layers, recomputed_layers)
+        all_layers = adapted_layers(shape.layers, config)
+        recomputed_layers = all_layers if config.gradient_checkpointing == "on" else 0
     resident = config.frozen_weights == "resident" or (config.frozen_weights == "auto" and device == "cpu")
     adapter = trainable_parameters(shape, config) * FLOAT32
-    logits = _LOGIT_COPIES * FLOAT32 * min(shape.vocab * tokens * trained, LOGIT_CHUNK)
+    passes = _passes(shape, config, device, length, trained, recomputed_layers, fill)
     weights = shape.weight_bytes(device, resident)
-    passes = kept + max(logits, backward + 2 * adapter)
     return int(weights + 3 * adapter + max(passes, _UPDATE[device] * adapter))
+
+
+def _passes(
+    shape: ModelShape,
+    config: TrainingConfig,
+    device: Device,
+    length: int,
+    trained: float,
+    recomputed_layers: int,
+    fill: float,
+) -> float:
+    """Return what a forward and a backward pass take: kept + max(logits, backward), bytes.
+
+    - kept: what the forward pass keeps for the backward pass, for each of the
+      batch_size x length positions of the fullest micro-batch and each layer with an adapter
+      (what lies below the first of them is not differentiated): see `_layer_numbers`. A layer
+      that is recomputed keeps its input, and one such layer at a time all of it. A number
+      takes 4 bytes on a CPU, 2 on a GPU.
+    - logits: float32 copies of vocab numbers at each trained position, at most `LOGIT_CHUNK` at a time.
+    - backward: one layer's working memory and two float32 gradients of the adapter.
+    """
+    tokens = config.batch_size * length
+    layer = layer_bytes(shape, config, device, length, fill)
+    stream = tokens * fill * shape.hidden * _ACTIVATION[device]
+    kept, backward = _activations(layer, stream, adapted_layers(shape.layers, config), recomputed_layers)
+    logits = _LOGIT_COPIES * FLOAT32 * min(shape.vocab * tokens * trained, LOGIT_CHUNK)
+    return kept + max(logits, backward + 2 * FLOAT32 * trainable_parameters(shape, config))
 
 
 def layer_bytes(

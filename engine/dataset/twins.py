@@ -79,16 +79,10 @@ class TwinFinder:
 
     def twins(self) -> Iterator[Twins]:
         """Yield what was found, exact twins first."""
-        for file in (self._train, self._valid):
-            yield from _inside(file)
-        yield from _leaks(self._train, self._valid)
-        told = {row for row, _other in self._same_prompts()}
+        exact = [*_inside(self._train), *_inside(self._valid), *_leaks(self._train, self._valid)]
+        yield from exact
+        told = {twins.row for twins in exact}  # how alike the answers to one prompt are does not matter
         yield from (twins for twins in self._nearly if twins.row not in told)
-
-    def _same_prompts(self) -> Iterator[tuple[Place, Place]]:
-        """Yield the rows whose prompt another has, too: how alike the answers are does not matter then."""
-        for twins in (*_inside(self._train), *_inside(self._valid), *_leaks(self._train, self._valid)):
-            yield twins.row, twins.other
 
     @property
     def is_complete(self) -> bool:

@@ -1,6 +1,6 @@
 """The plot of the loss: what is drawn, and how little of it is sent again."""
 
-from tui.theme import THEME
+from tests.tui.themed import ThemedApp
 from tui.widgets.lines import changed_span
 from tui.widgets.loss_chart import Colours, Curve, LossCurves, View, draw, log_ticks, nice_ticks
 from tui.widgets.loss_plot import LossPlot
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 from rich.text import Text
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.geometry import Region
 from textual.strip import Strip
 
@@ -26,16 +26,8 @@ def curves(steps: int, total: int = 200) -> LossCurves:
     )
 
 
-class PlotApp(App[None]):
+class PlotApp(ThemedApp):
     """Only the plot."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_theme(THEME)
-        self.theme = THEME.name
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return THEME.variables
 
     def compose(self) -> ComposeResult:
         yield LossPlot()

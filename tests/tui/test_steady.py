@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.project import Project
 from tests.tui.fake_run import append, metrics, write_run
-from tui.theme import THEME
+from tests.tui.themed import ThemedApp
 from tui.training.view import RunReader
 from tui.widgets.lines import Lines
 from tui.widgets.progress_line import ProgressLine
@@ -14,22 +14,14 @@ from tui.widgets.verdict import Verdict
 
 import pytest
 from rich.text import Text
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.content import Content
 
 
-class Texts(App[None]):
+class Texts(ThemedApp):
     """One widget of each kind."""
 
     CSS = "Lines { height: 3; } Verdict { height: auto; }"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_theme(THEME)
-        self.theme = THEME.name
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return THEME.variables
 
     def compose(self) -> ComposeResult:
         yield Verdict()
