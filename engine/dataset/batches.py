@@ -24,12 +24,13 @@ NO_LABEL = -1
 class MicroBatch:
     """Rows that pass through the model together, without padding between them.
 
-    What depends on one token alone is computed on `tokens`; attention sees padded rows.
+    What depends on one token alone is computed on `tokens`; attention sees padded rows. Where these
+    are nearly full they are computed as they are: `Shape.is_padded`.
     """
 
     tokens: NDArray[np.int32]
     """The tokens of all rows, one row after the other and each without its last, then padding (0, at least
-    one); shape (tokens,)."""
+    one); or the padded rows one after the other; shape (tokens,)."""
     slots: NDArray[np.int32]
     """Which of `tokens` stands at each position of the padded rows, shape (rows, length); where there is
     none, the last of the padding."""
@@ -102,20 +103,34 @@ def filled(shape: Shape) -> MicroBatch:
 
 
 def _pad(rows: Sequence[Example], shape: Shape) -> MicroBatch:
-    free = shape.length - 1  # the last position of the first row, see `Shape.length`
-    tokens, places = np.zeros(shape.tokens, np.int32), np.full(shape.tokens, free, np.int32)
-    slots = np.full((shape.rows, shape.length), shape.tokens - 1, np.int32)
+    slots, places = _positions([len(row.tokens) - 1 for row in rows], shape)
+    tokens = np.zeros(shape.tokens, np.int32)
     targets, labels = np.zeros(shape.targets, np.int32), np.full(shape.targets, NO_LABEL, np.int32)
-    begin = count = 0
-    for index, row in enumerate(rows):
-        end = begin + len(row.tokens) - 1
-        tokens[begin:end] = row.tokens[:-1]
-        slots[index, : end - begin] = np.arange(begin, end)
-        places[begin:end] = index * shape.length + np.arange(end - begin)
+    count = used = 0
+    for row, begin in zip(rows, slots[:, 0], strict=False):
+        inputs = len(row.tokens) - 1
+        tokens[begin : begin + inputs] = row.tokens[:-1]
         positions = np.flatnonzero(row.trained)  # never 0, see Example.trained
         here = slice(count, count + len(positions))
         targets[here] = begin + positions - 1
         labels[here] = row.tokens[positions]
-        begin, count = end, count + len(positions)
-    real = begin + len(rows)
-    return MicroBatch(tokens, slots, places, targets, labels, shape, real, count, shape.tokens - begin)
+        used, count = used + inputs, count + len(positions)
+    return MicroBatch(
+        tokens, slots, places, targets, labels, shape, used + len(rows), count, shape.tokens - used
+    )
+
+
+def _positions(inputs: Sequence[int], shape: Shape) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return `slots` and `places` of a `MicroBatch` whose rows have so many tokens but their last."""
+    if shape.is_padded:
+        places = np.arange(shape.tokens, dtype=np.int32)
+        return places.reshape(shape.rows, shape.length), places
+    free = shape.length - 1  # the last position of the first row, see `Shape.length`
+    places = np.full(shape.tokens, free, np.int32)
+    slots = np.full((shape.rows, shape.length), shape.tokens - 1, np.int32)
+    begin = 0
+    for index, count in enumerate(inputs):
+        slots[index, :count] = np.arange(begin, begin + count)
+        places[begin : begin + count] = index * shape.length + np.arange(count)
+        begin += count
+    return slots, places

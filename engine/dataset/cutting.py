@@ -18,7 +18,8 @@ class Shape:
     targets: int
     """Positions that carry loss."""
     tokens: int
-    """Tokens computed everywhere else: those of all rows but each row's last, and at least one of padding."""
+    """Tokens computed everywhere else: those of all rows but each row's last, and at least one of padding;
+    or all positions, see `is_padded`."""
     overhead: float = 0.0
     """What a pass costs besides its tokens, counted in tokens."""
 
@@ -31,6 +32,11 @@ class Shape:
     def area(self) -> int:
         """Positions of the padded rows."""
         return self.rows * self.length
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether padding is computed like everything else: nothing is moved for attention then."""
+        return self.tokens == self.area
 
     @property
     def fill(self) -> float:

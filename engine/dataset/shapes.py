@@ -134,7 +134,7 @@ def _free_options(
         if tokens <= limits.max_tokens:
             length = min(length, limits.max_tokens)
         counts = [n for n in row_counts if n == 1 or n * length <= limits.max_tokens]
-        return [Shape(n, length, n * length, n * length, costs.overhead(n, length)) for n in counts]
+        return [Shape(n, length, n * length, n * length, costs.overhead(n, length, 0)) for n in counts]
 
     return options
 
@@ -152,7 +152,10 @@ def _with_targets(
 
     Other steps mix the rows in another way, so there is room for a standard deviation more.
     """
-    free = [Shape(n, length, n * length, tokens, costs.overhead(n, length)) for n, length, tokens in chosen]
+    free = [
+        Shape(n, length, n * length, tokens, costs.overhead(n, length, tokens))
+        for n, length, tokens in chosen
+    ]
     met = dict.fromkeys(free, 0)
     for lengths, trained in samples:
         for begin, end, shape in cut(lengths, trained, options_of(free)):

@@ -121,8 +121,6 @@ def backward(
 ) -> tuple[mx.array, ...]:
     """Return the gradients of x and of each layer's A and scale B.
 
-    With G = dy (scale B)ᵀ: dx = dy W + G Aᵀ, dA = xᵀ G, d(scale B) = (x A)ᵀ dy.
-
     Args:
         x: input, (..., inputs).
         layers: what `forward` applied.
@@ -130,18 +128,42 @@ def backward(
         gradients: dy of each layer.
         inner: the last output of `forward`.
     """
-    rows = x.reshape(-1, x.shape[-1])
-    dys = [dy.reshape(-1, dy.shape[-1]) for dy in gradients]
-    bs = factors[1::2]
-    inner_gradient = mx.concatenate([b @ dy.T for b, dy in zip(bs, dys, strict=True)])
-    da = [part.T for part in _parts(inner_gradient @ rows, bs)]
-    db = [part @ dy for part, dy in zip(_parts(inner, bs), dys, strict=True)]
+    dx, inner_gradient = input_gradient(layers, factors, gradients)
+    rest = factor_gradients(x, factors, gradients, inner, inner_gradient)
+    # Else MLX may put off the small products and hold every layer's x and dy until then.
+    (dx,) = mx.depends([dx], rest)
+    return (dx.reshape(x.shape), *rest)
+
+
+def input_gradient(
+    layers: Sequence[LoRALinear], factors: Sequence[mx.array], gradients: Sequence[mx.array]
+) -> tuple[mx.array, mx.array]:
+    """Return dx = dy W + G Aᵀ with G = dy (scale B)ᵀ, summed over the layers, (rows, inputs), and all Gᵀ."""
+    dys = _rows(gradients)
+    inner_gradient = mx.concatenate([b @ dy.T for b, dy in zip(factors[1::2], dys, strict=True)])
     dx = inner_gradient.T @ _joined(factors[::2])
     for layer, dy in zip(layers, dys, strict=True):
         dx = layer.linear.add_backward(dx, dy)
-    # Else MLX may put off the small products and hold every layer's x and dy until then.
-    (dx,) = mx.depends([dx], [*da, *db])
-    return (dx.reshape(x.shape), *(gradient for pair in zip(da, db, strict=True) for gradient in pair))
+    return dx, inner_gradient
+
+
+def factor_gradients(
+    x: mx.array,
+    factors: Sequence[mx.array],
+    gradients: Sequence[mx.array],
+    inner: mx.array,
+    inner_gradient: mx.array,
+) -> list[mx.array]:
+    """Return dA = xᵀ G and d(scale B) = (x A)ᵀ dy of each layer in turn, for G of `input_gradient`."""
+    dys, bs = _rows(gradients), factors[1::2]
+    da = [part.T for part in _parts(inner_gradient @ x.reshape(-1, x.shape[-1]), bs)]
+    db = [part @ dy for part, dy in zip(_parts(inner, bs), dys, strict=True)]
+    return [gradient for pair in zip(da, db, strict=True) for gradient in pair]
+
+
+def _rows(arrays: Sequence[mx.array]) -> list[mx.array]:
+    """Return arrays (..., width) as (rows, width)."""
+    return [array.reshape(-1, array.shape[-1]) for array in arrays]
 
 
 def _joined(factors: Sequence[mx.array]) -> mx.array:

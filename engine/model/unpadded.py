@@ -5,7 +5,6 @@ Attention's projections are computed on that, too; then queries, keys and values
 padded rows, and what comes out is moved back (as in "unpad" and "pad" of Dao's FlashAttention).
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from engine.backend import is_cuda, mx, nn
@@ -144,15 +143,32 @@ def takes_unpadded(model: nn.Module) -> bool:
     )
 
 
-def run_unpadded(
-    body: Any, layers: Sequence[nn.Module], tokens: mx.array, slots: mx.array, places: mx.array
+def run_rows(model: nn.Module, body: Any, tokens: mx.array, slots: mx.array, places: mx.array) -> mx.array:
+    """Return what `body` gives for each token of a micro-batch, (tokens, width).
+
+    Args:
+        model: whose layers `body` consists of.
+        body: the model, or what is below its head.
+        tokens: these and what follows are those of `engine.dataset.batches.MicroBatch`.
+        slots: (rows, positions).
+        places: (tokens,).
+    """
+    if slots.size == tokens.size:  # they are the padded rows, see `Shape.is_padded`
+        y = body(tokens.reshape(slots.shape))
+        return y.reshape(-1, y.shape[-1])
+    if takes_unpadded(model):
+        return _run_unpadded(model, body, tokens, slots, places)
+    return _run_padded(body, tokens, slots, places)
+
+
+def _run_unpadded(
+    model: nn.Module, body: Any, tokens: mx.array, slots: mx.array, places: mx.array
 ) -> mx.array:
-    """Return what `body` (a model, or what is below its head) gives for a micro-batch, (tokens, width)."""
-    y: mx.array = body(tokens[None], cache=[Rows(slots, places)] * len(layers))
+    y: mx.array = body(tokens[None], cache=[Rows(slots, places)] * len(model.layers))
     return y[0]
 
 
-def run_padded(body: Any, tokens: mx.array, slots: mx.array, places: mx.array) -> mx.array:
+def _run_padded(body: Any, tokens: mx.array, slots: mx.array, places: mx.array) -> mx.array:
     """Return the same, computed on padded rows."""
     y = body(tokens[slots])
     return y.reshape(-1, y.shape[-1])[places]
@@ -164,8 +180,8 @@ def _computes_the_same(model: nn.Module) -> bool:
     was_training = model.training
     model.eval()  # dropout draws anew each time
     try:
-        found = run_unpadded(model, model.layers, tokens, slots, places)[:real]
-        wanted = run_padded(model, tokens, slots, places)[:real]
+        found = _run_unpadded(model, model, tokens, slots, places)[:real]
+        wanted = _run_padded(model, tokens, slots, places)[:real]
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # its blocks are of another kind
         return False
     finally:

@@ -10,7 +10,7 @@ from engine.dataset.batches import MicroBatch
 from engine.memory import LOGIT_CHUNK
 from engine.model.frozen import FrozenLinear
 from engine.model.head import Logits, own_head, plain_head
-from engine.model.unpadded import run_padded, run_unpadded, takes_unpadded
+from engine.model.unpadded import run_rows
 
 LossFunction = Callable[[nn.Module, mx.array, mx.array, mx.array, mx.array, mx.array], mx.array]
 """(model, tokens, slots, places, targets, labels: see `MicroBatch`) -> summed loss in nats."""
@@ -43,16 +43,9 @@ def make_loss(model: nn.Module, ways: Mapping[str, Way] | None = None) -> LossFu
 def _selected(of_rows: Callable[[mx.array, mx.array], mx.array]) -> LossFunction:
     def selected_loss(model: nn.Module, *batch: mx.array) -> mx.array:
         tokens, slots, places, targets, labels = batch
-        return of_rows(_run(model, model.model, tokens, slots, places)[targets], labels)
+        return of_rows(run_rows(model, model.model, tokens, slots, places)[targets], labels)
 
     return selected_loss
-
-
-def _run(model: nn.Module, body: Any, tokens: mx.array, slots: mx.array, places: mx.array) -> mx.array:
-    """Return what `body` (the model, or what is below its head) gives for each token, (tokens, width)."""
-    if takes_unpadded(model):
-        return run_unpadded(body, model.layers, tokens, slots, places)
-    return run_padded(body, tokens, slots, places)
 
 
 def holds_all_logits(loss: LossFunction) -> bool:
@@ -67,7 +60,7 @@ def batch_arrays(batch: MicroBatch) -> tuple[mx.array, ...]:
 
 def _full_loss(model: nn.Module, *batch: mx.array) -> mx.array:
     tokens, slots, places, targets, labels = batch
-    return _cross_entropy(_run(model, model, tokens, slots, places)[targets], labels)
+    return _cross_entropy(run_rows(model, model, tokens, slots, places)[targets], labels)
 
 
 def _cross_entropy(logits: mx.array, labels: mx.array) -> mx.array:

@@ -9,7 +9,7 @@ from engine.calibrations import Way
 from engine.model.adapter import attach_adapter
 from engine.model.fast import make_fast, packed_layers
 from engine.model.frozen import matrix_key
-from engine.model.unpadded import run_unpadded
+from engine.model.unpadded import run_rows
 from engine.training.loss import batch_arrays, make_loss
 from tests.engine.batching import whole_batch
 from tests.engine.test_step import some_examples
@@ -72,7 +72,7 @@ def plain_loss(model: nn.Module, *batch: mx.array) -> mx.array:
 def unpadded_loss(model: nn.Module, *batch: mx.array) -> mx.array:
     """Return the same from rows that stand one after the other: what is drawn for each token is then ours."""
     tokens, slots, places, targets, labels = batch
-    logits = run_unpadded(model, model.layers, tokens, slots, places)
+    logits = run_rows(model, model, tokens, slots, places)
     return nn.losses.cross_entropy(logits[targets], labels, reduction="sum")
 
 

@@ -113,7 +113,7 @@ def cost(wanted: Counter[Size], chosen: tuple[Size, ...], costs: Costs) -> float
     def of(size: Size) -> float:
         fitting = [
             max(-(-size.rows // one.rows), -(-size.tokens // one.tokens))
-            * (one.tokens + costs.overhead(one.rows, one.length))
+            * (one.tokens + costs.overhead(*one))
             for one in chosen
             if one.length >= size.length
         ]
@@ -148,10 +148,8 @@ def test_no_exchange_of_one_shape_would_save_anything(
         Size(rows, length, tokens)
         for rows in levels[0]
         for length in levels[1]
-        for tokens in levels[2]
-        if (rows == 1 or rows * length <= 160)
-        and tokens >= length
-        and not any(rows * (length - 1) < less < tokens for less in levels[2])
+        for tokens in (*levels[2], rows * length)
+        if (rows == 1 or rows * length <= 160) and length <= tokens <= rows * length
     ]
     assert 1 <= len(chosen) <= limit and set(chosen) <= set(allowed)
     paid = cost(wanted, tuple(chosen), costs)
@@ -172,14 +170,17 @@ def waste(examples: list[Example], shapes: tuple[Shape, ...], per_step: int) -> 
 @pytest.mark.parametrize(
     ("low", "high", "per_step", "budget", "tile", "most"),
     [
-        (900, 1024, 8, 8192, 128, 0.02),
+        (900, 1024, 8, 8192, 128, 0.05),
         (40, 100, 32, 4096, 128, 0.08),
         (40, 100, 32, 3200, 1, 0.07),
-        (46, 84, 4, 336, 1, 0.03),
+        (46, 84, 4, 336, 1, 0.05),
     ],
 )
 def test_little_is_padding(low: int, high: int, per_step: int, budget: int, tile: int, most: float) -> None:
-    """In a later epoch than the one that was planned with; whole steps in one pass each."""
+    """In a later epoch than the one that was planned with; whole steps in one pass each.
+
+    Where a few per cent are, computing them costs less than moving the rows.
+    """
     examples = examples_of(np.random.default_rng(0).integers(low, high + 1, 3200).tolist())
     shapes = plan_shapes(examples, [], per_step, 0, Limits(budget, budget, tile))
     assert waste(examples, shapes, per_step) < most

@@ -7,11 +7,14 @@ from engine.model import unpadded
 from engine.model.unpadded import (
     Rows,
     UnpaddedAttention,
-    run_unpadded,
+    run_rows,
     takes_unpadded,
     unpad_attention,
 )
+from engine.training.loss import batch_arrays
 from tests.engine.architectures import BATCH, assert_same, build, found, made_fast, plain_loss, unpadded_loss
+from tests.engine.batching import whole_batch
+from tests.engine.test_step import some_examples
 
 import pytest
 from mlx_lm.models.cache import make_prompt_cache
@@ -35,13 +38,24 @@ def test_a_sliding_window_is_that_of_each_row(kind: str, changes: dict[str, Any]
     assert_same(found(model, unpadded_loss), expected)
 
 
+@pytest.mark.parametrize("kind", ["llama", "gemma2", "qwen3"])
+def test_rows_whose_padding_is_computed_give_the_same(kind: str) -> None:
+    """The same examples in a shape that has all positions of its rows."""
+    positions = BATCH[1].size
+    rows = batch_arrays(whole_batch(some_examples(5), free=positions - BATCH[0].size))
+    assert rows[0].size == rows[1].size == positions > BATCH[0].size
+    model = build(kind)
+    loss = made_fast(model, "transient")
+    assert_same(found(model, lambda model, *_batch: loss(model, *rows)), found(model, loss))
+
+
 def test_rows_do_not_see_each_other() -> None:
     """Another token in the first row changes the logits of that row from there on, and no others."""
     model = build()
     assert unpad_attention(model)
     tokens, slots, places, *_rest = BATCH
     other = tokens + (mx.arange(tokens.size) == 1) * 7
-    before, after = (run_unpadded(model, model.layers, t, slots, places) for t in (tokens, other))
+    before, after = (run_rows(model, model, t, slots, places) for t in (tokens, other))
     changed = mx.any(before != after, axis=-1).tolist()
     real = tokens.size - 1
     first = int((slots[0] < real).sum().item())
