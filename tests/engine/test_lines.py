@@ -29,7 +29,7 @@ def read(folder: Path, content: bytes) -> tuple[list[Row], list[Fault]]:
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (gzip.compress(GOOD), "compressed"),
+        (gzip.compress(GOOD, mtime=0), "compressed"),
         (b"PK\x03\x04rest", "compressed"),
         (b"PAR1rest", "parquet"),
         ('{"prompt": "a"}'.encode("utf-16"), "utf16"),
