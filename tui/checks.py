@@ -19,6 +19,7 @@ from engine.training.state import RunState
 from tui.messages import (
     CheckDone,
     DataChecked,
+    DataMended,
     DemoProgress,
     DemoWritten,
     FitDone,
@@ -58,6 +59,16 @@ def check_data(project: Project, config: TrainingConfig, post: Post) -> None:
         post(DataChecked(config, check(project, config)))
     except UserError as error:
         post(DataChecked(config, error=error))
+
+
+def mend_data(project: Project, config: TrainingConfig, post: Post) -> None:
+    """Write a mended copy of the data and post what it holds."""
+    from engine.dataset.mending import mend_data as mend
+
+    try:
+        post(DataMended(mend(project, config)))
+    except UserError as error:
+        post(DataMended(error=error))
 
 
 def read_row(project: Project, config: TrainingConfig, file: str, line: int, post: Post) -> None:

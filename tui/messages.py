@@ -14,6 +14,7 @@ from tui.training.status import RunStatus
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from engine.dataset.mending import Mended  # imports numpy, as below
     from engine.dataset.preview import PreviewToken  # imports numpy, so not at start-up
 
 
@@ -76,6 +77,14 @@ class DemoProgress(Message, bubble=False):
 class DemoWritten(Message, bubble=False):
     """The built-in model and the sample data are in the project, or writing them was refused."""
 
+    error: UserError | None = None
+
+
+@dataclass
+class DataMended(Message, bubble=False):
+    """A mended copy of the data was written, or that was refused."""
+
+    mended: "Mended | None" = None
     error: UserError | None = None
 
 

@@ -14,6 +14,7 @@ from tui import checks
 from tui.messages import (
     CheckDone,
     DataChecked,
+    DataMended,
     DemoProgress,
     DemoWritten,
     FitDone,
@@ -111,6 +112,15 @@ class AppState(App[int]):
             self.data_error = None
             self._check_data(self.config)
 
+    def start_mending(self) -> None:
+        """Write a mended copy of the data; ends with a `DataMended`."""
+        self.notify(_("Writing a mended copy …"), markup=False)
+        self._mend_data(self.config)
+
+    @work(thread=True, exit_on_error=False, exclusive=True, group="mending")
+    def _mend_data(self, config: TrainingConfig) -> None:
+        checks.mend_data(self.project, config, self.post_message)
+
     @work(thread=True, exit_on_error=False)
     def _check_hardware(self, model: str) -> None:
         checks.check_hardware(self.project, model, self.post_message)
@@ -196,6 +206,22 @@ class AppState(App[int]):
         self.data_error = message.error
         self.data = message.report
         self.make_offers()
+
+    def on_data_mended(self, message: DataMended) -> None:
+        """Say where the copy is and what it holds, or why there is none."""
+        if message.mended is None:
+            if message.error:
+                self.show_error(message.error)
+            return
+        mended = message.mended
+        text = _("{folder}: {train} train, {valid} valid; changes.jsonl there says what changed and why")
+        folder = one_line(str(mended.folder), 200)
+        self.notify(
+            text.format(folder=folder, train=f"{mended.train:,}", valid=f"{mended.valid:,}"),
+            title=_("Mended copy written"),
+            timeout=15,
+            markup=False,
+        )
 
     def on_demo_progress(self, message: DemoProgress) -> None:
         """Say what is being done."""

@@ -101,6 +101,19 @@ def test_validate_names_line_and_fix(mqlora: Mqlora, project: Project) -> None:
     assert "'completion' is missing" in outcome.out and "'completion' is empty" in outcome.out
 
 
+def test_mend_writes_a_copy_and_says_what_was_dropped(mqlora: Mqlora, project: Project) -> None:
+    """In words and as JSON; the copy passes a strict check of what it is for."""
+    write_rows(project.train_file, [*pairs(3), {"prompt": "x"}, {"prompt": "a", "completion": ""}])
+    outcome = mqlora("mend")
+    assert outcome.code == 0
+    assert "train.jsonl line 5: 'completion' is empty" in outcome.out
+    assert "3 train, 5 valid; 2 rows dropped, 0 set apart" in outcome.out
+    [mended] = mqlora("mend", "--json").objects
+    assert (mended["train"], mended["valid"], Path(mended["folder"]).name) == (3, 5, "mended-2")
+    (project.data_dir / "mended" / "train.jsonl").replace(project.train_file)
+    assert mqlora("validate", "--strict").code == 0
+
+
 def test_strict_validation_fails_for_warnings_too_but_not_for_notes(mqlora: Mqlora, project: Project) -> None:
     """In words and as JSON; all that is said has a symbol."""
     good = project.train_file.read_bytes()

@@ -1,5 +1,6 @@
 """3 Data: a verdict, the list of what is wrong, and any row as tokens."""
 
+from engine.dataset.mending import Mended
 from engine.dataset.preview import PreviewToken
 from engine.dataset.report import Fault
 from engine.errors import UserError
@@ -80,7 +81,7 @@ async def test_a_row_is_shown_as_tokens_with_its_marks(app: MqloraApp, engine: F
         assert "train.jsonl line 1: 3 tokens" in str(screen.query_one(RowPreview).border_title)
 
 
-async def test_n_and_b_walk_through_the_file_and_f_changes_it(app: MqloraApp, engine: FakeEngine) -> None:
+async def test_n_and_b_walk_through_the_file_and_o_changes_it(app: MqloraApp, engine: FakeEngine) -> None:
     """Any row can be looked at, not only the faulty ones."""
     async with app.run_test() as pilot:
         await opened(pilot)
@@ -90,8 +91,31 @@ async def test_n_and_b_walk_through_the_file_and_f_changes_it(app: MqloraApp, en
             await pilot.press(key)
             await wait_for(pilot, lambda count=count: len(engine.rows) > count)
             assert engine.rows[-1] == ("train.jsonl", expected)
-        await pilot.press("f")
+        await pilot.press("o")
         await wait_for(pilot, lambda: engine.rows[-1] == ("valid.jsonl", 1))
+
+
+async def test_f_writes_a_mended_copy(
+    app: MqloraApp, engine: FakeEngine, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And says where it is and what it holds, or in a sentence why there is none."""
+    answers = [UserError("No row of train.jsonl can be kept", "write it"), None]
+
+    def mend_data(of: Project, _config: object) -> Mended:
+        if error := answers.pop(0):
+            raise error
+        return Mended(of.data_dir / "mended", 1100, 12, ())
+
+    def told() -> str:
+        return " ".join(f"{note.title} {note.message}" for note in app._notifications)
+
+    monkeypatch.setattr("engine.dataset.mending.mend_data", mend_data)
+    async with app.run_test() as pilot:
+        await opened(pilot)
+        await pilot.press("f")
+        await wait_for(pilot, lambda: "No row of train.jsonl can be kept." in shown(app))
+        await pilot.press("f")
+        await wait_for(pilot, lambda: f"{project.data_dir / 'mended'}: 1,100 train, 12 valid" in told())
 
 
 async def test_a_row_that_cannot_be_used_is_shown_as_it_stands(

@@ -39,7 +39,7 @@ class DataScreen(PlaceScreen):
             id="data.previous_row",
         ),
         Binding(
-            "f",
+            "o",
             "other_file",
             _("Other file"),
             show=False,
@@ -53,6 +53,13 @@ class DataScreen(PlaceScreen):
             _("Write sample"),
             tooltip=_("Write the sample data and the built-in model"),
             id="data.demo",
+        ),
+        Binding(
+            "f",
+            "mend",
+            _("Mend"),
+            tooltip=_("Write a copy without the rows that cannot or should not be used, and a list of them"),
+            id="data.mend",
         ),
     ]
 
@@ -84,6 +91,10 @@ class DataScreen(PlaceScreen):
         self.clear_error()
         self.mqlora.data = None
         self.mqlora.start_data_check()
+
+    def action_mend(self) -> None:
+        """Write a mended copy of both files to a folder beside them."""
+        self.mqlora.start_mending()
 
     def action_write_demo(self) -> None:
         """Write the sample data and the built-in model into the project."""

@@ -1,0 +1,129 @@
+"""A mended copy: what goes, what stays, and that the originals are not touched."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.config import TrainingConfig
+from engine.dataset.check import check_data
+from engine.dataset.mending import DROPPED, mend_data
+from engine.dataset.split import SHARE, draw_validation
+from engine.errors import UserError
+from engine.project import Project
+from tests.tiny import pairs, write_rows
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+CONFIG = TrainingConfig()
+
+
+def lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def pair(prompt: str, completion: str, **more: Any) -> dict[str, Any]:
+    return {"prompt": prompt, "completion": completion, **more}
+
+
+def test_only_what_the_check_names_is_left_out(tmp_path: Path) -> None:
+    """Other fields and the order stay; of two answers to one prompt both do; the files are as they were."""
+    project = Project(tmp_path)
+    project.data_dir.mkdir()
+    good = [pair("Olá? 👋", "Sim.", id=7), pair("a?", "b"), pair("a?", "c"), pair("שלום", "مرحبا")]
+    raw = [json.dumps(row, ensure_ascii=False) for row in good]
+    bad = ['{"prompt": "x", "completion": ""}', "not JSON", raw[0]]
+    text = "\ufeff" + "\r\n".join([raw[0], bad[0], raw[1], "", bad[1], raw[2], bad[2], raw[3]])
+    project.train_file.write_bytes(text.encode())
+    write_rows(project.valid_file, [pair("a?", "d"), pair("only here", "e")])
+    before = project.train_file.read_bytes(), project.valid_file.read_bytes()
+    mended = mend_data(project, CONFIG)
+    assert (project.train_file.read_bytes(), project.valid_file.read_bytes()) == before
+    assert lines(mended.folder / "train.jsonl") == good
+    assert lines(mended.folder / "valid.jsonl") == [pair("only here", "e")]
+    assert (mended.train, mended.valid) == (4, 1)
+    changes = lines(mended.folder / "changes.jsonl")
+    assert [(c["file"], c["line"], c["kind"]) for c in changes if c["action"] == "dropped"] == [
+        ("train.jsonl", 2, "empty_completion"),
+        ("train.jsonl", 5, "invalid_json"),
+        ("train.jsonl", 7, "duplicate"),
+        ("valid.jsonl", 1, "leak"),
+    ]
+    tidied = {c["kind"] for c in changes if c["action"] == "tidied"}
+    assert tidied == {"byte_order_mark", "windows_line_ends", "blank_lines", "no_last_line_break"}
+
+
+def test_the_copy_has_nothing_left_to_mend(tmp_path: Path) -> None:
+    """It passes the check itself, and a second copy goes to a folder of its own."""
+    project = Project(tmp_path)
+    write_rows(project.train_file, [*pairs(30), pair("p", ""), *pairs(3)])
+    write_rows(project.valid_file, pairs(5, 28))
+    first, second = mend_data(project, CONFIG), mend_data(project, CONFIG)
+    assert (first.folder.name, second.folder.name) == ("mended", "mended-2")
+    again = Project(tmp_path / "again")
+    again.root.mkdir()
+    first.folder.rename(again.data_dir)
+    report = check_data(again, CONFIG)
+    assert report.is_trainable
+    assert not [f for f in report.faults if f.severity == "error" or f.kind in DROPPED]
+
+
+def test_rows_are_set_apart_where_there_are_none_to_validate_with(tmp_path: Path) -> None:
+    """A tenth, the same ones for the same seed, and no prompt on both sides."""
+    project = Project(tmp_path)
+    write_rows(
+        project.train_file, [row for one in pairs(40) for row in (one, one | {"completion": "Não sei."})]
+    )
+    mended, same, other = (mend_data(project, CONFIG, seed) for seed in (1, 1, 2))
+    train, valid, *others = (
+        lines(folder / name)
+        for folder, name in (
+            (mended.folder, "train.jsonl"),
+            (mended.folder, "valid.jsonl"),
+            (same.folder, "valid.jsonl"),
+            (other.folder, "valid.jsonl"),
+        )
+    )
+    assert len(train) + len(valid) == 80 and 1 <= len(valid) <= 80 * SHARE
+    assert not {row["prompt"] for row in train} & {row["prompt"] for row in valid}
+    assert others[0] == valid != others[1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [([pair("p", "")], "No row of train.jsonl can be kept"), ([pair("p", "a")], "No rows can be set apart")],
+)
+def test_what_cannot_be_mended_is_refused(tmp_path: Path, rows: list[Any], words: str) -> None:
+    """In a sentence, and no folder is left behind."""
+    project = Project(tmp_path)
+    write_rows(project.train_file, rows)
+    with pytest.raises(UserError, match=words):
+        mend_data(project, CONFIG)
+    assert [path.name for path in project.data_dir.iterdir()] == ["train.jsonl"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(2, 60).flatmap(
+        lambda count: st.tuples(
+            st.just(count),
+            st.lists(st.tuples(st.integers(1, count), st.integers(1, count)), max_size=count // 2),
+        )
+    ),
+    st.integers(0, 2**32 - 1),
+)
+def test_twins_are_on_one_side(rows: tuple[int, list[tuple[int, int]]], seed: int) -> None:
+    """Whatever pairs there are, both sides have a row, and no pair is torn apart."""
+    count, twins = rows
+    every = list(range(1, count + 1))
+    try:
+        apart = draw_validation(every, twins, seed)
+    except UserError:
+        reached = {1}
+        for _round in every:
+            reached |= {b for pair in twins for a, b in (pair, pair[::-1]) if a in reached}
+        assert reached == set(every)
+        return
+    assert apart < set(every) and apart
+    assert all((one in apart) == (other in apart) for one, other in twins)

@@ -1,0 +1,43 @@
+"""The command that writes a mended copy of the data."""
+
+from collections import Counter
+from dataclasses import asdict
+
+from engine.config import TrainingConfig
+from engine.i18n import _
+from engine.project import Project
+from engine.text import one_line
+from tui.commands.output import print_json, say
+
+_LISTED = 20
+
+
+def mend_copy(project: Project, config: TrainingConfig, seed: int, as_json: bool) -> None:
+    """Write the copy and say what changed."""
+    from engine.dataset.mending import mend_data
+
+    mended = mend_data(project, config, seed)
+    if as_json:
+        print_json(asdict(mended))
+        return
+    listed = [change for change in mended.changes if change.action == "dropped"]
+    for change in listed[:_LISTED]:
+        say(
+            _("  - {file} line {line}: {reason}").format(
+                file=one_line(change.file, 40), line=change.line, reason=one_line(change.reason, 200)
+            )
+        )
+    if len(listed) > _LISTED:
+        say(_("  … and {n} more").format(n=len(listed) - _LISTED))
+    counts = Counter(change.action for change in mended.changes)
+    text = _("✓ {folder}: {train} train, {valid} valid; {dropped} rows dropped, {moved} set apart")
+    say(
+        text.format(
+            folder=one_line(str(mended.folder), 300),
+            train=mended.train,
+            valid=mended.valid,
+            dropped=counts["dropped"],
+            moved=counts["moved"],
+        )
+    )
+    say(_("  changes.jsonl there says what and why; move both files over yours to use them"))
