@@ -173,7 +173,7 @@ def _visits(text: str) -> Iterator[tuple[str, str]]:
     yield "e", "Every value of the run"
     yield "\x13", "What the words mean"
     yield "3", "Ready to train."
-    yield "f", "valid.jsonl line 1"
+    yield "o", "valid.jsonl line 1"
     yield "4", "Mean loss per epoch"
     yield "6", "Where validation was lowest"
     yield "c", "★ best"
