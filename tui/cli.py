@@ -153,17 +153,15 @@ def validate(
 @app.command()
 def mend(
     context: typer.Context,
-    profile: Profile = None,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    seed: Annotated[int, typer.Option(help=_("Draws the rows that are set apart for validation."))] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help=_("Draws the rows that are set apart for validation."))
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Write a mended copy of the data to a new folder beside it, with a list of what changed and why."""
     from tui.commands.mending import mend_copy
-    from tui.commands.selection import chosen_config
 
-    mend_copy(context.obj, chosen_config(context.obj, profile, config, assignments or []), seed, json)
+    mend_copy(context.obj, seed, json)
 
 
 @app.command()

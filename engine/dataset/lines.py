@@ -126,6 +126,10 @@ _COMPRESSED = {
 """Programs by the first bytes of the files they write."""
 
 
+OTHER_FORMATS = frozenset({"compressed", "parquet", "utf16", "json_array", "spread_object"})
+"""Kinds of faults of a file that is no JSON Lines at all: none of its rows was read."""
+
+
 def _other_format(file: IO[bytes], name: str) -> Fault | None:
     """Return a fault for a file that is no JSON Lines at all; the file stands at its beginning afterwards."""
     begin = file.read(4096)

@@ -3,20 +3,22 @@
 The files themselves are never touched. Rows are copied byte by byte, so whatever else they hold stays.
 """
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain, count
 from pathlib import Path
+from typing import Literal
 
 from engine.config import TrainingConfig
 from engine.dataset.check import check_data
-from engine.dataset.lines import Oddities, read_lines
-from engine.dataset.loading import Progress
+from engine.dataset.lines import OTHER_FORMATS, Oddities, read_lines
 from engine.dataset.report import DataReport, Fault
 from engine.dataset.rows import Row, read_rows
 from engine.dataset.split import draw_validation
 from engine.dataset.twins import TwinFinder
 from engine.errors import UserError
-from engine.files import write_atomic
+from engine.files import PARTIAL, remove, sync, write_atomic
 from engine.i18n import _
 from engine.project import Project
 from engine.text import json_text
@@ -35,8 +37,8 @@ class Change:
     file: str
     line: int
     """Line number from 1 in the original; 0 where the whole file is meant."""
-    action: str
-    """dropped, moved (to the validation set) or tidied (white space at the ends of lines)."""
+    action: Literal["dropped", "moved", "tidied"]
+    """moved: to the validation set; tidied: mark, blank lines, line breaks."""
     kind: str
     """Of the fault, see `Fault`; `split` for rows that were set apart."""
     reason: str
@@ -53,9 +55,7 @@ class Mended:
     changes: tuple[Change, ...]
 
 
-def mend_data(
-    project: Project, config: TrainingConfig, seed: int = 0, progress: Progress | None = None
-) -> Mended:
+def mend_data(project: Project, config: TrainingConfig, seed: int = 0) -> Mended:
     """Write usable copies of both files, and what changed and why, to a new folder beside them.
 
     Where no row is left to validate with, a tenth of the training rows is set apart, twins together.
@@ -64,12 +64,13 @@ def mend_data(
         project: whose data are mended.
         config: says which rows are too long to be learned from.
         seed: of the rows that are set apart.
-        progress: told how many lines were read.
 
     Raises:
-        UserError: no training row can be kept, none can be set apart, or the folder cannot be written.
+        UserError: a file is no JSON Lines at all, no training row can be kept, none can be set apart, or
+            the folder cannot be written.
     """
-    report = check_data(project, config, progress)
+    report = check_data(project, config)
+    _refuse_other_formats(report)
     dropped = {(fault.file, fault.line) for fault in report.faults if _is_dropped(fault)}
     train, valid = (_kept(path, dropped) for path in (project.train_file, project.valid_file))
     if not train:
@@ -85,10 +86,16 @@ def mend_data(
         project.valid_file.name: _copied(project.train_file, apart) + _copied(project.valid_file, valid),
         _CHANGES: "".join(json_text(asdict(change)) + "\n" for change in changes).encode(),
     }
-    folder = _new_folder(project.data_dir)
-    for name, content in files.items():
-        write_atomic(folder / name, content)
+    folder = _published(files, project.data_dir)
     return Mended(folder, len(train) - len(apart), len(valid) + len(apart), tuple(changes))
+
+
+def _refuse_other_formats(report: DataReport) -> None:
+    """Refuse a file whose rows could not be read: without a word they would all be missing in the copy."""
+    for fault in report.faults:
+        if fault.kind in OTHER_FORMATS:
+            problem = _("{file} cannot be mended: {reason}").format(file=fault.file, reason=fault.message)
+            raise UserError(problem, fault.fix)
 
 
 def _is_dropped(fault: Fault) -> bool:
@@ -136,18 +143,31 @@ def _copied(path: Path, lines: set[int]) -> bytes:
     return b"".join(raw.strip() + b"\n" for number, raw in found if number in lines)
 
 
-def _new_folder(beside: Path) -> Path:
-    """Make a folder of a name that is not taken yet."""
-    number = 1
-    while True:
-        folder = beside / (_NAME if number == 1 else f"{_NAME}-{number}")
+def _published(files: dict[str, bytes], beside: Path) -> Path:
+    """Write files to a new folder, which has its name only once all are there; return it.
+
+    Raises:
+        UserError: they cannot be written; nothing is left behind then.
+    """
+    try:
+        partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{_NAME}-", dir=beside))
         try:
-            folder.mkdir()
-            return folder
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise UserError(
-                _("Cannot write {path}: {reason}").format(path=folder, reason=error.strerror),
-                _("make its folder writable"),
-            ) from None
+            partial.chmod(0o755)
+            for name, content in files.items():
+                write_atomic(partial / name, content)
+            folder = partial.rename(_free_name(beside))
+        except BaseException:
+            remove(partial)
+            raise
+        sync(beside)
+    except OSError as error:
+        raise UserError(
+            _("Cannot write a mended copy to {path}: {reason}").format(path=beside, reason=error.strerror),
+            _("free some disk space or mend the folder's permissions"),
+        ) from None
+    return folder
+
+
+def _free_name(beside: Path) -> Path:
+    names = chain([_NAME], (f"{_NAME}-{number}" for number in count(2)))
+    return next(beside / name for name in names if not (beside / name).exists())

@@ -60,6 +60,8 @@ class TwinFinder:
         self._near = NearTwins()
         self._seen: set[int] = set()
         self._nearly: list[Twins] = []
+        self.is_complete = True
+        """Whether near twins were looked for among all rows."""
 
     def see(self, file: str, row: Row) -> None:
         """Take note of a row of `file`."""
@@ -69,7 +71,10 @@ class TwinFinder:
         of.prompts.append(_key(prompt) if prompt else whole)
         of.wholes.append(whole)
         of.lines.append(row.line)
-        if whole in self._seen or len(self._seen) >= MOST_ROWS:
+        if whole in self._seen:
+            return
+        if len(self._seen) >= MOST_ROWS:
+            self.is_complete = False
             return
         self._seen.add(whole)
         place = Place(file, row.line)
@@ -83,11 +88,6 @@ class TwinFinder:
         yield from exact
         told = {twins.row for twins in exact}  # how alike the answers to one prompt are does not matter
         yield from (twins for twins in self._nearly if twins.row not in told)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether near twins were looked for among all rows."""
-        return len(self._seen) < MOST_ROWS
 
 
 def as_fault(twins: Twins) -> Fault:

@@ -107,7 +107,7 @@ def test_mend_writes_a_copy_and_says_what_was_dropped(mqlora: Mqlora, project: P
     outcome = mqlora("mend")
     assert outcome.code == 0
     assert "train.jsonl line 5: 'completion' is empty" in outcome.out
-    assert "3 train, 5 valid; 2 rows dropped, 0 set apart" in outcome.out
+    assert "3 train, 5 valid; dropped 2, set apart 0" in outcome.out
     [mended] = mqlora("mend", "--json").objects
     assert (mended["train"], mended["valid"], Path(mended["folder"]).name) == (3, 5, "mended-2")
     (project.data_dir / "mended" / "train.jsonl").replace(project.train_file)

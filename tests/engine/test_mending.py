@@ -1,10 +1,12 @@
 """A mended copy: what goes, what stays, and that the originals are not touched."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
+from engine.dataset import mending
 from engine.dataset.check import check_data
 from engine.dataset.mending import DROPPED, mend_data
 from engine.dataset.split import SHARE, draw_validation
@@ -101,6 +103,42 @@ def test_what_cannot_be_mended_is_refused(tmp_path: Path, rows: list[Any], words
     with pytest.raises(UserError, match=words):
         mend_data(project, CONFIG)
     assert [path.name for path in project.data_dir.iterdir()] == ["train.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "valid.jsonl"])
+def test_a_file_of_another_format_is_not_taken_for_an_empty_one(tmp_path: Path, name: str) -> None:
+    """Its rows were not read, so a copy would lack them all."""
+    project = Project(tmp_path)
+    write_rows(project.train_file, pairs(5))
+    write_rows(project.valid_file, pairs(5, 10))
+    (project.data_dir / name).write_text(json.dumps(pairs(5)), encoding="utf-8")
+    with pytest.raises(UserError, match=f"{name} cannot be mended: the file is one JSON array"):
+        mend_data(project, CONFIG)
+    assert len(list(project.data_dir.iterdir())) == 2
+
+
+def test_a_copy_that_cannot_be_written_whole_is_not_there_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full at the second file."""
+    project = Project(tmp_path)
+    write_rows(project.train_file, pairs(5))
+    write_rows(project.valid_file, pairs(5, 10))
+    written: list[Path] = []
+
+    def write(path: Path, content: bytes) -> None:
+        if written:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(path)
+        path.write_bytes(content)
+
+    monkeypatch.setattr(mending, "write_atomic", write)
+    with pytest.raises(UserError, match="No space left on device"):
+        mend_data(project, CONFIG)
+    assert written and sorted(path.name for path in project.data_dir.iterdir()) == [
+        "train.jsonl",
+        "valid.jsonl",
+    ]
 
 
 @settings(max_examples=150, deadline=None)

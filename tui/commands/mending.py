@@ -3,20 +3,20 @@
 from collections import Counter
 from dataclasses import asdict
 
-from engine.config import TrainingConfig
 from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
 from tui.commands.output import print_json, say
+from tui.commands.selection import selected_config
 
 _LISTED = 20
 
 
-def mend_copy(project: Project, config: TrainingConfig, seed: int, as_json: bool) -> None:
-    """Write the copy and say what changed."""
+def mend_copy(project: Project, seed: int, as_json: bool) -> None:
+    """Write the copy and say what changed; rows are read as `validate` does."""
     from engine.dataset.mending import mend_data
 
-    mended = mend_data(project, config, seed)
+    mended = mend_data(project, selected_config(project), seed)
     if as_json:
         print_json(asdict(mended))
         return
@@ -30,7 +30,7 @@ def mend_copy(project: Project, config: TrainingConfig, seed: int, as_json: bool
     if len(listed) > _LISTED:
         say(_("  … and {n} more").format(n=len(listed) - _LISTED))
     counts = Counter(change.action for change in mended.changes)
-    text = _("✓ {folder}: {train} train, {valid} valid; {dropped} rows dropped, {moved} set apart")
+    text = _("✓ {folder}: {train} train, {valid} valid; dropped {dropped}, set apart {moved}")
     say(
         text.format(
             folder=one_line(str(mended.folder), 300),
