@@ -1,23 +1,13 @@
 """How much memory and disk a configuration takes on a base model: predictions, without MLX."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Self
 
-from engine.config import LoraTarget, TrainingConfig
-from engine.errors import UserError
-from engine.i18n import _
-
-Device = Literal["cpu", "gpu"]
+from engine.config import TrainingConfig
+from engine.model_shape import BFLOAT16, FLOAT32, Device, ModelShape
 
 CPU_MAX_ROWS = 4
 """Rows of a micro-batch on a CPU. Element-wise operations run on one core there, so larger
 micro-batches cost more per token."""
-
-FLOAT32 = 4
-"""Bytes of one number."""
-BFLOAT16 = 2
 
 _ACTIVATION = {"cpu": FLOAT32, "gpu": BFLOAT16}
 """Bytes of one kept number."""
@@ -32,11 +22,8 @@ _UPDATE = {"cpu": 11, "gpu": 5}
 GPU, where its operations are fused, the gradient in parts and joined and the three new vectors."""
 LOGIT_CHUNK = 1 << 27
 """Logits that exist at a time: 512 MiB in float32."""
-_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 ALL_LOGITS = _LOGIT_COPIES * FLOAT32
 """Bytes of each logit of a model whose head cannot be told apart: all of them exist at once."""
-_LARGEST = 2**31
-"""No size of a model is above this; MLX's arrays are no longer either."""
 
 
 @dataclass(frozen=True)
@@ -48,118 +35,6 @@ class Room:
     """What a run can have now."""
     total: int
     """All there is, were nothing else running."""
-
-
-@dataclass(frozen=True)
-class ModelShape:
-    """The sizes of a decoder of Llama's kind, as its `config.json` tells them."""
-
-    hidden: int
-    """Width of the residual stream."""
-    layers: int
-    heads: int
-    kv_heads: int
-    """Heads of keys and values; fewer than `heads` with grouped-query attention."""
-    head_dim: int
-    intermediate: int
-    """Width inside the feed-forward block."""
-    vocab: int
-    tied: bool
-    """Whether the output projection shares the embedding's weights."""
-    bits: int | None
-    """Bits of a quantised weight; None if the weights are 16-bit."""
-    group_size: int = 64
-    """Weights that share one scale and one bias."""
-    mode: str = "affine"
-    """Of the quantisation; all others have a scale of 8 bits and no bias."""
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read a model folder's `config.json`.
-
-        Raises:
-            UserError: it cannot be read or lacks a size.
-        """
-        path = folder / "config.json"
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return cls._parse(values.get("text_config") or values)  # nested in models that also see
-        except OSError as error:
-            reason = error.strerror or _("cannot be read")
-        except KeyError as error:
-            reason = _("{key} is missing").format(key=error)
-        except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-            reason = str(error)
-        raise UserError(
-            _("The model's {path} is broken: {reason}").format(path=path, reason=reason),
-            _("download the model again or run: mqlora-tui demo"),
-        )
-
-    @classmethod
-    def _parse(cls, values: dict[str, Any]) -> Self:
-        if any(values.get(name) for name in _EXPERTS):
-            raise ValueError(_("it is a mixture of experts, whose memory is not predicted"))
-        heads = int(values["num_attention_heads"])
-        hidden = int(values["hidden_size"])
-        quantization = values.get("quantization") or {}
-        shape = cls(
-            hidden=hidden,
-            layers=int(values["num_hidden_layers"]),
-            heads=heads,
-            kv_heads=int(values.get("num_key_value_heads") or heads),
-            head_dim=int(values.get("head_dim") or hidden // heads),
-            intermediate=int(values["intermediate_size"]),
-            vocab=int(values["vocab_size"]),
-            tied=bool(values.get("tie_word_embeddings", True)),  # mlx-lm's default
-            bits=int(quantization["bits"]) if quantization else None,
-            group_size=int(quantization.get("group_size", 64)),
-            mode=str(quantization.get("mode", "affine")),
-        )
-        sizes = (shape.hidden, shape.layers, shape.kv_heads, shape.intermediate, shape.vocab)
-        if min(*sizes, shape.group_size) < 1:
-            raise ValueError(_("a size is not positive"))
-        if max(*sizes, shape.heads, shape.head_dim, shape.group_size, shape.bits or 0) > _LARGEST:
-            raise ValueError(_("a size is too large"))
-        return shape
-
-    @property
-    def projections(self) -> dict[LoraTarget, tuple[int, int]]:
-        """Inputs and outputs of each projection of one layer."""
-        query, key = self.heads * self.head_dim, self.kv_heads * self.head_dim
-        return {
-            "q_proj": (self.hidden, query),
-            "k_proj": (self.hidden, key),
-            "v_proj": (self.hidden, key),
-            "o_proj": (query, self.hidden),
-            "gate_proj": (self.hidden, self.intermediate),
-            "up_proj": (self.hidden, self.intermediate),
-            "down_proj": (self.intermediate, self.hidden),
-        }
-
-    @property
-    def parameters(self) -> int:
-        """Weights of the whole base model."""
-        layer = sum(inputs * outputs for inputs, outputs in self.projections.values())
-        embeddings = self.vocab * self.hidden * (1 if self.tied else 2)
-        norms = self.hidden * (2 * self.layers + 1)
-        return layer * self.layers + embeddings + norms
-
-    def weight_bytes(self, device: Device, resident: bool) -> int:
-        """Return the bytes of the frozen weights.
-
-        Args:
-            device: a CPU computes in float32, and so do the scales of packed weights there.
-            resident: quantised matrices are written out; an embedding that is not the output head
-                too stays packed, since only a few of its rows are looked up.
-        """
-        number = FLOAT32 if device == "cpu" else BFLOAT16
-        if self.bits is None:
-            return self.parameters * number
-        packed = self.bits / 8 + (2 * number if self.mode == "affine" else 1) / self.group_size
-        embedding = 0 if self.tied else self.vocab * self.hidden
-        if resident:
-            return int((self.parameters - embedding) * number + embedding * packed)
-        return int(self.parameters * packed)
 
 
 def trainable_parameters(shape: ModelShape, config: TrainingConfig) -> int:

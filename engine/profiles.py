@@ -9,7 +9,8 @@ from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.hardware.report import HardwareReport
 from engine.i18n import _
-from engine.memory import CPU_MAX_ROWS, Device, ModelShape, layers_to_recompute, predict_peak
+from engine.memory import CPU_MAX_ROWS, layers_to_recompute, predict_peak
+from engine.model_shape import Device, ModelShape
 from engine.words import size
 
 ProfileName = Literal["SAFE", "BALANCED", "PERFORMANCE"]

@@ -12,7 +12,7 @@ from engine.fit.cache import measure_and_remember, recall_profiles
 from engine.fit.measure import Cancelled
 from engine.fit.words import outcome, refusal
 from engine.hardware.report import Check, HardwareReport
-from engine.memory import ModelShape
+from engine.model_shape import ModelShape
 from engine.profiles import Recommendation, mlx_room, recommend
 from engine.project import Project
 from engine.training.state import RunState

@@ -7,7 +7,8 @@ from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
 from engine.errors import UserError
 from engine.i18n import _
-from engine.memory import ModelShape, Room, predict_peak
+from engine.memory import Room, predict_peak
+from engine.model_shape import ModelShape
 from engine.words import size
 
 PREDICTION_ERROR = 1.15

@@ -13,7 +13,8 @@ from engine.hardware.report import ORDER, Check, HardwareReport
 from engine.hardware.storage import Memory, check_disk, check_memory, read_disk_free, read_memory
 from engine.hardware.terminal import check_terminal
 from engine.hardware.weights import check_weights
-from engine.memory import ModelShape, run_bytes
+from engine.memory import run_bytes
+from engine.model_shape import ModelShape
 from engine.project import Project
 
 DISK_OF_A_7B_RUN = 1_500_000_000

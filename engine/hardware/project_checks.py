@@ -6,8 +6,8 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.hardware.report import Check
 from engine.i18n import _
-from engine.memory import ModelShape
 from engine.model.trust import refuse_code
+from engine.model_shape import ModelShape
 from engine.project import Project
 from engine.text import one_line
 from engine.words import size

@@ -11,11 +11,12 @@ from engine.dataset.cutting import Shape
 from engine.dataset.shapes import Limits, plan_shapes
 from engine.dataset.tokenizing import Example
 from engine.errors import UserError
-from engine.memory import ALL_LOGITS, CPU_MAX_ROWS, Device, ModelShape, Room, predict_peak
+from engine.memory import ALL_LOGITS, CPU_MAX_ROWS, Room, predict_peak
 from engine.model.adapter import attach_adapter
 from engine.model.checkpointing import checkpoint_layers
 from engine.model.fast import make_fast
 from engine.model.loading import load_base
+from engine.model_shape import Device, ModelShape
 from engine.training.failures import out_of_memory
 from engine.training.loss import LossFunction, holds_all_logits, make_loss
 from engine.training.plan import Plan, make_plan, needed_bytes

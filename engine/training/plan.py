@@ -16,18 +16,11 @@ from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
 from engine.errors import UserError
 from engine.i18n import _
-from engine.memory import (
-    Device,
-    ModelShape,
-    Room,
-    adapted_layers,
-    layer_bytes,
-    layers_to_recompute,
-    predict_peak,
-)
+from engine.memory import Room, adapted_layers, layer_bytes, layers_to_recompute, predict_peak
 from engine.model.calibration import calibrate
 from engine.model.fast import packed_layers
 from engine.model.frozen import matrix_key, matrix_shape
+from engine.model_shape import Device, ModelShape
 from engine.words import size
 
 from mlx.utils import tree_flatten

@@ -13,8 +13,8 @@ from benchmarks.workload import WORKLOADS, Lengths, RowMaker, Workload, write_ro
 from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.errors import UserError
-from engine.memory import ModelShape
 from engine.model.loading import load_base
+from engine.model_shape import ModelShape
 from tests.tiny import write_model, write_tokenizer
 
 import pytest

@@ -14,7 +14,8 @@ from engine.fit.nearest import (
     nearest_predicted,
     refuse_if_too_large,
 )
-from engine.memory import ModelShape, Room, predict_peak
+from engine.memory import Room, predict_peak
+from engine.model_shape import ModelShape
 from tests.engine.test_memory import MISTRAL_7B
 
 import pytest

@@ -21,6 +21,7 @@ LIGHT = [
     "engine.dataset.check",
     "engine.hardware.probe",
     "engine.memory",
+    "engine.model_shape",
     "engine.model.demo",
     "engine.profiles",
     "engine.project",

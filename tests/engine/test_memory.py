@@ -6,7 +6,8 @@ from typing import Any
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
-from engine.memory import ModelShape, run_bytes, trainable_parameters
+from engine.memory import run_bytes, trainable_parameters
+from engine.model_shape import ModelShape
 
 import pytest
 

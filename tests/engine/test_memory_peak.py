@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.memory import ModelShape, layers_to_recompute, predict_peak
+from engine.memory import layers_to_recompute, predict_peak
+from engine.model_shape import ModelShape
 from tests.engine.test_memory import MISTRAL_7B, SMOLLM2_135M, shape_of
 
 import pytest

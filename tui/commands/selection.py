@@ -8,7 +8,7 @@ from engine.errors import UserError
 from engine.fit.cache import recall_profiles
 from engine.hardware.probe import probe
 from engine.i18n import _
-from engine.memory import ModelShape
+from engine.model_shape import ModelShape
 from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation, mlx_room, recommend
 from engine.project import Project
 from engine.training.folders import checkpoint_folders
