@@ -17,8 +17,11 @@ import mlx.core as mx  # after the BLAS, see engine/blas.py
 import mlx.nn as nn
 
 _FEW_TOKENS = 4096
+"""Of a pass; with fewer or as many the host is the slower side (H100, 7B)."""
 _UNLIMITED = 100_000
+"""Megabytes that no portion reaches."""
 _GRAPHS = 4000
+"""CUDA graphs that MLX keeps: more than those of 16 shapes."""
 
 __all__ = [
     "BLAS",

@@ -126,7 +126,11 @@ def _row_counts(examples_per_step: int, max_rows: int) -> list[int]:
 def _free_options(
     row_counts: Sequence[int], longest: int, limits: Limits, costs: Costs
 ) -> Callable[[int], list[Shape]]:
-    """Return the function from a row's tokens to all shapes that just hold it, of whatever targets."""
+    """Return the function from a row's tokens to all shapes that just hold it, of whatever targets.
+
+    They count as moved for attention (0 tokens is less than any area): how many tokens each has is only
+    known when it is cut.
+    """
 
     @cache
     def options(tokens: int) -> list[Shape]:
