@@ -112,7 +112,7 @@ def bytes_in_flight(tokens: int, activations: int) -> int:
     if not is_cuda():
         return 0
     _operations, megabytes = _portion(tokens)
-    return min(int(4.5e6 * megabytes), int(1.3 * activations))
+    return min(int(4.5e6 * megabytes), int(1.5 * activations))
 
 
 def _portion(tokens: int) -> tuple[int, int]:

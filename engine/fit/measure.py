@@ -43,7 +43,7 @@ class Measured:
     process: int
     """Most that the process held in the machine's own memory at once, loading included, bytes."""
     seconds: float
-    """Of the second step."""
+    """Of a step, once what it needs is compiled."""
     predicted: int | None
     """Peak as predicted, bytes; None where the model is of an unknown kind."""
     adapts: bool
