@@ -1,4 +1,4 @@
-"""The one exception for mistakes a user can make and mend."""
+"""The one exception for mistakes a user can make and mend, and the one for what the user ended."""
 
 from engine.text import one_line
 
@@ -20,3 +20,7 @@ class UserError(Exception):
         self.fix = one_line(fix, LONGEST).rstrip(".")
         """What the user can do about it, as an imperative."""
         super().__init__(f"{self.problem}; {self.fix}." if self.fix else f"{self.problem}.")
+
+
+class Cancelled(Exception):
+    """Something that takes long was ended by the one who asked for it."""

@@ -6,10 +6,9 @@ from pathlib import Path
 from threading import Event
 
 from engine.config import TrainingConfig
-from engine.dataset.report import DataReport
-from engine.errors import UserError
+from engine.dataset.report import DataReport, Stage
+from engine.errors import Cancelled, UserError
 from engine.fit.cache import measure_and_remember, recall_profiles
-from engine.fit.measure import Cancelled
 from engine.fit.words import outcome, refusal
 from engine.hardware.report import Check, HardwareReport
 from engine.model_shape import ModelShape
@@ -19,7 +18,9 @@ from engine.training.state import RunState
 from tui.messages import (
     CheckDone,
     DataChecked,
+    DataCheckOver,
     DataMended,
+    DataProgress,
     DemoProgress,
     DemoWritten,
     FitDone,
@@ -48,17 +49,24 @@ def check_hardware(project: Project, model: str, post: Post) -> None:
         post(CheckDone(check))
 
 
-def check_data(project: Project, config: TrainingConfig, post: Post) -> None:
-    """Check both data files with the model's tokenizer and post the report.
+def check_data(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:
+    """Check both data files with the model's tokenizer and post how far that is and what is known.
 
     Loading a tokenizer takes a second or more, so it is imported here.
     """
-    from engine.dataset.check import check_data as check
+    from engine.dataset.check import check_stages
+
+    def tell(stage: Stage, file: str, lines: int) -> None:
+        post(DataProgress(stage, file, lines))
 
     try:
-        post(DataChecked(config, check(project, config)))
+        for report in check_stages(project, config, tell, cancel):
+            post(DataChecked(config, report))
     except UserError as error:
         post(DataChecked(config, error=error))
+    except Cancelled:
+        pass  # what is known stays
+    post(DataCheckOver(config))
 
 
 def mend_data(project: Project, config: TrainingConfig, post: Post) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.config import TrainingConfig
-from engine.dataset.report import DataReport
+from engine.dataset.report import DataReport, Stage
 from engine.errors import UserError
 from engine.hardware.report import Check, HardwareReport
 from engine.profiles import Recommendation
@@ -33,13 +33,30 @@ class HardwareChecked(Message, bubble=False):
 
 
 @dataclass
+class DataProgress(Message, bubble=False):
+    """Reading the data has come further."""
+
+    stage: Stage
+    """What will be known next."""
+    file: str
+    lines: int
+
+
+@dataclass
 class DataChecked(Message, bubble=False):
-    """The data check is complete, or was refused."""
+    """The data check knows more, or was refused."""
 
     config: TrainingConfig
     """The configuration it was made with."""
     report: DataReport | None = None
     error: UserError | None = None
+
+
+@dataclass
+class DataCheckOver(Message, bubble=False):
+    """The data check is complete, was refused, or was ended on request."""
+
+    config: TrainingConfig
 
 
 @dataclass

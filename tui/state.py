@@ -3,7 +3,6 @@
 from threading import Event
 
 from engine.config import TrainingConfig
-from engine.dataset.report import DataReport
 from engine.errors import UserError
 from engine.hardware.report import Check, HardwareReport
 from engine.i18n import _
@@ -11,10 +10,9 @@ from engine.profiles import Recommendation, profile_config
 from engine.project import Project
 from engine.text import one_line
 from tui import checks
+from tui.data_state import READING_KEYS, DataState
 from tui.messages import (
     CheckDone,
-    DataChecked,
-    DataMended,
     DemoProgress,
     DemoWritten,
     FitDone,
@@ -25,41 +23,28 @@ from tui.messages import (
 from tui.training.status import RunStatus
 
 from textual import work
-from textual.app import App
-from textual.message_pump import MessagePump
 from textual.reactive import reactive
 
-READING_KEYS = ("model", "max_seq_length", "train_on_prompt", "batch_size", "gradient_accumulation")
-"""Fields of the configuration that the data report depends on."""
 
-
-class AppState(App[int]):
+class AppState(DataState):
     """Shared state as reactives that screens watch; jobs run in threads and answer with messages."""
 
-    config: reactive[TrainingConfig] = reactive(TrainingConfig, init=False)
-    """The configuration that training would use."""
     checks: reactive[tuple[Check, ...]] = reactive((), init=False)
     """What the machine check has found so far."""
     hardware: reactive[HardwareReport | None] = reactive(None, init=False)
     """The last complete machine check."""
     recommendation: reactive[Recommendation | None] = reactive(None, init=False)
     """The three profiles with their price on this machine."""
-    data: reactive[DataReport | None] = reactive(None, init=False)
-    """The data check for the present configuration."""
-    data_error: reactive[UserError | None] = reactive(None, init=False)
-    """Why the data could not be checked."""
     run_state: reactive[RunStatus] = reactive(RunStatus, init=False)
     """What the run is doing, as told by the training controller."""
     measuring: reactive[str] = reactive("", init=False)
     """How far the measurement of a configuration's memory is, in words; empty while there is none."""
 
     def __init__(self, project: Project) -> None:
-        super().__init__()
-        self.project = project
+        super().__init__(project)
         self.start_error: UserError | None = None
         """Why the saved configuration could not be read."""
         self._checking_hardware = False
-        self._checking_data = False
         self._end_measuring = Event()
         self._load_config()
 
@@ -89,6 +74,7 @@ class AppState(App[int]):
     def watch_config(self, old: TrainingConfig, new: TrainingConfig) -> None:
         """Drop what was found out for another configuration."""
         if any(getattr(old, key) != getattr(new, key) for key in READING_KEYS):
+            self.cancel_data_check()
             self.data = None
         if old.model != new.model:
             self.start_hardware_check()
@@ -102,37 +88,13 @@ class AppState(App[int]):
 
     def forget_checks(self) -> None:
         """Allow the checks to be started again after one of them failed."""
-        self._checking_hardware = self._checking_data = False
+        self._checking_hardware = False
+        self.forget_data_check()
         self.measuring = ""
-
-    def start_data_check(self) -> None:
-        """Check the data unless that is done or under way."""
-        if self.data is None and not self._checking_data:
-            self._checking_data = True
-            self.data_error = None
-            self._check_data(self.config)
-
-    def start_mending(self) -> None:
-        """Write a mended copy of the data; ends with a `DataMended`."""
-        self.notify(_("Writing a mended copy …"), markup=False)
-        self._mend_data(self.config)
-
-    @work(thread=True, exit_on_error=False, exclusive=True, group="mending")
-    def _mend_data(self, config: TrainingConfig) -> None:
-        checks.mend_data(self.project, config, self.post_message)
 
     @work(thread=True, exit_on_error=False)
     def _check_hardware(self, model: str) -> None:
         checks.check_hardware(self.project, model, self.post_message)
-
-    @work(thread=True, exit_on_error=False)
-    def _check_data(self, config: TrainingConfig) -> None:
-        checks.check_data(self.project, config, self.post_message)
-
-    @work(thread=True, exit_on_error=False)
-    def read_row(self, asker: MessagePump, file: str, line: int) -> None:
-        """Tokenise a row for the preview; `asker` gets a `RowRead`."""
-        checks.read_row(self.project, self.config, file, line, asker.post_message)
 
     def make_offers(self) -> None:
         """Price the profiles, once the machine is known; ends with an `OffersMade`."""
@@ -165,8 +127,9 @@ class AppState(App[int]):
         self._end_measuring.set()
 
     def on_unmount(self) -> None:
-        """Leave no process behind."""
+        """Leave no process and no long work behind."""
         self.end_measuring()
+        self.cancel_data_check()
 
     def watch_run_state(self, run: RunStatus) -> None:
         """Give training the memory."""
@@ -197,32 +160,6 @@ class AppState(App[int]):
         self.hardware = message.report
         self.make_offers()
 
-    def on_data_checked(self, message: DataChecked) -> None:
-        """Keep the data check, or make it anew if the configuration changed meanwhile."""
-        self._checking_data = False
-        if any(getattr(message.config, key) != getattr(self.config, key) for key in READING_KEYS):
-            self.start_data_check()
-            return
-        self.data_error = message.error
-        self.data = message.report
-        self.make_offers()
-
-    def on_data_mended(self, message: DataMended) -> None:
-        """Say where the copy is and what it holds, or why there is none."""
-        if message.mended is None:
-            if message.error:
-                self.show_error(message.error)
-            return
-        mended = message.mended
-        text = _("{folder}: {train} train, {valid} valid; changes.jsonl there says what changed and why")
-        folder = one_line(str(mended.folder), 200)
-        self.notify(
-            text.format(folder=folder, train=f"{mended.train:,}", valid=f"{mended.valid:,}"),
-            title=_("Mended copy written"),
-            timeout=15,
-            markup=False,
-        )
-
     def on_demo_progress(self, message: DemoProgress) -> None:
         """Say what is being done."""
         self.notify(message.stage, markup=False)
@@ -235,10 +172,6 @@ class AppState(App[int]):
         self.data = None
         self.start_hardware_check()
         self.start_data_check()
-
-    def show_error(self, error: UserError) -> None:
-        """Show a refusal on the present place."""
-        self.notify(one_line(str(error), 400), severity="error", markup=False)
 
     def on_offers_made(self, message: OffersMade) -> None:
         """Keep the offers; take the recommended one until the user has chosen."""

@@ -1,38 +1,122 @@
 """The data report: both files as training would use them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 from engine.config import TrainingConfig
-from engine.dataset.loading import Progress, load_file
-from engine.dataset.report import DataReport, Fault, FileReport
-from engine.dataset.rows import Row
+from engine.dataset.loading import FileReader, Passing
+from engine.dataset.report import DataReport, Fault, FileReport, Stage
 from engine.dataset.tokenizing import ExampleTokenizer, load_tokenizer
 from engine.dataset.twins import MOST_ROWS, TwinFinder, as_fault
+from engine.dataset.watch import watched
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 
+Tell = Callable[[Stage, str, int], None]
+"""Called with what will be known next, the file that is read for it, and the lines read so far."""
 
-def check_data(project: Project, config: TrainingConfig, progress: Progress | None = None) -> DataReport:
-    """Read both data files and report their faults, with token figures if a model is there.
 
-    Never raises for what is wrong with the data: a missing file is a fault of line 0.
+def check_data(project: Project, config: TrainingConfig) -> DataReport:
+    """Return all that can be said about both data files; see `check_stages`."""
+    return list(check_stages(project, config))[-1]
+
+
+def check_stages(
+    project: Project,
+    config: TrainingConfig,
+    tell: Tell = lambda stage, file, lines: None,
+    cancel: Event | None = None,
+) -> Iterator[DataReport]:
+    """Read both data files and yield reports that know more and more, see `Stage`.
+
+    The first takes seconds for a million rows, the last half a millisecond a row. What is wrong with
+    the data is never raised: a missing file is a fault of line 0.
+
+    Args:
+        project: whose data are read.
+        config: of the run.
+        tell: told how far it is.
+        cancel: set it on another thread to end.
+
+    Raises:
+        Cancelled: `cancel` was set.
     """
-    tokenize, model = _tokenizer(project, config)
-    finder = TwinFinder(project.train_file.name, project.valid_file.name)
-    train, valid = (
-        _file_report(path, tokenize, config, progress, partial(finder.see, path.name))
-        for path in (project.train_file, project.valid_file)
-    )
-    twins = [as_fault(found) for found in finder.twins()]
-    if not finder.is_complete:
-        twins.append(_not_all_compared(train.file))
-    train, valid = (_with_faults(report, twins) for report in (train, valid))
-    return DataReport(train, valid, math.ceil(train.examples / config.examples_per_step), model)
+    check = _Check(project, config, tell, cancel or Event())
+    yield check.read()
+    yield check.compared()
+    if check.tokenize:
+        yield check.counted()
+
+
+class _Check:
+    """Both files, read once for each stage: what is kept between them is small."""
+
+    def __init__(self, project: Project, config: TrainingConfig, tell: Tell, cancel: Event) -> None:
+        self._paths = (project.train_file, project.valid_file)
+        self._config = config
+        self._tell = tell
+        self._cancel = cancel
+        self.tokenize, self._model = _tokenizer(project, config)
+        self._twins: list[Fault] = []
+
+    def read(self) -> DataReport:
+        """Return what is wrong with single rows."""
+        return self._report("read", self._read)
+
+    def compared(self) -> DataReport:
+        """Return that and which rows are there twice."""
+        train, valid = self._paths
+        finder = TwinFinder(train.name, valid.name)
+        report = self._report("compared", partial(self._shown, finder))
+        self._twins = [as_fault(found) for found in finder.twins()]
+        if not finder.is_complete:
+            self._twins.append(_not_all_compared(train.name))
+        return self._with_twins(report)
+
+    def counted(self) -> DataReport:
+        """Return that and how many tokens there are."""
+        return self._with_twins(self._report("counted", self._count))
+
+    def _report(self, stage: Stage, file_report: Callable[[Path, Passing], FileReport]) -> DataReport:
+        reports = []
+        for path in self._paths:
+            tell = partial(self._tell, stage, path.name)
+            try:
+                reports.append(file_report(path, partial(watched, tell=tell, cancel=self._cancel)))
+            except UserError as error:
+                fault = Fault(path.name, 0, None, "unreadable", "error", error.problem, error.fix)
+                reports.append(FileReport(path.name, 0, 0, (fault,), None))
+        train, valid = reports
+        steps = math.ceil(train.examples / self._config.examples_per_step)
+        return DataReport(train, valid, steps, self._model, stage)
+
+    def _read(self, path: Path, passing: Passing) -> FileReport:
+        reader = FileReader(path, passing)
+        for _row in reader.rows():
+            pass
+        return reader.report()
+
+    def _shown(self, finder: TwinFinder, path: Path, passing: Passing) -> FileReport:
+        reader = FileReader(path, passing)
+        for row in reader.rows():
+            finder.see(path.name, row)
+        return reader.report()
+
+    def _count(self, path: Path, passing: Passing) -> FileReport:
+        assert self.tokenize is not None
+        reader = FileReader(path, passing)
+        for _example in reader.examples(self.tokenize, self._config.max_seq_length):
+            pass
+        return reader.report()
+
+    def _with_twins(self, report: DataReport) -> DataReport:
+        train, valid = (_with_faults(file, self._twins) for file in (report.train, report.valid))
+        return replace(report, train=train, valid=valid)
 
 
 def _tokenizer(project: Project, config: TrainingConfig) -> tuple[ExampleTokenizer | None, str]:
@@ -48,21 +132,7 @@ def _not_all_compared(file: str) -> Fault:
     return Fault(file, 0, None, "near_twins_limit", "note", text, _("look at a part of the rows at a time"))
 
 
-def _with_faults(report: FileReport, faults: list[Fault]) -> FileReport:
+def _with_faults(report: FileReport, faults: Iterable[Fault]) -> FileReport:
     """Return a report with those of the faults that are of its file, in the order of lines."""
     own = [fault for fault in faults if fault.file == report.file]
     return replace(report, faults=tuple(sorted([*report.faults, *own], key=lambda fault: fault.line)))
-
-
-def _file_report(
-    path: Path,
-    tokenize: ExampleTokenizer | None,
-    config: TrainingConfig,
-    progress: Progress | None,
-    see: Callable[[Row], None],
-) -> FileReport:
-    try:
-        return load_file(path, tokenize, config, progress, see).report
-    except UserError as error:
-        fault = Fault(path.name, 0, None, "unreadable", "error", error.problem, error.fix)
-        return FileReport(path.name, 0, 0, (fault,), None)

@@ -6,17 +6,14 @@ from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.dataset.chat_template import TemplateError
-from engine.dataset.report import Fault, FileReport, TokenFigures
+from engine.dataset.figures import TokenCounter
+from engine.dataset.report import Fault, FileReport
 from engine.dataset.rows import Row, read_rows
 from engine.dataset.tokenizing import Example, ExampleTokenizer
 from engine.i18n import _
 
-import numpy as np
-
-_BINS = 24
-_TOLD_EVERY = 100
-Progress = Callable[[int], None]
-"""Called with the number of rows read so far."""
+Passing = Callable[[Iterable[Row | Fault]], Iterable[Row | Fault]]
+"""Something that what is read passes through, such as `engine.dataset.watch.watched`."""
 
 
 @dataclass(frozen=True)
@@ -28,79 +25,85 @@ class LoadedFile:
     report: FileReport
 
 
-def load_file(
-    path: Path,
-    tokenize: ExampleTokenizer | None,
-    config: TrainingConfig,
-    progress: Progress | None = None,
-    see: Callable[[Row], None] | None = None,
-) -> LoadedFile:
-    """Read a data file; with a tokenizer also tokenise and cut its rows.
-
-    Args:
-        path: of the file.
-        tokenize: of the base model, if there is one.
-        config: says how long rows may be.
-        progress: told how many lines were read.
-        see: shown every row that can be used.
+def load_file(path: Path, tokenize: ExampleTokenizer, config: TrainingConfig) -> LoadedFile:
+    """Read a data file and tokenise and cut its rows.
 
     Raises:
         UserError: the file cannot be read at all.
     """
-    faults: list[Fault] = []
-    usable = _usable(path, faults, progress, see)
-    if tokenize is None:
-        count = sum(1 for _row in usable)
-        return LoadedFile((), _report(path.name, count, count, faults, None))
-    whole = _tokenize(usable, tokenize, path.name, faults)
-    kept = tuple(
-        cut for cut in (example.cut(config.max_seq_length) for example in whole) if cut.trained.any()
-    )
-    figures = _figures(whole, kept, config.max_seq_length)
-    faults += _length_faults(path.name, figures, config.max_seq_length)
-    return LoadedFile(kept, _report(path.name, len(whole), len(kept), faults, figures))
+    reader = FileReader(path)
+    examples = tuple(reader.examples(tokenize, config.max_seq_length))
+    return LoadedFile(examples, reader.report())
 
 
-def _usable(
-    path: Path, faults: list[Fault], progress: Progress | None, see: Callable[[Row], None] | None
-) -> Iterator[Row]:
-    """Yield the rows that can be used; what else is said of the file goes to `faults`."""
-    for count, item in enumerate(read_rows(path), start=1):
-        if isinstance(item, Row):
-            if see:
-                see(item)
-            yield item
-        else:
-            faults.append(item)
-        if progress and count % _TOLD_EVERY == 0:
-            progress(count)
+class FileReader:
+    """Reads one data file once; what is to be said about its rows gathers here while they pass."""
 
+    def __init__(self, path: Path, passing: Passing = lambda items: items) -> None:
+        """Nothing is read yet.
 
-def _report(
-    file: str, whole: int, kept: int, faults: list[Fault], figures: TokenFigures | None
-) -> FileReport:
-    """Return the report of a file with `whole` tokenised rows, of which `kept` can be trained on."""
-    faults.sort(key=lambda fault: fault.line)
-    lost = sum(fault.severity == "error" and fault.kind != "no_trained_token" for fault in faults)
-    return FileReport(file, whole + lost, kept, tuple(faults), figures)
+        Args:
+            path: of the file.
+            passing: what is read passes through it.
+        """
+        self._path = path
+        self._passing = passing
+        self._faults: list[Fault] = []
+        self._usable = 0
+        """Rows so far, or examples where rows are tokenised."""
+        self._counter: TokenCounter | None = None
 
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows that can be used.
 
-def _tokenize(
-    rows: Iterable[Row], tokenize: ExampleTokenizer, file: str, faults: list[Fault]
-) -> list[Example]:
-    examples = []
-    for row in rows:
+        Raises:
+            UserError: the file cannot be read at all.
+        """
+        for row in self._rows():
+            self._usable += 1
+            yield row
+
+    def examples(self, tokenize: ExampleTokenizer, limit: int) -> Iterator[Example]:
+        """Yield the rows that can be trained on as tokens, `limit` at most, and count these.
+
+        Raises:
+            UserError: the file cannot be read at all.
+        """
+        self._counter = TokenCounter(limit)
+        for row in self._rows():
+            example = self._tokenized(row, tokenize)
+            kept = self._counter.see(example) if example else None
+            if kept:
+                self._usable += 1
+                yield kept
+        self._faults += _length_faults(self._path.name, self._counter, limit)
+
+    def report(self) -> FileReport:
+        """Return what was found in the rows that have passed."""
+        figures = self._counter.figures() if self._counter else None
+        lost = sum(fault.severity == "error" for fault in self._faults)
+        faults = tuple(sorted(self._faults, key=lambda fault: fault.line))
+        return FileReport(self._path.name, self._usable + lost, self._usable, faults, figures)
+
+    def _rows(self) -> Iterator[Row]:
+        for item in self._passing(read_rows(self._path)):
+            if isinstance(item, Row):
+                yield item
+            else:
+                self._faults.append(item)
+
+    def _tokenized(self, row: Row, tokenize: ExampleTokenizer) -> Example | None:
+        file = self._path.name
         try:
             example = tokenize(row)
         except TemplateError as error:
-            faults.append(Fault(file, row.line, None, "template", "error", str(error), error.fix))
-            continue
-        examples.append(example)
+            self._faults.append(Fault(file, row.line, None, "template", "error", str(error), error.fix))
+            return None
         if not example.ends_turn:
-            faults.append(_no_end_of_turn(file, row.line))
+            self._faults.append(_no_end_of_turn(file, row.line))
         if example.shares_token:
-            faults.append(_shared_token(file, row.line))
-    return examples
+            self._faults.append(_shared_token(file, row.line))
+        return example
 
 
 def _no_end_of_turn(file: str, line: int) -> Fault:
@@ -127,49 +130,14 @@ def _shared_token(file: str, line: int) -> Fault:
     )
 
 
-def _figures(whole: list[Example], kept: tuple[Example, ...], limit: int) -> TokenFigures | None:
-    if not whole:
-        return None
-    lengths = np.array([len(example.tokens) for example in whole])
-    used = {example.line for example in kept}
-    return TokenFigures(
-        shortest=int(lengths.min()),
-        median=int(np.median(lengths)),
-        longest=int(lengths.max()),
-        total=sum(len(example.tokens) for example in kept),
-        trained=sum(int(example.trained.sum()) for example in kept),
-        histogram=tuple(np.histogram(lengths, bins=_BINS, range=(0, lengths.max()))[0].tolist()),
-        truncated_lines=tuple(example.line for example in whole if len(example.tokens) > limit),
-        dropped_lines=tuple(example.line for example in whole if example.line not in used),
-    )
-
-
-def _length_faults(file: str, figures: TokenFigures | None, limit: int) -> list[Fault]:
-    if figures is None:
-        return []
-    dropped = set(figures.dropped_lines)
-    faults = [
-        Fault(
-            file,
-            line,
-            None,
-            "no_trained_token",
-            "error",
-            _("no token to learn within {limit} tokens").format(limit=limit),
-            _("raise max_seq_length or shorten the prompt"),
-        )
-        for line in figures.dropped_lines
-    ]
-    return faults + [
-        Fault(
-            file,
-            line,
-            None,
-            "truncated",
-            "warning",
-            _("cut at {limit} tokens").format(limit=limit),
-            _("raise max_seq_length or shorten the row"),
-        )
-        for line in figures.truncated_lines
-        if line not in dropped
-    ]
+def _length_faults(file: str, counter: TokenCounter, limit: int) -> Iterator[Fault]:
+    dropped = set(counter.dropped)
+    no_token = _("no token to learn within {limit} tokens").format(limit=limit)
+    cut = _("cut at {limit} tokens").format(limit=limit)
+    shorter_prompt = _("raise max_seq_length or shorten the prompt")
+    shorter_row = _("raise max_seq_length or shorten the row")
+    for line in counter.dropped:
+        yield Fault(file, line, None, "no_trained_token", "error", no_token, shorter_prompt)
+    for line in counter.truncated:
+        if line not in dropped:
+            yield Fault(file, line, None, "truncated", "warning", cut, shorter_row)

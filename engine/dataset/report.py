@@ -7,6 +7,12 @@ Severity = Literal["error", "warning", "note"]
 """error: the row is left out of training; warning: it is used, but look at it; note: harmless here."""
 
 
+BINS = 24
+"""Of a histogram."""
+Stage = Literal["read", "compared", "counted"]
+"""How far a report goes: faults of rows; twins and leaks too; tokens too."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A row of a data file."""
@@ -30,6 +36,8 @@ class Fault:
     severity: Severity
     message: str
     fix: str
+    other: Place | None = None
+    """The row that this one is a twin of."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +51,14 @@ class TokenFigures:
     """Tokens of all usable examples after truncation: what one epoch costs."""
     trained: int
     """Those of `total` that carry loss."""
+    cut: int
+    """Tokens beyond `max_seq_length`, of all examples."""
     histogram: tuple[int, ...]
-    """Examples in each of 24 equal bins from 0 to `longest`, before truncation."""
+    """Examples in each of `BINS` equal bins from 0 to `longest`, before truncation."""
+    prompt_histogram: tuple[int, ...]
+    """The same for those tokens of an example that carry no loss."""
+    completion_histogram: tuple[int, ...]
+    """The same for those that do."""
     truncated_lines: tuple[int, ...]
     """Lines cut at `max_seq_length`."""
     dropped_lines: tuple[int, ...]
@@ -73,7 +87,9 @@ class DataReport:
     valid: FileReport
     steps_per_epoch: int
     model: str
-    """Base model whose tokenizer was used; empty if none."""
+    """Base model whose tokenizer is used; empty if none."""
+    stage: Stage = "counted"
+    """Without a base model nothing is counted."""
 
     @property
     def is_trainable(self) -> bool:

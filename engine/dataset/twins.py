@@ -102,7 +102,7 @@ def as_fault(twins: Twins) -> Fault:
     }[twins.kind]
     text = message.format(line=line, file=file, share=twins.likeness)
     severity: Severity = "note" if twins.kind == "near_duplicate" else "warning"
-    return Fault(twins.row.file, twins.row.line, None, twins.kind, severity, text, fix)
+    return Fault(twins.row.file, twins.row.line, None, twins.kind, severity, text, fix, twins.other)
 
 
 def _texts(row: Row) -> tuple[str, str]:

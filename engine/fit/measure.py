@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
-from engine.errors import UserError
+from engine.errors import Cancelled, UserError
 from engine.i18n import _
 from engine.memory import Room
 from engine.project import Project
@@ -63,10 +63,6 @@ class Fit:
     """None where memory ran out."""
     reason: str = ""
     """Why it does not fit, without a full stop; else empty."""
-
-
-class Cancelled(Exception):
-    """The measurement was ended by the one who asked for it."""
 
 
 Tell = Callable[[str], None]

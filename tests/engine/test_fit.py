@@ -8,9 +8,9 @@ from pathlib import Path
 from threading import Event
 
 from engine.config import TrainingConfig
-from engine.errors import UserError
+from engine.errors import Cancelled, UserError
 from engine.fit import measure
-from engine.fit.measure import Cancelled, measure_fit
+from engine.fit.measure import measure_fit
 from engine.fit.words import outcome, refusal
 from engine.project import Project
 from tests.tiny import RUN

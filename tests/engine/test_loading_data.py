@@ -127,10 +127,11 @@ def test_missing_end_tokens_are_warned_of(tmp_path: Path) -> None:
 
 def test_without_a_model_rows_are_still_checked(tmp_path: Path) -> None:
     """No figures then, but every fault of reading."""
-    write_rows(tmp_path / "train.jsonl", [pair(1, 1), {}])
-    loaded = load_file(tmp_path / "train.jsonl", None, TrainingConfig())
-    assert (loaded.examples, loaded.report.tokens) == ((), None)
-    assert (loaded.report.rows, loaded.report.examples, len(loaded.report.faults)) == (2, 1, 1)
+    (tmp_path / "data").mkdir()
+    write_rows(tmp_path / "data" / "train.jsonl", [pair(1, 1), {}])
+    report = check_data(Project(tmp_path), TrainingConfig()).train
+    assert report.tokens is None
+    assert (report.rows, report.examples, len(report.faults)) == (2, 1, 1)
 
 
 def test_nothing_usable_gives_no_figures(tmp_path: Path, tokenizer: Any) -> None:

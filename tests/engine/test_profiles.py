@@ -38,7 +38,7 @@ def machine(
 
 def figures(total: int, longest: int = 300, trained: int | None = None) -> TokenFigures:
     carried = total if trained is None else trained
-    return TokenFigures(10, 60, longest, total, carried, (0,) * 24, (), ())
+    return TokenFigures(10, 60, longest, total, carried, 0, *[(0,) * 24] * 3, (), ())
 
 
 def data_report(examples: int, tokens: int, valid_tokens: int = 0, longest: int = 300) -> DataReport:

@@ -30,7 +30,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Put the fakes in the place of the engine's slow functions."""
     fake = FakeEngine()
     monkeypatch.setattr("engine.hardware.probe.iter_checks", fake.iter_checks)
-    monkeypatch.setattr("engine.dataset.check.check_data", fake.check_data)
+    monkeypatch.setattr("engine.dataset.check.check_stages", fake.check_stages)
     monkeypatch.setattr("engine.dataset.preview.preview_row", fake.preview_row)
     monkeypatch.setattr("engine.model.demo.install_demo", fake.install_demo)
     return fake

@@ -2,13 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from threading import Event
 from typing import TypeVar
 
 from engine.config import TrainingConfig
+from engine.dataset.check import Tell
 from engine.dataset.preview import PreviewToken
 from engine.dataset.report import DataReport, Fault, FileReport, TokenFigures
+from engine.errors import Cancelled
 from engine.hardware.report import Check, HardwareReport
 from engine.project import Project
 from tui.app import MqloraApp
@@ -38,7 +41,7 @@ def hardware_report(*checks: Check) -> HardwareReport:
 
 def data_report(*faults: Fault, model: str = "toy") -> DataReport:
     """Return a report of 40 training and 6 validation examples."""
-    figures = TokenFigures(24, 61, 371, 2440, 1415, tuple(range(24)), (7,), ())
+    figures = TokenFigures(24, 61, 371, 2440, 1415, 87, *[tuple(range(24))] * 3, (7,), ())
     train = FileReport("train.jsonl", 40 + len(faults), 40, faults, figures)
     return DataReport(train, FileReport("valid.jsonl", 6, 6, (), figures), 10, model)
 
@@ -62,10 +65,15 @@ class FakeEngine:
         yield from self.hardware.checks
         return self.hardware
 
-    def check_data(self, _project: Project, config: TrainingConfig) -> DataReport:
-        """Stand in for `engine.dataset.check.check_data`."""
+    def check_stages(
+        self, _project: Project, config: TrainingConfig, tell: Tell, cancel: Event
+    ) -> Iterator[DataReport]:
+        """Stand in for `engine.dataset.check.check_stages`."""
         self.data_configs.append(config)
-        return _answer(self.data)
+        tell("read", "train.jsonl", 1000)
+        if cancel.is_set():
+            raise Cancelled
+        yield _answer(self.data)
 
     def preview_row(
         self, _project: Project, _config: TrainingConfig, file: str, line: int

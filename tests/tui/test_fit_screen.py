@@ -4,9 +4,9 @@ from threading import Event
 
 from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
-from engine.errors import UserError
+from engine.errors import Cancelled, UserError
 from engine.fit.cache import Known
-from engine.fit.measure import Cancelled, Fit, Measured, Tell
+from engine.fit.measure import Fit, Measured, Tell
 from engine.memory import Room
 from engine.profiles import PROFILES
 from engine.project import Project

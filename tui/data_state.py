@@ -1,0 +1,127 @@
+"""What the app knows about the data, and the background jobs that read and mend it."""
+
+from threading import Event
+
+from engine.config import TrainingConfig
+from engine.dataset.report import DataReport, Stage
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from engine.text import one_line
+from tui import checks
+from tui.messages import DataChecked, DataCheckOver, DataMended, DataProgress
+
+from textual import work
+from textual.app import App
+from textual.message_pump import MessagePump
+from textual.reactive import reactive
+
+READING_KEYS = ("model", "max_seq_length", "train_on_prompt", "batch_size", "gradient_accumulation")
+"""Fields of the configuration that the data report depends on."""
+
+
+class DataState(App[int]):
+    """The data check and what comes of it, as reactives that screens watch."""
+
+    config: reactive[TrainingConfig] = reactive(TrainingConfig, init=False)
+    """The configuration that training would use."""
+    data: reactive[DataReport | None] = reactive(None, init=False)
+    """What is known about the data for the present configuration; grows while they are read."""
+    data_error: reactive[UserError | None] = reactive(None, init=False)
+    """Why the data could not be checked."""
+    data_progress: reactive[str] = reactive("", init=False)
+    """How far the data check is, in words; empty while there is none."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__()
+        self.project = project
+        self._end_check = Event()
+
+    def start_data_check(self) -> None:
+        """Check the data unless that is done or under way."""
+        if self.data is None and not self.data_progress:
+            self.data_error = None
+            self.data_progress = _("Checking the data …")
+            self._end_check = Event()
+            self._check_data(self.config, self._end_check)
+
+    def cancel_data_check(self) -> None:
+        """End the data check under way; what is known by then stays."""
+        self._end_check.set()
+
+    def forget_data_check(self) -> None:
+        """Allow the check to be started again after it failed."""
+        self.data_progress = ""
+
+    def start_mending(self) -> None:
+        """Write a mended copy of the data; ends with a `DataMended`."""
+        self.notify(_("Writing a mended copy …"), markup=False)
+        self._mend_data(self.config)
+
+    @work(thread=True, exit_on_error=False, exclusive=True, group="mending")
+    def _mend_data(self, config: TrainingConfig) -> None:
+        checks.mend_data(self.project, config, self.post_message)
+
+    @work(thread=True, exit_on_error=False)
+    def _check_data(self, config: TrainingConfig, cancel: Event) -> None:
+        checks.check_data(self.project, config, cancel, self.post_message)
+
+    @work(thread=True, exit_on_error=False)
+    def read_row(self, asker: MessagePump, file: str, line: int) -> None:
+        """Tokenise a row for the preview; `asker` gets a `RowRead`."""
+        checks.read_row(self.project, self.config, file, line, asker.post_message)
+
+    def make_offers(self) -> None:
+        """Price the profiles; an app that can do so replaces this."""
+
+    def show_error(self, error: UserError) -> None:
+        """Show a refusal on the present place."""
+        self.notify(one_line(str(error), 400), severity="error", markup=False)
+
+    def on_data_progress(self, message: DataProgress) -> None:
+        """Keep how far the check is."""
+        self.data_progress = _progress(message)
+
+    def on_data_checked(self, message: DataChecked) -> None:
+        """Keep what is known, unless the configuration changed meanwhile."""
+        if self._is_of_now(message.config):
+            self.data_error = message.error
+            self.data = message.report
+
+    def on_data_check_over(self, message: DataCheckOver) -> None:
+        """Price the profiles with what was found, or check anew if the configuration changed meanwhile."""
+        self.data_progress = ""
+        if not self._is_of_now(message.config):
+            self.start_data_check()
+            return
+        if self.data is None and self.data_error is None:
+            self.data_error = UserError(_("The data check was ended"), _("press r to check them"))
+        self.make_offers()
+
+    def _is_of_now(self, config: TrainingConfig) -> bool:
+        return all(getattr(config, key) == getattr(self.config, key) for key in READING_KEYS)
+
+    def on_data_mended(self, message: DataMended) -> None:
+        """Say where the copy is and what it holds, or why there is none."""
+        if message.mended is None:
+            if message.error:
+                self.show_error(message.error)
+            return
+        mended = message.mended
+        text = _("{folder}: {train} train, {valid} valid; changes.jsonl there says what changed and why")
+        folder = one_line(str(mended.folder), 200)
+        self.notify(
+            text.format(folder=folder, train=f"{mended.train:,}", valid=f"{mended.valid:,}"),
+            title=_("Mended copy written"),
+            timeout=15,
+            markup=False,
+        )
+
+
+def _progress(message: DataProgress) -> str:
+    words: dict[Stage, str] = {
+        "read": _("Reading {file}, line {lines} …"),
+        "compared": _("Looking for twins in {file}, line {lines} …"),
+        "counted": _("Counting the tokens of {file}, line {lines} …"),
+    }
+    return words[message.stage].format(file=one_line(message.file, 40), lines=f"{message.lines:,}")
