@@ -1,6 +1,5 @@
 """SAFE, BALANCED and PERFORMANCE: three configurations and which of them to take."""
 
-import math
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from engine.hardware.report import HardwareReport
 from engine.i18n import _
 from engine.memory import CPU_MAX_ROWS, layers_to_recompute, predict_peak
 from engine.model_shape import Device, ModelShape
+from engine.planned import planned_seconds, planned_steps, planned_tokens
 from engine.words import size
 
 ProfileName = Literal["SAFE", "BALANCED", "PERFORMANCE"]
@@ -45,8 +45,6 @@ NAMES: tuple[ProfileName, ...] = ("SAFE", "BALANCED", "PERFORMANCE")
 GB = 1_000_000_000
 PROCESS_BYTES = GB // 2
 """What a run takes beside MLX's own memory: Python, libraries, the app."""
-VALIDATION_COST = 0.4
-"""Time of a token in validation, which has no backward pass, against one in training."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,8 @@ class Offer:
     """Predicted duration; None until a speed is known."""
     steps: int | None
     """Optimizer steps in all; None while the data is not known."""
+    tokens: int | None
+    """Of an epoch, prompts included; None while they are not counted."""
     fits: bool
     """Whether the peak finds room, and no measurement ran out of memory."""
 
@@ -83,7 +83,7 @@ def recommend(
     report: HardwareReport,
     model: ModelShape | None,
     data: DataReport | None,
-    tokens_per_second: float | None = None,
+    speeds: Mapping[ProfileName, float] | None = None,
     measured: Mapping[ProfileName, int] | None = None,
     base: TrainingConfig | None = None,
     failed: Set[ProfileName] = frozenset(),
@@ -98,7 +98,7 @@ def recommend(
         report: of `engine.hardware.probe.probe`.
         model: sizes of the base model; None while there is none.
         data: the data report; None while the data was not read.
-        tokens_per_second: training speed seen on this machine, for the durations.
+        speeds: of training on this machine, tokens a second by profile, for the durations.
         measured: peaks in bytes that were measured here, by profile.
         base: the settings that a profile leaves alone; None takes the defaults.
         failed: profiles that ran out of memory here when they were measured.
@@ -109,7 +109,7 @@ def recommend(
         device="cpu" if report.accelerator == "cpu" else "gpu",
         model=model,
         data=data,
-        tokens_per_second=tokens_per_second,
+        speeds=speeds or {},
         measured=measured or {},
         base=base or TrainingConfig(),
         failed=failed,
@@ -153,23 +153,6 @@ def profile_name(config: TrainingConfig) -> ProfileName | None:
     return next((name for name in NAMES if PROFILES[name].items() <= values.items()), None)
 
 
-def planned_steps(config: TrainingConfig, examples: int) -> int:
-    """Return the optimizer steps of a run; the last, smaller step of an epoch counts."""
-    return math.ceil(examples / config.examples_per_step) * config.num_epochs
-
-
-def planned_seconds(config: TrainingConfig, data: DataReport, tokens_per_second: float) -> float | None:
-    """Return the duration of a run with all its validations; None while tokens are not counted."""
-    train, valid = data.train.tokens, data.valid.tokens
-    if train is None or valid is None or tokens_per_second <= 0:
-        return None
-    epoch = min(train.total, data.train.examples * config.max_seq_length)
-    steps = planned_steps(config, data.train.examples)
-    validations = 1 + config.num_epochs + (steps // config.eval_every if config.eval_every else 0)
-    tokens = epoch * config.num_epochs + valid.total * validations * VALIDATION_COST
-    return tokens / tokens_per_second
-
-
 @dataclass(frozen=True)
 class _Prices:
     """All that the price of a profile depends on."""
@@ -179,14 +162,14 @@ class _Prices:
     device: Device
     model: ModelShape | None
     data: DataReport | None
-    tokens_per_second: float | None
+    speeds: Mapping[ProfileName, float]
     measured: Mapping[ProfileName, int]
     base: TrainingConfig
     failed: Set[ProfileName]
 
     def offer(self, name: ProfileName) -> Offer:
         """Return a profile with its price."""
-        config, data, speed = profile_config(name, self.base), self.data, self.tokens_per_second
+        config, data = profile_config(name, self.base), self.data
         peak = self.measured.get(name) or self._predicted(config)
         return Offer(
             name=name,
@@ -194,8 +177,9 @@ class _Prices:
             values=dict(PROFILES[name]),
             peak_memory=peak,
             is_measured=name in self.measured,
-            seconds=planned_seconds(config, data, speed) if data and speed else None,
+            seconds=planned_seconds(config, data, self.speeds.get(name, 0.0)) if data else None,
             steps=planned_steps(config, data.train.examples) if data else None,
+            tokens=planned_tokens(config, data) if data else None,
             fits=peak <= self.room and name not in self.failed,
         )
 

@@ -14,7 +14,6 @@ from engine.hardware.report import Check, HardwareReport
 from engine.model_shape import ModelShape
 from engine.profiles import Recommendation, mlx_room, recommend
 from engine.project import Project
-from engine.training.state import RunState
 from tui.messages import (
     CheckDone,
     DataChecked,
@@ -125,15 +124,16 @@ def make_offers(
 def _recommendation(
     project: Project, config: TrainingConfig, hardware: HardwareReport, data: DataReport | None
 ) -> Recommendation:
-    """Price the three profiles on this machine, with the speed of the last run if there is one."""
+    """Price the three profiles on this machine, with the speed that was seen on it if there is one."""
+    from engine.fit.speeds import known_speeds  # imports numpy
+
     known = recall_profiles(project, config, mlx_room(hardware))
     try:
-        folder = project.model_dir(config.model)
-        shape = ModelShape.read(folder)
+        shape: ModelShape | None = ModelShape.read(project.model_dir(config.model))
     except UserError:
-        return recommend(hardware, None, data, None, known.peaks, config, known.failed)
-    speed = seen_speed(project, folder.name)
-    return recommend(hardware, shape, data, speed, known.peaks, config, known.failed)
+        shape = None
+    speeds = known_speeds(project, config) if shape else None
+    return recommend(hardware, shape, data, speeds, known.peaks, config, known.failed)
 
 
 def measure_fit(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:
@@ -149,14 +149,3 @@ def measure_fit(project: Project, config: TrainingConfig, cancel: Event, post: P
         post(FitDone())
     except UserError as error:
         post(FitDone(error))
-
-
-def seen_speed(project: Project, model: str) -> float | None:
-    """Return the median tokens per second of the last run, if that was with `model`."""
-    state = RunState.load(project.state_file)
-    if state is None or state.model != model:
-        return None
-    from engine.analysis.history import load_history  # imports numpy
-
-    _steps, speeds = load_history(project).points("tokens_per_second")
-    return float(sorted(speeds)[len(speeds) // 2]) if len(speeds) else None

@@ -3,12 +3,13 @@
 from threading import Event
 
 from engine.config import TrainingConfig
-from engine.dataset.report import DataReport, Stage
+from engine.dataset.report import DataReport
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
 from tui import checks
+from tui.data_words import progress_words
 from tui.messages import DataChecked, DataCheckOver, DataMended, DataProgress
 
 from textual import work
@@ -80,7 +81,7 @@ class DataState(App[int]):
 
     def on_data_progress(self, message: DataProgress) -> None:
         """Keep how far the check is."""
-        self.data_progress = _progress(message)
+        self.data_progress = progress_words(message.stage, message.file, message.lines)
 
     def on_data_checked(self, message: DataChecked) -> None:
         """Keep what is known, unless the configuration changed meanwhile."""
@@ -116,12 +117,3 @@ class DataState(App[int]):
             timeout=15,
             markup=False,
         )
-
-
-def _progress(message: DataProgress) -> str:
-    words: dict[Stage, str] = {
-        "read": _("Reading {file}, line {lines} …"),
-        "compared": _("Looking for twins in {file}, line {lines} …"),
-        "counted": _("Counting the tokens of {file}, line {lines} …"),
-    }
-    return words[message.stage].format(file=one_line(message.file, 40), lines=f"{message.lines:,}")

@@ -64,6 +64,18 @@ class TokenFigures:
     dropped_lines: tuple[int, ...]
     """Lines left without a trained token, hence left out."""
 
+    def within(self, limit: int) -> int:
+        """Return about how many tokens the examples have that are cut at `limit` tokens.
+
+        By the middles of the histogram's bins; exact where nothing is cut.
+        """
+        whole = self.total + self.cut
+        if limit >= self.longest:
+            return whole
+        middles = ((index + 0.5) * self.longest / BINS for index in range(BINS))
+        about = sum(min(middle, limit) * n for middle, n in zip(middles, self.histogram, strict=True))
+        return min(whole, round(about))
+
 
 @dataclass(frozen=True)
 class FileReport:

@@ -79,7 +79,7 @@ def recall_profiles(project: Project, base: TrainingConfig, room: int) -> Known:
     """
     peaks: dict[ProfileName, int] = {}
     failed: set[ProfileName] = set()
-    for name, fit in _profiles(project, base):
+    for name, fit in measured_profiles(project, base):
         if fit.measured is None:
             failed |= {name} if room <= fit.room.free else set()
         elif fit.measured.peak <= room or not fit.measured.adapts:
@@ -87,8 +87,8 @@ def recall_profiles(project: Project, base: TrainingConfig, room: int) -> Known:
     return Known(peaks, frozenset(failed))
 
 
-def _profiles(project: Project, base: TrainingConfig) -> Iterator[tuple[ProfileName, Fit]]:
-    """Yield what was measured of each profile."""
+def measured_profiles(project: Project, base: TrainingConfig) -> Iterator[tuple[ProfileName, Fit]]:
+    """Yield what was measured here of each profile, whatever memory there was."""
     if key := _key(project, base):
         for name in NAMES:
             if fit := _read(_file(key, profile_config(name, base))):

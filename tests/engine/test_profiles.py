@@ -36,14 +36,16 @@ def machine(
     return HardwareReport((), 64 * GB, free, 100 * GB, accelerator, "a machine", gpu_memory)
 
 
-def figures(total: int, longest: int = 300, trained: int | None = None) -> TokenFigures:
+def figures(total: int, longest: int = 300, trained: int | None = None, examples: int = 10) -> TokenFigures:
+    """Return figures of examples that are all about as long as the longest."""
     carried = total if trained is None else trained
-    return TokenFigures(10, 60, longest, total, carried, 0, *[(0,) * 24] * 3, (), ())
+    histogram = (*[0] * 23, examples)
+    return TokenFigures(10, 60, longest, total, carried, 0, *[histogram] * 3, (), ())
 
 
 def data_report(examples: int, tokens: int, valid_tokens: int = 0, longest: int = 300) -> DataReport:
-    train = FileReport("train.jsonl", examples, examples, (), figures(tokens, longest))
-    valid = FileReport("valid.jsonl", 10, 10, (), figures(valid_tokens))
+    train = FileReport("train.jsonl", examples, examples, (), figures(tokens, longest, examples=examples))
+    valid = FileReport("valid.jsonl", 10, 10, (), figures(valid_tokens, longest))
     return DataReport(train, valid, steps_per_epoch=0, model="small")
 
 
@@ -177,13 +179,16 @@ def test_steps_count_the_last_smaller_one_of_each_epoch() -> None:
 
 def test_duration_counts_training_and_validation() -> None:
     """SAFE: 1 epoch of 50,000 tokens and 6 validations of 1,000 at 0.4 of the price, at 100 tokens/s."""
-    offer = recommend(machine(16), SMALL, data_report(850, 50_000, 1_000), tokens_per_second=100.0).offers[0]
+    data = data_report(850, 50_000, 1_000, longest=250)
+    offer = recommend(machine(16), SMALL, data, speeds=dict.fromkeys(NAMES, 100.0)).offers[0]
     assert offer.seconds == pytest.approx((50_000 + 0.4 * 6 * 1_000) / 100)
 
 
 def test_duration_is_bounded_by_truncation() -> None:
     """SAFE cuts at 256 tokens whatever length the data report counted with."""
-    offer = recommend(machine(16), SMALL, data_report(10, 10_000), tokens_per_second=10.0).offers[0]
+    offer = recommend(
+        machine(16), SMALL, data_report(10, 10_000, longest=1000), speeds=dict.fromkeys(NAMES, 10.0)
+    ).offers[0]
     assert offer.seconds == pytest.approx(10 * 256 / 10)
 
 
@@ -191,7 +196,7 @@ def test_no_duration_while_tokens_are_not_counted() -> None:
     """Without a model the data report has rows but no tokens."""
     data = data_report(850, 50_000)
     uncounted = replace(data, train=replace(data.train, tokens=None))
-    offer = recommend(machine(16), SMALL, uncounted, tokens_per_second=100.0).offers[0]
+    offer = recommend(machine(16), SMALL, uncounted, speeds=dict.fromkeys(NAMES, 100.0)).offers[0]
     assert (offer.steps, offer.seconds) == (213, None)
 
 

@@ -15,6 +15,7 @@ from engine.i18n import _
 from engine.text import json_text, one_line, printable
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 SYMBOLS = {"ok": "✓", "note": "·", "warning": "!", "error": "✗"}
@@ -105,3 +106,16 @@ def _write_error_log(details: str) -> str:
         return _("details are in {path}").format(path=path)
     except OSError as failure:
         return _("its details could not be written: {reason}").format(reason=failure)
+
+
+def table(*columns: str) -> Table:
+    """Return a table without lines; three columns without a head if none are named."""
+    shown = Table(box=None, show_header=bool(columns), header_style="dim", pad_edge=True)
+    for column in columns or ("", "", ""):
+        shown.add_column(column, overflow="fold")
+    return shown
+
+
+def cell(value: str) -> Text:
+    """Return a value for a table: one line without markup or control codes."""
+    return Text(one_line(value, 200))

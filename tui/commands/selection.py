@@ -76,6 +76,7 @@ def recommendation(project: Project, base: TrainingConfig | None = None) -> Reco
         base: the settings that a profile leaves alone; None takes those selected before.
     """
     from engine.dataset.check import check_data  # loads a tokenizer: a second or more
+    from engine.fit.speeds import known_speeds  # imports numpy
 
     config = base or selected_config(project)
     shape = ModelShape.read(project.model_dir(config.model)) if project.models() else None
@@ -83,7 +84,8 @@ def recommendation(project: Project, base: TrainingConfig | None = None) -> Reco
     hardware = probe(project, config.model)
     known = recall_profiles(project, config, mlx_room(hardware))
     data = checked if checked.train.examples else None
-    return recommend(hardware, shape, data, measured=known.peaks, base=config, failed=known.failed)
+    speeds = known_speeds(project, config) if shape else None
+    return recommend(hardware, shape, data, speeds, known.peaks, config, known.failed)
 
 
 def _profile_name(text: str) -> ProfileName:

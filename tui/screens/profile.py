@@ -5,7 +5,8 @@ from typing import ClassVar
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
-from engine.profiles import NAMES, Offer, Recommendation, planned_steps, profile_config, profile_name
+from engine.planned import planned_steps
+from engine.profiles import NAMES, Offer, Recommendation, profile_config, profile_name
 from tui.screens.base import PlaceScreen
 from tui.screens.config_form import ConfigForm
 from tui.screens.confirm import ConfirmScreen

@@ -7,7 +7,7 @@ from typing import ClassVar
 from engine.errors import UserError
 from engine.hardware.report import CheckStatus
 from engine.i18n import _
-from engine.profiles import planned_steps
+from engine.planned import planned_steps
 from engine.training.events import Mode
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.screens.base import PlaceScreen

@@ -1,0 +1,40 @@
+"""How fast training is on this machine, as far as it was seen."""
+
+from engine.analysis.history import load_history
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.fit.cache import measured_profiles
+from engine.profiles import NAMES, ProfileName
+from engine.project import Project
+from engine.training.state import RunState
+
+
+def known_speeds(project: Project, base: TrainingConfig) -> dict[ProfileName, float]:
+    """Return tokens a second by profile; what is not known is left out.
+
+    The last run with the same model speaks for all profiles; without one, what was measured
+    of a profile's largest micro-batch, whose padding counts.
+
+    Args:
+        project: whose model, data and last run count.
+        base: the settings that a profile leaves alone.
+    """
+    if seen := _seen(project, base):
+        return dict.fromkeys(NAMES, seen)
+    return {
+        name: fit.shape.tokens / fit.measured.seconds
+        for name, fit in measured_profiles(project, base)
+        if fit.measured and fit.measured.seconds > 0
+    }
+
+
+def _seen(project: Project, config: TrainingConfig) -> float | None:
+    """Return the median speed of the last run, if that was with the model of `config`."""
+    state = RunState.load(project.state_file)
+    try:
+        if state is None or state.model != project.model_dir(config.model).name:
+            return None
+    except UserError:  # there is no model
+        return None
+    _steps, speeds = load_history(project).points("tokens_per_second")
+    return float(sorted(speeds)[len(speeds) // 2]) if len(speeds) else None

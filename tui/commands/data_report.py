@@ -1,0 +1,123 @@
+"""The command `validate`: what is known of the data, in words or as JSON."""
+
+from dataclasses import asdict
+
+from engine.config import TrainingConfig
+from engine.dataset.report import DataReport, Fault, FileReport, Stage
+from engine.i18n import _, ngettext
+from engine.planned import Estimate, estimates
+from engine.profiles import NAMES, profile_config
+from engine.project import Project
+from engine.words import duration
+from tui.commands.output import cell, err, out, print_json, say, status_mark, table
+from tui.commands.selection import selected_config
+from tui.data_words import progress_words
+
+from rich.text import Text
+
+_LISTED_FAULTS = 50
+
+
+def show_data(project: Project, as_json: bool, strict: bool = False) -> int:
+    """Print the data report; 1 if the data cannot be trained on.
+
+    Args:
+        project: whose data are read.
+        as_json: print all of it as one JSON object.
+        strict: also 1 where there is an error or a warning.
+    """
+    config = selected_config(project)
+    report = _checked(project, config)
+    wanted = _estimates(project, config, report)
+    if as_json:
+        print_json(
+            {
+                **asdict(report),
+                "is_trainable": report.is_trainable,
+                "estimates": [asdict(estimate) for estimate in wanted],
+            }
+        )
+    else:
+        _print_data(report, config, wanted)
+    has_faults = any(fault.severity != "note" for fault in report.faults)
+    return 1 if not report.is_trainable or (strict and has_faults) else 0
+
+
+def _checked(project: Project, config: TrainingConfig) -> DataReport:
+    """Check the data; on a terminal, say on stderr how far that is."""
+    from engine.dataset.check import check_data, check_stages
+
+    if not err.is_terminal:
+        return check_data(project, config)
+    with err.status(Text(_("Checking the data …"))) as status:
+
+        def tell(stage: Stage, file: str, lines: int) -> None:
+            status.update(Text(progress_words(stage, file, lines)))
+
+        return list(check_stages(project, config, tell))[-1]
+
+
+def _estimates(project: Project, config: TrainingConfig, report: DataReport) -> tuple[Estimate, ...]:
+    """Return what a run takes under each profile."""
+    from engine.fit.speeds import known_speeds  # imports numpy
+
+    configs = {name: profile_config(name, config) for name in NAMES}
+    return estimates(report, configs, known_speeds(project, config))
+
+
+def _print_data(report: DataReport, config: TrainingConfig, wanted: tuple[Estimate, ...]) -> None:
+    for file in (report.train, report.valid):
+        say(_file_line(file, config))
+    if report.faults:
+        shown = table("", _("line"), _("file"), _("what"), _("fix"))
+        for fault in report.faults[:_LISTED_FAULTS]:
+            shown.add_row(*_fault_row(fault))
+        out.print(shown)
+        if len(report.faults) > _LISTED_FAULTS:
+            hidden = len(report.faults) - _LISTED_FAULTS
+            say(_("and {count} more; all of them with --json").format(count=hidden))
+    if not report.is_trainable:
+        say(_("✗ cannot be trained on: both files need at least one usable row"))
+        return
+    say(_("✓ trainable: {steps} steps an epoch").format(steps=report.steps_per_epoch))
+    if report.train.tokens:
+        for estimate in wanted:
+            say(_estimate_line(estimate))
+
+
+def _estimate_line(estimate: Estimate) -> str:
+    time = _("time not known before a run or: mqlora-tui fit")
+    if estimate.seconds is not None:
+        time = _("about {time}").format(time=duration(estimate.seconds))
+    text = _("  {profile}: {steps} steps, {tokens} tokens an epoch, {time}")
+    return text.format(
+        profile=f"{estimate.profile:<11}", steps=estimate.steps, tokens=f"{estimate.tokens or 0:,}", time=time
+    )
+
+
+def _file_line(file: FileReport, config: TrainingConfig) -> str:
+    counts = ngettext(
+        "{file}: {examples} of {rows} row usable", "{file}: {examples} of {rows} rows usable", file.rows
+    )
+    text = counts.format(file=file.file, examples=file.examples, rows=file.rows)
+    tokens = file.tokens
+    if tokens is None:
+        return text
+    return text + _(
+        "; tokens {shortest}-{longest}, median {median}, {share:.0%} trained, "
+        "{rows} rows cut at {limit} ({cut} tokens)"
+    ).format(
+        shortest=tokens.shortest,
+        longest=tokens.longest,
+        median=tokens.median,
+        share=tokens.trained / max(1, tokens.total),
+        rows=len(tokens.truncated_lines),
+        limit=config.max_seq_length,
+        cut=f"{tokens.cut:,}",
+    )
+
+
+def _fault_row(fault: Fault) -> tuple[Text, ...]:
+    line = str(fault.line) if fault.line else ""
+    mark = status_mark(fault.severity)
+    return mark, Text(line, justify="right"), cell(fault.file), cell(fault.message), cell(fault.fix)
