@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator
 from itertools import islice
 from pathlib import Path
 from threading import Event
+from typing import Literal
 
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport, Stage
@@ -68,14 +69,19 @@ def check_data(project: Project, config: TrainingConfig, cancel: Event, post: Po
     post(DataCheckOver(config))
 
 
-def mend_data(project: Project, config: TrainingConfig, post: Post) -> None:
-    """Write a mended copy of the data and post what it holds."""
+def mend_data(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:
+    """Write a mended copy of the data; post how far that is and what the copy holds."""
     from engine.dataset.mending import mend_data as mend
 
+    def tell(stage: Stage | Literal["copied"], file: str, lines: int) -> None:
+        post(DataProgress(stage, file, lines))
+
     try:
-        post(DataMended(mend(project, config)))
+        post(DataMended(mend(project, config, tell=tell, cancel=cancel)))
     except UserError as error:
         post(DataMended(error=error))
+    except Cancelled:
+        post(DataMended())
 
 
 def read_row(project: Project, config: TrainingConfig, file: str, line: int, post: Post) -> None:

@@ -31,7 +31,7 @@ class DataState(App[int]):
     data_error: reactive[UserError | None] = reactive(None, init=False)
     """Why the data could not be checked."""
     data_progress: reactive[str] = reactive("", init=False)
-    """How far the data check is, in words; empty while there is none."""
+    """How far the data check or the mending is, in words; empty while there is none."""
 
     def __init__(self, project: Project) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class DataState(App[int]):
             self._check_data(self.config, self._end_check)
 
     def cancel_data_check(self) -> None:
-        """End the data check under way; what is known by then stays."""
+        """End the data check under way, whose findings stay, or the mending, of which nothing does."""
         self._end_check.set()
 
     def forget_data_check(self) -> None:
@@ -55,13 +55,19 @@ class DataState(App[int]):
         self.data_progress = ""
 
     def start_mending(self) -> None:
-        """Write a mended copy of the data; ends with a `DataMended`."""
-        self.notify(_("Writing a mended copy …"), markup=False)
-        self._mend_data(self.config)
+        """Write a mended copy of the data, unless they are being read; ends with a `DataMended`."""
+        if self.data_progress:
+            self.show_error(
+                UserError(_("The data are being read"), _("wait for that, or end it with Escape"))
+            )
+            return
+        self.data_progress = _("Writing a mended copy …")
+        self._end_check = Event()
+        self._mend_data(self.config, self._end_check)
 
     @work(thread=True, exit_on_error=False, exclusive=True, group="mending")
-    def _mend_data(self, config: TrainingConfig) -> None:
-        checks.mend_data(self.project, config, self.post_message)
+    def _mend_data(self, config: TrainingConfig, cancel: Event) -> None:
+        checks.mend_data(self.project, config, cancel, self.post_message)
 
     @work(thread=True, exit_on_error=False)
     def _check_data(self, config: TrainingConfig, cancel: Event) -> None:
@@ -104,6 +110,7 @@ class DataState(App[int]):
 
     def on_data_mended(self, message: DataMended) -> None:
         """Say where the copy is and what it holds, or why there is none."""
+        self.data_progress = ""
         if message.mended is None:
             if message.error:
                 self.show_error(message.error)

@@ -1,7 +1,7 @@
 """The messages that cross screens or threads: short, immutable, posted with `post_message`."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport, Stage
@@ -34,10 +34,10 @@ class HardwareChecked(Message, bubble=False):
 
 @dataclass
 class DataProgress(Message, bubble=False):
-    """Reading the data has come further."""
+    """Reading or copying the data has come further."""
 
-    stage: Stage
-    """What will be known next."""
+    stage: Stage | Literal["copied"]
+    """What will be known next, or that rows are copied."""
     file: str
     lines: int
 
@@ -99,7 +99,7 @@ class DemoWritten(Message, bubble=False):
 
 @dataclass
 class DataMended(Message, bubble=False):
-    """A mended copy of the data was written, or that was refused."""
+    """A mended copy of the data was written; that was refused, or, without either, ended on request."""
 
     mended: "Mended | None" = None
     error: UserError | None = None

@@ -3,31 +3,41 @@
 The files themselves are never touched. Rows are copied byte by byte, so whatever else they hold stays.
 """
 
-import tempfile
-from collections.abc import Iterator
+from array import array
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import chain, count
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Literal
 
 from engine.config import TrainingConfig
-from engine.dataset.check import check_data
+from engine.dataset.check import check_stages
 from engine.dataset.lines import OTHER_FORMATS, Oddities, read_lines
-from engine.dataset.report import DataReport, Fault
+from engine.dataset.publish import publish
+from engine.dataset.report import DataReport, Fault, Stage
 from engine.dataset.rows import Row, read_rows
 from engine.dataset.split import draw_validation
+from engine.dataset.store import RowStore
 from engine.dataset.twins import TwinFinder
+from engine.dataset.watch import watched
 from engine.errors import UserError
-from engine.files import PARTIAL, remove, sync, write_atomic
 from engine.i18n import _
 from engine.project import Project
 from engine.text import json_text
 
+import numpy as np
+from numpy.typing import NDArray
+
 DROPPED = frozenset({"duplicate", "leak", "near_leak"})
 """Kinds of warnings whose row is left out, besides every error's. Of two answers to one prompt, and of
 rows that are alike within a file, nobody but their author can tell which is meant."""
+TIDIED = frozenset({"byte_order_mark", "windows_line_ends", "blank_lines", "no_last_line_break"})
+"""Kinds of notes on what a copy does not have."""
 _NAME = "mended"
 _CHANGES = "changes.jsonl"
+Tell = Callable[[Stage | Literal["copied"], str, int], None]
+"""As `engine.dataset.check.Tell`, and of the lines copied."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +47,10 @@ class Change:
     file: str
     line: int
     """Line number from 1 in the original; 0 where the whole file is meant."""
-    action: Literal["dropped", "moved", "tidied"]
+    action: Literal["dropped", "moved", "tidied", "shuffled"]
     """moved: to the validation set; tidied: mark, blank lines, line breaks."""
     kind: str
-    """Of the fault, see `Fault`; `split` for rows that were set apart."""
+    """Of the fault, see `Fault`; `split` for rows that were set apart, `order` for shuffled files."""
     reason: str
 
 
@@ -55,7 +65,14 @@ class Mended:
     changes: tuple[Change, ...]
 
 
-def mend_data(project: Project, config: TrainingConfig, seed: int = 0) -> Mended:
+def mend_data(
+    project: Project,
+    config: TrainingConfig,
+    seed: int = 0,
+    shuffle: bool = False,
+    tell: Tell = lambda stage, file, lines: None,
+    cancel: Event | None = None,
+) -> Mended:
     """Write usable copies of both files, and what changed and why, to a new folder beside them.
 
     Where no row is left to validate with, a tenth of the training rows is set apart, twins together.
@@ -63,31 +80,87 @@ def mend_data(project: Project, config: TrainingConfig, seed: int = 0) -> Mended
     Args:
         project: whose data are mended.
         config: says which rows are too long to be learned from.
-        seed: of the rows that are set apart.
+        seed: of the rows that are set apart, and of the shuffling.
+        shuffle: write the rows of both files in random order.
+        tell: told how far it is.
+        cancel: set it on another thread to end; nothing is left behind then.
 
     Raises:
         UserError: a file is no JSON Lines at all, no training row can be kept, none can be set apart, or
             the folder cannot be written.
+        Cancelled: `cancel` was set.
     """
-    report = check_data(project, config)
+    cancel = cancel or Event()
+    *_stages, report = check_stages(project, config, tell, cancel)
     _refuse_other_formats(report)
-    dropped = {(fault.file, fault.line) for fault in report.faults if _is_dropped(fault)}
-    train, valid = (_kept(path, dropped) for path in (project.train_file, project.valid_file))
-    if not train:
-        raise _nothing_left(project.train_file, report)
-    changes = list(_changes(report))
-    apart: set[int] = set()
-    if not valid:
-        apart = draw_validation(sorted(train), _twins(project.train_file, train), seed)
-        reason = _("set apart for validation")
-        changes += [Change(project.train_file.name, line, "moved", "split", reason) for line in sorted(apart)]
-    files = {
-        project.train_file.name: _copied(project.train_file, train - apart),
-        project.valid_file.name: _copied(project.train_file, apart) + _copied(project.valid_file, valid),
-        _CHANGES: "".join(json_text(asdict(change)) + "\n" for change in changes).encode(),
-    }
-    folder = _published(files, project.data_dir)
-    return Mended(folder, len(train) - len(apart), len(valid) + len(apart), tuple(changes))
+    job = _Job(project, report, seed, shuffle, tell, cancel)
+    folder, mended = publish(job.write, project.data_dir, _NAME)
+    train, valid, changes = mended
+    return Mended(folder, train, valid, changes)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One copy; see `mend_data` for the fields."""
+
+    project: Project
+    report: DataReport
+    seed: int
+    shuffle: bool
+    tell: Tell
+    cancel: Event
+
+    def write(self, folder: Path) -> tuple[int, int, tuple[Change, ...]]:
+        """Write all files to a folder; return the rows of both, and what changed."""
+        source = self.project.train_file
+        changes = list(_changes(self.report))
+        with RowStore(folder / ".rows") as store:
+            lines = self._keep(source, store)
+            if not lines:
+                raise _nothing_left(source, self.report)
+            train, apart = np.arange(len(lines)), np.arange(0)
+            if self._keep(self.project.valid_file, store):
+                apart = np.arange(len(lines), len(store))
+            else:
+                drawn = np.isin(lines, list(self._drawn(lines)))
+                train, apart = train[~drawn], train[drawn]
+                reason = _("set apart for validation")
+                changes += [Change(source.name, lines[row], "moved", "split", reason) for row in apart]
+            self._copy(store, train, folder / source.name, changes)
+            self._copy(store, apart, folder / self.project.valid_file.name, changes)
+        listed = (json_text(asdict(change)) + "\n" for change in changes)
+        (folder / _CHANGES).write_text("".join(listed), encoding="utf-8")
+        return len(train), len(apart), tuple(changes)
+
+    def _keep(self, path: Path, store: RowStore) -> "array[int]":
+        """Store the rows of a file that stay, without white space around them; return their lines."""
+        lines = array("Q")
+        if not path.exists():
+            return lines
+        dropped = {
+            fault.line for fault in self.report.faults if fault.file == path.name and _is_dropped(fault)
+        }
+        read = watched(read_lines(path, Oddities()), partial(self.tell, "copied", path.name), self.cancel)
+        for item in read:
+            if not isinstance(item, Fault) and item[0] not in dropped:
+                lines.append(item[0])
+                store.add(item[1].strip())
+        return lines
+
+    def _drawn(self, lines: "array[int]") -> set[int]:
+        """Return the lines of the training file to be set apart."""
+        source, kept, finder = self.project.train_file, frozenset(lines), TwinFinder("train", "")
+        for item in watched(read_rows(source), partial(self.tell, "compared", source.name), self.cancel):
+            if isinstance(item, Row) and item.line in kept:
+                finder.see("train", item)
+        pairs = ((twins.row.line, twins.other.line) for twins in finder.twins())
+        return draw_validation(lines, pairs, self.seed)
+
+    def _copy(self, store: RowStore, rows: NDArray[np.int64], path: Path, changes: list[Change]) -> None:
+        if self.shuffle:
+            rows = np.random.default_rng([self.seed, 1]).permutation(rows)
+            changes.append(Change(path.name, 0, "shuffled", "order", _("rows are in random order")))
+        store.copy(rows.tolist(), path)
 
 
 def _refuse_other_formats(report: DataReport) -> None:
@@ -102,14 +175,6 @@ def _is_dropped(fault: Fault) -> bool:
     return fault.severity == "error" or fault.kind in DROPPED
 
 
-def _kept(path: Path, dropped: set[tuple[str, int]]) -> set[int]:
-    """Return the lines of the rows that stay; none for a file that is not there."""
-    if not path.exists():
-        return set()
-    rows = (item.line for item in read_rows(path) if isinstance(item, Row))
-    return {line for line in rows if (path.name, line) not in dropped}
-
-
 def _nothing_left(path: Path, report: DataReport) -> UserError:
     first = next((fault for fault in report.train.faults if _is_dropped(fault)), None)
     return UserError(
@@ -122,52 +187,5 @@ def _changes(report: DataReport) -> Iterator[Change]:
     for fault in report.faults:
         if _is_dropped(fault) and fault.line:
             yield Change(fault.file, fault.line, "dropped", fault.kind, fault.message)
-        elif fault.kind in ("byte_order_mark", "windows_line_ends", "blank_lines", "no_last_line_break"):
+        elif fault.kind in TIDIED:
             yield Change(fault.file, 0, "tidied", fault.kind, fault.message)
-
-
-def _twins(path: Path, lines: set[int]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs of `lines` that are alike, or answer one prompt."""
-    finder = TwinFinder(path.name, "")
-    for item in read_rows(path):
-        if isinstance(item, Row) and item.line in lines:
-            finder.see(path.name, item)
-    yield from ((twins.row.line, twins.other.line) for twins in finder.twins())
-
-
-def _copied(path: Path, lines: set[int]) -> bytes:
-    """Return these lines of a file, each with one line break at its end."""
-    if not lines:
-        return b""
-    found = (item for item in read_lines(path, Oddities()) if not isinstance(item, Fault))
-    return b"".join(raw.strip() + b"\n" for number, raw in found if number in lines)
-
-
-def _published(files: dict[str, bytes], beside: Path) -> Path:
-    """Write files to a new folder, which has its name only once all are there; return it.
-
-    Raises:
-        UserError: they cannot be written; nothing is left behind then.
-    """
-    try:
-        partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{_NAME}-", dir=beside))
-        try:
-            partial.chmod(0o755)
-            for name, content in files.items():
-                write_atomic(partial / name, content)
-            folder = partial.rename(_free_name(beside))
-        except BaseException:
-            remove(partial)
-            raise
-        sync(beside)
-    except OSError as error:
-        raise UserError(
-            _("Cannot write a mended copy to {path}: {reason}").format(path=beside, reason=error.strerror),
-            _("free some disk space or mend the folder's permissions"),
-        ) from None
-    return folder
-
-
-def _free_name(beside: Path) -> Path:
-    names = chain([_NAME], (f"{_NAME}-{number}" for number in count(2)))
-    return next(beside / name for name in names if not (beside / name).exists())

@@ -11,13 +11,16 @@ SHARE = 0.1
 """Of the rows that are set apart."""
 
 
-def draw_validation(lines: Sequence[int], twins: Iterable[tuple[int, int]], seed: int) -> set[int]:
-    """Return about `SHARE` of the lines, one at least, drawn at random; twins are all drawn or none is.
+def draw_validation(
+    lines: Sequence[int], twins: Iterable[tuple[int, int]], seed: int, share: float = SHARE
+) -> set[int]:
+    """Return about `share` of the lines, one at least, drawn at random; twins are all drawn or none is.
 
     Args:
         lines: of the rows, rising.
         twins: pairs of those lines that should not be told apart.
         seed: of the draw; the same one draws the same lines.
+        share: of the lines, above 0 and below 1.
 
     Raises:
         UserError: all rows are twins of one another, or there is one row only.
@@ -28,7 +31,7 @@ def draw_validation(lines: Sequence[int], twins: Iterable[tuple[int, int]], seed
             _("No rows can be set apart for validation: there are no two that differ"),
             _("add rows to train.jsonl"),
         )
-    wanted = max(1, round(SHARE * len(lines)))
+    wanted = max(1, round(share * len(lines)))
     chosen: set[int] = set()
     for index in np.random.default_rng(seed).permutation(len(groups)).tolist():
         if len(chosen) + len(groups[index]) <= wanted:

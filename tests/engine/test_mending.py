@@ -2,15 +2,18 @@
 
 import errno
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import Any, Literal
 
 from engine.config import TrainingConfig
-from engine.dataset import mending
 from engine.dataset.check import check_data
 from engine.dataset.mending import DROPPED, mend_data
+from engine.dataset.report import Stage
 from engine.dataset.split import SHARE, draw_validation
-from engine.errors import UserError
+from engine.dataset.store import RowStore
+from engine.errors import Cancelled, UserError
 from engine.project import Project
 from tests.tiny import pairs, write_rows
 
@@ -125,14 +128,15 @@ def test_a_copy_that_cannot_be_written_whole_is_not_there_at_all(
     write_rows(project.train_file, pairs(5))
     write_rows(project.valid_file, pairs(5, 10))
     written: list[Path] = []
+    copy = RowStore.copy
 
-    def write(path: Path, content: bytes) -> None:
+    def fail(store: RowStore, rows: Sequence[int], path: Path) -> None:
         if written:
             raise OSError(errno.ENOSPC, "No space left on device")
         written.append(path)
-        path.write_bytes(content)
+        copy(store, rows, path)
 
-    monkeypatch.setattr(mending, "write_atomic", write)
+    monkeypatch.setattr(RowStore, "copy", fail)
     with pytest.raises(UserError, match="No space left on device"):
         mend_data(project, CONFIG)
     assert written and sorted(path.name for path in project.data_dir.iterdir()) == [
@@ -165,3 +169,37 @@ def test_twins_are_on_one_side(rows: tuple[int, list[tuple[int, int]]], seed: in
         return
     assert apart < set(every) and apart
     assert all((one in apart) == (other in apart) for one, other in twins)
+
+
+def test_a_copy_can_be_shuffled(tmp_path: Path) -> None:
+    """All rows and no others, in an order that the seed decides; it is said in the list of changes."""
+    project = Project(tmp_path)
+    write_rows(project.train_file, pairs(60))
+    write_rows(project.valid_file, pairs(5, 100))
+    plain, first, same, other = (
+        lines(mend_data(project, CONFIG, seed, shuffle).folder / "train.jsonl")
+        for seed, shuffle in ((1, False), (1, True), (1, True), (2, True))
+    )
+    assert plain == pairs(60) and first == same and first != other != plain
+    assert sorted(map(str, first)) == sorted(map(str, other)) == sorted(map(str, plain))
+    changes = lines(tmp_path / "data" / "mended-2" / "changes.jsonl")
+    assert [(c["file"], c["action"]) for c in changes] == [
+        ("train.jsonl", "shuffled"),
+        ("valid.jsonl", "shuffled"),
+    ]
+
+
+def test_mending_tells_how_far_it_is_and_can_be_ended(tmp_path: Path) -> None:
+    """While rows are copied: nothing is left behind."""
+    project = Project(tmp_path)
+    write_rows(project.train_file, pairs(1000))
+    end = Event()
+
+    def tell(stage: Stage | Literal["copied"], file: str, count: int) -> None:
+        if stage == "copied":
+            assert (file, count) == ("train.jsonl", 1000)
+            end.set()
+
+    with pytest.raises(Cancelled):
+        mend_data(project, CONFIG, tell=tell, cancel=end)
+    assert end.is_set() and [path.name for path in project.data_dir.iterdir()] == ["train.jsonl"]

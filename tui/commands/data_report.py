@@ -3,15 +3,15 @@
 from dataclasses import asdict
 
 from engine.config import TrainingConfig
-from engine.dataset.report import DataReport, Fault, FileReport, Stage
+from engine.dataset.report import DataReport, Fault, FileReport
 from engine.i18n import _, ngettext
 from engine.planned import Estimate, estimates
 from engine.profiles import NAMES, profile_config
 from engine.project import Project
 from engine.words import duration
-from tui.commands.output import cell, err, out, print_json, say, status_mark, table
+from tui.commands.data_progress import data_progress
+from tui.commands.output import cell, out, print_json, say, status_mark, table
 from tui.commands.selection import selected_config
-from tui.data_words import progress_words
 
 from rich.text import Text
 
@@ -45,15 +45,9 @@ def show_data(project: Project, as_json: bool, strict: bool = False) -> int:
 
 def _checked(project: Project, config: TrainingConfig) -> DataReport:
     """Check the data; on a terminal, say on stderr how far that is."""
-    from engine.dataset.check import check_data, check_stages
+    from engine.dataset.check import check_stages
 
-    if not err.is_terminal:
-        return check_data(project, config)
-    with err.status(Text(_("Checking the data …"))) as status:
-
-        def tell(stage: Stage, file: str, lines: int) -> None:
-            status.update(Text(progress_words(stage, file, lines)))
-
+    with data_progress() as tell:
         return list(check_stages(project, config, tell))[-1]
 
 

@@ -6,17 +6,19 @@ from dataclasses import asdict
 from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
+from tui.commands.data_progress import data_progress
 from tui.commands.output import print_json, say
 from tui.commands.selection import selected_config
 
 _LISTED = 20
 
 
-def mend_copy(project: Project, seed: int, as_json: bool) -> None:
+def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None:
     """Write the copy and say what changed; rows are read as `validate` does."""
     from engine.dataset.mending import mend_data
 
-    mended = mend_data(project, selected_config(project), seed)
+    with data_progress() as tell:
+        mended = mend_data(project, selected_config(project), seed, shuffle, tell)
     if as_json:
         print_json(asdict(mended))
         return
