@@ -36,6 +36,8 @@ class RunIdentity:
     """Fingerprint of the data files."""
     model: str
     """Fingerprint of the base model."""
+    template: str = ""
+    """Fingerprint of chat template and tokenizer; empty in checkpoints from before it was kept."""
     plan: Plan | None = None
     """How its steps are computed; None before that was chosen."""
 
@@ -109,7 +111,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         prints = state["fingerprints"]
         plan = Plan.parse(state["plan"]) if state.get("plan") else None
         config = TrainingConfig.parse(state["config"])
-        identity = RunIdentity(config, prints["data"], prints["model"], plan)
+        identity = RunIdentity(config, prints["data"], prints["model"], prints.get("template", ""), plan)
         high, low = state["rng"]
         return Checkpoint(folder, Progress.from_dict(state["progress"]), identity, (high, low))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -166,7 +168,11 @@ def _state(folder: Path, epoch: int, progress: Progress, identity: RunIdentity) 
         "rng": mx.random.state[0].tolist(),
         "config": identity.config.model_dump(mode="json"),
         "plan": asdict(identity.plan) if identity.plan else None,
-        "fingerprints": {"data": identity.data, "model": identity.model},
+        "fingerprints": {
+            "data": identity.data,
+            "model": identity.model,
+            "template": identity.template,
+        },
         "versions": {name: version(name) for name in ("mqlora-tui", "mlx", "mlx-lm")},
         "files": files,
     }

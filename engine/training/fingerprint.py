@@ -10,6 +10,7 @@ _SAMPLE = 1 << 20
 _SAMPLES = 16
 # What else decides how a text becomes tokens: chat templates and vocabularies.
 _PATTERNS = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
+_NOT_TOKENS = ("config.json", "model.safetensors.index.json", "generation_config.json")
 
 
 def data_fingerprint(project: Project) -> str:
@@ -30,6 +31,15 @@ def model_fingerprint(folder: Path) -> str:
     for path in sorted(path for pattern in _PATTERNS for path in folder.glob(pattern)):
         digest.update(f"{path.name}:{path.stat().st_size}:".encode())
         digest.update(_sampled(path) if path.suffix == ".safetensors" else path.read_bytes())
+    return digest.hexdigest()
+
+
+def template_fingerprint(folder: Path) -> str:
+    """Return a SHA-256 over what turns a row into tokens: chat template, vocabulary, special tokens."""
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in _PATTERNS for path in folder.glob(pattern)):
+        if path.suffix != ".safetensors" and path.name not in _NOT_TOKENS:
+            digest.update(f"{path.name}:{path.stat().st_size}:".encode() + path.read_bytes())
     return digest.hexdigest()
 
 

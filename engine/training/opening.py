@@ -9,7 +9,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.training.checkpoint import Checkpoint, RunIdentity, newest_checkpoint
 from engine.training.events import Mode
-from engine.training.fingerprint import data_fingerprint, model_fingerprint
+from engine.training.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
 from engine.training.state import RunState
 
 _FREE = {"max_memory_gb"}
@@ -123,7 +123,12 @@ def _identity(project: Project, config: TrainingConfig) -> RunIdentity:
     folder = project.model_dir(config.model)
     named = config if config.model else config.updated({"model": folder.name})
     try:
-        return RunIdentity(named, data_fingerprint(project), model_fingerprint(folder))
+        return RunIdentity(
+            config=named,
+            data=data_fingerprint(project),
+            model=model_fingerprint(folder),
+            template=template_fingerprint(folder),
+        )
     except OSError as error:
         raise UserError(
             _("Cannot read {path}: {reason}").format(path=error.filename, reason=error.strerror),
@@ -136,7 +141,9 @@ def _refuse_differences(saved: RunIdentity, wanted: RunIdentity) -> None:
     changes = [f"{key} {old[key]} -> {new[key]}" for key in new if old[key] != new[key]]
     if saved.data != wanted.data:
         changes.append(_("the data files have changed"))
-    if saved.model != wanted.model:
+    if saved.template and saved.template != wanted.template:
+        changes.append(_("the chat template or the tokenizer has changed"))
+    elif saved.model != wanted.model:
         changes.append(_("the base model has changed"))
     if changes:
         raise UserError(

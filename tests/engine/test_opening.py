@@ -9,7 +9,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.checkpoint import RunIdentity, save_checkpoint
-from engine.training.fingerprint import data_fingerprint, model_fingerprint
+from engine.training.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
 from engine.training.opening import open_run
 from engine.training.progress import Progress
 from engine.training.state import RunState
@@ -30,7 +30,10 @@ def project(tmp_path: Path) -> Project:
 
 
 def identity(project: Project, config: TrainingConfig = RUN) -> RunIdentity:
-    return RunIdentity(config, data_fingerprint(project), model_fingerprint(project.models_dir / "tiny"))
+    folder = project.models_dir / "tiny"
+    return RunIdentity(
+        config, data_fingerprint(project), model_fingerprint(folder), template_fingerprint(folder)
+    )
 
 
 def save(project: Project, step: int, config: TrainingConfig = RUN) -> Path:
@@ -119,6 +122,20 @@ def test_a_changed_model_file_changes_the_fingerprint(project: Project, name: st
         (folder / name).write_text(content)
         seen.add(model_fingerprint(folder))
     assert len(seen) == 3
+
+
+def test_the_template_has_a_fingerprint_of_its_own(project: Project) -> None:
+    """Template and tokenizer change it, weights and sizes do not."""
+    folder = project.models_dir / "tiny"
+    before = template_fingerprint(folder)
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_text("[1]")
+        assert template_fingerprint(folder) == before
+    seen = {before}
+    for name in ("tokenizer.json", "chat_template.jinja", "tokenizer_config.json"):
+        (folder / name).write_text("[2]")
+        seen.add(template_fingerprint(folder))
+    assert len(seen) == 4
 
 
 def test_a_checkpoint_that_cannot_be_read_now_is_not_called_damaged(

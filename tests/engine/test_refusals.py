@@ -39,7 +39,7 @@ def changed_template(project: Project) -> None:
         (lambda project: None, RUN.updated({"learning_rate": 0.02, "seed": 1}), "seed 5 -> 1"),
         (changed_data, RUN, "data files have changed"),
         (changed_weights, RUN, "base model has changed"),
-        (changed_template, RUN, "base model has changed"),
+        (changed_template, RUN, "chat template or the tokenizer has changed"),
     ],
 )
 def test_a_run_is_not_resumed_with_other_ingredients(
