@@ -22,6 +22,8 @@ HARMFUL = re.compile(
     f"|(?<![^{_ALWAYS}{_JOINERS}{_BLANK}{_VARIANTS}])[{_VARIANTS}]"
 )
 """One character that must not reach a terminal."""
+_SUSPECT = re.compile(f"[{_ALWAYS}{_JOINERS}{_VARIANTS}]")
+"""One that may be harmful where it stands: looked for in a quarter of the time."""
 
 
 def printable(text: str, before: str = "") -> str:
@@ -54,7 +56,8 @@ def json_text(value: Any, **options: Any) -> str:
         value: what `json.dumps` takes.
         options: passed on to `json.dumps`.
     """
-    return HARMFUL.sub(_escape_json, json.dumps(value, ensure_ascii=False, **options))
+    text = json.dumps(value, ensure_ascii=False, **options)
+    return HARMFUL.sub(_escape_json, text) if _SUSPECT.search(text) else text
 
 
 def _escape(match: re.Match[str]) -> str:

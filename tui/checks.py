@@ -1,5 +1,6 @@
 """The slow looks at machine and data: called in threads, they answer with messages."""
 
+import time
 from collections.abc import Callable, Generator
 from itertools import islice
 from pathlib import Path
@@ -35,6 +36,8 @@ from textual.message import Message
 Post = Callable[[Message], bool]
 MOST_CHARACTERS = 4_000
 """How much of an unusable line is shown."""
+_TELL_S = 0.25
+"""More often nobody reads it, and over SSH every word costs."""
 
 
 def check_hardware(project: Project, model: str, post: Post) -> None:
@@ -56,11 +59,8 @@ def check_data(project: Project, config: TrainingConfig, cancel: Event, post: Po
     """
     from engine.dataset.check import check_stages
 
-    def tell(stage: Stage, file: str, lines: int) -> None:
-        post(DataProgress(stage, file, lines))
-
     try:
-        for report in check_stages(project, config, tell, cancel):
+        for report in check_stages(project, config, _teller(post), cancel):
             post(DataChecked(config, report))
     except UserError as error:
         post(DataChecked(config, error=error))
@@ -73,15 +73,25 @@ def mend_data(project: Project, config: TrainingConfig, cancel: Event, post: Pos
     """Write a mended copy of the data; post how far that is and what the copy holds."""
     from engine.dataset.mending import mend_data as mend
 
-    def tell(stage: Stage | Literal["copied"], file: str, lines: int) -> None:
-        post(DataProgress(stage, file, lines))
-
     try:
-        post(DataMended(mend(project, config, tell=tell, cancel=cancel)))
+        post(DataMended(mend(project, config, tell=_teller(post), cancel=cancel)))
     except UserError as error:
         post(DataMended(error=error))
     except Cancelled:
         post(DataMended())
+
+
+def _teller(post: Post) -> Callable[[Stage | Literal["copied"], str, int], None]:
+    """Return a function that posts how far reading is, `_TELL_S` apart at least."""
+    last = -_TELL_S
+
+    def tell(stage: Stage | Literal["copied"], file: str, lines: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _TELL_S:
+            last = time.monotonic()
+            post(DataProgress(stage, file, lines))
+
+    return tell
 
 
 def read_row(project: Project, config: TrainingConfig, file: str, line: int, post: Post) -> None:

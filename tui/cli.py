@@ -9,6 +9,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Mode
+from tui.cli_data import Json, import_file, mend, validate
 from tui.commands.output import make_output_harmless, print_json, refuse, report_defect, say, say_usage
 
 import typer
@@ -33,7 +34,6 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help=_("Change one value; may be repeated.")),
 ]
-Json = Annotated[bool, typer.Option("--json", help=_("Print JSON."))]
 
 
 def main() -> int:
@@ -136,32 +136,9 @@ def fit(
     raise typer.Exit((fit_profiles if every else fit_one)(context.obj, chosen, json))
 
 
-@app.command()
-def validate(
-    context: typer.Context,
-    strict: Annotated[
-        bool, typer.Option("--strict", help=_("Exit 1 for any error or warning too, for scripts and CI."))
-    ] = False,
-    json: Json = False,
-) -> None:
-    """Check the data; exit 1 if it cannot be trained on."""
-    from tui.commands.reports import show_data
-
-    raise typer.Exit(show_data(context.obj, json, strict))
-
-
-@app.command()
-def mend(
-    context: typer.Context,
-    seed: Annotated[
-        int, typer.Option(min=0, help=_("Draws the rows that are set apart for validation."))
-    ] = 0,
-    json: Json = False,
-) -> None:
-    """Write a mended copy of the data to a new folder beside it, with a list of what changed and why."""
-    from tui.commands.mending import mend_copy
-
-    mend_copy(context.obj, seed, json)
+app.command()(validate)
+app.command()(mend)
+app.command("import")(import_file)
 
 
 @app.command()

@@ -26,8 +26,11 @@ class DataState(App[int]):
 
     config: reactive[TrainingConfig] = reactive(TrainingConfig, init=False)
     """The configuration that training would use."""
-    data: reactive[DataReport | None] = reactive(None, init=False)
-    """What is known about the data for the present configuration; grows while they are read."""
+    data: reactive[DataReport | None] = reactive(None, init=False, always_update=True)
+    """What is known about the data for the present configuration; grows while they are read.
+
+    Always updated: to compare two reports of many faults would hold up the app.
+    """
     data_error: reactive[UserError | None] = reactive(None, init=False)
     """Why the data could not be checked."""
     data_progress: reactive[str] = reactive("", init=False)

@@ -1,5 +1,6 @@
 """The lines of a data file as bytes, in little memory, and what is odd about the file as a whole."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +13,12 @@ from engine.i18n import _, ngettext
 
 MOST_BYTES = 1 << 26
 """Of a line; a longer one is passed over, so that it never is in memory."""
+_BEGIN = 1 << 16
+"""Bytes that tell a file's format."""
 _MARK = b"\xef\xbb\xbf"
 """UTF-8's byte order mark."""
+_PART = 1 << 16
+"""Bytes that are read at once to count lines."""
 
 
 @dataclass
@@ -48,7 +53,7 @@ class Oddities:
             yield _note(file, self.unended, "no_last_line_break", _("no line break follows the last line"))
 
 
-def read_lines(path: Path, odd: Oddities) -> Iterator[tuple[int, bytes] | Fault]:
+def read_lines(path: Path, odd: Oddities, begin: int = 1) -> Iterator[tuple[int, bytes] | Fault]:
     """Yield number and bytes of every line that is not blank, or a fault where that cannot be a row.
 
     A file of another format is one fault, and no line of it is read.
@@ -56,6 +61,7 @@ def read_lines(path: Path, odd: Oddities) -> Iterator[tuple[int, bytes] | Fault]
     Args:
         path: of the file.
         odd: filled while lines are read.
+        begin: number of the first line to read; those before it are passed over quickly.
 
     Raises:
         UserError: the file cannot be read at all.
@@ -65,7 +71,8 @@ def read_lines(path: Path, odd: Oddities) -> Iterator[tuple[int, bytes] | Fault]
             if fault := _other_format(file, path.name):
                 yield fault
                 return
-            yield from _lines(file, path.name, odd)
+            if _skip_lines(file, begin - 1):
+                yield from numbered_lines(file, path.name, odd, begin)
     except OSError as error:
         raise UserError(
             _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror),
@@ -73,12 +80,23 @@ def read_lines(path: Path, odd: Oddities) -> Iterator[tuple[int, bytes] | Fault]
         ) from None
 
 
-def _lines(file: IO[bytes], name: str, odd: Oddities) -> Iterator[tuple[int, bytes] | Fault]:
+def numbered_lines(
+    file: IO[bytes], name: str, odd: Oddities, begin: int = 1
+) -> Iterator[tuple[int, bytes] | Fault]:
+    """Yield number and bytes of every line of an open file that is not blank, or a fault if it is too long.
+
+    Args:
+        file: where the first line begins.
+        name: of the file, for faults.
+        odd: filled while lines are read.
+        begin: number of that first line.
+    """
     raw = b""
     number = 0
-    for number, raw in enumerate(iter(partial(file.readline, MOST_BYTES), b""), start=1):
+    for number, raw in enumerate(iter(partial(file.readline, MOST_BYTES), b""), start=begin):
         if len(raw) == MOST_BYTES and not raw.endswith(b"\n"):
-            yield _too_long(name, number, len(raw) + _skip_line(file))
+            size, raw = _skip_line(file, raw)
+            yield _too_long(name, number, size)
             continue
         if number == 1 and raw.startswith(_MARK):
             odd.mark, raw = True, raw.removeprefix(_MARK)
@@ -94,14 +112,27 @@ def _lines(file: IO[bytes], name: str, odd: Oddities) -> Iterator[tuple[int, byt
         odd.unended = number
 
 
-def _skip_line(file: IO[bytes]) -> int:
-    """Read to the end of a line and return how many bytes that were."""
-    skipped = 0
-    while part := file.readline(MOST_BYTES):
-        skipped += len(part)
-        if part.endswith(b"\n"):
-            break
-    return skipped
+def _skip_lines(file: IO[bytes], count: int) -> bool:
+    """Pass over so many lines, and say whether there were that many; the next line begins where it stops."""
+    while count and (part := file.read(_PART)):
+        ends = part.count(b"\n")
+        if ends < count:
+            count -= ends
+            continue
+        end = -1
+        for _line in range(count):
+            end = part.index(b"\n", end + 1)
+        file.seek(end + 1 - len(part), os.SEEK_CUR)
+        count = 0
+    return not count
+
+
+def _skip_line(file: IO[bytes], part: bytes) -> tuple[int, bytes]:
+    """Read from a part of a line on to its end; return how many bytes the line has, and its last part."""
+    size = len(part)
+    while not part.endswith(b"\n") and (more := file.readline(MOST_BYTES)):
+        size, part = size + len(more), more
+    return size, part
 
 
 def _too_long(file: str, line: int, size: int) -> Fault:
@@ -116,7 +147,7 @@ def _too_long(file: str, line: int, size: int) -> Fault:
     )
 
 
-_COMPRESSED = {
+COMPRESSED = {
     b"\x1f\x8b": "gzip",
     b"PK\x03\x04": "zip",
     b"BZh": "bzip2",
@@ -132,10 +163,11 @@ OTHER_FORMATS = frozenset({"compressed", "parquet", "utf16", "json_array", "spre
 
 def _other_format(file: IO[bytes], name: str) -> Fault | None:
     """Return a fault for a file that is no JSON Lines at all; the file stands at its beginning afterwards."""
-    begin = file.read(4096)
+    begin = file.read(_BEGIN)
     file.seek(0)
     text = begin.removeprefix(_MARK).lstrip()
-    program = next((program for magic, program in _COMPRESSED.items() if begin.startswith(magic)), "")
+    line = 1
+    program = next((program for magic, program in COMPRESSED.items() if begin.startswith(magic)), "")
     if program:
         kind, message = "compressed", _("the file is compressed with {program}").format(program=program)
         fix = _("unpack it")
@@ -145,15 +177,16 @@ def _other_format(file: IO[bytes], name: str) -> Fault | None:
     elif begin.startswith((b"\xff\xfe", b"\xfe\xff")):
         kind, message = "utf16", _("the file is UTF-16")
         fix = _("save the file as UTF-8")
-    elif text.startswith(b"[") and text[1:].lstrip().startswith(b"{"):
+    elif text.startswith(b"[") and text[1:].lstrip().startswith(b"{") and b"\n[" not in text:
         kind, message = "json_array", _("the file is one JSON array")
         fix = _("write one object a line, without [ and commas")
-    elif text.split(b"\n", 1)[0].strip() == b"{":
+    elif text.split(b"\n", 1)[0].strip() == b"{" and text[1:].lstrip().startswith(b'"'):
         kind, message = "spread_object", _("an object begins on this line and ends on another")
         fix = _("write one object a line")
+        line = begin[: begin.index(b"{")].count(b"\n") + 1
     else:
         return None
-    return Fault(name, 1, None, kind, "error", message, fix)
+    return Fault(name, line, None, kind, "error", message, fix)
 
 
 def _note(file: str, line: int, kind: str, message: str) -> Fault:

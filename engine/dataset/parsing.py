@@ -1,6 +1,7 @@
 """One line of a data file: from bytes to a JSON object, or to what is wrong with them."""
 
 import json
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from engine.i18n import _
@@ -37,13 +38,13 @@ def _quick_object(raw: bytes) -> dict[str, Any] | None:
     """
     try:
         value = _decode(raw)
+        if type(value) is not dict:
+            return None
+        if b"\\" in raw:  # quotes inside a string
+            raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+        return value if raw.count(b'"') == 2 * _strings(value) else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if type(value) is not dict:
-        return None
-    if b"\\" in raw:  # quotes inside a string
-        raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return value if raw.count(b'"') == 2 * _strings(value) else None
 
 
 def _strings(value: Any) -> int:
@@ -58,40 +59,71 @@ def _strings(value: Any) -> int:
 
 
 def _object(raw: bytes) -> dict[str, Any]:
+    text = _text(raw.rstrip(b"\r\n"))
     try:
-        value = json.loads(_text(raw), object_pairs_hook=_unique, parse_constant=_no_number)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
     except json.JSONDecodeError as error:
-        raise RowError(
-            "invalid_json",
-            _("not JSON: {reason}").format(reason=error.msg.lower()),
-            _("mend the line or drop it"),
-            error.colno,
-        ) from None
+        raise _invalid(text, error) from None
     except RecursionError:
         raise RowError("invalid_json", _("JSON is nested too deeply"), _("drop the line")) from None
     except ValueError:  # Python refuses integers of more than 4300 digits
         raise RowError("invalid_json", _("a number has too many digits"), _("drop the line")) from None
     if not isinstance(value, dict):
-        raise RowError(
-            "not_an_object", _("the line is not a JSON object"), _('write {"prompt": ..., "completion": ...}')
-        )
+        is_turns = isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+        fix = _('write {"messages": [...]}') if is_turns else _('write {"prompt": ..., "completion": ...}')
+        raise RowError("not_an_object", _("the line is not a JSON object"), fix)
     return value
 
 
 def _text(raw: bytes) -> str:
     if (zero := raw.find(b"\0")) >= 0:
-        raise RowError(
-            "nul", _("byte {byte} is zero").format(byte=zero + 1), _("drop the line or the byte"), zero + 1
-        )
+        message = _("byte {byte} is zero").format(byte=zero + 1)
+        raise RowError("nul", message, _("drop the line or the byte"), _column(raw, zero))
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise RowError(
-            "invalid_utf8",
-            _("byte {byte} is not UTF-8").format(byte=error.start + 1),
-            _("save the file as UTF-8"),
-            error.start + 1,
-        ) from None
+        message = _("byte {byte} is not UTF-8").format(byte=error.start + 1)
+        column = _column(raw, error.start)
+        raise RowError("invalid_utf8", message, _("save the file as UTF-8"), column) from None
+
+
+def _column(raw: bytes, byte: int) -> int:
+    """Return the column, in characters from 1, of the byte at an index."""
+    return len(raw[:byte].decode("utf-8", "replace")) + 1
+
+
+_REASONS: dict[str, Callable[[], str]] = {
+    "Expecting property name": lambda: _("a name in double quotes is expected"),
+    "Expecting ':'": lambda: _("a colon is expected"),
+    "Expecting ','": lambda: _("a comma or a closing bracket is expected"),
+    "Expecting value": lambda: _("a text in double quotes or another value is expected"),
+    "Expecting object": lambda: _("an object is expected, which begins with {"),
+    "Illegal trailing comma": lambda: _("nothing follows the comma"),
+    "Unterminated string": lambda: _("the text that begins here has no end"),
+    "Invalid control character": lambda: _("a control character, such as a tab, must be written as \\t"),
+    "Invalid \\escape": lambda: _("no such escape; a backslash itself is written twice"),
+    "Invalid \\uXXXX": lambda: _("four hexadecimal digits are expected after \\u"),
+    "Unexpected UTF-8 BOM": lambda: _("a byte order mark stands inside the file"),
+    "Extra data": lambda: _("something follows the object"),
+    "": lambda: _("the line ends too early"),
+}
+"""What Python's errors mean, by how they begin: they are not translated, and differ between versions."""
+
+
+def _invalid(text: str, error: json.JSONDecodeError) -> RowError:
+    """Say what is wrong with a line that is not JSON, and where."""
+    position, begin = error.pos, error.msg
+    before = text[:position].rstrip(" \t\r")
+    if position == len(text):
+        begin = ""
+    elif text[position] in "]}" and before.endswith(","):
+        position, begin = len(before) - 1, "Illegal trailing comma"
+    elif not before and begin.startswith("Expecting value"):
+        begin = "Expecting object"
+    reason = next(words() for known, words in _REASONS.items() if begin.startswith(known))
+    message = _("not JSON: {reason}").format(reason=reason)
+    fix = _("write one object a line") if begin.startswith("Extra data") else _("mend the line or drop it")
+    return RowError("invalid_json", message, fix, position + 1)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -19,6 +19,11 @@ Form = Literal["pair", "messages", "text"]
 """How a row is written."""
 _FIELDS = ("prompt", "completion", "messages", "text")
 _ROLES = ("system", "user", "assistant", "tool")
+# White space, zero-width characters and byte order marks: a text of nothing else teaches nothing.
+_UNSEEN = (
+    " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
+    "\u200a\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff"
+)
 # What changes the meaning of a row elsewhere and is not read here: to pass over it would train on
 # something else than the file says.
 _UNREAD_OF_ROW = frozenset({"tools", "functions"})
@@ -72,14 +77,18 @@ _FORM_NAMES: dict[Form, Callable[[], str]] = {
 }
 
 
-def read_rows(path: Path) -> Iterator[Row | Fault]:
+def read_rows(path: Path, begin: int = 1) -> Iterator[Row | Fault]:
     """Yield a `Row` or an error `Fault` for every line of `path` that is not blank; at the end what is odd.
+
+    Args:
+        path: of the file.
+        begin: number of the first line to read.
 
     Raises:
         UserError: the file cannot be read at all.
     """
     odd, forms = Oddities(), Forms()
-    for item in read_lines(path, odd):
+    for item in read_lines(path, odd, begin):
         if isinstance(item, Fault):
             yield item
             continue
@@ -87,6 +96,17 @@ def read_rows(path: Path) -> Iterator[Row | Fault]:
         yield _read(raw, line, path.name, forms)
     yield from odd.faults(path.name)
     yield from forms.faults(path.name)
+
+
+def row_of(value: dict[str, Any], line: int) -> Row:
+    """Return the row of an object that was read elsewhere.
+
+    Raises:
+        RowError: it cannot be used.
+    """
+    _form, row = _row(value, line)
+    _refuse_odd_characters(row)
+    return row
 
 
 def _read(raw: bytes, line: int, file: str, forms: Forms) -> Row | Fault:
@@ -121,7 +141,7 @@ def _text_field(value: dict[str, Any], name: str) -> str:
         raise RowError(
             "wrong_type", _("'{name}' is not text").format(name=name), _("put the value in double quotes")
         )
-    if not text.strip():
+    if not text.strip(_UNSEEN):
         raise RowError(
             f"empty_{name}", _("'{name}' is empty").format(name=name), _("write it or drop the row")
         )
@@ -168,14 +188,14 @@ def _turn_name(number: int) -> str:
 
 
 def _missing(name: str, value: dict[str, Any]) -> RowError:
-    near = next(
-        (key for key in value if difflib.get_close_matches(key.lower(), _FIELDS, n=1, cutoff=0.7)), None
-    )
-    fix = (
-        _("rename '{key}'?").format(key=one_line(near, 30))
-        if near and near not in _FIELDS
-        else _("add it, or use messages or text")
-    )
+    """Return the fault of a row without a field, with the advice to rename one that is nearly right."""
+    wanted = _FIELDS if value.keys().isdisjoint(_FIELDS) else (name,)
+    fix = _("add it, or use messages or text")
+    for key in value:
+        near = difflib.get_close_matches(key.lower(), wanted, n=1, cutoff=0.7)
+        if near and key not in _FIELDS:
+            fix = _("rename '{key}' to '{name}'?").format(key=one_line(key, 30), name=near[0])
+            break
     return RowError("missing_field", _("'{name}' is missing").format(name=name), fix)
 
 
@@ -200,7 +220,13 @@ def _turn(turn: Any, number: int) -> Message:
         )
     _refuse_unread(turn, _UNREAD_OF_TURN, number)
     content = turn.get("content")
-    if not isinstance(content, str) or (role == "assistant" and not content.strip()):
+    if content is not None and not isinstance(content, str):
+        raise RowError(
+            "wrong_type",
+            _("{where}: 'content' is not text").format(where=_turn_name(number)),
+            _("write what is said as one text in double quotes"),
+        )
+    if content is None or (role == "assistant" and not content.strip(_UNSEEN)):
         raise RowError(
             "empty_completion",
             _("{where} has no text").format(where=_turn_name(number)),

@@ -25,33 +25,39 @@ def draw_validation(
     Raises:
         UserError: all rows are twins of one another, or there is one row only.
     """
-    groups = _groups(lines, twins)
-    if len(groups) < 2:
+    groups = _groups(twins)
+    inside = {line for members in groups.values() for line in members}
+    heads = [*groups, *(line for line in lines if line not in inside)]
+    if len(heads) < 2:
         raise UserError(
             _("No rows can be set apart for validation: there are no two that differ"),
             _("add rows to train.jsonl"),
         )
     wanted = max(1, round(share * len(lines)))
     chosen: set[int] = set()
-    for index in np.random.default_rng(seed).permutation(len(groups)).tolist():
-        if len(chosen) + len(groups[index]) <= wanted:
-            chosen.update(groups[index])
-    smallest = min(groups, key=len)
+    for head in np.random.default_rng(seed).permutation(heads).tolist():
+        members = groups.get(head, [head])
+        if len(chosen) + len(members) <= wanted:
+            chosen.update(members)
+    smallest = min(groups.values(), key=len, default=[])
     return chosen or set(smallest)
 
 
-def _groups(lines: Sequence[int], twins: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Return the lines in groups of twins, and twins of twins (disjoint sets; Galler and Fischer, 1964)."""
-    parent = {line: line for line in lines}
+def _groups(twins: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
+    """Return the lines that have twins, by one of each group: twins, and twins of twins.
+
+    They are found with disjoint sets (Galler and Fischer, 1964).
+    """
+    parent: dict[int, int] = {}
 
     def root(line: int) -> int:
-        while parent[line] != line:
-            parent[line] = line = parent[parent[line]]
+        while (above := parent.setdefault(line, line)) != line:
+            parent[line] = line = parent[above]
         return line
 
     for one, other in twins:
         parent[root(one)] = root(other)
     groups: dict[int, list[int]] = {}
-    for line in lines:
+    for line in list(parent):
         groups.setdefault(root(line), []).append(line)
-    return list(groups.values())
+    return groups

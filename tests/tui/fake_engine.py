@@ -55,8 +55,8 @@ class FakeEngine:
         self.data_configs: list[TrainingConfig] = []
         self.rows: list[tuple[str, int]] = []
         self.tokens: tuple[PreviewToken, ...] | Exception = (
-            PreviewToken("<s>", trained=False, cut=False, special=True),
-            PreviewToken("Olá", trained=True, cut=False, special=False),
+            PreviewToken("<s>", trained=False, cut=False, special=True, ids=(1,)),
+            PreviewToken("Olá", trained=True, cut=False, special=False, ids=(7, 8)),
         )
         self.demos: list[Path] = []
 

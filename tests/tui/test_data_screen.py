@@ -1,18 +1,23 @@
 """3 Data: a verdict, the list of what is wrong, and any row as tokens."""
 
+from dataclasses import replace
+from threading import Event
+
+from engine.config import TrainingConfig
+from engine.dataset.check import Tell
 from engine.dataset.mending import Mended
 from engine.dataset.preview import PreviewToken
-from engine.dataset.report import Fault
-from engine.errors import UserError
+from engine.dataset.report import Fault, Place
+from engine.errors import Cancelled, UserError
 from engine.project import Project
 from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, data_report, ready, shown, wait_for
 from tui.app import MqloraApp
 from tui.screens.data import DataScreen
-from tui.widgets.fault_table import MOST_ROWS, FaultTable
 from tui.widgets.row_preview import RowPreview
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
 
 EMPTY = Fault("train.jsonl", 12, None, "empty_completion", "error", "completion is empty", "write it")
 LEAK = Fault("valid.jsonl", 5, None, "leak", "warning", "also in train (line 3)", "move or drop it")
@@ -36,7 +41,23 @@ async def test_the_verdict_comes_first_with_the_counts(app: MqloraApp, size: tup
         await wait_for(pilot, lambda: "✓ Ready to train." in shown(app))
         text = " ".join(shown(app).split())
         assert "40 train · 6 valid" in text
-        assert "371" in text and "median 61, 58 % trained, 1 cut at 384" in text
+        assert "371 tokens, median 61, 58 % trained" in text
+        assert "1 row cut at 384: 87 tokens lost · an epoch: 10 steps, 2,440 tokens" in text
+        assert text.count("▁▁▂▂▂▃▃▃") == (3 if size[1] >= 34 else 1)  # prompts, answers and both
+
+
+async def test_the_hours_of_a_run_are_told_for_each_profile(app: MqloraApp) -> None:
+    """As soon as a speed is known; before that it is said when it will be."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await wait_for(pilot, lambda: "a run: ? hours" in shown(app))
+        known = app.recommendation
+        assert known is not None
+        seconds = {"SAFE": 2460.0, "BALANCED": 7800.0, "PERFORMANCE": 5700.0}
+        offers = tuple(replace(offer, seconds=seconds[offer.name]) for offer in known.offers)
+        app.recommendation = replace(known, offers=offers)
+        text = "a run: SAFE 41 min · BALANCED 2 h 10 min · PERFORMANCE 1 h 35 min"
+        await wait_for(pilot, lambda: text in shown(app))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -56,21 +77,12 @@ async def test_each_fault_has_a_row_and_the_selected_one_its_fix(
         assert engine.rows[-1] == ("valid.jsonl", 5)
 
 
-async def test_more_faults_than_can_be_read_are_counted(app: MqloraApp, engine: FakeEngine) -> None:
-    """The table is capped and the total said in words."""
-    engine.data = data_report(*[EMPTY] * (MOST_ROWS + 234))
-    async with app.run_test() as pilot:
-        screen = await opened(pilot)
-        await wait_for(pilot, lambda: "The first 500 of 734." in shown(app))
-        assert screen.query_one(FaultTable).row_count == MOST_ROWS
-
-
 async def test_a_row_is_shown_as_tokens_with_its_marks(app: MqloraApp, engine: FakeEngine) -> None:
     """Trained tokens are underlined and bold, cut ones struck out, control tokens dim."""
     engine.tokens = (
-        PreviewToken("<s>", trained=False, cut=False, special=True),
-        PreviewToken("yes", trained=True, cut=False, special=False),
-        PreviewToken("gone", trained=True, cut=True, special=False),
+        PreviewToken("<s>", trained=False, cut=False, special=True, ids=(1,)),
+        PreviewToken("yes", trained=True, cut=False, special=False, ids=(2,)),
+        PreviewToken("gone", trained=True, cut=True, special=False, ids=(3,)),
     )
     async with app.run_test() as pilot:
         screen = await opened(pilot)
@@ -101,7 +113,7 @@ async def test_f_writes_a_mended_copy(
     """And says where it is and what it holds, or in a sentence why there is none."""
     answers = [UserError("No row of train.jsonl can be kept", "write it"), None]
 
-    def mend_data(of: Project, _config: object) -> Mended:
+    def mend_data(of: Project, _config: object, **_watch: object) -> Mended:
         if error := answers.pop(0):
             raise error
         return Mended(of.data_dir / "mended", 1100, 12, ())
@@ -110,6 +122,7 @@ async def test_f_writes_a_mended_copy(
         return " ".join(f"{note.title} {note.message}" for note in app._notifications)
 
     monkeypatch.setattr("engine.dataset.mending.mend_data", mend_data)
+    engine.data = data_report(EMPTY)
     async with app.run_test() as pilot:
         await opened(pilot)
         await pilot.press("f")
@@ -133,7 +146,7 @@ async def test_a_row_that_cannot_be_used_is_shown_as_it_stands(
 async def test_hostile_text_in_data_is_shown_as_it_is(app: MqloraApp, engine: FakeEngine) -> None:
     """Markup and control codes in faults and tokens neither break nor reach the terminal."""
     engine.data = data_report(Fault("train.jsonl", 1, 1, "x", "error", HOSTILE, HOSTILE))
-    engine.tokens = (PreviewToken(HOSTILE, trained=True, cut=False, special=False),)
+    engine.tokens = (PreviewToken(HOSTILE, trained=True, cut=False, special=False, ids=(4,)),)
     async with app.run_test() as pilot:
         await opened(pilot)
         await wait_for(pilot, lambda: shown(app).count("[/INST] [bold]\\x1b[2J") >= 3)
@@ -157,13 +170,13 @@ async def test_data_is_checked_once_and_again_for_other_values(app: MqloraApp, e
 
 
 async def test_without_a_model_the_sample_is_offered(app: MqloraApp, engine: FakeEngine) -> None:
-    """No base model: said in the verdict, and `d` writes it and checks again."""
+    """No base model: said in the verdict, and `w` writes it and checks again."""
     engine.data = data_report(model="")
     async with app.run_test() as pilot:
         await opened(pilot)
         await wait_for(pilot, lambda: "No base model" in shown(app) and "Write sample" in shown(app))
         engine.data = data_report()
-        await pilot.press("d")
+        await pilot.press("w")
         await wait_for(pilot, lambda: "Ready to train." in shown(app))
         assert engine.demos == [app.project.root]
 
@@ -183,7 +196,7 @@ async def test_a_sample_that_cannot_be_written_is_explained(
         await opened(pilot)
         await wait_for(pilot, lambda: "Write sample" in shown(app))
         for expected in ("No [network].", "disk [full]"):
-            await pilot.press("d")
+            await pilot.press("w")
             await wait_for(pilot, lambda expected=expected: expected in shown(app))
 
 
@@ -208,3 +221,70 @@ async def test_enter_goes_on_to_training(
         assert "Enter Go on" in shown(app)
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.current_mode == "train")
+
+
+async def test_progress_is_told_and_escape_ends_the_check(
+    app: MqloraApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known by then stays, and is said to be a part; `r` checks again."""
+    asked: list[TrainingConfig] = []
+
+    def check_stages(_project: Project, config: TrainingConfig, tell: Tell, cancel: Event) -> object:
+        asked.append(config)
+        yield replace(data_report(EMPTY), stage="read")
+        tell("counted", "train.jsonl", 120_000)
+        assert cancel.wait(20)
+        raise Cancelled
+
+    monkeypatch.setattr("engine.dataset.check.check_stages", check_stages)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("3")
+        await wait_for(pilot, lambda: "line 120,000 … Esc ends it." in " ".join(shown(app).split()))
+        await wait_for(pilot, lambda: "completion is empty" in shown(app))
+        await pilot.press("r")  # not while the check is under way
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: "Checked in part; r checks the whole." in shown(app))
+        assert "completion is empty" in shown(app) and len(asked) == 1
+        await pilot.press("r")
+        await wait_for(pilot, lambda: len(asked) == 2)
+        await pilot.press("escape")
+
+
+async def test_after_an_import_the_data_are_checked_again(
+    app: MqloraApp, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an import nothing is read again; while the data are read there is none."""
+
+    class Dialog(ModalScreen[str | None]):
+        BINDINGS = [("y", "dismiss('done')"), ("z", "dismiss(None)")]  # noqa: RUF012
+
+    monkeypatch.setattr("tui.screens.import_data.ImportDialog", Dialog)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot)
+        await wait_for(pilot, lambda: not app.data_progress)
+        app.data_progress = "reading"
+        await pilot.press("i")
+        assert app.screen is screen and "The data are being read." in shown(app)
+        app.data_progress = ""
+        await pilot.press("i")
+        await wait_for(pilot, lambda: isinstance(app.screen, Dialog))
+        await pilot.press("z")
+        assert len(engine.data_configs) == 1 and "being read" not in shown(app)
+        await pilot.press("i", "y")
+        await wait_for(pilot, lambda: len(engine.data_configs) == 2)
+
+
+@pytest.mark.parametrize(("faults", "model"), [((), "toy"), ((EMPTY, LEAK), "toy"), ((EMPTY, LEAK), "")])
+async def test_the_footer_has_room_for_help(
+    app: MqloraApp, engine: FakeEngine, faults: tuple[Fault, ...], model: str
+) -> None:
+    """At 80 columns, whatever is on offer."""
+    paired = replace(LEAK, other=Place("train.jsonl", 3))
+    engine.data = data_report(*faults, *([paired] if faults else []), model=model)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        footer = lambda: shown(app).splitlines()[-1]  # noqa: E731
+        await wait_for(pilot, lambda: "? Help" in footer() and ("f Mend" in footer()) == bool(faults))
+        assert ("w Write sample" in footer()) == (not model) == ("x X-ray" not in footer())
+        assert ("d Duplicates" in footer()) == bool(faults)

@@ -3,88 +3,61 @@
 from typing import ClassVar
 
 from engine.dataset.report import Fault
+from engine.errors import UserError
 from engine.i18n import _
 from tui.messages import RowRead
 from tui.screens.base import PlaceScreen
-from tui.widgets.data_figures import counts, figures
-from tui.widgets.fault_table import MOST_ROWS, FaultTable
+from tui.screens.data_keys import DATA_KEYS
+from tui.widgets.data_figures import figures
+from tui.widgets.data_verdict import DataVerdict
+from tui.widgets.fault_panel import FaultPanel
+from tui.widgets.fault_search import Overview
+from tui.widgets.fault_table import FaultTable
 from tui.widgets.row_preview import RowPreview
-from tui.widgets.verdict import Verdict
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.widgets import DataTable, Static
+from textual.binding import BindingType
+from textual.events import Resize
+from textual.widgets import Static
 
 
 class DataScreen(PlaceScreen):
     """Checks the data when it is first shown, and previews rows on request."""
 
     PLACE: ClassVar[str] = _("3 Data")
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "n",
-            "preview(1)",
-            _("Next row"),
-            tooltip=_("Preview the next row of the file"),
-            key_display="n/b",
-            id="data.next_row",
-        ),
-        Binding(
-            "b",
-            "preview(-1)",
-            _("Row before"),
-            show=False,
-            tooltip=_("Preview the row before"),
-            id="data.previous_row",
-        ),
-        Binding(
-            "o",
-            "other_file",
-            _("Other file"),
-            show=False,
-            tooltip=_("Preview the other file, train or valid"),
-            id="data.other_file",
-        ),
-        Binding("r", "check", _("Check again"), tooltip=_("Read both files again"), id="data.check"),
-        Binding(
-            "d",
-            "write_demo",
-            _("Write sample"),
-            tooltip=_("Write the sample data and the built-in model"),
-            id="data.demo",
-        ),
-        Binding(
-            "f",
-            "mend",
-            _("Mend"),
-            tooltip=_("Write a copy without the rows that cannot or should not be used, and a list of them"),
-            id="data.mend",
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = DATA_KEYS
 
     def __init__(self) -> None:
         super().__init__()
         self._shown = ("", 0)
         """File and line of the preview."""
+        self._fault: Fault | None = None
+        """The fault whose row was shown last."""
+        self._counts = Overview()
 
     def compose_body(self) -> ComposeResult:
-        """Yield verdict, figures, table and preview."""
-        yield Verdict()
+        """Yield verdict, figures, faults and preview."""
+        yield DataVerdict()
         yield Static(id="figures")
-        yield FaultTable()
-        yield Static(id="fault-total", classes="muted")
+        yield FaultPanel()
         yield RowPreview(classes="panel", can_focus=False)
 
     def on_mount(self) -> None:
-        """Follow the data check."""
+        """Follow the data check, and what it costs to train."""
         self.follow("data", self._show)
         self.follow("data_error", self._show_refusal)
+        self.follow("data_progress", self._show_progress)
+        self.follow("recommendation", self._show_figures)
         self.query_one(FaultTable).focus()
 
     def on_screen_resume(self) -> None:
         """Check the data if that was not done for this configuration."""
         self.mqlora.start_data_check()
+
+    def on_resize(self, event: Resize) -> None:
+        """Draw more or less of the lengths."""
+        self.call_after_refresh(self._show_figures)
 
     def action_check(self) -> None:
         """Read both files again."""
@@ -100,21 +73,59 @@ class DataScreen(PlaceScreen):
         """Write the sample data and the built-in model into the project."""
         self.mqlora.start_demo()
 
+    def action_import_data(self) -> None:
+        """Import data of another form, and check them."""
+        from tui.screens.import_data import ImportDialog
+
+        if self.mqlora.data_progress:
+            wait = _("wait for that, or end it with Escape")
+            self.show_error(UserError(_("The data are being read"), wait))
+            return
+        self.clear_error()
+        self.app.push_screen(ImportDialog(), lambda done: self.action_check() if done else None)
+
+    def action_xray(self) -> None:
+        """Show the row of the preview token by token."""
+        from tui.screens.xray import XrayScreen
+
+        self.app.push_screen(XrayScreen(*self._shown))
+
+    def action_pairs(self) -> None:
+        """Show the rows that are there twice beside each other, beginning with the selected fault's."""
+        from tui.screens.pairs import PairsScreen
+
+        pairs, fault = self._counts.pairs, self.query_one(FaultTable).selected
+        self.app.push_screen(PairsScreen(pairs, pairs.index(fault) if fault in pairs else 0))
+
+    def action_clear_error(self) -> None:
+        """End the check under way; without one take the last refusal away."""
+        if self.mqlora.data_progress:
+            self.mqlora.cancel_data_check()
+        else:
+            super().action_clear_error()
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the sample only where a model or a data file is missing."""
-        if action == "write_demo":
-            report = self.mqlora.data
-            return report is not None and not (report.model and report.train.rows and report.valid.rows)
-        return super().check_action(action, parameters)
+        """Offer what there is something for; the sample where the model or the training data is missing."""
+        report = self.mqlora.data
+        is_ready = report is not None and bool(report.model and report.train.rows)
+        offered = {
+            "check": not self.mqlora.data_progress,
+            "write_demo": report is not None and not is_ready,
+            "xray": is_ready and bool(self._shown[0]),
+            "pairs": bool(self._counts.pairs),
+            "mend": bool(self._counts.total),
+        }
+        return offered[action] if action in offered else super().check_action(action, parameters)
 
     def action_go_on(self) -> None:
         """Go on to training."""
         self.app.switch_mode("train")
 
-    @on(DataTable.RowHighlighted)
-    def _preview_fault(self, event: DataTable.RowHighlighted) -> None:
-        fault = self.query_one(FaultTable).fault_at(event.cursor_row)
-        if fault:
+    @on(FaultTable.Highlighted)
+    def _preview_fault(self, message: FaultTable.Highlighted) -> None:
+        fault = message.fault
+        if fault != self._fault:
+            self._fault = fault
             self._preview(fault.file, max(1, fault.line), fault)
 
     def action_preview(self, by: int) -> None:
@@ -134,6 +145,7 @@ class DataScreen(PlaceScreen):
         self._shown = (file, line)
         preview.show_waiting(file, line)
         self.mqlora.read_row(self, file, line)
+        self.refresh_bindings()
 
     def on_row_read(self, message: RowRead) -> None:
         """Draw the row unless another was asked for since."""
@@ -150,27 +162,30 @@ class DataScreen(PlaceScreen):
             self.show_error(error)
 
     def _show(self) -> None:
-        report, verdict = self.mqlora.data, self.query_one(Verdict)
-        self.query_one("#figures", Static).display = report is not None
-        self.query_one("#fault-total", Static).display = False
-        self.refresh_bindings()
-        if report is None:
-            verdict.show_waiting(_("Checking the data …"))
-            return
-        if not report.model:
-            verdict.show("error", _("No base model to read the rows with."), counts(report))
-        elif report.is_trainable:
-            verdict.show("warning" if report.faults else "ok", _("Ready to train."), counts(report))
+        """Draw what is known; verdict and list follow when the faults are counted."""
+        self._show_figures()
+        if report := self.mqlora.data:
+            self.query_one(FaultPanel).show(report.faults)
         else:
-            verdict.show("error", _("Cannot be trained on yet."), counts(report))
-        limit = self.mqlora.config.max_seq_length
-        self.query_one("#figures", Static).update(figures(report.train, limit))
-        self._show_faults(report.faults)
+            self._shown, self._fault, self._counts = ("", 0), None, Overview()
+            self.query_one(FaultPanel).clear()
 
-    def _show_faults(self, faults: tuple[Fault, ...]) -> None:
-        self.query_one(FaultTable).show(faults)
-        total = self.query_one("#fault-total", Static)
-        total.display = len(faults) > MOST_ROWS
-        total.update(_("The first {shown} of {total}.").format(shown=MOST_ROWS, total=f"{len(faults):,}"))
-        if not faults:
+    @on(FaultPanel.Counted)
+    def _show_counts(self, message: FaultPanel.Counted) -> None:
+        self._counts = message.counts
+        self._show_progress()
+        if not message.counts.total and not self._shown[0]:
             self._preview(self.mqlora.project.train_file.name, 1)
+
+    def _show_progress(self) -> None:
+        verdict = self.query_one(DataVerdict)
+        verdict.show_data(self.mqlora.data, self._counts, self.mqlora.data_progress)
+        self.refresh_bindings()
+
+    def _show_figures(self) -> None:
+        report, offers = self.mqlora.data, self.mqlora.recommendation
+        text = self.query_one("#figures", Static)
+        text.display = report is not None
+        if report:
+            limit = self.mqlora.config.max_seq_length
+            text.update(figures(report, limit, offers.offers if offers else (), self.has_class("-tall")))

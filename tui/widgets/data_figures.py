@@ -1,40 +1,82 @@
-"""The token figures of the training file in two lines."""
+"""What training on the data means in numbers: tokens, cuts, steps and hours."""
 
-from engine.dataset.report import DataReport, FileReport
+from engine.dataset.report import DataReport, TokenFigures
 from engine.i18n import _, ngettext
+from engine.profiles import Offer
+from engine.words import duration
 from tui.widgets.spark import spark
 
 from textual.content import Content
 
 
-def counts(report: DataReport) -> str:
-    """Say how many examples there are, and how many rows are left out or want a look."""
-    parts = [
-        _("{n} train").format(n=f"{report.train.examples:,}"),
-        _("{n} valid").format(n=f"{report.valid.examples:,}"),
-    ]
-    left_out = sum(file.rows - file.examples for file in (report.train, report.valid))
-    if left_out:
-        parts.append(ngettext("{n} row left out", "{n} rows left out", left_out).format(n=f"{left_out:,}"))
-    warnings = sum(fault.severity == "warning" for fault in report.faults)
-    if warnings:
-        parts.append(ngettext("{n} to look at", "{n} to look at", warnings).format(n=f"{warnings:,}"))
-    return " · ".join(parts)
+def figures(report: DataReport, limit: int, offers: tuple[Offer, ...], is_tall: bool) -> Content:
+    """Draw the lengths of the training examples; say what is cut, and what an epoch and a run cost.
 
-
-def figures(file: FileReport, limit: int) -> Content:
-    """Draw shortest, histogram and longest, then median, trained share and cuts."""
-    tokens = file.tokens
+    Args:
+        report: of the data.
+        limit: `max_seq_length`.
+        offers: the profiles with their duration.
+        is_tall: there is room to draw the lengths of prompts and answers too.
+    """
+    tokens = report.train.tokens
     if tokens is None:
-        return Content.styled(_("Token figures need a base model and a usable row."), "$muted")
+        return Content.styled(_why_none(report), "$muted")
+    lengths = _lengths(tokens) if is_tall else [_length(_("tokens"), tokens.histogram, _range(tokens))]
+    return Content("\n").join([*lengths, _sums(report, tokens, limit), _hours(offers)])
+
+
+def _why_none(report: DataReport) -> str:
+    if not report.train.rows:
+        return _("No rows yet. i imports a table, an array or another form of data.")
+    if report.model and report.stage != "counted":
+        return _("The tokens are not counted yet.")
+    return _("Token figures need a base model and a usable row.")
+
+
+def _lengths(tokens: TokenFigures) -> list[Content]:
+    """Draw prompt, answer and whole above each other on one scale."""
+    names = _("prompt"), _("answer"), _("both")
+    width = max(len(name) for name in names)
+    histograms = tokens.prompt_histogram, tokens.completion_histogram, tokens.histogram
+    tails = "", "", _range(tokens)
+    return [
+        _length(name.ljust(width), histogram, tail)
+        for name, histogram, tail in zip(names, histograms, tails, strict=True)
+    ]
+
+
+def _length(name: str, histogram: tuple[int, ...], tail: str) -> Content:
+    return Content.assemble((f"{name} ", "$muted"), ("0 ", "$muted"), (spark(histogram), "$accent"), tail)
+
+
+def _range(tokens: TokenFigures) -> str:
     share = 100 * tokens.trained / tokens.total if tokens.total else 0.0
-    rest = _("median {median}, {share:.0f} % trained, {cut} cut at {limit}").format(
-        median=f"{tokens.median:,}", share=share, cut=f"{len(tokens.truncated_lines):,}", limit=f"{limit:,}"
-    )
-    return Content.assemble(
-        (_("tokens "), "$muted"),
-        "0 ",
-        (spark(tokens.histogram), "$accent"),
-        f" {tokens.longest:,}   ",
-        rest,
-    )
+    rest = _("median {median}, {share:.0f} % trained").format(median=f"{tokens.median:,}", share=share)
+    return f" {tokens.longest:,} {_('tokens')}, {rest}"
+
+
+def _sums(report: DataReport, tokens: TokenFigures, limit: int) -> Content:
+    """Say what `max_seq_length` cuts, and what an epoch is."""
+    rows = len(tokens.truncated_lines)
+    if rows:
+        text = ngettext(
+            "{rows} row cut at {limit}: {cut} tokens lost",
+            "{rows} rows cut at {limit}: {cut} tokens lost",
+            rows,
+        )
+        cut = text.format(rows=f"{rows:,}", limit=f"{limit:,}", cut=f"{tokens.cut:,}")
+    else:
+        cut = _("nothing cut at {limit}").format(limit=f"{limit:,}")
+    steps = ngettext("{n} step", "{n} steps", report.steps_per_epoch).format(n=f"{report.steps_per_epoch:,}")
+    epoch = _("an epoch: {steps}, {tokens} tokens").format(steps=steps, tokens=f"{tokens.total:,}")
+    return Content.assemble((cut, "$warning" if rows else ""), f" · {epoch}")
+
+
+def _hours(offers: tuple[Offer, ...]) -> Content:
+    """Say how long a run takes in each profile."""
+    known = [(offer.name, offer.seconds) for offer in offers if offer.seconds is not None]
+    if not known:
+        unknown = _("a run: ? hours, known after the first one here or when measured (2, then m)")
+        return Content.styled(unknown, "$muted")
+    hours = " · ".join(f"{name} {duration(seconds)}" for name, seconds in known)
+    return Content(_("a run: {hours}").format(hours=hours))

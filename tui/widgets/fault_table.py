@@ -1,4 +1,4 @@
-"""What is wrong with the data, one row a fault."""
+"""What is wrong with the data, one line a fault; only the lines on the screen are drawn."""
 
 from typing import ClassVar
 
@@ -7,69 +7,138 @@ from engine.i18n import _
 from engine.text import one_line
 from tui.theme import COLOURS, MUTED, SYMBOLS
 
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.widgets import DataTable
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
 
 MOST_ROWS = 500
-"""More rows than this cost time to draw and are not read; the total is said in words."""
-_FIXED = (1, 7, 5)
+"""More rows than this are not read; the total is said in words."""
+_FIXED = (1, 9, 5)
 """Widths of symbol, line and set."""
 _WIDE = 100
 """From this width on there is a column for the fix."""
+_GAP = "  "
 
 
-class FaultTable(DataTable[Text]):
+class FaultTable(ScrollView, can_focus=True):
     """Symbol, line, set, what is wrong and, where there is room, how to fix it."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"fault-table--cursor"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "screen.go_on", _("Go on"), tooltip=_("Go on to training"), id="data.next"),
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("home", f"move(-{MOST_ROWS})", show=False),
+        Binding("end", f"move({MOST_ROWS})", show=False),
     ]
 
+    cursor: reactive[int] = reactive(0, init=False)
+    """Row of the selected fault."""
+
+    class Highlighted(Message):
+        """Another fault is selected."""
+
+        def __init__(self, fault: Fault) -> None:
+            super().__init__()
+            self.fault = fault
+
     def __init__(self) -> None:
-        super().__init__(cursor_type="row", cell_padding=1, cursor_foreground_priority="renderable")
-        self._faults: tuple[Fault, ...] = ()
+        super().__init__()
+        self.faults: tuple[Fault, ...] = ()
+        """What is listed."""
+
+    @property
+    def selected(self) -> Fault | None:
+        """The fault under the cursor."""
+        return self.faults[self.cursor] if self.faults else None
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Take as many lines as there are faults, and less than a third of the terminal."""
+        return min(self.virtual_size.height, viewport.height // 3 - 1)
 
     def show(self, faults: tuple[Fault, ...]) -> None:
-        """Draw the first `MOST_ROWS` of `faults`."""
-        self._faults = faults[:MOST_ROWS]
-        self._draw()
+        """List faults, `MOST_ROWS` at most; the cursor stays at the top, or else on its fault."""
+        before = self.selected if self.cursor else None
+        self.faults = faults
+        self.virtual_size = Size(self.size.width, len(faults) + 1 if faults else 0)
+        self.set_reactive(FaultTable.cursor, faults.index(before) if before in faults else 0)
+        self._select()
+        self.refresh(layout=True)
 
-    def fault_at(self, row: int) -> Fault | None:
-        """Return the fault of a row."""
-        return self._faults[row] if 0 <= row < len(self._faults) else None
+    def watch_cursor(self) -> None:
+        """Show the selected fault."""
+        self._select()
+        self.refresh()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Fit the text columns to the new width."""
-        self._draw()
+    def _select(self) -> None:
+        if self.selected:
+            row = self.cursor
+            room = max(1, self.size.height - 1)  # less the head
+            top = min(max(self.scroll_offset.y, row - room + 1), row)
+            self.scroll_to(y=top, animate=False)
+            self.post_message(self.Highlighted(self.selected))
 
-    def _draw(self) -> None:
-        cursor = self.cursor_row
-        self.clear(columns=True)
-        for label, width in self._columns():
-            self.add_column(Text(label, MUTED), width=width)
-        for fault in self._faults:
-            self.add_row(*_cells(fault)[: len(self.columns)])
-        self.move_cursor(row=cursor)
+    def action_move(self, by: int) -> None:
+        """Select a fault further on; stops at the ends."""
+        self.cursor = max(0, min(len(self.faults) - 1, self.cursor + by))
 
-    def _columns(self) -> list[tuple[str, int]]:
-        labels = [("", _FIXED[0]), (_("line").rjust(_FIXED[1]), _FIXED[1]), (_("set"), _FIXED[2])]
-        room = self.size.width - 2 * len(_FIXED) - sum(_FIXED) - 1
-        if self.size.width < _WIDE:
-            return [*labels, (_("what is wrong"), max(10, room - 2))]
-        return [
-            *labels,
-            (_("what is wrong"), (room - 4) * 3 // 5),
-            (_("how to mend it"), (room - 4) * 2 // 5),
-        ]
+    def action_page(self, by: int) -> None:
+        """Select a fault a page further on."""
+        self.action_move(by * max(1, self.size.height - 2))
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the fault under the pointer."""
+        row = event.y - 1 + self.scroll_offset.y
+        if event.y and row < len(self.faults):
+            self.cursor = row
+
+    def render_line(self, y: int) -> Strip:
+        """Draw the head, or the fault on a line."""
+        width = self.scrollable_content_region.width
+        if y == 0 and self.faults:
+            return self._strip(_head(), width, Style(color=MUTED))
+        row = y - 1 + self.scroll_offset.y
+        if not 0 <= row < len(self.faults):
+            return Strip.blank(self.size.width, self.rich_style)
+        look = self.get_component_rich_style("fault-table--cursor") if row == self.cursor else Style.null()
+        return self._strip(_cells(self.faults[row]), width, look)
+
+    def _strip(self, cells: tuple[Text, ...], width: int, look: Style) -> Strip:
+        for cell, room in zip(cells, _widths(width), strict=False):
+            cell.truncate(room, overflow="ellipsis", pad=True)
+        line = Text(_GAP).join(cells[: len(_widths(width))])
+        strip = Strip(line.render(self.app.console)).adjust_cell_length(self.size.width)
+        return strip.apply_style(self.rich_style + look)
+
+
+def _widths(width: int) -> tuple[int, ...]:
+    """Return the widths of the columns that there is room for."""
+    room = max(10, width - sum(_FIXED) - len(_GAP) * len(_FIXED))
+    if width < _WIDE:
+        return (*_FIXED, room)
+    first = (room - len(_GAP)) * 3 // 5
+    return (*_FIXED, first, room - len(_GAP) - first)
+
+
+def _head() -> tuple[Text, ...]:
+    names = "", _("line").rjust(_FIXED[1]), _("set"), _("what is wrong"), _("how to mend it")
+    return tuple(Text(name) for name in names)
 
 
 def _cells(fault: Fault) -> tuple[Text, ...]:
+    line = f"{fault.line:,}" if fault.line else ""
     return (
         Text(SYMBOLS[fault.severity], COLOURS[fault.severity]),
-        Text(f"{fault.line:,}" if fault.line else "", justify="right"),
-        Text(one_line(fault.file.removesuffix(".jsonl"), 5)),
-        Text(one_line(fault.message, 300), no_wrap=True, overflow="ellipsis"),
-        Text(one_line(fault.fix, 300), MUTED, no_wrap=True, overflow="ellipsis"),
+        Text(line.rjust(_FIXED[1])),
+        Text(one_line(fault.file.removesuffix(".jsonl"), _FIXED[2])),
+        Text(one_line(fault.message, 300)),
+        Text(one_line(fault.fix, 300), MUTED),
     )

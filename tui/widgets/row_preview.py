@@ -48,7 +48,7 @@ class RowPreview(VerticalScroll):
 
     def show_tokens(self, file: str, line: int, tokens: "tuple[PreviewToken, ...]") -> None:
         """Draw a row."""
-        self._title(file, line, _(": {n} tokens").format(n=f"{len(tokens):,}"))
+        self._title(file, line, _(": {n} tokens").format(n=f"{sum(len(token.ids) for token in tokens):,}"))
         self.query_one("#row-text", Static).update(_drawn(tokens))
         self.scroll_home(animate=False)
 
@@ -72,7 +72,8 @@ def _fault_text(fault: Fault) -> Content:
         Content.styled(f"({left_out}). ", "$muted"),
     ]
     if fault.fix and fault.severity != "note":
-        parts.append(Content(_("To mend it: {fix}.").format(fix=printable(fault.fix).rstrip("."))))
+        text = _("To mend it: {fix}").format(fix=printable(fault.fix).rstrip("."))
+        parts.append(Content(text if text.endswith("?") else f"{text}."))
     return Content("").join(parts)
 
 

@@ -1,5 +1,6 @@
 """The first line of a place: the answer to its question."""
 
+from engine.dataset.report import Severity
 from engine.hardware.report import CheckStatus
 from engine.text import one_line
 from tui.theme import SYMBOLS
@@ -14,7 +15,7 @@ STYLES = {"ok": "$success", "note": "$muted", "warning": "$warning", "error": "$
 class Verdict(SteadyText):
     """A symbol and a sentence."""
 
-    def show(self, status: CheckStatus, sentence: str, rest: str = "") -> None:
+    def show(self, status: CheckStatus | Severity, sentence: str, rest: str = "") -> None:
         """Say `sentence` in the colour of `status`, then `rest` plainly."""
         self.say(
             Content.assemble(

@@ -1,0 +1,174 @@
+"""What kind of table a file is: by its first bytes, and where these do not tell by its name."""
+
+import csv
+import gzip
+import io
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+from engine.dataset.lines import COMPRESSED
+from engine.dataset.parsing import RowError, parse_object
+from engine.errors import UserError
+from engine.i18n import _
+
+Format = Literal["delimited", "array", "lines", "parquet"]
+"""CSV and its like, one JSON array of objects, JSON Lines, Parquet."""
+_DELIMITERS = (",", ";", "\t")
+_BEGIN = 1 << 16
+"""Bytes that are looked at."""
+_TRIED = 20
+"""Records by which a delimiter is chosen."""
+_MARK = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
+_OBJECT = re.compile(rb'\{\s*["}]')
+_ARRAY = re.compile(rb'\[\s*(\{\s*["}]|\])')
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file whose format is known."""
+
+    path: Path
+    format: Format
+    delimiter: str = ""
+    """What stands between two cells, where the format is `delimited`."""
+    is_gzip: bool = False
+
+    @property
+    def words(self) -> str:
+        """The format for people."""
+        names = {
+            "array": _("one JSON array"),
+            "lines": _("JSON Lines"),
+            "parquet": _("Parquet"),
+            "delimited": _("TSV") if self.delimiter == "\t" else _("CSV with {mark}"),
+        }
+        name = names[self.format].format(mark=self.delimiter)
+        return _("{format}, gzip").format(format=name) if self.is_gzip else name
+
+    def open(self) -> BinaryIO:
+        """Open the file, unpacked."""
+        return cast(BinaryIO, gzip.open(self.path, "rb")) if self.is_gzip else self.path.open("rb")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Refuse in a sentence what goes wrong while `path` is read."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise UserError(
+            _("{path} is damaged: it cannot be unpacked to its end").format(path=path), _("copy it again")
+        ) from None
+    except OSError as error:
+        raise UserError(
+            _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror or error),
+            _("mend its permissions or copy it again"),
+        ) from None
+
+
+def recognise(path: Path) -> Source:
+    """Return what kind of file `path` is.
+
+    Raises:
+        UserError: there is none, it cannot be read, or is of no kind that can be imported.
+    """
+    _refuse_no_file(path)
+    with reading(path):
+        with path.open("rb") as file:
+            is_gzip = file.read(2) == _GZIP
+        with Source(path, "lines", is_gzip=is_gzip).open() as file:
+            begin = file.read(_BEGIN)
+    if not begin.removeprefix(_MARK).strip():
+        raise UserError(_("{path} is empty").format(path=path), _("name a file with rows"))
+    if begin.startswith(b"PAR1") and not is_gzip:
+        return Source(path, "parquet")
+    _refuse_no_text(path, begin)
+    name = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    kind, delimiter = _kind(path, begin.removeprefix(_MARK), name.suffix.lower())
+    return Source(path, kind, delimiter, is_gzip)
+
+
+def _refuse_no_file(path: Path) -> None:
+    if os.path.isdir(path):
+        raise UserError(_("{path} is a folder").format(path=path), _("name a file in it"))
+    if not os.path.exists(path):  # also takes a name that no file can have
+        raise UserError(_("There is no file {path}").format(path=path), _("name one that is there"))
+    if not os.path.isfile(path):
+        raise UserError(_("{path} is no plain file").format(path=path), _("write its rows to a file"))
+
+
+def _refuse_no_text(path: Path, begin: bytes) -> None:
+    program = next((program for magic, program in COMPRESSED.items() if begin.startswith(magic)), "")
+    if program == "zip":
+        problem = _("{path} is a zip archive or an Excel file")
+        fix = _("unpack it, or save the sheet as CSV UTF-8")
+    elif program:
+        problem, fix = _("{path} is compressed with {program}"), _("unpack it")
+    elif begin.startswith(b"PAR1"):
+        problem, fix = _("{path} is a Parquet table inside gzip"), _("unpack it")
+    elif begin.startswith((b"\xff\xfe", b"\xfe\xff")):
+        problem, fix = _("{path} is UTF-16"), _("save it as UTF-8")
+    elif begin.count(0) * 10 > len(begin):
+        problem = _("{path} is not text")
+        fix = _("name a CSV, TSV, JSON, JSON Lines or Parquet file, text as UTF-8")
+    else:
+        return
+    raise UserError(problem.format(path=path, program=program), fix)
+
+
+def _kind(path: Path, begin: bytes, suffix: str) -> tuple[Format, str]:
+    text, is_table = begin.lstrip(), suffix in (".csv", ".tsv", ".tab")
+    if _ARRAY.match(text):
+        return "array", ""
+    if _OBJECT.match(text) and not (is_table and not _is_object(text)):
+        _refuse_spread(path, text)
+        return "lines", ""
+    if suffix in (".jsonl", ".ndjson"):
+        return "lines", ""
+    if suffix == ".json":
+        return "array", ""
+    delimiter = _delimiter(begin.decode("utf-8", "replace"), suffix)
+    if suffix == ".parquet" or not delimiter:
+        raise UserError(
+            _("The format of {path} is not known").format(path=path),
+            _("name a CSV, TSV, JSON, JSON Lines or Parquet file"),
+        )
+    return "delimited", delimiter
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        return bool(parse_object(text.split(b"\n", 1)[0]))
+    except RowError:
+        return False
+
+
+def _refuse_spread(path: Path, text: bytes) -> None:
+    if text.split(b"\n", 1)[0].strip() == b"{":
+        raise UserError(
+            _("{path} begins with an object of several lines").format(path=path),
+            _("write one object a line, or one array of objects"),
+        )
+
+
+def _delimiter(begin: str, suffix: str) -> str:
+    """Return what cells are set apart with; nothing where neither the text nor the name says."""
+    scores = {mark: _score(begin, mark) for mark in _DELIMITERS}
+    by_name = {".csv": ",", ".tsv": "\t", ".tab": "\t"}.get(suffix, "")
+    best = max(_DELIMITERS, key=lambda mark: (scores[mark], mark == by_name))
+    return best if scores[best][0] else by_name
+
+
+def _score(begin: str, mark: str) -> tuple[int, int]:
+    """Return how many of the first records have as many cells as the header, and how many cells that is."""
+    records = (cells for cells in csv.reader(io.StringIO(begin, newline=""), delimiter=mark) if cells)
+    widths = [len(cells) for cells in islice(records, _TRIED)]
+    return (widths.count(widths[0]), widths[0]) if widths and widths[0] > 1 else (0, 0)

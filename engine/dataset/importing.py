@@ -1,0 +1,244 @@
+"""Rows of another file, in whatever form, written as JSON Lines that can be trained on.
+
+Nothing that is there is touched, and no row is lost in silence: what cannot be used is listed.
+"""
+
+import os
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import BinaryIO, Literal
+
+from engine.dataset.lines import MOST_BYTES
+from engine.dataset.mapping import Mapping, convert
+from engine.dataset.parsing import RowError
+from engine.dataset.publish import publish, publish_into
+from engine.dataset.records import Record, Rejected
+from engine.dataset.rows import Row, row_of
+from engine.dataset.split import SHARE, draw_validation
+from engine.dataset.tables import Table, read_records
+from engine.dataset.twins import TwinFinder
+from engine.dataset.watch import watched
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from engine.text import json_text
+
+import numpy as np
+from numpy.typing import NDArray
+
+REJECTED = "rejected.jsonl"
+"""Name of the list of rows that were not imported."""
+MOST_LISTED = 200
+"""Rejected rows that are told of at once; the list on the disk has all."""
+_ROWS = ".rows"
+Stage = Literal["read", "written"]
+Tell = Callable[[Stage, int], None]
+"""Called with the number of rows that have reached a stage."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How the rows are to be written."""
+
+    valid_share: float = SHARE
+    """Of the rows, to be set apart for validation; 0 for none, below 1."""
+    shuffle: bool = True
+    seed: int = 0
+    """Of the shuffling and of the rows that are set apart."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was written."""
+
+    folder: Path
+    train: int
+    """Rows."""
+    valid: int
+    kinds: dict[str, int]
+    """Rejected rows by kind, see `Rejected`."""
+    listed: tuple[Rejected, ...]
+    """The first of them, `MOST_LISTED` at most."""
+    is_undivided: bool = False
+    """Whether rows were to be set apart for validation, but no two of them differ."""
+
+    @property
+    def rejected(self) -> int:
+        """Rows that were not imported."""
+        return sum(self.kinds.values())
+
+    def words(self, project: Project) -> str:
+        """Say what was written and what is to be done with it, without a full stop."""
+        parts = [_("{train} train, {valid} valid").format(train=f"{self.train:,}", valid=f"{self.valid:,}")]
+        if self.is_undivided:
+            parts.append(_("no two rows differ, so none could be set apart for validation"))
+        if self.rejected:
+            parts.append(_("{count} rejected, see {file}").format(count=f"{self.rejected:,}", file=REJECTED))
+        if self.folder != project.data_dir:
+            parts.append(_("move the files over yours to use them"))
+        return "; ".join(parts)
+
+
+def import_rows(
+    project: Project, table: Table, mapping: Mapping, wish: Wish, tell: Tell, cancel: Event
+) -> Imported:
+    """Write the rows of a table to the project's data folder, or to a new one in it if data are there.
+
+    Args:
+        project: that gets the rows.
+        table: they come from.
+        mapping: what its columns mean.
+        wish: how they are written.
+        tell: told how far it is.
+        cancel: ends it.
+
+    Raises:
+        UserError: the file cannot be read to its end, none of its rows can be used, or nothing can be
+            written. Nothing is left behind then.
+        Cancelled: `cancel` was set; likewise.
+    """
+    job = _Job(project, table, mapping, wish, tell, cancel)
+    data, train = project.data_dir, project.train_file.name
+    if not data.exists():
+        folder, written = publish(job.write, project.root, data.name)
+    elif not any((data / name).exists() for name in (train, project.valid_file.name, REJECTED)):
+        folder, written = data, publish_into(job.write, data, train)
+    else:
+        folder, written = publish(job.write, data, "imported")
+    is_undivided = wish.valid_share > 0 and not written.valid
+    return Imported(
+        folder, written.train, written.valid, dict(written.kinds), tuple(written.listed), is_undivided
+    )
+
+
+def written_row(record: Record, mapping: Mapping, number: int) -> tuple[str, Row]:
+    """Return a row as it is written, one line of JSON, and as line `number` will be read.
+
+    Raises:
+        RowError: it cannot be used.
+    """
+    value = convert(record.value, mapping)
+    row = row_of(value, number)
+    line = json_text({"messages": row.messages} if "messages" in value else value)
+    if len(line) >= MOST_BYTES // 4:  # a character takes four bytes at most
+        message = _("the row has {size} million characters").format(size=round(len(line) / 1e6))
+        raise RowError("line_too_long", message, _("split it"))
+    return line, row
+
+
+@dataclass
+class _Written:
+    """What is known of the rows so far."""
+
+    ends: "array[int]" = field(default_factory=lambda: array("Q"))
+    """Where each row ends among those that were read, in bytes."""
+    kinds: Counter[str] = field(default_factory=Counter)
+    listed: list[Rejected] = field(default_factory=list)
+    train: int = 0
+    valid: int = 0
+
+    def reject(self, row: Rejected) -> None:
+        """Count a row that is not imported."""
+        self.kinds[row.kind] += 1
+        if len(self.listed) < MOST_LISTED:
+            self.listed.append(row)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One import; see `import_rows` for the fields."""
+
+    project: Project
+    table: Table
+    mapping: Mapping
+    wish: Wish
+    tell: Tell
+    cancel: Event
+
+    def write(self, folder: Path) -> _Written:
+        """Write all files to a folder."""
+        written = _Written()
+        twins = TwinFinder(_ROWS, "")
+        with (folder / _ROWS).open("wb") as rows, (folder / REJECTED).open("wb") as rejected:
+            self._read(written, twins, rows, rejected)
+        if not written.ends:
+            raise _nothing_left(self.table, written)
+        if not written.kinds:
+            (folder / REJECTED).unlink()
+        apart = self._apart(len(written.ends), twins)
+        order = np.arange(len(written.ends))
+        if self.wish.shuffle:
+            order = np.random.default_rng([self.wish.seed, 1]).permutation(order)
+        written.train = self._copy(folder, self.project.train_file, written.ends, order[~apart[order]])
+        written.valid = self._copy(folder, self.project.valid_file, written.ends, order[apart[order]])
+        (folder / _ROWS).unlink()
+        return written
+
+    def _read(self, written: _Written, twins: TwinFinder, rows: BinaryIO, rejected: BinaryIO) -> None:
+        """Write the rows that can be used to `rows`, in their order, and those that cannot to `rejected`."""
+        end = 0
+        for item in watched(read_records(self.table.source), partial(self.tell, "read"), self.cancel):
+            if isinstance(item, Record):
+                try:
+                    line, row = written_row(item, self.mapping, len(written.ends))
+                except RowError as error:
+                    item = Rejected(item.place, error.kind, error.message, error.fix)
+            if isinstance(item, Rejected):
+                written.reject(item)
+                rejected.write(self._listed(item))
+                continue
+            end += rows.write(line.encode() + b"\n")
+            written.ends.append(end)
+            if self.wish.valid_share:
+                twins.see(_ROWS, row)
+
+    def _listed(self, row: Rejected) -> bytes:
+        """Return an entry of the list of rejected rows."""
+        place = "line" if self.table.has_lines else "row"
+        entry = {"file": self.table.source.path.name, place: row.place, "kind": row.kind}
+        return json_text({**entry, "reason": row.reason, "fix": row.fix}).encode() + b"\n"
+
+    def _apart(self, count: int, twins: TwinFinder) -> NDArray[np.bool_]:
+        """Return for each row whether it is set apart for validation; none is where no two rows differ."""
+        apart = np.zeros(count, bool)
+        pairs = ((found.row.line, found.other.line) for found in twins.twins())
+        if self.wish.valid_share:
+            with suppress(UserError):
+                drawn = draw_validation(range(count), pairs, self.wish.seed, self.wish.valid_share)
+                apart[list(drawn)] = True
+        return apart
+
+    def _copy(self, folder: Path, path: Path, ends: "array[int]", chosen: NDArray[np.int64]) -> int:
+        """Write some of the rows to a file in `folder`, if there are any; return how many."""
+        if len(chosen):
+            lines = _lines(folder / _ROWS, ends, chosen)
+            with (folder / path.name).open("wb") as file:
+                file.writelines(watched(lines, partial(self.tell, "written"), self.cancel))
+        return len(chosen)
+
+
+def _lines(rows: Path, ends: "array[int]", chosen: NDArray[np.int64]) -> Iterator[bytes]:
+    """Yield the chosen rows in their order."""
+    with rows.open("rb") as file:
+        for index in chosen.tolist():
+            begin = ends[index - 1] if index else 0
+            yield os.pread(file.fileno(), ends[index] - begin, begin)
+
+
+def _nothing_left(table: Table, written: _Written) -> UserError:
+    if not written.listed:  # the file has changed since it was looked into
+        return UserError(_("{path} has no rows").format(path=table.source.path), _("name a file with rows"))
+    first = written.listed[0]
+    problem = _("None of the {count} rows of {path} can be used; {where}: {reason}").format(
+        count=f"{written.kinds.total():,}",
+        path=table.source.path,
+        where=table.where(first.place),
+        reason=first.reason,
+    )
+    return UserError(problem, first.fix)

@@ -1,0 +1,90 @@
+"""`mqlora-tui import`: what it prints, what it writes and what it refuses."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tui.cli import main
+
+import pytest
+
+Mqlora = Callable[..., tuple[int, str, str]]
+ROWS = "id;pergunta;resposta\n1;Olá?;Sim 👋\n2;Quem?;\n3;\x1b[2J;Não\n"
+
+
+@pytest.fixture
+def mqlora(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Mqlora:
+    """Runs the command in an empty project with the file `rows.csv`, in this process."""
+    monkeypatch.chdir(tmp_path)
+    Path("rows.csv").write_text(ROWS, encoding="utf-8")
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mqlora-tui", *arguments])
+        code = main()
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_import_says_how_it_reads_and_what_it_rejects(mqlora: Mqlora) -> None:
+    """What it writes passes the strict check; the next import goes beside it."""
+    code, out, _err = mqlora("import", "rows.csv")
+    assert code == 0
+    assert (
+        "rows.csv: CSV with ;\n  read as pairs: pergunta → prompt, resposta → completion; not used: id" in out
+    )
+    assert "  ! line 3: 'resposta' is empty (write it or drop the row)" in out
+    assert "1 train, 1 valid; 1 rejected, see rejected.jsonl" in out and "over yours" not in out
+    assert mqlora("validate", "--strict")[0] == 0
+    code, out, _err = mqlora("import", "rows.csv", "--no-shuffle", "--valid-share", "0")
+    assert code == 0 and "imported: 2 train, 0 valid" in out and "move the files over yours" in out
+    rows = Path("data/imported/train.jsonl").read_text("utf-8")
+    assert rows == (
+        '{"prompt": "Olá?", "completion": "Sim 👋"}\n{"prompt": "\\u001b[2J", "completion": "Não"}\n'
+    )
+
+
+def test_import_as_json(mqlora: Mqlora) -> None:
+    """One object with all that the words say."""
+    code, out, _err = mqlora(
+        "import", "rows.csv", "--json", "--prompt", "resposta", "--completion", "pergunta"
+    )
+    told = json.loads(out)
+    assert code == 0 and out.count("\n") == 1
+    assert (told["train"], told["valid"], told["rejected"], told["kinds"]) == (1, 1, 1, {"empty_field": 1})
+    assert (told["format"], told["delimiter"], told["columns"]) == (
+        "delimited",
+        ";",
+        ["id", "pergunta", "resposta"],
+    )
+    assert (told["mapping"]["form"], told["mapping"]["prompt"]) == ("pair", "resposta")
+    assert told["listed"][0]["place"] == 3 and Path(told["folder"]) == Path("data").absolute()
+
+
+def test_a_dry_run_shows_rows_and_writes_nothing(mqlora: Mqlora) -> None:
+    """In words, harmless on a terminal, and as JSON."""
+    code, out, _err = mqlora("import", "rows.csv", "--dry-run")
+    assert code == 0 and '  line 2: {"prompt": "Olá?", "completion": "Sim 👋"}' in out
+    assert "  line 3: 'resposta' is empty" in out and "\x1b" not in out
+    code, out, _err = mqlora("import", "rows.csv", "--dry-run", "--json", "--text", "pergunta")
+    rows = json.loads(out)["rows"]
+    assert [row["row"] for row in rows] == [{"text": "Olá?"}, {"text": "Quem?"}, {"text": "\x1b[2J"}]
+    assert not Path("data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("none.csv",), "There is no file none.csv; name one that is there."),
+        (("rows.csv", "--prompt", "id"), "A prompt needs a completion"),
+        (("rows.csv", "--text", "txt"), "has no column 'txt'; name one of: id, pergunta, resposta."),
+    ],
+)
+def test_mistakes_get_one_sentence(mqlora: Mqlora, arguments: tuple[str, ...], said: str) -> None:
+    """Exit 1, nothing written; options out of range are usage errors."""
+    code, out, err = mqlora("import", *arguments)
+    assert (code, out) == (1, "") and said in err and err.count("\n") == 1
+    assert mqlora("import", "rows.csv", "--valid-share", "1")[0] == 2
+    assert not Path("data").exists()

@@ -1,0 +1,240 @@
+"""The dialog that imports rows: file, columns, what the first rows become, and what came of it."""
+
+import json
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from engine.dataset.importing import Imported, Tell, Wish
+from engine.dataset.mapping import Mapping
+from engine.dataset.tables import Table
+from engine.errors import Cancelled, UserError
+from engine.project import Project
+from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
+from tui.app import MqloraApp
+from tui.screens.import_data import ImportDialog
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+
+def text(app: MqloraApp) -> str:
+    """Return what stands in the dialog, without frames."""
+    box = app.screen.query_one(".dialog").region
+    strips = app.screen._compositor.render_strips()[box.y : box.bottom]
+    lines = " ".join(strip.crop(box.x + 1, box.right - 1).text for strip in strips)
+    return " ".join(part for part in lines.split() if part not in "│▼")
+
+
+async def opened(pilot: Pilot[int]) -> list[Imported | None]:
+    """Open the dialog; return the list that will hold its answer."""
+    app = await ready(pilot)
+    answers: list[Imported | None] = []
+    await app.push_screen(ImportDialog(), answers.append)
+    await pilot.pause()
+    return answers
+
+
+async def name_file(pilot: Pilot[int], path: str) -> None:
+    """Type a path and press Enter."""
+    field = pilot.app.screen.query_one("#import-path", Input)
+    field.focus()
+    field.value = path
+    await pilot.press("enter")
+
+
+def table(project: Project, *rows: str) -> None:
+    (project.root / "rows.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_rows_are_imported_with_enter_alone(
+    app: MqloraApp, project: Project, size: tuple[int, int]
+) -> None:
+    """The file's name and three times Enter: found, imported, closed with the result."""
+    table(
+        project, "id;pergunta;resposta", "1;Olá?;Sim 👋", "2;Quem?;", *(f"{n};a{n};b{n}" for n in range(38))
+    )
+    async with app.run_test(size=size) as pilot:
+        answers = await opened(pilot)
+        await name_file(pilot, "rows.csv")
+        await wait_for(pilot, lambda: "read as pairs: pergunta → prompt, resposta → completion" in text(app))
+        assert "CSV with ;:" in text(app) and "not used: id" in text(app)
+        assert "line 2 prompt Olá? completion Sim 👋 line 3 ✗ 'resposta' is empty" in text(app)
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "35 train, 4 valid; 1 rejected, see rejected.jsonl" in text(app))
+        assert "rejected rows" in text(app) and "line 3 ✗ 'resposta' is empty" in text(app)
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: bool(answers))
+        [done] = answers
+        assert done and done.folder == project.data_dir / "imported"
+        assert len((done.folder / "train.jsonl").read_text().splitlines()) == 35
+
+
+async def test_columns_are_chosen_with_the_keyboard(app: MqloraApp, project: Project) -> None:
+    """Where their names say nothing; the preview follows, and nothing is imported before."""
+    table(project, "a,b,c", "1,2,3")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "rows.csv")
+        await wait_for(pilot, lambda: "say which columns hold the prompt and the completion" in text(app))
+        assert "line 2 a 1 b 2 c 3" in text(app)
+        await pilot.press("ctrl+s")
+        assert "A column is not chosen" in text(app)
+        await pilot.press("enter", "down", "down", "down", "enter")
+        await pilot.press("down", "enter", "down", "enter")
+        await wait_for(pilot, lambda: "read as pairs: c → prompt, a → completion; not used: b" in text(app))
+        assert "prompt 3 completion 1" in text(app)
+        await pilot.press("down", "enter", "down", "down", "enter")
+        await wait_for(
+            pilot, lambda: "b → system" in text(app) and "system 2 user 3 assistant 1" in text(app)
+        )
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: "1 train, 0 valid; no two rows differ" in text(app))
+        [row] = (project.data_dir / "imported" / "train.jsonl").read_text().splitlines()
+        assert [turn["content"] for turn in json.loads(row)["messages"]] == ["2", "3", "1"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said", "form"),
+    [
+        ([{"instruction": "a", "input": "b", "output": "c"}], "instruction + input → prompt", "alpaca"),
+        (
+            [{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}],
+            "read as ShareGPT: conversations → turns",
+            "sharegpt",
+        ),
+        ([{"text": "a"}], "read as plain text: text → text", "text"),
+    ],
+)
+async def test_what_is_found_is_chosen(
+    app: MqloraApp, project: Project, monkeypatch: pytest.MonkeyPatch, rows: list[Any], said: str, form: str
+) -> None:
+    """Each form arrives at the import as it was found."""
+    asked: list[Mapping] = []
+
+    def import_rows(of: Project, _table: Table, mapping: Mapping, *_rest: object) -> Imported:
+        asked.append(mapping)
+        return Imported(of.data_dir, 1234, 100, {}, ())
+
+    monkeypatch.setattr("engine.dataset.importing.import_rows", import_rows)
+    (project.root / "rows.json").write_text(json.dumps(rows))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "rows.json")
+        await wait_for(pilot, lambda: said in text(app))
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "1,234 train, 100 valid." in text(app))
+        assert [mapping.form for mapping in asked] == [form]
+
+
+async def test_a_file_that_cannot_be_read_is_explained(app: MqloraApp, project: Project) -> None:
+    """And another can be named; one that is gone by the time of the import is refused then."""
+    table(project, "prompt,completion", "a,b")
+    async with app.run_test(size=(80, 24)) as pilot:
+        answers = await opened(pilot)
+        await name_file(pilot, "none.csv")
+        await wait_for(pilot, lambda: "There is no file" in text(app))
+        await name_file(pilot, "data")
+        await wait_for(pilot, lambda: "is a folder; name a file in it" in text(app))
+        await name_file(pilot, "rows.csv")
+        await wait_for(pilot, lambda: "read as pairs" in text(app) and "folder" not in text(app))
+        (project.root / "rows.csv").unlink()
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "No such file" in text(app))
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: answers == [None])
+
+
+async def test_a_path_begins_at_home_or_in_the_project(
+    app: MqloraApp, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a shell reads it; quotes that a terminal pastes around it do no harm."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "at home.tsv").write_text("prompt\tcompletion\na\tb\n")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "'~/at home.tsv' ")
+        await wait_for(pilot, lambda: "TSV: read as pairs" in text(app))
+
+
+async def test_a_path_that_is_begun_can_be_completed(
+    app: MqloraApp, project: Project, tmp_path: Path
+) -> None:
+    """The first name is offered and taken with the right arrow, folder by folder."""
+    table(project, "prompt,completion", "a,b")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        field = app.screen.query_one("#import-path", Input)
+        for begin, whole in (("../fa", "../farense/"), ("../farense/r", "../farense/rows.csv")):
+            field.value, field.cursor_position = begin, len(begin)
+            await wait_for(pilot, lambda whole=whole: field._suggestion == whole)
+            await pilot.press("right")
+            assert field.value == whole
+        for value in ("none/", "\0", "nothing"):
+            field.value = value
+            await pilot.pause()
+            assert not field._suggestion
+        field.value = "../farense/rows.csv"
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "read as pairs" in text(app))
+
+
+async def test_escape_ends_an_import_and_leaves_the_dialog_open(
+    app: MqloraApp, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How far it is is shown meanwhile; afterwards it can be started again."""
+
+    def import_rows(_p: Project, _t: Table, _m: Mapping, _w: Wish, tell: Tell, cancel: Event) -> Imported:
+        tell("read", 12_000)
+        assert cancel.wait(20)
+        raise Cancelled
+
+    monkeypatch.setattr("engine.dataset.importing.import_rows", import_rows)
+    table(project, "prompt,completion", "a,b")
+    async with app.run_test(size=(80, 24)) as pilot:
+        answers = await opened(pilot)
+        await name_file(pilot, "rows.csv")
+        await wait_for(pilot, lambda: "read as pairs" in text(app))
+        for _time in range(2):
+            await pilot.press("enter")
+            await wait_for(pilot, lambda: "12,000 rows read … Esc ends it." in text(app))
+            await pilot.press("escape")
+            await wait_for(pilot, lambda: "Ended; nothing was written." in text(app))
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: answers == [None])
+
+
+async def test_leaving_the_app_ends_the_import(
+    app: MqloraApp, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread goes on writing for nobody."""
+    started, ended = Event(), Event()
+
+    def import_rows(_p: Project, _t: Table, _m: Mapping, _w: Wish, _tell: Tell, cancel: Event) -> Imported:
+        started.set()
+        if cancel.wait(20):
+            ended.set()
+        raise UserError("too late")
+
+    monkeypatch.setattr("engine.dataset.importing.import_rows", import_rows)
+    table(project, "prompt,completion", "a,b")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "rows.csv")
+        await wait_for(pilot, lambda: "read as pairs" in text(app))
+        await pilot.press("enter")
+        await wait_for(pilot, started.is_set)
+    assert ended.wait(20)
+
+
+async def test_hostile_names_and_cells_are_shown_as_they_are(app: MqloraApp, project: Project) -> None:
+    """Neither markup nor control codes of a file reach the terminal, nor do those of its name."""
+    name = "[bold]\x1b[2J.csv"
+    (project.root / name).write_text(f'prompt,completion,"{HOSTILE}"\n"{HOSTILE}","{HOSTILE}",x\n')
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, name)
+        await wait_for(pilot, lambda: text(app).count("[/INST] [bold]\\x1b[2J\\u202e") == 3)
+        assert "\x1b" not in shown(app) and "\u202e" not in shown(app)

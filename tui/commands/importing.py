@@ -1,0 +1,102 @@
+"""The command that imports the rows of another file."""
+
+from dataclasses import asdict
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from engine.dataset.detecting import choose
+from engine.dataset.importing import Imported, Stage, Wish, import_rows, written_row
+from engine.dataset.mapping import Mapping
+from engine.dataset.parsing import RowError
+from engine.dataset.records import Record, Rejected
+from engine.dataset.tables import Table, open_table
+from engine.i18n import _
+from engine.project import Project
+from engine.text import json_text, one_line
+from tui.commands.output import err, print_json, say
+
+import msgspec
+
+_LISTED = 20
+_SHOWN = 3
+"""Rows that a dry run shows."""
+
+
+def looked_into(file: Path, prompt: str, completion: str, system: str, text: str) -> tuple[Table, Mapping]:
+    """Return a file's table, and what its columns mean: as named, else as found.
+
+    Raises:
+        UserError: it cannot be read, or what its columns mean is not clear.
+    """
+    table = open_table(file)
+    return table, choose(table, prompt, completion, system, text)
+
+
+def show_first(table: Table, mapping: Mapping, as_json: bool) -> None:
+    """Say how a table is read, and print what its first rows become."""
+    rows = [_become(item, mapping) for item in table.sample[:_SHOWN]]
+    if as_json:
+        print_json(_described(table, mapping) | {"rows": rows})
+        return
+    _say_how(table, mapping)
+    for row in rows:
+        shown = json_text(row["row"]) if "row" in row else row["reason"]
+        say(f"  {table.where(row['place'])}: {shown}")
+
+
+def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, as_json: bool) -> None:
+    """Import the rows of a table and say what was written and what was not."""
+    if as_json:
+        imported = import_rows(project, table, mapping, wish, lambda _stage, _count: None, Event())
+        print_json(_described(table, mapping) | asdict(imported) | {"rejected": imported.rejected})
+        return
+    _say_how(table, mapping)
+    with err.status("") as status:
+
+        def tell(stage: Stage, count: int) -> None:
+            text = _("{count} rows read …") if stage == "read" else _("{count} rows written …")
+            status.update(text.format(count=f"{count:,}"))
+
+        imported = import_rows(project, table, mapping, wish, tell, Event())
+    _say_rejected(table, imported)
+    say(f"✓ {one_line(str(imported.folder), 300)}: {imported.words(project)}")
+
+
+def _become(item: Record | Rejected, mapping: Mapping) -> dict[str, Any]:
+    """Return what a row becomes, or why it is rejected."""
+    if isinstance(item, Rejected):
+        return asdict(item)
+    try:
+        line, _row = written_row(item, mapping, item.place)
+    except RowError as error:
+        return asdict(Rejected(item.place, error.kind, error.message, error.fix))
+    return {"place": item.place, "row": msgspec.json.decode(line)}
+
+
+def _described(table: Table, mapping: Mapping) -> dict[str, Any]:
+    """Return how a table is read, for JSON."""
+    return {
+        "file": str(table.source.path),
+        "format": table.source.format,
+        "delimiter": table.source.delimiter,
+        "gzip": table.source.is_gzip,
+        "columns": table.columns,
+        "mapping": asdict(mapping),
+    }
+
+
+def _say_how(table: Table, mapping: Mapping) -> None:
+    say(f"{one_line(str(table.source.path), 300)}: {table.source.words}")
+    say(f"  {mapping.words(table.columns)}")
+
+
+def _say_rejected(table: Table, imported: Imported) -> None:
+    for row in imported.listed[:_LISTED]:
+        say(
+            _("  ! {where}: {reason} ({fix})").format(
+                where=table.where(row.place), reason=one_line(row.reason, 200), fix=one_line(row.fix, 200)
+            )
+        )
+    if imported.rejected > _LISTED:
+        say(_("  … and {n} more").format(n=f"{imported.rejected - _LISTED:,}"))

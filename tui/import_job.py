@@ -1,0 +1,73 @@
+"""The slow parts of an import: called in threads, they answer with messages."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from engine.errors import Cancelled, UserError
+from engine.project import Project
+from tui.checks import Post
+
+from textual.message import Message
+
+if TYPE_CHECKING:  # they import numpy, so not at start-up
+    from engine.dataset.importing import Imported, Stage
+    from engine.dataset.mapping import Mapping
+    from engine.dataset.tables import Table
+
+
+@dataclass
+class TableOpened(Message, bubble=False):
+    """A file was looked into, or cannot be read."""
+
+    path: Path
+    table: "Table | None" = None
+    found: "Mapping | None" = None
+    """What its columns seem to mean."""
+    error: UserError | None = None
+
+
+@dataclass
+class ImportMoved(Message, bubble=False):
+    """So many rows have reached a stage."""
+
+    stage: "Stage"
+    count: int
+
+
+@dataclass
+class ImportOver(Message, bubble=False):
+    """The rows were imported; or that was refused; with neither it was ended on request."""
+
+    imported: "Imported | None" = None
+    error: UserError | None = None
+
+
+def open_table(path: Path, post: Post) -> None:
+    """Look into a file and post what it is."""
+    from engine.dataset.detecting import detect
+    from engine.dataset.tables import open_table as look
+
+    try:
+        table = look(path)
+        post(TableOpened(path, table, detect(table)))
+    except UserError as error:
+        post(TableOpened(path, error=error))
+
+
+def import_rows(project: Project, table: "Table", mapping: "Mapping", cancel: Event, post: Post) -> None:
+    """Import the rows of a table; post how far that is and what came of it."""
+    from engine.dataset.importing import Wish
+    from engine.dataset.importing import import_rows as import_all
+
+    def tell(stage: "Stage", count: int) -> None:
+        post(ImportMoved(stage, count))
+
+    try:
+        post(ImportOver(import_all(project, table, mapping, Wish(), tell, cancel)))
+    except UserError as error:
+        # Without the traceback: it holds on to the finder of near twins, which must end on its own thread.
+        post(ImportOver(error=UserError(error.problem, error.fix)))
+    except Cancelled:
+        post(ImportOver())

@@ -1,0 +1,213 @@
+"""Rows of another file: where they are, what its columns mean, what they become."""
+
+import os
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from engine.text import one_line
+from tui import import_job
+from tui.import_job import ImportMoved, ImportOver, TableOpened
+from tui.widgets.import_columns import ImportColumns
+from tui.widgets.import_preview import ImportPreview
+from tui.widgets.line_input import LineInput
+from tui.widgets.path_suggester import PathSuggester
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Select, Static
+
+if TYPE_CHECKING:
+    from engine.dataset.importing import Imported
+    from engine.dataset.mapping import Mapping
+    from engine.dataset.tables import Table
+    from tui.app import MqloraApp
+
+
+class ImportDialog(ModalScreen["Imported | None"]):
+    """Answers with what was imported, or with None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "import", _("Import"), priority=True, id="import.start"),
+        Binding("escape", "leave", _("Close"), id="import.close"),
+        Binding("down", "app.focus_next", _("Next field"), show=False, id="import.next"),
+        Binding("up", "app.focus_previous", _("Previous field"), show=False, id="import.previous"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked: Path | None = None
+        """The file that was last looked into."""
+        self._table: Table | None = None
+        self._cancel: Event | None = None
+        """Ends the import under way; None while there is none."""
+        self._imported: Imported | None = None
+
+    @property
+    def _project(self) -> Project:
+        return cast("MqloraApp", self.app).project
+
+    def compose(self) -> ComposeResult:
+        """Draw file, columns, preview, one line of news and the buttons."""
+        with Vertical(classes="dialog form import") as box:
+            box.border_title = Content(_("Import rows"))
+            box.border_subtitle = Content(_("→ completes the path, Enter reads it, ^s imports, Esc closes"))
+            with Horizontal(classes="import-line"):
+                yield Static(_("file"), classes="field-name")
+                yield LineInput(
+                    id="import-path",
+                    compact=True,
+                    placeholder=_("CSV, TSV, JSON or Parquet"),
+                    suggester=PathSuggester(self._project.root),
+                )
+            yield Static(id="import-found", markup=False)
+            yield ImportColumns()
+            yield ImportPreview(classes="panel")
+            yield Static(id="import-news")
+            with Horizontal(classes="buttons"):
+                yield Button(_("Import"), id="import-start", compact=True)
+                yield Button(_("Close"), id="import-close", compact=True)
+
+    def on_mount(self) -> None:
+        """Begin with the file."""
+        self._show_table(None, None)
+
+    def on_unmount(self) -> None:
+        """End what is under way."""
+        if self._cancel:
+            self._cancel.set()
+
+    @on(Input.Submitted, "#import-path")
+    @on(Input.Blurred, "#import-path")
+    def _read_file(self) -> None:
+        path = self._path()
+        if path and path != self._asked and not self._cancel:
+            self._asked = path
+            self._show_table(None, None)
+            self._say(_("Looking into the file …"))
+            self._open(path)
+
+    def _path(self) -> Path | None:
+        """Return the file that is named, from the project's folder; None where none is."""
+        text = self.query_one("#import-path", LineInput).value.strip().strip("'\"")
+        return self._project.root / os.path.expanduser(text) if text else None
+
+    @work(thread=True, exit_on_error=False, exclusive=True, group="open")
+    def _open(self, path: Path) -> None:
+        import_job.open_table(path, self.post_message)
+
+    def on_table_opened(self, message: TableOpened) -> None:
+        """Show what was found, unless another file was named since."""
+        if message.path != self._asked:
+            return
+        self._say("")
+        if message.error:
+            self._refuse(message.error)
+            self._asked = None
+        else:
+            self._show_table(message.table, message.found)
+            if self.query_one("#import-path").has_focus:
+                self.query_one("#import-start" if message.found else "#import-prompt").focus()
+
+    def _show_table(self, table: "Table | None", found: "Mapping | None") -> None:
+        self._table = table
+        for selector in ("ImportColumns", "#import-found", "#import-start"):
+            self.query_one(selector).display = table is not None
+        if table is None:
+            self.query_one(ImportPreview).show_help()
+            return
+        self.query_one(ImportColumns).show(table, found)
+        self._show_rows()
+
+    @on(Select.Changed)
+    def _show_rows(self) -> None:
+        columns = self.query_one(ImportColumns)
+        if not self._table or self._cancel or self._imported:
+            return
+        columns.show_lists()
+        mapping, names = columns.mapping, self._table.columns
+        said = mapping.words(names) if mapping else _("say which columns hold the prompt and the completion")
+        self.query_one("#import-found", Static).update(
+            Content.assemble(f"{self._table.source.words}: ", (said, "$muted"))
+        )
+        self.query_one(ImportPreview).show_rows(self._table, mapping)
+
+    @on(Button.Pressed, "#import-start")
+    def action_import(self) -> None:
+        """Import the rows, or say what is missing."""
+        if self._cancel or self._imported:
+            return
+        if not self._table or self._path() != self._asked:
+            self._read_file()
+            return
+        mapping = self.query_one(ImportColumns).mapping
+        if mapping is None:
+            self._refuse(UserError(_("A column is not chosen"), _("choose it, or read the rows otherwise")))
+            return
+        self._cancel = Event()
+        self._lock(True)
+        self._say(_("Starting …"))
+        self._import(self._table, mapping, self._cancel)
+
+    @work(thread=True, exit_on_error=False)
+    def _import(self, table: "Table", mapping: "Mapping", cancel: Event) -> None:
+        import_job.import_rows(self._project, table, mapping, cancel, self.post_message)
+
+    def on_import_moved(self, message: ImportMoved) -> None:
+        """Say how far it is."""
+        if self._cancel and not self._cancel.is_set():
+            text = _("{count} rows read …") if message.stage == "read" else _("{count} rows written …")
+            self._say(_("{text} Esc ends it.").format(text=text.format(count=f"{message.count:,}")))
+
+    def on_import_over(self, message: ImportOver) -> None:
+        """Say what came of it."""
+        self._cancel = None
+        self._lock(False)
+        if message.imported and self._table:
+            self._imported = message.imported
+            self._show_result(message.imported, self._table)
+            return
+        self.query_one("#import-start").focus()
+        if message.error:
+            self._refuse(message.error)
+        else:
+            self._say(_("Ended; nothing was written."))
+
+    def _show_result(self, imported: "Imported", table: "Table") -> None:
+        self._lock(True)
+        self.query_one("#import-start").display = False
+        self.query_one(ImportPreview).show_rejected(table, imported)
+        folder = one_line(str(imported.folder), 200)
+        self.query_one("#import-news", Static).update(
+            Content.assemble(("✓ ", "bold $success"), f"{folder}: {imported.words(self._project)}.")
+        )
+        self.query_one("#import-close", Button).focus()
+
+    def _lock(self, locked: bool) -> None:
+        """Let nothing be changed while rows are imported, and afterwards."""
+        for selector in ("#import-path", "ImportColumns", "#import-start"):
+            self.query_one(selector).disabled = locked
+
+    @on(Button.Pressed, "#import-close")
+    def action_leave(self) -> None:
+        """End the import under way; without one close."""
+        if self._cancel:
+            self._cancel.set()
+            self._say(_("Ending …"))
+        else:
+            self.dismiss(self._imported)
+
+    def _say(self, text: str) -> None:
+        self.query_one("#import-news", Static).update(Content.styled(text, "$muted"))
+
+    def _refuse(self, error: UserError) -> None:
+        self.query_one("#import-news", Static).update(
+            Content.assemble(("✗ ", "bold $error"), one_line(str(error), 400))
+        )

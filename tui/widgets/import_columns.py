@@ -1,0 +1,106 @@
+"""What the columns of a table mean: found, shown, and changed with lists of choices."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from engine.i18n import _
+from engine.text import one_line
+from tui.widgets.config_field import Choice
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+if TYPE_CHECKING:
+    from engine.dataset.mapping import Mapping
+    from engine.dataset.tables import Table
+
+_MOST_COLUMNS = 200
+"""So many can be chosen from; a list of more is slow, and nobody reads it."""
+Options = list[tuple[str, Any]]
+
+
+class ImportColumns(Vertical):
+    """One list for how rows are read, and one for each column that this takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: Mapping | None = None
+
+    def compose(self) -> ComposeResult:
+        """Yield the lists, each behind its name."""
+        names = {
+            "form": _("read as"),
+            "prompt": _("prompt"),
+            "completion": _("completion"),
+            "text": _("text"),
+            "system": _("system"),
+        }
+        for id_, name in names.items():
+            with Horizontal(classes="import-line"):
+                yield Static(name, classes="field-name")
+                yield Choice([("", None)], allow_blank=False, compact=True, id=f"import-{id_}")
+
+    def show(self, table: "Table", found: "Mapping | None") -> None:
+        """Offer the columns of a table, with what was found chosen."""
+        self._found = found
+        used = found.columns if found else ()
+        columns: Options = [(name, name) for name in dict.fromkeys((*used, *table.columns[:_MOST_COLUMNS]))]
+        prompts: Options = [(name, (name, "")) for name, _value in columns]
+        prompt = (found.prompt, found.input) if found else ("", "")
+        if found and found.input:
+            prompts.insert(0, (f"{found.prompt} + {found.input}", prompt))
+        choose: Options = [(_("— choose a column —"), "")]
+        self._offer("form", self._forms(), _family(found))
+        self._offer("prompt", [(choose[0][0], ("", "")), *prompts], prompt)
+        self._offer("completion", choose + columns, found.completion if found else "")
+        self._offer("text", choose + columns, found.text if found else "")
+        self._offer("system", [(_("— none —"), ""), *columns], found.system if found else "")
+        self.show_lists()
+
+    def show_lists(self) -> None:
+        """Show only the lists that the chosen form takes."""
+        form = self._value("form")
+        shown = {"form", "system"} if form == "turns" else {"form", "text"}
+        if form == "pair":
+            shown = {"form", "prompt", "completion", "system"}
+        for choice in self.query(Choice):
+            if choice.parent is not None:
+                choice.parent.display = (choice.id or "").removeprefix("import-") in shown
+
+    @property
+    def mapping(self) -> "Mapping | None":
+        """What is chosen; None while a column is missing."""
+        from engine.dataset.mapping import Mapping
+
+        form, system = self._value("form"), self._value("system")
+        if form == "turns" and self._found:
+            return replace(self._found, system=system)
+        if form == "text":
+            return Mapping("text", text=self._value("text")) if self._value("text") else None
+        (prompt, extra), completion = self._value("prompt"), self._value("completion")
+        if not prompt or not completion:
+            return None
+        return Mapping("alpaca" if extra else "pair", prompt, extra, completion, system)
+
+    def _forms(self) -> Options:
+        forms: Options = [(_("prompt and completion"), "pair"), (_("plain text"), "text")]
+        if self._found and self._found.turns:
+            forms.insert(0, (_("turns of {column}").format(column=self._found.turns), "turns"))
+        return forms
+
+    def _offer(self, name: str, options: Options, value: Any) -> None:
+        choice = self.query_one(f"#import-{name}", Choice)
+        choice.set_options([(Content(one_line(label, 60)), item) for label, item in options])
+        choice.value = value
+
+    def _value(self, name: str) -> Any:
+        return self.query_one(f"#import-{name}", Choice).value
+
+
+def _family(found: "Mapping | None") -> str:
+    """Return which of the offered forms a mapping is of."""
+    if found is None:
+        return "pair"
+    return "turns" if found.turns else "text" if found.text else "pair"
