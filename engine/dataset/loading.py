@@ -81,9 +81,11 @@ class FileReader:
     def report(self) -> FileReport:
         """Return what was found in the rows that have passed."""
         figures = self._counter.figures() if self._counter else None
-        lost = sum(fault.severity == "error" for fault in self._faults)
-        faults = tuple(sorted(self._faults, key=lambda fault: fault.line))
-        return FileReport(self._path.name, self._usable + lost, self._usable, faults, figures)
+        rows = self._usable + sum(fault.severity == "error" for fault in self._faults)
+        faults = sorted(self._faults, key=lambda fault: fault.line)
+        if not rows:
+            faults.insert(0, _no_rows(self._path.name))
+        return FileReport(self._path.name, rows, self._usable, tuple(faults), figures)
 
     def _rows(self) -> Iterator[Row]:
         for item in self._passing(read_rows(self._path)):
@@ -104,6 +106,11 @@ class FileReader:
         if example.shares_token:
             self._faults.append(_shared_token(file, row.line))
         return example
+
+
+def _no_rows(file: str) -> Fault:
+    fix = _('write one object a line: {"prompt": ..., "completion": ...}')
+    return Fault(file, 0, None, "no_rows", "error", _("the file has no rows"), fix)
 
 
 def _no_end_of_turn(file: str, line: int) -> Fault:

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 Kind = Literal["duplicate", "near_duplicate", "other_answer", "leak", "near_leak"]
 MOST_ROWS = 100_000
 """Near twins are looked for among so many rows: each takes 0.1 ms and two kilobytes."""
+_NOT_THE_SAME = 0.99
+"""Likeness of near twins as it is told at most: what has all parts in common may still differ."""
 Keys = NDArray[np.uint64]
 
 
@@ -100,7 +102,7 @@ def as_fault(twins: Twins) -> Fault:
         "leak": (_("its prompt is also in {file} (line {line})"), _("move or drop it")),
         "near_leak": (_("{share:.0%} the same as line {line} of {file}"), _("move or drop it")),
     }[twins.kind]
-    text = message.format(line=line, file=file, share=twins.likeness)
+    text = message.format(line=line, file=file, share=min(twins.likeness, _NOT_THE_SAME))
     severity: Severity = "note" if twins.kind == "near_duplicate" else "warning"
     return Fault(twins.row.file, twins.row.line, None, twins.kind, severity, text, fix, twins.other)
 

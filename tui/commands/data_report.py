@@ -113,5 +113,7 @@ def _file_line(file: FileReport, config: TrainingConfig) -> str:
 
 def _fault_row(fault: Fault) -> tuple[Text, ...]:
     line = str(fault.line) if fault.line else ""
+    if fault.column:
+        line += f":{fault.column}"
     mark = status_mark(fault.severity)
     return mark, Text(line, justify="right"), cell(fault.file), cell(fault.message), cell(fault.fix)

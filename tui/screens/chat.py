@@ -155,7 +155,7 @@ class ChatScreen(PlaceScreen):
         """Ask every line of prompts.txt, each on its own."""
         path = self.mqlora.project.prompts_file
         try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = path.read_text(encoding="utf-8", errors="replace").split("\n")  # as rows are
         except OSError:
             lines = []
         self._waiting = [line.strip() for line in lines if line.strip()]

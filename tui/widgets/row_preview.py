@@ -67,6 +67,8 @@ class RowPreview(VerticalScroll):
 def _fault_text(fault: Fault) -> Content:
     colour = STYLES[fault.severity]
     left_out = _("left out") if fault.severity == "error" else _("still used")
+    if fault.column:
+        left_out = _("column {n}; {left_out}").format(n=f"{fault.column:,}", left_out=left_out)
     parts = [
         Content.styled(f"{printable(fault.message).rstrip('.')} ", colour),
         Content.styled(f"({left_out}). ", "$muted"),
