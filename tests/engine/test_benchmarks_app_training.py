@@ -39,7 +39,8 @@ def test_a_pair_is_run_and_compared(
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [line[0] for line in lines[:3]] == ["run", "headless", "app"]
     assert all(float(line[1]) > 0 for line in lines[1:3])
-    assert lines[-1][:3] == ["app", "/", "headless:"] and float(lines[-1][3]) > 0
+    assert lines[-2][:3] == ["app", "/", "headless:"] and float(lines[-2][3]) > 0
+    assert lines[-1][:5] == ["each", "step", "at", "its", "fastest,"] and float(lines[-1][-1]) > 0
     assert not project.run_dir.exists()
     assert not [process for process in psutil.process_iter() if str(tmp_path) in _command(process)]
 
@@ -72,7 +73,9 @@ def test_each_step_is_compared_with_itself() -> None:
         "app: median step 3.1000 s, CPU 1.2500 s a step",
     ]
     assert lines[2].startswith("app / headless: 1.0500 (pairs 1.0000 to 1.1000; all 6 steps 1.0500")
-    assert lines[3] == "headless / headless before: 2.0000 to 2.0000"
+    # Fastest: 1.1, 2.2 and 18 s in the app; 1, 2 and 9 s headless.
+    assert lines[3] == "each step at its fastest, app / headless: 1.7750"
+    assert lines[4] == "headless / headless before: 2.0000 to 2.0000"
 
 
 def test_other_steps_are_refused() -> None:
