@@ -4,7 +4,7 @@ import asyncio
 from typing import ClassVar
 
 from engine.dataset.report import Fault, Severity
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.text import one_line
 from tui.theme import SYMBOLS
 from tui.widgets.fault_search import SEVERITIES, FaultFilter, Found, Overview, overview, search
@@ -173,7 +173,9 @@ def _kinds(counts: Overview, width: int) -> Content:
     for index, (severity, kind, count) in enumerate(counts.kinds):
         name = one_line(kind, 30)
         part = Content.assemble((f"{SYMBOLS[severity]} ", STYLES[severity]), f"{count:,} ", (name, "$muted"))
-        more = Content.styled(_("and {n} kinds more").format(n=len(counts.kinds) - index), "$muted")
+        left = len(counts.kinds) - index
+        text = ngettext("and {n} kind more", "and {n} kinds more", left).format(n=left)
+        more = Content.styled(text, "$muted")
         room = width - lines[-1].cell_length - len(_GAP)
         if len(lines) == _MOST_LINES and part.cell_length + len(_GAP) + more.cell_length > room:
             lines[-1] += _GAP + more
