@@ -3,10 +3,8 @@
 Nothing that is there is touched, and no row is lost in silence: what cannot be used is listed.
 """
 
-import os
-from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +19,7 @@ from engine.dataset.publish import publish, publish_into
 from engine.dataset.records import Record, Rejected
 from engine.dataset.rows import Row, row_of
 from engine.dataset.split import SHARE, draw_validation
+from engine.dataset.store import RowStore
 from engine.dataset.tables import Table, read_records
 from engine.dataset.twins import TwinFinder
 from engine.dataset.watch import watched
@@ -136,8 +135,6 @@ def written_row(record: Record, mapping: Mapping, number: int) -> tuple[str, Row
 class _Written:
     """What is known of the rows so far."""
 
-    ends: "array[int]" = field(default_factory=lambda: array("Q"))
-    """Where each row ends among those that were read, in bytes."""
     kinds: Counter[str] = field(default_factory=Counter)
     listed: list[Rejected] = field(default_factory=list)
     train: int = 0
@@ -163,38 +160,34 @@ class _Job:
 
     def write(self, folder: Path) -> _Written:
         """Write all files to a folder."""
-        written = _Written()
-        twins = TwinFinder(_ROWS, "")
-        with (folder / _ROWS).open("wb") as rows, (folder / REJECTED).open("wb") as rejected:
-            self._read(written, twins, rows, rejected)
-        if not written.ends:
-            raise _nothing_left(self.table, written)
-        if not written.kinds:
-            (folder / REJECTED).unlink()
-        apart = self._apart(len(written.ends), twins)
-        order = np.arange(len(written.ends))
-        if self.wish.shuffle:
-            order = np.random.default_rng([self.wish.seed, 1]).permutation(order)
-        written.train = self._copy(folder, self.project.train_file, written.ends, order[~apart[order]])
-        written.valid = self._copy(folder, self.project.valid_file, written.ends, order[apart[order]])
-        (folder / _ROWS).unlink()
+        written, twins = _Written(), TwinFinder(_ROWS, "")
+        with RowStore(folder / _ROWS) as rows:
+            with (folder / REJECTED).open("wb") as rejected:
+                self._read(written, twins, rows, rejected)
+            if not len(rows):
+                raise _nothing_left(self.table, written)
+            if not written.kinds:
+                (folder / REJECTED).unlink()
+            apart, order = self._apart(len(rows), twins), np.arange(len(rows))
+            if self.wish.shuffle:
+                order = np.random.default_rng([self.wish.seed, 1]).permutation(order)
+            written.train = self._copy(rows, order[~apart[order]], folder / self.project.train_file.name)
+            written.valid = self._copy(rows, order[apart[order]], folder / self.project.valid_file.name)
         return written
 
-    def _read(self, written: _Written, twins: TwinFinder, rows: BinaryIO, rejected: BinaryIO) -> None:
-        """Write the rows that can be used to `rows`, in their order, and those that cannot to `rejected`."""
-        end = 0
+    def _read(self, written: _Written, twins: TwinFinder, rows: RowStore, rejected: BinaryIO) -> None:
+        """Keep the rows that can be used in `rows`, in their order, and write the others to `rejected`."""
         for item in watched(read_records(self.table.source), partial(self.tell, "read"), self.cancel):
             if isinstance(item, Record):
                 try:
-                    line, row = written_row(item, self.mapping, len(written.ends))
+                    line, row = written_row(item, self.mapping, len(rows))
                 except RowError as error:
                     item = Rejected(item.place, error.kind, error.message, error.fix)
             if isinstance(item, Rejected):
                 written.reject(item)
                 rejected.write(self._listed(item))
                 continue
-            end += rows.write(line.encode() + b"\n")
-            written.ends.append(end)
+            rows.add(line.encode())
             if self.wish.valid_share:
                 twins.see(_ROWS, row)
 
@@ -214,21 +207,12 @@ class _Job:
                 apart[list(drawn)] = True
         return apart
 
-    def _copy(self, folder: Path, path: Path, ends: "array[int]", chosen: NDArray[np.int64]) -> int:
-        """Write some of the rows to a file in `folder`, if there are any; return how many."""
+    def _copy(self, rows: RowStore, chosen: NDArray[np.int64], path: Path) -> int:
+        """Write some of the rows to a file, if there are any; return how many."""
         if len(chosen):
-            lines = _lines(folder / _ROWS, ends, chosen)
-            with (folder / path.name).open("wb") as file:
-                file.writelines(watched(lines, partial(self.tell, "written"), self.cancel))
+            tell = partial(self.tell, "written")
+            rows.copy(chosen.tolist(), path, partial(watched, tell=tell, cancel=self.cancel))
         return len(chosen)
-
-
-def _lines(rows: Path, ends: "array[int]", chosen: NDArray[np.int64]) -> Iterator[bytes]:
-    """Yield the chosen rows in their order."""
-    with rows.open("rb") as file:
-        for index in chosen.tolist():
-            begin = ends[index - 1] if index else 0
-            yield os.pread(file.fileno(), ends[index] - begin, begin)
 
 
 def _nothing_left(table: Table, written: _Written) -> UserError:
