@@ -48,14 +48,17 @@ def _quick_object(raw: bytes) -> dict[str, Any] | None:
 
 
 def _strings(value: Any) -> int:
-    """Return how many strings there are in a value, keys included."""
-    if type(value) is str:
-        return 1
-    if type(value) is list:
-        return sum([_strings(item) for item in value])
+    """Return how many strings there are in an object or an array, keys included."""
+    count = 0
     if type(value) is dict:
-        return len(value) + sum([1 if type(item) is str else _strings(item) for item in value.values()])
-    return 0
+        count, value = len(value), value.values()
+    for item in value:
+        kind = type(item)
+        if kind is str:
+            count += 1
+        elif kind is dict or kind is list:
+            count += _strings(item)
+    return count
 
 
 def _object(raw: bytes) -> dict[str, Any]:

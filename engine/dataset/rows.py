@@ -141,11 +141,16 @@ def _text_field(value: dict[str, Any], name: str) -> str:
         raise RowError(
             "wrong_type", _("'{name}' is not text").format(name=name), _("put the value in double quotes")
         )
-    if not text.strip(_UNSEEN):
+    if _is_blank(text):
         raise RowError(
             f"empty_{name}", _("'{name}' is empty").format(name=name), _("write it or drop the row")
         )
     return text
+
+
+def _is_blank(text: str) -> bool:
+    """Whether nobody would see anything; the first character nearly always tells."""
+    return not text or (text[0] in _UNSEEN and not text.strip(_UNSEEN))
 
 
 def _refuse_odd_characters(row: Row) -> None:
@@ -204,10 +209,20 @@ def _conversation(messages: Any) -> tuple[Message, ...]:
         raise RowError(
             "wrong_type", _("'messages' is not a list of turns"), _('write [{"role": ..., "content": ...}]')
         )
-    turns = [_turn(turn, number) for number, turn in enumerate(messages, start=1)]
+    turns = [
+        turn if _is_plain(turn) else _turn(turn, number) for number, turn in enumerate(messages, start=1)
+    ]
     if "assistant" not in [turn["role"] for turn in turns]:
         raise RowError("no_assistant_turn", _("no turn of the assistant"), _("add the answer to learn"))
     return tuple(turns)
+
+
+def _is_plain(turn: Any) -> bool:
+    """Whether a turn is a role and its text and nothing else, as nearly all are."""
+    if type(turn) is not dict or len(turn) != 2 or turn.get("role") not in _ROLES:
+        return False
+    content = turn.get("content")
+    return type(content) is str and not _is_blank(content)
 
 
 def _turn(turn: Any, number: int) -> Message:
@@ -226,7 +241,7 @@ def _turn(turn: Any, number: int) -> Message:
             _("{where}: 'content' is not text").format(where=_turn_name(number)),
             _("write what is said as one text in double quotes"),
         )
-    if content is None or (role == "assistant" and not content.strip(_UNSEEN)):
+    if content is None or (role == "assistant" and _is_blank(content)):
         raise RowError(
             "empty_completion",
             _("{where} has no text").format(where=_turn_name(number)),
