@@ -30,7 +30,7 @@ _UNREAD_OF_ROW = frozenset({"tools", "functions"})
 _UNREAD_OF_TURN = frozenset({"tool_calls", "function_call", "reasoning_content", "thinking", "weight"})
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One usable line: a conversation, or plain text to continue."""
 
     line: int
