@@ -87,15 +87,15 @@ def read_rows(path: Path, begin: int = 1) -> Iterator[Row | Fault]:
     Raises:
         UserError: the file cannot be read at all.
     """
-    odd, forms = Oddities(), Forms()
+    odd, forms, name = Oddities(), Forms(), path.name
     for item in read_lines(path, odd, begin):
         if isinstance(item, Fault):
             yield item
             continue
         line, raw = item
-        yield _read(raw, line, path.name, forms)
-    yield from odd.faults(path.name)
-    yield from forms.faults(path.name)
+        yield _read(raw, line, name, forms)
+    yield from odd.faults(name)
+    yield from forms.faults(name)
 
 
 def row_of(value: dict[str, Any], line: int) -> Row:
