@@ -52,7 +52,7 @@ def _terminal_faults(case: Case, terminal: Terminal) -> list[str]:
         faults.append("the terminal's settings are not as before")
     if case.moment == STALLED:  # what nobody reads is not written
         return faults
-    output = terminal.read()
+    output = terminal.output
     if _CURSOR_ON not in output.rpartition(b"\x1b[?25l")[2]:
         faults.append("the cursor stays hidden")
     if case.program == "app" and _ALT_SCREEN_OFF not in output.rpartition(b"\x1b[?1049h")[2]:

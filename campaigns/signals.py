@@ -35,7 +35,7 @@ from engine.config import TrainingConfig
 from engine.project import Project
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
-from tests.e2e.terminal import LIMIT_S, Terminal
+from tests.e2e.terminal import Terminal
 from tests.tiny import pairs, tiny_project, write_model, write_rows
 
 # Steps of a few tenths of a second, so that counting them tells when they were made.
@@ -157,12 +157,8 @@ def _strike(way: str, terminal: Terminal) -> None:
 
 
 def wait_for(holds: Callable[[], object], terminal: Terminal) -> None:
-    """Read the terminal until something holds; fail with its screen if it never does."""
-    limit = time.monotonic() + LIMIT_S
-    while not holds():
-        assert time.monotonic() < limit, f"it never came so far:\n{terminal.text}"
-        terminal.read()
-        time.sleep(0.005)
+    """Wait until something holds; fail with the terminal's screen if it never does."""
+    terminal.wait_until(holds, "so far it")
 
 
 def status(project: Project) -> str:

@@ -52,6 +52,10 @@ class TrainingConfig(BaseModel):
     num_epochs: Annotated[
         int, Field(ge=1, le=1000, description="How many times every example is trained on.")
     ] = 3
+    max_steps: Annotated[
+        int,
+        Field(ge=0, description="Optimizer steps after which the run ends, in whatever epoch; 0: none."),
+    ] = 0
     lora_rank: Annotated[
         int, Field(ge=1, le=1024, description="Inner size of the adapter's two matrices.")
     ] = 8
@@ -87,10 +91,10 @@ class TrainingConfig(BaseModel):
         int, Field(ge=0, le=2**32 - 1, description="Seed of the adapter's start, data order and dropout.")
     ] = 0
     eval_every: Annotated[
-        int, Field(ge=0, description="Steps between validations; 0 validates only at each epoch's end.")
+        int, Field(ge=0, description="Steps between validations; 0: only where an epoch or the run ends.")
     ] = 50
     save_every: Annotated[
-        int, Field(ge=0, description="Steps between checkpoints; 0 saves only at each epoch's end.")
+        int, Field(ge=0, description="Steps between checkpoints; 0: only where an epoch or the run ends.")
     ] = 50
     keep_checkpoints: Annotated[
         int, Field(ge=1, le=1000, description="Newest checkpoints that are kept, besides the best.")

@@ -49,7 +49,8 @@ def estimates(
 
 def planned_steps(config: TrainingConfig, examples: int) -> int:
     """Return the optimizer steps of a run; the last, smaller step of an epoch counts."""
-    return math.ceil(examples / config.examples_per_step) * config.num_epochs
+    steps = math.ceil(examples / config.examples_per_step) * config.num_epochs
+    return min(steps, config.max_steps) if config.max_steps else steps
 
 
 def planned_tokens(config: TrainingConfig, data: DataReport) -> int | None:
@@ -66,7 +67,9 @@ def planned_seconds(config: TrainingConfig, data: DataReport, tokens_per_second:
     if train is None or valid is None or tokens_per_second <= 0:
         return None
     steps = planned_steps(config, data.train.examples)
-    validations = 1 + config.num_epochs + (steps // config.eval_every if config.eval_every else 0)
+    epochs = steps * config.examples_per_step / data.train.examples if data.train.examples else 0.0
+    epochs = min(epochs, config.num_epochs)  # an epoch's last step is a smaller one
+    validations = 1 + math.ceil(epochs) + (steps // config.eval_every if config.eval_every else 0)
     limit = config.max_seq_length
-    tokens = train.within(limit) * config.num_epochs + valid.within(limit) * validations * VALIDATION_COST
+    tokens = train.within(limit) * epochs + valid.within(limit) * validations * VALIDATION_COST
     return tokens / tokens_per_second

@@ -1,8 +1,20 @@
-"""What every test needs: nothing of this machine's cache."""
+"""What every test needs: nothing of this machine's cache, and property tests that do not depend on chance."""
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples every time, and no limit by the clock: a busy machine breaks no promise of ours.
+# Other examples are drawn with HYPOTHESIS_PROFILE=random.
+_UNTIMED = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+}
+settings.register_profile("fixed", derandomize=True, **_UNTIMED)
+settings.register_profile("random", **_UNTIMED)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
 @pytest.fixture(autouse=True)

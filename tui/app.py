@@ -14,7 +14,6 @@ from engine.thread import EngineThread
 from tui import checks
 from tui.app_keys import APP_KEYS, PLACES
 from tui.driver import PatientDriver
-from tui.messages import RunChanged
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
@@ -76,7 +75,7 @@ class MqloraApp(AppState):
         """Learn what the run is doing, look at the machine, and follow both."""
         self._event_loop = asyncio.get_running_loop()
         self.training.follow(self)
-        self.run_state = self.training.status()
+        self.look_at_run()
         # In another process, perhaps since the last connection was lost: there is something to see.
         if self.run_state.is_training or self._go_on or has_news(self.project):
             self.switch_mode("train")
@@ -123,10 +122,14 @@ class MqloraApp(AppState):
         yield SystemCommand(_("Help"), _("Show every key of this place"), self.action_help)
         yield SystemCommand(_("Quit"), _("Leave the app"), self.action_quit)
 
-    def on_run_changed(self, message: RunChanged) -> None:
+    def look_at_run(self) -> None:
+        """Show everywhere what the run is doing now; whoever shows news of it calls this first."""
+        self.run_state = self.training.status()
+
+    def on_run_changed(self) -> None:
         """Show the new phase everywhere; leave if this is the pause that quitting asked for."""
-        self.run_state = message.status
-        if self._leaving and not message.status.is_training:
+        self.look_at_run()
+        if self._leaving and not self.run_state.is_training:
             self.exit(0)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

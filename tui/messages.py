@@ -9,7 +9,6 @@ from engine.errors import UserError
 from engine.hardware.report import Check, HardwareReport
 from engine.profiles import Recommendation
 from engine.training.events import Event
-from tui.training.status import RunStatus
 
 from textual.message import Message
 
@@ -133,9 +132,7 @@ class TrainingFailed(Message, bubble=False):
 
 @dataclass
 class RunChanged(Message, bubble=False):
-    """The run is in another phase than before."""
-
-    status: RunStatus
+    """The run may be in another phase than before: ask the training controller."""
 
 
 @dataclass

@@ -82,7 +82,7 @@ def overfitting(summary: RunSummary) -> Advice | None:
         return None
     hurt = summary.overfitting in ("slight", "significant") or _wasted_an_epoch(summary)
     best_epochs = math.ceil((summary.best_step or 0) / max(summary.steps_per_epoch, 1))
-    if hurt and 0 < best_epochs < config.num_epochs and summary.steps_per_epoch:
+    if hurt and 0 < best_epochs < summary.num_epochs and summary.steps_per_epoch:
         text = ngettext(
             "The model was best in epoch {n}: {n} epoch is enough.",
             "The model was best in epoch {n}: {n} epochs are enough.",
@@ -97,12 +97,21 @@ def overfitting(summary: RunSummary) -> Advice | None:
 
 
 def underfitting(summary: RunSummary) -> Advice | None:
-    """Still improving at the end: more epochs."""
+    """Still improving at the end: more epochs, or no limit to the steps of those there were."""
     config = summary.config
     if config is None or summary.status != "finished" or not is_still_falling(summary):
         return None
     if summary.gap is not None and summary.gap > SIGNIFICANT_GAP:
         return None
+    if summary.is_cut_short:
+        text = ngettext(
+            "The loss was still falling at step {steps:,}, where max_steps ended the run; "
+            "without that limit it trains for {n} epoch.",
+            "The loss was still falling at step {steps:,}, where max_steps ended the run; "
+            "without that limit it trains for {n} epochs.",
+            config.num_epochs,
+        ).format(steps=summary.steps, n=config.num_epochs)
+        return Advice("underfitting", "attention", text, _restart(max_steps=0))
     more = config.num_epochs + max(1, config.num_epochs // 2)
     text = _("The loss was still falling at the end: {n} epochs may give a better model.").format(n=more)
     return Advice("underfitting", "attention", text, _restart(num_epochs=more))

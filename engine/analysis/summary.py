@@ -1,5 +1,6 @@
 """The figures of a run, all taken from its files."""
 
+import math
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,21 @@ class RunSummary:
     unreadable_lines: int
     checkpoints: tuple[CheckpointInfo, ...]
     """By step."""
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs that the whole run takes, the last of them perhaps in part."""
+        if self.steps_per_epoch:
+            return math.ceil(self.total_steps / self.steps_per_epoch)
+        return self.config.num_epochs if self.config else 1
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether `max_steps` ends the run before its epochs are over."""
+        config = self.config
+        if config is None or not config.max_steps:
+            return False
+        return self.total_steps < self.steps_per_epoch * config.num_epochs
 
     @property
     def improvement_percent(self) -> float | None:

@@ -27,6 +27,7 @@ _INDIFFERENT = {
     "model",
     "learning_rate",
     "num_epochs",
+    "max_steps",
     "lora_alpha",
     "lr_schedule",
     "warmup_ratio",

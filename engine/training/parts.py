@@ -12,6 +12,7 @@ from engine.dataset.tokenizing import Example
 from engine.errors import UserError
 from engine.i18n import _
 from engine.model.adapter import WEIGHTS, adapter_weights
+from engine.planned import planned_steps
 from engine.project import Project
 from engine.training.checkpoint import OPTIMIZER, Checkpoint, RunIdentity
 from engine.training.loss import LossFunction
@@ -51,7 +52,7 @@ class Parts:
     @property
     def total_steps(self) -> int:
         """Optimizer steps of the whole run."""
-        return self.steps_per_epoch * self.config.num_epochs
+        return planned_steps(self.config, len(self.train))
 
     def epoch_of(self, step: int) -> int:
         """Return the epoch, from 0, that optimizer step `step` (from 1) belongs to."""
@@ -62,8 +63,9 @@ class Parts:
         return self.is_due(progress.step, self.config.save_every) or progress.step == progress.best_step
 
     def is_due(self, step: int, every: int) -> bool:
-        """Whether something done every `every` steps and at each epoch's end is due after `step`."""
-        return step % self.steps_per_epoch == 0 or (every > 0 and step % every == 0)
+        """Whether something done every `every` steps and at the end of each epoch and run is due."""
+        is_end = step % self.steps_per_epoch == 0 or step == self.total_steps
+        return is_end or (every > 0 and step % every == 0)
 
 
 def restore(checkpoint: Checkpoint, parts: Parts) -> None:

@@ -45,6 +45,7 @@ def shortened(config: TrainingConfig, model: str, steps: int) -> TrainingConfig:
     changes = {
         "model": model,
         "num_epochs": 2,
+        "max_steps": 0,
         "eval_every": max(2, steps // _EVALUATIONS),
         "save_every": max(3, steps // _CHECKPOINTS),
         "keep_checkpoints": 1000,

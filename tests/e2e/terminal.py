@@ -8,8 +8,9 @@ import signal
 import struct
 import sys
 import termios
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,15 @@ import psutil
 import pyte
 
 LIMIT_S = 120.0
+_LOOK_S = 0.02
 
 
 class Terminal:
-    """Runs `mqlora-tui` with a controlling terminal of its own."""
+    """Runs `mqlora-tui` with a controlling terminal of its own.
+
+    A thread reads what the program writes from its first byte to its last, as a terminal
+    does: a program whose output waits to be read stands still.
+    """
 
     def __init__(
         self,
@@ -44,24 +50,38 @@ class Terminal:
         """The terminal's settings before the program changed them."""
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
-        self._is_stalled = False
-        self.output = b""
+        self._output = b""
+        self._changed = threading.Condition()
+        """Held while screen and output change; told of every change."""
+        self.read_on()
 
     @property
     def text(self) -> str:
         """What the screen shows."""
-        return "\n".join(self._screen.display)
+        with self._changed:
+            return "\n".join(self._screen.display)
+
+    @property
+    def output(self) -> bytes:
+        """All that was written so far."""
+        with self._changed:
+            return self._output
 
     def attributes(self) -> list[Any]:
         """Return the terminal's settings, as `termios.tcgetattr` does."""
         return termios.tcgetattr(self._master)
 
     def wait_for(self, text: str) -> None:
-        """Read until `text` is on the screen; fail with the screen if it never comes."""
+        """Wait until `text` is on the screen; fail with the screen if it never comes."""
+        self.wait_until(lambda: text in "\n".join(self._screen.display), repr(text))
+
+    def wait_until(self, holds: Callable[[], object], what: str = "it") -> None:
+        """Wait until something holds, looked at after each output and often besides; fail with the screen."""
         limit = time.monotonic() + LIMIT_S
-        while text not in self.text:
-            if not self._read(limit) or time.monotonic() > limit:
-                raise AssertionError(f"{text!r} never came:\n{self.text}")
+        with self._changed:
+            while not holds():
+                assert time.monotonic() < limit, f"{what} never came:\n" + "\n".join(self._screen.display)
+                self._changed.wait(_LOOK_S)
 
     def press(self, keys: str) -> None:
         """Type keys."""
@@ -73,6 +93,7 @@ class Terminal:
 
     def hang_up(self) -> None:
         """Lose the connection."""
+        self._end_reading()
         os.close(self._master)
         self._master = -1
 
@@ -86,7 +107,7 @@ class Terminal:
 
         Ctrl+S does that at once; a program that takes it for a key is kept writing with `keys`.
         """
-        self._is_stalled = True
+        self._end_reading()
         if self.attributes()[0] & termios.IXON:
             self.press("\x13")
             return
@@ -103,16 +124,18 @@ class Terminal:
 
     def read_on(self) -> None:
         """End a stall."""
-        self._is_stalled = False
+        self._is_read = True
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def wait(self, limit_s: float = LIMIT_S) -> int:
         """Wait for the end and return the exit code, negative for a signal."""
         limit = time.monotonic() + limit_s
         while time.monotonic() < limit:
-            if self._master >= 0 and not self._is_stalled:
-                self._read(time.monotonic() + 0.1)
             ended, status = os.waitpid(self.pid, os.WNOHANG)
             if ended:
+                if self.is_open and self._reader.is_alive():  # the last of its output
+                    self._reader.join(limit_s)
                 return os.waitstatus_to_exitcode(status)
             time.sleep(0.01)
         self.kill()
@@ -127,28 +150,31 @@ class Terminal:
 
     def close(self) -> None:
         """Give the terminal back to the system."""
-        if self._master >= 0:
-            os.close(self._master)
-            self._master = -1
-
-    def read(self) -> bytes:
-        """Read what is there; return all output so far."""
-        while self._master >= 0 and not self._is_stalled and self._read(time.monotonic()):
-            pass
-        return self.output
+        if self.is_open:
+            self.hang_up()
 
     def _unread(self) -> int:
         return int(struct.unpack("i", fcntl.ioctl(self._master, termios.FIONREAD, b"\0\0\0\0"))[0])
 
-    def _read(self, limit: float) -> bool:
-        ready, _, _ = select.select([self._master], [], [], max(0.0, limit - time.monotonic()))
-        try:
-            data = os.read(self._master, 65536) if ready else b""
-        except OSError:  # the program closed its side
-            return False
-        self.output += data
-        self._stream.feed(data)
-        return bool(data)
+    def _end_reading(self) -> None:
+        self._is_read = False
+        self._reader.join()
+
+    def _read(self) -> None:
+        """Take what comes, until that is to end or the program closes its side."""
+        while self._is_read:
+            if not select.select([self._master], [], [], _LOOK_S)[0]:
+                continue
+            try:
+                data = os.read(self._master, 65536)
+            except OSError:
+                data = b""
+            with self._changed:
+                self._output += data
+                self._stream.feed(data)
+                self._changed.notify_all()
+            if not data:
+                return
 
 
 def process_is_gone(pid: int) -> bool:

@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Project:
 
 def wait_for_question(terminal: Terminal, number: int) -> None:
     """Read until the question was asked for the `number`th time: the screen still shows the one before."""
-    wait_until(lambda: terminal.read().count(b"q  leave") == number)
+    terminal.wait_until(lambda: terminal.output.count(b"q  leave") == number, "the question")
 
 
 def trainer_of(project: Project) -> int:

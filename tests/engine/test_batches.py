@@ -32,7 +32,7 @@ def example_lists(draw: st.DrawFn) -> list[Example]:
     return examples
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(_steps)
 def test_an_epoch_shows_every_example_once(values: tuple[int, int, int, int, int]) -> None:
     """Whole steps, then one with what remains."""
@@ -77,7 +77,7 @@ def brute_force(rows: list[Example]) -> list[tuple[int, int, int]]:
     ]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(example_lists(), st.integers(1, 400), st.integers(1, 8))
 def test_micro_batches_hold_every_trained_token_and_keep_the_budget(
     examples: list[Example], max_tokens: int, max_rows: int
@@ -113,7 +113,7 @@ def test_micro_batches_hold_every_trained_token_and_keep_the_budget(
     assert sorted(seen) == [row.line for row in examples]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(example_lists(), st.integers(1, 400))
 def test_places_and_slots_undo_each_other(examples: list[Example], max_tokens: int) -> None:
     """Each token has a position of its own; padding has free ones, which point to padding.

@@ -53,7 +53,7 @@ WORDS = st.lists(st.sampled_from(["a", "b", " ", "\n", ".", "é", "𝕏", "\u200
 
 
 @given(WORDS, WORDS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_nothing_of_a_text_is_lost_and_what_is_unmarked_is_in_both(left: str, right: str) -> None:
     """Whatever the texts are."""
     one, other = (side[0] for side in compared(Row(1, (), left or "x"), Row(2, (), right or "x")))

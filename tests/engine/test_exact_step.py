@@ -79,7 +79,7 @@ def splits(draw: st.DrawFn) -> list[MicroBatch]:
     return batches
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(splits())
 def test_a_step_is_the_same_whatever_its_micro_batches(
     model: nn.Module, whole: tuple[StepResult, dict[str, Any]], batches: list[MicroBatch]
@@ -111,7 +111,7 @@ def as_examples(lengths: list[int]) -> list[Example]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(2, 80), min_size=1, max_size=120),
     st.integers(1, 5),

@@ -36,7 +36,7 @@ def losses(model: nn.Module) -> list[tuple[float, int]]:
     ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 300), st.integers(24, 120))
 def test_validation_does_not_depend_on_its_batches(
     model: nn.Module, losses: list[tuple[float, int]], count: int, rows: int, tokens: int, longest: int

@@ -54,7 +54,7 @@ def is_counted(root: Path, rows: int) -> None:
     assert len(read) + len(lines(data / "rejected.jsonl")) == rows
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=12),
     st.sampled_from(",;\t"),
@@ -76,7 +76,7 @@ def test_no_row_of_a_table_is_lost(rows: list[tuple[str, str]], mark: str, style
         assert all(pair in came for pair in rows if says_something(pair[0]) and says_something(pair[1]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.dictionaries(st.sampled_from(["prompt", "completion", "x"]), VALUES)
@@ -105,7 +105,7 @@ def both_say_something(row: dict[str, Any]) -> bool:
     return all(isinstance(row.get(name), str) and says_something(row[name]) for name in NAMES)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.binary(max_size=200), st.sampled_from(["", "prompt,completion\n", "[", '{"a":', "PAR1"]), st.integers()
 )

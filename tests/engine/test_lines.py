@@ -12,7 +12,7 @@ from engine.dataset.report import Fault
 from engine.dataset.rows import Row, read_rows
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 GOOD = b'{"prompt": "a", "completion": "b"}'
@@ -140,7 +140,7 @@ def thorough(raw: bytes) -> Any:
         return None
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(_lines)
 @example(b'{"prompt": "a\xff", "completion": "b"}')
 @example(b'{"prompt": "\xed\xa0\x80", "completion": "b"}')
@@ -171,7 +171,7 @@ def test_usual_lines_go_the_fast_way(value: dict[str, Any], ascii_only: bool) ->
     assert _quick_object(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(
     st.lists(_lines | st.sampled_from([GOOD, b"", b" ", b"{", b"["]), max_size=8),
     st.sampled_from([b"\n", b"\r\n"]),

@@ -14,7 +14,7 @@ from engine.project import Project
 from tests.tiny import CHATML, pairs, tiny_project, write_rows, write_tokenizer
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 # "<|im_start|>user\\nq...<|im_end|>\\n<|im_start|>assistant\\n" takes 1 + 5 + prompt + 2 + 1 + 10 tokens.
@@ -60,7 +60,7 @@ def test_long_rows_are_cut_and_hopeless_ones_left_out(tmp_path: Path, tokenizer:
     assert (loaded.report.rows, loaded.report.examples) == (6, 4)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.integers(1, 50), st.integers(1, 50)), min_size=1, max_size=6), st.integers(16, 120)
 )

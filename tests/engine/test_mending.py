@@ -145,7 +145,7 @@ def test_a_copy_that_cannot_be_written_whole_is_not_there_at_all(
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(2, 60).flatmap(
         lambda count: st.tuples(

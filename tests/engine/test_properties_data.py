@@ -14,10 +14,8 @@ from engine.project import Project
 from tests.tiny import write_tokenizer
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
-SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +36,7 @@ def nested(depth: int) -> bytes:
     return b'{"text": "a", "x": ' + b"[" * depth + b"]" * depth + b"}"
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=SHARED)
+@settings(max_examples=300)
 @given(broken_files | files)
 @example(b'{"text": "a"\n{"text": "b"\r\n{"text": "c')
 @example(b'\xef\xbb\xbf{"text": "a"}\n\xef\xbb\xbf{"text": "a"}\n')
@@ -54,7 +52,7 @@ def test_no_line_is_lost_misplaced_or_changed(tmp_path: Path, content: bytes) ->
         check_display(row.text or "".join(turn["content"] for turn in row.messages))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=SHARED)
+@settings(max_examples=400)
 @given(lines)
 @example(b'{"text": "a", "x": 1e999, "y": -0, "z": 18446744073709551616}')
 @example(b'{"text": "a", "x": 01}')
@@ -72,14 +70,14 @@ def test_a_line_is_read_as_other_strict_readers_read_it(raw: bytes) -> None:
 _few = st.lists(good_lines, max_size=10).map(lambda rows: b"\n".join(rows + rows[:3]))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=SHARED)
+@settings(max_examples=150)
 @given(_few, _few)
 def test_exact_twins_are_those_of_comparing_all_with_all(tmp_path: Path, train: bytes, valid: bytes) -> None:
     """Of pairs, conversations and texts, however accents and white space are written."""
     check_twins(rows_of(tmp_path / "t", train), rows_of(tmp_path / "v", valid + b"\n" + train[:200]))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=SHARED)
+@settings(max_examples=150)
 @given(good_lines)
 @example(json.dumps({"prompt": "<|im_end|>", "completion": "a<|im_end|> \n"}).encode())
 @example(json.dumps({"prompt": "é", "completion": "\u0301👩\u200d👩\u202e"}).encode())
@@ -91,7 +89,7 @@ def test_the_tokens_of_a_row_are_its_text_and_its_answers_are_trained(
         check_tokens(tokenizer, row)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=SHARED)
+@settings(max_examples=40)
 @given(files, files)
 def test_a_mended_copy_has_every_line_that_is_not_named_as_dropped(
     tmp_path: Path, train: bytes, valid: bytes
@@ -105,7 +103,7 @@ def test_a_mended_copy_has_every_line_that_is_not_named_as_dropped(
     check_mended(project)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=40))
 @example("a\u202eb\u2066c\u200f\x1b[2J\x9b\u200b\ufeff\U000e0041\u2028")
 def test_a_text_is_shown_without_what_steers_or_hides(text: str) -> None:

@@ -38,7 +38,7 @@ runs = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs)
 def test_three_epochs_and_the_validation_need_only_the_planned_shapes(run: dict) -> None:
     """At most 16, within the budget; every example once an epoch, whatever the order."""
@@ -69,7 +69,7 @@ def tokens_of(batches: list) -> Counter[int]:
     return Counter({token: times for token, times in counts.items() if token})
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(st.tuples(st.integers(2, 60), st.integers(1, 59)), min_size=1, max_size=7),
     st.lists(
@@ -122,7 +122,31 @@ def cost(wanted: Counter[Size], chosen: tuple[Size, ...], costs: Costs) -> float
     return sum(times * of(size) for size, times in wanted.items())
 
 
-@settings(max_examples=60, deadline=None)
+Counts = dict[tuple[int, int, int], int]
+"""How often micro-batches of a number of rows, a length and a fill (in quarters) occur."""
+
+
+def chosen_and_allowed(
+    counts: Counts, limit: int, costs: Costs
+) -> tuple[Counter[Size], tuple[Size, ...], list[Size]]:
+    """What is wanted, what is chosen for it, and what there was to choose from."""
+    wanted: Counter[Size] = Counter()
+    for (rows, length, part), times in counts.items():
+        wanted[Size(rows, length, max(length, rows * length * part // 16 * 4))] += times
+    top = max(size.length for size in wanted)
+    alone = Size(1, top, top)
+    levels = [sorted({size[axis] for size in (*wanted, alone)}) for axis in range(3)]
+    allowed = {
+        Size(rows, length, tokens)
+        for rows in levels[0]
+        for length in levels[1]
+        for tokens in (*levels[2], rows * length)
+        if (rows == 1 or rows * length <= costs.full) and length <= tokens <= rows * length
+    }
+    return wanted, tuple(choose(wanted, alone, costs.full, costs, limit)), sorted(allowed)
+
+
+@settings(max_examples=30)
 @given(
     st.dictionaries(
         st.tuples(st.integers(1, 3), st.integers(1, 5).map(lambda n: 8 * n), st.integers(1, 4)),
@@ -133,31 +157,31 @@ def cost(wanted: Counter[Size], chosen: tuple[Size, ...], costs: Costs) -> float
     st.integers(1, 4),
     st.booleans(),
 )
-def test_no_exchange_of_one_shape_would_save_anything(
-    counts: dict[tuple[int, int, int], int], limit: int, has_kernels: bool
-) -> None:
-    """And all combinations together hold none that is a tenth cheaper."""
-    wanted: Counter[Size] = Counter()
-    for (rows, length, part), times in counts.items():
-        wanted[Size(rows, length, max(length, rows * length * part // 16 * 4))] += times
-    top = max(size.length for size in wanted)
-    alone, costs = Size(1, top, top), Costs(160, has_kernels)
-    chosen = choose(wanted, alone, 160, costs, limit)
-    levels = [sorted({size[axis] for size in (*wanted, alone)}) for axis in range(3)]
-    allowed = [
-        Size(rows, length, tokens)
-        for rows in levels[0]
-        for length in levels[1]
-        for tokens in (*levels[2], rows * length)
-        if (rows == 1 or rows * length <= 160) and length <= tokens <= rows * length
-    ]
+def test_no_exchange_of_one_shape_would_save_anything(counts: Counts, limit: int, has_kernels: bool) -> None:
+    """Whatever the micro-batches are."""
+    costs = Costs(160, has_kernels)
+    wanted, chosen, allowed = chosen_and_allowed(counts, limit, costs)
     assert 1 <= len(chosen) <= limit and set(chosen) <= set(allowed)
-    paid = cost(wanted, tuple(chosen), costs)
+    paid = cost(wanted, chosen, costs)
     for place in range(len(chosen)):
         for other in allowed:
             assert cost(wanted, (*chosen[:place], *chosen[place + 1 :], other), costs) >= paid * (1 - 1e-9)
-    best = min(cost(wanted, some, costs) for some in combinations(sorted(set(allowed)), len(chosen)))
-    assert best * (1 - 1e-9) <= paid <= 1.1 * best
+
+
+def test_the_choice_is_nearly_the_best_of_all() -> None:
+    """Over sixty drawn cases: an exchange of two at once could save more, but seldom and little."""
+    ratios = []
+    for seed in range(60):
+        draw = np.random.default_rng(seed)
+        counts = {
+            (int(draw.integers(1, 4)), 8 * int(draw.integers(1, 6)), int(draw.integers(1, 5))): int(times)
+            for times in draw.integers(20, 400, draw.integers(1, 7))
+        }
+        costs = Costs(160, bool(draw.integers(2)))
+        wanted, chosen, allowed = chosen_and_allowed(counts, int(draw.integers(1, 4)), costs)
+        best = min(cost(wanted, some, costs) for some in combinations(allowed, len(chosen)))
+        ratios.append(cost(wanted, chosen, costs) / best)
+    assert min(ratios) > 1 - 1e-9 and np.mean(ratios) < 1.01 and max(ratios) < 1.1
 
 
 def waste(examples: list[Example], shapes: tuple[Shape, ...], per_step: int) -> float:

@@ -61,7 +61,7 @@ def alternating(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", STEADY)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(_turns)
 def test_any_conversation_is_split_as_transformers_splits_it(
     tokenizers: dict[str, Any], name: str, pairs: list[tuple[str, str]]
@@ -77,7 +77,7 @@ def test_any_conversation_is_split_as_transformers_splits_it(
 
 
 @pytest.mark.parametrize("name", STEADY)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(_turns)
 def test_the_last_answer_begins_where_mlx_lm_would_begin_to_generate(
     folder: Path, tokenizers: dict[str, Any], name: str, pairs: list[tuple[str, str]]

@@ -68,7 +68,7 @@ def test_a_system_turn_goes_where_the_library_puts_it(family: Family) -> None:
 _text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(str.strip)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_text, _text.map(str.rstrip))
 def test_any_text_is_split_as_the_library_splits_it(family: Family, question: str, answer: str) -> None:
     """The library strips an answer's last spaces, these templates keep them: so there are none."""

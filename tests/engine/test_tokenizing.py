@@ -38,7 +38,7 @@ def plain(folder: Path) -> Any:
     return load_tokenizer(folder)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(_text)
 def test_plain_text_is_trained_as_a_whole(plain: Any, folder: Path, text: str) -> None:
     """The tokens of mlx-lm's own data set: begin token if the model has one, end token always."""

@@ -80,7 +80,7 @@ _texts = st.text("ab ", max_size=3)
 _rows = st.lists(st.tuples(_texts, _texts), max_size=12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_rows, _rows)
 def test_exact_twins_are_those_of_brute_force(
     train: list[tuple[str, str]], valid: list[tuple[str, str]]

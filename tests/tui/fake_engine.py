@@ -1,11 +1,10 @@
 """Stand-ins for the engine's slow functions, and ways to wait for and read the app."""
 
-import asyncio
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from threading import Event
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from engine.config import TrainingConfig
 from engine.dataset.check import Tell
@@ -15,7 +14,10 @@ from engine.errors import Cancelled
 from engine.hardware.report import Check, HardwareReport
 from engine.project import Project
 from tui.app import MqloraApp
+from tui.messages import RunChanged
+from tui.training.status import Phase, RunStatus
 
+from textual.app import App
 from textual.pilot import Pilot
 
 T = TypeVar("T")
@@ -95,16 +97,31 @@ def _answer(value: T | Exception) -> T:
 
 
 async def wait_for(pilot: Pilot[int], condition: Callable[[], object], limit_s: float = 20.0) -> None:
-    """Let the app work until `condition` holds.
+    """Let the app work until `condition` holds with everything drawn that the app knows.
 
     Raises:
-        AssertionError: it did not within `limit_s` seconds.
+        AssertionError: it did not within `limit_s` seconds; with the screen.
     """
     deadline = time.monotonic() + limit_s
+    await pilot.pause()
     while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
+        assert time.monotonic() < deadline, f"the condition did not come true:\n{shown(pilot.app)}"
         await pilot.pause()
-        await asyncio.sleep(0)
+
+
+async def sees(pilot: Pilot[int], *texts: str) -> None:
+    """Wait until all these texts are on the screen at once, whatever the white space between their words."""
+
+    def are_there() -> bool:
+        text = shown(pilot.app)
+        return all(part in text or part in " ".join(text.split()) for part in texts)
+
+    await wait_for(pilot, are_there)
+
+
+async def sees_no_more(pilot: Pilot[int], *texts: str) -> None:
+    """Wait until none of these texts is on the screen."""
+    await wait_for(pilot, lambda: not any(text in shown(pilot.app) for text in texts))
 
 
 async def ready(pilot: Pilot[int]) -> MqloraApp:
@@ -116,7 +133,14 @@ async def ready(pilot: Pilot[int]) -> MqloraApp:
     return app
 
 
-def shown(app: MqloraApp) -> str:
+def pretend(app: MqloraApp, phase: Phase, step: int = 0) -> None:
+    """Let the app believe that its run is in a phase."""
+    status = RunStatus(phase, step)
+    app.training.status = lambda: status  # type: ignore[method-assign]
+    app.post_message(RunChanged())
+
+
+def shown(app: App[Any]) -> str:
     """Return the text of the whole terminal, line by line."""
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 

@@ -7,14 +7,12 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.state import RunState
 from tests.tiny import owned_by
-from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, hints, ready, shown, wait_for
+from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, hints, pretend, ready, sees, shown, wait_for
 from tui.app import PLACES, MqloraApp
-from tui.messages import RunChanged
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
 from tui.training.controller import TrainingController
-from tui.training.status import RunStatus
 from tui.widgets.footer import KeyFooter
 
 import pytest
@@ -42,7 +40,7 @@ def training(app: MqloraApp) -> FakeTraining:
     """Make `app` believe that it trains."""
     fake = FakeTraining(app.project, app.engine)
     app.training = fake
-    app.post_message(RunChanged(RunStatus("running", 12)))
+    pretend(app, "running")
     return fake
 
 
@@ -92,7 +90,7 @@ async def test_the_header_names_project_model_profile_and_run(app: MqloraApp) ->
     """The first line says where you are and what the run is doing, in words."""
     async with app.run_test() as pilot:
         await ready(pilot)
-        app.post_message(RunChanged(RunStatus("paused", 402)))
+        pretend(app, "paused", 402)
         await wait_for(pilot, lambda: "paused at step 402" in shown(app))
         first = shown(app).splitlines()[0]
         assert "toy" in first and "BALANCED" in first and "1 Hardware" in first
@@ -128,8 +126,8 @@ async def test_a_broken_configuration_is_shown_and_named(project: Project, engin
     app = MqloraApp(project)
     async with app.run_test() as pilot:
         await ready(pilot)
-        assert "Unknown key 'bach_size'" in shown(app)
-        assert "did you mean 'batch_size'?" in shown(app)
+        await sees(pilot, "Unknown key 'bach_size'")
+        await sees(pilot, "did you mean 'batch_size'?")
     app.engine.close()
 
 
@@ -140,7 +138,7 @@ async def test_a_refusal_shows_problem_and_fix_as_they_are(app: MqloraApp, size:
         await ready(pilot)
         app.show_error(UserError(f"Cannot read {HOSTILE}", "mend [it]"))
         await wait_for(pilot, lambda: "mend [it]" in shown(app))
-        assert "[/INST] [bold]\\x1b[2J\\u202e" in shown(app)
+        await sees(pilot, "[/INST] [bold]\\x1b[2J\\u202e")
         assert "\x1b" not in shown(app)
         await pilot.press("escape")
         await wait_for(pilot, lambda: "mend [it]" not in shown(app))
@@ -179,7 +177,7 @@ async def test_quitting_while_training_asks_saves_and_leaves(app: MqloraApp, key
         await pilot.press("enter")
         await wait_for(pilot, lambda: run.paused == 1)
         assert app.return_value is None
-        app.post_message(RunChanged(RunStatus("paused", 12)))
+        pretend(app, "paused", 12)
         await wait_for(pilot, lambda: app.return_value is not None)
     assert app.return_value == 0
 
@@ -193,7 +191,7 @@ async def test_one_may_stay_after_all(app: MqloraApp) -> None:
         await wait_for(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press("escape")
         await wait_for(pilot, lambda: isinstance(app.screen, PlaceScreen))
-        app.post_message(RunChanged(RunStatus("paused", 12)))
+        pretend(app, "paused", 12)
         await wait_for(pilot, lambda: app.run_state.phase == "paused")
         assert (run.paused, app.return_value) == (0, None)
 

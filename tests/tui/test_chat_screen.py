@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from engine.chat import ChatSettings, ReplyChunk
 from engine.errors import UserError
 from engine.project import Project
-from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
+from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, shown, wait_for
 from tests.tui.fake_run import FakeTrainer, write_run
 from tui.app import MqloraApp
 from tui.chat_job import model_to_ask
@@ -89,7 +89,7 @@ async def test_question_and_answer(app: MqloraApp, session: type[FakeSession], s
     write_run(app.project, "finished")
     async with app.run_test(size=size) as pilot:
         screen = await open_chat(pilot)
-        assert "adapters/ (step 60)" in shown(app)
+        await sees(pilot, "adapters/ (step 60)")
         await ask(pilot, screen, "Qual é a moeda do Japão?")
         text = shown(app)
         assert "You" in text and "Qual é a moeda do Japão?" in text
@@ -122,7 +122,7 @@ async def test_base_beside_answers_the_same_question(app: MqloraApp, session: ty
         await pilot.press("ctrl+b")
         await wait_for(pilot, lambda: "base beside: on" in shown(app))
         await ask(pilot, screen, "um")
-        assert "A moeda é o iene." in shown(app) and "A MOEDA É O IENE." in shown(app)
+        await sees(pilot, "A moeda é o iene.", "A MOEDA É O IENE.")
         await ask(pilot, screen, "dois")
         assert session.asked[2][1]["content"] == "A moeda é o iene."
 
@@ -134,7 +134,7 @@ async def test_without_an_adapter_the_base_model_answers(app: MqloraApp, session
         screen = await open_chat(pilot)
         await wait_for(pilot, lambda: "No adapter yet" in shown(app))
         await ask(pilot, screen, "um")
-        assert "Base" in shown(app) and "A MOEDA É O IENE." in shown(app)
+        await sees(pilot, "Base", "A MOEDA É O IENE.")
 
 
 async def test_hostile_text_is_shown_as_text(app: MqloraApp, session: type[FakeSession]) -> None:
@@ -143,8 +143,8 @@ async def test_hostile_text_is_shown_as_text(app: MqloraApp, session: type[FakeS
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await open_chat(pilot)
         await ask(pilot, screen, "[/bold] [red]")
-        assert "[/INST] [bold]\\x1b[2J\\u202e" in shown(app)
-        assert "[/bold] [red]" in shown(app)
+        await sees(pilot, "[/INST] [bold]\\x1b[2J\\u202e")
+        await sees(pilot, "[/bold] [red]")
 
 
 async def test_escape_stops_a_reply(app: MqloraApp, session: type[FakeSession]) -> None:
@@ -157,7 +157,7 @@ async def test_escape_stops_a_reply(app: MqloraApp, session: type[FakeSession]) 
         await wait_for(pilot, lambda: "iene" in shown(app))
         await pilot.press("escape")
         await wait_for(pilot, lambda: not screen.is_replying)
-        assert "A moeda é o iene." in shown(app)
+        await sees(pilot, "A moeda é o iene.")
 
 
 async def test_escape_leaves_the_line_so_that_single_keys_work(

@@ -10,7 +10,17 @@ from engine.dataset.preview import PreviewToken
 from engine.dataset.report import Fault, Place
 from engine.errors import Cancelled, UserError
 from engine.project import Project
-from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, data_report, ready, shown, wait_for
+from tests.tui.fake_engine import (
+    HOSTILE,
+    SIZES,
+    FakeEngine,
+    data_report,
+    ready,
+    sees,
+    sees_no_more,
+    shown,
+    wait_for,
+)
 from tui.app import MqloraApp
 from tui.screens.data import DataScreen
 from tui.widgets.row_preview import RowPreview
@@ -140,7 +150,7 @@ async def test_a_row_that_cannot_be_used_is_shown_as_it_stands(
     async with app.run_test() as pilot:
         await opened(pilot)
         await wait_for(pilot, lambda: '{"prompt": "[/INST] [bold]\\x1b[2J' in shown(app))
-        assert "not JSON; mend it." in shown(app)
+        await sees(pilot, "not JSON; mend it.")
 
 
 async def test_hostile_text_in_data_is_shown_as_it_is(app: MqloraApp, engine: FakeEngine) -> None:
@@ -218,7 +228,7 @@ async def test_enter_goes_on_to_training(
     engine.data = data_report(*faults)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
-        assert "Enter Go on" in shown(app)
+        await sees(pilot, "Enter Go on")
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.current_mode == "train")
 
@@ -245,7 +255,8 @@ async def test_progress_is_told_and_escape_ends_the_check(
         await pilot.press("r")  # not while the check is under way
         await pilot.press("escape")
         await wait_for(pilot, lambda: "Checked in part; r checks the whole." in shown(app))
-        assert "completion is empty" in shown(app) and len(asked) == 1
+        assert len(asked) == 1
+        await sees(pilot, "completion is empty")
         await pilot.press("r")
         await wait_for(pilot, lambda: len(asked) == 2)
         await pilot.press("escape")
@@ -265,12 +276,14 @@ async def test_after_an_import_the_data_are_checked_again(
         await wait_for(pilot, lambda: not app.data_progress)
         app.data_progress = "reading"
         await pilot.press("i")
-        assert app.screen is screen and "The data are being read." in shown(app)
+        assert app.screen is screen
+        await sees(pilot, "The data are being read.")
         app.data_progress = ""
         await pilot.press("i")
         await wait_for(pilot, lambda: isinstance(app.screen, Dialog))
         await pilot.press("z")
-        assert len(engine.data_configs) == 1 and "being read" not in shown(app)
+        assert len(engine.data_configs) == 1
+        await sees_no_more(pilot, "being read")
         await pilot.press("i", "y")
         await wait_for(pilot, lambda: len(engine.data_configs) == 2)
 

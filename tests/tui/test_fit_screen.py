@@ -10,11 +10,9 @@ from engine.fit.measure import Fit, Measured, Tell
 from engine.memory import Room
 from engine.profiles import PROFILES
 from engine.project import Project
-from tests.tui.fake_engine import SIZES, hints, ready, shown, wait_for
+from tests.tui.fake_engine import SIZES, hints, pretend, ready, sees, sees_no_more, shown, wait_for
 from tui.app import MqloraApp
-from tui.messages import RunChanged
 from tui.screens.profile import ProfileScreen
-from tui.training.status import RunStatus
 
 import pytest
 from textual.pilot import Pilot
@@ -84,7 +82,7 @@ async def test_the_card_shows_what_was_measured(app: MqloraApp, fake: FakeFit, s
     """m tries the highlighted profile; its card then says measured, the others expected."""
     async with app.run_test(size=size) as pilot:
         await measuring(pilot)
-        assert "Esc ends it" in shown(app)
+        await sees(pilot, "Esc ends it")
         fake.go_on.set()
         await wait_for(pilot, lambda: "measured" in shown(app) and "4.3 GB" in shown(app))
         await wait_for(pilot, lambda: "is recommended." in shown(app))
@@ -104,7 +102,7 @@ async def test_what_does_not_fit_is_said_with_what_does(
         await measuring(pilot)
         fake.go_on.set()
         await wait_for(pilot, lambda: "MLX ran out of memory" in shown(app))
-        assert "--set gradient_checkpointing=on" in " ".join(shown(app).split())
+        await sees(pilot, "--set gradient_checkpointing=on")
         await wait_for(pilot, lambda: "✗ needs more" in shown(app))
 
 
@@ -115,7 +113,7 @@ async def test_escape_ends_a_measurement(app: MqloraApp, fake: FakeFit) -> None:
         await pilot.press("escape")
         await wait_for(pilot, lambda: "is recommended." in shown(app))
         assert fake.cancels[0].is_set() and not hints(app)
-        assert "measured" not in shown(app)
+        await sees_no_more(pilot, "measured")
 
 
 async def test_escape_dismisses_a_refusal_where_nothing_is_measured(app: MqloraApp, fake: FakeFit) -> None:
@@ -142,7 +140,7 @@ async def test_training_has_the_memory_for_itself(app: MqloraApp, fake: FakeFit)
     """A run that begins ends the measurement, and none is begun while it lasts."""
     async with app.run_test() as pilot:
         await measuring(pilot)
-        app.post_message(RunChanged(RunStatus("running", 7)))
+        pretend(app, "running")
         await wait_for(pilot, lambda: fake.cancels[0].is_set() and not app.measuring)
         await pilot.press("m")
         await wait_for(pilot, lambda: "measure when it is over" in shown(app))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from engine.dataset.report import Fault, Place
 from engine.project import Project
-from tests.tui.fake_engine import HOSTILE, FakeEngine, data_report, ready, shown, wait_for
+from tests.tui.fake_engine import HOSTILE, FakeEngine, data_report, ready, sees, sees_no_more, shown, wait_for
 from tui.app import MqloraApp
 from tui.screens.data import DataScreen
 from tui.screens.pairs import PairsScreen
@@ -73,11 +73,11 @@ async def test_what_differs_is_marked_without_colours(app: MqloraApp, twins: Non
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot)
         await wait_for(pilot, lambda: "Both say the same, word for word." in shown(app))
-        assert "! The same row twice, 1 of 3: the same as line 1" in shown(app)
+        await sees(pilot, "! The same row twice, 1 of 3: the same as line 1")
         await pilot.press("n")
         await wait_for(pilot, lambda: "▸Madrid◂ é a capital." in shown(app))
-        assert "▸Lisboa◂ é a capital." in shown(app) and "▸differs◂" in shown(app)
-        assert "· Nearly the same row twice, 2 of 3: 93% the same as line 2" in shown(app)
+        await sees(pilot, "▸Lisboa◂ é a capital.", "▸differs◂")
+        await sees(pilot, "· Nearly the same row twice, 2 of 3: 93% the same as line 2")
 
 
 async def test_n_and_b_walk_through_the_pairs_and_stop_at_the_ends(app: MqloraApp, twins: None) -> None:
@@ -95,7 +95,7 @@ async def test_the_selected_fault_comes_first(app: MqloraApp, twins: None) -> No
     """With another fault selected it is the first pair of all."""
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, "down", "down", "down")
-        assert "One prompt, two answers, 3 of 3: same prompt" in shown(app)
+        await sees(pilot, "One prompt, two answers, 3 of 3: same prompt")
         await pilot.press("escape", "home", "d")
         await wait_for(pilot, lambda: "1 of 3" in shown(app))
 
@@ -118,7 +118,7 @@ async def test_a_row_that_is_gone_is_said_to_be(
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot)
         await wait_for(pilot, lambda: "train.jsonl has no row on line 99" in shown(app))
-        assert "Lisboa é a capital." in shown(app)
+        await sees(pilot, "Lisboa é a capital.")
         project.train_file.unlink()
         await pilot.press("n")
         await wait_for(pilot, lambda: shown(app).count("Cannot read") == 2)
@@ -131,6 +131,6 @@ async def test_without_pairs_the_key_is_not_offered(app: MqloraApp, engine: Fake
         await ready(pilot)
         await pilot.press("3")
         await wait_for(pilot, lambda: "X-ray" in shown(app))
-        assert "Duplicates" not in shown(app)
+        await sees_no_more(pilot, "Duplicates")
         await pilot.press("d")
         assert isinstance(app.screen, DataScreen)

@@ -3,13 +3,11 @@
 from engine.config import TrainingConfig, help_text
 from engine.profiles import PROFILES
 from engine.project import Project
-from tests.tui.fake_engine import SIZES, FakeEngine, hints, ready, shown, wait_for
+from tests.tui.fake_engine import SIZES, FakeEngine, hints, pretend, ready, sees, shown, wait_for
 from tui.app import MqloraApp
-from tui.messages import RunChanged
 from tui.screens.config_form import ConfigForm
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.profile import CUSTOM, ProfileScreen
-from tui.training.status import RunStatus
 from tui.widgets.config_field import Choice, ConfigField
 from tui.widgets.profile_card import ProfileCard
 
@@ -121,18 +119,18 @@ async def test_the_meaning_of_a_profile_is_counted_from_the_data(app: MqloraApp)
         await wait_for(pilot, lambda: "4 examples a step" in shown(app))
         # 40 examples at 4 a step, 3 epochs.
         assert any("steps" in line and " 30 " in line for line in shown(app).splitlines())
-        assert "longest example has 371: 1 is cut" in " ".join(shown(app).split())
+        await sees(pilot, "longest example has 371: 1 is cut")
 
 
 async def test_a_paused_run_is_not_given_up_unasked(app: MqloraApp, project: Project) -> None:
     """Another profile needs a yes while a run with other values is paused."""
     async with app.run_test() as pilot:
         screen = await opened(pilot)
-        app.post_message(RunChanged(RunStatus("paused", 7)))
+        pretend(app, "paused", 7)
         screen.selected = 0
         await pilot.press("enter")
         await wait_for(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-        assert "paused at step 7" in " ".join(shown(app).split())
+        await sees(pilot, "paused at step 7")
         await pilot.press("escape")
         await wait_for(pilot, lambda: app.screen is screen)
         assert not project.config_file.exists()
@@ -146,7 +144,7 @@ async def test_values_cannot_change_under_a_running_training(app: MqloraApp, pro
     """While training another profile is refused, with the way out."""
     async with app.run_test() as pilot:
         screen = await opened(pilot)
-        app.post_message(RunChanged(RunStatus("running", 7)))
+        pretend(app, "running")
         await wait_for(pilot, lambda: app.run_state.is_training)
         screen.selected = 0
         await pilot.press("enter")

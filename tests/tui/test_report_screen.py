@@ -4,7 +4,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.project import Project
-from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
+from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
 from tests.tui.fake_run import write_run
 from tui.app import MqloraApp
 from tui.screens.report import ReportScreen
@@ -76,7 +76,7 @@ async def test_without_a_run_the_next_key_is_named(app: MqloraApp, charts: FakeC
     async with app.run_test(size=(80, 24)) as pilot:
         await open_report(pilot)
         await wait_for(pilot, lambda: "No run yet. Press 4" in shown(app))
-        assert "Write charts" not in shown(app)
+        await sees_no_more(pilot, "Write charts")
         assert charts.written == []
 
 
@@ -109,7 +109,7 @@ async def test_checkpoints_are_listed(app: MqloraApp, charts: FakeCharts) -> Non
         screen = await open_report(pilot)
         await pilot.press("c")
         await wait_for(pilot, lambda: "checkpoint_epoch2_step60" in shown(app) and "★ best" in shown(app))
-        assert "2.0 kB" in shown(app)
+        await sees(pilot, "2.0 kB")
         await pilot.press("escape")
         await wait_for(pilot, lambda: app.screen is screen)
 

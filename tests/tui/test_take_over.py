@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from engine.project import Project
 from tests.tiny import owned_by
-from tests.tui.fake_engine import shown, wait_for
+from tests.tui.fake_engine import sees_no_more, shown, wait_for
 from tests.tui.fake_run import write_run, write_state
 from tests.tui.test_train_screen import Factory, open_train, use
 from tui.app import MqloraApp
@@ -107,7 +107,7 @@ async def test_a_run_of_another_machine_is_not_offered(app: MqloraApp) -> None:
         async with app.run_test(size=(80, 24)) as pilot:
             await open_train(pilot)
             await wait_for(pilot, lambda: "step 30/60" in shown(app))
-            assert "Take over" not in shown(app)
+            await sees_no_more(pilot, "Take over")
 
 
 async def test_a_lost_connection_is_told_of_at_the_next_start(app: MqloraApp) -> None:

@@ -3,7 +3,7 @@
 from engine.dataset.preview import PreviewToken
 from engine.errors import UserError
 from engine.project import Project
-from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, ready, shown, wait_for
+from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, ready, sees, sees_no_more, shown, wait_for
 from tui.app import MqloraApp
 from tui.screens.data import DataScreen
 from tui.screens.xray import MOST_TOKENS, XrayScreen
@@ -83,7 +83,7 @@ async def test_t_shows_the_ids_below_the_tokens(app: MqloraApp, engine: FakeEngi
     engine.tokens = ROW
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
-        assert "300+41" not in shown(app)
+        await sees_no_more(pilot, "300+41")
         await pilot.press("t")
         await wait_for(pilot, lambda: "300+41" in shown(app))
         lines = shown(app).splitlines()
@@ -149,11 +149,11 @@ async def test_a_row_that_cannot_be_used_is_shown_as_it_stands(
         usable, engine.tokens = engine.tokens, UserError("Line 1 of train.jsonl: not JSON", "mend it")
         await pilot.press("o", "o")
         await wait_for(pilot, lambda: '{"prompt": "[/INST] [bold]\\x1b[2J' in shown(app))
-        assert "✗ Line 1 of train.jsonl: not JSON; mend it." in shown(app)
+        await sees(pilot, "✗ Line 1 of train.jsonl: not JSON; mend it.")
         engine.tokens = usable
         await pilot.press("n")
         await wait_for(pilot, lambda: "┃Olá" in shown(app))
-        assert "INST" not in shown(app)
+        await sees_no_more(pilot, "INST")
 
 
 async def test_hostile_tokens_neither_break_nor_reach_the_terminal(
@@ -163,7 +163,7 @@ async def test_hostile_tokens_neither_break_nor_reach_the_terminal(
     engine.tokens = (token(HOSTILE, trained=True), token("\x1b]0;x\x07"))
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
-        assert "[/INST]·[bold]\\x1b[2J\\u202e│\\x1b]0;x\\x07" in shown(app)
+        await sees(pilot, "[/INST]·[bold]\\x1b[2J\\u202e│\\x1b]0;x\\x07")
 
 
 async def test_of_a_very_long_row_the_first_tokens_are_shown(app: MqloraApp, engine: FakeEngine) -> None:
@@ -171,11 +171,11 @@ async def test_of_a_very_long_row_the_first_tokens_are_shown(app: MqloraApp, eng
     engine.tokens = tuple(token(f"w{index}") for index in range(MOST_TOKENS + 345))
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
-        assert "5,345 tokens: 5,345 prompt, 0 trained" in " ".join(shown(app).split())
-        assert "the first 5,000 are shown" in " ".join(shown(app).split())
+        await sees(pilot, "5,345 tokens: 5,345 prompt, 0 trained")
+        await sees(pilot, "the first 5,000 are shown")
         await pilot.press("end")
         await wait_for(pilot, lambda: "w4999" in shown(app))
-        assert "w5000" not in shown(app)
+        await sees_no_more(pilot, "w5000")
 
 
 def test_everything_in_a_token_is_visible() -> None:

@@ -9,7 +9,7 @@ from engine.hardware.report import CheckStatus
 from engine.i18n import _
 from engine.planned import planned_steps
 from engine.training.events import Mode
-from tui.messages import RunChanged, TrainingEvents, TrainingFailed
+from tui.messages import TrainingEvents, TrainingFailed
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.train_keys import TRAIN_KEYS
@@ -159,6 +159,7 @@ class TrainScreen(PlaceScreen):
 
     @on(TrainingEvents)
     def _take_events(self, message: TrainingEvents) -> None:
+        self.mqlora.look_at_run()
         log, phase = self.query_one(RunLog), self._sitting.phase
         for event in message.events:
             self._sitting.take(event)
@@ -168,6 +169,7 @@ class TrainScreen(PlaceScreen):
 
     @on(TrainingFailed)
     def _show_failure(self, message: TrainingFailed) -> None:
+        self.mqlora.look_at_run()
         self.show_error(message.error)
 
     def on_screen_resume(self) -> None:
@@ -198,9 +200,7 @@ class TrainScreen(PlaceScreen):
         if view.state and view.other_process:
             self.query_one(RunLog).follow(view.state)
         self.refresh_bindings()
-        status = self.mqlora.training.status()
-        if status.phase != self.mqlora.run_state.phase:
-            self.app.post_message(RunChanged(status))
+        self.mqlora.look_at_run()
         self._refresh_view()
 
     def _refresh_view(self) -> None:

@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.training.events import Event, Finished, Mode, Notice, Phase, StepDone
+from engine.training.events import Event, Finished, Mode, Paused, Phase, StepDone
 from engine.training.lock import Owner, lock_owner
 from engine.training.state import RunState
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
@@ -50,13 +51,22 @@ class Running(Protocol):
 CreateTrainer = Callable[[Project, TrainingConfig | None, threading.Event, Mode, bool], Running]
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What is told of a run when it no longer holds the engine."""
+
+    last: Paused | Finished | None = None
+    refusal: UserError | None = None
+
+
 class TrainingController:
     """Owns the one training run of this process.
 
     Its public methods belong to the app's thread. The trainer is created and driven on
     the engine's thread, which reports with `post_message` and nothing else, so it never
     waits for the terminal. Every follower gets `TrainingEvents`, `TrainingFailed` and
-    `RunChanged`.
+    `RunChanged`; the last event and a failure only when `status` tells of the end, so that
+    whoever acts on them finds the run as they say.
     """
 
     def __init__(self, project: Project, engine: Engine, create: CreateTrainer | None = None) -> None:
@@ -64,8 +74,7 @@ class TrainingController:
         self._engine = engine
         self._create = create or create_trainer
         self._followers: tuple[MessagePump, ...] = ()
-        self._job: Future[RunStatus] | None = None
-        self._step = 0
+        self._job: Future[Ending] | None = None
         self._asked: Owner | None = None
         """The other process that was asked to pause."""
         self.is_taking_over = False
@@ -99,10 +108,9 @@ class TrainingController:
                 _("press Ctrl+C to pause it, then start here"),
             )
         self._engine.stop_event.clear()
-        self._step = 0
-        self._announce(RunStatus("running"))
         self._job = self._engine.submit(self._drive, config, mode, half_micro_batch)
-        self._job.add_done_callback(lambda job: self._announce(job.result()))
+        self._tell(RunChanged)
+        self._job.add_done_callback(lambda job: self._tell_of_the_end(job.result()))
 
     def pause(self) -> bool:
         """Ask the run of this machine, in any process, to save and stop; False if there is none."""
@@ -110,7 +118,7 @@ class TrainingController:
             self._engine.stop_event.set()
         elif not self._interrupt_other():
             return False
-        self._announce(RunStatus("pausing", self._step))
+        self._tell(RunChanged)
         return True
 
     async def take_over(self) -> bool:
@@ -157,39 +165,42 @@ class TrainingController:
     def status(self) -> RunStatus:
         """Return what the run is doing, as its files tell."""
         if self.is_running:
-            return RunStatus("pausing" if self._engine.stop_event.is_set() else "running", self._step)
-        state = RunState.load(self._project.state_file)
+            return RunStatus("pausing" if self._engine.stop_event.is_set() else "running")
         if other := self.other_process():
-            return RunStatus("pausing" if other == self._asked else "running", state.step if state else 0)
+            return RunStatus("pausing" if other == self._asked else "running")
+        state = RunState.load(self._project.state_file)
         if state is None:
             return RunStatus()
         return RunStatus("interrupted" if state.status == "running" else state.status, state.step)
 
-    def _drive(self, config: TrainingConfig | None, mode: Mode, half_micro_batch: bool) -> RunStatus:
-        """Run the trainer to its end, on the engine's thread, and return how it ended."""
-        outbox = Outbox(lambda events: self._tell(TrainingEvents, events))
-        end: Literal["finished", "paused"] = "paused"
+    def _drive(self, config: TrainingConfig | None, mode: Mode, half_micro_batch: bool) -> Ending:
+        """Run the trainer to its end, on the engine's thread; return what is still to be told."""
+        stop = self._engine.stop_event
+        outbox = Outbox(lambda events: self._tell(lambda: TrainingEvents(events)))
+        last: Paused | Finished | None = None
+        refusal: UserError | None = None
         try:
-            stop = self._engine.stop_event
             for event in self._create(self._project, config, stop, mode, half_micro_batch).run():
-                self._step = _step_of(event, self._step)
-                end = "finished" if isinstance(event, Finished) else "paused"
-                outbox.add(event)
+                if isinstance(event, Paused | Finished):
+                    last = event
+                else:
+                    outbox.add(event)
         except Exception as error:
-            outbox.flush()
             refusal = error if isinstance(error, UserError) else training_defect(self._project, error)
-            self._tell(TrainingFailed, refusal)
-            return RunStatus("failed", self._step)
         outbox.flush()
-        return RunStatus(end, self._step)
+        return Ending(last, refusal)
 
-    def _announce(self, status: RunStatus) -> None:
-        self._tell(RunChanged, status)
+    def _tell_of_the_end(self, ending: Ending) -> None:
+        self._tell(RunChanged)
+        if last := ending.last:
+            self._tell(lambda: TrainingEvents((last,)))
+        if refusal := ending.refusal:
+            self._tell(lambda: TrainingFailed(refusal))
 
-    def _tell(self, kind: Callable[[Any], Message], content: Any) -> None:
+    def _tell(self, create: Callable[[], Message]) -> None:
         """Post a message of its own to each follower; safe on every thread."""
         for follower in self._followers:
-            follower.post_message(kind(content))
+            follower.post_message(create())
 
 
 class Outbox:
@@ -220,13 +231,6 @@ class Outbox:
             changed, self._phase = event.name != self._phase, event.name
             return changed
         return not isinstance(event, StepDone)
-
-
-def _step_of(event: Event, before: int) -> int:
-    """Return the optimizer steps done as of `event`."""
-    if isinstance(event, StepDone):
-        return event.metrics.step
-    return before if isinstance(event, Phase | Notice) else event.step
 
 
 def create_trainer(

@@ -48,10 +48,7 @@ class RunFigures:
     @property
     def num_epochs(self) -> int:
         """Epochs of the whole run."""
-        summary = self.summary
-        if summary.steps_per_epoch:
-            return round(summary.total_steps / summary.steps_per_epoch)
-        return summary.config.num_epochs if summary.config else 1
+        return self.summary.num_epochs
 
     @property
     def seconds_left(self) -> float | None:

@@ -63,6 +63,8 @@ def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, 
 
 def _start_hint(config: TrainingConfig) -> str:
     epochs = ngettext("{n} epoch", "{n} epochs", config.num_epochs).format(n=config.num_epochs)
+    if steps := config.max_steps:
+        epochs = _("{epochs}, at most {n:,} steps").format(epochs=epochs, n=steps)
     return _("Enter starts {profile}: {epochs}, {n} examples a step.").format(
         profile=profile_name(config), epochs=epochs, n=config.examples_per_step
     )

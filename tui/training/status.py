@@ -19,7 +19,7 @@ class RunStatus:
 
     phase: Phase = "idle"
     step: int = 0
-    """Optimizer steps done so far."""
+    """Optimizer steps done when it came to stand still; 0 while it moves."""
 
     @property
     def is_training(self) -> bool:

@@ -17,7 +17,9 @@ from tui.training.phases import phase_of
 from tui.widgets.loss_chart import LossCurves
 
 _REST = 200
-"""Times the duration of a look that pass before the next: it costs training at most 0.5 % of a core."""
+"""Times the CPU time of a look that pass before the next: it costs training at most 0.5 % of a core."""
+_LONGEST_REST_S = 30.0
+"""Also where a look at a very long run takes longer."""
 _KEPT_S = 5.0
 """Longest time that a view is kept although no file changed: swap and the silence of a run do without."""
 
@@ -58,7 +60,8 @@ class RunReader:
         self._project = project
         self._history = HistoryReader(project)
         self._read_at = 0.0
-        self._took = 0.0
+        self._cost = 0.0
+        """CPU time of the last look, seconds: a busy machine makes a look longer, not dearer."""
         self._view: RunView | None = None
         self._curves = LossCurves()
         self._seen: tuple[object, ...] = ()
@@ -69,7 +72,7 @@ class RunReader:
 
     def is_due(self) -> bool:
         """Whether to look again: very long runs take longer to read and are read less often."""
-        return time.monotonic() - self._read_at >= _REST * self._took
+        return time.monotonic() - self._read_at >= min(_REST * self._cost, _LONGEST_REST_S)
 
     def read(self, columns: int) -> RunView:
         """Look again; the same view if there is nothing new. Takes up to a second for a million steps.
@@ -77,7 +80,7 @@ class RunReader:
         Args:
             columns: width of the plot.
         """
-        began = time.monotonic()
+        began, cpu_before, is_first = time.monotonic(), time.thread_time(), self._view is None
         history, owner = self._history.poll(), lock_owner(self._project)
         seen = (history, owner, _stamp(self._project.state_file), columns)
         if self._view is None or seen != self._seen or began - self._made_at >= _KEPT_S:
@@ -87,7 +90,7 @@ class RunReader:
             self._view = self._make(history, state, owner)
             self._seen, self._made_at = seen, began
         self._read_at = time.monotonic()
-        self._took = self._read_at - began
+        self._cost = 0.0 if is_first else time.thread_time() - cpu_before  # the first also imports
         return self._view
 
     def _make(self, history: RunHistory, state: RunState | None, owner: Owner | None) -> RunView:

@@ -73,6 +73,8 @@ def _steps(config: TrainingConfig) -> str:
         else _("validation {when}, checkpoint {then}").format(when=validation, then=checkpoint)
     )
     epochs = ngettext("in {n} epoch", "in {n} epochs", config.num_epochs).format(n=config.num_epochs)
+    if config.max_steps:
+        epochs = _("{epochs}, at most {n:,} steps").format(epochs=epochs, n=config.max_steps)
     return f"{epochs}; {text}"
 
 
