@@ -197,25 +197,25 @@ def _visits(text: str) -> Iterator[tuple[str, str]]:
     yield "\x11", ""
 
 
-def campaign(tries: int, short: bool = False) -> list[Result]:
+_WAYS: tuple[tuple[str, Runner, re.Pattern[str] | None], ...] = (
+    ("pipe", on_pipe, None),
+    ("terminal", on_terminal, _LINE),
+)
+
+
+def campaign(tries: int) -> list[Result]:
     """Attack `tries` projects, each with its tricks in another order; return one row a case."""
     total: Tally = {}
     for seed in range(tries):
-        for way, run, allowed in _ways(short):
+        for way, run, allowed in _WAYS:
             with tempfile.TemporaryDirectory() as folder:
                 hostile = make_project(Path(folder), seed)
                 found = attack(hostile, run, allowed)
-                if way == "terminal" or short:
+                if way == "terminal":
                     found |= visit_places(hostile)
             for case, survived in found.items():
                 total.setdefault(f"{case}, {way}", []).extend(survived)
     return [Result(case, len(survived), sum(survived)) for case, survived in total.items()]
-
-
-def _ways(short: bool) -> list[tuple[str, Runner, re.Pattern[str] | None]]:
-    if short:
-        return [("in process", in_process, None)]
-    return [("pipe", on_pipe, None), ("terminal", on_terminal, _LINE)]
 
 
 def main() -> int:

@@ -57,6 +57,7 @@ class Racer:
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=_race, args=(bench, other), daemon=True)
         self._process.start()
+        other.close()  # so that its death is the end of the pipe
         assert self._pipe.recv() == "ready"
 
     def start(self, project: Project, mode: Mode) -> None:

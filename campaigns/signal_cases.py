@@ -20,6 +20,9 @@ class Case:
     moment: str
     way: str
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def name(self) -> str:
         """The case in words."""

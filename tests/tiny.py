@@ -110,6 +110,16 @@ def tiny_project(root: Path, train: int = 22, valid: int = 5) -> Project:
     return project
 
 
+def long_project(root: Path) -> Project:
+    """Make a project whose configuration is already chosen: 100,000 steps of a hundredth of a second."""
+    project = tiny_project(root, train=400, valid=10)
+    project.run_dir.mkdir()
+    RUN.updated({"num_epochs": 1000, "eval_every": 0, "save_every": 0, "learning_rate": 1e-4}).save(
+        project.config_file
+    )
+    return project
+
+
 def train(
     project: Project,
     config: TrainingConfig | None = RUN,

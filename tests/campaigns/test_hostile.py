@@ -3,16 +3,28 @@
 import sys
 from pathlib import Path
 
-from campaigns.hostile import _LINE, _SCREEN, Outcome, attack, campaign, harmless
-from campaigns.hostile_project import make_project
+from campaigns.hostile import _LINE, _SCREEN, Outcome, attack, harmless, in_process, visit_places
+from campaigns.hostile_project import HostileProject, make_project
 
 import pytest
 
 
-def test_nothing_of_a_hostile_project_reaches_the_terminal() -> None:
-    """Every command in this process, and the app on a terminal."""
-    for row in campaign(tries=1, short=True):
-        assert row.survived == row.tries, row
+@pytest.fixture
+def hostile(tmp_path: Path) -> HostileProject:
+    return make_project(tmp_path, seed=0)
+
+
+def test_no_command_lets_anything_through(hostile: HostileProject) -> None:
+    """Every command in this process."""
+    for case, survived in attack(hostile, in_process).items():
+        assert all(survived), case
+
+
+def test_the_app_lets_nothing_through(hostile: HostileProject) -> None:
+    """Every place and dialog, on a terminal, with a finished run to show."""
+    assert in_process(["-C", str(hostile.project.root), "train", "--config", str(hostile.config)]).code == 0
+    for case, survived in visit_places(hostile).items():
+        assert all(survived), case
 
 
 @pytest.mark.parametrize(

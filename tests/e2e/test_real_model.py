@@ -24,6 +24,7 @@ def keep_rows(path: Path, count: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_from_demo_to_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ from engine.project import Project
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
 from tests.e2e.terminal import LIMIT_S, Terminal, process_is_gone
-from tests.tiny import owned_by, tiny_project
+from tests.tiny import long_project, owned_by
 from tui.training.news import has_news
 
 import pytest
@@ -23,8 +23,8 @@ ALT_SCREEN_OFF = b"\x1b[?1049l"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A project whose run takes a minute or so, longer than any of these tests needs."""
-    return tiny_project(tmp_path, train=4000, valid=10)
+    """A project whose run takes far longer than any of these tests needs."""
+    return long_project(tmp_path)
 
 
 def app_while_training(project: Project) -> Terminal:

@@ -42,6 +42,7 @@ def call(monkeypatch: pytest.MonkeyPatch, project: Project, *arguments: str) -> 
     return main()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_and_paused_ends_in_the_same_bytes(
     project: Project, temporary: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

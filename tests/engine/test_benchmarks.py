@@ -40,6 +40,7 @@ def record(rate: float, peak: float) -> Record:
     return Record([100] * 5, seconds, [5.0] * 5, peak, peak, "none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("batch_size", "accumulation"), [(4, 1), (2, 2)])
 def test_both_sides_begin_with_the_same_loss(
     model: Path, tmp_path: Path, batch_size: int, accumulation: int
@@ -54,6 +55,7 @@ def test_both_sides_begin_with_the_same_loss(
     assert mine.losses == pytest.approx(theirs.losses, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_both_sides_train_on_each_row_once(model: Path, tmp_path: Path) -> None:
     """One row a step: the steps' real tokens are the rows' lengths, in another order."""
     rows = tmp_path / "rows.jsonl"
@@ -76,6 +78,7 @@ def test_rows_have_the_wanted_lengths(model: Path, tmp_path: Path) -> None:
         next(RowMaker(model).rows(Workload("rows", 1, 20, 20)))
 
 
+@pytest.mark.slow
 def test_a_comparison_prints_every_run_and_the_ratios(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

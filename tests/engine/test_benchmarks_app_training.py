@@ -27,6 +27,7 @@ def _command(process: psutil.Process) -> str:
     return ""
 
 
+@pytest.mark.slow
 def test_a_pair_is_run_and_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,7 @@ def test_a_speaker_that_cannot_load_says_why(tmp_path: Path) -> None:
         speaker.ask(ASK)
 
 
+@pytest.mark.slow
 def test_a_comparison_prints_every_run_and_the_ratios(
     trained: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

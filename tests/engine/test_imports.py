@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("mlx", "mlx_lm", "transformers", "matplotlib")
+APP = ("textual", "tui", "typer")
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for package in ("engine", "tui")
@@ -36,31 +37,77 @@ LIGHT = [
 ]
 
 
-def run(code: str) -> str:
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+_WATCH = """
+import sys
+from importlib import import_module
+
+class Heavy(ImportError):
+    pass
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in HEAVY:
+            blas = "after" if hasattr(sys.modules.get("engine.backend"), "BLAS") else "before"
+            raise Heavy(f"{name} is imported {blas} the BLAS")
+"""
+"""Code of a child process, in which `sys.meta_path.insert(0, Watch())` forbids what is `HEAVY`."""
 
 
-@pytest.mark.parametrize("module", LIGHT)
-def test_a_light_module_imports_nothing_heavy(module: str) -> None:
+def told_by_a_process(code: str) -> list[str]:
+    """Run Python in the checkout and return the lines it prints."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_light_modules_import_nothing_heavy() -> None:
     """Starting the app or reading a file must not wait for MLX."""
-    found = run(f"import sys, {module}; print([m for m in {HEAVY} if m in sys.modules])")
-    assert found.strip() == "[]"
+    code = f"""HEAVY = {HEAVY}
+{_WATCH}
+sys.meta_path.insert(0, Watch())
+for name in {LIGHT}:
+    try:
+        import_module(name)
+    except Heavy as error:
+        print(f"{{name}}: {{error}}")
+"""
+    assert told_by_a_process(code) == []
 
 
 def test_the_engine_never_imports_the_app() -> None:
     """The engine works where Textual is not installed."""
     engine = [module for module in MODULES if module.startswith("engine") and "mlx_probe" not in module]
-    loaded = "[m for m in ('textual', 'tui', 'typer') if m in sys.modules]"
-    found = run(f"import sys, {', '.join(engine)}; print({loaded})")
-    assert found.strip() == "[]"
+    code = f"""HEAVY = {APP}
+{_WATCH}
+sys.meta_path.insert(0, Watch())
+for name in {engine}:
+    import_module(name)
+print(len({engine}))
+"""
+    assert told_by_a_process(code) == [str(len(engine))]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS brings its own fast BLAS")
-@pytest.mark.parametrize(
-    "module", [m for m in MODULES if m.startswith(("engine.model.", "engine.training."))]
-)
-def test_the_blas_is_loaded_before_mlx(module: str) -> None:
-    """Whichever heavy module is imported first, float32 products are fast."""
-    said = "import engine.backend; print(engine.backend.BLAS.problem)"
-    assert "before" not in run(f"import {module}, sys\nif 'mlx.core' in sys.modules: {said}")
+def test_the_blas_is_loaded_before_mlx() -> None:
+    """Whichever module is imported first: where MLX is asked for, `engine.backend` has loaded the BLAS."""
+    modules = [module for module in MODULES if module.startswith("engine") and "mlx_probe" not in module]
+    code = f"""HEAVY = ("mlx", "mlx_lm", "transformers")
+{_WATCH}
+import engine.blas
+engine.blas.load_blas()  # asks where MLX lies; later calls find the answer in its cache
+sys.meta_path.insert(0, Watch())
+reached = 0
+for name in {modules}:
+    for other in [loaded for loaded in sys.modules if loaded.startswith("engine.")]:
+        if other != "engine.blas":
+            del sys.modules[other]
+    try:
+        import_module(name)
+    except Heavy as error:
+        reached += 1
+        if "after" not in str(error):
+            print(f"{{name}}: {{error}}")
+print(f"{{reached}} reached MLX")
+"""
+    *early, last = told_by_a_process(code)
+    assert early == [] and int(last.split()[0]) > 25
