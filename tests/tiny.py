@@ -114,9 +114,8 @@ def long_project(root: Path) -> Project:
     """Make a project whose configuration is already chosen: 100,000 steps of a hundredth of a second."""
     project = tiny_project(root, train=400, valid=10)
     project.run_dir.mkdir()
-    RUN.updated({"num_epochs": 1000, "eval_every": 0, "save_every": 0, "learning_rate": 1e-4}).save(
-        project.config_file
-    )
+    changes = {"num_epochs": 1000, "eval_every": 0, "save_every": 0, "learning_rate": 1e-4}
+    RUN.updated(changes).save(project.config_file)
     return project
 
 

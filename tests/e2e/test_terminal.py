@@ -208,7 +208,6 @@ def test_monitor_leaves_the_run_alone_or_pauses_it(project: Project) -> None:
 
 def test_monitor_ends_with_its_terminal(project: Project) -> None:
     """A hang-up is no defect, and the run does not notice."""
-    project.run_dir.mkdir()
     RunState("running", "tiny", step=3, total_steps=9).save(project.state_file)
     with owned_by(project, os.getppid()):
         monitor = Terminal("-C", str(project.root), "monitor")

@@ -73,8 +73,9 @@ async def test_help_lists_every_key_of_the_place(app: MqloraApp, mode: str) -> N
     async with app.run_test(size=(120, 60)) as pilot:
         await ready(pilot)
         app.switch_mode(mode)
-        await wait_for(pilot, lambda: app.current_mode == mode)
+        await wait_for(pilot, lambda: app.current_mode == mode and app.screen.is_active)
         place = app.screen
+        place.set_focus(None)  # a line to write on takes the number keys
         app.action_help()
         await wait_for(pilot, lambda: isinstance(app.screen, HelpScreen) and "Everywhere" in shown(app))
         text = " ".join(shown(app).split())
