@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from threading import Event
@@ -116,10 +117,11 @@ def _machine() -> tuple[str, ...]:
     return platform.node(), device_name(), str(read_memory().total)
 
 
-def _programs() -> list[str]:
+@cache  # every package's metadata is read for it
+def _programs() -> tuple[str, ...]:
     """Return the versions of this program and of MLX, whose device hangs on which parts are installed."""
     found = {(item.name or "").lower(): item.version for item in distributions()}
-    return sorted(f"{name} {found[name]}" for name in found if name.startswith(("mlx", "mqlora")))
+    return tuple(sorted(f"{name} {found[name]}" for name in found if name.startswith(("mlx", "mqlora"))))
 
 
 def _data(project: Project) -> str:

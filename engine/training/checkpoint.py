@@ -8,6 +8,7 @@ lists size and SHA-256 of the others, and of itself.
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -173,10 +174,15 @@ def _state(folder: Path, epoch: int, progress: Progress, identity: RunIdentity) 
             "model": identity.model,
             "template": identity.template,
         },
-        "versions": {name: version(name) for name in ("mqlora-tui", "mlx", "mlx-lm")},
+        "versions": _versions(),
         "files": files,
     }
     return {**state, "sha256": _json_sha256(state)}
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("mqlora-tui", "mlx", "mlx-lm")}
 
 
 def _json_sha256(value: dict[str, Any]) -> str:
