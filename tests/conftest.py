@@ -1,6 +1,7 @@
 """What every test needs: nothing of this machine's cache, and property tests that do not depend on chance."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ _UNTIMED = {
 settings.register_profile("fixed", derandomize=True, **_UNTIMED)
 settings.register_profile("random", **_UNTIMED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+# Programs that tests start shall know hang-ups and Ctrl+C, also where the tests were started with nohup
+# or in the background of a shell.
+for _number in (signal.SIGHUP, signal.SIGINT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
