@@ -1,24 +1,34 @@
-# make run: set up and open the app.   make test: set up and run the tests.
-PYTHON ?= python3
+# make run     sets up, then opens the app; without a terminal it trains a short while and reports
+# make test    sets up, then runs the tests: about 6 minutes on 2 cores
+# make check   style, types and import contract, then the tests
+# make test-all, make campaigns    what takes longer: slow tests; attacks on the program, an hour or more
 VENV := .venv
 BIN := $(VENV)/bin
-UV := $(shell command -v uv 2>/dev/null)
-ifdef UV
-INSTALL := $(UV) pip install --quiet --python $(BIN)/python
-else
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-endif
+# Three processes on two cores: many tests wait for a program that they started.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile
+CAMPAIGNS := kill signals ssh disk disk_commands damage owners numbers hostile fuzz_data
 
-.PHONY: run test check lint demo clean
+.PHONY: run demo test test-slow test-all campaigns lint check clean
+.DEFAULT_GOAL := run
 
-run: $(VENV)/ready demo
-	@if [ -t 1 ]; then $(BIN)/mqlora-tui; else scripts/headless_demo.sh $(BIN)/mqlora-tui; fi
+run: $(VENV)/ready
+	@if [ -t 0 ] && [ -t 1 ]; then $(BIN)/mqlora-tui; else scripts/headless_demo.sh $(BIN)/mqlora-tui; fi
 
 demo: $(VENV)/ready
-	@[ -n "$$(ls models/*/config.json 2>/dev/null)" ] && [ -f data/train.jsonl ] || $(BIN)/mqlora-tui demo
+	@$(BIN)/mqlora-tui demo
 
 test: $(VENV)/ready-dev
-	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+	@echo "Running the tests: about 6 minutes on 2 quiet cores …"
+	@$(PYTEST)
+
+test-slow: $(VENV)/ready-dev
+	@echo "Running the slow tests: about 4 minutes on 2 quiet cores …"
+	@$(PYTEST) -m slow
+
+test-all: test test-slow
+
+campaigns: $(VENV)/ready-dev
+	@for name in $(CAMPAIGNS); do echo "campaign $$name …"; $(BIN)/python -m campaigns.$$name || exit; done
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .
@@ -28,21 +38,12 @@ lint: $(VENV)/ready-dev
 
 check: lint test
 
-$(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
-ifdef UV
-	$(UV) venv --quiet --python $(PYTHON) $(VENV)
-else
-	$(PYTHON) -m venv $(VENV)
-endif
-
-$(VENV)/ready: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(INSTALL) -c constraints.txt -e .
+$(VENV)/ready: pyproject.toml constraints.txt scripts/setup.sh
+	@PYTHON="$(PYTHON)" scripts/setup.sh $(VENV)
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready
-	$(INSTALL) -c constraints.txt -e '.[dev]'
+	@PYTHON="$(PYTHON)" scripts/setup.sh $(VENV) dev
 	@touch $@
 
 clean:

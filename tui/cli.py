@@ -222,7 +222,10 @@ def plot(context: typer.Context, json: Json = False) -> None:
 @app.command()
 def chat(
     context: typer.Context,
-    prompt: Annotated[str | None, typer.Option(help=_("One question; without it a conversation."))] = None,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(help=_("A question; may be repeated. Without it: a conversation.")),
+    ] = None,
     base: Annotated[bool, typer.Option("--base", help=_("Answer without the adapter."))] = False,
     max_tokens: Annotated[int, typer.Option(min=1, help=_("Longest reply, in tokens."))] = 256,
     temperature: Annotated[
@@ -232,15 +235,15 @@ def chat(
 ) -> None:
     """Talk to the trained model."""
     from engine.chat import ChatSettings
-    from tui.commands.conversation import converse, reply_once
+    from tui.commands.conversation import converse, reply_to_each
 
-    if json and prompt is None:
-        raise UserError(_("--json answers one question"), _("name it with --prompt"))
+    if json and not prompt:
+        raise UserError(_("--json answers questions"), _("name one with --prompt"))
     settings = ChatSettings(max_tokens, temperature)
-    if prompt is None:
-        converse(context.obj, settings, with_adapter=not base)
+    if prompt:
+        reply_to_each(context.obj, prompt, settings, with_adapter=not base, as_json=json)
     else:
-        reply_once(context.obj, prompt, settings, with_adapter=not base, as_json=json)
+        converse(context.obj, settings, with_adapter=not base)
 
 
 @app.command()

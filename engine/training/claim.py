@@ -82,7 +82,7 @@ def archive_run(project: Project) -> None:
     if not _has_work(project):
         return
     checkpoints = checkpoint_folders(project.run_dir)[::-1]
-    stay = {project.lock_file.name, project.config_file.name, project.log_file.name, "archive"}
+    stay = {project.lock_file.name, project.config_file.name, project.log_file.name, "archive", "README.md"}
     others = [path for path in project.run_dir.iterdir() if path.name not in stay]
     target = _archive(project, [*checkpoints, *(path for path in others if path not in checkpoints)])
     checkpoint, _damaged = newest_checkpoint(target)

@@ -16,26 +16,29 @@ from tui.commands.output import err, print_json, say
 from tui.signals import pausing_signals
 
 
-def reply_once(
-    project: Project, prompt: str, settings: ChatSettings, with_adapter: bool, as_json: bool
+def reply_to_each(
+    project: Project, prompts: Sequence[str], settings: ChatSettings, with_adapter: bool, as_json: bool
 ) -> None:
-    """Answer one question.
+    """Answer questions, each on its own; several are repeated before their answers. Ctrl+C ends it.
 
     Raises:
-        UserError: the question is empty, or model or adapter cannot be loaded.
+        UserError: a question is empty, or model or adapter cannot be loaded.
     """
-    if not prompt.strip():
+    if not all(prompt.strip() for prompt in prompts):
         raise UserError(_("The prompt is empty"), _('ask something: --prompt "..."'))
     session = _open(project, with_adapter)
+    adapted = with_adapter and session.has_adapter
     with pausing_signals() as (stop, _received):
-        text, tokens, speed = _reply(
-            session, [_user(prompt)], settings, with_adapter, stop, sink=None if as_json else sys.stdout
-        )
-    if as_json:
-        adapted = with_adapter and session.has_adapter
-        print_json(
-            {"reply": text, "tokens": tokens, "tokens_per_second": round(speed, 2), "adapter": adapted}
-        )
+        for prompt in prompts:
+            if stop.is_set():
+                break
+            if len(prompts) > 1 and not as_json:
+                say(f"> {prompt}")
+            sink = None if as_json else sys.stdout
+            text, tokens, speed = _reply(session, [_user(prompt)], settings, with_adapter, stop, sink)
+            if as_json:
+                figures = {"tokens": tokens, "tokens_per_second": round(speed, 2)}
+                print_json({"prompt": prompt, "reply": text, **figures, "adapter": adapted})
 
 
 def converse(project: Project, settings: ChatSettings, with_adapter: bool) -> None:

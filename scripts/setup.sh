@@ -1,0 +1,99 @@
+#!/bin/sh
+# Installs the project into a virtual environment:  scripts/setup.sh .venv       to use it
+#                                                   scripts/setup.sh .venv dev   to test it as well
+# What the installer prints goes into .venv/setup.log; a failure is told in one sentence with what helps.
+# PYTHON names the interpreter; without it the first of the usual names that is new enough is taken.
+set -u
+venv=$1 extra=${2:-}
+log=$venv/setup.log
+oldest=3.11
+needed_mb=1700
+
+fail() {
+    printf '%s\n' "$1" >&2
+    exit 1
+}
+
+is_new_enough() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+find_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        command -v "$PYTHON" >/dev/null || fail "There is no program $PYTHON: name a Python that is here, as in: make PYTHON=python3.12"
+        is_new_enough "$PYTHON" || fail "$PYTHON is $("$PYTHON" --version 2>&1), and $oldest or newer is needed: name another, as in: make PYTHON=python3.12"
+        python=$PYTHON
+        return
+    fi
+    found=
+    for python in python3 python3.14 python3.13 python3.12 python3.11 python; do
+        command -v "$python" >/dev/null || continue
+        is_new_enough "$python" && return
+        found=${found:-", and only $("$python" --version 2>&1) is here"}
+    done
+    fail "Python $oldest or newer is needed$found: install it (macOS: brew install python; Debian and Ubuntu: apt-get install python3 python3-venv), or name one with: make PYTHON=/path/to/python3"
+}
+
+require_space() {
+    free_mb=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
+    [ "${free_mb:-$needed_mb}" -ge "$needed_mb" ] || fail "The disk of $PWD has $free_mb MB free, and $needed_mb MB are needed: free some space, then run make again."
+}
+
+make_environment() {
+    mkdir -p "$venv" && : >"$log" || fail "Cannot write to $PWD/$venv: check who owns the folder and whether the disk is writable or full."
+    if [ -n "$uv" ]; then
+        "$uv" venv --allow-existing --python "$python" "$venv" >>"$log" 2>&1 || explain
+    else
+        "$python" -m venv "$venv" >>"$log" 2>&1 || explain
+    fi
+}
+
+install() {
+    if [ -n "$uv" ]; then
+        "$uv" pip install --python "$venv/bin/python" -c constraints.txt -e ".$extras" >>"$log" 2>&1 || explain
+    else
+        "$venv/bin/python" -m pip install --disable-pip-version-check -c constraints.txt -e ".$extras" >>"$log" 2>&1 || explain
+    fi
+}
+
+says() {
+    grep -qiE "$1" "$log"
+}
+
+# One sentence for what the log tells; the order goes from the cause to what follows from it.
+explain() {
+    if says 'no space left on device|errno 28|disk quota'; then
+        fail "The disk is full: free about $needed_mb MB for $PWD and for temporary files, then run make again."
+    elif says 'ensurepip is not|no module named .?(venv|ensurepip)|python3-venv'; then
+        fail "This Python has no venv module: install it (Debian and Ubuntu: apt-get install python3-venv), or install uv, then run make again."
+    elif says 'name resolution|failed to resolve|getaddrinfo|name or service not known|dns error|connection refused|failed to establish|network is unreachable|timed out|connecttimeout|error sending request|cannot connect to proxy|proxyerror|connection reset|remote end closed'; then
+        fail "The package registry cannot be reached: check the network (and proxy or index settings of pip), then run make again; details are in $log."
+    elif says 'certificate verify failed|invalid peer certificate'; then
+        fail "The package registry's certificate is not trusted here: set SSL_CERT_FILE or pip's cert setting to your organisation's certificates, then run make again."
+    elif says 'permission denied|read-only file system'; then
+        fail "Cannot write to $PWD/$venv: check who owns the folder and whether the disk is writable; details are in $log."
+    elif says 'failed building wheel|failed to build|error: command .*(gcc|g\+\+|cc|clang|cargo).* failed|can.?t find rust compiler|rust toolchain'; then
+        fail "A package has no ready-made version for $("$python" --version 2>&1) on $(uname -sm) and cannot be built here: try another Python, as in: make PYTHON=python3.12; details are in $log."
+    elif says 'no matching distribution|could not find a version|no solution found|resolutionimpossible|conflicting dependencies'; then
+        fail "A package is not to be had for $("$python" --version 2>&1) on $(uname -sm): $(grep -iE 'no matching distribution|no solution found|because' "$log" | tail -1 | cut -c1-200). Try another Python, as in: make PYTHON=python3.12; details are in $log."
+    fi
+    fail "The installation failed: $(grep -v '^ *$' "$log" | tail -1 | cut -c1-200). Details are in $log."
+}
+
+uv=$(command -v uv) || uv=
+extras= what="mqlora-tui" time="a minute or two"
+[ -z "$extra" ] || { extras="[$extra]" what="mqlora-tui with what its tests need" time="one to three minutes"; }
+
+if [ ! -e "$venv/bin/python" ] || ! is_new_enough "$venv/bin/python"; then
+    find_python
+    require_space
+    make_environment
+else
+    python=$venv/bin/python
+fi
+echo "Installing $what into $venv ($("$venv/bin/python" --version 2>&1)${uv:+, with uv}): about $time and 1.2 GB …"
+install
+if [ "$(uname -s)" = Linux ] && ! command -v g++ >/dev/null; then
+    echo "There is no g++ here: it works all the same, but training and chat on a CPU are slower (Debian and Ubuntu: apt-get install g++)."
+fi
+echo "✓ installed"
