@@ -1,11 +1,11 @@
 #!/bin/sh
 # Installs the project into a virtual environment:  scripts/setup.sh .venv       to use it
 #                                                   scripts/setup.sh .venv dev   to test it as well
-# What the installer prints goes into .venv/setup.log; a failure is told in one sentence with what helps.
+# What the installer prints goes into .venv.log; a failure is told in one sentence with what helps.
 # PYTHON names the interpreter; without it the first of the usual names that is new enough is taken.
 set -u
 venv=$1 extra=${2:-}
-log=$venv/setup.log
+log=$venv.log
 oldest=3.11
 needed_mb=1700
 
@@ -39,12 +39,17 @@ require_space() {
     [ "${free_mb:-$needed_mb}" -ge "$needed_mb" ] || fail "The disk of $PWD has $free_mb MB free, and $needed_mb MB are needed: free some space, then run make again."
 }
 
+# Whether there is an environment that something can be installed into; one that was cut short is made anew.
+has_environment() {
+    [ -e "$venv/bin/python" ] && is_new_enough "$venv/bin/python" || return 1
+    [ -n "$uv" ] || "$venv/bin/python" -m pip --version >/dev/null 2>&1
+}
+
 make_environment() {
-    mkdir -p "$venv" && : >"$log" || fail "Cannot write to $PWD/$venv: check who owns the folder and whether the disk is writable or full."
     if [ -n "$uv" ]; then
         "$uv" venv --allow-existing --python "$python" "$venv" >>"$log" 2>&1 || explain
     else
-        "$python" -m venv "$venv" >>"$log" 2>&1 || explain
+        "$python" -m venv --clear "$venv" >>"$log" 2>&1 || explain
     fi
 }
 
@@ -81,17 +86,18 @@ explain() {
 }
 
 uv=$(command -v uv) || uv=
-extras= what="mqlora-tui" time="a minute or two"
+extras= what="mqlora-tui" time="one to two minutes"
 [ -z "$extra" ] || { extras="[$extra]" what="mqlora-tui with what its tests need" time="one to three minutes"; }
 
-if [ ! -e "$venv/bin/python" ] || ! is_new_enough "$venv/bin/python"; then
+if has_environment; then
+    python=$venv/bin/python
+else
     find_python
     require_space
-    make_environment
-else
-    python=$venv/bin/python
 fi
-echo "Installing $what into $venv ($("$venv/bin/python" --version 2>&1)${uv:+, with uv}): about $time and 1.2 GB …"
+{ : >"$log"; } 2>/dev/null || fail "Cannot write to $PWD: check who owns the folder, and whether the disk is writable."
+echo "Installing $what into $venv ($("$python" --version 2>&1)${uv:+, with uv}): $time, 1.2 GB …"
+has_environment || make_environment
 install
 if [ "$(uname -s)" = Linux ] && ! command -v g++ >/dev/null; then
     echo "There is no g++ here: it works all the same, but training and chat on a CPU are slower (Debian and Ubuntu: apt-get install g++)."
