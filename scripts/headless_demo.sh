@@ -3,7 +3,7 @@
 # It is begun, gone on with or only reported, depending on what is there.
 set -u
 mqlora=$1
-steps=30
+steps=50
 state=checkpoints_qlora/training_state.json
 paused=
 trap 'paused=yes' INT
@@ -45,7 +45,7 @@ else
         echo "Going on with the run that was begun. Ctrl+C pauses it."
         train
     else
-        echo "No terminal here, so this is a short run of $steps steps: about three minutes on 2 cores. Ctrl+C pauses it."
+        echo "No terminal here, so this is a short run of $steps steps: about three minutes on 2 quiet cores. Ctrl+C pauses it."
         ask "Three questions before training:" --base
         echo
         train --profile BALANCED --set max_steps=$steps --set learning_rate=1e-3 --set eval_every=0 --set save_every=10
