@@ -3,7 +3,7 @@
 # It is begun, gone on with or only reported, depending on what is there.
 set -u
 mqlora=$1
-steps=50
+steps=32
 state=checkpoints_qlora/training_state.json
 paused=
 trap 'paused=yes' INT
@@ -13,11 +13,12 @@ ask() {  # a title, then options of chat
     shift
     [ -s data/prompts.txt ] || return 0
     printf '\n%s\n' "$title"
-    set -- chat --max-tokens 40 "$@"
-    while IFS= read -r question && [ $# -lt 10 ]; do
+    asked=0
+    while [ $asked -lt 3 ] && IFS= read -r question; do
         set -- "$@" --prompt "$question"
+        asked=$((asked + 1))
     done <data/prompts.txt
-    "$mqlora" "$@" || exit 1
+    "$mqlora" chat --max-tokens 40 "$@" || exit 1
 }
 
 train() {
@@ -35,10 +36,10 @@ is_finished() {
 }
 
 if is_finished; then
-    echo "The short run is finished already; this is its report."
+    echo "The run here is finished; nothing is left to do. This is its report:"
 else
     [ -n "$(ls models/*/config.json 2>/dev/null)" ] && [ -s data/train.jsonl ] || {
-        echo "Writing the built-in model and the sample data: about half a minute …"
+        echo "Writing the built-in model and the sample data: some ten seconds, and a download of 93 MB …"
         "$mqlora" demo || exit
     }
     if [ -f $state ]; then
@@ -56,6 +57,6 @@ fi
 "$mqlora" plot && "$mqlora" report || exit
 cat <<END
 
-On all of the data:  $mqlora train --restart --profile BALANCED --set max_steps=0
+On all of the data:  $mqlora train --restart --profile BALANCED
 In the app:          $mqlora      (needs a terminal; the result can be chatted with on key 5)
 END
