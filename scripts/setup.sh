@@ -31,7 +31,8 @@ find_python() {
         is_new_enough "$python" && return
         found=${found:-", and only $("$python" --version 2>&1) is here"}
     done
-    fail "Python $oldest or newer is needed$found: install it (macOS: brew install python; Debian and Ubuntu: apt-get install python3 python3-venv), or name one with: make PYTHON=/path/to/python3"
+    [ -n "$uv" ] && python=$("$uv" python find '>=3.11' 2>/dev/null) && return  # one of uv's own
+    fail "Python $oldest or newer is needed$found: install it (macOS: brew install python; Debian and Ubuntu: apt-get install python3 python3-venv; with uv: uv python install), or name one with: make PYTHON=/path/to/python3"
 }
 
 require_space() {
