@@ -24,6 +24,8 @@ from engine.training.events import (
 from engine.training.lock import run_lock
 from engine.training.state import RunState, Status
 
+LIMIT_S = 120.0
+"""Longest wait for a test that has failed before it opened a gate."""
 PER_EPOCH = 20
 EPOCHS = 3
 TOTAL = PER_EPOCH * EPOCHS
@@ -104,7 +106,7 @@ class FakeTrainer:
             yield StepDone(row, USAGE)
         yield Evaluated(self._steps, 0, 1.9, True, 0.5)
         write_state(self._project, "running", self._steps, best_val_loss=1.9, usage=USAGE)
-        self._gate.wait(10)
+        self._gate.wait(LIMIT_S)
         yield from self._end()
 
     def _end(self) -> Iterator[Event]:

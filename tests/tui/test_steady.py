@@ -107,3 +107,35 @@ def test_a_view_is_kept_until_a_file_changes(tmp_path: Path, monkeypatch: pytest
     fifth = reader.read(60)
     assert fifth is not fourth
     assert fifth.curves is fourth.curves
+
+
+def test_a_busy_machine_does_not_make_looks_rarer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU time of a look counts, not how long it had to wait for it; and there is a longest rest."""
+    clock, cpu = [1000.0], [5.0]
+    monkeypatch.setattr("tui.training.view.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("tui.training.view.time.thread_time", lambda: cpu[0])
+    project = Project(tmp_path)
+    write_run(project, "paused", 30)
+    reader = RunReader(project)
+
+    def look(cpu_seconds: float) -> None:
+        def slow(_project: Project) -> None:
+            clock[0] += 9.0
+            cpu[0] += cpu_seconds
+
+        monkeypatch.setattr("tui.training.view.lock_owner", slow)
+        reader.read(80)
+
+    look(cpu_seconds=2.0)  # the first also imports
+    assert reader.is_due()
+    look(cpu_seconds=0.001)
+    clock[0] += 0.25
+    assert reader.is_due()
+    look(cpu_seconds=0.01)
+    clock[0] += 1.9
+    assert not reader.is_due()
+    clock[0] += 0.2
+    assert reader.is_due()
+    look(cpu_seconds=3.0)
+    clock[0] += 31
+    assert reader.is_due()

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.events import Event, Mode, Notice, Phase, StepDone, Usage
+from engine.training.events import Event, Mode, Notice, Paused, Phase, StepDone, Usage
 from tests.tiny import owned_by
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
-from tests.tui.fake_run import TOTAL, USAGE, FakeTrainer, append, metrics, write_run, write_state
+from tests.tui.fake_run import LIMIT_S, TOTAL, USAGE, FakeTrainer, append, metrics, write_run, write_state
 from tui.app import MqloraApp
 from tui.screens.train import TrainScreen
 from tui.training.controller import Outbox, Running, TrainingController
@@ -182,7 +182,7 @@ async def test_stages_before_the_first_step_are_visible(app: MqloraApp) -> None:
     class Slow(Told):
         def run(self) -> Iterator[Event]:
             yield from super().run()
-            gate.wait(10)
+            gate.wait(LIMIT_S)
 
     use(app, Factory(Slow(Phase("loading"), Phase("validating", 3, 12))))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -190,6 +190,44 @@ async def test_stages_before_the_first_step_are_visible(app: MqloraApp) -> None:
         await pilot.press("enter")
         await wait_for(pilot, lambda: "validating" in shown(app) and "3 of 12" in shown(app))
         gate.set()
+
+
+@pytest.mark.parametrize("end", ["pause", "refusal"])
+async def test_the_end_is_told_when_the_run_can_go_on(app: MqloraApp, end: str) -> None:
+    """Not while the trainer still closes its files: whoever reads of a pause may press Enter at once."""
+    closing, gate = threading.Event(), threading.Event()
+    paused = Paused(7, app.project.run_dir / "checkpoint_epoch0_step7")
+
+    class Closing:
+        def run(self) -> Iterator[Event]:
+            yield Phase("loading")
+            try:
+                if end == "refusal":
+                    raise UserError("Data are wrong", "mend them")
+                yield paused
+            finally:
+                closing.set()
+                gate.wait(LIMIT_S)
+
+    write_run(app.project, "paused", 7)
+    use(app, Factory(Closing()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_train(pilot)
+        app.training.start(TrainingConfig())
+        await wait_for(pilot, closing.is_set)
+        log, told = app.screen.query_one(RunLog), "step7" if end == "pause" else "mend them"
+        assert told not in shown(app) and not app.screen.check_action("resume", ())
+        offered: list[bool] = []
+        write, show_error = log.add, app.screen.show_error  # type: ignore[attr-defined]
+
+        def seen(told: object) -> None:
+            offered.append(bool(app.screen.check_action("resume", ())))
+            (show_error if isinstance(told, UserError) else write)(told)  # type: ignore[operator]
+
+        log.add = app.screen.show_error = seen  # type: ignore[method-assign, attr-defined]
+        gate.set()
+        await wait_for(pilot, lambda: offered)
+        assert offered == [True]
 
 
 async def test_losses_that_are_no_numbers_are_survived(app: MqloraApp) -> None:
