@@ -15,7 +15,7 @@ from engine.dataset.tokenizing import ExampleTokenizer
 from engine.dataset.twins import TwinFinder
 from engine.errors import UserError
 from engine.project import Project
-from engine.text import printable
+from engine.text import json_text, printable
 
 MOST_TWINS = 60
 """Rows of a file that are compared by brute force."""
@@ -132,8 +132,14 @@ def _whole(row: Row) -> tuple[Any, ...]:
     if row.text:
         return (), _plain(row.text)
     last = [turn["role"] for turn in row.messages][::-1].index("assistant") + 1
-    before = tuple((turn["role"], _plain(turn["content"])) for turn in row.messages[:-last])
-    return before, _plain(row.messages[-last]["content"])
+    before = tuple((turn["role"], *_said(turn)) for turn in row.messages[:-last])
+    return before, _said(row.messages[-last])
+
+
+def _said(turn: dict[str, Any]) -> list[str]:
+    """Return the words of a turn and of the calls in it."""
+    calls = turn.get("tool_calls", [])
+    return _plain("\n".join([turn["content"], *(json_text(call) for call in calls)]))
 
 
 def _question(row: Row) -> tuple[Any, ...]:

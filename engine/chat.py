@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from engine.dataset.rows import Message
 from engine.dataset.tokenizing import PLAIN_SEPARATOR
+from engine.dataset.turns import Message
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project

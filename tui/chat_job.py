@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engine.chat import ChatSettings, ReplyChunk
-from engine.dataset.rows import Message as Turn
+from engine.dataset.turns import Message as Turn
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project

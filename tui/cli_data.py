@@ -49,6 +49,13 @@ def import_file(
     text: Annotated[
         str, typer.Option(metavar=_COLUMN, help=_("Column with plain text, instead of the others."))
     ] = "",
+    answer: Annotated[
+        str,
+        typer.Option(metavar=_COLUMN, help=_("Column with the answers to learn, where rows have several.")),
+    ] = "",
+    header: Annotated[
+        bool, typer.Option(help=_("The first line of a CSV names its columns, or not."))
+    ] = True,
     valid_share: Annotated[
         float, typer.Option(min=0.0, max=0.9, help=_("Share of the rows to validate with; 0 for none."))
     ] = 0.1,
@@ -63,8 +70,7 @@ def import_file(
     from engine.dataset.importing import Wish
     from tui.commands.importing import import_table, looked_into, show_first
 
-    table, mapping = looked_into(file, prompt, completion, system, text)
+    table, mapping = looked_into(file, prompt, completion, system, text, answer, header)
     if dry_run:
-        show_first(table, mapping, json)
-    else:
-        import_table(context.obj, table, mapping, Wish(valid_share, shuffle, seed), json)
+        raise typer.Exit(show_first(table, mapping, json))
+    import_table(context.obj, table, mapping, Wish(valid_share, shuffle, seed), json)

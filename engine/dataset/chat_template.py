@@ -5,13 +5,17 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from engine.dataset.rows import Message
+from engine.dataset.turns import Message
 from engine.i18n import _
-from engine.text import one_line
+from engine.text import json_text, one_line
 
 # What templates that write today's date are told: a run resumed tomorrow trains on the same tokens.
 _DATE = datetime(2024, 7, 26)
 _DIRECTIVES = ("A", "a", "B", "b", "d", "-d", "e", "m", "Y", "y", "j", "H", "I", "M", "S", "p")
+
+
+Tools = Sequence[dict[str, Any]]
+"""Functions that the assistant may call, in the form of chat templates."""
 
 
 class TemplateError(Exception):
@@ -34,7 +38,7 @@ class ChatTemplate:
         source: str = self._tokenizer.get_chat_template()
         return _fixed_date() + source if "strftime_now" in source else source
 
-    def render(self, messages: Sequence[Message], generation: bool = False) -> str:
+    def render(self, messages: Sequence[Message], tools: Tools = (), generation: bool = False) -> str:
         """Return the text of `messages`, with the beginning of an answer if `generation`.
 
         Raises:
@@ -43,6 +47,7 @@ class ChatTemplate:
         try:
             rendered: str = self._tokenizer.apply_chat_template(
                 list(messages),
+                tools=list(tools) or None,
                 chat_template=self._source,
                 tokenize=False,
                 add_generation_prompt=generation,
@@ -54,13 +59,14 @@ class ChatTemplate:
             ) from None
         return rendered
 
-    def prompt(self, text: str, messages: Sequence[Message], index: int) -> str:
+    def prompt(self, text: str, messages: Sequence[Message], index: int, tools: Tools = ()) -> str:
         """Return what generation feeds the model for the answer at `index`.
 
         Args:
             text: all `messages` rendered.
             messages: the conversation.
             index: of a turn of the assistant.
+            tools: that it may call.
 
         Raises:
             TemplateError: `text` does not begin with it.
@@ -69,7 +75,7 @@ class ChatTemplate:
             raise TemplateError(
                 _("the answer comes before any question"), _("begin with a turn of the user or the system")
             )
-        prompt = self.render(messages[:index], generation=True)
+        prompt = self.render(messages[:index], tools, generation=True)
         if not text.startswith(prompt):
             raise TemplateError(
                 _("turn {number}: the chat template rewrites what comes before the answer").format(
@@ -79,9 +85,9 @@ class ChatTemplate:
             )
         return prompt
 
-    def until(self, text: str, messages: Sequence[Message], index: int) -> str:
+    def until(self, text: str, messages: Sequence[Message], index: int, tools: Tools = ()) -> str:
         """Return the conversation as it is when it stops after the turn at `index`."""
-        return text if index == len(messages) - 1 else self.render(messages[: index + 1])
+        return text if index == len(messages) - 1 else self.render(messages[: index + 1], tools)
 
 
 def _fixed_date() -> str:
@@ -99,14 +105,34 @@ def _advice(messages: Sequence[Message]) -> str:
     return _("use a base model with another chat template")
 
 
-def check_answer(text: str, prompt: str, until: str, answer: str, number: int) -> None:
+def require_tools(text: str, messages: Sequence[Message], tools: Tools) -> None:
+    """Check that the functions, and what they answered, stand in a conversation.
+
+    Args:
+        text: it is rendered as.
+        messages: the conversation.
+        tools: that the assistant may call.
+
+    Raises:
+        TemplateError: the template passes over them.
+    """
+    parts = [turn["content"] for turn in messages if turn["role"] == "tool"]
+    parts += [str(tool["function"].get("name", "")) for tool in tools]
+    if not all(part.strip() in text or json_text(part.strip())[1:-1] in text for part in parts):
+        raise TemplateError(
+            _("the chat template passes over tools or what they answer"),
+            _("use a base model whose chat template knows tools, or drop the row"),
+        )
+
+
+def check_answer(text: str, prompt: str, until: str, answer: Message, number: int) -> None:
     """Check that an answer stands in a conversation as generation would write it.
 
     Args:
         text: the whole conversation.
         prompt: what comes before the answer.
         until: the conversation stopped at the answer's end.
-        answer: what the row holds; white space at its ends is the template's business.
+        answer: the turn of the row; white space at its ends is the template's business.
         number: of the turn, from 1.
 
     Raises:
@@ -119,8 +145,20 @@ def check_answer(text: str, prompt: str, until: str, answer: str, number: int) -
             ),
             _("write one question and one answer a row"),
         )
-    if "".join(answer.split()) not in "".join(until[len(prompt) :].split()):
+    written = "".join(until[len(prompt) :].split())
+    if any("".join(part.split()) not in written for part in _parts_of(answer)):
         raise TemplateError(
             _("turn {number}: the chat template drops or changes a part of the answer").format(number=number),
             _("write the answer as the template keeps it, or use a base model with another chat template"),
         )
+
+
+def _parts_of(answer: Message) -> list[str]:
+    """Return the texts that must stand in an answer: what is said, and names and arguments of calls."""
+    parts = [str(answer["content"])]
+    for call in answer.get("tool_calls", ()):
+        function = call["function"]
+        values = [value for value in function["arguments"].values() if isinstance(value, str)]
+        plain = [value for value in values if value.isprintable() and not set(value) & set('"\\')]
+        parts += [function["name"], *function["arguments"], *plain]
+    return parts

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from engine.dataset.preview import find_row
 from engine.dataset.report import Place
 from engine.dataset.rows import Row
+from engine.dataset.turns import spoken
 from engine.errors import UserError
 
 MOST_WORDS = 2_000
@@ -71,7 +72,7 @@ def _alone(row: Row | UserError) -> Turns | UserError:
 
 def _said(row: Row) -> list[tuple[str, str]]:
     """Return role and text of each turn."""
-    return [("", row.text)] if row.text else [(turn["role"], turn["content"]) for turn in row.messages]
+    return [("", row.text)] if row.text else [(turn["role"], spoken(turn)) for turn in row.messages]
 
 
 def _turns(left: tuple[str, str], right: tuple[str, str]) -> tuple[Said, Said]:

@@ -20,13 +20,23 @@ from engine.i18n import _
 
 Format = Literal["delimited", "array", "lines", "parquet"]
 """CSV and its like, one JSON array of objects, JSON Lines, Parquet."""
-_DELIMITERS = (",", ";", "\t")
-_BEGIN = 1 << 16
-"""Bytes that are looked at."""
+_DELIMITERS = (",", ";", "\t", "|")
+_BEGIN = 1 << 20
+"""Bytes that are looked at, and those by which a delimiter is chosen."""
+_BEGIN_OF_RECORDS = 1 << 16
 _TRIED = 20
 """Records by which a delimiter is chosen."""
 _MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
+"""The first line by which Excel is told what stands between cells."""
+_SPACED_QUOTE = r'(?:^|%s) +"'
 _GZIP = b"\x1f\x8b"
+_MOST_OF_CHARACTER = 3
+"""Bytes of a character that may be cut at the end of what is looked at."""
+_UTF8_CHARACTER = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
+_UNASSIGNED = re.compile(rb"[\x81\x8d\x8f\x90\x9d\x00]")
+"""Bytes that stand for nothing in Windows-1252."""
 _OBJECT = re.compile(rb'\{\s*["}]')
 _ARRAY = re.compile(rb'\[\s*(\{\s*["}]|\])')
 
@@ -40,6 +50,14 @@ class Source:
     delimiter: str = ""
     """What stands between two cells, where the format is `delimited`."""
     is_gzip: bool = False
+    encoding: str = "utf-8-sig"
+    """Of a delimited text; UTF-8 with or without a mark, UTF-16 or Windows-1252."""
+    skipped_lines: int = 0
+    """First lines that are no rows: that which names the delimiter."""
+    has_spaced_quotes: bool = False
+    """Whether blanks stand between delimiters and quotes: they belong to no cell."""
+    has_header: bool = True
+    """Whether the first line names the columns."""
 
     @property
     def words(self) -> str:
@@ -51,6 +69,9 @@ class Source:
             "delimited": _("TSV") if self.delimiter == "\t" else _("CSV with {mark}"),
         }
         name = names[self.format].format(mark=self.delimiter)
+        if self.encoding != "utf-8-sig":
+            shown = {"utf-16": "UTF-16", "cp1252": "Windows-1252"}[self.encoding]
+            name = _("{format}, {encoding}").format(format=name, encoding=shown)
         return _("{format}, gzip").format(format=name) if self.is_gzip else name
 
     def open(self) -> BinaryIO:
@@ -74,8 +95,12 @@ def reading(path: Path) -> Iterator[None]:
         ) from None
 
 
-def recognise(path: Path) -> Source:
+def recognise(path: Path, has_header: bool = True) -> Source:
     """Return what kind of file `path` is.
+
+    Args:
+        path: of the file.
+        has_header: whether the first line of a delimited text names its columns.
 
     Raises:
         UserError: there is none, it cannot be read, or is of no kind that can be imported.
@@ -90,10 +115,43 @@ def recognise(path: Path) -> Source:
         raise UserError(_("{path} is empty").format(path=path), _("name a file with rows"))
     if begin.startswith(b"PAR1") and not is_gzip:
         return Source(path, "parquet")
+    encoding = _encoding(begin)
+    if encoding == "utf-16":
+        begin = begin[: len(begin) // 2 * 2].decode("utf-16", "replace").encode()
     _refuse_no_text(path, begin)
     name = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     kind, delimiter = _kind(path, begin.removeprefix(_MARK), name.suffix.lower())
-    return Source(path, kind, delimiter, is_gzip)
+    if kind != "delimited":
+        if encoding == "utf-16":
+            raise UserError(_("{path} is UTF-16").format(path=path), _("save it as UTF-8"))
+        _refuse_header(path, has_header)
+        return Source(path, kind, delimiter, is_gzip)
+    text = begin.removeprefix(_MARK).decode("utf-8", "replace")
+    named = _SEPARATOR_LINE.match(text)
+    delimiter = named[1] if named else delimiter
+    spaced = re.search(_SPACED_QUOTE % re.escape(delimiter), text, re.MULTILINE)
+    return Source(path, kind, delimiter, is_gzip, encoding, 1 if named else 0, bool(spaced), has_header)
+
+
+def _encoding(begin: bytes) -> str:
+    """Return how a text is written: as its mark says, UTF-8, or where it is not that as Windows-1252."""
+    if begin.startswith(_UTF16_MARKS):
+        return "utf-16"
+    try:
+        begin[: -_MOST_OF_CHARACTER if len(begin) == _BEGIN else None].decode("utf-8")
+    except UnicodeDecodeError:
+        # Where any character is whole UTF-8, the rest is damaged and not of another encoding.
+        if not _UTF8_CHARACTER.search(begin) and not _UNASSIGNED.search(begin):
+            return "cp1252"
+    return "utf-8-sig"
+
+
+def _refuse_header(path: Path, has_header: bool) -> None:
+    if not has_header:
+        raise UserError(
+            _("{path} is no table with columns in order: its rows name their fields").format(path=path),
+            _("leave --no-header out"),
+        )
 
 
 def _refuse_no_file(path: Path) -> None:
@@ -114,8 +172,6 @@ def _refuse_no_text(path: Path, begin: bytes) -> None:
         problem, fix = _("{path} is compressed with {program}"), _("unpack it")
     elif begin.startswith(b"PAR1"):
         problem, fix = _("{path} is a Parquet table inside gzip"), _("unpack it")
-    elif begin.startswith((b"\xff\xfe", b"\xfe\xff")):
-        problem, fix = _("{path} is UTF-16"), _("save it as UTF-8")
     elif begin.count(0) * 10 > len(begin):
         problem = _("{path} is not text")
         fix = _("name a CSV, TSV, JSON, JSON Lines or Parquet file, text as UTF-8")
@@ -135,7 +191,7 @@ def _kind(path: Path, begin: bytes, suffix: str) -> tuple[Format, str]:
         return "lines", ""
     if suffix == ".json":
         return "array", ""
-    delimiter = _delimiter(begin.decode("utf-8", "replace"), suffix)
+    delimiter = _delimiter(begin[:_BEGIN_OF_RECORDS].decode("utf-8", "replace"), suffix)
     if suffix == ".parquet" or not delimiter:
         raise UserError(
             _("The format of {path} is not known").format(path=path),
@@ -163,6 +219,8 @@ def _delimiter(begin: str, suffix: str) -> str:
     """Return what cells are set apart with; nothing where neither the text nor the name says."""
     scores = {mark: _score(begin, mark) for mark in _DELIMITERS}
     by_name = {".csv": ",", ".tsv": "\t", ".tab": "\t"}.get(suffix, "")
+    if named := _SEPARATOR_LINE.match(begin):
+        return named[1]
     best = max(_DELIMITERS, key=lambda mark: (scores[mark], mark == by_name))
     return best if scores[best][0] else by_name
 

@@ -124,7 +124,7 @@ def written_row(record: Record, mapping: Mapping, number: int) -> tuple[str, Row
     """
     value = convert(record.value, mapping)
     row = row_of(value, number)
-    line = json_text({"messages": row.messages} if "messages" in value else value)
+    line = json_text(row.value(mapping.makes_turns))
     if len(line) >= MOST_BYTES // 4:  # a character takes four bytes at most
         message = _("the row has {size} million characters").format(size=round(len(line) / 1e6))
         raise RowError("line_too_long", message, _("split it"))

@@ -1,5 +1,6 @@
 """One data file read, tokenised and cut: what training and the data report share."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,16 @@ from engine.dataset.figures import TokenCounter
 from engine.dataset.report import Fault, FileReport
 from engine.dataset.rows import Row, read_rows
 from engine.dataset.tokenizing import Example, ExampleTokenizer
+from engine.dataset.turns import answers_of
 from engine.i18n import _
+from engine.text import one_line
 
+_PLACEHOLDER = re.compile(
+    r"\{\{ ?[a-z_][\w .-]{0,40}\}\}"
+    r"|[\[<](?:insert|your|enter|add|inserir|insira|o teu|a tua|o seu|a sua)[ _-][^\]>\n]{1,40}[\]>]",
+    re.IGNORECASE,
+)
+"""Such as {{name}} and [your name]."""
 Passing = Callable[[Iterable[Row | Fault]], Iterable[Row | Fault]]
 """Something that what is read passes through, such as `engine.dataset.watch.watched`."""
 
@@ -89,10 +98,12 @@ class FileReader:
 
     def _rows(self) -> Iterator[Row]:
         for item in self._passing(read_rows(self._path)):
-            if isinstance(item, Row):
-                yield item
-            else:
+            if not isinstance(item, Row):
                 self._faults.append(item)
+                continue
+            if mark := placeholder(item):
+                self._faults.append(_placeholder(self._path.name, item.line, mark))
+            yield item
 
     def _tokenized(self, row: Row, tokenize: ExampleTokenizer) -> Example | None:
         file = self._path.name
@@ -106,6 +117,21 @@ class FileReader:
         if example.shares_token:
             self._faults.append(_shared_token(file, row.line))
         return example
+
+
+def placeholder(row: Row) -> str:
+    """Return what in an answer stands for something that is still to be filled in; nothing if all is."""
+    answers = [row.messages[index]["content"] for index in answers_of(row.messages)] or [row.text]
+    for text in answers:
+        if ("{{" in text or "[" in text or "<" in text) and (found := _PLACEHOLDER.search(text)):
+            return found[0]
+    return ""
+
+
+def _placeholder(file: str, line: int, mark: str) -> Fault:
+    message = _("the answer has '{mark}', which looks like something still to be filled in")
+    fix = _("fill it in: the model learns to write it as it stands")
+    return Fault(file, line, None, "placeholder", "warning", message.format(mark=one_line(mark, 40)), fix)
 
 
 def _no_rows(file: str) -> Fault:

@@ -6,28 +6,49 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.dataset.fields import (
+    NotUsed,
+    is_excluded,
+    not_to_be_learned,
+    refuse_field,
+    refuse_media,
+    says_nothing,
+    sense_of,
+)
 from engine.dataset.lines import Oddities, read_lines
 from engine.dataset.parsing import RowError, parse_object
 from engine.dataset.report import Fault
+from engine.dataset.turns import (
+    Conversation,
+    Message,
+    add_system,
+    is_blank,
+    read_tools,
+    read_turns,
+    require_answer,
+    spoken,
+)
 from engine.i18n import _
 from engine.text import one_line
 
 import msgspec
 
-Message = dict[str, str]
 Form = Literal["pair", "messages", "text"]
 """How a row is written."""
 _FIELDS = ("prompt", "completion", "messages", "text")
-_ROLES = ("system", "user", "assistant", "tool")
-# White space, zero-width characters and byte order marks: a text of nothing else teaches nothing.
-_UNSEEN = (
-    " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
-    "\u200a\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff"
+_OF_FORM: dict[Form, frozenset[str]] = {
+    "pair": frozenset({"prompt", "completion"}),
+    "messages": frozenset({"messages"}),
+    "text": frozenset({"text"}),
+}
+_IMPORTABLE = frozenset(
+    (
+        *("conversations", "conversation", "interactions", "dialog", "dialogue"),
+        *("instruction", "instructions", "question", "questions", "pergunta"),
+        *("answer", "answers", "output", "response", "resposta"),
+    )
 )
-# What changes the meaning of a row elsewhere and is not read here: to pass over it would train on
-# something else than the file says.
-_UNREAD_OF_ROW = frozenset({"tools", "functions"})
-_UNREAD_OF_TURN = frozenset({"tool_calls", "function_call", "reasoning_content", "thinking", "weight"})
+"""Fields of other forms, which `import` turns into rows."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -39,6 +60,29 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     """Turns with `role` and `content`; a prompt/completion pair is two turns."""
     text: str = ""
     """Plain text, trained on as a whole; empty for a conversation."""
+    untrained: tuple[int, ...] = ()
+    """Indices of answers that are not to be learned."""
+    tools: tuple[dict[str, Any], ...] = ()
+    """Functions that the assistant may call, as chat templates take them."""
+
+    def value(self, as_turns: bool = False) -> dict[str, Any]:
+        """Return the row as an object to be written.
+
+        Args:
+            as_turns: write a question and its answer as `messages` too.
+        """
+        if self.text:
+            return {"text": self.text}
+        roles = [turn["role"] for turn in self.messages]
+        is_pair = roles == ["user", "assistant"] and not self.tools and len(self.messages[1]) == 2
+        if is_pair and not as_turns:
+            question, answer = self.messages
+            return {"prompt": question["content"], "completion": answer["content"]}
+        turns = [
+            {**turn, "weight": 0} if index in self.untrained else turn
+            for index, turn in enumerate(self.messages)
+        ]
+        return {"messages": turns, **({"tools": list(self.tools)} if self.tools else {})}
 
 
 class Forms:
@@ -87,15 +131,16 @@ def read_rows(path: Path, begin: int = 1) -> Iterator[Row | Fault]:
     Raises:
         UserError: the file cannot be read at all.
     """
-    odd, forms, name = Oddities(), Forms(), path.name
+    odd, forms, not_used, name = Oddities(), Forms(), NotUsed(), path.name
     for item in read_lines(path, odd, begin):
         if isinstance(item, Fault):
             yield item
             continue
         line, raw = item
-        yield _read(raw, line, name, forms)
+        yield _read(raw, line, name, forms, not_used)
     yield from odd.faults(name)
     yield from forms.faults(name)
+    yield from not_used.faults(name)
 
 
 def row_of(value: dict[str, Any], line: int) -> Row:
@@ -104,33 +149,143 @@ def row_of(value: dict[str, Any], line: int) -> Row:
     Raises:
         RowError: it cannot be used.
     """
-    _form, row = _row(value, line)
+    _form, row, _not_used = _row(value, line)
     _refuse_odd_characters(row)
     return row
 
 
-def _read(raw: bytes, line: int, file: str, forms: Forms) -> Row | Fault:
+def _read(raw: bytes, line: int, file: str, forms: Forms, not_used: NotUsed) -> Row | Fault:
     try:
-        form, row = _row(parse_object(raw), line)
+        form, row, names = _row(parse_object(raw), line)
         if b"\\u" in raw:  # only escapes can write them
             _refuse_odd_characters(row)
     except RowError as error:
         return Fault(file, line, error.column, error.kind, "error", error.message, error.fix)
     forms.see(form, line)
+    if names:
+        not_used.see(names, line)
     return row
 
 
-def _row(value: dict[str, Any], line: int) -> tuple[Form, Row]:
+def _row(value: dict[str, Any], line: int) -> tuple[Form, Row, list[str]]:
+    """Return the form of an object, its row and the names of the fields that are not used."""
+    form = _form(value)
+    if form == "text":
+        text = _text_field(value, "text")
+        refuse_media(text, _("the row"))
+        extra = _Extra(value, form, [text])
+        if extra.system or extra.tools:
+            raise refuse_field(extra.beside, "tools", _("the row"))
+        return form, Row(line, (), text), extra.not_used
+    found = read_turns(value["messages"]) if form == "messages" else _pair(value)
+    if len(value) == len(_OF_FORM[form]) and not found.not_used:  # as nearly all rows are
+        require_answer(found)
+        return form, Row(line, tuple(found.turns), untrained=tuple(found.untrained)), []
+    extra = _Extra(value, form, [spoken(turn) for turn in found.turns])
+    require_answer(found)
+    turns, untrained = found.turns, found.untrained
+    if extra.system:
+        turns = add_system(turns, extra.system)
+        shift = len(turns) - len(found.turns)
+        untrained = [index + shift for index in untrained]
+    row = Row(line, tuple(turns), "", tuple(untrained), extra.tools)
+    return form, row, [*extra.not_used, *dict.fromkeys(found.not_used)]
+
+
+def _form(value: dict[str, Any]) -> Form:
     if "messages" in value:
-        _refuse_unread(value, _UNREAD_OF_ROW)
-        return "messages", Row(line, _conversation(value["messages"]))
+        return "messages"
     if "prompt" in value or "completion" in value:
-        prompt, completion = _text_field(value, "prompt"), _text_field(value, "completion")
-        turns = ({"role": "user", "content": prompt}, {"role": "assistant", "content": completion})
-        return "pair", Row(line, turns)
+        return "pair"
     if "text" in value:
-        return "text", Row(line, (), _text_field(value, "text"))
+        return "text"
     raise _missing("prompt", value)
+
+
+class _Extra:
+    """What stands beside the fields of a row's form."""
+
+    def __init__(self, value: dict[str, Any], form: Form, texts: list[str]) -> None:
+        """Look at each field.
+
+        Args:
+            value: the row.
+            form: that it is written in.
+            texts: of its turns, or its plain text.
+
+        Raises:
+            RowError: a field changes the meaning of the row and cannot be honoured.
+        """
+        self.system = ""
+        self.tools: tuple[dict[str, Any], ...] = ()
+        self.beside = ""
+        """Name of the field with the system text or the tools."""
+        self.not_used: list[str] = []
+        for name, item in value.items():
+            if name not in _OF_FORM[form] and not says_nothing(item):
+                self._see(name, item, texts)
+
+    def _see(self, name: str, value: Any, texts: list[str]) -> None:
+        sense, where = sense_of(name), _("the row")
+        if name in _FIELDS:
+            _refuse_other_form(name, value, texts)
+            self.not_used.append(name)
+        elif sense == "system" and isinstance(value, str):
+            if self.system and self.system.split() != value.split():
+                raise RowError("two_systems", _("the row has two system texts"), _("keep one of them"))
+            self.system, self.beside = value, name
+        elif sense == "tools":
+            self.tools, self.beside = read_tools(value, name), name
+        elif sense in ("trained", "weight", "label"):
+            if is_excluded(name, sense, value, where):
+                raise not_to_be_learned(name)
+            if sense == "label" and value is not True:
+                self.not_used.append(name)
+        elif sense and not isinstance(value, bool | int | float):
+            raise refuse_field(name, sense, where)
+        else:
+            self.not_used.append(name)
+
+
+def _refuse_other_form(name: str, value: Any, texts: list[str]) -> None:
+    """Refuse a second form in a row, unless it only says once more what the first one does.
+
+    Raises:
+        RowError: it says something else.
+    """
+    if isinstance(value, str) and (
+        value in texts or (name == "text" and all(text.strip() in value for text in texts))
+    ):
+        return
+    raise RowError(
+        "two_forms",
+        _("the row is written in two forms: it also has '{name}'").format(name=name),
+        _("keep one of them"),
+    )
+
+
+def _pair(value: dict[str, Any]) -> Conversation:
+    """Read prompt and completion: two texts, or two lists of turns, of which the second is learned."""
+    prompt, completion = value.get("prompt"), value.get("completion")
+    if not isinstance(prompt, list) and not isinstance(completion, list):
+        question, answer = _text_field(value, "prompt"), _text_field(value, "completion")
+        refuse_media(question, _("the row"))
+        return Conversation([{"role": "user", "content": question}, {"role": "assistant", "content": answer}])
+    before = _side(value, "prompt", "user")
+    after = _side(value, "completion", "assistant")
+    learned_before = [index for index, turn in enumerate(before.turns) if turn["role"] == "assistant"]
+    begin = len(before.turns)
+    return Conversation(
+        before.turns + after.turns,
+        learned_before + [begin + index for index in after.untrained],
+        before.not_used + after.not_used,
+    )
+
+
+def _side(value: dict[str, Any], name: str, role: str) -> Conversation:
+    if isinstance(value.get(name), list):
+        return read_turns(value[name], name)
+    return Conversation([{"role": role, "content": _text_field(value, name)}])
 
 
 def _text_field(value: dict[str, Any], name: str) -> str:
@@ -141,21 +296,16 @@ def _text_field(value: dict[str, Any], name: str) -> str:
         raise RowError(
             "wrong_type", _("'{name}' is not text").format(name=name), _("put the value in double quotes")
         )
-    if _is_blank(text):
+    if is_blank(text):
         raise RowError(
             f"empty_{name}", _("'{name}' is empty").format(name=name), _("write it or drop the row")
         )
     return text
 
 
-def _is_blank(text: str) -> bool:
-    """Whether nobody would see anything; the first character nearly always tells."""
-    return not text or (text[0] in _UNSEEN and not text.strip(_UNSEEN))
-
-
 def _refuse_odd_characters(row: Row) -> None:
     """Refuse zero and lone surrogates, which JSON's escapes can write and tokenizers stumble over."""
-    text = "".join([row.text, *(turn["content"] for turn in row.messages)])
+    text = "".join([row.text, *(spoken(turn) for turn in row.messages)])
     if "\0" in text:
         raise RowError("nul", _("the text holds a zero character (\\u0000)"), _("take it out"))
     try:
@@ -168,83 +318,15 @@ def _refuse_odd_characters(row: Row) -> None:
         ) from None
 
 
-def _refuse_unread(value: dict[str, Any], keys: frozenset[str], turn: int | None = None) -> None:
-    """Refuse `keys` that say more than their absence; a weight of 1 is the usual one.
-
-    Args:
-        value: of the row, or of one of its turns.
-        keys: what is not read.
-        turn: the turn's number.
-    """
-    if keys.isdisjoint(value):
-        return
-    for key in keys & value.keys():
-        if value[key] not in (None, "", [], {}, 1):
-            where = _turn_name(turn) if turn else _("the row")
-            raise RowError(
-                "unsupported_field",
-                _("{where} has '{key}', which is not supported").format(where=where, key=key),
-                _("write it into the content, or drop the row"),
-            )
-
-
-def _turn_name(number: int) -> str:
-    return _("turn {number}").format(number=number)
-
-
 def _missing(name: str, value: dict[str, Any]) -> RowError:
     """Return the fault of a row without a field, with the advice to rename one that is nearly right."""
     wanted = _FIELDS if value.keys().isdisjoint(_FIELDS) else (name,)
     fix = _("add it, or use messages or text")
+    if not _IMPORTABLE.isdisjoint(key.lower() for key in value):
+        fix = _("let the file be turned into rows: mqlora-tui import FILE")
     for key in value:
         near = difflib.get_close_matches(key.lower(), wanted, n=1, cutoff=0.7)
         if near and key not in _FIELDS:
             fix = _("rename '{key}' to '{name}'?").format(key=one_line(key, 30), name=near[0])
             break
     return RowError("missing_field", _("'{name}' is missing").format(name=name), fix)
-
-
-def _conversation(messages: Any) -> tuple[Message, ...]:
-    if not isinstance(messages, list) or not messages:
-        raise RowError(
-            "wrong_type", _("'messages' is not a list of turns"), _('write [{"role": ..., "content": ...}]')
-        )
-    turns = [
-        turn if _is_plain(turn) else _turn(turn, number) for number, turn in enumerate(messages, start=1)
-    ]
-    if "assistant" not in [turn["role"] for turn in turns]:
-        raise RowError("no_assistant_turn", _("no turn of the assistant"), _("add the answer to learn"))
-    return tuple(turns)
-
-
-def _is_plain(turn: Any) -> bool:
-    """Whether a turn is a role and its text and nothing else, as nearly all are."""
-    if type(turn) is not dict or len(turn) != 2 or turn.get("role") not in _ROLES:
-        return False
-    content = turn.get("content")
-    return type(content) is str and not _is_blank(content)
-
-
-def _turn(turn: Any, number: int) -> Message:
-    role = turn.get("role") if isinstance(turn, dict) else None
-    if not isinstance(role, str) or role not in _ROLES:
-        raise RowError(
-            "wrong_role",
-            _("{where} has no valid role").format(where=_turn_name(number)),
-            _("use one of: {roles}").format(roles=", ".join(_ROLES)),
-        )
-    _refuse_unread(turn, _UNREAD_OF_TURN, number)
-    content = turn.get("content")
-    if content is not None and not isinstance(content, str):
-        raise RowError(
-            "wrong_type",
-            _("{where}: 'content' is not text").format(where=_turn_name(number)),
-            _("write what is said as one text in double quotes"),
-        )
-    if content is None or (role == "assistant" and _is_blank(content)):
-        raise RowError(
-            "empty_completion",
-            _("{where} has no text").format(where=_turn_name(number)),
-            _("write it or drop the row"),
-        )
-    return {"role": role, "content": content}

@@ -51,13 +51,17 @@ class Table:
         return text.format(n=f"{place:,}")
 
 
-def open_table(path: Path) -> Table:
+def open_table(path: Path, has_header: bool = True) -> Table:
     """Look into a file: its format, its columns and its first rows.
+
+    Args:
+        path: of the file.
+        has_header: whether the first line of a delimited text names its columns, which else are numbered.
 
     Raises:
         UserError: it cannot be read, is of no known format, or has no rows.
     """
-    source = recognise(path)
+    source = recognise(path, has_header)
     with closing(read_records(source)) as records:
         sample = tuple(islice(records, SAMPLE))
     if not sample:
@@ -79,22 +83,39 @@ def read_records(source: Source) -> Generator[Record | Rejected, None, None]:
 
 def _delimited(source: Source) -> Iterator[Record | Rejected]:
     csv.field_size_limit(MOST_BYTES)
-    with io.TextIOWrapper(source.open(), "utf-8-sig", errors="surrogateescape", newline="") as text:
-        rows = csv.reader(_bounded(text, source.path), delimiter=source.delimiter, strict=True)
+    errors = "surrogateescape" if source.encoding == "utf-8-sig" else "strict"
+    with io.TextIOWrapper(source.open(), source.encoding, errors=errors, newline="") as text:
+        lines = islice(_bounded(text, source.path), source.skipped_lines, None)
+        rows = csv.reader(
+            lines, delimiter=source.delimiter, strict=True, skipinitialspace=source.has_spaced_quotes
+        )
         names: list[str] = []
         while True:
-            begin = rows.line_num + 1
+            begin = rows.line_num + source.skipped_lines + 1
             try:
                 cells = next(rows, None)
             except csv.Error as error:
-                yield _badly_quoted(begin, rows.line_num, str(error))
+                yield _badly_quoted(begin, rows.line_num + source.skipped_lines, str(error))
                 continue
+            except UnicodeDecodeError:
+                raise _not_decoded(source, begin) from None
             if cells is None:
                 return
             if not names:
-                names = _header(source.path, cells)
-            elif cells:
-                yield _record(begin, rows.line_num, names, cells)
+                names = _header(source, cells)
+                if source.has_header:
+                    continue
+            if cells:
+                yield _record(begin, rows.line_num + source.skipped_lines, names, cells)
+
+
+def _not_decoded(source: Source, line: int) -> UserError:
+    return UserError(
+        _("Line {line} of {path} cannot be read as {words}").format(
+            line=f"{line:,}", path=source.path, words=source.words
+        ),
+        _("save the file as UTF-8"),
+    )
 
 
 def _bounded(text: TextIO, path: Path) -> Iterator[str]:
@@ -114,9 +135,11 @@ def _bounded(text: TextIO, path: Path) -> Iterator[str]:
         yield line
 
 
-def _header(path: Path, cells: list[str]) -> list[str]:
+def _header(source: Source, cells: list[str]) -> list[str]:
+    if not source.has_header:
+        return [_("column {n}").format(n=number) for number in range(1, len(cells) + 1)]
     names = [cell.strip() for cell in cells]
-    refuse_twice(path, names)
+    refuse_twice(source.path, names)
     return names
 
 

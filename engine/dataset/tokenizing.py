@@ -1,14 +1,14 @@
 """From rows to token sequences that know which of their tokens carry loss."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.chat_template import ChatTemplate, TemplateError, check_answer
-from engine.dataset.rows import Message, Row
+from engine.dataset.chat_template import ChatTemplate, TemplateError, check_answer, require_tools
+from engine.dataset.rows import Row
+from engine.dataset.turns import answers_of
 from engine.errors import UserError
 from engine.i18n import _
 from engine.model.trust import refuse_code
@@ -105,11 +105,11 @@ class ExampleTokenizer:
         if row.text:
             return self._plain(row.line, "", row.text)
         if self._template:
-            return self._chat(self._template, row.line, row.messages)
+            return self._chat(self._template, row)
         return self._without_template(row)
 
     def _without_template(self, row: Row) -> Example:
-        if [turn["role"] for turn in row.messages] != ["user", "assistant"]:
+        if [turn["role"] for turn in row.messages] != ["user", "assistant"] or row.tools:
             raise TemplateError(
                 _("the model has no chat template for several turns"),
                 _("write one prompt and one completion a row, or use a base model with a chat template"),
@@ -130,23 +130,27 @@ class ExampleTokenizer:
         trained = np.arange(len(tokens)) >= len(head) + begin
         return self._example(line, tokens, trained, bool(self._end), shares_token)
 
-    def _chat(self, template: ChatTemplate, line: int, messages: Sequence[Message]) -> Example:
+    def _chat(self, template: ChatTemplate, row: Row) -> Example:
         """Tokenise the whole rendered conversation and find each answer's tokens in it."""
-        text = template.render(messages)
+        messages, tools = row.messages, row.tools
+        text = template.render(messages, tools)
+        if tools or any(turn["role"] == "tool" for turn in messages):
+            require_tools(text, messages, tools)
         known = tokens, spans = self._encode(text)
         trained = np.zeros(len(tokens), bool)
         ends_turn, shares_token = True, False
-        for index, turn in enumerate(messages):
-            if turn["role"] == "assistant":
-                prompt = template.prompt(text, messages, index)
-                until = template.until(text, messages, index)
-                end, has_mark = self._end_of_turn(until, *(known if until is text else self._encode(until)))
-                check_answer(text, prompt, until[:end], turn["content"], index + 1)
-                begin, shares = self._split(tokens, spans, prompt)
-                trained[begin : np.searchsorted(spans[:, 1], end, side="right")] = True
-                ends_turn &= has_mark
-                shares_token |= shares
-        return self._example(line, tokens, trained, ends_turn, shares_token)
+        for index in answers_of(messages):
+            if index in row.untrained:
+                continue
+            prompt = template.prompt(text, messages, index, tools)
+            until = template.until(text, messages, index, tools)
+            end, has_mark = self._end_of_turn(until, *(known if until is text else self._encode(until)))
+            check_answer(text, prompt, until[:end], messages[index], index + 1)
+            begin, shares = self._split(tokens, spans, prompt)
+            trained[begin : np.searchsorted(spans[:, 1], end, side="right")] = True
+            ends_turn &= has_mark
+            shares_token |= shares
+        return self._example(row.line, tokens, trained, ends_turn, shares_token)
 
     def _end_of_turn(
         self, text: str, tokens: NDArray[np.int32], spans: NDArray[np.int64]

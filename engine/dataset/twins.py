@@ -14,6 +14,7 @@ from typing import Literal
 from engine.dataset.near import NearTwins
 from engine.dataset.report import Fault, Place, Severity
 from engine.dataset.rows import Row
+from engine.dataset.turns import answers_of, spoken
 from engine.i18n import _
 
 import numpy as np
@@ -111,9 +112,9 @@ def _texts(row: Row) -> tuple[str, str]:
     """Return what a row asks and what it answers, without differences that nobody sees."""
     if row.text:
         return "", _plain(row.text)
-    last = max(index for index, turn in enumerate(row.messages) if turn["role"] == "assistant")
-    before = "\n".join(f"{turn['role']} {_plain(turn['content'])}" for turn in row.messages[:last])
-    return before, _plain(row.messages[last]["content"])
+    last = max(index for index in answers_of(row.messages) if index not in row.untrained)
+    before = "\n".join(f"{turn['role']} {_plain(spoken(turn))}" for turn in row.messages[:last])
+    return before, _plain(spoken(row.messages[last]))
 
 
 def _plain(text: str) -> str:

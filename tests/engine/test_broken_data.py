@@ -47,8 +47,9 @@ KINDS = {
     "empty_prompt", "empty_text", "invalid_json", "invalid_text", "invalid_utf8", "json_array", "leak",
     "line_too_long", "missing_field", "mixed_forms", "near_duplicate", "near_leak", "no_assistant_turn",
     "no_end_of_turn", "no_last_line_break", "no_rows", "no_trained_token", "not_an_object", "nul",
-    "other_answer", "parquet", "shared_token", "spread_object", "template", "truncated",
-    "unsupported_field", "utf16", "windows_line_ends", "wrong_role", "wrong_type",
+    "left_out", "other_answer", "parquet", "placeholder", "shared_token", "spread_object", "template",
+    "truncated", "two_forms", "two_systems", "unsupported_field", "unused_fields", "utf16",
+    "windows_line_ends", "wrong_role", "wrong_type",
 }  # fmt: skip
 """All that the check can say, but for two that other tests look at: unreadable and near_twins_limit."""
 

@@ -58,20 +58,21 @@ SHAREGPT: list[Any] = [
 MESSAGES: list[Any] = [
     {"messages": turns(("user", MIXED), ("assistant", "Sim."))},
     {"messages": [*turns(("user", "a")), {"role": "assistant", "content": "b", "tool_calls": [{"id": 1}]}]},
-    {"messages": turns(("user", "a"), ("assistant", "b")), "tools": [{"name": "t"}]},
+    {"messages": turns(("user", "a"), ("assistant", "b")), "images": ["1.png"]},
     {"messages": turns(("user", "a"), ("assistant", ""))},
 ]
 
 
 def test_alpaca_puts_the_input_below_the_instruction(tmp_path: Path) -> None:
-    """With a blank line between them, and nothing where there is no input; numbers and null are rejected."""
+    """With a blank line between them where there are both; numbers and null are rejected."""
     rows, rejected = became(array(tmp_path / "a.json", ALPACA), tmp_path / "p")
     assert rows == [
         {"prompt": f"Traduz.\n\n{MIXED}", "completion": "Sim."},
         {"prompt": "Conta até 3.", "completion": "1 2 3"},
         {"prompt": "Diz olá.", "completion": "Olá!"},
+        {"prompt": "x", "completion": "y"},
     ]
-    assert rejected == [(4, "wrong_type"), (5, "empty_field"), (6, "empty_field")]
+    assert rejected == [(4, "wrong_type"), (6, "empty_field")]
 
 
 def test_sharegpt_becomes_messages(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ def test_messages_stay_what_they_are(tmp_path: Path) -> None:
     """What is not supported in them is refused as the check of the data refuses it."""
     rows, rejected = became(array(tmp_path / "m.json", MESSAGES), tmp_path / "p")
     assert rows == MESSAGES[:1]
-    assert rejected == [(2, "unsupported_field"), (3, "unsupported_field"), (4, "empty_completion")]
+    assert rejected == [(2, "wrong_type"), (3, "unsupported_field"), (4, "empty_completion")]
 
 
 def test_conversations_may_be_json_in_a_cell(tmp_path: Path) -> None:
@@ -139,12 +140,16 @@ def test_usual_names_of_columns_are_understood(tmp_path: Path, header: list[str]
 
 
 def test_of_two_columns_of_conversations_none_is_guessed(tmp_path: Path) -> None:
-    """Rejected answers look like chosen ones; a usual name or a single such column is enough."""
+    """A usual name or a single such column is enough; of chosen and rejected answers one has to be named."""
     both = MESSAGES[0]["messages"]
-    path = array(tmp_path / "a.json", [{"rejected": both, "chosen": both}])
+    path = array(tmp_path / "a.json", [{"one": both, "other": both}])
     assert detect(open_table(path)) is None
-    for row in ({"dialog": both}, {"chosen": both, "messages": both}):
-        assert became(array(path, [row]), tmp_path / "p")[0] == MESSAGES[:1]
+    assert became(array(path, [{"saved": both}]), tmp_path / "p")[0] == MESSAGES[:1]
+    worse = turns(("user", "a"), ("assistant", "x"))
+    path = array(tmp_path / "b.json", [{"rejected": worse, "chosen": both}])
+    with pytest.raises(UserError, match=r"answers to choose between; .* --answer chosen"):
+        became(path, tmp_path / "p")
+    assert became(path, tmp_path / "p", answer="chosen")[0] == MESSAGES[:1]
 
 
 def test_a_system_column_makes_conversations_of_all_rows(tmp_path: Path) -> None:

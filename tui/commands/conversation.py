@@ -6,7 +6,7 @@ from threading import Event
 from typing import TextIO
 
 from engine.chat import ChatSession, ChatSettings
-from engine.dataset.rows import Message
+from engine.dataset.turns import Message
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project

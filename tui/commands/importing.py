@@ -23,26 +23,33 @@ _SHOWN = 3
 """Rows that a dry run shows."""
 
 
-def looked_into(file: Path, prompt: str, completion: str, system: str, text: str) -> tuple[Table, Mapping]:
+def looked_into(
+    file: Path, prompt: str, completion: str, system: str, text: str, answer: str, has_header: bool
+) -> tuple[Table, Mapping]:
     """Return a file's table, and what its columns mean: as named, else as found.
 
     Raises:
         UserError: it cannot be read, or what its columns mean is not clear.
     """
-    table = open_table(file)
-    return table, choose(table, prompt, completion, system, text)
+    table = open_table(file, has_header)
+    return table, choose(table, prompt, completion, system, text, answer)
 
 
-def show_first(table: Table, mapping: Mapping, as_json: bool) -> None:
-    """Say how a table is read, and print what its first rows become."""
+def show_first(table: Table, mapping: Mapping, as_json: bool) -> int:
+    """Say how a table is read, and print what its first rows become; return 1 if none can be used."""
     rows = [_become(item, mapping) for item in table.sample[:_SHOWN]]
     if as_json:
         print_json(_described(table, mapping) | {"rows": rows})
-        return
+        return _code(table, mapping)
     _say_how(table, mapping)
     for row in rows:
         shown = json_text(row["row"]) if "row" in row else row["reason"]
         say(f"  {table.where(row['place'])}: {shown}")
+    return _code(table, mapping)
+
+
+def _code(table: Table, mapping: Mapping) -> int:
+    return 0 if any("row" in _become(item, mapping) for item in table.sample) else 1
 
 
 def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from typing import ClassVar
 
 from engine.chat import ChatSettings
-from engine.dataset.rows import Message as Turn
+from engine.dataset.turns import Message as Turn
 from engine.errors import UserError
 from engine.i18n import _
 from tui.chat_job import ChatJob, CreateSession, Question, create_session, model_to_ask

@@ -1,0 +1,266 @@
+"""The turns of a conversation: roles, texts, calls of tools, and which answers are to be learned."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.dataset.fields import is_excluded, refuse_field, refuse_media, says_nothing, sense_of
+from engine.dataset.parsing import RowError
+from engine.i18n import _
+from engine.text import json_text, one_line
+
+import msgspec
+
+Message = dict[str, Any]
+"""A turn: `role` and `content`, both text; of the assistant also `tool_calls`, a list, and of a tool
+`tool_call_id` and `name`, as chat templates read them."""
+ROLES = ("system", "user", "assistant", "tool")
+_SAME_ROLE = {"developer": "system", "function": "tool"}
+"""Other names of roles, which mean nothing else."""
+_CALLS = ("tool_calls", "function_call")
+_OF_TOOL = ("tool_call_id", "name")
+# White space, zero-width characters and byte order marks: a text of nothing else teaches nothing.
+_UNSEEN = (
+    " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
+    "\u200a\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff"
+)
+
+
+@dataclass
+class Conversation:
+    """Turns that were read."""
+
+    turns: list[Message] = field(default_factory=list)
+    untrained: list[int] = field(default_factory=list)
+    """Indices of answers that are not to be learned."""
+    not_used: list[str] = field(default_factory=list)
+    """Names of fields of turns that are not used."""
+
+
+def read_turns(messages: Any, name: str = "messages") -> Conversation:
+    """Read a list of turns.
+
+    Args:
+        messages: the list.
+        name: of the field that holds it.
+
+    Raises:
+        RowError: it is none, or a turn cannot be used.
+    """
+    if not isinstance(messages, list) or not messages:
+        raise RowError(
+            "wrong_type",
+            _("'{name}' is not a list of turns").format(name=one_line(name, 30)),
+            _('write [{"role": ..., "content": ...}]'),
+        )
+    found = Conversation()
+    for number, turn in enumerate(messages, start=1):
+        if _is_plain(turn):
+            found.turns.append(turn)
+        else:
+            _add_turn(found, turn, number)
+    return found
+
+
+def require_answer(found: Conversation) -> None:
+    """Refuse a conversation without an answer that is to be learned.
+
+    Raises:
+        RowError: there is none.
+    """
+    answers = [index for index, turn in enumerate(found.turns) if turn["role"] == "assistant"]
+    if not answers:
+        raise RowError("no_assistant_turn", _("no turn of the assistant"), _("add the answer to learn"))
+    if len(answers) == len(found.untrained):
+        raise RowError(
+            "left_out",
+            _("none of its answers is to be learned: it is left out"),
+            _("nothing, or take the fields out that say so"),
+        )
+
+
+def add_system(turns: list[Message], text: str) -> list[Message]:
+    """Return turns that begin with a system text which stands beside them.
+
+    Raises:
+        RowError: they begin with another one.
+    """
+    if not turns or turns[0]["role"] != "system" or is_blank(turns[0]["content"]):
+        rest = turns[1:] if turns and turns[0]["role"] == "system" else turns
+        return [{"role": "system", "content": text}, *rest]
+    if turns[0]["content"].split() != text.split():
+        raise RowError(
+            "two_systems",
+            _("the row has a system text beside its system turn"),
+            _("keep one of them"),
+        )
+    return turns
+
+
+def read_tools(value: Any, name: str) -> tuple[dict[str, Any], ...]:
+    """Read the functions that the assistant may call, in the form of chat templates.
+
+    Args:
+        value: a list of objects, or such a list as JSON in a text.
+        name: of the field that holds it.
+
+    Raises:
+        RowError: it is no such list.
+    """
+    tools = _decoded(value)
+    if isinstance(tools, dict):
+        tools = [tools]
+    if not isinstance(tools, list) or not all(map(_has_name, tools)):
+        raise RowError(
+            "wrong_type",
+            _("'{name}' is not a list of functions").format(name=one_line(name, 30)),
+            _('write [{"type": "function", "function": {"name": ..., "parameters": ...}}]'),
+        )
+    return tuple(tool if "function" in tool else {"type": "function", "function": tool} for tool in tools)
+
+
+def _has_name(tool: Any) -> bool:
+    function = tool.get("function", tool) if isinstance(tool, dict) else None
+    return isinstance(function, dict) and isinstance(function.get("name"), str) and bool(function["name"])
+
+
+def spoken(turn: Message) -> str:
+    """Return what is said in a turn, calls of tools included."""
+    calls = turn.get("tool_calls")
+    if not calls:
+        return str(turn["content"])
+    return "\n".join([turn["content"], *map(json_text, calls)]).strip()
+
+
+def is_blank(text: str) -> bool:
+    """Whether nobody would see anything; the first character nearly always tells."""
+    return not text or (text[0] in _UNSEEN and not text.strip(_UNSEEN))
+
+
+def _is_plain(turn: Any) -> bool:
+    """Whether a turn is a role and its text and nothing else, as nearly all are."""
+    if type(turn) is not dict or len(turn) != 2 or turn.get("role") not in ROLES:
+        return False
+    content = turn.get("content")
+    return type(content) is str and not is_blank(content) and "<" not in content
+
+
+def _add_turn(found: Conversation, turn: Any, number: int) -> None:
+    where = _("turn {number}").format(number=number)
+    role = turn.get("role") if isinstance(turn, dict) else None
+    role = _SAME_ROLE.get(role, role) if isinstance(role, str) else None
+    if role not in ROLES:
+        raise RowError(
+            "wrong_role",
+            _("{where} has no valid role").format(where=where),
+            _("use one of: {roles}").format(roles=", ".join(ROLES)),
+        )
+    is_learned = _read_fields(found, turn, role, where)
+    calls = _calls(turn, where) if role == "assistant" else []
+    content = _content(turn.get("content"), where, role == "tool")
+    if (content is None and not calls) or (role == "assistant" and not calls and is_blank(content or "")):
+        raise RowError(
+            "empty_completion", _("{where} has no text").format(where=where), _("write it or drop the row")
+        )
+    if role != "assistant":
+        refuse_media(content or "", where)
+    if role == "assistant" and not is_learned:
+        found.untrained.append(len(found.turns))
+    read: Message = {"role": role, "content": content or ""}
+    if calls:
+        read["tool_calls"] = calls
+    if role == "tool":
+        read |= {key: turn[key] for key in _OF_TOOL if isinstance(turn.get(key), str)}
+    found.turns.append(read)
+
+
+def _read_fields(found: Conversation, turn: dict[str, Any], role: str, where: str) -> bool:
+    """Look at what a turn has besides role and content; return whether it is to be learned."""
+    is_learned = True
+    for key, value in turn.items():
+        if key in ("role", "content") or says_nothing(value):
+            continue
+        sense = sense_of(key)
+        if (role == "assistant" and key in _CALLS) or (role == "tool" and key in _OF_TOOL):
+            continue
+        if sense in ("trained", "weight"):
+            is_learned &= not is_excluded(key, sense, value, where)
+            if sense == "trained" and value is True and role != "assistant":
+                raise refuse_field(key, sense, where)
+        elif key in _CALLS or (sense and sense != "label" and not isinstance(value, bool | int | float)):
+            raise refuse_field(key, sense or "tools", where)
+        else:
+            found.not_used.append(key)
+    return is_learned
+
+
+def _content(content: Any, where: str, may_be_data: bool) -> str | None:
+    """Return the text of a turn; a list of text parts is joined.
+
+    Raises:
+        RowError: it is no text.
+    """
+    if content is None or isinstance(content, str):
+        return content
+    if isinstance(content, list) and content and all(isinstance(part, dict | str) for part in content):
+        return "".join(_part(part, where) for part in content)
+    if may_be_data and isinstance(content, dict):
+        return json_text(content)
+    raise RowError(
+        "wrong_type",
+        _("{where}: 'content' is not text").format(where=where),
+        _("write what is said as one text in double quotes"),
+    )
+
+
+def _part(part: dict[str, Any] | str, where: str) -> str:
+    if isinstance(part, str):
+        return part
+    text = part.get("text", part.get("content"))
+    if part.get("type", "text") in ("text", "input_text", "output_text") and isinstance(text, str):
+        return text
+    kind = one_line(str(part.get("type")), 30)
+    raise refuse_field(kind, sense_of(kind) or "media", where)
+
+
+def _calls(turn: dict[str, Any], where: str) -> list[dict[str, Any]]:
+    """Return the calls of a turn of the assistant as chat templates read them: arguments as an object."""
+    calls = _decoded(turn.get("tool_calls")) or []
+    if not says_nothing(turn.get("function_call")):
+        calls = [*calls, turn["function_call"]] if isinstance(calls, list) else calls
+    if not isinstance(calls, list):
+        raise _bad_call(where)
+    return [_call(call, where) for call in calls]
+
+
+def _call(call: Any, where: str) -> dict[str, Any]:
+    function = call.get("function", call) if isinstance(call, dict) else None
+    name = function.get("name") if isinstance(function, dict) else None
+    arguments = _decoded(function.get("arguments") or {}) if isinstance(function, dict) else None
+    if not isinstance(name, str) or not name.strip() or not isinstance(arguments, dict):
+        raise _bad_call(where)
+    identity = {"id": call["id"]} if isinstance(call.get("id"), str) else {}
+    return {"type": "function", **identity, "function": {"name": name, "arguments": arguments}}
+
+
+def _bad_call(where: str) -> RowError:
+    return RowError(
+        "wrong_type",
+        _("{where}: a call of a tool has no name or no arguments").format(where=where),
+        _('write {"type": "function", "function": {"name": ..., "arguments": {...}}}'),
+    )
+
+
+def _decoded(value: Any) -> Any:
+    """Return what a text holds as JSON, other values as they are; None where it is no JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+def answers_of(turns: Sequence[Message]) -> list[int]:
+    """Return the indices of the assistant's turns."""
+    return [index for index, turn in enumerate(turns) if turn["role"] == "assistant"]
