@@ -13,17 +13,11 @@ from engine.training.lock import lock_owner
 from engine.training.state import RunState
 from tests.e2e.terminal import Terminal
 from tests.e2e.test_terminal import app_while_training, steps, wait_until
-from tests.tiny import long_project, tiny_project
+from tests.tiny import tiny_project
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A project whose run takes longer than any of these tests needs."""
-    return long_project(tmp_path)
 
 
 def wait_for_question(terminal: Terminal, number: int) -> None:
