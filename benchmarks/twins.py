@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from engine.dataset.rows import Row
+from engine.dataset.row import Row
 from engine.dataset.twins import TwinFinder
 
 _WORDS = [

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.dataset.rows import Row
+from engine.dataset.row import Row
 from engine.dataset.tokenizing import Example, ExampleTokenizer, load_tokenizer
 from engine.dataset.turns import Message
 from engine.model.demo import sample_data_dir

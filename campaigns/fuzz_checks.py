@@ -11,7 +11,8 @@ from engine.dataset.lines import OTHER_FORMATS
 from engine.dataset.parsing import RowError, parse_object
 from engine.dataset.preview import find_row
 from engine.dataset.report import Fault
-from engine.dataset.rows import Row, read_rows
+from engine.dataset.row import Row
+from engine.dataset.rows import read_rows
 from engine.dataset.turns import Message
 from engine.text import one_line
 

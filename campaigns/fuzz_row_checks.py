@@ -10,7 +10,7 @@ from campaigns.fuzz_checks import numbered
 from engine.config import TrainingConfig
 from engine.dataset.chat_template import TemplateError
 from engine.dataset.mending import mend_data
-from engine.dataset.rows import Row
+from engine.dataset.row import Row
 from engine.dataset.tokenizing import ExampleTokenizer
 from engine.dataset.twins import TwinFinder
 from engine.errors import UserError

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.rows import Row
+from engine.dataset.row import Row
 from engine.dataset.tokenizing import Example, ExampleTokenizer, load_tokenizer
 from tests.tiny import write_tokenizer
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from engine.dataset.preview import find_row
 from engine.dataset.report import Place
-from engine.dataset.rows import Row
+from engine.dataset.row import Row
 from engine.dataset.turns import spoken
 from engine.errors import UserError
 

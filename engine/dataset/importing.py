@@ -17,7 +17,7 @@ from engine.dataset.mapping import Mapping, convert
 from engine.dataset.parsing import RowError
 from engine.dataset.publish import publish, publish_into
 from engine.dataset.records import Record, Rejected
-from engine.dataset.rows import Row, row_of
+from engine.dataset.row import Row, row_of
 from engine.dataset.split import SHARE, draw_validation
 from engine.dataset.store import RowStore
 from engine.dataset.tables import Table, read_records

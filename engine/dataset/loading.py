@@ -9,7 +9,8 @@ from engine.config import TrainingConfig
 from engine.dataset.chat_template import TemplateError
 from engine.dataset.figures import TokenCounter
 from engine.dataset.report import Fault, FileReport
-from engine.dataset.rows import Row, read_rows
+from engine.dataset.row import Row
+from engine.dataset.rows import read_rows
 from engine.dataset.tokenizing import Example, ExampleTokenizer
 from engine.dataset.turns import answers_of
 from engine.i18n import _

@@ -16,7 +16,8 @@ from engine.dataset.check import check_stages
 from engine.dataset.lines import OTHER_FORMATS, Oddities, read_lines
 from engine.dataset.publish import publish
 from engine.dataset.report import DataReport, Fault, Stage
-from engine.dataset.rows import Row, read_rows
+from engine.dataset.row import Row
+from engine.dataset.rows import read_rows
 from engine.dataset.split import draw_validation
 from engine.dataset.store import RowStore
 from engine.dataset.twins import TwinFinder

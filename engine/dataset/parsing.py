@@ -31,6 +31,24 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     return _object(raw) if value is None else value
 
 
+def refuse_odd_characters(text: str) -> None:
+    """Refuse zero and lone surrogates, which JSON's escapes can write and tokenizers stumble over.
+
+    Raises:
+        RowError: there are some.
+    """
+    if "\0" in text:
+        raise RowError("nul", _("the text holds a zero character (\\u0000)"), _("take it out"))
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise RowError(
+            "invalid_text",
+            _("the text holds half a character (a lone \\ud800 to \\udfff)"),
+            _("write the whole character"),
+        ) from None
+
+
 def _quick_object(raw: bytes) -> dict[str, Any] | None:
     """Return the object of a line that is in order; None where `_object` has to look, which takes longer.
 

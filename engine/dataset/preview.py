@@ -11,7 +11,8 @@ from engine.config import TrainingConfig
 from engine.dataset.chat_template import TemplateError
 from engine.dataset.lines import OTHER_FORMATS
 from engine.dataset.report import Fault
-from engine.dataset.rows import Row, read_rows
+from engine.dataset.row import Row
+from engine.dataset.rows import read_rows
 from engine.dataset.tokenizing import Example, ExampleTokenizer, load_tokenizer
 from engine.errors import UserError
 from engine.i18n import _

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.config import TrainingConfig
 from engine.dataset.chat_template import ChatTemplate, TemplateError, check_answer, require_tools
-from engine.dataset.rows import Row
+from engine.dataset.row import Row
 from engine.dataset.turns import answers_of
 from engine.errors import UserError
 from engine.i18n import _

@@ -6,10 +6,9 @@ from typing import Any
 
 from engine.dataset.fields import is_excluded, refuse_field, refuse_media, says_nothing, sense_of
 from engine.dataset.parsing import RowError
+from engine.dataset.tools import read_calls
 from engine.i18n import _
 from engine.text import json_text, one_line
-
-import msgspec
 
 Message = dict[str, Any]
 """A turn: `role` and `content`, both text; of the assistant also `tool_calls`, a list, and of a tool
@@ -97,33 +96,6 @@ def add_system(turns: list[Message], text: str) -> list[Message]:
     return turns
 
 
-def read_tools(value: Any, name: str) -> tuple[dict[str, Any], ...]:
-    """Read the functions that the assistant may call, in the form of chat templates.
-
-    Args:
-        value: a list of objects, or such a list as JSON in a text.
-        name: of the field that holds it.
-
-    Raises:
-        RowError: it is no such list.
-    """
-    tools = _decoded(value)
-    if isinstance(tools, dict):
-        tools = [tools]
-    if not isinstance(tools, list) or not all(map(_has_name, tools)):
-        raise RowError(
-            "wrong_type",
-            _("'{name}' is not a list of functions").format(name=one_line(name, 30)),
-            _('write [{"type": "function", "function": {"name": ..., "parameters": ...}}]'),
-        )
-    return tuple(tool if "function" in tool else {"type": "function", "function": tool} for tool in tools)
-
-
-def _has_name(tool: Any) -> bool:
-    function = tool.get("function", tool) if isinstance(tool, dict) else None
-    return isinstance(function, dict) and isinstance(function.get("name"), str) and bool(function["name"])
-
-
 def spoken(turn: Message) -> str:
     """Return what is said in a turn, calls of tools included."""
     calls = turn.get("tool_calls")
@@ -156,7 +128,7 @@ def _add_turn(found: Conversation, turn: Any, number: int) -> None:
             _("use one of: {roles}").format(roles=", ".join(ROLES)),
         )
     is_learned = _read_fields(found, turn, role, where)
-    calls = _calls(turn, where) if role == "assistant" else []
+    calls = read_calls(turn, where) if role == "assistant" else []
     content = _content(turn.get("content"), where, role == "tool")
     if (content is None and not calls) or (role == "assistant" and not calls and is_blank(content or "")):
         raise RowError(
@@ -221,44 +193,6 @@ def _part(part: dict[str, Any] | str, where: str) -> str:
         return text
     kind = one_line(str(part.get("type")), 30)
     raise refuse_field(kind, sense_of(kind) or "media", where)
-
-
-def _calls(turn: dict[str, Any], where: str) -> list[dict[str, Any]]:
-    """Return the calls of a turn of the assistant as chat templates read them: arguments as an object."""
-    calls = _decoded(turn.get("tool_calls")) or []
-    if not says_nothing(turn.get("function_call")):
-        calls = [*calls, turn["function_call"]] if isinstance(calls, list) else calls
-    if not isinstance(calls, list):
-        raise _bad_call(where)
-    return [_call(call, where) for call in calls]
-
-
-def _call(call: Any, where: str) -> dict[str, Any]:
-    function = call.get("function", call) if isinstance(call, dict) else None
-    name = function.get("name") if isinstance(function, dict) else None
-    arguments = _decoded(function.get("arguments") or {}) if isinstance(function, dict) else None
-    if not isinstance(name, str) or not name.strip() or not isinstance(arguments, dict):
-        raise _bad_call(where)
-    identity = {"id": call["id"]} if isinstance(call.get("id"), str) else {}
-    return {"type": "function", **identity, "function": {"name": name, "arguments": arguments}}
-
-
-def _bad_call(where: str) -> RowError:
-    return RowError(
-        "wrong_type",
-        _("{where}: a call of a tool has no name or no arguments").format(where=where),
-        _('write {"type": "function", "function": {"name": ..., "arguments": {...}}}'),
-    )
-
-
-def _decoded(value: Any) -> Any:
-    """Return what a text holds as JSON, other values as they are; None where it is no JSON."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return msgspec.json.decode(value)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
 
 
 def answers_of(turns: Sequence[Message]) -> list[int]:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from engine.dataset.near import NearTwins
 from engine.dataset.report import Fault, Place, Severity
-from engine.dataset.rows import Row
+from engine.dataset.row import Row
 from engine.dataset.turns import answers_of, spoken
 from engine.i18n import _
 

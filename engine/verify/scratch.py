@@ -4,7 +4,8 @@ from itertools import islice
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.dataset.rows import Row, read_rows
+from engine.dataset.row import Row
+from engine.dataset.rows import read_rows
 from engine.project import Project
 
 # Several micro-batches on a CPU (at most 4 rows each) and, with like lengths, on a GPU.

@@ -8,7 +8,8 @@ from campaigns import fuzz_checks
 from campaigns.fuzz_data import with_hypothesis
 from campaigns.fuzz_target import Target
 from engine.dataset.report import Fault
-from engine.dataset.rows import Row, read_rows
+from engine.dataset.row import Row
+from engine.dataset.rows import read_rows
 
 import pytest
 

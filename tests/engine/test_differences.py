@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.dataset.differences import MOST_WORDS, Said, compared, read_pair
 from engine.dataset.report import Place
-from engine.dataset.rows import Row
+from engine.dataset.row import Row
 from engine.errors import UserError
 
 from hypothesis import given, settings

@@ -12,7 +12,8 @@ from engine.dataset.loading import FileReader
 from engine.dataset.parsing import RowError
 from engine.dataset.records import Record
 from engine.dataset.report import Fault
-from engine.dataset.rows import Row, read_rows
+from engine.dataset.row import Row
+from engine.dataset.rows import read_rows
 from engine.dataset.tables import open_table
 from tests.chat_forms import answers, byte_tokenizer, tokenize
 from tests.tiny import write_rows

@@ -9,7 +9,8 @@ from typing import Any
 from engine.dataset import lines
 from engine.dataset.parsing import RowError, _object, _quick_object
 from engine.dataset.report import Fault
-from engine.dataset.rows import Row, read_rows
+from engine.dataset.row import Row
+from engine.dataset.rows import read_rows
 
 import pytest
 from hypothesis import example, given, settings

@@ -11,7 +11,8 @@ from engine.dataset.check import check_data
 from engine.dataset.mending import mend_data
 from engine.dataset.preview import preview_row
 from engine.dataset.report import Fault
-from engine.dataset.rows import Row, read_rows
+from engine.dataset.row import Row
+from engine.dataset.rows import read_rows
 from engine.dataset.tokenizing import ExampleTokenizer, load_tokenizer
 from engine.model.demo_source import find_demo_gguf
 from engine.model.gguf_reader import read_header

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.dataset.report import Fault
-from engine.dataset.rows import Row, read_rows
+from engine.dataset.row import Row
+from engine.dataset.rows import read_rows
 from engine.errors import UserError
 
 import pytest

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from engine.dataset.rows import Row, read_rows
+from engine.dataset.row import Row
+from engine.dataset.rows import read_rows
 from engine.dataset.tokenizing import load_tokenizer
 from engine.model.demo import sample_data_dir
 from engine.model.demo_source import find_demo_gguf

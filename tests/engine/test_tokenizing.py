@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.dataset.chat_template import TemplateError
-from engine.dataset.rows import Row
+from engine.dataset.row import Row
 from engine.dataset.tokenizing import PLAIN_SEPARATOR, load_tokenizer
 from engine.errors import UserError
 from tests.chat_forms import answers, byte_tokenizer, conversation, tokenize

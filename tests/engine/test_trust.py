@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.rows import Row
+from engine.dataset.row import Row
 from engine.dataset.tokenizing import ExampleTokenizer, TemplateError, load_tokenizer
 from engine.errors import UserError
 from engine.hardware.project_checks import check_model

@@ -8,7 +8,7 @@ from engine.dataset import check, twins
 from engine.dataset.check import check_data
 from engine.dataset.near import LIKENESS, NearTwins
 from engine.dataset.report import Place
-from engine.dataset.rows import Row
+from engine.dataset.row import Row
 from engine.dataset.twins import TwinFinder, Twins, as_fault
 from engine.project import Project
 from tests.tiny import write_rows
