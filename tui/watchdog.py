@@ -7,10 +7,14 @@ steps or validation batches are made, or after each of them where they take long
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import psutil
 
 LEAST_S = 300.0
 """Shortest silence that may count as a stall, in seconds; the environment may set another."""
@@ -23,6 +27,8 @@ _BUSY_TIMES = 10
 """Multiples of the limit granted to a process that computes: it is slow, not dead."""
 _BUSY_SHARE = 0.1
 """Share of a core above which a process computes; the app alone takes less."""
+_SAMPLES = 20
+"""Looks at whether a process would compute if it were given a core, of which half have to find that."""
 _KNOWN = 3
 _REMEMBERED = 100
 _LOOKS = 60
@@ -111,12 +117,26 @@ class Watchdog(threading.Thread):
             if process.status() == psutil.STATUS_STOPPED:
                 return True
             before = sum(process.cpu_times()[:2])
-            pause = min(10.0, self._least / 2)
-            self._stopped.wait(pause)
+            pause, runnable = min(10.0, self._least / 2), 0
+            for _sample in range(_SAMPLES):
+                self._stopped.wait(pause / _SAMPLES)
+                runnable += self._is_runnable(process)
             used = sum(process.cpu_times()[:2]) - before
-        except psutil.Error:
+        except (psutil.Error, OSError):
             return True  # it has just ended by itself
-        return used > _BUSY_SHARE * pause and silence < _BUSY_TIMES * self._limit()
+        computes = used > _BUSY_SHARE * pause or runnable > _SAMPLES / 2
+        return computes and silence < _BUSY_TIMES * self._limit()
+
+    def _is_runnable(self, process: "psutil.Process") -> bool:
+        """Whether a thread of the child has a core or waits for one, as all do on a busy machine.
+
+        Raises:
+            OSError: it has ended.
+        """
+        if sys.platform != "linux":
+            return bool(process.status() == "running")
+        stats = Path(f"/proc/{self._pid}/task").glob("*/stat")
+        return any(stat.read_text().rpartition(")")[2].split()[0] == "R" for stat in stats)
 
     def _end(self, silence: float) -> None:
         self.stalled_s = silence
