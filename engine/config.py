@@ -54,7 +54,11 @@ class TrainingConfig(BaseModel):
     ] = 3
     max_steps: Annotated[
         int,
-        Field(ge=0, description="Optimizer steps after which the run ends, in whatever epoch; 0: none."),
+        Field(
+            ge=0,
+            le=10**9,
+            description="Optimizer steps after which the run ends, in whatever epoch; 0: none.",
+        ),
     ] = 0
     lora_rank: Annotated[
         int, Field(ge=1, le=1024, description="Inner size of the adapter's two matrices.")

@@ -1,12 +1,15 @@
 #!/bin/sh
 # What `make run` does without a terminal: a short training run that shows that the model learns.
-# It is begun, gone on with or only reported, depending on what is there.
+# It is begun, gone on with or only reported, depending on what is there. The argument is the environment.
 set -u
-mqlora=$1
+python=$1/bin/python
 steps=32
-state=checkpoints_qlora/training_state.json
-paused=
-trap 'paused=yes' INT
+run=checkpoints_qlora
+state=$run/training_state.json
+
+mqlora() {
+    "$python" -m tui "$@"
+}
 
 ask() {  # a title, then options of chat
     title=$1
@@ -18,45 +21,54 @@ ask() {  # a title, then options of chat
         set -- "$@" --prompt "$question"
         asked=$((asked + 1))
     done <data/prompts.txt
-    "$mqlora" chat --max-tokens 40 "$@" || exit 1
+    mqlora chat --max-tokens 40 "$@" || exit
 }
+
+paused=
+trap 'paused=yes' INT
 
 train() {
-    "$mqlora" train "$@"
+    mqlora train "$@"
     code=$?
-    if [ -n "$paused" ] || [ $code -ge 128 ]; then
-        echo "Paused and saved. The next make run goes on from there." >&2
-        exit $((code < 128 ? 130 : code))
-    fi
+    case $code in
+        0) paused= ;;
+        129 | 130 | 143) paused=yes ;;
+    esac
+    [ -z "$paused" ] || echo "Paused and saved. The next make run goes on from there." >&2
     [ $code -eq 0 ] || exit $code
+    trap - INT
 }
 
-is_finished() {
-    grep -q '"status": *"finished"' $state 2>/dev/null
+value_of() {  # a number in the run's state
+    sed -n "s/.*\"$1\": *\([0-9]*\).*/\1/p" $state | head -1
 }
 
-if is_finished; then
+if grep -q '"status": *"finished"' $state 2>/dev/null; then
     echo "The run here is finished; nothing is left to do. This is its report:"
 else
     [ -n "$(ls models/*/config.json 2>/dev/null)" ] && [ -s data/train.jsonl ] || {
         echo "Writing the built-in model and the sample data: some ten seconds, and a download of 93 MB …"
-        "$mqlora" demo || exit
+        mqlora demo || exit
     }
     if [ -f $state ]; then
-        echo "Going on with the run that was begun. Ctrl+C pauses it."
+        echo "Going on with the run that was begun, at step $(value_of step) of $(value_of total_steps). Ctrl+C pauses it."
         train
     else
-        echo "No terminal here, so this is a short run of $steps steps: about three minutes on 2 quiet cores. Ctrl+C pauses it."
+        echo "No terminal here, so this is a short run of $steps steps: about three minutes on 2 quiet cores."
+        echo "Ctrl+C pauses it. The sample data are facts about countries, asked and answered in Portuguese;"
+        echo "so few steps teach the language and form of the answers, and few of the facts."
         ask "Three questions before training:" --base
-        echo
+        printf '\nTraining; the first validation alone takes some 20 seconds …\n'
         train --profile BALANCED --set max_steps=$steps --set learning_rate=1e-3 --set eval_every=0 --set save_every=10
     fi
     ask "The same questions after it:"
     echo
 fi
-"$mqlora" plot && "$mqlora" report || exit
+[ $run/training_dashboard.png -nt $state ] || mqlora plot
+mqlora report || exit
 cat <<END
 
-On all of the data:  $mqlora train --restart --profile BALANCED
-In the app:          $mqlora      (needs a terminal; the result can be chatted with on key 5)
+The facts too, on all of the data (some 20 minutes):  mqlora-tui train --restart --profile BALANCED
+In the app, which needs a terminal:                   mqlora-tui
+The command mqlora-tui is here:                       $1/bin/mqlora-tui   (or once: . $1/bin/activate)
 END

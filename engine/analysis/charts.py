@@ -13,6 +13,7 @@ from engine.files import write_atomic
 from engine.i18n import _, ngettext
 from engine.project import Project
 from engine.text import one_line
+from engine.training.failures import explained_writes
 from engine.training.state import RunState
 
 import numpy as np
@@ -136,5 +137,6 @@ def _write(figure: "Figure", path: Path) -> Path:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a model's name in a script without a font
         figure.savefig(picture, format="png", dpi=DPI)
-    write_atomic(path, picture.getvalue())
+    with explained_writes(path.parent):
+        write_atomic(path, picture.getvalue())
     return path

@@ -11,12 +11,20 @@ SLIGHT_RISE, SIGNIFICANT_RISE = 0.02, 0.1
 
 
 def judge_overfitting(
-    train_loss: float | None, best_val: float | None, last_val: float | None
+    train_loss: float | None, best_val: float | None, last_val: float | None, has_repeated: bool = True
 ) -> Overfitting:
-    """Judge by the gap to the training loss and by the rise since the best; the worse of both counts."""
+    """Judge by the gap to the training loss and by the rise since the best; the worse of both counts.
+
+    Args:
+        train_loss: mean of the last steps, nats per token.
+        best_val: lowest validation loss.
+        last_val: last validation loss.
+        has_repeated: whether any example was trained on twice. Before that none can be known by heart: a
+            gap tells that the two files differ.
+    """
     if train_loss is None or best_val is None or last_val is None:
         return "unknown"
-    gap, rise = last_val - train_loss, last_val - best_val
+    gap, rise = last_val - train_loss if has_repeated else 0.0, last_val - best_val
     if gap > SIGNIFICANT_GAP or rise > SIGNIFICANT_RISE * best_val:
         return "significant"
     if gap >= SLIGHT_GAP or rise > SLIGHT_RISE * best_val:

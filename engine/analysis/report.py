@@ -103,7 +103,8 @@ def _origin(summary: RunSummary) -> list[str]:
     if summary.config:
         epochs = summary.config.num_epochs
         parts.append(ngettext("{n} epoch", "{n} epochs", epochs).format(n=epochs))
-        if steps := summary.config.max_steps:
+        if summary.is_cut_short:
+            steps = summary.config.max_steps
             parts.append(ngettext("at most {n:,} step", "at most {n:,} steps", steps).format(n=steps))
         parts.append(_("learning rate {lr:g}").format(lr=summary.config.learning_rate))
     return parts

@@ -176,7 +176,9 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         last_val_loss=last_val,
         last_val_step=int(val_steps[-1]) if len(val_steps) else None,
         loss_at_validation=beside,
-        overfitting=judge_overfitting(beside, best_val, last_val),
+        overfitting=judge_overfitting(
+            beside, best_val, last_val, has_repeated=not per_epoch or len(history) > per_epoch
+        ),
         wasted_steps=int(history.step[-1]) - best_step if best_step is not None else 0,
         wasted_s=duration - _elapsed_at(history, best_step) if best_step is not None else 0.0,
         tokens_per_second=float(np.median(history.tokens_per_second)) if len(history) else None,
