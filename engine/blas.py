@@ -5,6 +5,7 @@ Its products are looked up as `cblas_sgemm`, so an OpenBLAS that is loaded
 globally before it is found first and makes them 30-80 times as fast.
 """
 
+import atexit
 import ctypes
 import importlib.util
 import os
@@ -12,6 +13,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -108,9 +110,9 @@ def _carried_fortran() -> tuple[str, ...]:
     roots = [Path(folder).parent for folder in (spec.submodule_search_locations or ())] if spec else []
     for folder in (root / "mlx_cpu.libs" for root in roots):
         for runtime in folder.glob("libgfortran-*.so.5*"):
-            target = Path(platformdirs.user_cache_dir("mqlora-tui")) / runtime.stem / "libgfortran.so.5"
-            plain, carried = target.name.encode(), runtime.name.encode()
+            plain, carried = b"libgfortran.so.5", runtime.name.encode()
             try:
+                target = _cache() / runtime.stem / plain.decode()
                 if not target.exists():
                     target.parent.mkdir(parents=True, exist_ok=True)
                     partial = target.with_suffix(f".{os.getpid()}")
@@ -122,6 +124,24 @@ def _carried_fortran() -> tuple[str, ...]:
                 return ()
             return (*(str(path) for path in folder.glob("libquadmath-*")), str(target))
     return ()
+
+
+def _cache() -> Path:
+    """Return the user's cache, or where that cannot be written a folder for this process alone.
+
+    Raises:
+        OSError: nothing can be written at all.
+    """
+    cache = Path(platformdirs.user_cache_dir("mqlora-tui"))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        if os.access(cache, os.W_OK):
+            return cache
+    except OSError:
+        pass  # no home, as in some containers
+    private = tempfile.mkdtemp(prefix="mqlora-tui-")
+    atexit.register(shutil.rmtree, private, ignore_errors=True)
+    return Path(private)
 
 
 def _try_in_child(libraries: list[str]) -> str:

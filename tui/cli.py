@@ -40,7 +40,7 @@ def main() -> int:
     """Run the command line and return its exit code. No mistake of a user ends in a traceback."""
     make_output_harmless()
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="mqlora-tui")
     except UserError as error:
         return refuse(error)
     except typer.Exit as leave:
