@@ -23,7 +23,7 @@ test: ready-dev
 	@$(PYTEST)
 
 test-slow: ready-dev
-	@echo "Running the slow tests: about 4 minutes on 2 quiet cores …"
+	@echo "Running the slow tests: about 3 minutes on 2 quiet cores …"
 	@$(PYTEST) -m slow
 
 test-all: test test-slow
