@@ -175,7 +175,9 @@ class MqloraApp(AppState):
         if text := self._selected_text():
             self.copy_to_clipboard(text)
             self.notify(_("Copied."), markup=False)
-        elif not self.training.pause():
+        elif self.training.pause():
+            self.look_at_run()
+        else:
             self.notify(_("Nothing is training. Press q to leave."), markup=False)
 
     def _selected_text(self) -> str:

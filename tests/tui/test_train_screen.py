@@ -21,6 +21,7 @@ from tui.widgets.loss_plot import LossPlot
 from tui.widgets.run_log import RunLog
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -110,6 +111,19 @@ async def test_resume_goes_on_with_the_same_run(app: MqloraApp) -> None:
         await pilot.press("enter")
         await wait_for(pilot, lambda: factory.modes == ["auto"])
         await wait_for(pilot, lambda: app.run_state.phase == "finished")
+
+
+async def test_a_burst_of_the_same_key_starts_once(app: MqloraApp) -> None:
+    """Nobody is told that training runs already."""
+    write_run(app.project, "paused", 42)
+    factory = use(app, Factory())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_train(pilot)
+        for _press in range(4):
+            app.post_message(Key("r", "r"))
+        await wait_for(pilot, lambda: app.run_state.phase == "running" and factory.modes == ["auto"])
+        assert "running already" not in shown(app)
+        factory.gate.set()
 
 
 async def test_restart_asks_first(app: MqloraApp) -> None:

@@ -156,6 +156,7 @@ class TrainScreen(PlaceScreen):
             self.show_error(error)
         else:
             self._sitting = Sitting()
+            self.mqlora.look_at_run()  # so that the same key pressed twice does not start twice
 
     @on(TrainingEvents)
     def _take_events(self, message: TrainingEvents) -> None:
