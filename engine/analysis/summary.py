@@ -176,9 +176,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         last_val_loss=last_val,
         last_val_step=int(val_steps[-1]) if len(val_steps) else None,
         loss_at_validation=beside,
-        overfitting=judge_overfitting(
-            beside, best_val, last_val, has_repeated=not per_epoch or len(history) > per_epoch
-        ),
+        overfitting=judge_overfitting(beside, best_val, last_val, _has_repeated(history, per_epoch)),
         wasted_steps=int(history.step[-1]) - best_step if best_step is not None else 0,
         wasted_s=duration - _elapsed_at(history, best_step) if best_step is not None else 0.0,
         tokens_per_second=float(np.median(history.tokens_per_second)) if len(history) else None,
@@ -241,6 +239,11 @@ def _slowdown(speeds: Floats) -> float | None:
         return None
     start = float(np.median(speeds[:tenth]))
     return float(np.median(speeds[-tenth:])) / start if start > 0 else None
+
+
+def _has_repeated(history: RunHistory, steps_per_epoch: int) -> bool:
+    """Whether the run went beyond its first epoch, as far as is known."""
+    return not steps_per_epoch or len(history) > steps_per_epoch
 
 
 def _tokens_per_epoch(history: RunHistory, steps_per_epoch: int) -> int | None:

@@ -287,3 +287,12 @@ def test_the_configuration_is_the_runs_own(tmp_path: Path) -> None:
     assert summarise(project).config == config
     (folder / "state.json").write_text("{torn")
     assert summarise(project).config == TrainingConfig.load(project.config_file)
+
+
+def test_nothing_is_known_by_heart_before_it_was_seen_twice(tmp_path: Path) -> None:
+    """A gap in the first epoch tells that the two files differ; after it, that examples are known."""
+    losses = [3.0] * 5 + [1.0] * 15
+    first = summarise(write_run(tmp_path / "first", losses, {20: 1.8}, steps_per_epoch=20))
+    second = summarise(write_run(tmp_path / "second", losses, {20: 1.8}, steps_per_epoch=10))
+    assert first.gap == second.gap and first.gap is not None and first.gap > 0.5
+    assert (first.overfitting, second.overfitting) == ("none", "significant")
