@@ -27,7 +27,7 @@ from benchmarks import replies
 from benchmarks.replies import Question, Reply, Speaker, in_child
 from benchmarks.variants import FLOAT32, INSTALLED, OURS
 from benchmarks.workload import sample_rows
-from engine.dataset.tokenizing import load_tokenizer
+from engine.model_folder.tokenizer import load_tokenizer
 
 PROMPT = "Write a long story about a small island in the Atlantic."
 _WARM_UP = Question("Hello", 4)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.dataset.row import Row
-from engine.dataset.tokenizing import Example, ExampleTokenizer, load_tokenizer
+from engine.dataset.tokenizing import Example, ExampleTokenizer
 from engine.dataset.turns import Message
 from engine.model.demo import sample_data_dir
+from engine.model_folder.tokenizer import load_tokenizer
 
 Pair = dict[str, str]
 """One row: `prompt` and `completion`."""
@@ -78,7 +79,8 @@ class RowMaker:
         """Return a row as the engine sees it."""
         question: Message = {"role": "user", "content": pair["prompt"]}
         answer: Message = {"role": "assistant", "content": pair["completion"]}
-        return self._tokenize(Row(1, messages=(question, answer)))
+        (example,) = self._tokenize(Row(1, messages=(question, answer)))
+        return example
 
     def rows(self, workload: Workload) -> Iterator[Pair]:
         """Yield rows without end.

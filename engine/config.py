@@ -91,6 +91,13 @@ class TrainingConfig(BaseModel):
         float, Field(ge=0, le=1000, description="Gradients are scaled down to this L2 norm; 0 turns it off.")
     ] = 1.0
     train_on_prompt: Annotated[bool, Field(description="Also take the loss on the prompt's tokens.")] = False
+    mask_history: Annotated[
+        bool, Field(description="Train only on the last answer of a conversation, and not on all.")
+    ] = False
+    train_on_template_text: Annotated[
+        bool,
+        Field(description="Also learn what the chat template puts before answers, as <think></think>."),
+    ] = False
     seed: Annotated[
         int, Field(ge=0, le=2**32 - 1, description="Seed of the adapter's start, data order and dropout.")
     ] = 0

@@ -1,13 +1,12 @@
 """The sizes of a base model, as its `config.json` tells them, without MLX."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from engine.config import LoraTarget
 from engine.errors import UserError
-from engine.i18n import _
+from engine.model_folder.settings import read_settings
 
 Device = Literal["cpu", "gpu"]
 
@@ -44,31 +43,23 @@ class ModelShape:
     """Of the quantisation; all others have a scale of 8 bits and no bias."""
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, folder: Path) -> Self | None:
         """Read a model folder's `config.json`.
 
-        Raises:
-            UserError: it cannot be read or lacks a size.
+        Returns:
+            The sizes; None for a model of another kind, whose memory cannot be predicted from them,
+            such as a mixture of experts.
         """
-        path = folder / "config.json"
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_settings(folder / "config.json")
             return cls._parse(values.get("text_config") or values)  # nested in models that also see
-        except OSError as error:
-            reason = error.strerror or _("cannot be read")
-        except KeyError as error:
-            reason = _("{key} is missing").format(key=error)
-        except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-            reason = str(error)
-        raise UserError(
-            _("The model's {path} is broken: {reason}").format(path=path, reason=reason),
-            _("download the model again or run: mqlora-tui demo"),
-        )
+        except (UserError, KeyError, ValueError, TypeError, AttributeError, ArithmeticError):
+            return None
 
     @classmethod
     def _parse(cls, values: dict[str, Any]) -> Self:
         if any(values.get(name) for name in _EXPERTS):
-            raise ValueError(_("it is a mixture of experts, whose memory is not predicted"))
+            raise ValueError("a mixture of experts")
         heads = int(values["num_attention_heads"])
         hidden = int(values["hidden_size"])
         quantization = values.get("quantization") or {}
@@ -87,9 +78,9 @@ class ModelShape:
         )
         sizes = (shape.hidden, shape.layers, shape.kv_heads, shape.intermediate, shape.vocab)
         if min(*sizes, shape.group_size) < 1:
-            raise ValueError(_("a size is not positive"))
+            raise ValueError("a size is not positive")
         if max(*sizes, shape.heads, shape.head_dim, shape.group_size, shape.bits or 0) > _LARGEST:
-            raise ValueError(_("a size is too large"))
+            raise ValueError("a size is too large")
         return shape
 
     @property

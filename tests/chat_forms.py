@@ -2,17 +2,19 @@
 
 `templates/NAME.jinja` is a family's form in few lines; `templates/golden.json` holds its
 control tokens and conversations with the text that they become, in which ⟦ and ⟧ stand around
-what is trained.
+what is trained; `split` are conversations that become one text an answer.
 """
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
 from engine.dataset.row import Row
-from engine.dataset.tokenizing import Example, ExampleTokenizer, load_tokenizer
+from engine.dataset.tokenizing import Example, ExampleTokenizer
+from engine.model_folder.tokenizer import load_tokenizer
 from tests.tiny import write_tokenizer
 
 from tokenizers import AddedToken, Tokenizer, processors
@@ -54,8 +56,22 @@ def conversation(*turns: tuple[str, str]) -> Row:
 
 
 def tokenize(tokenizer: Any, row: Row, **config: Any) -> Example:
-    """Return the example that the engine makes of a row."""
-    return ExampleTokenizer(tokenizer, TrainingConfig.parse(config))(row)
+    """Return the one example that the engine makes of a row."""
+    (example,) = tokenize_each(tokenizer, row, **config)
+    return example
+
+
+def tokenize_each(tokenizer: Any, row: Row, stops: Sequence[str] = (), **config: Any) -> tuple[Example, ...]:
+    """Return the examples that the engine makes of a row.
+
+    Args:
+        tokenizer: of transformers.
+        row: to be tokenised.
+        stops: tokens at which generation stops, as text.
+        config: settings.
+    """
+    ids = [tokenizer.convert_tokens_to_ids(mark) for mark in stops]
+    return ExampleTokenizer(tokenizer, TrainingConfig.parse(config), ids)(row)
 
 
 def answers(example: Example) -> list[list[int]]:

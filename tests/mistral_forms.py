@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.dataset.tokenizing import load_tokenizer
+from engine.model_folder.tokenizer import load_tokenizer
 from tests.chat_forms import template
 
 import mistral_common

@@ -150,7 +150,7 @@ def _recommendation(
 
     known = recall_profiles(project, config, mlx_room(hardware))
     try:
-        shape: ModelShape | None = ModelShape.read(project.model_dir(config.model))
+        shape = ModelShape.read(project.model_dir(config.model))
     except UserError:
         shape = None
     speeds = known_speeds(project, config) if shape else None

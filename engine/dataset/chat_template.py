@@ -1,4 +1,4 @@
-"""A model's chat template: conversations as text, and what of that text comes before an answer."""
+"""A model's chat template: conversations as text."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,6 +12,8 @@ from engine.text import json_text, one_line
 # What templates that write today's date are told: a run resumed tomorrow trains on the same tokens.
 _DATE = datetime(2024, 7, 26)
 _DIRECTIVES = ("A", "a", "B", "b", "d", "-d", "e", "m", "Y", "y", "j", "H", "I", "M", "S", "p")
+NO_THINKING = {"enable_thinking": False}
+"""What templates of models that can think, or not, read where they shall not."""
 
 
 Tools = Sequence[dict[str, Any]]
@@ -19,7 +21,7 @@ Tools = Sequence[dict[str, Any]]
 
 
 class TemplateError(Exception):
-    """The chat template cannot render a row so that prompt and answer can be told apart."""
+    """A row cannot be written so that its answers can be told apart exactly."""
 
     def __init__(self, problem: str, fix: str) -> None:
         super().__init__(problem)
@@ -28,81 +30,75 @@ class TemplateError(Exception):
 
 
 class ChatTemplate:
-    """Renders conversations with a tokenizer's template and refuses those it does not keep as they are."""
+    """Renders conversations with a tokenizer's template."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, is_today: bool = False) -> None:
+        """Take the template of a tokenizer.
+
+        Args:
+            tokenizer: of transformers, with a chat template.
+            is_today: tell a template that asks for it today's date, and not the one of training.
+        """
         self._tokenizer = tokenizer
+        self._is_today = is_today
 
-    @cached_property
-    def _source(self) -> str:
-        source: str = self._tokenizer.get_chat_template()
-        return _fixed_date() + source if "strftime_now" in source else source
-
-    def render(self, messages: Sequence[Message], tools: Tools = (), generation: bool = False) -> str:
+    def render(
+        self, messages: Sequence[Message], tools: Tools = (), generation: bool = False, **settings: Any
+    ) -> str:
         """Return the text of `messages`, with the beginning of an answer if `generation`.
+
+        Args:
+            messages: the conversation.
+            tools: that the assistant may call.
+            generation: add what generation is fed before an answer.
+            settings: further variables of the template, such as `NO_THINKING`.
 
         Raises:
             TemplateError: the template refuses the conversation.
         """
         try:
-            rendered: str = self._tokenizer.apply_chat_template(
-                list(messages),
+            (text,), _spans = self._render(
+                [list(messages)],
                 tools=list(tools) or None,
-                chat_template=self._source,
-                tokenize=False,
+                chat_template=self._with_tools if tools else self._usual,
                 add_generation_prompt=generation,
+                **self._tokens,
+                **settings,
             )
         except Exception as error:  # templates raise whatever they like
             raise TemplateError(
                 _("the chat template refuses it: {reason}").format(reason=one_line(str(error), 200)),
                 _("change its turns as the template wants them, or drop the row"),
             ) from None
-        return rendered
+        return str(text)
 
-    def prompt(self, text: str, messages: Sequence[Message], index: int, tools: Tools = ()) -> str:
-        """Return what generation feeds the model for the answer at `index`.
+    @cached_property
+    def _render(self) -> Any:
+        from transformers.utils.chat_template_utils import render_jinja_template
 
-        Args:
-            text: all `messages` rendered.
-            messages: the conversation.
-            index: of a turn of the assistant.
-            tools: that it may call.
+        return render_jinja_template
 
-        Raises:
-            TemplateError: `text` does not begin with it.
-        """
-        if index == 0:
-            raise TemplateError(
-                _("the answer comes before any question"), _("begin with a turn of the user or the system")
-            )
-        prompt = self.render(messages[:index], tools, generation=True)
-        if not text.startswith(prompt):
-            raise TemplateError(
-                _("turn {number}: the chat template rewrites what comes before the answer").format(
-                    number=index + 1
-                ),
-                _advice(messages),
-            )
-        return prompt
+    @cached_property
+    def _tokens(self) -> dict[str, Any]:
+        return dict(self._tokenizer.special_tokens_map)
 
-    def until(self, text: str, messages: Sequence[Message], index: int, tools: Tools = ()) -> str:
-        """Return the conversation as it is when it stops after the turn at `index`."""
-        return text if index == len(messages) - 1 else self.render(messages[: index + 1], tools)
+    @cached_property
+    def _usual(self) -> str:
+        return self._dated(self._tokenizer.get_chat_template())
+
+    @cached_property
+    def _with_tools(self) -> str:
+        """The template of its own that some models have for rows with tools."""
+        return self._dated(self._tokenizer.get_chat_template(tools=[{}]))
+
+    def _dated(self, source: str) -> str:
+        return source if self._is_today or "strftime_now" not in source else _fixed_date() + source
 
 
 def _fixed_date() -> str:
     """Return the beginning of a template in which `strftime_now` tells `_DATE`."""
     filters = "".join(f"|replace('%{name}', '{_DATE.strftime('%' + name)}')" for name in _DIRECTIVES)
     return "{%- macro strftime_now(format) -%}{{ format" + filters + " }}{%- endmacro -%}"
-
-
-def _advice(messages: Sequence[Message]) -> str:
-    """Say how to write a row whose answers do not follow what generation is fed."""
-    if sum(turn["role"] == "assistant" for turn in messages) > 1:
-        return _("write one question and one answer a row")
-    if messages[0]["role"] == "system":
-        return _("put the system's text into the question")
-    return _("use a base model with another chat template")
 
 
 def require_tools(text: str, messages: Sequence[Message], tools: Tools) -> None:
@@ -123,42 +119,3 @@ def require_tools(text: str, messages: Sequence[Message], tools: Tools) -> None:
             _("the chat template passes over tools or what they answer"),
             _("use a base model whose chat template knows tools, or drop the row"),
         )
-
-
-def check_answer(text: str, prompt: str, until: str, answer: Message, number: int) -> None:
-    """Check that an answer stands in a conversation as generation would write it.
-
-    Args:
-        text: the whole conversation.
-        prompt: what comes before the answer.
-        until: the conversation stopped at the answer's end.
-        answer: the turn of the row; white space at its ends is the template's business.
-        number: of the turn, from 1.
-
-    Raises:
-        TemplateError: the answer is changed, by the template itself or because turns follow it.
-    """
-    if not text.startswith(until):
-        raise TemplateError(
-            _("turn {number}: the chat template rewrites the answer when other turns follow").format(
-                number=number
-            ),
-            _("write one question and one answer a row"),
-        )
-    written = "".join(until[len(prompt) :].split())
-    if any("".join(part.split()) not in written for part in _parts_of(answer)):
-        raise TemplateError(
-            _("turn {number}: the chat template drops or changes a part of the answer").format(number=number),
-            _("write the answer as the template keeps it, or use a base model with another chat template"),
-        )
-
-
-def _parts_of(answer: Message) -> list[str]:
-    """Return the texts that must stand in an answer: what is said, and names and arguments of calls."""
-    parts = [str(answer["content"])]
-    for call in answer.get("tool_calls", ()):
-        function = call["function"]
-        values = [value for value in function["arguments"].values() if isinstance(value, str)]
-        plain = [value for value in values if value.isprintable() and not set(value) & set('"\\')]
-        parts += [function["name"], *function["arguments"], *plain]
-    return parts

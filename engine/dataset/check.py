@@ -9,12 +9,14 @@ from threading import Event
 
 from engine.config import TrainingConfig
 from engine.dataset.loading import FileReader, Passing
+from engine.dataset.model_tokens import example_tokenizer, model_fault, token_faults
 from engine.dataset.report import DataReport, Fault, FileReport, Stage
-from engine.dataset.tokenizing import ExampleTokenizer, load_tokenizer
+from engine.dataset.tokenizing import ExampleTokenizer
 from engine.dataset.twins import MOST_ROWS, TwinFinder, as_fault
 from engine.dataset.watch import watched
 from engine.errors import UserError
 from engine.i18n import _
+from engine.model_folder.trial import ModelTrial
 from engine.project import Project
 
 Tell = Callable[[Stage, str, int], None]
@@ -47,10 +49,13 @@ def check_stages(
         Cancelled: `cancel` was set.
     """
     check = _Check(project, config, tell, cancel or Event())
-    yield check.read()
-    yield check.compared()
-    if check.tokenize:
-        yield check.counted()
+    try:
+        yield check.read()
+        yield check.compared()
+        if counted := check.counted():
+            yield counted
+    finally:
+        check.end()
 
 
 class _Check:
@@ -61,7 +66,8 @@ class _Check:
         self._config = config
         self._tell = tell
         self._cancel = cancel
-        self.tokenize, self._model = _tokenizer(project, config)
+        self._model = _Model(project, config)
+        self._tokenize: ExampleTokenizer | None = None
         self._twins: list[Fault] = []
 
     def read(self) -> DataReport:
@@ -76,11 +82,24 @@ class _Check:
         self._twins = [as_fault(found) for found in finder.twins()]
         if not finder.is_complete:
             self._twins.append(_not_all_compared(train.name))
-        return self._with_twins(report)
+        self._compared = self._with_twins(report)
+        return self._compared
 
-    def counted(self) -> DataReport:
-        """Return that and how many tokens there are."""
-        return self._with_twins(self._report("counted", self._count))
+    def counted(self) -> DataReport | None:
+        """Return that, and how many tokens there are or why they cannot be counted; None if that is known."""
+        self._tokenize = self._model.tokenizer()
+        if self._tokenize:
+            return self._with_twins(self._report("counted", self._count))
+        faults = tuple(self._model.faults)
+        return (
+            None
+            if faults == self._compared.model_faults
+            else replace(self._compared, model=self._model.name, model_faults=faults)
+        )
+
+    def end(self) -> None:
+        """End what was begun and is not needed any more."""
+        self._model.end()
 
     def _report(self, stage: Stage, file_report: Callable[[Path, Passing], FileReport]) -> DataReport:
         reports = []
@@ -93,7 +112,7 @@ class _Check:
                 reports.append(FileReport(path.name, 0, 0, (fault,), None))
         train, valid = reports
         steps = math.ceil(train.examples / self._config.examples_per_step)
-        return DataReport(train, valid, steps, self._model, stage)
+        return DataReport(train, valid, steps, self._model.name, stage, tuple(self._model.faults))
 
     def _read(self, path: Path, passing: Passing) -> FileReport:
         reader = FileReader(path, passing)
@@ -108,9 +127,9 @@ class _Check:
         return reader.report()
 
     def _count(self, path: Path, passing: Passing) -> FileReport:
-        assert self.tokenize is not None
+        assert self._tokenize is not None
         reader = FileReader(path, passing)
-        for _example in reader.examples(self.tokenize, self._config.max_seq_length):
+        for _example in reader.examples(self._tokenize, self._config.max_seq_length):
             pass
         return reader.report()
 
@@ -119,12 +138,43 @@ class _Check:
         return replace(report, train=train, valid=valid)
 
 
-def _tokenizer(project: Project, config: TrainingConfig) -> tuple[ExampleTokenizer | None, str]:
-    try:
-        folder = project.model_dir(config.model)
-        return ExampleTokenizer(load_tokenizer(folder), config), folder.name
-    except UserError:
-        return None, ""
+class _Model:
+    """The base model of a data check: looked at from outside at once, loaded by a child in the meantime."""
+
+    def __init__(self, project: Project, config: TrainingConfig) -> None:
+        self.name = ""
+        """Empty where its tokens are not counted."""
+        self.faults: list[Fault] = []
+        self._config = config
+        self._folder: Path | None = None
+        self._trial: ModelTrial | None = None
+        try:
+            self._folder = project.model_dir(config.model)
+            self._trial = ModelTrial(self._folder, config)
+            self.name = self._folder.name
+        except UserError as error:
+            is_error = bool(self._folder or config.model or project.models())
+            folder = self._folder or project.models_dir / config.model
+            self.faults.append(model_fault(folder, error, "error" if is_error else "note"))
+
+    def tokenizer(self) -> ExampleTokenizer | None:
+        """Wait until the model is loaded; return what counts the tokens of rows, None where it cannot."""
+        if not self._trial or not self._folder:
+            return None
+        try:
+            self._trial.require_loads()
+            tokenize = example_tokenizer(self._folder, self._config)
+        except UserError as error:
+            self.faults.append(model_fault(self._folder, error))
+            self.name = ""
+            return None
+        self.faults += token_faults(self._folder, tokenize)
+        return tokenize
+
+    def end(self) -> None:
+        """End the child if it is still there."""
+        if self._trial:
+            self._trial.end()
 
 
 def _not_all_compared(file: str) -> Fault:

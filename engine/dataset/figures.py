@@ -1,6 +1,7 @@
 """Token figures of a file, from examples that pass by: a few bytes of each are kept."""
 
 from array import array
+from collections.abc import Sequence
 
 from engine.dataset.report import BINS, TokenFigures
 from engine.dataset.tokenizing import Example
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class TokenCounter:
-    """Is shown each example before truncation."""
+    """Is shown the examples of each row before truncation."""
 
     def __init__(self, limit: int) -> None:
         """Nothing was seen yet.
@@ -26,16 +27,21 @@ class TokenCounter:
         self.dropped: list[int] = []
         """Lines of which nothing is left to learn within it."""
 
-    def see(self, example: Example) -> Example | None:
-        """Count an example and return what is kept of it, None if that has no trained token."""
+    def see(self, examples: Sequence[Example]) -> list[Example]:
+        """Count the examples of a row; return those with a trained token within the limit, cut to it."""
+        kept = [cut for example in examples if (cut := self._see(example))]
+        if any(len(example.tokens) > self._limit for example in examples):
+            self.truncated.append(examples[0].line)
+        if examples and not kept:
+            self.dropped.append(examples[0].line)
+        return kept
+
+    def _see(self, example: Example) -> Example | None:
         self._lengths.append(len(example.tokens))
         self._completions.append(int(example.trained.sum()))
         kept = example.cut(self._limit)
-        if kept is not example:
-            self.truncated.append(example.line)
         trained = int(kept.trained.sum())
         if not trained:
-            self.dropped.append(example.line)
             return None
         self._total += len(kept.tokens)
         self._trained += trained

@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.config import TrainingConfig
 from engine.dataset.chat_template import TemplateError
 from engine.dataset.figures import TokenCounter
+from engine.dataset.remarks import TemplateRemarks
 from engine.dataset.report import Fault, FileReport
 from engine.dataset.row import Row
 from engine.dataset.rows import read_rows
@@ -61,7 +62,10 @@ class FileReader:
         self._faults: list[Fault] = []
         self._usable = 0
         """Rows so far, or examples where rows are tokenised."""
+        self._added = 0
+        """Examples so far beyond one a row."""
         self._counter: TokenCounter | None = None
+        self._remarks = TemplateRemarks()
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows that can be used.
@@ -81,21 +85,21 @@ class FileReader:
         """
         self._counter = TokenCounter(limit)
         for row in self._rows():
-            example = self._tokenized(row, tokenize)
-            kept = self._counter.see(example) if example else None
-            if kept:
-                self._usable += 1
-                yield kept
+            kept = self._counter.see(self._tokenized(row, tokenize))
+            self._usable += len(kept)
+            self._added += max(0, len(kept) - 1)
+            yield from kept
         self._faults += _length_faults(self._path.name, self._counter, limit)
+        self._faults += self._remarks.faults(self._path.name)
 
     def report(self) -> FileReport:
         """Return what was found in the rows that have passed."""
         figures = self._counter.figures() if self._counter else None
-        rows = self._usable + sum(fault.severity == "error" for fault in self._faults)
+        rows = self._usable - self._added + sum(fault.severity == "error" for fault in self._faults)
         faults = sorted(self._faults, key=lambda fault: fault.line)
         if not rows:
             faults.insert(0, _no_rows(self._path.name))
-        return FileReport(self._path.name, rows, self._usable, tuple(faults), figures)
+        return FileReport(self._path.name, rows, self._usable, tuple(faults), figures, self._added)
 
     def _rows(self) -> Iterator[Row]:
         for item in self._passing(read_rows(self._path)):
@@ -106,18 +110,21 @@ class FileReader:
                 self._faults.append(_placeholder(self._path.name, item.line, mark))
             yield item
 
-    def _tokenized(self, row: Row, tokenize: ExampleTokenizer) -> Example | None:
+    def _tokenized(self, row: Row, tokenize: ExampleTokenizer) -> tuple[Example, ...]:
         file = self._path.name
         try:
-            example = tokenize(row)
+            examples = tokenize(row)
         except TemplateError as error:
             self._faults.append(Fault(file, row.line, None, "template", "error", str(error), error.fix))
-            return None
-        if not example.ends_turn:
+            return ()
+        if not all(example.ends_turn for example in examples):
             self._faults.append(_no_end_of_turn(file, row.line))
-        if example.shares_token:
+        if any(example.shares_token for example in examples):
             self._faults.append(_shared_token(file, row.line))
-        return example
+        if mark := tokenize.control_text(row):
+            self._faults.append(_control_text(file, row.line, mark))
+        self._remarks.see(examples)
+        return examples
 
 
 def placeholder(row: Row) -> str:
@@ -161,6 +168,19 @@ def _shared_token(file: str, line: int) -> Fault:
         "warning",
         _("prompt and answer melt in one token: its part of the answer is not learned"),
         _("begin the answer without line breaks or spaces"),
+    )
+
+
+def _control_text(file: str, line: int, mark: str) -> Fault:
+    message = _("its text holds '{mark}', which the model reads as a control token and not as text")
+    return Fault(
+        file,
+        line,
+        None,
+        "control_text",
+        "warning",
+        message.format(mark=one_line(mark, 40)),
+        _("take it out: the chat template writes such tokens itself"),
     )
 
 

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from engine.config import TrainingConfig
 from engine.dataset.chat_template import TemplateError
 from engine.dataset.lines import OTHER_FORMATS
+from engine.dataset.model_tokens import example_tokenizer
 from engine.dataset.report import Fault
 from engine.dataset.row import Row
 from engine.dataset.rows import read_rows
-from engine.dataset.tokenizing import Example, ExampleTokenizer, load_tokenizer
+from engine.dataset.tokenizing import Example, ExampleTokenizer
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
@@ -57,22 +58,21 @@ class RowFigures:
 
 
 def preview_row(project: Project, config: TrainingConfig, file: str, line: int) -> tuple[PreviewToken, ...]:
-    """Return line `line` of `file` (in the data folder) as tokens.
+    """Return line `line` of `file` (in the data folder) as tokens, of one example after the other.
 
     Raises:
         UserError: no such line, a line that cannot be used, or no model to tokenise it with.
     """
     row = find_row(project.data_dir / file, line)
-    tokenizer = _cached_tokenizer(project.model_dir(config.model))
-    tokenize = ExampleTokenizer(tokenizer, config)
+    tokenize = _cached_tokenizer(project.model_dir(config.model), config)
     try:
-        example = tokenize(row)
+        examples = tokenize(row)
     except TemplateError as error:
         raise UserError(
             _("Line {line} of {file}: {reason}").format(line=line, file=file, reason=error),
             error.fix,
         ) from None
-    return tuple(_tokens(tokenizer, example, config.max_seq_length, tokenize.special_ids))
+    return tuple(token for example in examples for token in _tokens(tokenize, example, config.max_seq_length))
 
 
 def row_figures(tokens: Sequence[PreviewToken]) -> RowFigures:
@@ -114,13 +114,14 @@ def _is_about(fault: Fault, line: int) -> bool:
     return fault.line == line or fault.kind in OTHER_FORMATS
 
 
-def _tokens(tokenizer: Any, example: Example, limit: int, special: frozenset[int]) -> Iterator[PreviewToken]:
+def _tokens(tokenize: ExampleTokenizer, example: Example, limit: int) -> Iterator[PreviewToken]:
     """Yield the tokens of an example; those that share one character, and their fate, come as one."""
     ids: list[int] = example.tokens.tolist()
+    special = tokenize.special_ids
     fates = [(bool(trained), index >= limit) for index, trained in enumerate(example.trained)]
     before = begin = 0
     for end in range(1, len(ids) + 1):
-        text = _text(tokenizer, ids[before:begin], ids[begin:end])
+        text = _text(tokenize, ids[before:begin], ids[begin:end])
         is_whole = not text.endswith("\ufffd") or end - begin == _MAX_UTF8_BYTES
         if is_whole or end == len(ids) or fates[end] != fates[begin]:
             trained, cut = fates[begin]
@@ -128,11 +129,9 @@ def _tokens(tokenizer: Any, example: Example, limit: int, special: frozenset[int
             before, begin = begin, end
 
 
-def _text(tokenizer: Any, before: list[int], ids: list[int]) -> str:
+def _text(tokenize: ExampleTokenizer, before: list[int], ids: list[int]) -> str:
     """Return what tokens add to the text of those before: alone, some tokenizers strip them of a space."""
-    both, first = (
-        tokenizer.decode(part, clean_up_tokenization_spaces=False) for part in (before + ids, before)
-    )
+    both, first = (tokenize.decode(part) for part in (before + ids, before))
     return str(both.removeprefix(first))
 
 
@@ -148,4 +147,4 @@ def _count(tokens: Sequence[PreviewToken]) -> int:
     return sum(len(token.ids) for token in tokens)
 
 
-_cached_tokenizer = lru_cache(maxsize=1)(load_tokenizer)
+_cached_tokenizer = lru_cache(maxsize=1)(example_tokenizer)

@@ -85,10 +85,17 @@ class FileReport:
     rows: int
     """Lines that are not blank."""
     examples: int
-    """Rows that will be trained on or validated with."""
+    """What will be trained on or validated with."""
     faults: tuple[Fault, ...]
     tokens: TokenFigures | None
     """None where no model is at hand or no row is usable."""
+    added_examples: int = 0
+    """Examples beyond one a row: of conversations whose answers are trained on one by one."""
+
+    @property
+    def usable_rows(self) -> int:
+        """Rows that will be used."""
+        return self.examples - self.added_examples
 
 
 @dataclass(frozen=True)
@@ -102,13 +109,16 @@ class DataReport:
     """Base model whose tokenizer is used; empty if none."""
     stage: Stage = "counted"
     """Without a base model nothing is counted."""
+    model_faults: tuple[Fault, ...] = ()
+    """What is to be said about the base model; with an error of it nothing can be trained."""
 
     @property
     def is_trainable(self) -> bool:
-        """Whether at least one training and one validation example are usable."""
-        return self.train.examples > 0 and self.valid.examples > 0
+        """Whether the base model and at least one training and one validation example are usable."""
+        is_usable = all(fault.severity != "error" for fault in self.model_faults)
+        return is_usable and self.train.examples > 0 and self.valid.examples > 0
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """All faults, training file first."""
-        return self.train.faults + self.valid.faults
+        """All faults, those of the base model first, then of the training file."""
+        return self.model_faults + self.train.faults + self.valid.faults

@@ -1,17 +1,17 @@
 """From rows to token sequences that know which of their tokens carry loss."""
 
-import os
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.chat_template import ChatTemplate, TemplateError, check_answer, require_tools
+from engine.dataset.answers import THOUGHT_MARK, Answer, AnswerFinder
+from engine.dataset.chat_template import ChatTemplate, TemplateError, require_tools
 from engine.dataset.row import Row
 from engine.dataset.turns import answers_of
-from engine.errors import UserError
 from engine.i18n import _
-from engine.model.trust import refuse_code
+from engine.text import one_line
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,12 @@ class Example:
     """Whether the last trained token is a control token that ends the answer."""
     shares_token: bool = False
     """Whether prompt and answer melt in a token: generation is then fed other tokens than were trained."""
+    added: str = ""
+    """What the chat template writes before an answer that is not trained, see `Answer.added`."""
+    opened: str = ""
+    """What generation begins an answer with that this one does not have, see `Answer.opened`."""
+    thinks: bool = True
+    """Whether an answer has the usual prompt, see `Answer.thinks`."""
 
     def cut(self, length: int) -> "Example":
         """Return the example with at most its first `length` tokens."""
@@ -42,71 +48,104 @@ class Example:
         return replace(self, tokens=self.tokens[:length], trained=self.trained[:length])
 
 
-def load_tokenizer(model_dir: Path) -> Any:
-    """Load the fast tokenizer of a model folder; nothing in the folder is executed.
-
-    Returns:
-        A transformers tokenizer with offsets.
-
-    Raises:
-        UserError: the folder has no usable tokenizer, or one that is a program.
-    """
-    refuse_code(model_dir)
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    from transformers import AutoTokenizer  # slow to import: about a second
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(model_dir), local_files_only=True, trust_remote_code=False, use_fast=True
-        )
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            _("Cannot load the tokenizer in {folder}: {reason}").format(folder=model_dir, reason=reason),
-            _("copy tokenizer.json and tokenizer_config.json of the base model there"),
-        ) from None
-    if not tokenizer.is_fast:
-        raise UserError(
-            _("The tokenizer in {folder} cannot tell where a token lies in its text").format(
-                folder=model_dir
-            ),
-            _("add the model's tokenizer.json"),
-        )
-    return tokenizer
+class UnknownToken(TemplateError):
+    """The model has no vector for a token of a row."""
 
 
 class ExampleTokenizer:
     """Tokenises rows with a model's own tokenizer and chat template."""
 
-    def __init__(self, tokenizer: Any, config: TrainingConfig) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        config: TrainingConfig,
+        stops: Iterable[int] = (),
+        vocabulary: int | None = None,
+    ) -> None:
+        """Ready it.
+
+        Args:
+            tokenizer: of transformers, see `engine.model_folder.tokenizer.load_tokenizer`.
+            config: of the run.
+            stops: tokens at which generation stops.
+            vocabulary: how many tokens the model has vectors for; None where that is not known.
+        """
         self._tokenizer = tokenizer
-        self._template = ChatTemplate(tokenizer) if tokenizer.chat_template else None
+        self._vocabulary = vocabulary
         self._train_on_prompt = config.train_on_prompt
+        self._mask_history = config.mask_history
         bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
         self._start = [bos] if bos is not None and tokenizer("").input_ids[:1] == [bos] else []
         self._end = [eos] if eos is not None else []
         self._special = frozenset(tokenizer.all_special_ids) | frozenset(
             index for index, token in tokenizer.added_tokens_decoder.items() if token.special
         )
+        control = [text for text in _texts(tokenizer, self._special) if text]
+        self._control = re.compile(
+            "|".join(map(re.escape, sorted(control, key=len, reverse=True))) or r"(?!)"
+        )
+        self._stops = frozenset(_texts(tokenizer, stops))
+        self._template = ChatTemplate(tokenizer) if tokenizer.chat_template else None
+        self._answers: AnswerFinder | None = None
+        if self._template:
+            added = config.train_on_template_text
+            self._answers = AnswerFinder(self._template, control, self._stops, added)
 
     @property
     def special_ids(self) -> frozenset[int]:
         """Ids of the model's control tokens."""
         return self._special
 
-    def __call__(self, row: Row) -> Example:
+    @property
+    def has_template(self) -> bool:
+        """Whether the model has a chat template."""
+        return self._template is not None
+
+    @property
+    def stop_marks(self) -> frozenset[str]:
+        """Tokens at which generation stops."""
+        return self._stops
+
+    @property
+    def end_mark(self) -> str:
+        """The control token that ends an answer; nothing where there is none or it is not known."""
+        return self._answers.end_mark() if self._answers else self._tokenizer.eos_token or ""
+
+    def token_id(self, mark: str) -> int:
+        """Return the number of a token in the model's vocabulary."""
+        return int(self._tokenizer.convert_tokens_to_ids(mark))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of tokens."""
+        return str(self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
+
+    def __call__(self, row: Row) -> tuple[Example, ...]:
         """Return the tokens of `row` and which of them carry loss.
 
+        One example, or one for each answer where the chat template writes a conversation otherwise
+        once it goes on: each is then what generation is fed, and the answer.
+
         Raises:
-            TemplateError: the template refuses the row, or rewrites what comes
-                before an answer so that the answer cannot be found exactly.
+            TemplateError: the template refuses the row, or rewrites it so that an answer cannot be
+                found exactly, or the model has no vector for one of its tokens.
         """
         if row.text:
-            return self._plain(row.line, "", row.text)
-        if self._template:
-            return self._chat(self._template, row)
-        return self._without_template(row)
+            return (self._plain(row.line, "", row.text),)
+        if self._answers and self._template:
+            return self._chat(self._template, self._answers, row)
+        return (self._without_template(row),)
+
+    def control_text(self, row: Row) -> str:
+        """Return the first control token that stands in a row's turns as text; nothing where none does.
+
+        A row of plain text may well be a whole conversation with its control tokens, and thoughts
+        are written between marks that some tokenizers count to them.
+        """
+        for turn in row.messages:
+            for found in self._control.finditer(turn["content"]):
+                if not THOUGHT_MARK.match(found[0]):
+                    return found[0]
+        return ""
 
     def _without_template(self, row: Row) -> Example:
         if [turn["role"] for turn in row.messages] != ["user", "assistant"] or row.tools:
@@ -128,45 +167,44 @@ class ExampleTokenizer:
         tail = self._end if tokens[-1:].tolist() != self._end else []
         tokens = np.concatenate([head, tokens, tail]).astype(np.int32)
         trained = np.arange(len(tokens)) >= len(head) + begin
-        return self._example(line, tokens, trained, bool(self._end), shares_token)
+        return self._example(line, tokens, trained, ends_turn=bool(self._end), shares_token=shares_token)
 
-    def _chat(self, template: ChatTemplate, row: Row) -> Example:
-        """Tokenise the whole rendered conversation and find each answer's tokens in it."""
+    def _chat(self, template: ChatTemplate, finder: AnswerFinder, row: Row) -> tuple[Example, ...]:
+        """Tokenise the rendered conversation, or one for each answer, and find the answers' tokens in it."""
         messages, tools = row.messages, row.tools
-        text = template.render(messages, tools)
+        wanted = [index for index in answers_of(messages) if index not in row.untrained]
+        if self._mask_history:
+            wanted = wanted[-1:]
+        found = [finder.locate(messages, index, tools) for index in wanted]
+        is_last = wanted[-1] == len(messages) - 1
+        text = found[-1].text if is_last else template.render(messages, tools)
         if tools or any(turn["role"] == "tool" for turn in messages):
             require_tools(text, messages, tools)
-        known = tokens, spans = self._encode(text)
+        if all(text.startswith(each.text[: each.answer.end]) for each in found):
+            return (self._answered(row.line, text, [each.answer for each in found]),)
+        return tuple(self._answered(row.line, each.text, [each.answer]) for each in found)
+
+    def _answered(self, line: int, text: str, answers: Sequence[Answer]) -> Example:
+        """Tokenise a text with the places of its answers in characters."""
+        tokens, spans = self._encode(text)
         trained = np.zeros(len(tokens), bool)
-        ends_turn, shares_token = True, False
-        for index in answers_of(messages):
-            if index in row.untrained:
-                continue
-            prompt = template.prompt(text, messages, index, tools)
-            until = template.until(text, messages, index, tools)
-            end, has_mark = self._end_of_turn(until, *(known if until is text else self._encode(until)))
-            check_answer(text, prompt, until[:end], messages[index], index + 1)
-            begin, shares = self._split(tokens, spans, prompt)
-            trained[begin : np.searchsorted(spans[:, 1], end, side="right")] = True
-            ends_turn &= has_mark
+        shares_token = False
+        for answer in answers:
+            begin, shares = self._split(tokens, spans, text[: answer.begin])
+            # A control token may take the white space after it along.
+            ends = spans[:, 0] if answer.ends_turn else spans[:, 1] - 1
+            trained[begin : np.searchsorted(ends, answer.end)] = True
             shares_token |= shares
-        return self._example(row.line, tokens, trained, ends_turn, shares_token)
-
-    def _end_of_turn(
-        self, text: str, tokens: NDArray[np.int32], spans: NDArray[np.int64]
-    ) -> tuple[int, bool]:
-        """Return where the last turn of `text` ends, and whether it does so with a control token.
-
-        That is after the first of the control tokens which close the text:
-        further ones and white space belong to the template.
-        """
-        end, found = len(text), False
-        for token, (start, stop) in zip(tokens[::-1].tolist(), spans[::-1].tolist(), strict=True):
-            if token in self._special:
-                end, found = stop, True
-            elif text[start:stop].strip():
-                break
-        return end, found
+        return self._example(
+            line,
+            tokens,
+            trained,
+            ends_turn=all(answer.ends_turn for answer in answers),
+            shares_token=shares_token,
+            added=next((answer.added for answer in answers if answer.added), ""),
+            opened=next((answer.opened for answer in answers if answer.opened), ""),
+            thinks=any(answer.thinks for answer in answers),
+        )
 
     def _split(self, tokens: NDArray[np.int32], spans: NDArray[np.int64], prompt: str) -> tuple[int, bool]:
         """Return the index of the first token after `prompt`, and whether one lies across the border."""
@@ -185,15 +223,29 @@ class ExampleTokenizer:
         return np.array(encoded["input_ids"], np.int32), spans
 
     def _example(
-        self,
-        line: int,
-        tokens: NDArray[np.int32],
-        trained: NDArray[np.bool_],
-        ends_turn: bool,
-        shares_token: bool,
+        self, line: int, tokens: NDArray[np.int32], trained: NDArray[np.bool_], **facts: Any
     ) -> Example:
+        if (
+            self._vocabulary is not None
+            and len(tokens)
+            and (highest := int(tokens.max())) >= self._vocabulary
+        ):
+            raise UnknownToken(
+                _("token {id} ({text}) is none of the model's, which are 0 to {last}").format(
+                    id=highest,
+                    text=one_line(repr(self._tokenizer.convert_ids_to_tokens(highest)), 40),
+                    last=self._vocabulary - 1,
+                ),
+                _("use the tokenizer that belongs to the base model"),
+            )
         if self._train_on_prompt:
             trained = np.ones(len(tokens), bool)
         if len(trained):
             trained[0] = False  # nothing comes before it to predict it from
-        return Example(line, tokens, trained, ends_turn, shares_token)
+        return Example(line, tokens, trained, **facts)
+
+
+def _texts(tokenizer: Any, ids: Iterable[int]) -> list[str]:
+    """Return tokens as text; numbers that the tokenizer does not know are left out."""
+    found = tokenizer.convert_ids_to_tokens([index for index in ids if 0 <= index < len(tokenizer)])
+    return [text for text in found if isinstance(text, str)]

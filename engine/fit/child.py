@@ -27,7 +27,8 @@ from engine.config import TrainingConfig
 from engine.dataset.batches import filled
 from engine.dataset.cutting import Shape
 from engine.dataset.loading import load_file
-from engine.dataset.tokenizing import Example, ExampleTokenizer, load_tokenizer
+from engine.dataset.model_tokens import example_tokenizer
+from engine.dataset.tokenizing import Example, ExampleTokenizer
 from engine.errors import UserError
 from engine.model.room import limit_cache, read_room
 from engine.project import Project
@@ -125,7 +126,7 @@ def _largest(project: Project, config: TrainingConfig, folder: Path) -> Shape:
 
     Without training examples every row is as long as it may be, and all of it is trained on.
     """
-    tokenize = ExampleTokenizer(load_tokenizer(folder), config)
+    tokenize = example_tokenizer(folder, config)
     train, valid = (_examples(path, tokenize, config) for path in (project.train_file, project.valid_file))
     return largest(shapes_for(train or _longest(config), valid, config), folder, config)
 

@@ -132,8 +132,7 @@ def _least_peak(folder: Path, config: TrainingConfig, room: Room, shape: Shape) 
     if config.frozen_weights == "auto":
         changes["frozen_weights"] = "packed"
     made = config.model_copy(update=changes)
-    try:
-        sizes = ModelShape.read(folder)
-        return predict_peak(sizes, made, room.device, length, shape.trained, fill=shape.fill)
-    except UserError:
+    sizes = ModelShape.read(folder)
+    if sizes is None:
         return None
+    return predict_peak(sizes, made, room.device, length, shape.trained, fill=shape.fill)

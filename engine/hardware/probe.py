@@ -8,12 +8,13 @@ from engine.errors import UserError
 from engine.hardware import mlx_facts
 from engine.hardware.machine import check_chip, check_python, device_name
 from engine.hardware.power import check_power, read_battery
-from engine.hardware.project_checks import check_data, check_model
+from engine.hardware.project_checks import begin_trial, check_data, check_model
 from engine.hardware.report import ORDER, Check, HardwareReport
 from engine.hardware.storage import Memory, check_disk, check_memory, read_disk_free, read_memory
 from engine.hardware.terminal import check_terminal
 from engine.hardware.weights import check_weights
 from engine.memory import run_bytes
+from engine.model_folder.trial import ModelTrial
 from engine.model_shape import ModelShape
 from engine.project import Project
 
@@ -35,13 +36,13 @@ def probe(project: Project, model: str = "") -> HardwareReport:
 def iter_checks(project: Project, model: str = "") -> Generator[Check, None, HardwareReport]:
     """Yield each check as soon as it is known; the generator's return value is the whole report.
 
-    MLX answers last: a child process looks at it in the meantime.
+    Base model and MLX answer last: child processes look at them in the meantime.
 
     Args:
         project: whose disk, model and data are looked at.
         model: folder name of the base model; empty takes the first one.
     """
-    child = mlx_facts.start_probe()
+    child, trial = mlx_facts.start_probe(), begin_trial(project, model)
     try:
         memory, device = read_memory(), device_name()
         disk_free = read_disk_free(project.run_dir)
@@ -49,9 +50,13 @@ def iter_checks(project: Project, model: str = "") -> Generator[Check, None, Har
         for check in _quick_checks(project, model, device, memory, disk_free):
             checks.append(check)
             yield check
+        checks.append(check_model(trial))
+        yield checks[-1]
         facts = mlx_facts.read_facts(child)
     finally:
         _end(child)
+        if isinstance(trial, ModelTrial):
+            trial.end()
     for late in (mlx_facts.check_mlx(facts), mlx_facts.check_blas(facts)):
         if late:
             checks.append(late)
@@ -80,16 +85,16 @@ def _quick_checks(
     weights = check_weights()
     if weights:
         yield weights
-    yield check_model(project, model)
     yield check_data(project)
 
 
 def _disk_needed(project: Project, model: str) -> int:
     """Return the bytes that one run writes, with the default settings."""
     try:
-        return run_bytes(ModelShape.read(project.model_dir(model)), TrainingConfig())
+        shape = ModelShape.read(project.model_dir(model))
     except UserError:
-        return DISK_OF_A_7B_RUN
+        shape = None
+    return run_bytes(shape, TrainingConfig()) if shape else DISK_OF_A_7B_RUN
 
 
 def _end(child: "subprocess.Popen[str]") -> None:

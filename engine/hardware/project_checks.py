@@ -1,35 +1,49 @@
 """Checks of what the project directory holds: the base model and the data."""
 
-import json
 from pathlib import Path
 
+from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.hardware.report import Check
 from engine.i18n import _
-from engine.model.trust import refuse_code
-from engine.model_shape import ModelShape
+from engine.model_folder.trial import ModelTrial
 from engine.project import Project
 from engine.text import one_line
 from engine.words import size
 
 
-def check_model(project: Project, name: str = "") -> Check:
-    """Check that a base model is there, whole and 4-bit."""
+def begin_trial(project: Project, name: str = "") -> ModelTrial | UserError:
+    """Look at the base model from outside and begin to load it; return the refusal if it cannot be used.
+
+    Args:
+        project: whose model is looked at.
+        name: of its folder; empty takes the first one.
+    """
     try:
-        folder = project.model_dir(name)
-        refuse_code(folder)
-        shape = ModelShape.read(folder)
+        return ModelTrial(project.model_dir(name), TrainingConfig())
+    except UserError as error:
+        return error
+
+
+def check_model(trial: ModelTrial | UserError) -> Check:
+    """Check that a base model can be used, and say how large it is.
+
+    Args:
+        trial: what `begin_trial` returned.
+    """
+    try:
+        if isinstance(trial, UserError):
+            raise trial
+        trial.require_loads()
     except UserError as error:
         return Check("model", _("Base model"), _("none usable"), "error", error.problem, error.fix)
-    weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    bits = _("not quantised") if shape.bits is None else _("{n}-bit").format(n=shape.bits)
-    value = ", ".join([one_line(f"models/{folder.name}", 60), bits, size(weights)])
-    missing = _missing_files(folder)
-    if missing:
-        detail = _("{folder} lacks {files}").format(folder=value.partition(",")[0], files=", ".join(missing))
-        fix = _("download the model again or run: mqlora-tui demo")
-        return Check("model", _("Base model"), value, "error", detail, fix)
-    if shape.bits is None:
+    files = trial.files
+    bits = _("not quantised")
+    if files.is_quantised:
+        bits = _("{n}-bit").format(n=files.bits) if files.bits else _("quantised")
+    weights = size(sum(path.stat().st_size for path in files.weights))
+    value = ", ".join([one_line(f"models/{trial.folder.name}", 60), bits, weights])
+    if not files.is_quantised:
         detail = _("The weights are not quantised and take about four times the memory of 4-bit ones")
         fix = _("convert it: python -m mlx_lm convert --hf-path FOLDER --mlx-path models/NAME -q")
         return Check("model", _("Base model"), value, "warning", detail, fix)
@@ -58,15 +72,3 @@ def count_rows(path: Path) -> int | None:
             return sum(1 for line in lines if not line.isspace())
     except OSError:
         return None
-
-
-def _missing_files(folder: Path) -> list[str]:
-    """Return what a model folder lacks: weights (each shard of its index) or the tokenizer."""
-    index = folder / "model.safetensors.index.json"
-    wanted = ["tokenizer.json"]
-    try:
-        wanted += sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        if not any(folder.glob("*.safetensors")):
-            wanted.append("model.safetensors")
-    return [one_line(name, 60) for name in wanted if not (folder / name).is_file()]

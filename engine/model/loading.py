@@ -1,6 +1,7 @@
 """Loading a base model folder and readying its frozen weights for training on this machine."""
 
 import glob
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +12,23 @@ from typing import Any
 from engine.backend import compute_dtype, is_cpu, mx, nn
 from engine.errors import UserError
 from engine.i18n import _
-from engine.model.trust import names_code, refuse_code, wants_code
+from engine.model_folder.settings import again
+from engine.model_folder.tokenizer import load_tokenizer
+from engine.model_folder.trust import names_code, wants_code
+from engine.model_folder.usable import ModelFiles, require_usable
+from engine.model_folder.weights import tensor_shapes
 from engine.text import one_line
 
 from mlx.utils import tree_unflatten
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear
 from mlx_lm.tokenizer_utils import load as load_wrapped_tokenizer
-from mlx_lm.utils import dequantize_model, load_config, load_model
+from mlx_lm.utils import dequantize_model, load_model
 
 # Without it transformers asks on the terminal whether to run a folder's code.
 _UNTRUSTED = {"trust_remote_code": False, "local_files_only": True}
+_MISSING = re.compile(r"Missing \d+ parameters: *\n*([\w.]+)")
+_EXTRA = re.compile(r"Received (\d+) parameters not in model")
+_SHAPE = re.compile(r"Expected shape|shape|dimension", re.IGNORECASE)
 _LAYER_COUNTS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer")
 
 
@@ -47,26 +55,74 @@ def load_base(folder: Path, keep_packed: bool = False) -> BaseModel:
     Raises:
         UserError: a file is missing or damaged, or the architecture is unknown.
     """
-    refuse_code(folder)
-    try:
-        _check_layers(folder)
-        with _without_wildcards(folder) as plain:
-            model, config = load_model(plain, lazy=True, trust_remote_code=False)
+    model, config = open_model(folder)
+    with _refusing(folder):
         if is_cpu():
             model.set_dtype(compute_dtype())
             model = _unpack_rest(model) if keep_packed else dequantize_model(model)
         mx.eval(model.parameters())
+    model.freeze()
+    return BaseModel(model, _load_tokenizer(folder, config), folder)
+
+
+def open_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Build the model of a folder with its weights, whose numbers are read once they are needed.
+
+    Returns:
+        The model and its `config.json`.
+
+    Raises:
+        UserError: a file is missing or damaged, the architecture is unknown, or the weights are not its.
+    """
+    files = require_usable(folder)
+    with _refusing(folder):
+        _check_layers(files)
+        with _without_wildcards(folder) as plain:
+            model, config = load_model(plain, lazy=True, trust_remote_code=False)
+    return model, config
+
+
+def _load_tokenizer(folder: Path, config: dict[str, Any]) -> Any:
+    """Return mlx-lm's wrapper of the tokenizer that training uses, which knows the tokens to stop at."""
+    trained = load_tokenizer(folder)
+    with _refusing(folder):
         tokenizer = load_wrapped_tokenizer(folder, _UNTRUSTED, eos_token_ids=config.get("eos_token_id"))
-    except Exception as error:  # mlx, mlx-lm and transformers raise many types for a damaged folder
+    tokenizer.chat_template = trained.chat_template
+    return tokenizer
+
+
+@contextmanager
+def _refusing(folder: Path) -> Iterator[None]:
+    """Turn what MLX, mlx-lm and transformers raise for a damaged folder, of many types, into a refusal."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
         if _is_unknown(error) and (name := names_code(folder)):
             raise wants_code(folder, name) from None
-        reason = one_line(str(error), 200) or type(error).__name__
         raise UserError(
-            _("Cannot load the base model in {folder}: {reason}").format(folder=folder, reason=reason),
-            _("copy the whole mlx-lm model folder again (config.json, model.safetensors, tokenizer.json)"),
+            _("Cannot load the base model in {folder}: {reason}").format(
+                folder=folder, reason=_reason(error)
+            ),
+            again(folder),
         ) from None
-    model.freeze()
-    return BaseModel(model, tokenizer, folder)
+
+
+def _reason(error: Exception) -> str:
+    """Say in our words why mlx-lm could not build a model, as far as its words are known."""
+    text = str(error)
+    missing, extra = _MISSING.search(text), _EXTRA.search(text)
+    if missing or isinstance(error, KeyError):
+        name = missing[1] if missing else text.strip("'\"")
+        return _("'{name}' is missing").format(name=one_line(name, 60))
+    if extra:
+        return _("the weights hold {count} tensors that are none of its architecture").format(count=extra[1])
+    if _SHAPE.search(text):
+        return _("its weights are not as large as its config.json says ({reason})").format(
+            reason=one_line(text, 120)
+        )
+    return one_line(text, 200) or type(error).__name__
 
 
 def _unpack_rest(model: nn.Module) -> nn.Module:
@@ -103,17 +159,16 @@ def _is_unknown(error: Exception) -> bool:
     return "not supported" in str(error) or "trust_remote_code" in str(error)
 
 
-def _check_layers(folder: Path) -> None:
+def _check_layers(files: ModelFiles) -> None:
     """Refuse a number of layers that the weights cannot fill: mlx-lm would build them all first.
 
     Raises:
         ValueError: there are more layers than tensors.
     """
-    tensors = sum(len(mx.load(str(path))) for path in folder.glob("model*.safetensors"))
-    config = load_config(folder)
-    for settings in (config, config.get("text_config") or {}):
+    tensors = sum(len(tensor_shapes(path)) for path in files.weights)
+    for settings in (files.config, files.config.get("text_config") or {}):
         for key in _LAYER_COUNTS:
-            if tensors and settings.get(key, 0) > tensors:
+            if settings.get(key, 0) > tensors:
                 raise ValueError(
                     _("{key} is {count} and there are {tensors} tensors").format(
                         key=key, count=settings[key], tensors=tensors

@@ -10,7 +10,6 @@ from engine.config import TrainingConfig
 from engine.dataset.cutting import Shape
 from engine.dataset.shapes import Limits, plan_shapes
 from engine.dataset.tokenizing import Example
-from engine.errors import UserError
 from engine.memory import ALL_LOGITS, CPU_MAX_ROWS, Room, predict_peak
 from engine.model.adapter import attach_adapter
 from engine.model.checkpointing import checkpoint_layers
@@ -63,9 +62,8 @@ def shapes_for(
 
 def largest(shapes: Sequence[Shape], folder: Path, config: TrainingConfig) -> Shape:
     """Return the shape that takes the most memory, as predicted; else the one with the most tokens."""
-    try:
-        sizes = ModelShape.read(folder)
-    except UserError:
+    sizes = ModelShape.read(folder)
+    if sizes is None:
         return max(shapes, key=lambda shape: (shape.tokens, shape.length, shape.targets))
 
     def peak(shape: Shape) -> int:
@@ -119,8 +117,9 @@ def _assemble(
     checkpoint_layers(model, adapter_config["num_layers"], plan.recomputed_layers)
     mx.eval(model.parameters())
     loss = make_loss(model, plan.ways)
-    if predicted and holds_all_logits(loss):
-        predicted += ALL_LOGITS * ModelShape.read(folder).vocab * shape.tokens
+    sizes = ModelShape.read(folder)
+    if predicted and sizes and holds_all_logits(loss):
+        predicted += ALL_LOGITS * sizes.vocab * shape.tokens
     if not is_cpu():
         # MLX hands work on far ahead of the device and holds memory for it: beyond this it waits for
         # it. Near what a run needs at least, that makes a step of few tokens twice as slow (H100).

@@ -97,9 +97,8 @@ def needed_bytes(
         shape: the largest micro-batch.
         plan: how its steps are computed.
     """
-    try:
-        sizes = ModelShape.read(folder)
-    except UserError:
+    sizes = ModelShape.read(folder)
+    if sizes is None:
         return None
     device: Device = "cpu" if is_cpu() else "gpu"
     filled, recomputed = _filled(config, shape), plan.recomputed_layers
@@ -116,9 +115,8 @@ def needed_bytes(
 
 def _recomputed(model: nn.Module, folder: Path, config: TrainingConfig, shape: Shape, usable: int) -> int:
     """Return how many of the layers with an adapter to recompute; none too many where `usable` bytes are."""
-    try:
-        sizes = ModelShape.read(folder)
-    except UserError:  # its need is not known
+    sizes = ModelShape.read(folder)
+    if sizes is None:  # its need is not known
         on = config.gradient_checkpointing == "on"
         return adapted_layers(len(model.layers), config) if on else 0
     device: Device = "cpu" if is_cpu() else "gpu"

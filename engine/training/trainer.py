@@ -8,7 +8,8 @@ from engine.backend import describe_device, is_cpu
 from engine.config import TrainingConfig
 from engine.dataset.batches import micro_batches
 from engine.dataset.loading import LoadedFile, load_file
-from engine.dataset.tokenizing import ExampleTokenizer, load_tokenizer
+from engine.dataset.model_tokens import example_tokenizer, template_settings, token_faults
+from engine.dataset.tokenizing import ExampleTokenizer
 from engine.errors import UserError
 from engine.fit.nearest import refuse_if_too_large
 from engine.hardware.keep_awake import keep_awake
@@ -88,8 +89,12 @@ class Trainer:
             yield Notice("warning", message)
         config, project = opening.identity.config, self._project
         yield Phase("tokenizing")
-        train, valid = self._load_data(config)
+        tokenize = example_tokenizer(project.model_dir(config.model), config)
+        train, valid = self._load_data(config, tokenize)
         yield from (Notice("warning", text) for file in (train, valid) if (text := _left_out(file)))
+        remarks = [fault for file in (train, valid) for fault in file.report.faults if fault.line == 0]
+        for fault in (*token_faults(project.model_dir(config.model), tokenize), *remarks):
+            yield Notice("info" if fault.severity == "note" else "warning", f"{fault.file}: {fault.message}")
         yield Phase("loading")
         divisor = opening.micro_batch_divisor
         shapes = shapes_for(train.examples, valid.examples, config, divisor)
@@ -109,7 +114,7 @@ class Trainer:
             project=project,
             identity=replace(opening.identity, plan=made.plan),
             model=made.model,
-            adapter_config=made.adapter_config,
+            adapter_config=made.adapter_config | template_settings(train.examples),
             score=made.score,
             step=made.step,
             train=train.examples,
@@ -119,13 +124,12 @@ class Trainer:
             micro_batch_divisor=divisor,
         )
 
-    def _load_data(self, config: TrainingConfig) -> tuple[LoadedFile, LoadedFile]:
+    def _load_data(self, config: TrainingConfig, tokenize: ExampleTokenizer) -> tuple[LoadedFile, LoadedFile]:
         """Read both files.
 
         Raises:
             UserError: one of them is missing or has no usable row.
         """
-        tokenize = ExampleTokenizer(load_tokenizer(self._project.model_dir(config.model)), config)
         loaded = []
         for path in (self._project.train_file, self._project.valid_file):
             file = load_file(path, tokenize, config)

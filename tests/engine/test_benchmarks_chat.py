@@ -11,8 +11,8 @@ from benchmarks import chat, replies
 from benchmarks.chat import Chats, Run, long_prompt
 from benchmarks.replies import Question, Reply, Speaker, timed
 from benchmarks.variants import FLOAT32, INSTALLED, OURS
-from engine.dataset.tokenizing import load_tokenizer
 from engine.errors import UserError
+from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
 from tests.tiny import RUN, tiny_project, train, write_model
 

@@ -82,7 +82,7 @@ def test_figures_are_those_of_all_examples(sizes: list[tuple[int, int]], limit: 
         for line, (length, trained) in enumerate(sizes, start=1)
     ]
     counter = TokenCounter(limit)
-    kept = [cut for example in examples if (cut := counter.see(example))]
+    kept = [cut for example in examples for cut in counter.see([example])]
     figures = counter.figures()
     if not examples:
         assert figures is None
@@ -114,7 +114,7 @@ def test_tokens_within_another_limit_are_told_from_the_histogram(lengths: list[i
     """Right to half a bin an example."""
     counter = TokenCounter(10_000)
     for length in lengths:
-        counter.see(Example(1, np.zeros(length, np.int32), np.arange(length) > -1, True))
+        counter.see([Example(1, np.zeros(length, np.int32), np.arange(length) > -1, True)])
     figures = counter.figures()
     assert figures is not None
     exact = sum(min(length, limit) for length in lengths)

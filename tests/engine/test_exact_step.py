@@ -8,7 +8,8 @@ from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches
 from engine.dataset.cutting import Shape
 from engine.dataset.loading import load_file
 from engine.dataset.shapes import Limits, plan_shapes
-from engine.dataset.tokenizing import Example, ExampleTokenizer, load_tokenizer
+from engine.dataset.tokenizing import Example, ExampleTokenizer
+from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
 from engine.training.events import Evaluated, Started
 from engine.training.loss import make_loss

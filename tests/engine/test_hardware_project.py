@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from engine.hardware.project_checks import check_data, check_model, count_rows
+from engine.hardware.project_checks import begin_trial, check_data, check_model, count_rows
 from engine.project import Project
 
 import pytest
@@ -36,13 +36,13 @@ def make_data(root: Path, train: bytes | None, valid: bytes | None) -> None:
 def test_a_whole_model_is_described(tmp_path: Path) -> None:
     """Folder, bits and size of the weights."""
     make_model(tmp_path)
-    found = check_model(Project(tmp_path))
+    found = check_model(begin_trial(Project(tmp_path)))
     assert (found.value, found.status) == ("models/small-4bit, 4-bit, 2.0 MB", "ok")
 
 
 def test_a_missing_model_points_to_the_demo(tmp_path: Path) -> None:
     """The way out needs no knowledge of model hubs."""
-    found = check_model(Project(tmp_path))
+    found = check_model(begin_trial(Project(tmp_path)))
     assert found.status == "error"
     assert "mqlora-tui demo" in found.fix
 
@@ -51,7 +51,7 @@ def test_a_missing_model_points_to_the_demo(tmp_path: Path) -> None:
 def test_an_incomplete_model_is_an_error(tmp_path: Path, lost: str) -> None:
     """The missing file is named."""
     (make_model(tmp_path) / lost).unlink()
-    found = check_model(Project(tmp_path))
+    found = check_model(begin_trial(Project(tmp_path)))
     assert found.status == "error"
     assert lost in found.detail
 
@@ -61,7 +61,7 @@ def test_a_missing_shard_is_an_error(tmp_path: Path) -> None:
     folder = make_model(tmp_path)
     index = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    found = check_model(Project(tmp_path))
+    found = check_model(begin_trial(Project(tmp_path)))
     assert found.status == "error"
     assert "model-00002-of-00002.safetensors" in found.detail
     assert "lacks model.safetensors" not in found.detail
@@ -70,7 +70,7 @@ def test_a_missing_shard_is_an_error(tmp_path: Path) -> None:
 def test_a_broken_model_description_is_an_error(tmp_path: Path) -> None:
     """It is shown as a check, not raised."""
     (make_model(tmp_path) / "config.json").write_text("{}")
-    found = check_model(Project(tmp_path))
+    found = check_model(begin_trial(Project(tmp_path)))
     assert found.status == "error"
     assert "config.json" in found.detail
 
@@ -78,7 +78,7 @@ def test_a_broken_model_description_is_an_error(tmp_path: Path) -> None:
 def test_weights_that_are_not_quantised_are_warned_of(tmp_path: Path) -> None:
     """They train, but take four times the memory."""
     make_model(tmp_path, bits=None)
-    found = check_model(Project(tmp_path))
+    found = check_model(begin_trial(Project(tmp_path)))
     assert found.status == "warning"
     assert "not quantised" in found.value
 

@@ -8,8 +8,9 @@ from engine.config import TrainingConfig
 from engine.dataset.check import check_data
 from engine.dataset.loading import LoadedFile, load_file
 from engine.dataset.preview import preview_row
-from engine.dataset.tokenizing import ExampleTokenizer, load_tokenizer
+from engine.dataset.tokenizing import ExampleTokenizer
 from engine.errors import UserError
+from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
 from tests.tiny import CHATML, pairs, tiny_project, write_rows, write_tokenizer
 
@@ -121,7 +122,10 @@ def test_missing_end_tokens_are_warned_of(tmp_path: Path) -> None:
     """The rows are used all the same."""
     write_tokenizer(tmp_path, "{% for m in messages %}[{{ m['content'] }}]{% endfor %}")
     loaded = load(tmp_path, load_tokenizer(tmp_path), [pair(1, 1)])
-    assert [(fault.kind, fault.severity) for fault in loaded.report.faults] == [("no_end_of_turn", "warning")]
+    assert [(fault.kind, fault.severity) for fault in loaded.report.faults] == [
+        ("template_text", "note"),
+        ("no_end_of_turn", "warning"),
+    ]
     assert len(loaded.examples) == 1
 
 

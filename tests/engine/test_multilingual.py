@@ -13,10 +13,11 @@ from engine.dataset.preview import preview_row
 from engine.dataset.report import Fault
 from engine.dataset.row import Row
 from engine.dataset.rows import read_rows
-from engine.dataset.tokenizing import ExampleTokenizer, load_tokenizer
+from engine.dataset.tokenizing import ExampleTokenizer
 from engine.model.demo_source import find_demo_gguf
 from engine.model.gguf_reader import read_header
 from engine.model.gguf_tokenizer import build_tokenizer
+from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
 from engine.text import printable
 from tests.tiny import write_rows, write_tokenizer
@@ -112,7 +113,7 @@ def test_a_row_has_a_token_a_byte(tmp_path: Path, text: str) -> None:
     tokenizer = byte_tokenizer(tmp_path)
     question, answer = pair(text).values()
     row = Row(1, ({"role": "user", "content": question}, {"role": "assistant", "content": answer}))
-    example = ExampleTokenizer(tokenizer, TrainingConfig())(row)
+    (example,) = ExampleTokenizer(tokenizer, TrainingConfig())(row)
     around = [len("user\n"), len("\n"), len("assistant\n"), len("\n"), 4]  # 4 control tokens
     assert len(example.tokens) == len(question.encode()) + len(answer.encode()) + sum(around)
     trained = example.tokens[example.trained].tolist()
@@ -193,7 +194,7 @@ def test_the_built_in_model_learns_exactly_the_answer(
     """Its trained tokens are the answer and the end token; nothing is lost on the way."""
     write_rows(smollm2.train_file, [pair(text)])
     (row,) = rows_of(smollm2.train_file)
-    example = ExampleTokenizer(smollm2_tokenizer, TrainingConfig())(row)
+    (example,) = ExampleTokenizer(smollm2_tokenizer, TrainingConfig())(row)
     trained = smollm2_tokenizer.decode(example.tokens[example.trained], clean_up_tokenization_spaces=False)
     assert trained == f"R: {text}{END}" and example.ends_turn and not example.shares_token
     assert_harmless_preview(smollm2, text)

@@ -10,7 +10,7 @@ from campaigns.fuzz_inputs import broken_files, files, good_lines, lines
 from campaigns.fuzz_row_checks import check_display, check_mended, check_tokens, check_twins
 from engine.dataset.row import Row
 from engine.dataset.rows import read_rows
-from engine.dataset.tokenizing import load_tokenizer
+from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
 from tests.tiny import write_tokenizer
 

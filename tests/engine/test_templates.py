@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tests.chat_forms import GOLDEN, answers, byte_tokenizer, conversation, expected, tokenize
+from engine.dataset.turns import answers_of
+from tests.chat_forms import GOLDEN, answers, byte_tokenizer, conversation, expected, tokenize, tokenize_each
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,11 @@ CASES = [
     pytest.param(name, turns, text, id=f"{name}-{number}")
     for name, family in GOLDEN.items()
     for number, (turns, text) in enumerate(family["golden"])
+]
+SPLIT = [
+    pytest.param(name, turns, texts, id=f"{name}-{number}")
+    for name, family in GOLDEN.items()
+    for number, (turns, texts) in enumerate(family.get("split", ()))
 ]
 # Families that keep every turn as it is.
 STEADY = ("chatml", "qwen2", "llama3", "gemma", "phi3", "mistral_v1", "mistral_v3", "mistral_nemo")
@@ -36,10 +42,30 @@ def test_tokens_and_trained_spans_are_the_golden_ones(
 ) -> None:
     """Each answer with its end-of-turn token, one begin token, and nothing else."""
     tokens, trained = expected(tokenizers[name], text)
-    example = tokenize(tokenizers[name], conversation(*turns))
+    example = tokenize(tokenizers[name], conversation(*turns), stops=GOLDEN[name].get("stops", ()))
     assert example.tokens.tolist() == tokens
     assert example.trained.tolist() == trained
     assert example.ends_turn and not example.shares_token
+
+
+@pytest.mark.parametrize(("name", "turns", "texts"), SPLIT)
+def test_a_conversation_whose_turns_are_rewritten_is_one_example_an_answer(
+    tokenizers: dict[str, Any], name: str, turns: list[tuple[str, str]], texts: list[str]
+) -> None:
+    """Each is what generation would be fed, and the answer; the last alone where that is asked for."""
+    stops, row = GOLDEN[name].get("stops", ()), conversation(*turns)
+    examples = tokenize_each(tokenizers[name], row, stops)
+    golden = [expected(tokenizers[name], text) for text in texts]
+    assert [(example.tokens.tolist(), example.trained.tolist()) for example in examples] == golden
+    assert all(example.ends_turn and not example.shares_token for example in examples)
+    for index, example in zip(answers_of(row.messages), examples, strict=True):
+        fed = tokenizers[name].apply_chat_template(
+            list(row.messages[:index]), add_generation_prompt=True, tokenize=False
+        )
+        known = tokenizers[name].decode(example.tokens)
+        assert known.startswith(fed) or example.opened or not example.thinks
+    (last,) = tokenize_each(tokenizers[name], row, stops, mask_history=True)
+    assert (last.tokens.tolist(), last.trained.tolist()) == golden[-1]
 
 
 @pytest.mark.parametrize(("name", "turns", "text"), CASES)
@@ -47,7 +73,8 @@ def test_the_prompt_is_trained_where_asked(
     tokenizers: dict[str, Any], name: str, turns: list[tuple[str, str]], text: str
 ) -> None:
     """All but the first token, which nothing precedes."""
-    example = tokenize(tokenizers[name], conversation(*turns), train_on_prompt=True)
+    stops = GOLDEN[name].get("stops", ())
+    example = tokenize(tokenizers[name], conversation(*turns), stops=stops, train_on_prompt=True)
     assert example.tokens.tolist() == expected(tokenizers[name], text)[0]
     assert not example.trained[0] and example.trained[1:].all()
 

@@ -8,6 +8,7 @@ from engine.config import TrainingConfig
 from engine.dataset.chat_template import TemplateError
 from engine.dataset.loading import load_file
 from engine.dataset.tokenizing import ExampleTokenizer
+from engine.errors import UserError
 from tests.chat_forms import FOLDER, GOLDEN, byte_tokenizer, conversation, expected, template, tokenize
 from tests.tiny import write_rows
 
@@ -26,17 +27,7 @@ def altered(old: str, new: str) -> str:
 
 
 REFUSED = {
-    "earlier thoughts are dropped": (
-        "qwen3",
-        None,
-        TWO,
-        "turn 2: .* when other turns follow",
-        "one question",
-    ),
-    "an earlier end token is another": ("harmony", None, TWO, "turn 2: .* when other turns", "one question"),
-    "the prompt opens a thought": ("deepseek_r1", None, ONE, "turn 2: .* before the answer", "another chat"),
     "no system role": ("gemma", None, SYSTEM, "System role not supported", "as the template wants"),
-    "roles must alternate": ("gemma", None, TWO[1:], "must alternate", "as the template wants"),
     "an answer to nothing": (
         "chatml",
         None,
@@ -52,13 +43,6 @@ REFUSED = {
         "turn 3: .* before the answer",
         "system's text into the question",
     ),
-    "the system's text goes to the last question": (
-        "mistral_nemo",
-        None,
-        (SYSTEM[0], *TWO),
-        "turn 3: .* before the answer",
-        "one question and one answer",
-    ),
     "the system's text is only for generation": (
         "mistral_v3",
         None,
@@ -70,17 +54,8 @@ REFUSED = {
         "chatml",
         altered("for m in messages", "for m in messages[-2:]"),
         TWO,
-        "turn 2: .* before the answer",
-        "one question and one answer",
-    ),
-    "earlier answers are cut": (
-        "chatml",
-        altered(
-            ANSWER, "(m['content'] if loop.last else m['content'][:2]) + '<|im_end|>' -}}{%- endgeneration"
-        ),
-        TWO,
-        "turn 2: .* when other turns follow",
-        "one question and one answer",
+        "turn 4: .* before the answer",
+        "another chat template",
     ),
     "the length is told first": (
         "chatml",
@@ -117,12 +92,20 @@ def test_a_row_that_cannot_be_split_exactly_is_refused(tmp_path: Path, case: str
     assert fix in caught.value.fix
 
 
-@pytest.mark.parametrize("chat_template", [[{"name": "tool_use", "template": CHATML}], 5])
-def test_a_model_without_a_template_to_choose_is_refused(tmp_path: Path, chat_template: Any) -> None:
-    """Several, none of them the usual one, or something that is no template."""
-    tokenizer = byte_tokenizer(tmp_path, "chatml", chat_template)
-    with pytest.raises(TemplateError, match="refuses it"):
-        tokenize(tokenizer, conversation(*ONE))
+@pytest.mark.parametrize(
+    ("chat_template", "reason"),
+    [
+        ([{"name": "tool_use", "template": CHATML}], "none is the default; name one of them"),
+        (5, "cannot be used: it is no text"),
+        ("{% for m in messages %}\n{{ m", "cannot be used: line 2"),
+    ],
+)
+def test_a_model_without_a_template_to_choose_is_refused(
+    tmp_path: Path, chat_template: Any, reason: str
+) -> None:
+    """Several, none of them the usual one, or something that is no template: one sentence, not one a row."""
+    with pytest.raises(UserError, match=reason):
+        byte_tokenizer(tmp_path, "chatml", chat_template)
 
 
 def test_a_refused_row_is_a_fault_with_its_line_and_the_others_are_used(tmp_path: Path) -> None:
@@ -148,7 +131,11 @@ KEPT = {
     "an answer is stripped": (altered(ANSWER, ANSWER.replace("]", "] | trim")), "⟦Sim<|im_end|>⟧\n"),
     "something stands before every answer": (
         altered(ANSWER, "'ok: ' + " + ANSWER),
-        "⟦ok: Sim<|im_end|>⟧\n",
+        "ok: ⟦Sim<|im_end|>⟧\n",
+    ),
+    "marks of the answer's own letters stand before it": (
+        altered(ANSWER, "'Sim? ' + " + ANSWER),
+        "Sim? ⟦Sim<|im_end|>⟧\n",
     ),
 }
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from engine.dataset.row import Row
 from engine.dataset.rows import read_rows
-from engine.dataset.tokenizing import load_tokenizer
 from engine.model.demo import sample_data_dir
 from engine.model.demo_source import find_demo_gguf
 from engine.model.gguf_reader import read_header
 from engine.model.gguf_tokenizer import build_tokenizer
+from engine.model_folder.tokenizer import load_tokenizer
 from tests.chat_forms import conversation, tokenize
 
 import pytest

@@ -6,8 +6,9 @@ from typing import Any
 
 from engine.dataset.chat_template import TemplateError
 from engine.dataset.row import Row
-from engine.dataset.tokenizing import PLAIN_SEPARATOR, load_tokenizer
+from engine.dataset.tokenizing import PLAIN_SEPARATOR
 from engine.errors import UserError
+from engine.model_folder.tokenizer import load_tokenizer
 from tests.chat_forms import answers, byte_tokenizer, conversation, tokenize
 from tests.tiny import write_tokenizer
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
+from engine.dataset.chat_template import TemplateError
 from engine.dataset.row import Row
-from engine.dataset.tokenizing import ExampleTokenizer, TemplateError, load_tokenizer
+from engine.dataset.tokenizing import ExampleTokenizer
 from engine.errors import UserError
-from engine.hardware.project_checks import check_model
+from engine.hardware.project_checks import begin_trial, check_model
 from engine.model.loading import load_base
+from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
 from tests.tiny import write_model
 
@@ -124,9 +126,9 @@ def test_a_folder_that_needs_its_code_is_refused(folder: Path, marker: Path, ask
 def test_the_machine_check_says_so_beforehand(folder: Path) -> None:
     """A folder that needs its code is no usable base model."""
     project = Project(folder.parents[1])
-    assert check_model(project).status == "ok"
+    assert check_model(begin_trial(project)).status == "ok"
     config(model_file="evil.py")(folder)
-    found = check_model(project)
+    found = check_model(begin_trial(project))
     assert found.status == "error" and "code of its own" in found.detail
 
 

@@ -70,6 +70,9 @@ def _print_data(report: DataReport, config: TrainingConfig, wanted: tuple[Estima
         if len(report.faults) > _LISTED_FAULTS:
             hidden = len(report.faults) - _LISTED_FAULTS
             say(_("and {count} more; all of them with --json").format(count=hidden))
+    if any(fault.severity == "error" for fault in report.model_faults):
+        say(_("✗ cannot be trained on: the base model cannot be used"))
+        return
     if not report.is_trainable:
         say(_("✗ cannot be trained on: both files need at least one usable row"))
         return
@@ -93,7 +96,7 @@ def _file_line(file: FileReport, config: TrainingConfig) -> str:
     counts = ngettext(
         "{file}: {examples} of {rows} row usable", "{file}: {examples} of {rows} rows usable", file.rows
     )
-    text = counts.format(file=file.file, examples=file.examples, rows=file.rows)
+    text = counts.format(file=file.file, examples=file.usable_rows, rows=file.rows)
     tokens = file.tokens
     if tokens is None:
         return text

@@ -22,6 +22,8 @@ class DataVerdict(Verdict):
             self.show("note", _("{progress} Esc ends it.").format(progress=progress), rest)
         elif report is None:
             self.show_waiting(_("The data is not checked; r does that."))
+        elif any(fault.severity == "error" for fault in report.model_faults):
+            self.show("error", _("The base model cannot be used."), rest)
         elif report.model and report.stage != "counted":
             self.show("warning", _("Checked in part; r checks the whole."), rest)
         elif not report.model:
@@ -38,7 +40,7 @@ def _counts(report: DataReport, counts: Overview) -> str:
         _("{n} train").format(n=f"{report.train.examples:,}"),
         _("{n} valid").format(n=f"{report.valid.examples:,}"),
     ]
-    left_out = sum(file.rows - file.examples for file in (report.train, report.valid))
+    left_out = sum(file.rows - file.usable_rows for file in (report.train, report.valid))
     if left_out:
         parts.append(ngettext("{n} row left out", "{n} rows left out", left_out).format(n=f"{left_out:,}"))
     if warnings := counts.count("warning"):

@@ -1,0 +1,254 @@
+"""Where in a conversation's text the answers lie, as generation would write them after what it is fed."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from engine.dataset.chat_template import NO_THINKING, ChatTemplate, TemplateError, Tools
+from engine.dataset.turns import Message
+from engine.i18n import _
+
+_OPENS = re.compile(r"<[^<>/]*think[^<>/]*>\s*", re.IGNORECASE)
+"""The mark with which a thought begins."""
+_CLOSES = re.compile(r"</[^<>]*think[^<>]*>\s*", re.IGNORECASE)
+_PROMPT_OPENS = re.compile(rf"{_OPENS.pattern}\Z", re.IGNORECASE)
+THOUGHT_MARK = re.compile(rf"{_OPENS.pattern}|{_CLOSES.pattern}", re.IGNORECASE)
+"""Either of the two."""
+_EMPTY = re.compile(rf"\s*{_OPENS.pattern}{_CLOSES.pattern}", re.IGNORECASE)
+"""A thought without words."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer in a text: what is trained of it, in characters."""
+
+    begin: int
+    end: int
+    """After the mark that ends the turn, if there is one."""
+    ends_turn: bool
+    """Whether a control token ends it."""
+    added: str = ""
+    """What the template writes between prompt and answer: the model sees it and is not trained on it."""
+    opened: str = ""
+    """What generation begins an answer with, and this one does not have."""
+    thinks: bool = True
+    """Whether its prompt is the usual one, and not that of a model that shall not think."""
+
+
+@dataclass(frozen=True)
+class Located:
+    """A conversation up to one of its answers, as generation would see it."""
+
+    text: str
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """The last turn of a rendered conversation, an answer, in characters."""
+
+    text: str
+    words_end: int
+    """After the last character that is no white space and no control token."""
+    end: int
+    """After the first of the control tokens that close the text; its length where there is none."""
+    ends_turn: bool
+
+
+class AnswerFinder:
+    """Finds answers under one chat template."""
+
+    def __init__(
+        self,
+        template: ChatTemplate,
+        control: Iterable[str],
+        stops: Iterable[str] = (),
+        train_added: bool = False,
+    ) -> None:
+        """Ready it.
+
+        Args:
+            template: writes the conversations.
+            control: the model's control tokens, as text.
+            stops: those of them at which generation stops.
+            train_added: train on what the template adds to an answer, too.
+        """
+        self._template = template
+        self._control = frozenset(control)
+        self._lengths = sorted({len(mark) for mark in self._control}, reverse=True)
+        self._train_added = train_added
+        self._next = ""
+        self._next = self._next_mark(frozenset(stops))
+
+    def locate(self, messages: Sequence[Message], index: int, tools: Tools = ()) -> Located:
+        """Return the conversation up to the answer at `index`, and where in it the answer lies.
+
+        Args:
+            messages: the conversation.
+            index: of a turn of the assistant.
+            tools: that it may call.
+
+        Raises:
+            TemplateError: the template changes the answer, or writes what comes before it otherwise
+                than generation is fed it.
+        """
+        if index == 0:
+            raise TemplateError(
+                _("the answer comes before any question"), _("begin with a turn of the user or the system")
+            )
+        turn = self._last_turn(self._template.render(messages[: index + 1], tools))
+        prompt = self._template.render(messages[:index], tools, generation=True)
+        words = _words(messages[index])
+        begin = turn.words_end - len(words)
+        is_usual = turn.text.startswith(prompt) and words and turn.text.startswith(words, begin)
+        if is_usual and begin >= len(prompt) and not turn.text[len(prompt) : begin].strip():
+            return Located(turn.text, Answer(len(prompt), turn.end, turn.ends_turn))
+        return self._search(messages[: index + 1], tools, turn, prompt)
+
+    def end_mark(self) -> str:
+        """Return the control token that ends an answer; nothing where there is none or it is not known."""
+        try:
+            found = self.locate(_probe("a", "b"), 1)
+        except TemplateError:
+            return ""
+        return self._mark_before(found.text[: found.answer.end].rstrip())
+
+    def _search(self, messages: Sequence[Message], tools: Tools, turn: _Turn, prompt: str) -> Located:
+        """Look for the answer in the whole turn: the template adds to it, or generation begins otherwise."""
+        text, answer, number = turn.text, messages[-1], len(messages)
+        turn_begin = _shared(self._template.render(messages[:-1], tools), prompt)
+        if not text.startswith(prompt[:turn_begin]):
+            raise _rewritten(messages, number)
+        if not _holds(text[turn_begin:], answer):
+            return _continued(turn, prompt, str(answer["content"]), number)
+        shared = _shared(prompt, text)
+        quiet = 0 if self._train_added else self._fed_without_thinking(messages, tools, text)
+        fed = max(shared if shared == len(prompt) else 0, quiet)
+        start = _start(turn, answer, turn_begin, fed or shared)
+        base = fed or min(shared, start)
+        is_added = bool(text[base:start].strip()) and not self._train_added
+        begin = start if is_added else base
+        told = _EMPTY.search(text, turn_begin, begin)
+        return Located(
+            text,
+            Answer(
+                begin,
+                turn.end,
+                turn.ends_turn,
+                added=(told[0] if told else text[min(shared, begin) : begin]).strip(),
+                opened="" if fed else prompt[shared:].strip(),
+                thinks=quiet <= shared,
+            ),
+        )
+
+    def _fed_without_thinking(self, messages: Sequence[Message], tools: Tools, text: str) -> int:
+        """Return how much of the text generation is fed if the model shall not think; 0 if it is another."""
+        if _CLOSES.search(messages[-1]["content"]):
+            return 0
+        prompt = self._template.render(messages[:-1], tools, generation=True, **NO_THINKING)
+        return len(prompt) if text.startswith(prompt) else 0
+
+    def _last_turn(self, text: str) -> _Turn:
+        """See how a conversation ends that stops after an answer; what follows its mark is the template's."""
+        rest, end = text.rstrip(), 0
+        while mark := self._mark_before(rest):
+            end, rest = len(rest), rest[: -len(mark)].rstrip()
+        if not end and self._next:
+            text += self._next
+        return _Turn(text, len(rest), end or len(text), bool(end or self._next))
+
+    def _mark_before(self, text: str) -> str:
+        """Return the control token that a text ends with, if there is one."""
+        for length in self._lengths:
+            if text[-length:] in self._control:
+                return text[-length:]
+        return ""
+
+    def _next_mark(self, stops: frozenset[str]) -> str:
+        """Return the control token of the next turn with which answers end that have no mark of their own."""
+        try:
+            before, after = (self._template.render(_probe(*texts)) for texts in ("ab", "abc"))
+        except TemplateError:
+            return ""
+        if self._last_turn(before).ends_turn or not after.startswith(before):
+            return ""
+        rest = after[len(before) :].lstrip()
+        return next((rest[:length] for length in self._lengths if rest[:length] in stops), "")
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many characters two texts have in common from the beginning."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
+    return low
+
+
+def _probe(*texts: str) -> list[Message]:
+    """Return turns of the user and the assistant, one after the other."""
+    roles = ("user", "assistant")
+    return [{"role": roles[index % 2], "content": text} for index, text in enumerate(texts)]
+
+
+def _words(answer: Message) -> str:
+    """Return what an answer begins and ends with; nothing where templates may write it otherwise."""
+    content = str(answer["content"]).strip()
+    return "" if answer.get("tool_calls") or _CLOSES.search(content) else content
+
+
+def _start(turn: _Turn, answer: Message, turn_begin: int, usual: int) -> int:
+    """Return where an answer's own text begins; `usual` where that cannot be told."""
+    words = _words(answer)
+    if words and turn.text.startswith(words, turn.words_end - len(words)):
+        return turn.words_end - len(words)
+    if words and (found := turn.text.rfind(words, turn_begin, turn.end)) >= 0:
+        return found
+    empty = _EMPTY.match(turn.text, usual) if answer.get("tool_calls") else None
+    return empty.end() if empty else usual
+
+
+def _holds(written: str, answer: Message) -> bool:
+    """Whether all that an answer says stands in its turn, white space aside."""
+    written = "".join(written.split())
+    return all("".join(part.split()) in written for part in _parts_of(answer))
+
+
+def _parts_of(answer: Message) -> list[str]:
+    """Return what must stand in an answer: what is thought and said, names and arguments of calls."""
+    parts = THOUGHT_MARK.split(str(answer["content"]))
+    for call in answer.get("tool_calls", ()):
+        function = call["function"]
+        values = [value for value in function["arguments"].values() if isinstance(value, str)]
+        plain = [value for value in values if value.isprintable() and not set(value) & set('"\\')]
+        parts += [function["name"], *function["arguments"], *plain]
+    return parts
+
+
+def _continued(turn: _Turn, prompt: str, content: str, number: int) -> Located:
+    """Return what generation is fed and an answer with its thought, which the template drops when it is over.
+
+    Raises:
+        TemplateError: generation does not begin with a thought, or more than that is missing.
+    """
+    marks = list(_CLOSES.finditer(content))
+    opened = _OPENS.match(content.lstrip())
+    body = content.lstrip()[opened.end() :] if opened else content.lstrip()
+    said = content[marks[-1].end() :].strip() if marks else ""
+    if not said or not _PROMPT_OPENS.search(prompt) or not turn.text[: turn.words_end].endswith(said):
+        raise TemplateError(
+            _("turn {number}: the chat template drops or changes a part of the answer").format(number=number),
+            _("write the answer as the template keeps it, or use a base model with another chat template"),
+        )
+    text = prompt + body.rstrip()
+    end = len(text) + turn.end - turn.words_end
+    return Located(text + turn.text[turn.words_end :], Answer(len(prompt), end, turn.ends_turn))
+
+
+def _rewritten(messages: Sequence[Message], number: int) -> TemplateError:
+    fix = _("use a base model with another chat template")
+    if messages[0]["role"] == "system":
+        fix = _("put the system's text into the question")
+    return TemplateError(
+        _("turn {number}: the chat template rewrites what comes before the answer").format(number=number), fix
+    )

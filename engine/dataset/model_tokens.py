@@ -1,0 +1,86 @@
+"""Whether a model's tokenizer, chat template and stop tokens go together, and with the model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.config import TrainingConfig
+from engine.dataset.chat_template import NO_THINKING, TemplateError
+from engine.dataset.report import Fault, Severity
+from engine.dataset.row import Row
+from engine.dataset.tokenizing import Example, ExampleTokenizer, UnknownToken
+from engine.errors import UserError
+from engine.i18n import _
+from engine.model_folder.tokenizer import load_tokenizer, stop_ids
+from engine.model_folder.weights import embedding_rows
+from engine.text import one_line
+
+TEMPLATE_SETTINGS = "chat_template_kwargs"
+"""Field of `adapter_config.json`; the name is that of transformers and of servers."""
+_PROBE = Row(1, ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}))
+
+
+def example_tokenizer(folder: Path, config: TrainingConfig) -> ExampleTokenizer:
+    """Return what turns rows into the examples of a run with a base model.
+
+    Raises:
+        UserError: the tokenizer or its chat template cannot be used, or the model has no vector for
+            a token that every row has.
+    """
+    tokenizer = load_tokenizer(folder)
+    tokenize = ExampleTokenizer(tokenizer, config, stop_ids(folder, tokenizer), embedding_rows(folder))
+    try:
+        tokenize(_PROBE)
+    except UnknownToken as error:
+        raise UserError(
+            _("The tokenizer in {folder} is not that of its model: {reason}").format(
+                folder=folder, reason=error
+            ),
+            error.fix,
+        ) from None
+    except TemplateError:
+        pass  # each row is tried by itself
+    return tokenize
+
+
+def token_faults(folder: Path, tokenize: ExampleTokenizer) -> tuple[Fault, ...]:
+    """Return what is to be said about every row under a model: how it is joined, and whether its end stops.
+
+    Args:
+        folder: of the base model.
+        tokenize: of it.
+    """
+    if not tokenize.has_template:
+        joined = _("the model has no chat template: a question and its answer are joined by a line break")
+        return (_fault(folder, "no_template", "note", joined, _("nothing, if it is a base model")),)
+    mark = tokenize.end_mark
+    if not mark or mark in tokenize.stop_marks:
+        return ()
+    message = _("answers end with {mark}, at which this model does not stop: it stops at {stops}").format(
+        mark=one_line(repr(mark), 40),
+        stops=one_line(", ".join(map(repr, sorted(tokenize.stop_marks))), 80) or _("nothing"),
+    )
+    fix = _("chat here stops at both; for other programs add {id} to eos_token_id in {file}").format(
+        id=tokenize.token_id(mark), file="generation_config.json"
+    )
+    return (_fault(folder, "stop_token", "warning", message, fix),)
+
+
+def template_settings(examples: Sequence[Example]) -> dict[str, Any]:
+    """Return the field of `adapter_config.json` with the template's variables for the prompts of a run.
+
+    Args:
+        examples: of the training file.
+    """
+    if examples and not any(example.thinks for example in examples):
+        return {TEMPLATE_SETTINGS: dict(NO_THINKING)}
+    return {}
+
+
+def model_fault(folder: Path, error: UserError, severity: Severity = "error") -> Fault:
+    """Return a refusal of a base model as a fault."""
+    return _fault(folder, "model", severity, error.problem, error.fix)
+
+
+def _fault(folder: Path, kind: str, severity: Severity, message: str, fix: str) -> Fault:
+    return Fault(one_line(f"models/{folder.name}", 60), 0, None, kind, severity, message, fix)

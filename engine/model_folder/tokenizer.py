@@ -1,0 +1,128 @@
+"""A model folder's tokenizer with its chat template, and the tokens at which its answers stop."""
+
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UserError
+from engine.i18n import _
+from engine.model_folder.settings import again, optional_settings, read_settings
+from engine.model_folder.usable import require_tokenizer
+from engine.text import one_line
+
+_DEFAULT = "default"
+"""Name of the chat template that is taken where a model has several."""
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Load the fast tokenizer of a model folder; nothing in the folder is executed.
+
+    Returns:
+        A transformers tokenizer with offsets, and with the chat template that the folder keeps elsewhere.
+
+    Raises:
+        UserError: the folder has no usable tokenizer, one that is a program, or a chat template
+            that cannot be used.
+    """
+    require_tokenizer(folder)
+    from transformers import AutoTokenizer  # slow to import: about a second
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False, use_fast=True
+        )
+    except Exception as error:  # transformers and tokenizers raise many types for a damaged file
+        reason = one_line(str(error).strip().partition("\n")[0], 200) or type(error).__name__
+        raise UserError(
+            _("Cannot load the tokenizer in {folder}: {reason}").format(folder=folder, reason=reason),
+            again(folder),
+        ) from None
+    if not tokenizer.is_fast:
+        raise UserError(
+            _("The tokenizer in {folder} cannot tell where a token lies in its text").format(folder=folder),
+            _("add the model's tokenizer.json"),
+        )
+    tokenizer.chat_template = chat_template(folder, tokenizer.chat_template)
+    return tokenizer
+
+
+def chat_template(folder: Path, found: Any) -> str | dict[str, str] | None:
+    """Return a model's chat template: one, several by name with a default, or none.
+
+    Args:
+        folder: of the model.
+        found: what transformers found in `tokenizer_config.json` or `chat_template.jinja`.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    if found is None:
+        found = optional_settings(folder / "chat_template.json").get("chat_template")
+    if found is None:
+        _refuse_program(folder)
+        return None
+    if isinstance(found, dict) and found and all(isinstance(text, str) for text in found.values()):
+        if _DEFAULT not in found:
+            raise UserError(
+                _("The base model in {folder} has chat templates by name, and none is the default").format(
+                    folder=folder
+                ),
+                _("name one of them 'default' in its tokenizer_config.json: {names}").format(
+                    names=one_line(", ".join(sorted(found)))
+                ),
+            )
+        sources = list(found.values())
+    else:
+        sources = [found]
+    for source in sources:
+        _require_template(folder, source)
+    return found  # type: ignore[no-any-return]  # as checked
+
+
+def stop_ids(folder: Path, tokenizer: Any) -> frozenset[int]:
+    """Return the tokens at which programs stop generating with a model, as mlx-lm finds them.
+
+    Those of `generation_config.json`, else of `config.json`, and the tokenizer's own.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    generation = optional_settings(folder / "generation_config.json").get("eos_token_id")
+    named = generation or read_settings(folder / "config.json").get("eos_token_id")
+    ids = named if isinstance(named, list) else [named]
+    return frozenset(index for index in [*ids, tokenizer.eos_token_id] if isinstance(index, int))
+
+
+def _require_template(folder: Path, source: Any) -> None:
+    from jinja2 import TemplateSyntaxError
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    reason = _("it is no text")
+    if isinstance(source, str):
+        try:
+            render_jinja_template([[]], chat_template=source)
+        except TemplateSyntaxError as error:
+            reason = _("line {line}: {reason}").format(
+                line=error.lineno, reason=one_line(str(error.message), 120)
+            )
+        except Exception:  # a template may well want a turn; each row is tried
+            return
+        else:
+            return
+    raise UserError(
+        _("The chat template of the base model in {folder} cannot be used: {reason}").format(
+            folder=folder, reason=reason
+        ),
+        again(folder),
+    )
+
+
+def _refuse_program(folder: Path) -> None:
+    """Refuse a model whose conversations only a program of mlx-lm's can write."""
+    name = optional_settings(folder / "tokenizer_config.json").get("chat_template_type")
+    if name:
+        raise UserError(
+            _(
+                "The base model in {folder} has no chat template that can be trained with, only '{name}'"
+            ).format(folder=folder, name=one_line(str(name), 40)),
+            _("use a base model with a chat template of its own"),
+        )

@@ -1,0 +1,118 @@
+"""Loading a base model in a child process to see whether its weights are those that it needs.
+
+Nothing but their names and shapes is read for that. What was found is kept for the same files,
+so that it is done once.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+from contextlib import suppress
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.files import write_atomic
+from engine.i18n import _
+from engine.model_folder.usable import ModelFiles, require_usable
+from engine.training.fingerprint import model_fingerprint
+
+import platformdirs
+
+COMMAND = (sys.executable, "-m", "engine.model.trial")
+LIMIT_S = 120.0
+"""Seconds after which nothing is said about a model."""
+_ROOT = Path(__file__).parents[2]
+_USED = ("lora_targets", "lora_layers")
+"""Settings that decide whether a model can be given an adapter."""
+
+
+class ModelTrial:
+    """A model folder that is looked at from outside at once, and loaded in a child in the meantime."""
+
+    def __init__(self, folder: Path, config: TrainingConfig) -> None:
+        """Look at the folder and start the child, unless it is known that the model loads.
+
+        Args:
+            folder: of the base model.
+            config: of the run.
+
+        Raises:
+            UserError: the model cannot be used, as is seen from outside.
+        """
+        self.files: ModelFiles = require_usable(folder)
+        self.folder, self._config = folder, config
+        self._child = None if self._mark and self._mark.exists() else self._start()
+
+    def require_loads(self) -> None:
+        """Wait for the child.
+
+        Raises:
+            UserError: the model cannot be loaded or given an adapter.
+        """
+        if self._child is None:
+            return
+        with self._child as child:
+            try:
+                output, _errors = child.communicate(timeout=LIMIT_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                return
+        self._child = None
+        answer = _parsed(output)
+        if refused := answer.get("refused"):
+            problem, fix = refused
+            raise UserError(problem, fix)
+        if answer.get("loads") and self._mark:
+            with suppress(OSError):
+                self._mark.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(self._mark, "")
+        elif answer.get("began"):
+            raise UserError(
+                _("Loading the base model in {folder} ended the process that tried it").format(
+                    folder=self.folder
+                ),
+                _("use another base model"),
+            )
+
+    def end(self) -> None:
+        """End the child if it is still there."""
+        if self._child:
+            self._child.kill()
+            self._child.communicate()
+            self._child = None
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [*COMMAND, str(self.folder.resolve()), self._config.model_dump_json()],
+            cwd=_ROOT,  # where `engine` is found, installed or not
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @cached_property
+    def _mark(self) -> Path | None:
+        """The file that is there once a model with the same files was loaded; None if they are unreadable."""
+        settings = self._config.model_dump(mode="json", include=set(_USED))
+        try:
+            known = [version("mlx-lm"), version("mlx"), model_fingerprint(self.folder), settings]
+        except OSError:
+            return None
+        name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
+        return Path(platformdirs.user_cache_dir("mqlora-tui")) / "loads" / name
+
+
+def _parsed(output: bytes) -> dict[str, Any]:
+    """Return what the child said, line by line; nothing where MLX cannot be used at all."""
+    answer: dict[str, Any] = {}
+    for line in output.splitlines():
+        with suppress(ValueError):
+            if isinstance(message := json.loads(line), dict):
+                answer |= message
+    return answer

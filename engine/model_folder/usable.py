@@ -1,0 +1,114 @@
+"""Whether a base model can be used at all: one answer for all who ask, with one cause and one cure."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UserError
+from engine.i18n import _
+from engine.model_folder.architectures import architecture_of, is_known
+from engine.model_folder.settings import again, optional_settings, read_settings, require_file
+from engine.model_folder.trust import names_code, refuse_code, wants_code
+from engine.model_folder.weights import weight_files
+from engine.text import one_line
+
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model")
+"""What a tokenizer is made from; the second is turned into the first when it is loaded."""
+_OTHER_TOKENIZERS = ("tekken.json", "vocab.json", "tiktoken.model", "vocab.txt")
+_SETTINGS = ("tokenizer_config.json", "generation_config.json", "special_tokens_map.json")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """What a usable model folder holds."""
+
+    config: dict[str, Any]
+    """Its `config.json`."""
+    weights: tuple[Path, ...]
+    """Files with its weights."""
+
+    @property
+    def bits(self) -> int | None:
+        """Bits of a quantised weight; None if they are not quantised, or in a form without a number."""
+        bits = self._quantization.get("bits")
+        return bits if isinstance(bits, int) else None
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether most weights are kept in fewer than 16 bits."""
+        return bool(self._quantization)
+
+    @property
+    def _quantization(self) -> dict[str, Any]:
+        text = self.config.get("text_config")
+        for settings in (self.config, text if isinstance(text, dict) else {}):
+            for name in ("quantization", "quantization_config"):
+                if isinstance(found := settings.get(name), dict) and found:
+                    return found
+        return {}
+
+
+def require_usable(folder: Path) -> ModelFiles:
+    """Check that a model folder is whole, brings no code and is of an architecture that mlx-lm has.
+
+    Whether the weights are those that the architecture wants is seen when it is
+    loaded, see `engine.model_folder.trial`.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    config = read_settings(folder / "config.json")
+    refuse_code(folder)
+    _require_architecture(folder, config)
+    weights = weight_files(folder)
+    require_tokenizer(folder)
+    return ModelFiles(config, tuple(weights))
+
+
+def require_tokenizer(folder: Path) -> None:
+    """Check that the files of a model's tokenizer are there and can be read.
+
+    Raises:
+        UserError: they cannot be used.
+    """
+    refuse_code(folder)
+    for name in _SETTINGS:
+        optional_settings(folder / name)
+    found = next((name for name in _TOKENIZERS if (folder / name).exists()), None)
+    if found is None:
+        raise _without_tokenizer(folder)
+    require_file(folder / found)
+    if found == "tokenizer.json":
+        read_settings(folder / found)
+
+
+def _require_architecture(folder: Path, config: dict[str, Any]) -> None:
+    if not isinstance(config.get("model_type"), str):
+        raise UserError(
+            _("{path} does not say what kind of model it is: model_type is missing").format(
+                path=folder / "config.json"
+            ),
+            again(folder),
+        )
+    if not is_known(architecture_of(config)):
+        if name := names_code(folder):
+            raise wants_code(folder, name)
+        raise UserError(
+            _(
+                "The base model in {folder} is of the architecture '{name}', which mlx-lm {version} lacks"
+            ).format(folder=folder, name=one_line(config["model_type"], 40), version=version("mlx-lm")),
+            _("use a base model of another architecture, such as mistral, llama or qwen3"),
+        )
+
+
+def _without_tokenizer(folder: Path) -> UserError:
+    other = next((name for name in _OTHER_TOKENIZERS if (folder / name).exists()), "")
+    if other:
+        return UserError(
+            _("The tokenizer in {folder} is only there as {name}, which cannot be used").format(
+                folder=folder, name=other
+            ),
+            _("add the model's tokenizer.json, which its form for transformers or mlx-lm has"),
+        )
+    return UserError(_("The base model lacks {path}").format(path=folder / "tokenizer.json"), again(folder))
