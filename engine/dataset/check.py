@@ -153,9 +153,10 @@ class _Model:
             self._trial = ModelTrial(self._folder, config)
             self.name = self._folder.name
         except UserError as error:
-            is_error = bool(self._folder or config.model or project.models())
-            folder = self._folder or project.models_dir / config.model
-            self.faults.append(model_fault(folder, error, "error" if is_error else "note"))
+            if (
+                self._folder or config.model or project.models()
+            ):  # without any model the rows alone are checked
+                self.faults.append(model_fault(self._folder or project.models_dir / config.model, error))
 
     def tokenizer(self) -> ExampleTokenizer | None:
         """Wait until the model is loaded; return what counts the tokens of rows, None where it cannot."""

@@ -77,9 +77,9 @@ def template_settings(examples: Sequence[Example]) -> dict[str, Any]:
     return {}
 
 
-def model_fault(folder: Path, error: UserError, severity: Severity = "error") -> Fault:
+def model_fault(folder: Path, error: UserError) -> Fault:
     """Return a refusal of a base model as a fault."""
-    return _fault(folder, "model", severity, error.problem, error.fix)
+    return _fault(folder, "model", "error", error.problem, error.fix)
 
 
 def _fault(folder: Path, kind: str, severity: Severity, message: str, fix: str) -> Fault:

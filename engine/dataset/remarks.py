@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.dataset.report import Fault
 from engine.dataset.tokenizing import Example
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.text import one_line
 
 
@@ -36,22 +36,30 @@ class TemplateRemarks:
             file: its name.
         """
         if self._split_rows:
-            text = _(
+            text = ngettext(
+                "{rows} conversation becomes {examples} examples, one for each answer: the chat template "
+                "writes earlier turns otherwise once it goes on",
                 "{rows} conversations become {examples} examples, one for each answer: the chat template "
-                "writes earlier turns otherwise once a conversation goes on"
+                "writes earlier turns otherwise once they go on",
+                self._split_rows,
             ).format(rows=self._split_rows, examples=self._split_examples)
             fix = _("nothing; mask_history=true trains on the last answers only")
             yield Fault(file, 0, None, "conversation_split", "note", text, fix)
         for added, count in self._added.most_common(1):
-            text = _(
+            text = ngettext(
+                "the chat template puts {text} before {count} answer: the model sees it and is not "
+                "trained to write it",
                 "the chat template puts {text} before {count} answers: the model sees it and is not "
-                "trained to write it"
+                "trained to write it",
+                count,
             ).format(text=_quoted(added), count=count)
             fix = _("nothing; train_on_template_text=true has it learned")
             yield Fault(file, 0, None, "template_text", "note", text, fix)
         for opened, count in self._opened.most_common(1):
-            text = _(
-                "the model is made to begin answers with {text}, and {count} answers here do not have it"
+            text = ngettext(
+                "the model is made to begin answers with {text}, and {count} answer here does not have it",
+                "the model is made to begin answers with {text}, and {count} answers here do not have it",
+                count,
             ).format(text=_quoted(opened), count=count)
             fix = _("begin them so, or use a base model whose chat template does not")
             yield Fault(file, 0, None, "answer_begins_otherwise", "warning", text, fix)

@@ -6,6 +6,7 @@ from typing import Any
 from engine.errors import UserError
 from engine.i18n import _
 from engine.model_folder.settings import again, optional_settings, read_settings
+from engine.model_folder.trust import names_code, wants_code
 from engine.model_folder.usable import require_tokenizer
 from engine.text import one_line
 
@@ -31,6 +32,8 @@ def load_tokenizer(folder: Path) -> Any:
             str(folder), local_files_only=True, trust_remote_code=False, use_fast=True
         )
     except Exception as error:  # transformers and tokenizers raise many types for a damaged file
+        if "trust_remote_code" in str(error) and (name := names_code(folder)):
+            raise wants_code(folder, name) from None
         reason = one_line(str(error).strip().partition("\n")[0], 200) or type(error).__name__
         raise UserError(
             _("Cannot load the tokenizer in {folder}: {reason}").format(folder=folder, reason=reason),

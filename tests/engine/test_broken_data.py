@@ -17,8 +17,9 @@ from engine.dataset import lines
 from engine.dataset.check import check_data
 from engine.dataset.report import Fault
 from engine.project import Project
+from tests.chat_forms import template
 from tests.engine.test_tokenizing import melting_tokenizer
-from tests.tiny import CHATML, pairs, write_rows, write_tokenizer
+from tests.tiny import CHATML, pairs, write_model, write_rows, write_tokenizer
 
 import pytest
 
@@ -31,27 +32,35 @@ MADE: dict[str, Callable[[], bytes]] = {
     "giant_last_line": lambda: GOOD + b" " * (lines.MOST_BYTES + 4_000_000) + b"\n",
     "deep_nesting": lambda: b"".join(_nested(depth) for depth in (600, 100_000)),
 }
+# Generation begins a thought that the template leaves out of answers.
+OPENED = CHATML.replace("{{ message['content'] }}", "{{ message['content'].split('</think>')[-1] }}").replace(
+    "assistant\n{%", "assistant\n<think>\n{%"
+)
 # Rows are tokenised only in these: one token a byte, at most 64.
 TOKENIZERS: dict[str, Callable[[Path], object]] = {
     "long_rows": write_tokenizer,
     "no_end_of_turn": lambda folder: write_tokenizer(
         folder, "{% for m in messages %}[{{ m['content'] }}]{% endfor %}"
     ),
+    "control_text": write_tokenizer,
+    "rewritten_turns": lambda folder: write_tokenizer(folder, template("qwen3")),
+    "opened_thoughts": lambda folder: write_tokenizer(folder, OPENED),
     "shared_tokens": lambda folder: melting_tokenizer(folder, trim_offsets=False),
     "template": lambda folder: write_tokenizer(
         folder, "{% if messages[0]['content'] == 'nunca' %}{{ raise_exception('nunca') }}{% endif %}" + CHATML
     ),
 }
 KINDS = {
-    "blank_lines", "byte_order_mark", "compressed", "duplicate", "duplicate_key", "empty_completion",
+    "answer_begins_otherwise", "blank_lines", "byte_order_mark", "compressed", "control_text",
+    "conversation_split", "duplicate", "duplicate_key", "empty_completion",
     "empty_prompt", "empty_text", "invalid_json", "invalid_text", "invalid_utf8", "json_array", "leak",
     "line_too_long", "missing_field", "mixed_forms", "near_duplicate", "near_leak", "no_assistant_turn",
     "no_end_of_turn", "no_last_line_break", "no_rows", "no_trained_token", "not_an_object", "nul",
     "left_out", "other_answer", "parquet", "placeholder", "shared_token", "spread_object", "template",
-    "truncated", "two_forms", "two_systems", "unsupported_field", "unused_fields", "utf16",
+    "template_text", "truncated", "two_forms", "two_systems", "unsupported_field", "unused_fields", "utf16",
     "windows_line_ends", "wrong_role", "wrong_type",
 }  # fmt: skip
-"""All that the check can say, but for two that other tests look at: unreadable and near_twins_limit."""
+"""All that the check can say of rows, but for two that other tests look at: unreadable, near_twins_limit."""
 
 
 def _nested(depth: int) -> bytes:
@@ -70,8 +79,7 @@ def report(name: str, root: Path) -> dict[str, Any]:
         write_rows(project.valid_file, pairs(1))
     if name in TOKENIZERS:
         folder = project.models_dir / "tiny"
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text("{}")
+        write_model(folder)
         TOKENIZERS[name](folder)
     found = check_data(project, TrainingConfig(max_seq_length=64))
     return {

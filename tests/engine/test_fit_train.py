@@ -21,7 +21,9 @@ def test_a_run_that_cannot_fit_is_refused_before_anything_is_loaded(
 ) -> None:
     """The base model is not even opened, and nothing of an earlier run is touched."""
     room(monkeypatch, 90_000, 100_000)
-    (project.model_dir("") / "model.safetensors").write_bytes(b"")
+    monkeypatch.setattr(
+        "engine.training.assemble.load_base", lambda *_args, **_options: pytest.fail("opened")
+    )
     with pytest.raises(UserError, match=r"would need about .* and there is 100 kB"):
         train(project)
     assert not list(project.run_dir.glob("checkpoint*"))

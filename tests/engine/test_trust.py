@@ -147,7 +147,7 @@ def test_pickled_weights_are_refused(folder: Path, marker: Path, name: str) -> N
 def test_an_architecture_is_a_name_and_no_way_to_a_file(folder: Path, marker: Path, name: Any) -> None:
     """Whatever stands in model_type, only mlx-lm's own modules are imported."""
     config(model_type=name.format(folder=folder) if isinstance(name, str) else name)(folder)
-    with pytest.raises(UserError, match="Cannot load the base model"):
+    with pytest.raises(UserError, match=r"of the architecture|does not say what kind of model"):
         load_base(folder)
     assert not marker.exists()
 

@@ -77,6 +77,8 @@ def _print_data(report: DataReport, config: TrainingConfig, wanted: tuple[Estima
         say(_("✗ cannot be trained on: both files need at least one usable row"))
         return
     say(_("✓ trainable: {steps} steps an epoch").format(steps=report.steps_per_epoch))
+    if not report.model:
+        say(_("No base model: tokens are not counted. Put one into models/ or run: mqlora-tui demo"))
     if report.train.tokens:
         for estimate in wanted:
             say(_estimate_line(estimate))
