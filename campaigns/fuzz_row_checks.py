@@ -77,7 +77,7 @@ def check_tokens(tokenizer: Any, row: Row) -> None:
         row: from a file.
     """
     try:
-        example = ExampleTokenizer(tokenizer, TrainingConfig())(row)
+        (example,) = ExampleTokenizer(tokenizer, TrainingConfig())(row)
     except TemplateError as error:
         assert str(error) and error.fix
         return

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.i18n import _
+from engine.model_folder.finding import find_models, misplaced
+from engine.text import one_line
 
 LOCK_NAME = ".lock"
 """Name of the lock file in the run's folder."""
@@ -97,9 +99,9 @@ class Project:
         """The 6 detailed charts."""
         return self.run_dir / "training_detailed_analysis.png"
 
-    def models(self) -> list[Path]:
-        """Return the base model folders (those with a `config.json`), by name."""
-        return sorted(path.parent for path in self.models_dir.glob("*/config.json"))
+    def models(self) -> dict[str, Path]:
+        """Return the base model folders by their names below `models/`, in the order of these."""
+        return find_models(self.models_dir)
 
     def model_dir(self, name: str) -> Path:
         """Return the folder of the base model `name`; of the only or first one if `name` is empty.
@@ -109,13 +111,39 @@ class Project:
         """
         found = self.models()
         if not name and found:
-            return found[0]
+            return next(iter(found.values()))
+        if name in found:
+            return found[name]
         if name:
             for candidate in (self.models_dir / name, self.root / name):
                 if os.path.isfile(candidate / "config.json"):  # also takes a name that no file can have
                     return candidate
+        raise self._without_model(name)
+
+    def model_name(self, name: str) -> str:
+        """Return the name of the base model that `name` stands for: its own, or that of the first one.
+
+        Raises:
+            UserError: there is none.
+        """
+        self.model_dir(name)
+        return name or next(iter(self.models()))
+
+    def _without_model(self, name: str) -> UserError:
+        if other := next(misplaced(self.models_dir), ""):
+            return UserError(
+                _("{file} in {folder} is a GGUF file, from which nothing can be trained").format(
+                    file=one_line(other, 80), folder=self.models_dir
+                ),
+                _("put the model's folder for mlx-lm there, with safetensors, or run: mqlora-tui demo"),
+            )
+        if (self.models_dir / "config.json").exists():
+            return UserError(
+                _("The files of a base model lie in {folder} itself").format(folder=self.models_dir),
+                _("move them into a folder of their own there, such as models/mistral-7b"),
+            )
         problem = _("No base model '{name}' in {folder}") if name else _("No base model in {folder}")
-        raise UserError(
+        return UserError(
             problem.format(name=name, folder=self.models_dir),
             _("put an mlx-lm model folder there or run: mqlora-tui demo"),
         )

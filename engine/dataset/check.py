@@ -16,6 +16,7 @@ from engine.dataset.twins import MOST_ROWS, TwinFinder, as_fault
 from engine.dataset.watch import watched
 from engine.errors import UserError
 from engine.i18n import _
+from engine.model_folder.finding import label
 from engine.model_folder.trial import ModelTrial
 from engine.project import Project
 
@@ -151,7 +152,7 @@ class _Model:
         try:
             self._folder = project.model_dir(config.model)
             self._trial = ModelTrial(self._folder, config)
-            self.name = self._folder.name
+            self.name = label(self._folder)
         except UserError as error:
             if (
                 self._folder or config.model or project.models()

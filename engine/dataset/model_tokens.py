@@ -11,6 +11,7 @@ from engine.dataset.row import Row
 from engine.dataset.tokenizing import Example, ExampleTokenizer, UnknownToken
 from engine.errors import UserError
 from engine.i18n import _
+from engine.model_folder.finding import label
 from engine.model_folder.tokenizer import load_tokenizer, stop_ids
 from engine.model_folder.weights import embedding_rows
 from engine.text import one_line
@@ -83,4 +84,4 @@ def model_fault(folder: Path, error: UserError) -> Fault:
 
 
 def _fault(folder: Path, kind: str, severity: Severity, message: str, fix: str) -> Fault:
-    return Fault(one_line(f"models/{folder.name}", 60), 0, None, kind, severity, message, fix)
+    return Fault(one_line(f"models/{label(folder)}", 60), 0, None, kind, severity, message, fix)

@@ -32,7 +32,7 @@ def _seen(project: Project, config: TrainingConfig) -> float | None:
     """Return the median speed of the last run, if that was with the model of `config`."""
     state = RunState.load(project.state_file)
     try:
-        if state is None or state.model != project.model_dir(config.model).name:
+        if state is None or state.model != project.model_name(config.model):
             return None
     except UserError:  # there is no model
         return None

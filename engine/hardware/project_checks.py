@@ -6,6 +6,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.hardware.report import Check
 from engine.i18n import _
+from engine.model_folder.finding import label
 from engine.model_folder.trial import ModelTrial
 from engine.project import Project
 from engine.text import one_line
@@ -42,7 +43,7 @@ def check_model(trial: ModelTrial | UserError) -> Check:
     if files.is_quantised:
         bits = _("{n}-bit").format(n=files.bits) if files.bits else _("quantised")
     weights = size(sum(path.stat().st_size for path in files.weights))
-    value = ", ".join([one_line(f"models/{trial.folder.name}", 60), bits, weights])
+    value = ", ".join([one_line(f"models/{label(trial.folder)}", 60), bits, weights])
     if not files.is_quantised:
         detail = _("The weights are not quantised and take about four times the memory of 4-bit ones")
         fix = _("convert it: python -m mlx_lm convert --hf-path FOLDER --mlx-path models/NAME -q")

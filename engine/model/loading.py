@@ -15,8 +15,7 @@ from engine.i18n import _
 from engine.model_folder.settings import again
 from engine.model_folder.tokenizer import load_tokenizer
 from engine.model_folder.trust import names_code, wants_code
-from engine.model_folder.usable import ModelFiles, require_usable
-from engine.model_folder.weights import tensor_shapes
+from engine.model_folder.usable import require_usable
 from engine.text import one_line
 
 from mlx.utils import tree_unflatten
@@ -29,7 +28,6 @@ _UNTRUSTED = {"trust_remote_code": False, "local_files_only": True}
 _MISSING = re.compile(r"Missing \d+ parameters: *\n*([\w.]+)")
 _EXTRA = re.compile(r"Received (\d+) parameters not in model")
 _SHAPE = re.compile(r"Expected shape|shape|dimension", re.IGNORECASE)
-_LAYER_COUNTS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer")
 
 
 @dataclass(frozen=True)
@@ -74,11 +72,9 @@ def open_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     Raises:
         UserError: a file is missing or damaged, the architecture is unknown, or the weights are not its.
     """
-    files = require_usable(folder)
-    with _refusing(folder):
-        _check_layers(files)
-        with _without_wildcards(folder) as plain:
-            model, config = load_model(plain, lazy=True, trust_remote_code=False)
+    require_usable(folder)
+    with _refusing(folder), _without_wildcards(folder) as plain:
+        model, config = load_model(plain, lazy=True, trust_remote_code=False)
     return model, config
 
 
@@ -157,20 +153,3 @@ def _without_wildcards(folder: Path) -> Iterator[Path]:
 def _is_unknown(error: Exception) -> bool:
     """Whether mlx-lm does not know the architecture, or transformers not the tokenizer, without more code."""
     return "not supported" in str(error) or "trust_remote_code" in str(error)
-
-
-def _check_layers(files: ModelFiles) -> None:
-    """Refuse a number of layers that the weights cannot fill: mlx-lm would build them all first.
-
-    Raises:
-        ValueError: there are more layers than tensors.
-    """
-    tensors = sum(len(tensor_shapes(path)) for path in files.weights)
-    for settings in (files.config, files.config.get("text_config") or {}):
-        for key in _LAYER_COUNTS:
-            if settings.get(key, 0) > tensors:
-                raise ValueError(
-                    _("{key} is {count} and there are {tensors} tensors").format(
-                        key=key, count=settings[key], tensors=tensors
-                    )
-                )

@@ -21,15 +21,18 @@ from engine.model.loading import open_model
 def main() -> None:
     """Try what the command line names and print the answer."""
     _tell(began=True)
+    _tell(**try_model(Path(sys.argv[1]), TrainingConfig.parse(json.loads(sys.argv[2]))))
+
+
+def try_model(folder: Path, config: TrainingConfig) -> dict[str, Any]:
+    """Open a model, give it an adapter and load its tokenizer; return the answer."""
     try:
-        folder = Path(sys.argv[1])
         model, _settings = open_model(folder)
-        config = TrainingConfig.parse(json.loads(sys.argv[2]))
         attach_adapter(model, config)
         example_tokenizer(folder, config)
-        _tell(loads=True)
     except UserError as error:
-        _tell(refused=[error.problem, error.fix])
+        return {"refused": [error.problem, error.fix]}
+    return {"loads": True}
 
 
 def _tell(**message: Any) -> None:

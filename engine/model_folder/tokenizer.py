@@ -124,8 +124,8 @@ def _refuse_program(folder: Path) -> None:
     name = optional_settings(folder / "tokenizer_config.json").get("chat_template_type")
     if name:
         raise UserError(
-            _(
-                "The base model in {folder} has no chat template that can be trained with, only '{name}'"
-            ).format(folder=folder, name=one_line(str(name), 40)),
+            _("The base model in {folder} has no chat template to train with, only '{name}'").format(
+                folder=folder, name=one_line(str(name), 40)
+            ),
             _("use a base model with a chat template of its own"),
         )

@@ -46,7 +46,7 @@ class ModelTrial:
         """
         self.files: ModelFiles = require_usable(folder)
         self.folder, self._config = folder, config
-        self._child = None if self._mark and self._mark.exists() else self._start()
+        self._child = None if self._mark and self._mark.exists() else start_child(folder, config)
 
     def require_loads(self) -> None:
         """Wait for the child.
@@ -86,16 +86,6 @@ class ModelTrial:
             self._child.communicate()
             self._child = None
 
-    def _start(self) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [*COMMAND, str(self.folder.resolve()), self._config.model_dump_json()],
-            cwd=_ROOT,  # where `engine` is found, installed or not
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
     @cached_property
     def _mark(self) -> Path | None:
         """The file that is there once a model with the same files was loaded; None if they are unreadable."""
@@ -106,6 +96,18 @@ class ModelTrial:
             return None
         name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
         return Path(platformdirs.user_cache_dir("mqlora-tui")) / "loads" / name
+
+
+def start_child(folder: Path, config: TrainingConfig) -> "subprocess.Popen[bytes]":
+    """Start the process that loads a model, see `engine.model.trial`."""
+    return subprocess.Popen(
+        [*COMMAND, str(folder.resolve()), config.model_dump_json()],
+        cwd=_ROOT,  # where `engine` is found, installed or not
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _parsed(output: bytes) -> dict[str, Any]:

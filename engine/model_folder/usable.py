@@ -10,12 +10,15 @@ from engine.i18n import _
 from engine.model_folder.architectures import architecture_of, is_known
 from engine.model_folder.settings import again, optional_settings, read_settings, require_file
 from engine.model_folder.trust import names_code, refuse_code, wants_code
-from engine.model_folder.weights import weight_files
+from engine.model_folder.weights import tensor_shapes, weight_files
 from engine.text import one_line
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model")
 """What a tokenizer is made from; the second is turned into the first when it is loaded."""
 _OTHER_TOKENIZERS = ("tekken.json", "vocab.json", "tiktoken.model", "vocab.txt")
+_LAYER_COUNTS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer")
+_SIZES = (*_LAYER_COUNTS, "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size", "head_dim")
+_LARGEST = 2**31
 _SETTINGS = ("tokenizer_config.json", "generation_config.json", "special_tokens_map.json")
 
 
@@ -62,6 +65,7 @@ def require_usable(folder: Path) -> ModelFiles:
     refuse_code(folder)
     _require_architecture(folder, config)
     weights = weight_files(folder)
+    _require_sizes(folder, config, weights)
     require_tokenizer(folder)
     return ModelFiles(config, tuple(weights))
 
@@ -100,6 +104,29 @@ def _require_architecture(folder: Path, config: dict[str, Any]) -> None:
             ).format(folder=folder, name=one_line(config["model_type"], 40), version=version("mlx-lm")),
             _("use a base model of another architecture, such as mistral, llama or qwen3"),
         )
+
+
+def _require_sizes(folder: Path, config: dict[str, Any], weights: list[Path]) -> None:
+    """Refuse sizes that are none, and more layers than there are tensors: mlx-lm would build them all."""
+    tensors = sum(len(tensor_shapes(path)) for path in weights)
+    nested = config.get("text_config")
+    if not isinstance(nested, dict | None):
+        raise _wrong(folder, "text_config", nested)
+    for settings in (config, nested or {}):
+        for name in _SIZES:
+            value = settings.get(name)
+            most = tensors if name in _LAYER_COUNTS else _LARGEST
+            if value is not None and not (isinstance(value, int) and 1 <= value <= most):
+                raise _wrong(folder, name, value)
+
+
+def _wrong(folder: Path, name: str, value: object) -> UserError:
+    return UserError(
+        _("The base model's {path} is broken: {name} is {value}").format(
+            path=folder / "config.json", name=name, value=one_line(repr(value), 40)
+        ),
+        again(folder),
+    )
 
 
 def _without_tokenizer(folder: Path) -> UserError:

@@ -6,6 +6,7 @@ from pathlib import Path
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
+from engine.model_folder.usable import require_usable
 from engine.project import Project
 from engine.training.checkpoint import Checkpoint, RunIdentity, newest_checkpoint
 from engine.training.events import Mode
@@ -121,7 +122,8 @@ def _selected(project: Project) -> TrainingConfig:
 def _identity(project: Project, config: TrainingConfig) -> RunIdentity:
     """Fingerprint what the run rests on; the base model's name is written out."""
     folder = project.model_dir(config.model)
-    named = config if config.model else config.updated({"model": folder.name})
+    require_usable(folder)  # before its files are read
+    named = config if config.model else config.updated({"model": project.model_name("")})
     try:
         return RunIdentity(
             config=named,

@@ -6,6 +6,7 @@ from pathlib import Path
 from engine.config import TrainingConfig
 from engine.dataset.row import Row
 from engine.dataset.rows import read_rows
+from engine.model_folder.finding import label
 from engine.project import Project
 
 # Several micro-batches on a CPU (at most 4 rows each) and, with like lengths, on a GPU.
@@ -30,7 +31,7 @@ def scratch_project(root: Path, project: Project, model: Path, config: TrainingC
     scratch = Project(root)
     scratch.models_dir.mkdir(parents=True)
     scratch.data_dir.mkdir()
-    (scratch.models_dir / model.name).symlink_to(model.resolve(), target_is_directory=True)
+    (scratch.models_dir / label(model)).symlink_to(model.resolve(), target_is_directory=True)
     per_step = config.examples_per_step
     rows = steps // config.num_epochs * per_step - per_step // 2  # an epoch's last step is a smaller one
     scratch.train_file.write_bytes(first_rows(project.train_file, rows))

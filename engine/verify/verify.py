@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.config import TrainingConfig
+from engine.model_folder.finding import label
 from engine.project import LOCK_NAME, Project
 from engine.training.folders import checkpoint_folders
 from engine.verify.child import Launcher, training_process
@@ -40,7 +41,7 @@ def verify(
     """
     model = project.model_dir(config.model)
     steps += steps % 2
-    short = shortened(config, model.name, steps)
+    short = shortened(config, label(model), steps)
     with tempfile.TemporaryDirectory(prefix="mqlora-verify-") as folder:
         file = Path(folder) / "config.json"
         short.save(file)

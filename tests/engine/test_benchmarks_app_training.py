@@ -54,7 +54,7 @@ def test_a_run_has_the_wanted_steps(tmp_path: Path) -> None:
     assert len(rows) == 5 * 4 and rows[6] == rows[0]
     config = TrainingConfig.load(project.config_file)
     assert (config.batch_size, config.num_epochs, config.save_every) == (4, 1, 0)
-    assert [model.name for model in project.models()] == [model.name for model in source.models()]
+    assert list(project.models()) == list(source.models())
 
 
 def test_a_program_that_ends_early_is_told_of(tmp_path: Path) -> None:

@@ -13,19 +13,18 @@ from engine.training.fingerprint import data_fingerprint, model_fingerprint, tem
 from engine.training.opening import open_run
 from engine.training.progress import Progress
 from engine.training.state import RunState
-from tests.tiny import RUN, pairs, write_rows
+from tests.tiny import RUN, pairs, write_model, write_rows
 
 import pytest
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """Data and a model folder that is only ever fingerprinted."""
+    """Data and a model."""
     project = Project(tmp_path)
     for path, start in ((project.train_file, 0), (project.valid_file, 50)):
         write_rows(path, pairs(3, start))
-    (project.models_dir / "tiny").mkdir(parents=True)
-    (project.models_dir / "tiny" / "config.json").write_text("{}")
+    write_model(project.models_dir / "tiny")
     return project
 
 

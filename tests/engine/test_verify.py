@@ -158,7 +158,10 @@ def test_a_scratch_project_borrows_the_model_and_leaves_the_users_project_alone(
     before = sorted(template.root.rglob("*"))
     model = template.model_dir("tiny")
     scratch = scratch_project(tmp_path / "s", template, model, shortened(RUN, "tiny", 6), 6)
-    assert scratch.models() == [scratch.models_dir / "tiny"] and (scratch.models_dir / "tiny").is_symlink()
+    assert (
+        list(scratch.models().values()) == [scratch.models_dir / "tiny"]
+        and (scratch.models_dir / "tiny").is_symlink()
+    )
     shutil.rmtree(scratch.root)
     assert sorted(template.root.rglob("*")) == before
 

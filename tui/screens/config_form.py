@@ -37,7 +37,7 @@ class ConfigForm(ModalScreen[TrainingConfig | None]):
     def __init__(self, config: TrainingConfig, project: Project) -> None:
         super().__init__()
         self._config = config
-        self._models = tuple(path.name for path in project.models())
+        self._models = tuple(project.models())
 
     def compose(self) -> ComposeResult:
         """Draw the fields in their order, then the buttons."""

@@ -16,7 +16,7 @@ class ChatState(Verdict):
     ) -> None:
         """Say whether `model` can answer, with an adapter or without, or is answering now."""
         try:
-            name = project.model_dir(model).name
+            name = project.model_name(model)
         except UserError as error:
             self.show("error", f"{error.problem}.", _("Fix: {fix}.").format(fix=error.fix))
             return

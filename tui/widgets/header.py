@@ -71,5 +71,4 @@ def model_name(project: Project, config: TrainingConfig) -> str:
     """Return the name of the base model that `config` would use; empty if there is none."""
     if config.model:
         return Path(config.model).name
-    models = project.models()
-    return models[0].name if models else ""
+    return next(iter(project.models()), "")

@@ -1,0 +1,379 @@
+"""Model folders as people bring them: check, validate, fit's child, train and chat give one answer.
+
+Each is the tiny model with a change: sound ones are trained with, all others are refused
+by everybody with the same sentence, in our words.
+"""
+
+import json
+import os
+import shutil
+import struct
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from engine.backend import mx, nn
+from engine.config import TrainingConfig
+from engine.dataset.check import check_data
+from engine.errors import UserError
+from engine.hardware.project_checks import begin_trial, check_model
+from engine.model.loading import load_base
+from engine.model.trial import try_model
+from engine.project import Project
+from engine.training.events import Finished
+from tests.engine.architectures import ARCHITECTURES, SIZES
+from tests.tiny import CHATML, RUN, train
+
+import mistral_common
+import pytest
+from mlx.utils import tree_flatten
+
+Change = Callable[[Path], None]
+DATA = Path(mistral_common.__file__).parent / "data"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4113296\n"
+ONE = RUN.updated({"max_steps": 1, "num_epochs": 1, "eval_every": 0, "save_every": 0})
+
+
+def config(**values: Any) -> Change:
+    return lambda folder: merge(folder / "config.json", values)
+
+
+def tokenizer(**values: Any) -> Change:
+    return lambda folder: merge(folder / "tokenizer_config.json", values)
+
+
+def merge(path: Path, values: dict[str, Any]) -> None:
+    """Change values of a JSON file; those that are None go."""
+    changed = json.loads(path.read_text()) | values
+    path.write_text(json.dumps({key: value for key, value in changed.items() if value is not None}))
+
+
+def file(name: str, content: bytes | str) -> Change:
+    return lambda folder: (
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content) and None
+    )
+
+
+def without(*names: str) -> Change:
+    return lambda folder: [(folder / name).unlink() for name in names] and None
+
+
+def moved(name: str, to: str) -> Change:
+    return lambda folder: (folder / name).rename(folder / to) and None
+
+
+def cut(name: str, part: float) -> Change:
+    """Leave the beginning of a file, as a download that broke off does."""
+    return lambda folder: os.truncate(folder / name, int((folder / name).stat().st_size * part))
+
+
+def both(*changes: Change) -> Change:
+    return lambda folder: [change(folder) for change in changes] and None
+
+
+def tensors(change: Callable[[dict[str, mx.array]], None]) -> Change:
+    def write(folder: Path) -> None:
+        arrays = dict(mx.load(str(folder / "model.safetensors")))
+        change(arrays)
+        mx.eval(arrays)
+        mx.save_safetensors(str(folder / "model.safetensors"), arrays)
+
+    return write
+
+
+def of_kind(kind: str, quantize: dict[str, Any] | None, **changes: Any) -> Change:
+    """Write another architecture's weights and configuration."""
+
+    def write(folder: Path) -> None:
+        values = {**SIZES, "model_type": kind, **ARCHITECTURES.get(kind, {}), **changes}
+        module = import_module(f"mlx_lm.models.{kind}")
+        mx.random.seed(7)
+        model = module.Model(module.ModelArgs.from_dict(values))
+        if quantize:
+            nn.quantize(model, **quantize)
+            values["quantization"] = quantize
+        mx.save_safetensors(str(folder / "model.safetensors"), dict(tree_flatten(model.parameters())))
+        (folder / "config.json").write_text(json.dumps(values))
+
+    return write
+
+
+def sharded(folder: Path) -> None:
+    """Write the weights in two files with an index."""
+    arrays = dict(mx.load(str(folder / "model.safetensors")))
+    mx.eval(arrays)
+    names, index = sorted(arrays), {}
+    for number, part in enumerate((names[::2], names[1::2]), start=1):
+        shard = f"model-{number:05}-of-00002.safetensors"
+        mx.save_safetensors(str(folder / shard), {name: arrays[name] for name in part})
+        index |= dict.fromkeys(part, shard)
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+
+
+def index_of(*names: str) -> Change:
+    return file("model.safetensors.index.json", json.dumps({"weight_map": dict(enumerate(names))}))
+
+
+def header_of(size: int) -> Change:
+    return lambda folder: (folder / "model.safetensors").write_bytes(struct.pack("<Q", size) + b"{}") and None
+
+
+def template_file(name: str, as_json: bool) -> Change:
+    content = json.dumps({"chat_template": CHATML}) if as_json else CHATML
+    return both(tokenizer(chat_template=None), file(name, content))
+
+
+def into_cache(folder: Path) -> None:
+    """Lay the model out as Hugging Face's cache does."""
+    target = folder.parent / "models--someone--tiny"
+    (target / "blobs").mkdir(parents=True)
+    (target / "refs").mkdir()
+    (target / "refs" / "main").write_text("abc123")
+    snapshot = target / "snapshots" / "abc123"
+    snapshot.mkdir(parents=True)
+    for path in list(folder.iterdir()):
+        shutil.move(path, target / "blobs" / path.name)
+        (snapshot / path.name).symlink_to(f"../../blobs/{path.name}")
+    folder.rmdir()
+
+
+def renamed(to: str) -> Change:
+    def move(folder: Path) -> None:
+        (folder.parent / to).parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(folder.parent / to)
+
+    return move
+
+
+FOUR = {"group_size": 64, "bits": 4}
+SOUND: dict[str, Change] = {
+    "as it is": lambda folder: None,
+    "not quantised": of_kind("llama", None),
+    "8 bits": of_kind("llama", {"group_size": 32, "bits": 8}),
+    "6 bits": of_kind("llama", {"group_size": 64, "bits": 6}),
+    "mxfp4": of_kind("llama", {"group_size": 32, "bits": 4, "mode": "mxfp4"}),
+    "other bits than are said": config(quantization={"group_size": 32, "bits": 8}),
+    "mistral": both(of_kind("llama", FOUR), config(model_type="mistral")),
+    "a mixture of experts": of_kind("qwen3_moe", FOUR),
+    "another mixture": of_kind("mixtral", FOUR),
+    "gemma 3": of_kind("gemma3_text", FOUR),
+    "phi 3": of_kind("phi3", FOUR),
+    "qwen 3": of_kind("qwen3", FOUR),
+    "in two files": sharded,
+    "template in a file": template_file("chat_template.jinja", as_json=False),
+    "template in chat_template.json": template_file("chat_template.json", as_json=True),
+    "no template": tokenizer(chat_template=None),
+    "templates with a default": tokenizer(chat_template=[{"name": "default", "template": CHATML}]),
+    "other weights beside": both(file("pytorch_model.bin", b"\x80"), file("consolidated.safetensors", b"")),
+    "code that is not needed": both(config(auto_map={"AutoModel": "evil.Evil"}), file("evil.py", "1/0")),
+    "stops in a list": both(config(eos_token_id=[257, 256]), file("generation_config.json", "{}")),
+    "stops in generation_config.json": both(
+        config(eos_token_id=0), file("generation_config.json", '{"eos_token_id": [257, 3]}')
+    ),
+    "sentencepiece alone": both(
+        of_kind("llama", FOUR, vocab_size=32000, tie_word_embeddings=True),
+        without("tokenizer.json", "tokenizer_config.json"),
+        lambda folder: shutil.copy(DATA / "tokenizer.model.v1", folder / "tokenizer.model") and None,
+    ),
+    "in Hugging Face's cache": into_cache,
+    "below an organisation": renamed("someone/tiny"),
+    "a name with blanks": renamed("a [b] *c? é"),
+}
+BROKEN: dict[str, tuple[Change, str]] = {
+    "no model_type": (config(model_type=None), "does not say what kind of model"),
+    "unknown architecture": (config(model_type="quetzal9"), "'quetzal9', which mlx-lm"),
+    "a module that is no model": (config(model_type="base"), "'base', which mlx-lm"),
+    "a picture model": (config(model_type="clip"), "'clip', which mlx-lm"),
+    "configuration cut": (cut("config.json", 0.5), "config.json is broken"),
+    "configuration empty": (file("config.json", ""), "config.json is broken"),
+    "configuration a list": (file("config.json", "[]"), "holds no JSON object"),
+    "configuration a pointer": (file("config.json", POINTER), "only a git-lfs pointer"),
+    "weights a pointer": (file("model.safetensors", POINTER), "only a git-lfs pointer"),
+    "weights cut": (cut("model.safetensors", 0.6), "is not whole: its .* are not what its header lists"),
+    "weights cut in the header": (cut("model.safetensors", 0.01), "no complete header"),
+    "weights empty": (file("model.safetensors", b""), "empty or cut off"),
+    "weights of a web page": (file("model.safetensors", b"<!DOCTYPE html><html>"), "no complete header"),
+    "weights with a giant header": (header_of(2**62), "no complete header"),
+    "weights with more behind": (
+        lambda folder: (folder / "model.safetensors").open("ab").write(b"x" * 9) and None,
+        "are not what its header lists",
+    ),
+    "weights a folder": (
+        both(without("model.safetensors"), lambda folder: (folder / "model.safetensors").mkdir()),
+        "no file that can be read",
+    ),
+    "weights a pipe": (
+        both(without("model.safetensors"), lambda folder: os.mkfifo(folder / "model.safetensors")),
+        "no file that can be read",
+    ),
+    "weights a link to nothing": (
+        both(without("model.safetensors"), lambda f: (f / "model.safetensors").symlink_to("gone")),
+        "no file that can be read",
+    ),
+    "no weights": (without("model.safetensors"), "lacks .*model.safetensors"),
+    "only pickled weights": (moved("model.safetensors", "pytorch_model.bin"), "can run code"),
+    "weights by another name": (
+        moved("model.safetensors", "weights.safetensors"),
+        "lacks .*model.safetensors",
+    ),
+    "only GGUF": (moved("model.safetensors", "model-q4.gguf"), "lacks .*model.safetensors"),
+    "a file missing": (
+        both(sharded, without("model-00002-of-00002.safetensors")),
+        "lacks .*model-00002-of-00002.safetensors, which",
+    ),
+    "a file cut": (both(sharded, cut("model-00001-of-00002.safetensors", 0.9)), "is not whole"),
+    "an index of nothing": (index_of(), "does not list the files"),
+    "an index of another folder": (index_of("../tiny/model.safetensors"), "does not list the files"),
+    "an index that is damaged": (file("model.safetensors.index.json", "{"), "index.json is broken"),
+    "an index of other names": (
+        both(moved("model.safetensors", "a.safetensors"), index_of("a.safetensors")),
+        "mlx-lm reads model",
+    ),
+    "no tokenizer": (without("tokenizer.json"), "lacks .*tokenizer.json"),
+    "tokenizer a pointer": (file("tokenizer.json", POINTER), "only a git-lfs pointer"),
+    "tokenizer cut": (cut("tokenizer.json", 0.7), "tokenizer.json is broken"),
+    "tokenizer of nothing": (file("tokenizer.json", "{}"), "Cannot load the tokenizer"),
+    "tokenizer settings cut": (cut("tokenizer_config.json", 0.7), "tokenizer_config.json is broken"),
+    "only tekken": (
+        both(without("tokenizer.json"), file("tekken.json", "{}")),
+        "only there as tekken.json",
+    ),
+    "only a vocabulary": (
+        both(without("tokenizer.json"), file("vocab.json", "{}")),
+        "only there as vocab.json",
+    ),
+    "sentencepiece a pointer": (
+        both(without("tokenizer.json"), file("tokenizer.model", POINTER)),
+        "only a git-lfs pointer",
+    ),
+    "stops damaged": (file("generation_config.json", "{"), "generation_config.json is broken"),
+    "fewer vectors than tokens": (of_kind("llama", None, vocab_size=257), "not that of its model: token 257"),
+    "templates without a default": (
+        tokenizer(chat_template=[{"name": "rag", "template": CHATML}]),
+        "none is the default",
+    ),
+    "template that is none": (tokenizer(chat_template="{% for m in %}"), "cannot be used: line 1"),
+    "template of a program": (
+        tokenizer(chat_template=None, chat_template_type="deepseek_v32"),
+        "no chat template to train with",
+    ),
+    "code for the model": (config(model_file="evil.py"), "code of its own"),
+    "code for the tokenizer": (
+        both(without("tokenizer.json"), tokenizer(auto_map=["evil.Evil", None])),
+        "code of its own",
+    ),
+    "a tensor missing": (
+        tensors(lambda arrays: arrays.pop("model.layers.1.mlp.up_proj.weight") is None),
+        "'model.layers.1.mlp.up_proj",
+    ),
+    "a tensor too many": (
+        tensors(lambda arrays: arrays.update({"model.layers.9.mlp.odd": mx.zeros(3)})),
+        "1 tensors that are none of its architecture",
+    ),
+    "a tensor of another size": (
+        tensors(lambda arrays: arrays.update({"model.norm.weight": mx.zeros(7)})),
+        "not as large as its config.json says",
+    ),
+    "fewer layers": (config(num_hidden_layers=1), "tensors that are none of its architecture"),
+    "more layers": (config(num_hidden_layers=3), "'model.layers.2"),
+    "layers beyond reason": (config(num_hidden_layers=10**8), "num_hidden_layers is 100000000"),
+    "another width": (config(hidden_size=64), "not as large as its config.json says"),
+    "no heads": (config(num_attention_heads=0), "num_attention_heads is 0"),
+    "a size that is text": (config(hidden_size="wide"), "hidden_size is 'wide'"),
+    "no size": (config(hidden_size=None), "Cannot load the base model"),
+    "quantised by another program": (
+        config(quantization=None, quantization_config={"quant_method": "hqq"}),
+        "Cannot load the base model",
+    ),
+    "nothing to adapt": (of_kind("gpt2", None, n_embd=32, n_layer=2, n_head=4, n_positions=64, n_ctx=64,
+                                 layer_norm_epsilon=1e-5), "No layer of this model has a projection"),
+}  # fmt: skip
+
+
+class Child:
+    """The child process of a trial, in this one."""
+
+    def __init__(self, folder: Path, config: TrainingConfig) -> None:
+        self._answer = try_model(folder, config)
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def communicate(self, timeout: float | None = None) -> tuple[bytes, bytes]:
+        return json.dumps({"began": True} | self._answer).encode(), b""
+
+    def kill(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.model_folder.trial.start_child", Child)
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_folder_is_one_for_all(project: Project, name: str) -> None:
+    """Check, validate, train and chat use it; it is found by the name that train gives it."""
+    SOUND[name](project.models_dir / "tiny")
+    (model,) = project.models()
+    assert check_model(begin_trial(project, model)).status in ("ok", "warning")
+    report = check_data(project, ONE.updated({"model": model}))
+    assert report.is_trainable and report.train.tokens, report.model_faults
+    events = train(project, ONE.updated({"model": ""}))
+    assert isinstance(events[-1], Finished)
+    assert load_base(project.model_dir(model)).tokenizer.encode("a")
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_folder_is_one_for_all(project: Project, name: str) -> None:
+    """One cause and one cure, the same from check, validate and train; nothing is written."""
+    change, reason = BROKEN[name]
+    change(project.models_dir / "tiny")
+    found = check_model(begin_trial(project))
+    assert found.status == "error" and found.fix
+    report = check_data(project, ONE)
+    (fault,) = (fault for fault in report.model_faults if fault.severity == "error")
+    assert not report.is_trainable
+    with pytest.raises(UserError, match=reason) as caught:
+        train(project, ONE)
+    assert {(found.detail, found.fix), (fault.message, fault.fix)} == {
+        (caught.value.problem, caught.value.fix)
+    }
+    assert "Traceback" not in found.detail and "transformers" not in found.detail.lower()
+
+
+@pytest.mark.parametrize("name", ["fewer layers", "weights cut", "template that is none"])
+def test_chat_refuses_it_too(project: Project, name: str) -> None:
+    """Loading for a reply asks the same."""
+    BROKEN[name][0](project.models_dir / "tiny")
+    with pytest.raises(UserError, match=BROKEN[name][1]):
+        load_base(project.models_dir / "tiny")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda folder: shutil.rmtree(folder), "No base model in"),
+        (
+            lambda folder: [shutil.rmtree(folder), (folder.parent / "mistral.Q4_K_M.gguf").write_bytes(b"G")],
+            "mistral.Q4_K_M.gguf in .* is a GGUF file",
+        ),
+        (
+            lambda folder: [(folder.rename(folder.parent.parent / "new")), folder.parent.rmdir(),
+                            (folder.parent.parent / "new").rename(folder.parent)],
+            "lie in .*models itself",
+        ),
+    ],
+)  # fmt: skip
+def test_what_lies_in_the_place_of_a_model_is_named(
+    project: Project, change: Callable[[Path], Any], reason: str
+) -> None:
+    """Nothing, a GGUF file, or the files of a model without a folder of their own."""
+    change(project.models_dir / "tiny")
+    with pytest.raises(UserError, match=reason):
+        project.model_dir("")
