@@ -17,6 +17,7 @@ from tui.driver import PatientDriver
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
+from tui.shell import work_in
 from tui.state import AppState
 from tui.theme import THEME
 from tui.training.controller import TrainingController
@@ -59,6 +60,7 @@ class MqloraApp(AppState):
             half_micro_batch: do that with micro-batches of half the size.
         """
         super().__init__(project)
+        work_in(project)
         self.driver_class = PatientDriver
         self.on_hang_up: Callable[[], None] = lambda: None
         """Called when the terminal is gone, on any thread."""

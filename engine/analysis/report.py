@@ -27,6 +27,7 @@ def format_report(summary: RunSummary, verdict: Verdict) -> str:
 
 def format_details(summary: RunSummary, verdict: Verdict) -> str:
     """Return what stands below the headline: figures, epochs, advice, next steps and files."""
+    verdict = verdict.ready_to_paste(summary.folder.parent)
     sections = (
         _figures(summary),
         _epochs(summary),
@@ -43,7 +44,7 @@ def as_dict(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
         "config": summary.config.model_dump(mode="json") if summary.config else None,
         "improvement_percent": summary.improvement_percent,
         "gap": summary.gap,
-        "verdict": asdict(verdict),
+        "verdict": asdict(verdict.ready_to_paste(summary.folder.parent)),
     }
     ready: dict[str, Any] = _plain(values)
     return ready
@@ -178,7 +179,7 @@ def _options(command: str) -> list[str]:
     """Split a command before each of its options, which keep their values."""
     parts: list[str] = []
     for word in shlex.split(command):
-        if parts and not word.startswith("--"):
+        if parts and not word.startswith("-"):
             parts[-1] += f" {shlex.quote(word)}"
         else:
             parts.append(shlex.quote(word))

@@ -96,7 +96,7 @@ def test_a_run_that_was_cut_off_is_called_so(project: Project) -> None:
     ("status", "said"),
     [
         ("paused", "Paused at step 30, saved"),
-        ("finished", "Finished at step 30; see: mqlora-tui report"),
+        ("finished", "Finished at step 30; see: "),
         ("failed", "failed at step 30: no \\x1b[2J memory"),
         ("running", "cut off at step 30"),
     ],

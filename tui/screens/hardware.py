@@ -4,8 +4,10 @@ from typing import ClassVar
 
 from engine.hardware.report import ORDER, Check
 from engine.i18n import _
+from engine.shell import ended
 from engine.text import printable
 from tui.screens.base import PlaceScreen
+from tui.shell import complete
 from tui.theme import SYMBOLS
 from tui.widgets.check_list import CheckList
 from tui.widgets.verdict import STYLES, Verdict
@@ -120,6 +122,6 @@ def _detail(check: Check) -> Content:
         parts += [
             Content("\n"),
             Content.styled(_("To mend it: "), "$muted"),
-            Content(f"{printable(check.fix)}."),
+            Content(complete(ended(printable(check.fix)))),
         ]
     return Content("").join(parts)

@@ -2,7 +2,9 @@
 
 from engine.errors import UserError
 from engine.i18n import _
+from engine.shell import ended
 from engine.text import one_line
+from tui.shell import complete
 
 from textual.content import Content
 from textual.widgets import Static
@@ -15,8 +17,8 @@ class ErrorLine(Static):
         """Display `error` until `clear`."""
         parts = [Content.styled("✗ ", "bold $error"), Content(one_line(error.problem, 400)), Content(".")]
         if error.fix:
-            fix = one_line(error.fix, 400)
-            parts += [Content("\n"), Content.styled(_("To mend it: "), "$muted"), Content(f"{fix}.")]
+            fix = complete(ended(one_line(error.fix, 400)))
+            parts += [Content("\n"), Content.styled(_("To mend it: "), "$muted"), Content(fix)]
         self.update(Content("").join(parts))
         self.display = True
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 from engine.dataset.report import Fault
 from engine.i18n import _
 from engine.text import one_line
+from tui.shell import fix_of
 from tui.theme import COLOURS, MUTED, SYMBOLS
 
 from rich.style import Style
@@ -140,5 +141,5 @@ def _cells(fault: Fault) -> tuple[Text, ...]:
         Text(line.rjust(_FIXED[1])),
         Text(one_line(fault.file.removesuffix(".jsonl"), _FIXED[2])),
         Text(one_line(fault.message, 300)),
-        Text(one_line(fault.fix, 300), MUTED),
+        Text(fix_of(fault, one_line(fault.fix, 300)), MUTED),
     )

@@ -7,6 +7,7 @@ from engine.i18n import _
 from engine.text import one_line
 from engine.training.events import CheckpointSaved, Evaluated, Event, Finished, Notice, Paused, Started
 from engine.training.state import RunState
+from tui.shell import complete
 
 from rich.text import Text
 from textual.widgets import RichLog
@@ -55,7 +56,10 @@ class RunLog(RichLog):
         self.write(
             Text.assemble(
                 (f"{datetime.now():%H:%M:%S} ", self.get_component_rich_style("run-log--time", partial=True)),
-                (f"{symbol} {one_line(sentence, 400)}", self.get_component_rich_style(style, partial=True)),
+                (
+                    f"{symbol} {complete(one_line(sentence, 400))}",
+                    self.get_component_rich_style(style, partial=True),
+                ),
             )
         )
 
