@@ -6,6 +6,7 @@ from engine.hardware.report import ORDER, Check
 from engine.i18n import _
 from engine.shell import ended
 from engine.text import printable
+from tui.app_keys import SAMPLE_KEY
 from tui.screens.base import PlaceScreen
 from tui.shell import complete
 from tui.theme import SYMBOLS
@@ -28,13 +29,7 @@ class HardwareScreen(PlaceScreen):
     PLACE: ClassVar[str] = _("1 Hardware")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "check", _("Check again"), tooltip=_("Look at the machine again"), id="hardware.check"),
-        Binding(
-            "d",
-            "write_demo",
-            _("Write sample"),
-            tooltip=_("Write the built-in model and the sample data into this project"),
-            id="hardware.demo",
-        ),
+        SAMPLE_KEY,
     ]
 
     def compose_body(self) -> ComposeResult:
@@ -50,6 +45,7 @@ class HardwareScreen(PlaceScreen):
         self.follow("checks", self._show_checks)
         self.follow("hardware", self._show_report)
         self.follow("recommendation", self._show_verdict)
+        self.follow("writing", self._show_verdict)
         self.query_one(CheckList).focus()
         if self.mqlora.start_error:
             self.show_error(self.mqlora.start_error)
@@ -61,12 +57,13 @@ class HardwareScreen(PlaceScreen):
 
     def action_write_demo(self) -> None:
         """Write the built-in model and the sample data into the project."""
+        self.clear_error()
         self.mqlora.start_demo()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the sample only where a model or data is missing."""
         if action == "write_demo":
-            return any(
+            return not self.mqlora.writing and any(
                 check.id in ("model", "data") and check.status == "error" for check in self.mqlora.checks
             )
         return super().check_action(action, parameters)
@@ -97,6 +94,9 @@ class HardwareScreen(PlaceScreen):
     def _show_verdict(self) -> None:
         report, verdict = self.mqlora.hardware, self.query_one(Verdict)
         self.refresh_bindings()
+        if self.mqlora.writing:
+            verdict.show_waiting(f"{self.mqlora.writing} …")
+            return
         if report is None:
             verdict.show_waiting(_("Looking at this machine …"))
             return

@@ -38,8 +38,22 @@ class ProfileScreen(PlaceScreen):
             tooltip=_("Take the selected profile and go on to the data"),
             id="profile.use",
         ),
-        Binding("left", "move(-1)", _("Choose"), key_display="←→", id="profile.left"),
-        Binding("right", "move(1)", _("Next profile"), show=False, id="profile.right"),
+        Binding(
+            "left",
+            "move(-1)",
+            _("Choose"),
+            tooltip=_("Look at the profile to the left"),
+            key_display="←→",
+            id="profile.left",
+        ),
+        Binding(
+            "right",
+            "move(1)",
+            _("Next profile"),
+            tooltip=_("Look at the profile to the right"),
+            show=False,
+            id="profile.right",
+        ),
         Binding(
             "m",
             "measure",
@@ -109,8 +123,12 @@ class ProfileScreen(PlaceScreen):
             super().action_clear_error()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer to measure unless that is under way."""
-        return not self.mqlora.measuring if action == "measure" else super().check_action(action, parameters)
+        """Offer to measure unless that is under way, and then to end it."""
+        if action == "measure":
+            return not self.mqlora.measuring
+        if action == "clear_error" and self.mqlora.measuring:
+            return True
+        return super().check_action(action, parameters)
 
     def action_customise(self) -> None:
         """Edit every value, starting from the selected card."""
