@@ -87,6 +87,12 @@ class FaultTable(ScrollView, can_focus=True):
             self.scroll_to(y=top, animate=False)
             self.post_message(self.Highlighted(self.selected))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """With less than two faults there is nowhere to go."""
+        return (
+            len(self.faults) > 1 if action in ("move", "page") else super().check_action(action, parameters)
+        )
+
     def action_move(self, by: int) -> None:
         """Select a fault further on; stops at the ends."""
         self.cursor = max(0, min(len(self.faults) - 1, self.cursor + by))
