@@ -71,7 +71,7 @@ def live_advice(summary: RunSummary, history: RunHistory, silent_s: float) -> tu
 def _headline(summary: RunSummary) -> tuple[Level, str]:
     step, total = summary.steps, max(summary.total_steps, summary.steps)
     if summary.status == "failed":
-        reason = one_line(summary.reason, 200).rstrip(".") or _("no reason was recorded")
+        reason = one_line(summary.reason, 400).rstrip(".") or _("no reason was recorded")
         return "wrong", _("The run failed at step {step:,}: {reason}.").format(step=step, reason=reason)
     if not step:
         return "attention", _("The run has not made a step yet.")
@@ -86,7 +86,7 @@ def _headline(summary: RunSummary) -> tuple[Level, str]:
     }
     if summary.status in unfinished:
         level: Level = "attention" if summary.status == "interrupted" else "ok"
-        reason = one_line(summary.reason, 200)
+        reason = one_line(summary.reason, 400)
         return level, unfinished[summary.status].format(step=step, total=total, reason=reason)
     return _finished(summary)
 

@@ -41,7 +41,7 @@ class DataScreen(PlaceScreen):
         yield DataVerdict()
         yield Static(id="figures")
         yield FaultPanel()
-        yield RowPreview(classes="panel", can_focus=False)
+        yield RowPreview(classes="panel")
 
     def on_mount(self) -> None:
         """Follow the data check, and what it costs to train."""

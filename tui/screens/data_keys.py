@@ -2,10 +2,12 @@
 
 from engine.i18n import _
 from tui.app_keys import SAMPLE_KEY
+from tui.widgets.fault_table import NEXT_KEY
 
 from textual.binding import Binding, BindingType
 
 DATA_KEYS: list[BindingType] = [
+    NEXT_KEY,
     SAMPLE_KEY,
     Binding(
         "f",

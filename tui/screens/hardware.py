@@ -10,7 +10,7 @@ from tui.app_keys import SAMPLE_KEY
 from tui.screens.base import PlaceScreen
 from tui.shell import complete
 from tui.theme import SYMBOLS
-from tui.widgets.check_list import CheckList
+from tui.widgets.check_list import NEXT_KEY, CheckList
 from tui.widgets.verdict import STYLES, Verdict
 
 from textual import on
@@ -28,6 +28,7 @@ class HardwareScreen(PlaceScreen):
 
     PLACE: ClassVar[str] = _("1 Hardware")
     BINDINGS: ClassVar[list[BindingType]] = [
+        NEXT_KEY,
         Binding("r", "check", _("Check again"), tooltip=_("Look at the machine again"), id="hardware.check"),
         SAMPLE_KEY,
     ]
@@ -37,7 +38,7 @@ class HardwareScreen(PlaceScreen):
         yield Verdict()
         with Container(id="machine"):
             yield CheckList(id="checks")
-            with VerticalScroll(id="check-detail", can_focus=False):
+            with VerticalScroll(id="check-detail"):
                 yield Static(id="check-text")
 
     def on_mount(self) -> None:
@@ -77,6 +78,7 @@ class HardwareScreen(PlaceScreen):
         for check in self.mqlora.checks:  # none has that id once a new check has begun
             if check.id == event.option_id:
                 self.query_one("#check-text", Static).update(_detail(check))
+                self.query_one("#check-detail").scroll_home(animate=False)
 
     def _show_checks(self) -> None:
         """Draw what was found so far, in the usual order."""
@@ -111,17 +113,19 @@ class HardwareScreen(PlaceScreen):
 
 
 def _detail(check: Check) -> Content:
-    if not check.detail:
-        return Content.styled(_("Nothing to do here."), "$muted")
-    parts = [
-        Content.styled(f"{SYMBOLS[check.status]} ", STYLES[check.status]),
-        Content.styled(f"{check.label}: ", "bold"),
-        Content(f"{printable(check.detail).rstrip('.')}."),
+    """Say all that was found, for what the list may cut, and what is to be done about it."""
+    lines = [
+        Content.assemble(
+            (f"{SYMBOLS[check.status]} ", STYLES[check.status]),
+            (f"{check.label}: ", "bold"),
+            printable(check.value),
+        )
     ]
+    if check.detail:
+        lines.append(Content(f"{printable(check.detail).rstrip('.')}."))
     if check.fix:
-        parts += [
-            Content("\n"),
-            Content.styled(_("To mend it: "), "$muted"),
-            Content(complete(ended(printable(check.fix)))),
-        ]
-    return Content("").join(parts)
+        fix = complete(ended(printable(check.fix)))
+        lines.append(Content.assemble((_("To mend it: "), "$muted"), fix))
+    elif check.status == "ok":
+        lines.append(Content.styled(_("Nothing to do here."), "$muted"))
+    return Content("\n").join(lines)

@@ -11,7 +11,7 @@ from tui.screens.base import PlaceScreen
 from tui.screens.config_form import ConfigForm
 from tui.screens.confirm import ConfirmScreen
 from tui.training.status import UNFINISHED
-from tui.widgets.config_summary import explained, summary
+from tui.widgets.config_summary import Meaning, explained, summary
 from tui.widgets.profile_card import ProfileCard
 from tui.widgets.verdict import Verdict
 
@@ -82,7 +82,7 @@ class ProfileScreen(PlaceScreen):
             for name in (*NAMES, _("Custom")):
                 yield ProfileCard(name)
         with Horizontal(id="below"):
-            with VerticalScroll(id="meaning", can_focus=False):
+            with Meaning(id="meaning"):
                 yield Static(id="meaning-text")
             with VerticalScroll(id="explained", classes="panel", can_focus=False) as panel:
                 panel.border_title = Content(_("What the words mean"))

@@ -27,12 +27,16 @@ _WIDE = 100
 _GAP = "  "
 
 
+NEXT_KEY = Binding("enter", "screen.go_on", _("Go on"), tooltip=_("Go on to training"), id="data.next")
+"""Of the table and of the whole place."""
+
+
 class FaultTable(ScrollView, can_focus=True):
     """Symbol, line, set, what is wrong and, where there is room, how to fix it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"fault-table--cursor"}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "screen.go_on", _("Go on"), tooltip=_("Go on to training"), id="data.next"),
+        NEXT_KEY,
         Binding("up", "move(-1)", show=False),
         Binding("down", "move(1)", show=False),
         Binding("pageup", "page(-1)", show=False),

@@ -21,7 +21,7 @@ class Verdict(SteadyText):
         self.say(
             Content.assemble(
                 (f"{SYMBOLS[status]} ", f"bold {STYLES[status]}"),
-                (complete(one_line(sentence, 300)), "bold"),
+                (complete(one_line(sentence, 500)), "bold"),
                 f" {complete(one_line(rest, 300))}",
             )
         )
