@@ -4,6 +4,7 @@ from engine.config import TrainingConfig
 from engine.hardware.report import CheckStatus
 from engine.i18n import _, ngettext
 from tui.profile_name import profile_name
+from tui.training.phases import PREPARING, phase_words
 from tui.training.sitting import Sitting
 from tui.training.status import RunStatus
 from tui.training.view import RunView
@@ -43,7 +44,12 @@ def _pausing(other: int | None) -> str:
 def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, str]:
     pid = view.other_process
     where = _("Process {pid} trains; Ctrl+C pauses it.").format(pid=pid) if pid else ""
-    busy = (view.phase_elsewhere or sitting.phase) is not None
+    phase = view.phase_elsewhere or sitting.phase
+    if phase and phase.name in PREPARING:
+        return None, _("Getting ready: {stage}.").format(stage=phase_words(phase)), where
+    if view.state is None or view.state.status != "running":
+        return None, _("Getting ready."), where
+    busy = phase is not None
     for advice in view.advice:
         if not (advice.kind == "stalled" and busy):
             return STATUSES[advice.level], advice.text, where

@@ -107,7 +107,8 @@ def describe(event: Event) -> tuple[str, str] | None:
     """Return the symbol and sentence of an event; None for those that pass too often."""
     match event:
         case Started():
-            text = _(
+            begin = _("going on at step {step:,}: ").format(step=event.step) if event.step else ""
+            text = begin + _(
                 "{train:,} train and {valid:,} valid examples, {parameters:,} trained parameters, {device}"
             )
             return "·", text.format(
