@@ -19,7 +19,7 @@ COMMANDS = (
     *("plot", "profiles", "report", "train", "validate", "verify-resume"),
 )
 """What `mqlora-tui` can be told to do."""
-_COMMAND = re.compile(rf"(?<![\w./-]){NAME}(?= (?:{'|'.join(COMMANDS)})\b)")
+_COMMAND = re.compile(rf"(?<![\w./-]){NAME}(?= (?:--go-on|{'|'.join(COMMANDS)})\b)")
 _AT_END = re.compile(rf": {NAME} [^;()]*$|pip install \S+$")
 _FILE = re.compile(rf"({NAME}[^;]*? import )FILE\b")
 
