@@ -21,6 +21,7 @@ _UNIT = re.compile(r"(\d) (?=\w)")  # a number stays on the line of its unit
 
 def format_report(summary: RunSummary, verdict: Verdict) -> str:
     """Return the report: the verdict's headline, then everything of `format_details`."""
+    verdict = verdict.ready_to_paste(summary.folder.parent)
     headline = _marked(SYMBOLS[verdict.level], verdict.headline)
     return "\n".join(headline) + "\n" + format_details(summary, verdict)
 
@@ -98,7 +99,7 @@ def _costs(summary: RunSummary) -> list[str]:
 
 
 def _origin(summary: RunSummary) -> list[str]:
-    parts = [one_line(summary.model, 60)] if summary.model else []
+    parts = [one_line(summary.model, 260)] if summary.model else []
     if summary.status == "finished" and "early" in summary.reason:
         parts.append(_("stopped early: validation got no better"))
     if summary.config:
@@ -160,7 +161,15 @@ def _joined(parts: list[str]) -> list[str]:
 
 
 def _wrapped(text: str, start: str) -> list[str]:
-    lines = textwrap.wrap(text, WIDTH, initial_indent=start, subsequent_indent="   ")
+    # Names and paths stay whole, so that a command in a sentence can be copied.
+    lines = textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent="   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
     return [line.replace("\N{NO-BREAK SPACE}", " ").removesuffix(" ·") for line in lines]
 
 

@@ -41,6 +41,7 @@ class Verdict:
         """Return the same with complete commands, for the project in the folder `root`."""
         return replace(
             self,
+            headline=complete(self.headline, root),
             advice=tuple(replace(item, command=complete(item.command, root)) for item in self.advice),
             next_steps=tuple(replace(step, command=complete(step.command, root)) for step in self.next_steps),
         )

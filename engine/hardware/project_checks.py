@@ -23,7 +23,7 @@ def check_model(project: Project, name: str = "") -> Check:
         return Check("model", _("Base model"), _("none usable"), "error", error.problem, error.fix)
     weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     bits = _("not quantised") if shape.bits is None else _("{n}-bit").format(n=shape.bits)
-    value = ", ".join([one_line(f"models/{folder.name}", 60), bits, size(weights)])
+    value = ", ".join([one_line(f"models/{folder.name}", 260), bits, size(weights)])
     missing = _missing_files(folder)
     if missing:
         detail = _("{folder} lacks {files}").format(folder=value.partition(",")[0], files=", ".join(missing))

@@ -161,6 +161,7 @@ def test_disk_must_hold_one_run(free: int, needed: int, status: str) -> None:
     found = check_disk(Path("/p"), free, needed)
     assert found.status == status
     assert ("20.0 GB" in found.fix) == (status != "ok")
+    assert ("/p" in found.detail) == (status == "ok"), "the header has no room for a long path"
 
 
 def test_disk_is_measured_where_the_folder_will_be(tmp_path: Path) -> None:

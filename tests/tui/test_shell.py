@@ -138,6 +138,15 @@ def test_the_report_of_another_folder_can_be_pasted(
         assert Path(fuse[fuse.index(option) + 1]).is_dir()
 
 
+def test_why_a_run_failed_can_be_pasted_too(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state holds the refusal as it was raised, for whichever shell reads it."""
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    write_run(project, "failed", 30, reason="The disk is full; free some, then run: mqlora-tui train")
+    summary = summarise(project)
+    said = " ".join(format_report(summary, judge(summary)).split())
+    assert f"then run: mqlora-tui -C {project.root} train." in said
+
+
 def test_a_program_that_the_shell_does_not_find_is_named_with_its_path(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

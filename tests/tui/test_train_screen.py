@@ -428,3 +428,14 @@ def test_outbox_sends_at_once_what_may_be_the_last_for_long() -> None:
     outbox.add(StepDone(metrics(2), Usage()))
     outbox.add(Phase("validating", 0, 9))
     assert [len(batch) for batch in sent] == [1, 2]
+
+
+async def test_a_few_steps_that_fell_by_chance_are_no_learning(app: MqloraApp) -> None:
+    """The first line and the arrow beside the loss do not contradict each other."""
+    for step, loss in enumerate((1.3, 3.9, 2.5, 2.4), 1):
+        append(app.project, metrics(step, loss))
+    write_state(app.project, "running", 4)
+    with owned_by(app.project, os.getppid()):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await ready(pilot)
+            await sees(pilot, "↑", "Too early to tell: the loss has not fallen yet.")

@@ -124,4 +124,4 @@ def table(*columns: str) -> Table:
 
 def cell(value: str) -> Text:
     """Return a value for a table: one line without markup or control codes."""
-    return Text(one_line(value, 200))
+    return Text(one_line(value, 1000))

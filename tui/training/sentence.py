@@ -9,6 +9,8 @@ from tui.training.sitting import Sitting
 from tui.training.status import RunStatus
 from tui.training.view import RunView
 
+_FEW_STEPS = 20
+"""Before that the mean of the newer steps may be lower by chance: the curve has to fall as well."""
 STATUSES: dict[str, CheckStatus] = {"ok": "ok", "attention": "warning", "wrong": "error"}
 """Status that a level of the analysis is shown as."""
 
@@ -59,7 +61,7 @@ def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, 
     if view.figures.summary.overfitting == "significant":
         text = _("Overfitting: validation is well above training; adapters/ keeps the best.")
         return "warning", text, where
-    if run.last_loss >= run.first_loss:
+    if run.last_loss >= run.first_loss or (run.steps < _FEW_STEPS and view.figures.trend == 1):
         return None, _("Too early to tell: the loss has not fallen yet."), where
     text = _("Learning: training loss {first:.2f} → {last:.2f}.").format(
         first=run.first_loss, last=run.last_loss

@@ -51,7 +51,7 @@ def _row(check: Check) -> Table:
     row.add_row(
         Text(SYMBOLS[check.status], style=colour),
         Text(check.label, style=MUTED),
-        Text(one_line(check.value, 200)),
+        Text(one_line(check.value, 400)),
         Text(status_word(check.status), style=colour),
     )
     return row

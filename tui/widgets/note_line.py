@@ -21,9 +21,9 @@ class NoteLine(Static):
 
     def show(self, error: UserError) -> None:
         """Display `error` until `clear`."""
-        parts = [Content.styled("✗ ", "bold $error"), Content(f"{one_line(error.problem, 400)}.")]
+        parts = [Content.styled("✗ ", "bold $error"), Content(f"{one_line(error.problem, 500)}.")]
         if error.fix:
-            fix = complete(ended(one_line(error.fix, 400)))
+            fix = complete(ended(one_line(error.fix, 500)))
             parts += [Content("\n"), Content.styled(_("To mend it: "), "$muted"), Content(fix)]
         self._error = Content("").join(parts)
         self._draw()
