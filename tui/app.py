@@ -175,7 +175,8 @@ class MqloraApp(AppState):
         elif self.training.pause():
             self.look_at_run()
         else:
-            key = "Ctrl+Q" if isinstance(self.screen.focused, Input) else "q"  # which would be typed
+            is_typing = isinstance(self.screen.focused, Input)  # q would be typed
+            key = "q" if isinstance(self.screen, PlaceScreen) and not is_typing else "Ctrl+Q"
             self.tell(_("Nothing is training. Press {key} to leave.").format(key=key))
 
     def _selected_text(self) -> str:

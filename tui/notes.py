@@ -30,15 +30,17 @@ class NotesApp(App[int]):
 
     def tell(self, news: str) -> None:
         """Say for a moment what a key did."""
-        line = self._note_line()
-        self.news = news
-        line.tell(news)
-        self.set_timer(_MOMENT_S, partial(self._forget, line, news))
+        if isinstance(self.screen, PlaceScreen):
+            self.news = news
+            self.set_timer(_MOMENT_S, partial(self._forget, news))
+        else:
+            line = self._note_line()
+            line.tell(news)
+            self.set_timer(_MOMENT_S, partial(line.tell, ""))
 
-    def _forget(self, line: NoteLine, news: str) -> None:
+    def _forget(self, news: str) -> None:
         if self.news == news:
             self.news = ""
-            line.tell("")
 
     def _note_line(self) -> NoteLine:
         """Return the line for notes of the present screen; a dialog gets one below it."""

@@ -89,6 +89,18 @@ async def test_a_refusal_below_a_dialog_covers_nothing_of_it_and_stays(app: Mqlo
         await sees_no_more(pilot, "The disk is full")
 
 
+async def test_a_word_about_a_key_is_below_a_dialog_and_true_there(app: MqloraApp) -> None:
+    """In the help q closes the help."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("f1")
+        await sees(pilot, "Esc closes")
+        await pilot.press("ctrl+c")
+        await sees(pilot, "Nothing is training. Press Ctrl+Q to leave.", "Esc closes")
+        await pilot.press("escape")
+        await sees_no_more(pilot, "Nothing is training")
+
+
 async def test_a_word_about_a_key_goes_by_itself(app: MqloraApp, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal beside it stays."""
     monkeypatch.setattr(notes, "_MOMENT_S", 0.01)
