@@ -10,8 +10,7 @@ from tui.training.status import RunStatus
 
 from textual.pilot import Pilot
 
-WORDS = [f"word{number}" for number in range(70)]
-LONG = " ".join(WORDS)
+WORDS = [f"word{number}" for number in range(200)]
 
 
 async def read_through(pilot: Pilot[int], *keys: str) -> str:
@@ -27,7 +26,9 @@ async def read_through(pilot: Pilot[int], *keys: str) -> str:
 
 async def test_a_long_fault(app: MqloraApp, engine: FakeEngine) -> None:
     """Its line in the table is cut; what it says and how it is mended are whole in the box below."""
-    engine.data = data_report(Fault("train.jsonl", 3, None, "odd", "error", LONG, "the very last word"))
+    engine.data = data_report(
+        Fault("train.jsonl", 3, None, "odd", "error", " ".join(WORDS), "the very last word")
+    )
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("3")
