@@ -1,5 +1,6 @@
 """The one exception for mistakes a user can make and mend, and the one for what the user ended."""
 
+from engine.shell import ended
 from engine.text import one_line
 
 LONGEST = 2000
@@ -19,7 +20,7 @@ class UserError(Exception):
         """What is wrong and where (file, line, field), without a full stop."""
         self.fix = one_line(fix, LONGEST).rstrip(".")
         """What the user can do about it, as an imperative."""
-        super().__init__(f"{self.problem}; {self.fix}." if self.fix else f"{self.problem}.")
+        super().__init__(ended(f"{self.problem}; {self.fix}" if self.fix else self.problem))
 
 
 class Cancelled(Exception):

@@ -14,6 +14,7 @@ from engine.words import duration
 from tui.commands import keys
 from tui.commands.keys import single_keys
 from tui.commands.output import err, report_crash, say
+from tui.shell import work_in
 from tui.start import peek
 from tui.terminal import is_foreground
 
@@ -33,6 +34,7 @@ class Aftermath:
     def __init__(self, directory: Path, arguments: Sequence[str]) -> None:
         """Prepare for a program that was started in `directory` with `arguments`."""
         self._project = Project(directory.resolve())
+        work_in(self._project)
         self._is_app = peek(arguments)[1] is None
         self._as_json = "--json" in arguments
         self._checkpoint: str | None = None

@@ -17,6 +17,7 @@ from tui.driver import PatientDriver
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
+from tui.shell import work_in
 from tui.state import AppState
 from tui.theme import THEME
 from tui.training.controller import TrainingController
@@ -59,6 +60,7 @@ class MqloraApp(AppState):
             half_micro_batch: do that with micro-batches of half the size.
         """
         super().__init__(project)
+        work_in(project)
         self.driver_class = PatientDriver
         self.on_hang_up: Callable[[], None] = lambda: None
         """Called when the terminal is gone, on any thread."""
@@ -113,6 +115,7 @@ class MqloraApp(AppState):
     def get_key_display(self, binding: Binding) -> str:
         """Write the names of keys as on the keyboard."""
         names = {"enter": _("Enter"), "escape": _("Esc"), "pageup": "PgUp", "pagedown": "PgDn", "f1": "F1"}
+        names |= {"home": _("Home"), "end": _("End"), "tab": _("Tab"), "shift+tab": _("Shift+Tab")}
         return binding.key_display or names.get(binding.key) or super().get_key_display(binding)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -139,13 +142,6 @@ class MqloraApp(AppState):
             problem = _("Unexpected error: {error!r}").format(error=event.worker.error)
             self.show_error(UserError(problem, _("report it with the steps that led here")))
 
-    def show_error(self, error: UserError) -> None:
-        """Show a refusal on the present place, or above the dialog that covers it."""
-        if isinstance(self.screen, PlaceScreen):
-            self.screen.show_error(error)
-        else:
-            super().show_error(error)
-
     @property
     def defect(self) -> Exception | None:
         """The unexpected exception that ended the app, if one did."""
@@ -156,9 +152,10 @@ class MqloraApp(AppState):
         self._close_messages_no_wait()
 
     def start_demo(self) -> None:
-        """Write the built-in model and the sample data into the project."""
-        self.notify(_("Writing the built-in model and the sample data …"), markup=False)
-        self._write_demo()
+        """Write the built-in model and the sample data into the project, unless that is under way."""
+        if not self.writing:
+            self.writing, self.news = _("Writing the built-in model and the sample data"), ""
+            self._write_demo()
 
     @work(exit_on_error=False)
     async def _write_demo(self) -> None:
@@ -168,17 +165,19 @@ class MqloraApp(AppState):
     def action_help(self) -> None:
         """List every key of the present place."""
         if isinstance(self.screen, PlaceScreen):
-            self.push_screen(HelpScreen(self.screen.PLACE, list(self.screen.active_bindings.values())))
+            self.push_screen(HelpScreen(self.screen.PLACE, self.screen))
 
     def action_copy_or_pause(self) -> None:
         """Copy the selection; without one pause training; else say what the key does."""
         if text := self._selected_text():
             self.copy_to_clipboard(text)
-            self.notify(_("Copied."), markup=False)
+            self.tell(_("Copied."))
         elif self.training.pause():
             self.look_at_run()
         else:
-            self.notify(_("Nothing is training. Press q to leave."), markup=False)
+            is_typing = isinstance(self.screen.focused, Input)  # q would be typed
+            key = "q" if isinstance(self.screen, PlaceScreen) and not is_typing else "Ctrl+Q"
+            self.tell(_("Nothing is training. Press {key} to leave.").format(key=key))
 
     def _selected_text(self) -> str:
         focused = self.screen.focused
@@ -194,7 +193,7 @@ class MqloraApp(AppState):
     async def action_quit(self) -> None:
         """Leave at once, as soon as a pause is saved, or ask first while training."""
         if self.training.is_taking_over:
-            self.notify(_("The run is on its way here; leave when it has arrived."), markup=False)
+            self.show_error(UserError(_("The run is on its way here"), _("leave when it has arrived")))
         elif not self.training.is_running:
             self.exit(0)
         elif self.training.status().phase == "pausing":
@@ -211,6 +210,6 @@ class MqloraApp(AppState):
     def _leave(self, confirmed: bool | None) -> None:
         if confirmed:
             self._leaving = True
-            self.notify(_("Saving a checkpoint, then leaving."), markup=False)
+            self.news = _("Saving a checkpoint, then leaving.")
             if not self.training.pause():
                 self.exit(0)

@@ -29,6 +29,15 @@ def _place_bindings() -> list[BindingType]:
     ]
 
 
+SAMPLE_KEY = Binding(
+    "w",
+    "write_demo",
+    _("Write sample"),
+    tooltip=_("Write the built-in model and the sample data into this project"),
+    id="place.sample",
+)
+"""The same wherever the sample helps."""
+
 APP_KEYS: list[BindingType] = [
     *_place_bindings(),
     Binding(

@@ -11,6 +11,7 @@ from engine.project import Project
 from engine.training.events import Mode
 from tui.cli_data import Json, import_file, mend, validate
 from tui.commands.output import make_output_harmless, print_json, refuse, report_defect, say, say_usage
+from tui.shell import work_in
 
 import typer
 
@@ -77,6 +78,7 @@ def open_app(
             _("There is no folder {folder}").format(folder=directory), _("create it or name another with -C")
         )
     context.obj = Project(directory.resolve())
+    work_in(context.obj)
     if context.invoked_subcommand:
         if go_on or half_micro_batch:
             raise UserError(

@@ -11,9 +11,9 @@ from engine.text import one_line
 from tui import checks
 from tui.data_words import progress_words
 from tui.messages import DataChecked, DataCheckOver, DataMended, DataProgress
+from tui.notes import NotesApp
 
 from textual import work
-from textual.app import App
 from textual.message_pump import MessagePump
 from textual.reactive import reactive
 
@@ -21,7 +21,7 @@ READING_KEYS = ("model", "max_seq_length", "train_on_prompt", "batch_size", "gra
 """Fields of the configuration that the data report depends on."""
 
 
-class DataState(App[int]):
+class DataState(NotesApp):
     """The data check and what comes of it, as reactives that screens watch."""
 
     config: reactive[TrainingConfig] = reactive(TrainingConfig, init=False)
@@ -64,7 +64,7 @@ class DataState(App[int]):
                 UserError(_("The data are being read"), _("wait for that, or end it with Escape"))
             )
             return
-        self.data_progress = _("Writing a mended copy …")
+        self.data_progress, self.news = _("Writing a mended copy …"), ""
         self._end_check = Event()
         self._mend_data(self.config, self._end_check)
 
@@ -83,10 +83,6 @@ class DataState(App[int]):
 
     def make_offers(self) -> None:
         """Price the profiles; an app that can do so replaces this."""
-
-    def show_error(self, error: UserError) -> None:
-        """Show a refusal on the present place."""
-        self.notify(one_line(str(error), 400), severity="error", markup=False)
 
     def on_data_progress(self, message: DataProgress) -> None:
         """Keep how far the check is."""
@@ -119,11 +115,8 @@ class DataState(App[int]):
                 self.show_error(message.error)
             return
         mended = message.mended
-        text = _("{folder}: {train} train, {valid} valid; changes.jsonl there says what changed and why")
-        folder = one_line(str(mended.folder), 200)
-        self.notify(
-            text.format(folder=folder, train=f"{mended.train:,}", valid=f"{mended.valid:,}"),
-            title=_("Mended copy written"),
-            timeout=15,
-            markup=False,
+        text = _(
+            "Mended copy in {folder}: {train} train, {valid} valid; what changed is in changes.jsonl there."
         )
+        folder = one_line(str(mended.folder), 300)
+        self.news = text.format(folder=folder, train=f"{mended.train:,}", valid=f"{mended.valid:,}")

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 
 from engine.project import Project
 from engine.training.lock import lock_owner
@@ -12,7 +13,9 @@ _LOOK_S = 0.2
 
 
 def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = False) -> int:
-    """Open the app; return the exit status: 0, 1 after a defect, or 128 + the signal that ended it.
+    """Open the app; at its end say where the run stands.
+
+    Returns the exit status: 0, 1 after a defect, or 128 + the signal that ended it.
 
     Textual reads two settings when it is imported: at most ten frames a second,
     and no animations, both for slow links.
@@ -26,7 +29,8 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from tui.app import MqloraApp
     from tui.commands.handover import hand_over
-    from tui.commands.output import report_defect
+    from tui.commands.output import report_defect, say
+    from tui.training.standing import standing
 
     app = MqloraApp(project, go_on or half_micro_batch, half_micro_batch)
     was_training = False
@@ -49,12 +53,16 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
         app.run()
     finally:
         app.engine.close(SAVE_LIMIT_S)
+    code = app.return_code or 0
     if app.defect:
-        return report_defect(app.defect)
-    if exit_on_signal.received is None:
-        return app.return_code or 0
-    exit_on_signal.settled.wait(SAVE_LIMIT_S)
-    return 128 + exit_on_signal.received
+        code = report_defect(app.defect)
+    if exit_on_signal.received is not None:
+        exit_on_signal.settled.wait(SAVE_LIMIT_S)
+        code = 128 + exit_on_signal.received
+    if exit_on_signal.received != signal.SIGHUP and (text := standing(project)):
+        with suppress(OSError):  # the terminal may be gone by now
+            say(text)
+    return code
 
 
 def _wait_until_free(project: Project) -> None:

@@ -8,7 +8,6 @@ from engine.hardware.report import Check, HardwareReport
 from engine.i18n import _
 from engine.profiles import Recommendation, profile_config
 from engine.project import Project
-from engine.text import one_line
 from tui import checks
 from tui.data_state import READING_KEYS, DataState
 from tui.messages import (
@@ -39,6 +38,9 @@ class AppState(DataState):
     """What the run is doing, as told by the training controller."""
     measuring: reactive[str] = reactive("", init=False)
     """How far the measurement of a configuration's memory is, in words; empty while there is none."""
+
+    writing: reactive[str] = reactive("", init=False)
+    """How far writing the sample is, in words; empty while it is not written."""
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
@@ -90,7 +92,7 @@ class AppState(DataState):
         """Allow the checks to be started again after one of them failed."""
         self._checking_hardware = False
         self.forget_data_check()
-        self.measuring = ""
+        self.measuring = self.writing = ""
 
     @work(thread=True, exit_on_error=False)
     def _check_hardware(self, model: str) -> None:
@@ -114,7 +116,7 @@ class AppState(DataState):
         if self.run_state.is_training:
             raise UserError(_("Training is running and takes memory itself"), _("measure when it is over"))
         if not self.measuring:
-            self.measuring = _("Starting …")
+            self.measuring, self.news = _("Starting …"), ""
             self._end_measuring = Event()
             self._measure(config, self._end_measuring)
 
@@ -146,7 +148,7 @@ class AppState(DataState):
         if message.error:
             self.show_error(message.error)
         elif message.outcome:
-            self.notify(one_line(message.outcome, 300), markup=False)
+            self.news = f"{message.outcome}."
         self.make_offers()
 
     def on_check_done(self, message: CheckDone) -> None:
@@ -161,14 +163,16 @@ class AppState(DataState):
         self.make_offers()
 
     def on_demo_progress(self, message: DemoProgress) -> None:
-        """Say what is being done."""
-        self.notify(message.stage, markup=False)
+        """Keep how far writing the sample is."""
+        self.writing = message.stage
 
     def on_demo_written(self, message: DemoWritten) -> None:
         """Look again at what the sample has changed, or say why there is none."""
+        self.writing = ""
         if message.error:
             self.show_error(message.error)
             return
+        self.news = _("The built-in model and the sample data are written.")
         self.data = None
         self.start_hardware_check()
         self.start_data_check()

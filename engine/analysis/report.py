@@ -21,12 +21,14 @@ _UNIT = re.compile(r"(\d) (?=\w)")  # a number stays on the line of its unit
 
 def format_report(summary: RunSummary, verdict: Verdict) -> str:
     """Return the report: the verdict's headline, then everything of `format_details`."""
+    verdict = verdict.ready_to_paste(summary.folder.parent)
     headline = _marked(SYMBOLS[verdict.level], verdict.headline)
     return "\n".join(headline) + "\n" + format_details(summary, verdict)
 
 
 def format_details(summary: RunSummary, verdict: Verdict) -> str:
     """Return what stands below the headline: figures, epochs, advice, next steps and files."""
+    verdict = verdict.ready_to_paste(summary.folder.parent)
     sections = (
         _figures(summary),
         _epochs(summary),
@@ -43,7 +45,7 @@ def as_dict(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
         "config": summary.config.model_dump(mode="json") if summary.config else None,
         "improvement_percent": summary.improvement_percent,
         "gap": summary.gap,
-        "verdict": asdict(verdict),
+        "verdict": asdict(verdict.ready_to_paste(summary.folder.parent)),
     }
     ready: dict[str, Any] = _plain(values)
     return ready
@@ -97,7 +99,7 @@ def _costs(summary: RunSummary) -> list[str]:
 
 
 def _origin(summary: RunSummary) -> list[str]:
-    parts = [one_line(summary.model, 60)] if summary.model else []
+    parts = [one_line(summary.model, 260)] if summary.model else []
     if summary.status == "finished" and "early" in summary.reason:
         parts.append(_("stopped early: validation got no better"))
     if summary.config:
@@ -159,7 +161,15 @@ def _joined(parts: list[str]) -> list[str]:
 
 
 def _wrapped(text: str, start: str) -> list[str]:
-    lines = textwrap.wrap(text, WIDTH, initial_indent=start, subsequent_indent="   ")
+    # Names and paths stay whole, so that a command in a sentence can be copied.
+    lines = textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent="   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
     return [line.replace("\N{NO-BREAK SPACE}", " ").removesuffix(" ·") for line in lines]
 
 
@@ -178,7 +188,7 @@ def _options(command: str) -> list[str]:
     """Split a command before each of its options, which keep their values."""
     parts: list[str] = []
     for word in shlex.split(command):
-        if parts and not word.startswith("--"):
+        if parts and not word.startswith("-"):
             parts[-1] += f" {shlex.quote(word)}"
         else:
             parts.append(shlex.quote(word))

@@ -1,14 +1,13 @@
 """A run in plain words: is it good, what to change, what next."""
 
-import os
-import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.analysis.advice import LIVE_RULES, RULES, Advice, Level, is_flat, is_still_falling
 from engine.analysis.history import RunHistory
 from engine.analysis.summary import RunSummary
 from engine.i18n import _, ngettext
+from engine.shell import complete, path_of, program
 from engine.text import one_line
 from engine.words import duration
 
@@ -25,7 +24,7 @@ class NextStep:
 
     text: str
     command: str
-    """What to type in a shell, in the project directory."""
+    """What to type in a shell; `engine.shell` completes the commands of this program."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,15 @@ class Verdict:
     """One or two short sentences."""
     advice: tuple[Advice, ...]
     next_steps: tuple[NextStep, ...]
+
+    def ready_to_paste(self, root: Path) -> "Verdict":
+        """Return the same with complete commands, for the project in the folder `root`."""
+        return replace(
+            self,
+            headline=complete(self.headline, root),
+            advice=tuple(replace(item, command=complete(item.command, root)) for item in self.advice),
+            next_steps=tuple(replace(step, command=complete(step.command, root)) for step in self.next_steps),
+        )
 
 
 def judge(summary: RunSummary) -> Verdict:
@@ -64,7 +72,7 @@ def live_advice(summary: RunSummary, history: RunHistory, silent_s: float) -> tu
 def _headline(summary: RunSummary) -> tuple[Level, str]:
     step, total = summary.steps, max(summary.total_steps, summary.steps)
     if summary.status == "failed":
-        reason = one_line(summary.reason, 200).rstrip(".") or _("no reason was recorded")
+        reason = one_line(summary.reason, 400).rstrip(".") or _("no reason was recorded")
         return "wrong", _("The run failed at step {step:,}: {reason}.").format(step=step, reason=reason)
     if not step:
         return "attention", _("The run has not made a step yet.")
@@ -79,7 +87,7 @@ def _headline(summary: RunSummary) -> tuple[Level, str]:
     }
     if summary.status in unfinished:
         level: Level = "attention" if summary.status == "interrupted" else "ok"
-        reason = one_line(summary.reason, 200)
+        reason = one_line(summary.reason, 400)
         return level, unfinished[summary.status].format(step=step, total=total, reason=reason)
     return _finished(summary)
 
@@ -118,26 +126,26 @@ def _next_steps(summary: RunSummary) -> tuple[NextStep, ...]:
     if summary.adapters is None or summary.status == "running":
         return ()
     root = summary.folder.parent
-    model = shlex.quote(one_line(os.fspath(_model_folder(root, summary.model)), 200))
-    adapter = shlex.quote(os.fspath(summary.adapters.relative_to(root)))
+    model = one_line(path_of(_model_folder(root, summary.model)), 1000)
+    adapter = path_of(summary.adapters)
+    fused = path_of(root / "fused_model")
     return (
         NextStep(_("talk to it"), "mqlora-tui chat"),
         NextStep(_("draw it"), "mqlora-tui plot"),
         NextStep(
             _("use it with mlx-lm"),
-            f"mlx_lm.generate --model {model} --adapter-path {adapter} --prompt 'Your question'",
+            f"{program('mlx_lm.generate')} --model {model} --adapter-path {adapter} --prompt 'Your question'",
         ),
         NextStep(
             _("make one model of it"),
-            f"mlx_lm.fuse --model {model} --adapter-path {adapter} --save-path fused_model",
+            f"{program('mlx_lm.fuse')} --model {model} --adapter-path {adapter} --save-path {fused}",
         ),
     )
 
 
 def _model_folder(root: Path, name: str) -> Path:
-    """Return the base model's folder relative to the project."""
-    below_root = Path(name)
-    return below_root if name and (root / name / "config.json").is_file() else Path("models", name)
+    """Return the base model's folder."""
+    return root / name if name and (root / name / "config.json").is_file() else root / "models" / name
 
 
 def _rising(history: RunHistory) -> Advice | None:

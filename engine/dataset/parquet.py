@@ -8,6 +8,7 @@ from engine.dataset.formats import Source
 from engine.dataset.records import Record, refuse_twice
 from engine.errors import UserError
 from engine.i18n import _
+from engine.shell import installing
 
 _BATCH = 1000
 """Rows that are held in memory together."""
@@ -27,7 +28,7 @@ def read_parquet(source: Source) -> Iterator[Record]:
     except ImportError:
         raise UserError(
             _("Reading {path} takes pyarrow, which is not installed").format(path=source.path),
-            _("run: pip install 'mqlora-tui[parquet]'"),
+            _("run: {command}").format(command=installing("pyarrow")),
         ) from None
     try:
         file = parquet.ParquetFile(source.path)

@@ -78,7 +78,7 @@ def _quick_checks(
     """Yield all checks that need no MLX."""
     yield check_chip(device)
     yield check_memory(memory)
-    yield check_disk(disk_free, _disk_needed(project, model))
+    yield check_disk(project.root, disk_free, _disk_needed(project, model))
     yield check_python()
     yield check_terminal()
     yield check_power(read_battery())

@@ -43,7 +43,7 @@ def check_model(trial: ModelTrial | UserError) -> Check:
     if files.is_quantised:
         bits = _("{n}-bit").format(n=files.bits) if files.bits else _("quantised")
     weights = size(sum(path.stat().st_size for path in files.weights))
-    value = ", ".join([one_line(f"models/{label(trial.folder)}", 60), bits, weights])
+    value = ", ".join([one_line(f"models/{label(trial.folder)}", 260), bits, weights])
     if not files.is_quantised:
         detail = _("The weights are not quantised and take about four times the memory of 4-bit ones")
         fix = _("convert it: python -m mlx_lm convert --hf-path FOLDER --mlx-path models/NAME -q")

@@ -73,8 +73,8 @@ def read_disk_free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def check_disk(free: int, needed: int) -> Check:
-    """Check that the checkpoints of one run (`needed` bytes) find room."""
+def check_disk(folder: Path, free: int, needed: int) -> Check:
+    """Check that the checkpoints of one run (`needed` bytes) find room where the project `folder` is."""
     value = _("{free} free; one run needs about {needed}").format(free=size(free), needed=size(needed))
     fix = _("free some space; {advised} are advised").format(advised=size(ADVISED_DISK))
     if free < needed:
@@ -82,7 +82,7 @@ def check_disk(free: int, needed: int) -> Check:
         return Check("disk", _("Disk"), value, "error", detail, fix)
     if free < LITTLE_DISK:
         return Check("disk", _("Disk"), value, "warning", _("The disk is nearly full"), fix)
-    return Check("disk", _("Disk"), value, "ok")
+    return Check("disk", _("Disk"), value, "ok", _("The project is {folder}").format(folder=folder))
 
 
 def _container_memory(cgroup: Path) -> tuple[int, int] | None:

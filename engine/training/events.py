@@ -56,10 +56,13 @@ class Usage:
 class Phase:
     """The trainer entered a stage that takes a while."""
 
-    name: Literal["loading", "tokenizing", "validating", "training", "saving"]
+    name: Literal["checking", "tokenizing", "loading", "restoring", "validating", "training", "saving"]
+    """checking: whether the checkpoint to go on from is intact and the run still the same; restoring: it."""
     done: int = 0
     total: int = 0
     """Parts of this stage done and in all; 0 of 0 where that is not known."""
+    step: int = 0
+    """Of the checkpoint that is restored."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from engine.project import Project
 from engine.training.assemble import assemble, largest, shapes_for
 from engine.training.claim import claim_folder
 from engine.training.events import Event, Mode, Notice, Phase, Started
+from engine.training.folders import checkpoint_folders
 from engine.training.lock import run_lock
 from engine.training.loop import TrainingLoop
 from engine.training.night import warn_of_the_display
@@ -72,10 +73,13 @@ class Trainer:
             yield from self._sitting()
 
     def _sitting(self) -> Iterator[Event]:
+        if self._mode != "restart" and checkpoint_folders(self._project.run_dir):
+            yield Phase("checking")
         opening = open_run(self._project, self._config, self._mode, self._halve_micro_batch)
         parts = yield from self._prepare(opening)
         progress = opening.checkpoint.progress if opening.checkpoint else Progress()
         if opening.checkpoint:
+            yield Phase("restoring", step=progress.step)
             restore(opening.checkpoint, parts)
         for message in claim_folder(parts, is_fresh=opening.checkpoint is None):
             yield Notice("warning", message)

@@ -154,8 +154,8 @@ def test_unusable_data_is_refused(mqlora: Mqlora, project: Project, content: str
         (("train", "--resume", "--restart"), "--restart"),
         (("train", "--set", "lora_layers=0"), "lora_layers"),
         (("monitor",), "no run"),
-        (("plot",), "mqlora-tui train"),
-        (("report",), "mqlora-tui train"),
+        (("plot",), "mqlora-tui -C {root} train"),
+        (("report",), "mqlora-tui -C {root} train"),
         (("chat", "--prompt", "  "), "empty"),
     ],
 )
@@ -165,7 +165,7 @@ def test_mistakes_get_one_sentence(
     """Every mistake: exit 1, one sentence with the place or the fix, no traceback, no file touched."""
     before = tree(project.root)
     refused = mqlora(*arguments)
-    assert refused.code == 1 and said in refused.err
+    assert refused.code == 1 and said.format(root=project.root) in refused.err
     assert "Traceback" not in refused.err and refused.err.count("\n") == 1
     assert tree(project.root) == before
 
@@ -184,10 +184,10 @@ def test_a_missing_project_folder_is_refused(
     assert main() == 1 and "none" in capsys.readouterr().err
 
 
-def test_the_app_without_a_terminal_names_train(mqlora: Mqlora) -> None:
+def test_the_app_without_a_terminal_names_train(mqlora: Mqlora, project: Project) -> None:
     """Where stdout is no terminal the app refuses and says what to use."""
     refused = mqlora()
-    assert refused.code == 1 and "mqlora-tui train" in refused.err
+    assert refused.code == 1 and f"mqlora-tui -C {project.root} train" in refused.err
 
 
 def test_a_missing_model_is_refused(mqlora: Mqlora, project: Project) -> None:
@@ -195,7 +195,7 @@ def test_a_missing_model_is_refused(mqlora: Mqlora, project: Project) -> None:
     (project.models_dir / "tiny" / "config.json").unlink()
     for command in ("train", "chat"):
         refused = mqlora(command)
-        assert refused.code == 1 and "mqlora-tui demo" in refused.err
+        assert refused.code == 1 and f"mqlora-tui -C {project.root} demo" in refused.err
 
 
 def test_a_damaged_model_is_refused(mqlora: Mqlora, project: Project) -> None:

@@ -158,9 +158,10 @@ def test_without_a_container_limit_the_machine_counts(tmp_path: Path, limit: str
 )
 def test_disk_must_hold_one_run(free: int, needed: int, status: str) -> None:
     """Below what a run writes it is an error, below 5 GB a warning that names the advised 20 GB."""
-    found = check_disk(free, needed)
+    found = check_disk(Path("/p"), free, needed)
     assert found.status == status
     assert ("20.0 GB" in found.fix) == (status != "ok")
+    assert ("/p" in found.detail) == (status == "ok"), "the header has no room for a long path"
 
 
 def test_disk_is_measured_where_the_folder_will_be(tmp_path: Path) -> None:

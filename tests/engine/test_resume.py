@@ -6,7 +6,7 @@ from threading import Event as StopEvent
 from campaigns.common import outcome
 from engine.config import TrainingConfig
 from engine.project import Project
-from engine.training.events import Event, Finished, Paused, Started
+from engine.training.events import Event, Finished, Paused, Phase, Started
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
 from tests.engine.conftest import copy_of
@@ -62,6 +62,15 @@ def test_a_run_dropped_in_the_middle_ends_in_the_same_bytes(
     run.close()  # type: ignore[attr-defined]
     train(project, RUN)
     assert outcome(project) == outcome(finished[0])
+
+
+def test_each_stage_of_a_resume_is_told(project: Project) -> None:
+    """As those of a fresh start are, and what only a resume does as well."""
+    fresh = [event.name for event in train(project, until=step_done(2)) if isinstance(event, Phase)]
+    assert fresh[:3] == ["tokenizing", "loading", "validating"]
+    *ready, last = [event for event in train(project, until=step_done(3)) if isinstance(event, Phase)][:5]
+    assert [phase.name for phase in ready] == ["checking", "tokenizing", "loading", "restoring"]
+    assert ready[-1].step == 2 and last.name == "training"
 
 
 def test_elapsed_time_leaves_pauses_out(project: Project) -> None:

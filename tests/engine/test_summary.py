@@ -227,8 +227,12 @@ def test_live_advice_tells_a_stuck_run_and_a_rising_validation(tmp_path: Path) -
     assert any("No new step for 5 min" in advice.text for advice in found)
 
 
-def test_the_report_fits_and_its_commands_can_be_pasted(tmp_path: Path) -> None:
+def test_the_report_fits_and_its_commands_can_be_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """78 columns, the verdict first, figures, and commands whole after joining continued lines."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
     project = write_run(tmp_path, LOSSES, {15: 2.0, 20: 2.01}, initial_val_loss=4.5, model="my model")
     project.adapters_dir.mkdir()
     (project.adapters_dir / "adapters.safetensors").write_bytes(b"x")

@@ -11,6 +11,12 @@ from tui.app import MqloraApp
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def no_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test know the project that another one worked in."""
+    monkeypatch.setattr("tui.shell._project", Project(Path()))
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """Return a project with a model's sizes and a few rows."""

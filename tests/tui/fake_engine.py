@@ -143,8 +143,3 @@ def pretend(app: MqloraApp, phase: Phase, step: int = 0) -> None:
 def shown(app: App[Any]) -> str:
     """Return the text of the whole terminal, line by line."""
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
-
-
-def hints(app: MqloraApp) -> list[str]:
-    """Return the notifications."""
-    return [note.message for note in app._notifications]

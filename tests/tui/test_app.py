@@ -7,7 +7,7 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.state import RunState
 from tests.tiny import owned_by
-from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, hints, pretend, ready, sees, shown, wait_for
+from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, pretend, ready, sees, shown, wait_for
 from tui.app import PLACES, MqloraApp
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
@@ -226,7 +226,7 @@ async def test_ctrl_c_says_what_it_does_when_there_is_nothing_to_do(app: MqloraA
     async with app.run_test() as pilot:
         await ready(pilot)
         await pilot.press("ctrl+c")
-        await wait_for(pilot, lambda: any("Press q to leave" in hint for hint in hints(app)))
+        await sees(pilot, "Press q to leave")
         assert app.is_running
 
 

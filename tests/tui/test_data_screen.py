@@ -128,9 +128,6 @@ async def test_f_writes_a_mended_copy(
             raise error
         return Mended(of.data_dir / "mended", 1100, 12, ())
 
-    def told() -> str:
-        return " ".join(f"{note.title} {note.message}" for note in app._notifications)
-
     monkeypatch.setattr("engine.dataset.mending.mend_data", mend_data)
     engine.data = data_report(EMPTY)
     async with app.run_test() as pilot:
@@ -138,7 +135,8 @@ async def test_f_writes_a_mended_copy(
         await pilot.press("f")
         await wait_for(pilot, lambda: "No row of train.jsonl can be kept." in shown(app))
         await pilot.press("f")
-        await wait_for(pilot, lambda: f"{project.data_dir / 'mended'}: 1,100 train, 12 valid" in told())
+        await wait_for(pilot, lambda: f"{project.data_dir / 'mended'}: 1,100 train, 12 valid" in app.news)
+        await sees_no_more(pilot, "No row of train.jsonl")
 
 
 async def test_a_row_that_cannot_be_used_is_shown_as_it_stands(

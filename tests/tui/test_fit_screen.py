@@ -10,7 +10,7 @@ from engine.fit.measure import Fit, Measured, Tell
 from engine.memory import Room
 from engine.profiles import PROFILES
 from engine.project import Project
-from tests.tui.fake_engine import SIZES, hints, pretend, ready, sees, sees_no_more, shown, wait_for
+from tests.tui.fake_engine import SIZES, pretend, ready, sees, sees_no_more, shown, wait_for
 from tui.app import MqloraApp
 from tui.screens.profile import ProfileScreen
 
@@ -87,7 +87,7 @@ async def test_the_card_shows_what_was_measured(app: MqloraApp, fake: FakeFit, s
         await wait_for(pilot, lambda: "measured" in shown(app) and "4.3 GB" in shown(app))
         await wait_for(pilot, lambda: "is recommended." in shown(app))
         assert shown(app).count("expected ") == len(PROFILES) - 1
-        assert any("4.3 GB measured, 4.6 GB predicted" in hint for hint in hints(app))
+        await sees(pilot, "4.3 GB measured, 4.6 GB predicted")
     [config] = fake.asked
     assert PROFILES["PERFORMANCE"].items() <= config.model_dump().items()
 
@@ -112,7 +112,7 @@ async def test_escape_ends_a_measurement(app: MqloraApp, fake: FakeFit) -> None:
         await measuring(pilot)
         await pilot.press("escape")
         await wait_for(pilot, lambda: "is recommended." in shown(app))
-        assert fake.cancels[0].is_set() and not hints(app)
+        assert fake.cancels[0].is_set() and not app.news
         await sees_no_more(pilot, "measured")
 
 

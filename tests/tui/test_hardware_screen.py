@@ -59,6 +59,28 @@ async def test_the_cursor_chooses_what_is_explained(app: MqloraApp) -> None:
         await sees_no_more(pilot, "The battery empties.")
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_the_list_cuts_is_whole_below_or_beside_it(
+    app: MqloraApp, engine: FakeEngine, size: tuple[int, int]
+) -> None:
+    """A long value, its reason and its fix, in the order of reading; what finds no room is scrolled to."""
+    value = " ".join(f"value{n}" for n in range(30))
+    detail = " ".join(f"reason{n}" for n in range(60))
+    engine.hardware = hardware_report(*CHECKS, Check("mlx", "MLX", value, "error", detail, "the last word"))
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        await sees(pilot, "MLX: value0 value1")
+        seen = ""
+        await pilot.press("tab")
+        for _line in range(40):
+            seen += shown(app)
+            await pilot.press("down")
+            await pilot.pause()
+        assert all(word in seen for word in (*value.split(), *detail.split(), "the last word."))
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: app.current_mode == "profile")
+
+
 async def test_r_looks_again(app: MqloraApp, engine: FakeEngine) -> None:
     """A machine that changed is shown as it is now."""
     async with app.run_test() as pilot:
@@ -80,11 +102,11 @@ async def test_enter_leads_on_to_the_profiles(app: MqloraApp) -> None:
 async def test_the_sample_is_offered_only_where_something_is_missing(
     app: MqloraApp, engine: FakeEngine
 ) -> None:
-    """With model and data in place `d` does nothing; without a model it writes the sample."""
+    """With model and data in place `w` does nothing; without a model it writes the sample."""
     async with app.run_test() as pilot:
         await ready(pilot)
         await sees_no_more(pilot, "Write sample")
-        await pilot.press("d")
+        await pilot.press("w")
         engine.hardware = hardware_report(
             Check("model", "Base model", "none", "error", "No model", "get one")
         )
@@ -92,7 +114,7 @@ async def test_the_sample_is_offered_only_where_something_is_missing(
         await wait_for(pilot, lambda: "Write sample" in shown(app))
         await sees(pilot, "Not ready yet. To be mended: Base model.")
         engine.hardware = hardware_report()
-        await pilot.press("d")
+        await pilot.press("w")
         await wait_for(pilot, lambda: "Ready for" in shown(app))
         assert engine.demos == [app.project.root]
 
@@ -102,5 +124,5 @@ async def test_hostile_text_in_a_finding_is_shown_as_it_is(app: MqloraApp, engin
     engine.hardware = hardware_report(Check("model", "Base model", HOSTILE, "error", HOSTILE, HOSTILE))
     async with app.run_test() as pilot:
         await ready(pilot)
-        await wait_for(pilot, lambda: shown(app).count("[/INST] [bold]\\x1b[2J") == 3)
+        await wait_for(pilot, lambda: shown(app).count("[/INST] [bold]\\x1b[2J") == 4)
         assert "\x1b" not in shown(app)

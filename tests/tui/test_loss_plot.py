@@ -73,6 +73,41 @@ def test_one_point_is_drawn() -> None:
     assert "○" in text
 
 
+def axes(drawn: list[Text]) -> tuple[list[float], list[str]]:
+    """Return the numbers at the left and those below."""
+    left = [line.plain.partition("┤")[0] for line in drawn if "┤" in line.plain]
+    return [float(number) for number in left], drawn[-1].plain.split()
+
+
+@pytest.mark.parametrize("view", ["all", "recent", "log"])
+@pytest.mark.parametrize("loss", [0.0, 0.002, 0.31, 3.18, 3.1799, 11.0])
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_axes_make_sense_from_the_first_point_on(view: View, loss: float, steps: int) -> None:
+    """A range around the point of at least a tenth of it, and no number twice."""
+    x, first = np.arange(1.0, steps + 1), Curve(np.array([0.0]), np.array([loss]))
+    line = Curve(x, np.full(steps, loss))
+    low_to_high, below = axes(draw(LossCurves(line, line, first, total_steps=75), view, 78, 12, COLOURS))
+    low_to_high = low_to_high[::-1]
+    assert len(low_to_high) >= 2 and low_to_high == sorted(set(low_to_high))
+    assert len(set(below)) == len(below) >= 2
+    height, most = low_to_high[-1] - low_to_high[0], max(loss, 0.02)
+    assert max(loss, 0.1) * 0.04 <= height <= most and abs(low_to_high[0] - loss) < most
+
+
+async def test_a_new_validation_is_drawn_at_once() -> None:
+    """Its number stands beside the plot a second later."""
+    app = PlotApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        plot = app.query_one(LossPlot)
+        plot.show(LossCurves(validation=Curve(np.array([0.0]), np.array([4.1])), total_steps=200))
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        before = plot.text.count("○")
+        plot.show(curves(50))
+        await app.workers.wait_for_complete()
+        assert plot.text.count("○") + plot.text.count("★") > before
+
+
 def test_ticks_are_round_numbers_inside_the_range() -> None:
     """Ticks are 1, 2 or 5 times a power of ten apart."""
     assert nice_ticks(0.3, 4.4, 4) == [2.0, 4.0]

@@ -95,10 +95,10 @@ def test_a_run_that_was_cut_off_is_called_so(project: Project) -> None:
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        ("paused", "Paused at step 30, saved"),
-        ("finished", "Finished at step 30; see: mqlora-tui report"),
-        ("failed", "failed at step 30: no \\x1b[2J memory"),
-        ("running", "cut off at step 30"),
+        ("paused", "Paused at step 30 of 60, saved"),
+        ("finished", "Finished at step 30; see: "),
+        ("failed", "failed at step 30 of 60: no \\x1b[2J memory"),
+        ("running", "cut off at step 30 of 60"),
     ],
 )
 def test_the_end_is_said_in_words(
@@ -145,7 +145,7 @@ def test_q_leaves_the_run_alone(
     keys += ["x", "q"]
     with owned_by(project, os.getppid()):
         watch(project, as_json=False)
-    assert asked == [] and "The run goes on" in capsys.readouterr().out
+    assert asked == [] and "goes on training" in capsys.readouterr().out
 
 
 def test_ctrl_c_asks_for_a_pause_and_keeps_watching(

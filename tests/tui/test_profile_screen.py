@@ -3,7 +3,7 @@
 from engine.config import TrainingConfig, help_text
 from engine.profiles import PROFILES
 from engine.project import Project
-from tests.tui.fake_engine import SIZES, FakeEngine, hints, pretend, ready, sees, shown, wait_for
+from tests.tui.fake_engine import SIZES, FakeEngine, pretend, ready, sees, shown, wait_for
 from tui.app import MqloraApp
 from tui.screens.config_form import ConfigForm
 from tui.screens.confirm import ConfirmScreen
@@ -238,7 +238,7 @@ async def test_escape_leaves_everything_as_it_was(app: MqloraApp, project: Proje
         await pilot.press("7", "escape")
         await wait_for(pilot, lambda: isinstance(app.screen, ProfileScreen))
         assert app.config == before and not project.config_file.exists()
-        assert not hints(app)
+        assert not app.news
 
 
 async def test_the_form_is_walked_with_the_arrow_keys(app: MqloraApp) -> None:

@@ -206,6 +206,30 @@ async def test_stages_before_the_first_step_are_visible(app: MqloraApp) -> None:
         gate.set()
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_stages_of_a_resume_are_visible(app: MqloraApp, size: tuple[int, int]) -> None:
+    """As plainly as those of a fresh start, although there is a curve; nothing is judged meanwhile."""
+    gates = [threading.Event() for _ in range(4)]
+    names = "checking", "tokenizing", "loading", "restoring"
+
+    class Resumed:
+        def run(self) -> Iterator[Event]:
+            for name, gate in zip(names, gates, strict=True):
+                yield Phase(name, step=30 if name == "restoring" else 0)
+                gate.wait(LIMIT_S)
+
+    write_run(app.project, "paused", 30)
+    use(app, Factory(Resumed()))
+    async with app.run_test(size=size) as pilot:
+        await open_train(pilot)
+        await pilot.press("enter")
+        words = "checking the checkpoint", "reading and tokenizing", "loading the model", "back to step 30"
+        for text, gate in zip(words, gates, strict=True):
+            await wait_for(pilot, lambda text=text: shown(app).count(text) == 2)  # in sentence and progress
+            assert "Getting ready: " in shown(app) and "Learning" not in shown(app)
+            gate.set()
+
+
 @pytest.mark.parametrize("end", ["pause", "refusal"])
 async def test_the_end_is_told_when_the_run_can_go_on(app: MqloraApp, end: str) -> None:
     """Not while the trainer still closes its files: whoever reads of a pause may press Enter at once."""
@@ -404,3 +428,14 @@ def test_outbox_sends_at_once_what_may_be_the_last_for_long() -> None:
     outbox.add(StepDone(metrics(2), Usage()))
     outbox.add(Phase("validating", 0, 9))
     assert [len(batch) for batch in sent] == [1, 2]
+
+
+async def test_a_few_steps_that_fell_by_chance_are_no_learning(app: MqloraApp) -> None:
+    """The first line and the arrow beside the loss do not contradict each other."""
+    for step, loss in enumerate((1.3, 3.9, 2.5, 2.4), 1):
+        append(app.project, metrics(step, loss))
+    write_state(app.project, "running", 4)
+    with owned_by(app.project, os.getppid()):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await ready(pilot)
+            await sees(pilot, "↑", "Too early to tell: the loss has not fallen yet.")

@@ -12,7 +12,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.text import printable
 from engine.training.state import RunState
-from tui.commands.output import err, print_json, say
+from tui.commands.output import err, print_json, quote, say
 from tui.signals import pausing_signals
 
 
@@ -33,7 +33,7 @@ def reply_to_each(
             if stop.is_set():
                 break
             if len(prompts) > 1 and not as_json:
-                say(f"> {prompt}")
+                quote(f"> {prompt}")
             sink = None if as_json else sys.stdout
             text, tokens, speed = _reply(session, [_user(prompt)], settings, with_adapter, stop, sink)
             if as_json:

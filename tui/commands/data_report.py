@@ -12,6 +12,7 @@ from engine.words import duration
 from tui.commands.data_progress import data_progress
 from tui.commands.output import cell, out, print_json, say, status_mark, table
 from tui.commands.selection import selected_config
+from tui.shell import fix_of
 
 from rich.text import Text
 
@@ -121,4 +122,10 @@ def _fault_row(fault: Fault) -> tuple[Text, ...]:
     if fault.column:
         line += f":{fault.column}"
     mark = status_mark(fault.severity)
-    return mark, Text(line, justify="right"), cell(fault.file), cell(fault.message), cell(fault.fix)
+    return (
+        mark,
+        Text(line, justify="right"),
+        cell(fault.file),
+        cell(fault.message),
+        cell(fix_of(fault, fault.fix)),
+    )

@@ -14,7 +14,8 @@ from engine.dataset.tables import Table, open_table
 from engine.i18n import _
 from engine.project import Project
 from engine.text import json_text, one_line
-from tui.commands.output import err, print_json, say
+from tui.commands.output import err, print_json, quote, say
+from tui.shell import complete
 
 import msgspec
 
@@ -44,7 +45,7 @@ def show_first(table: Table, mapping: Mapping, as_json: bool) -> int:
     _say_how(table, mapping)
     for row in rows:
         shown = json_text(row["row"]) if "row" in row else row["reason"]
-        say(f"  {table.where(row['place'])}: {shown}")
+        quote(f"  {table.where(row['place'])}: {shown}")
     return _code(table, mapping)
 
 
@@ -100,9 +101,10 @@ def _say_how(table: Table, mapping: Mapping) -> None:
 
 def _say_rejected(table: Table, imported: Imported) -> None:
     for row in imported.listed[:_LISTED]:
-        say(
+        fix = complete(one_line(row.fix, 200), table.source.path)
+        quote(
             _("  ! {where}: {reason} ({fix})").format(
-                where=table.where(row.place), reason=one_line(row.reason, 200), fix=one_line(row.fix, 200)
+                where=table.where(row.place), reason=one_line(row.reason, 200), fix=fix
             )
         )
     if imported.rejected > _LISTED:

@@ -20,6 +20,7 @@ from tui.commands.monitor_view import view
 from tui.commands.output import out, print_json, say
 from tui.training.interrupt import ask_to_pause
 from tui.training.news import take_news
+from tui.training.standing import words
 
 from rich.live import Live
 
@@ -57,7 +58,8 @@ def watch(project: Project, as_json: bool) -> None:
         if out.is_terminal and (news := take_news(project)):
             say(news)
         with _leaving_a_lost_terminal():
-            say(_end(_show(project)))
+            look = _show(project)
+            say(words(look.state, look.owner))
 
 
 @contextmanager
@@ -107,26 +109,6 @@ def _pause(project: Project, owner: Owner) -> str:
     return _("The run cannot be paused from here: it belongs to {host} or another user   q leaves").format(
         host=owner.host
     )
-
-
-def _end(look: Look) -> str:
-    """Say how the run stands now that nobody watches it."""
-    if look.owner is not None:
-        return _("The run goes on; watch it again with: mqlora-tui monitor")
-    state = look.state
-    if state is None:
-        return _("The run ended before its first step")
-    match state.status:
-        case "paused":
-            return _("Paused at step {step:,}, saved; go on with: mqlora-tui train").format(step=state.step)
-        case "finished":
-            return _("Finished at step {step:,}; see: mqlora-tui report").format(step=state.step)
-        case "failed":
-            return _("The run failed at step {step:,}: {reason}").format(step=state.step, reason=state.reason)
-        case _:
-            return _("The run was cut off at step {step:,}; go on with: mqlora-tui train").format(
-                step=state.step
-            )
 
 
 def _events(project: Project) -> Iterator[dict[str, Any]]:

@@ -57,7 +57,7 @@ def _status(state: RunState | None, owner: Owner | None) -> str:
     phase = phase_of(state)
     if phase is None:
         return RunStatus("running").words
-    return f"{phase_words(phase.name)} {phase.done}/{phase.total}" if phase.total else phase_words(phase.name)
+    return f"{phase_words(phase)} {phase.done}/{phase.total}" if phase.total else phase_words(phase)
 
 
 def _bar(state: RunState) -> Table:

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from engine.errors import UserError
 from engine.i18n import _
 from engine.text import json_text, one_line, printable
+from tui.shell import complete
 
 from rich.console import Console
 from rich.table import Table
@@ -43,7 +44,12 @@ def make_output_harmless() -> None:
 
 
 def say(text: str, console: Console = out) -> None:
-    """Print text as it is: no markup, no control codes."""
+    """Print a message without markup or control codes; the commands in it are ready to be pasted."""
+    quote(complete(text), console)
+
+
+def quote(text: str, console: Console = out) -> None:
+    """Print text of data or users as it is: no markup, no control codes."""
     console.print(Text(printable(text)))
 
 
@@ -118,4 +124,4 @@ def table(*columns: str) -> Table:
 
 def cell(value: str) -> Text:
     """Return a value for a table: one line without markup or control codes."""
-    return Text(one_line(value, 200))
+    return Text(one_line(value, 1000))

@@ -122,7 +122,7 @@ class BarReporter:
     def show(self, event: Event) -> None:
         """Move the bar or print a line above it."""
         if isinstance(event, Phase):
-            self._bar.update(self._task, description=PHASES[event.name]())
+            self._bar.update(self._task, description=_phase(event))
         elif isinstance(event, Started):
             self._bar.update(self._task, total=event.total_steps, completed=event.step)
         elif isinstance(event, StepDone):
@@ -140,13 +140,17 @@ class BarReporter:
         self._bar.stop()
 
 
-PHASES = {
-    "tokenizing": lambda: _("reading data"),
-    "loading": lambda: _("loading model"),
-    "validating": lambda: _("validating"),
-    "training": lambda: _("training"),
-    "saving": lambda: _("saving"),
-}
+def _phase(phase: Phase) -> str:
+    """Return a stage in the few words that leave room for a bar."""
+    return {
+        "checking": _("checking checkpoint"),
+        "tokenizing": _("reading data"),
+        "loading": _("loading model"),
+        "restoring": _("back to step {step:,}").format(step=phase.step),
+        "validating": _("validating"),
+        "training": _("training"),
+        "saving": _("saving"),
+    }[phase.name]
 
 
 def figures(event: StepDone) -> str:

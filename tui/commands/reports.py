@@ -7,6 +7,7 @@ from engine.hardware.report import Check
 from engine.i18n import _
 from engine.profiles import Offer
 from engine.project import Project
+from engine.shell import ended
 from engine.text import printable
 from engine.words import duration, size
 from tui.commands.output import cell, out, print_json, say, status_mark, table
@@ -51,7 +52,7 @@ def show_hardware(project: Project, as_json: bool) -> int:
 
 
 def _sentences(check: Check) -> str:
-    mend = _("To mend it: {fix}.").format(fix=check.fix) if check.fix else ""
+    mend = ended(_("To mend it: {fix}").format(fix=check.fix)) if check.fix else ""
     return f"{check.detail}. {mend}".strip()
 
 

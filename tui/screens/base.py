@@ -1,13 +1,13 @@
-"""What all six places share: header, error line, footer, sizes and the state of the app."""
+"""What all six places share: header, notes, footer, sizes and the state of the app."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from engine.errors import UserError
 from engine.i18n import _
-from tui.widgets.error_line import ErrorLine
 from tui.widgets.footer import KeyFooter
 from tui.widgets.header import PlaceHeader
+from tui.widgets.note_line import NoteLine
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -35,11 +35,11 @@ class PlaceScreen(Screen[None]):
         return cast("MqloraApp", self.app)
 
     def compose(self) -> ComposeResult:
-        """Lay header, body, error line and footer below each other."""
+        """Lay header, body, notes and footer below each other."""
         yield PlaceHeader(self.mqlora.project, self.PLACE)
         with Container(classes="body"):
             yield from self.compose_body()
-        yield ErrorLine(classes="error-line", markup=False)
+        yield NoteLine()
         yield KeyFooter(classes="key-footer")
 
     def compose_body(self) -> ComposeResult:
@@ -47,9 +47,10 @@ class PlaceScreen(Screen[None]):
         yield from ()
 
     def on_mount(self) -> None:
-        """Keep the header up to date."""
+        """Keep header and news up to date."""
         self.follow("config", self._refresh_header)
         self.follow("run_state", self._refresh_header)
+        self.follow("news", self._show_news)
 
     def follow(self, state: str, draw: Callable[[], None]) -> None:
         """Call `draw` now and whenever the app's reactive `state` changes.
@@ -67,14 +68,24 @@ class PlaceScreen(Screen[None]):
         self.query_one(PlaceHeader).show(self.mqlora.config, self.mqlora.run_state)
         self.refresh_bindings()
 
+    def _show_news(self) -> None:
+        self.query_one(NoteLine).tell(self.mqlora.news)
+
     def show_error(self, error: UserError) -> None:
         """Show a refusal: what is wrong, and how to fix it."""
-        self.query_one(ErrorLine).show(error)
+        self.query_one(NoteLine).show(error)
 
     def clear_error(self) -> None:
-        """Take the last refusal away."""
-        self.query_one(ErrorLine).clear()
+        """Take the last refusal away, and the news."""
+        self.query_one(NoteLine).clear()
+        self.mqlora.news = ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without a note there is nothing to dismiss."""
+        if action == "clear_error":
+            return self.query_one(NoteLine).display
+        return super().check_action(action, parameters)
 
     def action_clear_error(self) -> None:
-        """Take the last refusal away at the user's wish."""
+        """Take them away at the user's wish."""
         self.clear_error()

@@ -41,13 +41,14 @@ class DataScreen(PlaceScreen):
         yield DataVerdict()
         yield Static(id="figures")
         yield FaultPanel()
-        yield RowPreview(classes="panel", can_focus=False)
+        yield RowPreview(classes="panel")
 
     def on_mount(self) -> None:
         """Follow the data check, and what it costs to train."""
         self.follow("data", self._show)
         self.follow("data_error", self._show_refusal)
         self.follow("data_progress", self._show_progress)
+        self.follow("writing", self._show_progress)
         self.follow("recommendation", self._show_figures)
         self.query_one(FaultTable).focus()
 
@@ -67,10 +68,12 @@ class DataScreen(PlaceScreen):
 
     def action_mend(self) -> None:
         """Write a mended copy of both files to a folder beside them."""
+        self.clear_error()
         self.mqlora.start_mending()
 
     def action_write_demo(self) -> None:
         """Write the sample data and the built-in model into the project."""
+        self.clear_error()
         self.mqlora.start_demo()
 
     def action_import_data(self) -> None:
@@ -110,11 +113,15 @@ class DataScreen(PlaceScreen):
         is_ready = report is not None and bool(report.model and report.train.rows)
         offered = {
             "check": not self.mqlora.data_progress,
-            "write_demo": report is not None and not is_ready,
+            "write_demo": report is not None and not is_ready and not self.mqlora.writing,
             "xray": is_ready and bool(self._shown[0]),
             "pairs": bool(self._counts.pairs),
             "mend": bool(self._counts.total),
+            "preview": bool(self._shown[0]),
+            "other_file": bool(self._shown[0]),
         }
+        if action == "clear_error" and self.mqlora.data_progress:
+            return True
         return offered[action] if action in offered else super().check_action(action, parameters)
 
     def action_go_on(self) -> None:
@@ -179,7 +186,10 @@ class DataScreen(PlaceScreen):
 
     def _show_progress(self) -> None:
         verdict = self.query_one(DataVerdict)
-        verdict.show_data(self.mqlora.data, self._counts, self.mqlora.data_progress)
+        if self.mqlora.writing:
+            verdict.show_waiting(f"{self.mqlora.writing} …")
+        else:
+            verdict.show_data(self.mqlora.data, self._counts, self.mqlora.data_progress)
         self.refresh_bindings()
 
     def _show_figures(self) -> None:

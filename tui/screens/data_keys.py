@@ -1,17 +1,14 @@
 """The keys of the data screen, the most telling first: the footer shows the first that make sense."""
 
 from engine.i18n import _
+from tui.app_keys import SAMPLE_KEY
+from tui.widgets.fault_table import NEXT_KEY
 
 from textual.binding import Binding, BindingType
 
 DATA_KEYS: list[BindingType] = [
-    Binding(
-        "w",
-        "write_demo",
-        _("Write sample"),
-        tooltip=_("Write the sample data and the built-in model"),
-        id="data.demo",
-    ),
+    NEXT_KEY,
+    SAMPLE_KEY,
     Binding(
         "f",
         "mend",

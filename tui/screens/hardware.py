@@ -4,10 +4,13 @@ from typing import ClassVar
 
 from engine.hardware.report import ORDER, Check
 from engine.i18n import _
+from engine.shell import ended
 from engine.text import printable
+from tui.app_keys import SAMPLE_KEY
 from tui.screens.base import PlaceScreen
+from tui.shell import complete
 from tui.theme import SYMBOLS
-from tui.widgets.check_list import CheckList
+from tui.widgets.check_list import NEXT_KEY, CheckList
 from tui.widgets.verdict import STYLES, Verdict
 
 from textual import on
@@ -25,14 +28,9 @@ class HardwareScreen(PlaceScreen):
 
     PLACE: ClassVar[str] = _("1 Hardware")
     BINDINGS: ClassVar[list[BindingType]] = [
+        NEXT_KEY,
         Binding("r", "check", _("Check again"), tooltip=_("Look at the machine again"), id="hardware.check"),
-        Binding(
-            "d",
-            "write_demo",
-            _("Write sample"),
-            tooltip=_("Write the built-in model and the sample data into this project"),
-            id="hardware.demo",
-        ),
+        SAMPLE_KEY,
     ]
 
     def compose_body(self) -> ComposeResult:
@@ -40,7 +38,7 @@ class HardwareScreen(PlaceScreen):
         yield Verdict()
         with Container(id="machine"):
             yield CheckList(id="checks")
-            with VerticalScroll(id="check-detail", can_focus=False):
+            with VerticalScroll(id="check-detail"):
                 yield Static(id="check-text")
 
     def on_mount(self) -> None:
@@ -48,6 +46,7 @@ class HardwareScreen(PlaceScreen):
         self.follow("checks", self._show_checks)
         self.follow("hardware", self._show_report)
         self.follow("recommendation", self._show_verdict)
+        self.follow("writing", self._show_verdict)
         self.query_one(CheckList).focus()
         if self.mqlora.start_error:
             self.show_error(self.mqlora.start_error)
@@ -59,12 +58,13 @@ class HardwareScreen(PlaceScreen):
 
     def action_write_demo(self) -> None:
         """Write the built-in model and the sample data into the project."""
+        self.clear_error()
         self.mqlora.start_demo()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the sample only where a model or data is missing."""
         if action == "write_demo":
-            return any(
+            return not self.mqlora.writing and any(
                 check.id in ("model", "data") and check.status == "error" for check in self.mqlora.checks
             )
         return super().check_action(action, parameters)
@@ -78,6 +78,7 @@ class HardwareScreen(PlaceScreen):
         for check in self.mqlora.checks:  # none has that id once a new check has begun
             if check.id == event.option_id:
                 self.query_one("#check-text", Static).update(_detail(check))
+                self.query_one("#check-detail").scroll_home(animate=False)
 
     def _show_checks(self) -> None:
         """Draw what was found so far, in the usual order."""
@@ -95,6 +96,9 @@ class HardwareScreen(PlaceScreen):
     def _show_verdict(self) -> None:
         report, verdict = self.mqlora.hardware, self.query_one(Verdict)
         self.refresh_bindings()
+        if self.mqlora.writing:
+            verdict.show_waiting(f"{self.mqlora.writing} …")
+            return
         if report is None:
             verdict.show_waiting(_("Looking at this machine …"))
             return
@@ -109,17 +113,19 @@ class HardwareScreen(PlaceScreen):
 
 
 def _detail(check: Check) -> Content:
-    if not check.detail:
-        return Content.styled(_("Nothing to do here."), "$muted")
-    parts = [
-        Content.styled(f"{SYMBOLS[check.status]} ", STYLES[check.status]),
-        Content.styled(f"{check.label}: ", "bold"),
-        Content(f"{printable(check.detail).rstrip('.')}."),
+    """Say all that was found, for what the list may cut, and what is to be done about it."""
+    lines = [
+        Content.assemble(
+            (f"{SYMBOLS[check.status]} ", STYLES[check.status]),
+            (f"{check.label}: ", "bold"),
+            printable(check.value),
+        )
     ]
+    if check.detail:
+        lines.append(Content(f"{printable(check.detail).rstrip('.')}."))
     if check.fix:
-        parts += [
-            Content("\n"),
-            Content.styled(_("To mend it: "), "$muted"),
-            Content(f"{printable(check.fix)}."),
-        ]
-    return Content("").join(parts)
+        fix = complete(ended(printable(check.fix)))
+        lines.append(Content.assemble((_("To mend it: "), "$muted"), fix))
+    elif check.status == "ok":
+        lines.append(Content.styled(_("Nothing to do here."), "$muted"))
+    return Content("\n").join(lines)

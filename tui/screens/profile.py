@@ -11,7 +11,7 @@ from tui.screens.base import PlaceScreen
 from tui.screens.config_form import ConfigForm
 from tui.screens.confirm import ConfirmScreen
 from tui.training.status import UNFINISHED
-from tui.widgets.config_summary import explained, summary
+from tui.widgets.config_summary import Meaning, explained, summary
 from tui.widgets.profile_card import ProfileCard
 from tui.widgets.verdict import Verdict
 
@@ -38,8 +38,22 @@ class ProfileScreen(PlaceScreen):
             tooltip=_("Take the selected profile and go on to the data"),
             id="profile.use",
         ),
-        Binding("left", "move(-1)", _("Choose"), key_display="←→", id="profile.left"),
-        Binding("right", "move(1)", _("Next profile"), show=False, id="profile.right"),
+        Binding(
+            "left",
+            "move(-1)",
+            _("Choose"),
+            tooltip=_("Look at the profile to the left"),
+            key_display="←→",
+            id="profile.left",
+        ),
+        Binding(
+            "right",
+            "move(1)",
+            _("Next profile"),
+            tooltip=_("Look at the profile to the right"),
+            show=False,
+            id="profile.right",
+        ),
         Binding(
             "m",
             "measure",
@@ -68,7 +82,7 @@ class ProfileScreen(PlaceScreen):
             for name in (*NAMES, _("Custom")):
                 yield ProfileCard(name)
         with Horizontal(id="below"):
-            with VerticalScroll(id="meaning", can_focus=False):
+            with Meaning(id="meaning"):
                 yield Static(id="meaning-text")
             with VerticalScroll(id="explained", classes="panel", can_focus=False) as panel:
                 panel.border_title = Content(_("What the words mean"))
@@ -109,8 +123,12 @@ class ProfileScreen(PlaceScreen):
             super().action_clear_error()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer to measure unless that is under way."""
-        return not self.mqlora.measuring if action == "measure" else super().check_action(action, parameters)
+        """Offer to measure unless that is under way, and then to end it."""
+        if action == "measure":
+            return not self.mqlora.measuring
+        if action == "clear_error" and self.mqlora.measuring:
+            return True
+        return super().check_action(action, parameters)
 
     def action_customise(self) -> None:
         """Edit every value, starting from the selected card."""

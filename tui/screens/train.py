@@ -85,6 +85,8 @@ class TrainScreen(PlaceScreen):
         if action == "take_over":
             can_ask = self._view is not None and self._view.can_be_taken_over
             return can_ask and phase == "running" and not self.mqlora.training.is_taking_over
+        if action == "zoom":
+            return self._view is not None and not self._view.curves.is_empty
         if action == "pause":
             return self.mqlora.run_state.is_training
         if action == "chat":

@@ -1,5 +1,6 @@
 """The numbers of a run as the training screen shows them, worked out from its files."""
 
+import math
 from dataclasses import dataclass, field
 
 from engine.analysis.history import Floats, RunHistory
@@ -32,8 +33,10 @@ class RunFigures:
     """What the report would say now."""
     swap_gb: float
     """Swap in use on this machine."""
-    trend: int = 0
-    """Mean loss of the last 10 steps against the 10 before: -1 falling, 1 rising, 0 level."""
+    validation: float | None = None
+    """The newest validation loss; before the first step's that of the untrained adapter."""
+    trend: int | None = None
+    """Where the smoothed line of the plot goes at its end: -1 down, 1 up, 0 level; None for one point."""
     epoch: int = 1
     """Counted from 1, for people."""
     learning_rate: float | None = None
@@ -61,14 +64,17 @@ class RunFigures:
 def figures_of(project: Project, history: RunHistory, state: RunState | None) -> RunFigures:
     """Work out the figures of a run from its metrics and its state."""
     summary, swap = summary_of(project, history, state), psutil.swap_memory().used / 1e9
-    usage = state.usage if state else Usage()
+    usage, validation = state.usage if state else Usage(), summary.last_val_loss
+    if validation is None:
+        validation = _finite(summary.initial_val_loss)
     if not len(history):
-        return RunFigures(summary, swap, usage=usage)
+        return RunFigures(summary, swap, validation, usage=usage)
     norms = history.points("grad_norm")[1]
     return RunFigures(
         summary=summary,
         swap_gb=swap,
-        trend=_trend(history.points("loss")[1]),
+        validation=validation,
+        trend=_trend(_smoothed(history, summary.total_steps).y),
         epoch=int(history.epoch[-1]) + 1,
         learning_rate=float(history.learning_rate[-1]),
         grad_norm=float(norms[-1]) if len(norms) else None,
@@ -85,25 +91,36 @@ def curves_of(history: RunHistory, state: RunState | None, columns: int) -> Loss
     val_steps, val_losses = history.points("val_loss")
     best = val_losses.argmin() if len(val_losses) else 0
     best_point = Curve(val_steps[best : best + 1].astype(float), val_losses[best : best + 1])
-    if state and state.initial_val_loss is not None and np.isfinite(state.initial_val_loss):
+    if state and (initial := _finite(state.initial_val_loss)) is not None:
         val_steps = np.insert(val_steps, 0, 0)
-        val_losses = np.insert(val_losses, 0, state.initial_val_loss)
-    means_x, means = bucket_means(steps, losses, _SMOOTHED_POINTS)
-    # The weight is that of the whole run, so that the line drawn already does not change.
-    points = total * len(means) / max(len(losses), 1)
-    smoothed = smooth(means, smoothing_weight(max(int(points), _SMOOTHED_LIKE)))
+        val_losses = np.insert(val_losses, 0, initial)
+    smoothed = _smoothed(history, total)
     return LossCurves(
         train=Curve(*downsample(steps, losses, columns)),
-        smoothed=Curve(*downsample(means_x, smoothed, columns)),
+        smoothed=Curve(*downsample(smoothed.x, smoothed.y, columns)),
         validation=Curve(*downsample(val_steps, val_losses, columns)),
         best=best_point,
         total_steps=total,
     )
 
 
-def _trend(losses: Floats) -> int:
-    now, before = losses[-_RECENT:], losses[-2 * _RECENT : -_RECENT]
-    if len(before) < _RECENT:
-        return 0
-    change = float(now.mean() / before.mean()) - 1 if before.mean() else 0.0
+def _finite(loss: float | None) -> float | None:
+    return loss if loss is not None and math.isfinite(loss) else None
+
+
+def _smoothed(history: RunHistory, total: int) -> Curve:
+    """Return the smoothed training loss of a run of `total` steps, before it is thinned for a plot."""
+    steps, losses = history.points("loss")
+    x, means = bucket_means(steps, losses, _SMOOTHED_POINTS)
+    # The weight is that of the whole run, so that the line drawn already does not change.
+    points = max(total, len(losses)) * len(means) / max(len(losses), 1)
+    return Curve(x, smooth(means, smoothing_weight(max(int(points), _SMOOTHED_LIKE))))
+
+
+def _trend(line: Floats) -> int | None:
+    """Compare the end of a line with where it was a twentieth of its length before, at least 10 points."""
+    if len(line) < 2:
+        return None
+    before = float(line[-min(len(line), max(_RECENT, len(line) // 20))])
+    change = float(line[-1]) / before - 1 if before else 0.0
     return 0 if abs(change) < _STEADY else (1 if change > 0 else -1)

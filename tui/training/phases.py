@@ -4,22 +4,27 @@ from engine.i18n import _
 from engine.training.events import Phase
 from engine.training.state import RunState
 
+PREPARING = ("checking", "tokenizing", "loading", "restoring")
+"""Stages before steps are made."""
 
-def phase_words(name: str) -> str:
-    """Return the stage called `name` (see `engine.training.events.Phase`) in words."""
+
+def phase_words(phase: Phase) -> str:
+    """Return a stage in words."""
     return {
+        "checking": _("checking the checkpoint"),
         "loading": _("loading the model"),
         "tokenizing": _("reading and tokenizing the data"),
+        "restoring": _("going back to step {step:,}").format(step=phase.step),
         "validating": _("validating"),
         "training": _("training"),
         "saving": _("saving a checkpoint"),
-    }[name]
+    }[phase.name]
 
 
 def phase_of(state: RunState) -> Phase | None:
     """Return the stage that a running process wrote into `state`; None while it makes steps."""
     match state.phase:
-        case "loading" | "tokenizing" | "validating" | "saving":
+        case "validating" | "saving":
             return Phase(state.phase, state.phase_done, state.phase_total)
         case _:
             return None

@@ -24,10 +24,11 @@ def progress(
     run, phase = figures.summary, phase if status.is_training else None
     if phase and not run.steps:
         count = _("{done} of {total}").format(done=phase.done, total=phase.total) if phase.total else ""
-        return phase_words(phase.name), phase.done / max(phase.total, 1), count
+        return phase_words(phase), phase.done / max(phase.total, 1), count
     epoch = _("epoch {n}/{total}").format(n=figures.epoch, total=figures.num_epochs)
-    if phase and phase.total:
-        epoch = f"{phase_words(phase.name)} {phase.done}/{phase.total}"
+    if phase:
+        count = f" {phase.done}/{phase.total}" if phase.total else ""
+        epoch = phase_words(phase) + count
     total = max(run.total_steps, run.steps)
     share = run.steps / total if total else 0.0
     position = _("step {step:,}/{total:,}  {percent:.0f} %").format(

@@ -4,10 +4,13 @@ from engine.config import TrainingConfig
 from engine.hardware.report import CheckStatus
 from engine.i18n import _, ngettext
 from tui.profile_name import profile_name
+from tui.training.phases import PREPARING, phase_words
 from tui.training.sitting import Sitting
 from tui.training.status import RunStatus
 from tui.training.view import RunView
 
+_FEW_STEPS = 20
+"""Before that the mean of the newer steps may be lower by chance: the curve has to fall as well."""
 STATUSES: dict[str, CheckStatus] = {"ok": "ok", "attention": "warning", "wrong": "error"}
 """Status that a level of the analysis is shown as."""
 
@@ -43,7 +46,12 @@ def _pausing(other: int | None) -> str:
 def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, str]:
     pid = view.other_process
     where = _("Process {pid} trains; Ctrl+C pauses it.").format(pid=pid) if pid else ""
-    busy = (view.phase_elsewhere or sitting.phase) is not None
+    phase = view.phase_elsewhere or sitting.phase
+    if phase and phase.name in PREPARING:
+        return None, _("Getting ready: {stage}.").format(stage=phase_words(phase)), where
+    if view.state is None or view.state.status != "running":
+        return None, _("Getting ready."), where
+    busy = phase is not None
     for advice in view.advice:
         if not (advice.kind == "stalled" and busy):
             return STATUSES[advice.level], advice.text, where
@@ -53,7 +61,7 @@ def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, 
     if view.figures.summary.overfitting == "significant":
         text = _("Overfitting: validation is well above training; adapters/ keeps the best.")
         return "warning", text, where
-    if run.last_loss >= run.first_loss:
+    if run.last_loss >= run.first_loss or (run.steps < _FEW_STEPS and view.figures.trend == 1):
         return None, _("Too early to tell: the loss has not fallen yet."), where
     text = _("Learning: training loss {first:.2f} → {last:.2f}.").format(
         first=run.first_loss, last=run.last_loss

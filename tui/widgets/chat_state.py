@@ -4,6 +4,7 @@ from engine.chat import ChatSettings
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from engine.shell import ended
 from engine.training.state import RunState
 from tui.widgets.verdict import Verdict
 
@@ -18,7 +19,7 @@ class ChatState(Verdict):
         try:
             name = project.model_name(model)
         except UserError as error:
-            self.show("error", f"{error.problem}.", _("Fix: {fix}.").format(fix=error.fix))
+            self.show("error", f"{error.problem}.", ended(_("To mend it: {fix}").format(fix=error.fix)))
             return
         rest = _("{beside}   at most {tokens} tokens, temperature {temperature:g}").format(
             beside=_("base beside: on") if base_beside else _("base beside: off"),

@@ -16,18 +16,16 @@ from textual.widgets.option_list import Option
 LABEL_WIDTH = 14
 
 
+NEXT_KEY = Binding(
+    "enter", "screen.go_on", _("Choose a profile"), tooltip=_("Go on to the profiles"), id="hardware.next"
+)
+"""Of the list, which would take the key for itself, and of the place."""
+
+
 class CheckList(OptionList):
     """One row per check: symbol, label, what was found, and the status in words."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter",
-            "screen.go_on",
-            _("Choose a profile"),
-            tooltip=_("Go on to the profiles"),
-            id="hardware.next",
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [NEXT_KEY]
 
     def show(self, checks: tuple[Check, ...]) -> None:
         """Draw `checks`, keeping the highlighted one."""
@@ -53,7 +51,7 @@ def _row(check: Check) -> Table:
     row.add_row(
         Text(SYMBOLS[check.status], style=colour),
         Text(check.label, style=MUTED),
-        Text(one_line(check.value, 200)),
+        Text(one_line(check.value, 400)),
         Text(status_word(check.status), style=colour),
     )
     return row

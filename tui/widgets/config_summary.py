@@ -1,5 +1,7 @@
 """What a configuration means, in a few lines."""
 
+from typing import ClassVar
+
 from engine.config import TrainingConfig, help_text
 from engine.dataset.report import DataReport
 from engine.i18n import _, ngettext
@@ -10,9 +12,24 @@ from tui.widgets.spark import spark
 
 from rich.table import Table
 from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
 from textual.content import Content
 
 SPARK_WIDTH = 16
+
+
+class Meaning(VerticalScroll, inherit_bindings=False):
+    """A text that scrolls up and down, and leaves the other arrow keys to its place."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll_up", show=False),
+        Binding("down", "scroll_down", show=False),
+        Binding("pageup", "page_up", show=False),
+        Binding("pagedown", "page_down", show=False),
+        Binding("home", "scroll_home", show=False),
+        Binding("end", "scroll_end", show=False),
+    ]
 
 
 def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) -> Table:

@@ -95,6 +95,8 @@ class FaultPanel(Vertical):
         """Without faults there is nothing to filter."""
         if action == "all":
             return self._wanted != FaultFilter() or self.query_one("#fault-filter").display
+        if action == "list":
+            return self.query_one("#fault-filter").has_focus
         return bool(self._faults) if action in ("filter", "severity") else True
 
     def action_filter(self) -> None:

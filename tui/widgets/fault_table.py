@@ -5,6 +5,7 @@ from typing import ClassVar
 from engine.dataset.report import Fault
 from engine.i18n import _
 from engine.text import one_line
+from tui.shell import fix_of
 from tui.theme import COLOURS, MUTED, SYMBOLS
 
 from rich.style import Style
@@ -26,12 +27,16 @@ _WIDE = 100
 _GAP = "  "
 
 
+NEXT_KEY = Binding("enter", "screen.go_on", _("Go on"), tooltip=_("Go on to training"), id="data.next")
+"""Of the table and of the whole place."""
+
+
 class FaultTable(ScrollView, can_focus=True):
     """Symbol, line, set, what is wrong and, where there is room, how to fix it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"fault-table--cursor"}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "screen.go_on", _("Go on"), tooltip=_("Go on to training"), id="data.next"),
+        NEXT_KEY,
         Binding("up", "move(-1)", show=False),
         Binding("down", "move(1)", show=False),
         Binding("pageup", "page(-1)", show=False),
@@ -85,6 +90,12 @@ class FaultTable(ScrollView, can_focus=True):
             top = min(max(self.scroll_offset.y, row - room + 1), row)
             self.scroll_to(y=top, animate=False)
             self.post_message(self.Highlighted(self.selected))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """With less than two faults there is nowhere to go."""
+        return (
+            len(self.faults) > 1 if action in ("move", "page") else super().check_action(action, parameters)
+        )
 
     def action_move(self, by: int) -> None:
         """Select a fault further on; stops at the ends."""
@@ -140,5 +151,5 @@ def _cells(fault: Fault) -> tuple[Text, ...]:
         Text(line.rjust(_FIXED[1])),
         Text(one_line(fault.file.removesuffix(".jsonl"), _FIXED[2])),
         Text(one_line(fault.message, 300)),
-        Text(one_line(fault.fix, 300), MUTED),
+        Text(fix_of(fault, one_line(fault.fix, 300)), MUTED),
     )

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.i18n import _
 from engine.text import one_line
+from tui.shell import complete
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -36,7 +37,7 @@ class ImportPreview(VerticalScroll):
     def show_rejected(self, table: "Table", imported: "Imported") -> None:
         """List rows that were not imported."""
         self.border_title = Content(_("rejected rows"))
-        rows = [_refused(table.where(row.place), row.reason, row.fix) for row in imported.listed]
+        rows = [_refused(table, row.place, row.reason, row.fix) for row in imported.listed]
         if (more := imported.rejected - len(rows)) > 0:
             rows.append(Content.styled(_("… and {n} more").format(n=f"{more:,}"), "$muted"))
         self._say(rows or [Content.styled(_("none"), "$muted")])
@@ -69,13 +70,13 @@ def _row(table: "Table", item: "Record | Rejected", mapping: "Mapping | None") -
 
     where = table.where(item.place)
     if isinstance(item, Rejected):
-        return _refused(where, item.reason, item.fix)
+        return _refused(table, item.place, item.reason, item.fix)
     if mapping is None:
         return _texts(where, [(name, str(cell)[:_LONGEST]) for name, cell in item.value.items()])
     try:
         line, _written = written_row(item, mapping, item.place)
     except RowError as error:
-        return _refused(where, error.message, error.fix)
+        return _refused(table, item.place, error.message, error.fix)
     return _texts(where, _parts(msgspec.json.decode(line)))
 
 
@@ -92,10 +93,10 @@ def _texts(where: str, parts: list[tuple[str, str]]) -> Content:
     return Content("\n").join(lines)
 
 
-def _refused(where: str, reason: str, fix: str) -> Content:
+def _refused(table: "Table", place: int, reason: str, fix: str) -> Content:
     return Content.assemble(
-        (f"{where}  ", "$muted"),
+        (f"{table.where(place)}  ", "$muted"),
         ("✗ ", "bold $error"),
         one_line(reason, 200),
-        (f" ({one_line(fix, 200)})", "$muted"),
+        (f" ({complete(one_line(fix, 200), table.source.path)})", "$muted"),
     )

@@ -19,6 +19,10 @@ EMPTY: Floats = np.empty(0)
 _COLUMNS_PER_X_TICK = 12
 _ROWS_PER_Y_TICK = 2
 _MOST_Y_TICKS = 8
+_NARROWEST = 0.1
+"""Least height of the plot as a share of the loss: one point has no height, and noise is no news."""
+_FLATTEST = 0.01
+"""The same in nats, for losses near 0."""
 _LOWEST = 1e-4
 """Losses below this are drawn at the lower edge; a log scale needs more than 0."""
 
@@ -93,12 +97,16 @@ def draw(curves: LossCurves, view: View, width: int, height: int, colours: Colou
     plot = _blank_plot(width, height, colours)
     low, high = _y_range(curves)
     count = min(_MOST_Y_TICKS, max(2, (height - 2) // _ROWS_PER_Y_TICK))
-    ticks = log_ticks(low, high) if view == "log" else nice_ticks(low, high, count)
+    ticks = log_ticks(low, high) if view == "log" else []
+    labels = [f"{tick:g}" for tick in ticks]
+    if len(ticks) < 2:
+        ticks = nice_ticks(low, high, count)
+        labels = _labels(ticks)
     _add_points(plot, curves, scale, colours)
     plot.xlim(first, last)
     plot.ylim(*scale(np.array([low, high])).tolist())
-    plot.yticks(scale(np.array(ticks)).tolist(), _labels(ticks))
-    steps = [step for step in nice_ticks(first, last, max(2, width // _COLUMNS_PER_X_TICK)) if step <= last]
+    plot.yticks(scale(np.array(ticks)).tolist(), labels)
+    steps = [step for step in nice_ticks(first, last, max(2, width // _COLUMNS_PER_X_TICK)) if step % 1 == 0]
     plot.xticks(steps, [f"{step:,.0f}" for step in steps])
     return list(Text.from_ansi(plot.build()).split("\n"))[:height]
 
@@ -114,7 +122,7 @@ def nice_ticks(low: float, high: float, count: int) -> list[float]:
 
 def _labels(ticks: list[float]) -> list[str]:
     """Write all ticks with the decimals that the finest one needs."""
-    decimals = max((len(f"{tick:.4g}".partition(".")[2]) for tick in ticks), default=0)
+    decimals = max((len(f"{tick:.12f}".rstrip("0").partition(".")[2]) for tick in ticks), default=0)
     return [f"{tick:.{decimals}f}" for tick in ticks]
 
 
@@ -143,10 +151,13 @@ def _y_range(curves: LossCurves) -> tuple[float, float]:
     points = np.percentile(curves.train.y, (1, 99)) if len(curves.train.y) else EMPTY
     values = np.concatenate((lines, points))
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    missing = max(_NARROWEST * high, _FLATTEST) - (high - low)
+    if missing > 0:
+        low, high = low - missing / 2, high + missing / 2
     # Rounded outwards in coarse steps: limits that move with each step would redraw every cell.
-    grain = 10.0 ** math.floor(math.log10(max(high - low, 1e-3))) / 2
-    low, high = math.floor(low / grain) * grain, math.ceil(high / grain) * grain
-    return max(low, _LOWEST), max(high, low + grain)
+    grain = 10.0 ** math.floor(math.log10(high - low)) / 2
+    low, high = math.floor(low / grain + 1e-9) * grain, math.ceil(high / grain - 1e-9) * grain
+    return max(low, _LOWEST), high
 
 
 def _linear(values: Floats) -> Floats:
@@ -154,7 +165,8 @@ def _linear(values: Floats) -> Floats:
 
 
 def _log(values: Floats) -> Floats:
-    return np.log10(values)
+    logarithms: Floats = np.log10(np.maximum(values, _LOWEST))
+    return logarithms
 
 
 def _add_points(plot: Plot, curves: LossCurves, scale: Scale, colours: Colours) -> None:
@@ -165,7 +177,6 @@ def _add_points(plot: Plot, curves: LossCurves, scale: Scale, colours: Colours) 
         (curves.validation, "○", colours.validation, False),
         (curves.best, "★", colours.best, False),
     ):
-        visible = curve.y > 0 if scale is _log else np.isfinite(curve.y)
-        x, y = curve.x[visible].tolist(), scale(curve.y[visible]).tolist()
+        x, y = curve.x.tolist(), scale(curve.y).tolist()
         if x:
             (plot.plot if joined else plot.scatter)(x, y, marker=marker, color=colour)

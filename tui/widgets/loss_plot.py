@@ -64,8 +64,7 @@ class LossPlot(Lines):
                 self._drawn_at = -math.inf
             self._curves = curves
             self._dirty = True
-        pause = REDRAW_SECONDS if self._has_moved() else _UNMOVED_SECONDS
-        if self._dirty and time.monotonic() - self._drawn_at >= pause:
+        if self._dirty and time.monotonic() - self._drawn_at >= self._pause():
             self._redraw()
 
     def look(self, view: View) -> None:
@@ -73,12 +72,14 @@ class LossPlot(Lines):
         self.view = view
         self._redraw()
 
-    def _has_moved(self) -> bool:
-        """Whether a drawing of the curves would differ visibly from the last one."""
+    def _pause(self) -> float:
+        """Return the seconds from the last drawing to the next; none for a validation, told beside it too."""
         now, before = self._curves, self._drawn
-        if self.view == "recent" or len(now.validation.x) != len(before.validation.x):
-            return True
-        return abs(now.last_step - before.last_step) >= now.total_steps / (_DOTS * max(1, self.size.width))
+        if len(now.validation.x) != len(before.validation.x):
+            return 0.0
+        dot = now.total_steps / (_DOTS * max(1, self.size.width))
+        has_moved = self.view == "recent" or abs(now.last_step - before.last_step) >= dot
+        return REDRAW_SECONDS if has_moved else _UNMOVED_SECONDS
 
     @work(group="loss-plot", exit_on_error=False)
     async def _redraw(self) -> None:

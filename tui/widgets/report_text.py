@@ -8,7 +8,8 @@ from engine.text import printable
 from textual.content import Content
 
 _STYLES = {"✓": "bold $success", "!": "bold $warning", "✗": "bold $error", "·": "$muted"}
-_COMMANDS = ("mqlora-tui ", "mlx_lm.", "--")
+_COMMAND = " " * 5
+"""What commands are indented by, and nothing else is."""
 
 
 def report_text(summary: RunSummary, verdict: Verdict) -> Content:
@@ -22,7 +23,7 @@ def _coloured(line: str) -> Content:
     symbol, rest = line[1:2], line[2:]
     if line.startswith(" ") and symbol in _STYLES:
         return Content.assemble(" ", (symbol, _STYLES[symbol]), rest)
-    if line.strip().startswith(_COMMANDS):
+    if line.startswith(_COMMAND):
         return Content.styled(line, "$accent")
     text, bar, rest = line.partition("█")
     return Content.assemble(text, (bar + rest, "$accent"))

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 from engine.dataset.report import Fault
 from engine.errors import UserError
 from engine.i18n import _
+from engine.shell import ended
 from engine.text import one_line, printable
+from tui.shell import complete, fix_of
 from tui.widgets.verdict import STYLES
 
 from textual.app import ComposeResult
@@ -55,7 +57,7 @@ class RowPreview(VerticalScroll):
     def show_refusal(self, file: str, line: int, error: UserError, raw: str) -> None:
         """Show a line that cannot be used as it stands; say why unless the fault above does."""
         self._title(file, line, _(", as it stands in the file") if raw else "")
-        reason = "" if self.query_one("#fault-text").display else f"{one_line(str(error), 400)}\n"
+        reason = "" if self.query_one("#fault-text").display else f"{complete(one_line(str(error), 400))}\n"
         row = Content.assemble((reason, "$muted"), _inline(raw.rstrip("\n")))
         self.query_one("#row-text", Static).update(row)
 
@@ -75,7 +77,7 @@ def _fault_text(fault: Fault) -> Content:
     ]
     if fault.fix and fault.severity != "note":
         text = _("To mend it: {fix}").format(fix=printable(fault.fix).rstrip("."))
-        parts.append(Content(text if text.endswith("?") else f"{text}."))
+        parts.append(Content(fix_of(fault, text if text.endswith("?") else ended(text))))
     return Content("").join(parts)
 
 

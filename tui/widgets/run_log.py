@@ -1,5 +1,7 @@
 """What happened in a run, one line each with its time."""
 
+from bisect import bisect_right
+from collections import deque
 from datetime import datetime
 from typing import ClassVar
 
@@ -7,8 +9,10 @@ from engine.i18n import _
 from engine.text import one_line
 from engine.training.events import CheckpointSaved, Evaluated, Event, Finished, Notice, Paused, Started
 from engine.training.state import RunState
+from tui.shell import complete
 
 from rich.text import Text
+from textual.events import Resize
 from textual.widgets import RichLog
 
 _MOST_LINES = 1000
@@ -33,6 +37,45 @@ class RunLog(RichLog):
     def __init__(self, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, max_lines=_MOST_LINES, wrap=True, markup=False, highlight=False, min_width=20)
         self._state: RunState | None = None
+        self._entries: deque[Text] = deque(maxlen=_MOST_LINES)
+        self._starts: deque[int] = deque(maxlen=_MOST_LINES)
+        """Line at which each entry begins, those counted that were dropped since."""
+        self._follows = True
+        """Whether the newest line is to be seen: until the user scrolls up, and again from the end on."""
+        self._wrapped_to = 0
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Notice whether the user reads what was before."""
+        super().watch_scroll_y(old_value, new_value)
+        self._follows = new_value >= self.max_scroll_y
+
+    def on_resize(self, event: Resize) -> None:
+        """Wrap to the new width; the newest line, or the place that the user reads, stays to be seen."""
+        event.prevent_default()
+        super().on_resize(event)
+        width = self.scrollable_content_region.width
+        if width and width != self._wrapped_to:
+            self._wrapped_to = width
+            self._wrap()
+        elif self._follows:
+            self.scroll_end(animate=False)
+
+    def _wrap(self) -> None:
+        follows = self._follows
+        read = bisect_right(self._starts, self._start_line + self.scroll_offset.y) - 1
+        self.clear()
+        self._starts.clear()
+        for entry in self._entries:
+            self._write(entry)
+        if follows:
+            self.scroll_end(animate=False)
+        else:
+            self.scroll_to(y=max(0, self._starts[read] - self._start_line), animate=False)
+        self._follows = follows
+
+    def _write(self, entry: Text) -> None:
+        self._starts.append(self._start_line + len(self.lines))
+        self.write(entry, scroll_end=self._follows)
 
     def add(self, event: Event) -> None:
         """Write a line about `event` if it is worth one."""
@@ -52,19 +95,20 @@ class RunLog(RichLog):
     def tell(self, symbol: str, sentence: str) -> None:
         """Write a line; `!` and `✗` stand for a warning."""
         style = "run-log--warning" if symbol in "!✗" else "run-log--text"
-        self.write(
-            Text.assemble(
-                (f"{datetime.now():%H:%M:%S} ", self.get_component_rich_style("run-log--time", partial=True)),
-                (f"{symbol} {one_line(sentence, 400)}", self.get_component_rich_style(style, partial=True)),
-            )
-        )
+        time, look = (self.get_component_rich_style(name, partial=True) for name in ("run-log--time", style))
+        text = f"{symbol} {complete(one_line(sentence, 400))}"
+        entry = Text.assemble((f"{datetime.now():%H:%M:%S} ", time), (text, look))
+        self._entries.append(entry)
+        if self._wrapped_to:
+            self._write(entry)
 
 
 def describe(event: Event) -> tuple[str, str] | None:
     """Return the symbol and sentence of an event; None for those that pass too often."""
     match event:
         case Started():
-            text = _(
+            begin = _("going on at step {step:,}: ").format(step=event.step) if event.step else ""
+            text = begin + _(
                 "{train:,} train and {valid:,} valid examples, {parameters:,} trained parameters, {device}"
             )
             return "·", text.format(

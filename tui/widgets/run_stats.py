@@ -131,12 +131,12 @@ def groups_of(figures: RunFigures) -> list[tuple[str, list[Stat]]]:
 
 def _loss(figures: RunFigures) -> list[Stat]:
     run = figures.summary
-    arrow = _ARROWS[figures.trend] if run.last_loss is not None else ""
+    arrow = _ARROWS[figures.trend] if figures.trend is not None else ""
     word, mood = _gap_words(figures)
     best = _("step {step}").format(step=f"{run.best_step:,}") if run.best_step is not None else ""
     return [
         Stat("training", _("training"), _("loss"), _number(run.last_loss), arrow),
-        Stat("validation", _("validation"), _("val"), _number(run.last_val_loss)),
+        Stat("validation", _("validation"), _("val"), _number(figures.validation)),
         Stat("gap", _("gap"), _("gap"), _number(figures.summary.gap, "+.2f"), word, mood),
         Stat("best", _("best"), _("best"), _number(run.best_val_loss), best),
     ]

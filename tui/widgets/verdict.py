@@ -3,6 +3,7 @@
 from engine.dataset.report import Severity
 from engine.hardware.report import CheckStatus
 from engine.text import one_line
+from tui.shell import complete
 from tui.theme import SYMBOLS
 from tui.widgets.steady_text import SteadyText
 
@@ -20,8 +21,8 @@ class Verdict(SteadyText):
         self.say(
             Content.assemble(
                 (f"{SYMBOLS[status]} ", f"bold {STYLES[status]}"),
-                (one_line(sentence, 300), "bold"),
-                f" {one_line(rest, 300)}",
+                (complete(one_line(sentence, 500)), "bold"),
+                f" {complete(one_line(rest, 300))}",
             )
         )
 

@@ -1,0 +1,75 @@
+"""Commands in messages, as a shell in the present folder needs them.
+
+Messages name commands briefly, such as `mqlora-tui train`, and so they are stored and
+passed on. Whoever shows one completes it here, for the one place that knows what the
+shell that it is pasted into would lack.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+NAME = "mqlora-tui"
+COMMANDS = (
+    *("chat", "check", "demo", "fit", "import", "mend", "monitor"),
+    *("plot", "profiles", "report", "train", "validate", "verify-resume"),
+)
+"""What `mqlora-tui` can be told to do."""
+_COMMAND = re.compile(rf"(?<![\w./-]){NAME}(?= (?:--go-on|{'|'.join(COMMANDS)})\b)")
+_AT_END = re.compile(rf": {NAME} [^;()]*$|pip install \S+$")
+_FILE = re.compile(rf"({NAME}[^;]*? import )FILE\b")
+
+
+def complete(text: str, root: Path, file: Path | None = None) -> str:
+    """Return `text` with the commands of this program in it made ready to be pasted.
+
+    Args:
+        text: what is shown, on one line or several.
+        root: folder of the project that is meant; named where it is not the present one.
+        file: what stands for `FILE` in the commands; None leaves that.
+    """
+    done = _COMMAND.sub(lambda _match: command_of(root), text)
+    return _FILE.sub(lambda found: found[1] + path_of(file), done) if file else done
+
+
+def ended(text: str) -> str:
+    """Return a sentence with its full stop, which would spoil a command at its end."""
+    return text if _AT_END.search(text) else f"{text}."
+
+
+def command_of(root: Path) -> str:
+    """Return what starts this program for a project, without a command."""
+    return program(NAME) + ("" if _is_here(root) else f" -C {shlex.quote(os.fspath(root))}")
+
+
+def program(name: str) -> str:
+    """Return what starts a program of this environment: its name where a shell finds it, else its path."""
+    path = Path(sys.executable).parent / name
+    if shutil.which(name) or not path.is_file():
+        return name
+    return shlex.quote(os.fspath(path))
+
+
+def path_of(path: Path) -> str:
+    """Return a path, relative to the present folder where it is below that."""
+    here = Path.cwd()
+    return shlex.quote(os.fspath(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
+def installing(package: str) -> str:
+    """Return what installs a package into this environment."""
+    python, package = shlex.quote(sys.executable), shlex.quote(package)
+    if find_spec("pip"):
+        return f"{python} -m pip install {package}"
+    return f"uv pip install --python {python} {package}"
+
+
+def _is_here(root: Path) -> bool:
+    try:
+        return root.samefile(Path.cwd())
+    except OSError:
+        return False

@@ -1,0 +1,35 @@
+"""What stands on the terminal when the app was left."""
+
+import re
+from pathlib import Path
+
+from tests.e2e.terminal import Terminal
+from tests.tui.fake_run import fake_project, write_run
+
+import pytest
+
+ALT_SCREEN_OFF = b"\x1b[?1049l"
+
+
+def left(terminal: Terminal) -> str:
+    """Leave with q; return what is on the terminal then."""
+    terminal.wait_for("q Quit")
+    terminal.press("q")
+    assert terminal.wait() == 0
+    return terminal.output.rpartition(ALT_SCREEN_OFF)[2].decode()
+
+
+@pytest.mark.parametrize("status", ["paused", "finished"])
+def test_leaving_says_where_the_run_stands(tmp_path: Path, status: str) -> None:
+    """With commands for the project, which is not the present folder."""
+    project = fake_project(tmp_path / "a b")
+    write_run(project, status, 30)  # type: ignore[arg-type]
+    said = left(Terminal("-C", str(project.root)))
+    assert {"paused": "Paused at step 30 of 60, saved.", "finished": "Finished at step 30"}[status] in said
+    assert f"-C '{project.root}' " + {"paused": "train", "finished": "report"}[status] in said
+
+
+def test_leaving_says_nothing_where_there_is_nothing_to_say(tmp_path: Path) -> None:
+    """No run, no word."""
+    said = left(Terminal("-C", str(fake_project(tmp_path).root)))
+    assert not re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", said).strip(), said

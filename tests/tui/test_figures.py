@@ -1,0 +1,64 @@
+"""The numbers beside the plot, and that they say what the plot shows."""
+
+from collections.abc import Sequence
+
+from engine.analysis.history import load_history
+from engine.project import Project
+from engine.training.state import RunState
+from tests.tui.fake_run import append, metrics, write_state
+from tui.training.figures import RunFigures, curves_of, figures_of
+from tui.widgets.loss_chart import LossCurves
+from tui.widgets.run_stats import groups_of
+
+import pytest
+
+
+def run_of(project: Project, losses: Sequence[float], val: dict[int, float]) -> tuple[RunFigures, LossCurves]:
+    """Write a run and return its figures and curves."""
+    write_state(project, "running", len(losses), initial_val_loss=4.2, best_step=None, best_val_loss=None)
+    for step, loss in enumerate(losses, 1):
+        append(project, metrics(step, loss, val.get(step)))
+    history, state = load_history(project), RunState.load(project.state_file)
+    return figures_of(project, history, state), curves_of(history, state, 78)
+
+
+def shown(figures: RunFigures, key: str) -> tuple[str, str]:
+    """Return a number and its note as they are shown."""
+    return next((s.value, s.note) for _title, group in groups_of(figures) for s in group if s.key == key)
+
+
+@pytest.mark.parametrize("losses", [[], [4.0], [4.0, 3.9]])
+def test_the_validation_before_the_first_step_is_shown_as_it_is_drawn(
+    project: Project, losses: list[float]
+) -> None:
+    """The plot has it from the beginning, and so has the number."""
+    figures, curves = run_of(project, losses, {})
+    assert curves.validation.y.tolist() == [4.2] and shown(figures, "validation")[0] == "4.20"
+
+
+def test_the_newest_validation_is_shown(project: Project) -> None:
+    """Not the best, and no longer the first."""
+    figures, curves = run_of(project, [4.0, 3.0, 2.0], {2: 3.1, 3: 3.3})
+    assert curves.validation.y[-1] == 3.3 and shown(figures, "validation")[0] == "3.30"
+
+
+@pytest.mark.parametrize(
+    ("losses", "arrow"),
+    [
+        ([4.0], ""),
+        ([4.0, 3.5], "↓"),
+        ([4.0, 4.5], "↑"),
+        ([4.0, 4.001], "→"),
+        ([4 - 0.1 * step for step in range(15)], "↓"),
+        ([2.0] * 40, "→"),
+        ([4 - 0.05 * step for step in range(40)] + [2.1 + 0.1 * step for step in range(20)], "↑"),
+    ],
+)
+def test_the_arrow_says_where_the_smoothed_line_goes(
+    project: Project, losses: list[float], arrow: str
+) -> None:
+    """From the second step on; one point has no direction."""
+    figures, curves = run_of(project, losses, {})
+    line = curves.smoothed.y[-10:]
+    assert shown(figures, "training")[1] == arrow
+    assert {"↓": line[-1] < line[0], "↑": line[-1] > line[0]}.get(arrow, True)

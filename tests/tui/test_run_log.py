@@ -1,0 +1,109 @@
+"""The log of a run, when the terminal changes its size and when somebody reads back in it."""
+
+from tests.tui.themed import ThemedApp
+from tui.widgets.run_log import RunLog
+
+import pytest
+from textual.app import ComposeResult
+from textual.pilot import Pilot
+
+WORDS = "a sentence that is longer than a narrow terminal is wide, and so takes several lines there"
+
+
+class LogApp(ThemedApp):
+    """Only the log."""
+
+    CSS = "RunLog { height: 1fr; }"
+
+    def compose(self) -> ComposeResult:
+        yield RunLog()
+
+
+def lines(app: LogApp) -> list[str]:
+    """What is to be seen of the log."""
+    log = app.query_one(RunLog)
+    return [log.render_line(y).text.rstrip() for y in range(log.size.height)]
+
+
+def tell(app: LogApp, first: int, last: int) -> None:
+    """Write entries with these numbers."""
+    for number in range(first, last + 1):
+        app.query_one(RunLog).tell("·", f"entry {number}: {WORDS} end{number}")
+
+
+async def resize(pilot: Pilot[None], width: int, height: int) -> None:
+    """Change the size of the terminal, and wait until it is drawn."""
+    await pilot.resize_terminal(width, height)
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", [(40, 10), (60, 24), (120, 40), (100, 5)])
+async def test_another_size_wraps_anew_and_keeps_the_newest_line(size: tuple[int, int]) -> None:
+    """Every entry is whole in the new width, wide or narrow, and the last one is the last line."""
+    app = LogApp()
+    async with app.run_test(size=(80, 12)) as pilot:
+        await pilot.pause()
+        tell(app, 1, 30)
+        await pilot.pause()
+        await resize(pilot, *size)
+        shown = lines(app)
+        assert shown[-1].endswith("end30")
+        whole = " ".join(part for line in app.query_one(RunLog).lines for part in line.text.split())
+        assert all(f"entry {n}: {WORDS} end{n}" in whole for n in range(1, 31))
+        assert max(len(line) for line in shown) > size[0] // 2, "the width is used"
+        tell(app, 31, 31)
+        await pilot.pause()
+        assert lines(app)[-1].endswith("end31")
+
+
+async def test_what_was_told_before_the_first_size_is_there() -> None:
+    """A screen tells before it is laid out."""
+    app = LogApp()
+    async with app.run_test(size=(80, 12)) as pilot:
+        log = RunLog()
+        log.display = False
+        await app.mount(log)
+        log.tell("!", "early")
+        log.display = True
+        await pilot.pause()
+        assert "early" in log.lines[0].text
+
+
+async def test_a_place_that_is_read_is_kept() -> None:
+    """Neither a resize nor a new line takes the reader away; at the end the log is followed again."""
+    app = LogApp()
+    async with app.run_test(size=(80, 12)) as pilot:
+        log = app.query_one(RunLog)
+        await pilot.pause()
+        tell(app, 1, 40)
+        await pilot.pause()
+        log.scroll_to(y=log._starts[9], animate=False)
+        await pilot.pause()
+        assert "entry 10:" in lines(app)[0]
+        for width, height in ((40, 10), (120, 20), (80, 12), (80, 8)):
+            await resize(pilot, width, height)
+            assert "entry 10:" in lines(app)[0]
+            tell(app, 41, 41)
+            await pilot.pause()
+            assert "entry 10:" in lines(app)[0]
+        log.scroll_end(animate=False)
+        await pilot.pause()
+        tell(app, 42, 42)
+        await resize(pilot, 40, 10)
+        assert lines(app)[-1].endswith("end42")
+
+
+async def test_a_log_longer_than_is_kept_is_wrapped_anew() -> None:
+    """Its oldest lines are gone in any width."""
+    app = LogApp()
+    async with app.run_test(size=(120, 12)) as pilot:
+        await pilot.pause()
+        tell(app, 1, 1200)
+        await pilot.pause()
+        await resize(pilot, 50, 12)
+        log = app.query_one(RunLog)
+        assert lines(app)[-1].endswith("end1200") and len(log.lines) == 1000
+        log.scroll_to(y=log._starts[-5] - log._start_line, animate=False)
+        await pilot.pause()
+        await resize(pilot, 90, 8)
+        assert "entry 1196:" in lines(app)[0]

@@ -1,0 +1,47 @@
+"""Where refusals and news are shown, the same way on all screens: in place, until they are dismissed."""
+
+from engine.errors import UserError
+from engine.i18n import _
+from engine.shell import ended
+from engine.text import one_line
+from tui.shell import complete
+
+from textual.content import Content
+from textual.widgets import Static
+
+
+class NoteLine(Static):
+    """What came of a job, and a refusal with how to mend it, above the footer; else invisible."""
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, classes="note-line")
+        self._error = Content("")
+        self._news = Content("")
+        self._draw()
+
+    def show(self, error: UserError) -> None:
+        """Display `error` until `clear`."""
+        parts = [Content.styled("✗ ", "bold $error"), Content(f"{one_line(error.problem, 500)}.")]
+        if error.fix:
+            fix = complete(ended(one_line(error.fix, 500)))
+            parts += [Content("\n"), Content.styled(_("To mend it: "), "$muted"), Content(fix)]
+        self._error = Content("").join(parts)
+        self._draw()
+
+    def clear(self) -> None:
+        """Take the error away."""
+        self._error = Content("")
+        self._draw()
+
+    def tell(self, news: str) -> None:
+        """Display `news` in the place of those before; empty for none."""
+        self._news = (
+            Content.assemble(("· ", "$accent"), complete(one_line(news, 600))) if news else Content("")
+        )
+        self._draw()
+
+    def _draw(self) -> None:
+        parts = [part for part in (self._error, self._news) if part]
+        self.set_class(bool(self._error), "-error")
+        self.display = bool(parts)
+        self.update(Content("\n").join(parts))
