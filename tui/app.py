@@ -14,6 +14,7 @@ from engine.thread import EngineThread
 from tui import checks
 from tui.app_keys import APP_KEYS, PLACES
 from tui.driver import PatientDriver
+from tui.palette import Palette
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
@@ -29,7 +30,6 @@ from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.widgets import Input
 from textual.worker import Worker, WorkerState
 
 
@@ -100,7 +100,7 @@ class MqloraApp(AppState):
     def action_command_palette(self) -> None:
         """Open the list of places and commands."""
         if not isinstance(self.screen, CommandPalette):
-            self.push_screen(CommandPalette(placeholder=_("Where to?"), id="--command-palette"))
+            self.push_screen(Palette())
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Let nothing reach the terminal that could steer it."""
@@ -170,6 +170,10 @@ class MqloraApp(AppState):
         if isinstance(self.screen, PlaceScreen):
             self.push_screen(HelpScreen(self.screen.PLACE, list(self.screen.active_bindings.values())))
 
+    def on_paste(self) -> None:
+        """Say that no field took what was pasted."""
+        self.notify(_("There is no text field here to paste into."), markup=False)
+
     def action_copy_or_pause(self) -> None:
         """Copy the selection; without one pause training; else say what the key does."""
         if text := self._selected_text():
@@ -181,10 +185,8 @@ class MqloraApp(AppState):
             self.notify(_("Nothing is training. Press q to leave."), markup=False)
 
     def _selected_text(self) -> str:
-        focused = self.screen.focused
-        if isinstance(focused, Input) and focused.selected_text:
-            return focused.selected_text
-        return self.screen.get_selected_text() or ""
+        in_field = getattr(self.screen.focused, "selected_text", "")  # a line, or several
+        return in_field or self.screen.get_selected_text() or ""
 
     def exit_from_signal(self) -> None:
         """Ask the app to exit, on any thread."""
