@@ -10,10 +10,10 @@ from engine.project import Project
 from engine.text import one_line
 from tui import checks
 from tui.data_words import progress_words
+from tui.in_turn import InTurnApp
 from tui.messages import DataChecked, DataCheckOver, DataMended, DataProgress
 
 from textual import work
-from textual.app import App
 from textual.message_pump import MessagePump
 from textual.reactive import reactive
 
@@ -21,7 +21,7 @@ READING_KEYS = ("model", "max_seq_length", "train_on_prompt", "batch_size", "gra
 """Fields of the configuration that the data report depends on."""
 
 
-class DataState(App[int]):
+class DataState(InTurnApp):
     """The data check and what comes of it, as reactives that screens watch."""
 
     config: reactive[TrainingConfig] = reactive(TrainingConfig, init=False)
