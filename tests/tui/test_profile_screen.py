@@ -171,7 +171,7 @@ async def test_a_wrong_value_is_named_below_its_field_while_typing(
         row = field(screen, "batch_size")
         row.editor.focus()
         await pilot.press("end", "9", "9", "9")
-        await wait_for(pilot, lambda: "less than or equal to 256" in note(row))
+        await wait_for(pilot, lambda: "a whole number, at least 1, at most 256" in note(row))
         await pilot.press("backspace", "backspace", "backspace")
         await wait_for(pilot, lambda: note(row) == help_text("batch_size"))
 
