@@ -12,12 +12,13 @@ from engine.i18n import _
 from engine.project import Project
 from engine.thread import EngineThread
 from tui import checks
-from tui.app_keys import APP_KEYS, PLACES
+from tui.app_keys import APP_KEYS, PLACES, going_to
 from tui.driver import PatientDriver
 from tui.palette import Palette
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
+from tui.screens.unsaved import Form, UnsavedScreen
 from tui.state import AppState
 from tui.theme import THEME
 from tui.training.controller import TrainingController
@@ -118,9 +119,16 @@ class MqloraApp(AppState):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer the six places, help and quit in the command palette."""
         for mode, name in PLACES.items():
-            yield SystemCommand(name, _("Go to {place}").format(place=name), partial(self.switch_mode, mode))
+            yield SystemCommand(name, _("Go to {place}").format(place=name), partial(self.action_go_to, mode))
         yield SystemCommand(_("Help"), _("Show every key of this place"), self.action_help)
         yield SystemCommand(_("Quit"), _("Leave the app"), self.action_quit)
+
+    def action_go_to(self, mode: str) -> None:
+        """Open a place, after the question of a form that was changed."""
+        if isinstance(self.screen, Form):
+            self.screen.action_leave(going_to(mode))
+        else:
+            self.switch_mode(mode)
 
     def look_at_run(self) -> None:
         """Show everywhere what the run is doing now; whoever shows news of it calls this first."""
@@ -194,8 +202,10 @@ class MqloraApp(AppState):
             self._event_loop.call_soon_threadsafe(self.exit, 0)
 
     async def action_quit(self) -> None:
-        """Leave at once, as soon as a pause is saved, or ask first while training."""
-        if self.training.is_taking_over:
+        """Leave at once, as soon as a pause is saved, or ask first: while training, and of a changed form."""
+        if any(isinstance(screen, Form) and screen.is_changed for screen in self.screen_stack):
+            self._ask_about_form()
+        elif self.training.is_taking_over:
             self.notify(_("The run is on its way here; leave when it has arrived."), markup=False)
         elif not self.training.is_running:
             self.exit(0)
@@ -209,6 +219,13 @@ class MqloraApp(AppState):
                 no=_("Stay"),
             )
             self.push_screen(question, self._leave)
+
+    def _ask_about_form(self) -> None:
+        """Ask what shall become of the changes, unless that is being asked."""
+        while not isinstance(self.screen, Form | UnsavedScreen):
+            self.pop_screen()  # such as the palette
+        if isinstance(self.screen, Form):
+            self.screen.action_leave("app.quit")
 
     def _leave(self, confirmed: bool | None) -> None:
         if confirmed:
