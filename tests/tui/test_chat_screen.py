@@ -10,6 +10,7 @@ from tests.tui.fake_run import FakeTrainer, write_run
 from tests.tui.fake_session import FakeSession
 from tui.app import MqloraApp
 from tui.chat_job import model_to_ask
+from tui.messages import ReplyDone, ReplyPiece
 from tui.screens.chat import ChatScreen
 from tui.training.controller import TrainingController
 from tui.widgets.chat_turn import ChatTurn
@@ -115,6 +116,21 @@ async def test_escape_stops_a_reply(app: MqloraApp, session: type[FakeSession]) 
         await pilot.press("escape")
         await wait_for(pilot, lambda: not screen.is_replying)
         await sees(pilot, "A moeda é o iene.")
+
+
+async def test_the_app_can_be_left_while_a_reply_arrives(app: MqloraApp, session: type[FakeSession]) -> None:
+    """Pieces and the end of the reply that come when the screen is going are no defect."""
+    session.endless = True
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        screen.query_one(Prompt).text = "um"
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: screen.is_replying)
+        screen.post_message(ReplyPiece(True, "Sim", 1, 31.0, False))
+        app.exit(0)
+        screen.post_message(ReplyPiece(False, "Sim", 1, 31.0, False))
+        screen.post_message(ReplyDone(True, None))
+    assert app.return_code == 0 and app.defect is None
 
 
 async def test_escape_leaves_the_line_so_that_single_keys_work(

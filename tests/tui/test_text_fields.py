@@ -116,6 +116,21 @@ async def test_a_page_of_lines_leaves_room_for_the_conversation(
         assert "line 90" not in shown(app)
 
 
+async def test_a_paste_can_be_taken_back(app: MqloraApp, session: type[FakeSession]) -> None:
+    """Undo and redo, over the number of lines that makes the field scroll."""
+    page = "\n".join(f"line {number}" for number in range(20))
+    async with app.run_test(size=(80, 24)) as pilot:
+        prompt = (await open_chat(pilot)).query_one(Prompt)
+        await pilot.press("x")
+        app.post_message(Paste(page))
+        await sees(pilot, "line 19")
+        await pilot.press("ctrl+z")
+        await wait_for(pilot, lambda: prompt.text == "x")
+        await pilot.press("ctrl+y")
+        await wait_for(pilot, lambda: prompt.text == f"x{page}")
+        await sees(pilot, "line 19")
+
+
 async def test_hidden_codes_of_a_question_are_seen_before_it_is_sent(
     app: MqloraApp,
     session: type[FakeSession],

@@ -207,6 +207,8 @@ class ChatScreen(PlaceScreen):
 
     @on(ReplyPiece)
     async def _write(self, piece: ReplyPiece) -> None:
+        if not self.is_attached:  # the app ends
+            return
         speaker: Speaker = "tuned" if piece.tuned else "base"
         last = self.query(ChatTurn).last()
         if last.speaker != speaker:
@@ -219,6 +221,8 @@ class ChatScreen(PlaceScreen):
     @on(ReplyDone)
     def _finish(self, done: ReplyDone) -> None:
         self._job = None
+        if not self.is_attached:
+            return
         if done.error:
             self.show_error(done.error)
             self._waiting.clear()

@@ -67,3 +67,8 @@ class Prompt(TextArea):
     def action_new_line(self) -> None:
         """Begin another line."""
         self._replace_via_keyboard("\n", *self.selection)
+
+    def _watch_show_vertical_scrollbar(self) -> None:
+        """Wrap anew; in the midst of an undo Textual does so with the cursor still behind the end."""
+        self.selection = self.selection
+        super()._watch_show_vertical_scrollbar()
