@@ -14,6 +14,7 @@ from engine.thread import EngineThread
 from tui import checks
 from tui.app_keys import APP_KEYS, PLACES, going_to
 from tui.driver import PatientDriver
+from tui.lists import mend_lists
 from tui.palette import Palette
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
@@ -60,6 +61,7 @@ class MqloraApp(AppState):
             half_micro_batch: do that with micro-batches of half the size.
         """
         super().__init__(project)
+        mend_lists()
         self.driver_class = PatientDriver
         self.on_hang_up: Callable[[], None] = lambda: None
         """Called when the terminal is gone, on any thread."""
