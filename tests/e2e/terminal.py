@@ -85,7 +85,22 @@ class Terminal:
 
     def press(self, keys: str) -> None:
         """Type keys."""
-        os.write(self._master, keys.encode())
+        self.write(keys.encode())
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, whatever they are."""
+        os.write(self._master, data)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal another size, and tell the program as the system does."""
+        with self._changed:
+            self._screen.resize(rows, columns)
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the program is no more; `wait` tells how it ended."""
+        return psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the program."""
