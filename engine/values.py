@@ -1,6 +1,7 @@
 """What is wrong with a value that somebody typed, in words: the validation library's are for programmers."""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
@@ -10,6 +11,9 @@ from engine.text import one_line
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+
+_DECIMAL = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+", re.ASCII)
 
 
 def refusal(error: ValidationError, fields: Mapping[str, FieldInfo], source: str = "") -> UserError:
@@ -65,19 +69,14 @@ def _problem(name: str, where: str, field: FieldInfo, value: Any) -> str:
 
 def _comma(field: FieldInfo, value: Any) -> str:
     """Say how a number with a comma is to be written; nothing where that is not what is wrong."""
-    if not isinstance(value, str) or "," not in value:
-        return ""
-    if field.annotation is float:
-        text, number = _("has a comma: write decimals with a point, as in {number}"), value.replace(",", ".")
-    elif field.annotation is int:
-        text, number = _("has a comma: write thousands without, as in {number}"), value.replace(",", "")
+    text = value.strip() if isinstance(value, str) else ""
+    if field.annotation is float and _DECIMAL.fullmatch(text):
+        words, number = _("has a comma: write decimals with a point, as in {number}"), text.replace(",", ".")
+    elif field.annotation is int and _THOUSANDS.fullmatch(text):
+        words, number = _("has a comma: write thousands without, as in {number}"), text.replace(",", "")
     else:
         return ""
-    try:
-        float(number)
-    except ValueError:
-        return ""
-    return text.format(number=one_line(number.strip(), 40))
+    return words.format(number=one_line(number, 40))
 
 
 def _unknown(name: str, where: str, fields: Mapping[str, FieldInfo]) -> UserError:

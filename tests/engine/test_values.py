@@ -38,7 +38,7 @@ def test_what_is_no_number_or_out_of_range_names_what_is_taken(name: str, value:
 
 
 @pytest.mark.parametrize("name", WHOLE)
-@pytest.mark.parametrize("value", ["2.5", "1e3", 2.5])
+@pytest.mark.parametrize("value", ["2.5", "1e3", "0,5", "1,00", 2.5])
 def test_a_whole_number_is_whole(name: str, value: object) -> None:
     """Neither fractions nor exponents."""
     assert "it takes a whole number" in refused(name, value)
