@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from unittest import mock
 
 from campaigns.common import Result, print_results
 from campaigns.monkey_bursts import ESCAPE, Burst, draw
@@ -94,6 +95,7 @@ class Monkey:
         assert not missing, f"the terminal is not set back: {missing}"
         left = [process.cmdline() for process in processes_of(self._project)]
         assert not left, f"processes are left: {left}"
+        terminal.close()
 
 
 def _type(terminal: Terminal, burst: Burst) -> None:
@@ -131,18 +133,19 @@ def _leave(terminal: Terminal) -> None:
 
 def campaign(seed: int, is_over: Callable[[Monkey], bool]) -> list[Result]:
     """Let a monkey play until it is told that it is over, or something goes wrong."""
-    os.environ["PIP_NO_INDEX"] = "1"  # the key that downloads the built-in model is refused
-    with tempfile.TemporaryDirectory() as folder:
+    # The key that downloads the built-in model is refused.
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, PIP_NO_INDEX="1"):
         project, fault = _project(Path(folder)), ""
         before, monkey = _files(project), Monkey(project, seed)
         try:
             while not is_over(monkey):
                 monkey.play()
             monkey.leave()
-            lost = [name for name, content in before.items() if _files(project).get(name) != content]
+            after = _files(project)
+            lost = [name for name, content in before.items() if after.get(name) != content]
             assert not lost, f"files were changed or lost: {lost}"
         except AssertionError as error:
-            fault = str(error).splitlines()[0]
+            fault = str(error).partition("\n")[0] or repr(error)
             print(f"FAILED with --seed {seed}: {error}", file=sys.stderr)
         finally:
             monkey.close()

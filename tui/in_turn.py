@@ -12,7 +12,7 @@ from textual.events import Event, InputEvent, Key, MouseMove, Paste
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-_PATIENCE_S = 2.0
+_PATIENCE_S = 1.0
 """So long what follows from a key may take before the next key is handed on all the same."""
 _LOOK_S = 0.005
 _QUICK_LOOKS = 50
