@@ -58,8 +58,10 @@ class Terminal:
     @property
     def text(self) -> str:
         """What the screen shows."""
+        # pyte's own `display` fails where half of a wide letter was overwritten.
         with self._changed:
-            return "\n".join(self._screen.display)
+            rows, columns = range(self._screen.lines), range(self._screen.columns)
+            return "\n".join("".join(self._screen.buffer[y][x].data for x in columns) for y in rows)
 
     @property
     def output(self) -> bytes:
@@ -73,14 +75,14 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Wait until `text` is on the screen; fail with the screen if it never comes."""
-        self.wait_until(lambda: text in "\n".join(self._screen.display), repr(text))
+        self.wait_until(lambda: text in self.text, repr(text))
 
     def wait_until(self, holds: Callable[[], object], what: str = "it") -> None:
         """Wait until something holds, looked at after each output and often besides; fail with the screen."""
         limit = time.monotonic() + LIMIT_S
         with self._changed:
             while not holds():
-                assert time.monotonic() < limit, f"{what} never came:\n" + "\n".join(self._screen.display)
+                assert time.monotonic() < limit, f"{what} never came:\n{self.text}"
                 self._changed.wait(_LOOK_S)
 
     def press(self, keys: str) -> None:
