@@ -50,7 +50,8 @@ async def test_what_is_pasted_into_the_palette_is_seen(app: MqloraApp) -> None:
         await ready(pilot)
         await pilot.press("ctrl+p")
         await wait_for(pilot, lambda: isinstance(app.focused, LineInput))
-        line = app.screen.query_one(LineInput)
+        line = app.focused
+        assert isinstance(line, LineInput)
         line.post_message(Paste(RAW))
         await wait_for(pilot, lambda: line.value)
         assert line.value == SHOWN and line.cursor_position == len(SHOWN)
