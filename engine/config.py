@@ -1,6 +1,5 @@
 """The configuration of one training run: every field with unit, range and help."""
 
-import difflib
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -8,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from engine.errors import UserError
 from engine.files import write_json
 from engine.i18n import _
-from engine.text import one_line
+from engine.values import refusal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -102,16 +101,27 @@ class TrainingConfig(BaseModel):
         int, Field(ge=0, le=2**32 - 1, description="Seed of the adapter's start, data order and dropout.")
     ] = 0
     eval_every: Annotated[
-        int, Field(ge=0, description="Steps between validations; 0: only where an epoch or the run ends.")
+        int,
+        Field(
+            ge=0, le=10**9, description="Steps between validations; 0: only where an epoch or the run ends."
+        ),
     ] = 50
     save_every: Annotated[
-        int, Field(ge=0, description="Steps between checkpoints; 0: only where an epoch or the run ends.")
+        int,
+        Field(
+            ge=0, le=10**9, description="Steps between checkpoints; 0: only where an epoch or the run ends."
+        ),
     ] = 50
     keep_checkpoints: Annotated[
         int, Field(ge=1, le=1000, description="Newest checkpoints that are kept, besides the best.")
     ] = 3
     early_stopping_patience: Annotated[
-        int, Field(ge=0, description="Validations without a new best after which the run ends; 0 never does.")
+        int,
+        Field(
+            ge=0,
+            le=10**9,
+            description="Validations without a new best after which the run ends; 0 never does.",
+        ),
     ] = 0
     gradient_checkpointing: Annotated[
         Literal["auto", "on", "off"],
@@ -156,7 +166,7 @@ class TrainingConfig(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise _refusal(error, source) from None
+            raise refusal(error, cls.model_fields, source) from None
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -208,23 +218,3 @@ def parse_assignment(text: str) -> tuple[str, str]:
 def help_text(field: str) -> str:
     """Return the help text of a configuration field."""
     return TrainingConfig.model_fields[field].description or ""
-
-
-def _refusal(error: ValidationError, source: str) -> UserError:
-    first = error.errors(include_url=False)[0]
-    name = one_line(str(first["loc"][0])) if first["loc"] else "?"
-    where = _(" in {source}").format(source=source) if source else ""
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, TrainingConfig.model_fields, n=1)
-        fix = (
-            _("did you mean '{near}'?").format(near=near[0])
-            if near
-            else _("use one of: {names}").format(names=", ".join(TrainingConfig.model_fields))
-        )
-        return UserError(_("Unknown key '{name}'{where}").format(name=name, where=where), fix)
-    return UserError(
-        _("Value {value} of '{name}'{where} is wrong: {reason}").format(
-            value=one_line(repr(first["input"])), name=name, where=where, reason=first["msg"].lower()
-        ),
-        help_text(name) if name in TrainingConfig.model_fields else "",
-    )

@@ -12,11 +12,14 @@ from engine.i18n import _
 from engine.project import Project
 from engine.thread import EngineThread
 from tui import checks
-from tui.app_keys import APP_KEYS, PLACES
+from tui.app_keys import APP_KEYS, PLACES, going_to
 from tui.driver import PatientDriver
+from tui.lists import mend_lists
+from tui.palette import Palette
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
+from tui.screens.unsaved import Form, UnsavedScreen
 from tui.shell import work_in
 from tui.state import AppState
 from tui.theme import THEME
@@ -30,7 +33,6 @@ from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.widgets import Input
 from textual.worker import Worker, WorkerState
 
 
@@ -61,6 +63,7 @@ class MqloraApp(AppState):
         """
         super().__init__(project)
         work_in(project)
+        mend_lists()
         self.driver_class = PatientDriver
         self.on_hang_up: Callable[[], None] = lambda: None
         """Called when the terminal is gone, on any thread."""
@@ -102,7 +105,7 @@ class MqloraApp(AppState):
     def action_command_palette(self) -> None:
         """Open the list of places and commands."""
         if not isinstance(self.screen, CommandPalette):
-            self.push_screen(CommandPalette(placeholder=_("Where to?"), id="--command-palette"))
+            self.push_screen(Palette())
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Let nothing reach the terminal that could steer it."""
@@ -121,9 +124,16 @@ class MqloraApp(AppState):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer the six places, help and quit in the command palette."""
         for mode, name in PLACES.items():
-            yield SystemCommand(name, _("Go to {place}").format(place=name), partial(self.switch_mode, mode))
+            yield SystemCommand(name, _("Go to {place}").format(place=name), partial(self.action_go_to, mode))
         yield SystemCommand(_("Help"), _("Show every key of this place"), self.action_help)
         yield SystemCommand(_("Quit"), _("Leave the app"), self.action_quit)
+
+    def action_go_to(self, mode: str) -> None:
+        """Open a place, after the question of a form that was changed."""
+        if isinstance(self.screen, Form):
+            self.screen.action_leave(going_to(mode))
+        else:
+            self.switch_mode(mode)
 
     def look_at_run(self) -> None:
         """Show everywhere what the run is doing now; whoever shows news of it calls this first."""
@@ -167,6 +177,10 @@ class MqloraApp(AppState):
         if isinstance(self.screen, PlaceScreen):
             self.push_screen(HelpScreen(self.screen.PLACE, self.screen))
 
+    def on_paste(self) -> None:
+        """Say that no field took what was pasted."""
+        self.tell(_("There is no text field here to paste into."))
+
     def action_copy_or_pause(self) -> None:
         """Copy the selection; without one pause training; else say what the key does."""
         if text := self._selected_text():
@@ -180,10 +194,8 @@ class MqloraApp(AppState):
             self.tell(_("Nothing is training. Press {key} to leave.").format(key=key))
 
     def _selected_text(self) -> str:
-        focused = self.screen.focused
-        if isinstance(focused, Input) and focused.selected_text:
-            return focused.selected_text
-        return self.screen.get_selected_text() or ""
+        in_field = getattr(self.screen.focused, "selected_text", "")  # a line, or several
+        return in_field or self.screen.get_selected_text() or ""
 
     def exit_from_signal(self) -> None:
         """Ask the app to exit, on any thread."""
@@ -191,8 +203,10 @@ class MqloraApp(AppState):
             self._event_loop.call_soon_threadsafe(self.exit, 0)
 
     async def action_quit(self) -> None:
-        """Leave at once, as soon as a pause is saved, or ask first while training."""
-        if self.training.is_taking_over:
+        """Leave at once, as soon as a pause is saved, or ask first: while training, and of a changed form."""
+        if any(isinstance(screen, Form) and screen.is_changed for screen in self.screen_stack):
+            self._ask_about_form()
+        elif self.training.is_taking_over:
             self.show_error(UserError(_("The run is on its way here"), _("leave when it has arrived")))
         elif not self.training.is_running:
             self.exit(0)
@@ -206,6 +220,13 @@ class MqloraApp(AppState):
                 no=_("Stay"),
             )
             self.push_screen(question, self._leave)
+
+    def _ask_about_form(self) -> None:
+        """Ask what shall become of the changes, unless that is being asked."""
+        while not isinstance(self.screen, Form | UnsavedScreen):
+            self.pop_screen()  # such as the palette
+        if isinstance(self.screen, Form):
+            self.screen.action_leave("app.quit")
 
     def _leave(self, confirmed: bool | None) -> None:
         if confirmed:

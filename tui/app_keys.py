@@ -15,11 +15,16 @@ PLACES: dict[str, str] = {
 """Mode name and translated name of each place, in the order of their number keys."""
 
 
+def going_to(mode: str) -> str:
+    """Return the action that opens a place."""
+    return f"app.go_to('{mode}')"
+
+
 def _place_bindings() -> list[BindingType]:
     return [
         Binding(
             str(number),
-            f"app.switch_mode('{mode}')",
+            going_to(mode),
             name,
             tooltip=_("Go to {place}").format(place=name),
             show=False,

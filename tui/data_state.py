@@ -10,6 +10,7 @@ from engine.project import Project
 from engine.text import one_line
 from tui import checks
 from tui.data_words import progress_words
+from tui.in_turn import InTurnApp
 from tui.messages import DataChecked, DataCheckOver, DataMended, DataProgress
 from tui.notes import NotesApp
 
@@ -21,7 +22,7 @@ READING_KEYS = ("model", "max_seq_length", "train_on_prompt", "batch_size", "gra
 """Fields of the configuration that the data report depends on."""
 
 
-class DataState(NotesApp):
+class DataState(InTurnApp, NotesApp):
     """The data check and what comes of it, as reactives that screens watch."""
 
     config: reactive[TrainingConfig] = reactive(TrainingConfig, init=False)

@@ -4,7 +4,7 @@ from functools import partial
 
 from engine.errors import UserError
 from tui.screens.base import PlaceScreen
-from tui.widgets.note_line import NoteLine
+from tui.widgets.note_line import NoteLine, Told
 
 from textual.app import App
 from textual.reactive import reactive
@@ -37,6 +37,10 @@ class NotesApp(App[int]):
             line = self._note_line()
             line.tell(news)
             self.set_timer(_MOMENT_S, partial(line.tell, ""))
+
+    def on_told(self, message: Told) -> None:
+        """Say what a widget has to say."""
+        self.tell(message.text)
 
     def _forget(self, news: str) -> None:
         if self.news == news:

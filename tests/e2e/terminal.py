@@ -58,8 +58,10 @@ class Terminal:
     @property
     def text(self) -> str:
         """What the screen shows."""
+        # pyte's own `display` fails where half of a wide letter was overwritten.
         with self._changed:
-            return "\n".join(self._screen.display)
+            rows, columns = range(self._screen.lines), range(self._screen.columns)
+            return "\n".join("".join(self._screen.buffer[y][x].data for x in columns) for y in rows)
 
     @property
     def output(self) -> bytes:
@@ -73,19 +75,34 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Wait until `text` is on the screen; fail with the screen if it never comes."""
-        self.wait_until(lambda: text in "\n".join(self._screen.display), repr(text))
+        self.wait_until(lambda: text in self.text, repr(text))
 
     def wait_until(self, holds: Callable[[], object], what: str = "it") -> None:
         """Wait until something holds, looked at after each output and often besides; fail with the screen."""
         limit = time.monotonic() + LIMIT_S
         with self._changed:
             while not holds():
-                assert time.monotonic() < limit, f"{what} never came:\n" + "\n".join(self._screen.display)
+                assert time.monotonic() < limit, f"{what} never came:\n{self.text}"
                 self._changed.wait(_LOOK_S)
 
     def press(self, keys: str) -> None:
         """Type keys."""
-        os.write(self._master, keys.encode())
+        self.write(keys.encode())
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, whatever they are."""
+        os.write(self._master, data)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal another size, and tell the program as the system does."""
+        with self._changed:
+            self._screen.resize(rows, columns)
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the program is no more; `wait` tells how it ended."""
+        return psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the program."""

@@ -7,12 +7,23 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.state import RunState
 from tests.tiny import owned_by
-from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, pretend, ready, sees, shown, wait_for
+from tests.tui.fake_engine import (
+    CHECKS,
+    HOSTILE,
+    SIZES,
+    FakeEngine,
+    pretend,
+    ready,
+    sees,
+    shown,
+    wait_for,
+)
 from tui.app import PLACES, MqloraApp
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
 from tui.training.controller import TrainingController
+from tui.widgets.check_list import CheckList
 from tui.widgets.footer import KeyFooter
 
 import pytest
@@ -259,3 +270,17 @@ def test_a_defect_ends_the_app_without_a_traceback(app: MqloraApp, monkeypatch: 
     app.run(headless=True)
     assert isinstance(app.defect, ZeroDivisionError)
     assert not app._exit_renderables
+
+
+async def test_a_list_without_room_is_paged_without_harm(app: MqloraApp) -> None:
+    """Such as one that is not drawn yet, or not in this terminal."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        checks = app.screen.query_one(CheckList)
+        checks.display = False
+        await wait_for(pilot, lambda: not checks.size)
+        checks.show(CHECKS)
+        checks.highlighted = 1
+        checks.action_page_down()
+        checks.action_page_up()
+        assert checks.highlighted == 1

@@ -1,66 +1,24 @@
 """Talking to the result: streaming, comparing, stopping, and what is in the way."""
 
 import threading
-from collections.abc import Iterator
 
-from engine.chat import ChatSettings, ReplyChunk
+from engine.chat import ChatSettings
 from engine.errors import UserError
 from engine.project import Project
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, shown, wait_for
 from tests.tui.fake_run import FakeTrainer, write_run
+from tests.tui.fake_session import FakeSession
 from tui.app import MqloraApp
 from tui.chat_job import model_to_ask
+from tui.messages import ReplyDone, ReplyPiece
 from tui.screens.chat import ChatScreen
 from tui.training.controller import TrainingController
 from tui.widgets.chat_turn import ChatTurn
+from tui.widgets.prompt import Prompt
 
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
-
-
-class FakeSession:
-    """Answers with its words one by one; remembers what it was asked."""
-
-    words: tuple[str, ...] = ("A ", "moeda ", "é ", "o iene.")
-    has_adapter = True
-    endless = False
-
-    def __init__(self, _project: Project, _model: str) -> None:
-        type(self).made += 1
-
-    made = 0
-    asked: list[list[dict[str, str]]] = []  # noqa: RUF012
-    settings: list[ChatSettings] = []  # noqa: RUF012
-
-    def reply(
-        self,
-        messages: list[dict[str, str]],
-        settings: ChatSettings,
-        with_adapter: bool,
-        stop: threading.Event,
-    ) -> Iterator[ReplyChunk]:
-        """Yield a chunk a word; the base model shouts."""
-        self.asked.append(messages)
-        self.settings.append(settings)
-        count = 0
-        for count, word in enumerate(self.words, start=1):
-            yield ReplyChunk(word if with_adapter else word.upper(), count, 31.0, False)
-        while self.endless and not stop.wait(0.01):
-            yield ReplyChunk("…", count, 31.0, False)
-        yield ReplyChunk("", count, 31.0, True)
-
-
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> type[FakeSession]:
-    """Let the chat screen talk to a fake of its own."""
-
-    class Session(FakeSession):
-        asked: list[list[dict[str, str]]] = []  # noqa: RUF012
-        settings: list[ChatSettings] = []  # noqa: RUF012
-
-    monkeypatch.setattr(ChatScreen, "create_session", staticmethod(Session))
-    return Session
 
 
 async def open_chat(pilot: Pilot[int]) -> ChatScreen:
@@ -68,7 +26,7 @@ async def open_chat(pilot: Pilot[int]) -> ChatScreen:
     app = await ready(pilot)
     await pilot.press("5")
     await wait_for(
-        pilot, lambda: isinstance(app.screen, ChatScreen) and isinstance(app.screen.focused, Input)
+        pilot, lambda: isinstance(app.screen, ChatScreen) and isinstance(app.screen.focused, Prompt)
     )
     assert isinstance(app.screen, ChatScreen)
     return app.screen
@@ -76,7 +34,7 @@ async def open_chat(pilot: Pilot[int]) -> ChatScreen:
 
 async def ask(pilot: Pilot[int], screen: ChatScreen, text: str) -> None:
     """Send a question and wait until it is answered."""
-    screen.query_one("#chat-input", Input).value = text
+    screen.query_one(Prompt).text = text
     await pilot.press("enter")
     await wait_for(pilot, lambda: screen.query(ChatTurn))
     await wait_for(pilot, lambda: not screen.is_replying)
@@ -95,7 +53,7 @@ async def test_question_and_answer(app: MqloraApp, session: type[FakeSession], s
         assert "You" in text and "Qual é a moeda do Japão?" in text
         assert "Tuned" in text and "A moeda é o iene." in text
         assert "4 tok, 31 tok/s" in text
-        assert screen.query_one("#chat-input", Input).value == ""
+        assert screen.query_one(Prompt).text == ""
 
 
 async def test_the_conversation_is_sent_along_until_begun_anew(
@@ -152,12 +110,27 @@ async def test_escape_stops_a_reply(app: MqloraApp, session: type[FakeSession]) 
     session.endless = True
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_chat(pilot)
-        screen.query_one("#chat-input", Input).value = "um"
+        screen.query_one(Prompt).text = "um"
         await pilot.press("enter")
         await wait_for(pilot, lambda: "iene" in shown(app))
         await pilot.press("escape")
         await wait_for(pilot, lambda: not screen.is_replying)
         await sees(pilot, "A moeda é o iene.")
+
+
+async def test_the_app_can_be_left_while_a_reply_arrives(app: MqloraApp, session: type[FakeSession]) -> None:
+    """Pieces and the end of the reply that come when the screen is going are no defect."""
+    session.endless = True
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        screen.query_one(Prompt).text = "um"
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: screen.is_replying)
+        screen.post_message(ReplyPiece(True, "Sim", 1, 31.0, False))
+        app.exit(0)
+        screen.post_message(ReplyPiece(False, "Sim", 1, 31.0, False))
+        screen.post_message(ReplyDone(True, None))
+    assert app.return_code == 0 and app.defect is None
 
 
 async def test_escape_leaves_the_line_so_that_single_keys_work(
@@ -167,7 +140,7 @@ async def test_escape_leaves_the_line_so_that_single_keys_work(
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_chat(pilot)
         await pilot.press("6")
-        assert screen.query_one("#chat-input", Input).value == "6"
+        assert screen.query_one(Prompt).text == "6"
         await pilot.press("escape", "4")
         await wait_for(pilot, lambda: app.current_mode == "train")
 
@@ -195,11 +168,11 @@ async def test_settings_are_checked_and_used(app: MqloraApp, session: type[FakeS
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_chat(pilot)
         await pilot.press("ctrl+t")
-        await wait_for(pilot, lambda: app.screen.query("#max-tokens"))
-        app.screen.query_one("#max-tokens", Input).value = "0"
+        await wait_for(pilot, lambda: app.screen.query("#max_tokens"))
+        app.screen.query_one("#max_tokens", Input).value = "0"
         await pilot.press("enter")
         await wait_for(pilot, lambda: "✗" in shown(app))
-        app.screen.query_one("#max-tokens", Input).value = "40"
+        app.screen.query_one("#max_tokens", Input).value = "40"
         app.screen.query_one("#temperature", Input).value = "0.7"
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.screen is screen)
@@ -218,11 +191,11 @@ async def test_while_training_the_chat_says_why_it_waits(app: MqloraApp, session
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_chat(pilot)
         app.training.start(app.config)
-        screen.query_one("#chat-input", Input).value = "um"
+        screen.query_one(Prompt).text = "um"
         await pilot.press("enter")
         await wait_for(pilot, lambda: "pause it with Ctrl+C to chat" in shown(app))
         assert session.asked == []
-        assert screen.query_one("#chat-input", Input).value == "um"
+        assert screen.query_one(Prompt).text == "um"
         gate.set()
         await app.training.wait()
 

@@ -8,6 +8,7 @@ from tests.tui.fake_engine import FakeEngine, ready, shown, wait_for
 from tui.app import MqloraApp
 from tui.widgets.harmless import HARMLESS
 from tui.widgets.line_input import LineInput
+from tui.widgets.prompt import Prompt
 
 import pytest
 from rich.cells import cell_len
@@ -33,26 +34,41 @@ def test_the_gate_keeps_the_width_of_a_line() -> None:
 
 
 async def test_a_librarys_widget_gets_no_control_code_out(app: MqloraApp) -> None:
-    """The command palette's line takes what is pasted as it is."""
+    """A field of Textual's own takes what is pasted as it is."""
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        line = Input()
+        await app.screen.mount(line, before=0)
+        line.post_message(Paste(RAW))
+        await wait_for(pilot, lambda: "[/INST]" in shown(app))
+        assert line.value == RAW and is_clean(app)
+
+
+async def test_what_is_pasted_into_the_palette_is_seen(app: MqloraApp) -> None:
+    """Its field is Textual's, but for what is pasted."""
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         await pilot.press("ctrl+p")
-        await wait_for(pilot, lambda: isinstance(app.focused, Input))
-        app.screen.query_one(Input).post_message(Paste(RAW))
+        await wait_for(pilot, lambda: isinstance(app.focused, LineInput))
+        line = app.focused
+        assert isinstance(line, LineInput)
+        line.post_message(Paste(RAW))
+        await wait_for(pilot, lambda: line.value)
+        assert line.value == SHOWN and line.cursor_position == len(SHOWN)
         await wait_for(pilot, lambda: "[/INST]" in shown(app))
-        assert app.screen.query_one(Input).value == RAW and is_clean(app)
+        assert is_clean(app)
 
 
 async def test_what_is_pasted_into_a_question_is_seen_and_sent_as_seen(app: MqloraApp) -> None:
-    """Hidden characters become visible in the line, the cursor stands behind them."""
+    """Hidden characters become visible in the field, the cursor stands behind them."""
     async with app.run_test() as pilot:
         await ready(pilot)
         await pilot.press("5")
-        await wait_for(pilot, lambda: isinstance(app.focused, LineInput))
-        line = app.screen.query_one(LineInput)
-        line.post_message(Paste(f"{RAW}\nsecond line"))
-        await wait_for(pilot, lambda: line.value)
-        assert line.value == SHOWN and line.cursor_position == len(SHOWN)
+        await wait_for(pilot, lambda: isinstance(app.focused, Prompt))
+        prompt = app.screen.query_one(Prompt)
+        prompt.post_message(Paste(f"{RAW}\nsecond line"))
+        await wait_for(pilot, lambda: prompt.text)
+        assert prompt.text == f"{SHOWN}\nsecond line" and prompt.cursor_location == (1, len("second line"))
         await wait_for(pilot, lambda: "[/INST]" in shown(app))
         assert is_clean(app)
 

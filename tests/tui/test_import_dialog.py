@@ -1,6 +1,7 @@
 """The dialog that imports rows: file, columns, what the first rows become, and what came of it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -11,10 +12,12 @@ from engine.dataset.tables import Table
 from engine.errors import Cancelled, UserError
 from engine.project import Project
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
+from tui import import_job
 from tui.app import MqloraApp
 from tui.screens.import_data import ImportDialog
 
 import pytest
+from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -70,6 +73,34 @@ async def test_rows_are_imported_with_enter_alone(
         [done] = answers
         assert done and done.folder == project.data_dir / "imported"
         assert len((done.folder / "train.jsonl").read_text().splitlines()) == 35
+
+
+async def test_what_is_typed_ahead_of_a_slow_disk_is_done_when_it_has_answered(
+    app: MqloraApp, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Enter and Ctrl+S in one go: the rows are imported once the file is known."""
+    table(project, "prompt,completion", "1,2", "3,4")
+    gate, open_table = Event(), import_job.open_table
+
+    def slow(path: Path, post: Callable[[Message], object]) -> None:
+        gate.wait(20)
+        open_table(path, post)
+
+    monkeypatch.setattr(import_job, "open_table", slow)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "rows.csv")
+        await pilot.press("ctrl+s")
+        gate.set()
+        await wait_for(pilot, lambda: "1 train, 1 valid" in text(app))
+
+
+async def test_importing_without_a_file_says_what_is_missing(app: MqloraApp) -> None:
+    """Ctrl+S before anything was typed."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: "No file is named; type its path and press Enter." in text(app))
 
 
 async def test_columns_are_chosen_with_the_keyboard(app: MqloraApp, project: Project) -> None:

@@ -14,17 +14,18 @@ from tui.screens.base import PlaceScreen
 from tui.screens.chat_settings import ChatSettingsScreen
 from tui.widgets.chat_state import ChatState
 from tui.widgets.chat_turn import ChatTurn, Speaker
-from tui.widgets.line_input import LineInput
+from tui.widgets.prompt import Prompt
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 _HINT = _(
-    "Write a question and press Enter; what was said before is sent along.\n"
-    "Ctrl+R asks every line of data/prompts.txt, Ctrl+N begins anew."
+    "Write a question and press Enter; Ctrl+J begins another line of it.\n"
+    "What was said before is sent along, Ctrl+N begins anew.\n"
+    "Ctrl+R asks every line of data/prompts.txt."
 )
 
 
@@ -82,13 +83,13 @@ class ChatScreen(PlaceScreen):
         """Yield state, conversation and input line."""
         yield ChatState(id="chat-state")
         yield VerticalScroll(Static(_HINT, id="chat-hint", markup=False), id="chat-turns", can_focus=False)
-        yield LineInput(placeholder=_("Ask something"), id="chat-input")
+        yield Prompt(_("Ask something"))
 
     def on_mount(self) -> None:
         """Get ready; the model is loaded with the first question."""
         self._model = ChatJob(self.mqlora.project, self.post_message, type(self).create_session)
         self.watch(self.app, "run_state", self._follow_run)
-        self.query_one(Input).focus()
+        self.query_one(Prompt).focus()
 
     def on_screen_resume(self) -> None:
         """Say what there is to talk to."""
@@ -112,20 +113,24 @@ class ChatScreen(PlaceScreen):
         if action == "stop":
             return self.is_replying
         if action in ("write", "leave"):
-            return isinstance(self.focused, Input) == (action == "leave")
+            return isinstance(self.focused, Prompt) == (action == "leave")
         if action in ("prompts", "new"):
             return None if self.is_replying else True
         return super().check_action(action, parameters)
 
-    @on(Input.Submitted, "#chat-input")
-    def _send(self, event: Input.Submitted) -> None:
-        text = event.value.strip()
-        if text and self._ask(text):
-            event.input.clear()
+    @on(Prompt.Sent)
+    def _send(self, event: Prompt.Sent) -> None:
+        text = event.prompt.text.strip()
+        if self.is_replying:
+            self.show_error(
+                UserError(_("A reply is being written"), _("wait for its end, or stop it with Esc"))
+            )
+        elif text and self._ask(text):
+            event.prompt.clear()
 
     def action_write(self) -> None:
         """Go to the input line."""
-        self.query_one(Input).focus()
+        self.query_one(Prompt).focus()
 
     def action_stop(self) -> None:
         """Stop the reply and the prompts still to come."""
@@ -202,6 +207,8 @@ class ChatScreen(PlaceScreen):
 
     @on(ReplyPiece)
     async def _write(self, piece: ReplyPiece) -> None:
+        if not self.is_attached:  # the app ends
+            return
         speaker: Speaker = "tuned" if piece.tuned else "base"
         last = self.query(ChatTurn).last()
         if last.speaker != speaker:
@@ -214,6 +221,8 @@ class ChatScreen(PlaceScreen):
     @on(ReplyDone)
     def _finish(self, done: ReplyDone) -> None:
         self._job = None
+        if not self.is_attached:
+            return
         if done.error:
             self.show_error(done.error)
             self._waiting.clear()

@@ -1,18 +1,28 @@
 """How long and how free the replies are."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from engine.chat import ChatSettings
 from engine.i18n import _
+from engine.text import one_line
+from engine.values import refusal
+from tui.widgets.line_input import LineInput
 
+from pydantic import BaseModel, Field, ValidationError
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.validation import Integer, Number
 from textual.widgets import Input, Label, Static
+
+
+class _Typed(BaseModel):
+    """What the fields may hold."""
+
+    max_tokens: Annotated[int, Field(ge=1, le=8192)]
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
 
 
 class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
@@ -32,10 +42,10 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
             box.border_title = Content(_("Replies"))
             with Horizontal():
                 yield Label(_("longest reply, tokens"))
-                yield Input(str(self._settings.max_tokens), id="max-tokens", validators=[Integer(1, 8192)])
+                yield LineInput(str(self._settings.max_tokens), id="max_tokens")
             with Horizontal():
                 yield Label(_("temperature, 0 to 2"))
-                yield Input(f"{self._settings.temperature:g}", id="temperature", validators=[Number(0, 2)])
+                yield LineInput(f"{self._settings.temperature:g}", id="temperature")
             yield Static(_("0 takes the likeliest token each time; higher is freer."), classes="muted")
             yield Static(id="chat-settings-error", markup=False)
             yield Static(
@@ -50,13 +60,12 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
 
     @on(Input.Submitted)
     def _take(self) -> None:
-        tokens, temperature = self.query_one("#max-tokens", Input), self.query_one("#temperature", Input)
-        for field in (tokens, temperature):
-            result = field.validate(field.value)
-            if result and not result.is_valid:
-                self.query_one("#chat-settings-error", Static).update(
-                    f"✗ {' '.join(result.failure_descriptions)}"
-                )
-                field.focus()
-                return
-        self.dismiss(ChatSettings(int(tokens.value), float(temperature.value)))
+        values = {field.id: field.value for field in self.query(LineInput)}
+        try:
+            typed = _Typed.model_validate(values)
+        except ValidationError as error:
+            problem = refusal(error, _Typed.model_fields).problem
+            self.query_one("#chat-settings-error", Static).update(f"✗ {one_line(problem, 200)}.")
+            self.query_one(f"#{error.errors()[0]['loc'][0]}", LineInput).focus()
+        else:
+            self.dismiss(ChatSettings(typed.max_tokens, typed.temperature))

@@ -7,6 +7,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from tui.screens.base import PlaceScreen
+from tui.screens.unsaved import Answer, Form
 from tui.widgets.config_field import ConfigField
 
 from textual import on
@@ -14,7 +15,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Select
 
 
@@ -22,12 +22,11 @@ class Fields(VerticalScroll, inherit_bindings=False):
     """The scrolling part; it leaves the arrow keys to the form."""
 
 
-class ConfigForm(ModalScreen[TrainingConfig | None]):
-    """One `ConfigField` per field of `TrainingConfig`; answers with a valid configuration or None."""
+class ConfigForm(Form):
+    """One `ConfigField` per field of `TrainingConfig`; answers with a valid configuration or none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "save", _("Save"), priority=True, id="form.save"),
-        Binding("escape", "dismiss(None)", _("Cancel"), id="form.cancel"),
         Binding("down", "app.focus_next", _("Next field"), show=False, id="form.next"),
         Binding("up", "app.focus_previous", _("Previous field"), show=False, id="form.previous"),
     ]
@@ -68,17 +67,33 @@ class ConfigForm(ModalScreen[TrainingConfig | None]):
             return error
         return None
 
+    @property
+    def _values(self) -> dict[str, Any]:
+        """What the fields hold, not yet checked."""
+        return {field.field: field.value for field in self.query(ConfigField)}
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the fields mean another configuration, or one is wrong."""
+        try:
+            return self._config.updated(self._values) != self._config
+        except UserError:
+            return True
+
     @on(Button.Pressed, "#save")
     def action_save(self) -> None:
+        """Save and stay on the place below."""
+        self.save("")
+
+    def save(self, then: str) -> None:
         """Answer with the values, or go to the first field that is wrong."""
-        fields = list(self.query(ConfigField))
-        for field in fields:
+        for field in self.query(ConfigField):
             if problem := self._problem({field.field: field.value}):
                 field.show_problem(problem)
                 field.editor.focus()
                 return
-        self.dismiss(self._config.updated({field.field: field.value for field in fields}))
+        self.dismiss(Answer(self._config.updated(self._values), then))
 
     @on(Button.Pressed, "#cancel")
     def _cancel(self) -> None:
-        self.dismiss(None)
+        self.action_leave("")

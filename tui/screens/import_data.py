@@ -46,6 +46,8 @@ class ImportDialog(ModalScreen["Imported | None"]):
         self._asked: Path | None = None
         """The file that was last looked into."""
         self._table: Table | None = None
+        self._is_awaited = False
+        """Whether the rows were to be imported while the file was still being looked into."""
         self._cancel: Event | None = None
         """Ends the import under way; None while there is none."""
         self._imported: Imported | None = None
@@ -89,7 +91,7 @@ class ImportDialog(ModalScreen["Imported | None"]):
     def _read_file(self) -> None:
         path = self._path()
         if path and path != self._asked and not self._cancel:
-            self._asked = path
+            self._asked, self._is_awaited = path, False
             self._show_table(None, None)
             self._say(_("Looking into the file …"))
             self._open(path)
@@ -115,6 +117,8 @@ class ImportDialog(ModalScreen["Imported | None"]):
             self._show_table(message.table, message.found)
             if self.query_one("#import-path").has_focus:
                 self.query_one("#import-start" if message.found else "#import-prompt").focus()
+            if self._is_awaited:
+                self.action_import()
 
     def _show_table(self, table: "Table | None", found: "Mapping | None") -> None:
         self._table = table
@@ -144,8 +148,14 @@ class ImportDialog(ModalScreen["Imported | None"]):
         """Import the rows, or say what is missing."""
         if self._cancel or self._imported:
             return
-        if not self._table or self._path() != self._asked:
+        if self._path() is None:
+            self._refuse(UserError(_("No file is named"), _("type its path and press Enter")))
+            return
+        if self._path() != self._asked:
             self._read_file()
+            return
+        if not self._table:
+            self._is_awaited = True
             return
         mapping = self.query_one(ImportColumns).mapping
         if mapping is None:

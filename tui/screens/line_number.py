@@ -28,7 +28,13 @@ class LineNumberScreen(ModalScreen[int | None]):
         with Vertical(classes="dialog line-number") as box:
             box.border_title = Content(_("Go to line"))
             box.border_subtitle = Content(_("Enter goes there, Esc stays"))
-            yield LineInput(placeholder=_("line"), restrict=r"[0-9]*", max_length=_DIGITS, compact=True)
+            yield LineInput(
+                placeholder=_("line"),
+                restrict=r"[0-9]*",
+                max_length=_DIGITS,
+                refusal=_("A line number has digits only, at most {n}.").format(n=_DIGITS),
+                compact=True,
+            )
 
     @on(Input.Submitted)
     def _answer(self, event: Input.Submitted) -> None:

@@ -7,9 +7,11 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.planned import planned_steps
 from engine.profiles import NAMES, Offer, Recommendation, profile_config, profile_name
+from tui.app_keys import going_to
 from tui.screens.base import PlaceScreen
 from tui.screens.config_form import ConfigForm
 from tui.screens.confirm import ConfirmScreen
+from tui.screens.unsaved import Answer
 from tui.training.status import UNFINISHED
 from tui.widgets.config_summary import Meaning, explained, summary
 from tui.widgets.profile_card import ProfileCard
@@ -105,7 +107,7 @@ class ProfileScreen(PlaceScreen):
         if self.selected == CUSTOM and not self._in_use(CUSTOM):
             self.action_customise()
         else:
-            self._adopt(self._shown_config(), then="data")
+            self._adopt(self._shown_config(), then=going_to("data"))
 
     def action_measure(self) -> None:
         """Measure the memory of the selected card."""
@@ -134,12 +136,19 @@ class ProfileScreen(PlaceScreen):
         """Edit every value, starting from the selected card."""
         self.app.push_screen(ConfigForm(self._shown_config(), self.mqlora.project), self._customised)
 
-    def _customised(self, config: TrainingConfig | None) -> None:
-        if config is not None:
-            self._adopt(config)
+    def _customised(self, answer: Answer | None) -> None:
+        if answer and answer.config:
+            self._adopt(answer.config, answer.then)
+        elif answer:
+            self._go_on(answer.then)
 
-    def _adopt(self, config: TrainingConfig, then: str = "") -> None:
-        """Save `config` unless training runs; ask first where an unfinished run has another one."""
+    def _adopt(self, config: TrainingConfig, then: str) -> None:
+        """Save `config` unless training runs; ask first where an unfinished run has another one.
+
+        Args:
+            config: to be the one in use.
+            then: the action to go on with once it is saved; empty for none.
+        """
         self.clear_error()
         run = self.mqlora.run_state
         if run.is_training and config != self.mqlora.config:
@@ -164,8 +173,11 @@ class ProfileScreen(PlaceScreen):
             self.show_error(error)
             return
         self.selected, self._moved = self._card_of(config), False
+        self._go_on(then)
+
+    def _go_on(self, then: str) -> None:
         if then:
-            self.app.switch_mode(then)
+            self.call_later(self.app.run_action, then)
 
     def watch_selected(self) -> None:
         """Redraw for another card."""

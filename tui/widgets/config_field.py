@@ -6,13 +6,14 @@ from engine.config import TrainingConfig, help_text
 from engine.errors import UserError
 from engine.i18n import _
 from engine.text import one_line
+from tui.widgets.line_input import LineInput
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, Select, Static
+from textual.widgets import Select, Static
 
 
 class Choice(Select[Any], inherit_bindings=False):
@@ -51,7 +52,7 @@ class ConfigField(Vertical):
     @property
     def value(self) -> Any:
         """What the editor holds now, not yet checked."""
-        assert isinstance(self.editor, Input | Select)
+        assert isinstance(self.editor, LineInput | Select)
         return self.editor.value
 
     def show_problem(self, problem: UserError | None) -> None:
@@ -72,7 +73,7 @@ def _editor(field: str, value: Any, models: tuple[str, ...]) -> Widget:
     if field == "model":
         names = dict.fromkeys((*models, value) if value else models)
         return _choices([(_("the first one"), ""), *((one_line(name, 60), name) for name in names)], value)
-    return Input(_as_text(value), compact=True, select_on_focus=False)
+    return LineInput(_as_text(value), compact=True, select_on_focus=False)
 
 
 def _choices(options: list[tuple[str, Any]], value: Any) -> Choice:

@@ -7,7 +7,16 @@ from engine.text import one_line
 from tui.shell import complete
 
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Static
+
+
+class Told(Message):
+    """A widget has something to say for a moment about a key or a paste."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
 
 
 class NoteLine(Static):

@@ -1,0 +1,89 @@
+"""What is wrong with a value that somebody typed, in words: the validation library's are for programmers."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args, get_origin
+
+from engine.errors import UserError
+from engine.i18n import _
+from engine.text import one_line
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+_DECIMAL = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+", re.ASCII)
+
+
+def refusal(error: ValidationError, fields: Mapping[str, FieldInfo], source: str = "") -> UserError:
+    """Return the refusal of the first wrong value.
+
+    Args:
+        error: raised by a pydantic model.
+        fields: of that model.
+        source: where the value stands, such as a file or an option.
+    """
+    first = error.errors(include_url=False)[0]
+    name = one_line(str(first["loc"][0])) if first["loc"] else "?"
+    where = _(" in {source}").format(source=source) if source else ""
+    if first["type"] == "extra_forbidden" or name not in fields:
+        return _unknown(name, where, fields)
+    field, value = fields[name], first["input"]
+    return UserError(_problem(name, where, field, value), field.description or "")
+
+
+def wanted(field: FieldInfo) -> str:
+    """Return what a field takes, such as "a whole number, at least 1, at most 256"."""
+    kind = field.annotation
+    if kind is bool:
+        return _("yes or no")
+    if get_origin(kind) is Literal:
+        return _("one of: {names}").format(names=", ".join(get_args(kind)))
+    if get_origin(kind) is tuple:
+        return _("names out of: {names}").format(names=", ".join(get_args(get_args(kind)[0])))
+    if kind not in (int, float):
+        return _("a text")
+    noun = _("a whole number") if kind is int else _("a number")
+    return ", ".join([noun, *_limits(field)])
+
+
+def _limits(field: FieldInfo) -> Iterator[str]:
+    words = {"gt": _("above {n}"), "ge": _("at least {n}"), "lt": _("below {n}"), "le": _("at most {n}")}
+    for name, word in words.items():
+        for rule in field.metadata:
+            if (limit := getattr(rule, name, None)) is not None:
+                yield word.format(n=f"{limit:.12g}")
+
+
+def _problem(name: str, where: str, field: FieldInfo, value: Any) -> str:
+    if value in ((), []) or (isinstance(value, str) and not value.strip()):
+        return _("'{name}'{where} is empty: it takes {wanted}").format(
+            name=name, where=where, wanted=wanted(field)
+        )
+    reason = _comma(field, value) or _("is wrong: it takes {wanted}").format(wanted=wanted(field))
+    return _("Value {value} of '{name}'{where} {reason}").format(
+        value=one_line(repr(value)), name=name, where=where, reason=reason
+    )
+
+
+def _comma(field: FieldInfo, value: Any) -> str:
+    """Say how a number with a comma is to be written; nothing where that is not what is wrong."""
+    text = value.strip() if isinstance(value, str) else ""
+    if field.annotation is float and _DECIMAL.fullmatch(text):
+        words, number = _("has a comma: write decimals with a point, as in {number}"), text.replace(",", ".")
+    elif field.annotation is int and _THOUSANDS.fullmatch(text):
+        words, number = _("has a comma: write thousands without, as in {number}"), text.replace(",", "")
+    else:
+        return ""
+    return words.format(number=one_line(number, 40))
+
+
+def _unknown(name: str, where: str, fields: Mapping[str, FieldInfo]) -> UserError:
+    near = difflib.get_close_matches(name, fields, n=1)
+    fix = (
+        _("did you mean '{near}'?").format(near=near[0])
+        if near
+        else _("use one of: {names}").format(names=", ".join(fields))
+    )
+    return UserError(_("Unknown key '{name}'{where}").format(name=name, where=where), fix)

@@ -1,0 +1,47 @@
+"""A short form of the monkey, and proof that it sees what it is there to see."""
+
+import sys
+from pathlib import Path
+from random import Random
+
+from campaigns.monkey import Monkey, campaign
+from campaigns.monkey_bursts import draw
+from engine.project import Project
+from tests.e2e.terminal import Terminal
+from tests.tiny import tiny_project
+
+import pytest
+
+
+def test_a_few_bursts_leave_everything_in_order() -> None:
+    """The app answers after each, and can be left."""
+    results = campaign(4, lambda monkey: monkey.bursts >= 12)
+    assert [f"{row.case}: {row.remark}" for row in results if row.survived < row.tries] == []
+
+
+def test_a_seed_stands_for_its_keys() -> None:
+    """What went wrong can be played again."""
+    first, again = ([draw(random) for _ in range(200)] for random in (Random(3), Random(3)))
+    assert first == again and len({burst.typed for burst in first}) > 150
+
+
+@pytest.mark.parametrize(
+    ("program", "fault"),
+    [
+        ("raise SystemExit(3)", "ended with 3"),
+        ("print('Traceback (most recent call last):')", "ended with 0"),
+        ("import tty; tty.setraw(0)", "settings are not as before"),
+        ("print('fine')", "is not set back"),
+    ],
+)
+def test_a_program_that_ends_badly_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, fault: str
+) -> None:
+    """By its exit code, what it wrote last, and the terminal that it leaves."""
+    project: Project = tiny_project(tmp_path)
+    terminal = Terminal(command=(sys.executable, "-c", program))
+    monkey = Monkey(project, seed=0)
+    monkeypatch.setattr(monkey, "_terminal", terminal)
+    terminal.wait_until(lambda: terminal.has_ended, "its end")
+    with pytest.raises(AssertionError, match=fault):
+        monkey.leave()

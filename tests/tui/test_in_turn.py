@@ -1,0 +1,123 @@
+"""Keys that come together are handled in the order in which they were typed."""
+
+from engine.config import TrainingConfig
+from engine.project import Project
+from tests.tui.fake_engine import ready, sees, wait_for
+from tests.tui.fake_session import FakeSession
+from tests.tui.test_chat_screen import open_chat
+from tests.tui.test_profile_screen import field, form
+from tui.app import MqloraApp
+from tui.widgets.config_field import ConfigField
+from tui.widgets.prompt import Prompt
+
+import pytest
+from textual.events import Key, Paste
+from textual.keys import _character_to_key
+from textual.widgets import Input
+
+NAMED = {
+    "\r": "enter",
+    "\t": "tab",
+    "\x7f": "backspace",
+    "\x13": "ctrl+s",
+    "↓": "down",
+    "↑": "up",
+    "⎋": "escape",
+}
+
+
+def burst(app: MqloraApp, keys: str) -> None:
+    """Type keys faster than any of them can be handled, as a slow line delivers them."""
+    for key in keys:
+        named = NAMED.get(key)
+        app.post_message(Key(named, None) if named else Key(_character_to_key(key), key))
+
+
+async def test_what_is_typed_right_before_saving_is_saved(app: MqloraApp, project: Project) -> None:
+    """Letters, corrections and Ctrl+S in one burst."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await form(pilot)
+        field(screen, "seed").editor.focus()
+        await wait_for(pilot, lambda: field(screen, "seed").editor.has_focus)
+        burst(app, "\x7f9\x7f123\x13")
+        await wait_for(pilot, project.config_file.exists)
+        assert TrainingConfig.load(project.config_file).seed == 123
+
+
+async def test_values_go_to_the_fields_that_the_keys_between_them_lead_to(
+    app: MqloraApp, project: Project
+) -> None:
+    """Down, Enter, Tab and up between values."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await form(pilot)
+        first = next(row for row in screen.query(ConfigField) if row.field == "batch_size")
+        first.editor.focus()
+        await wait_for(pilot, lambda: first.editor.has_focus)
+        burst(app, "\x7f1↓\x7f4\r\x7f\x7f\x7f64↑↑\x7f7\x13")
+        await wait_for(pilot, project.config_file.exists)
+        saved = TrainingConfig.load(project.config_file)
+        assert (saved.batch_size, saved.gradient_accumulation, saved.max_seq_length) == (7, 4, 64)
+
+
+async def test_what_follows_the_number_of_a_place_goes_there(
+    app: MqloraApp,
+    session: type[FakeSession],
+) -> None:
+    """A place that was never open, a question for it, and Enter."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        burst(app, "2345um e dois\r")
+        await wait_for(pilot, lambda: session.asked)
+        assert app.current_mode == "chat"
+        assert session.asked[0][-1]["content"] == "um e dois"
+
+
+async def test_enter_sends_what_was_typed_before_it(
+    app: MqloraApp,
+    session: type[FakeSession],
+) -> None:
+    """The second question stays in the line, for the first is being answered, and this is said."""
+    session.endless = True
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        burst(app, "umx\x7f\rdois\r")
+        await sees(pilot, "A reply is being written")
+        assert session.asked == [[{"role": "user", "content": "um"}]]
+        assert screen.query_one(Prompt).text == "dois"
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: not screen.is_replying)
+
+
+async def test_a_paste_keeps_its_turn(app: MqloraApp, session: type[FakeSession]) -> None:
+    """Between keys, and before the Enter behind it."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_chat(pilot)
+        burst(app, "a")
+        app.post_message(Paste("\rb"))
+        burst(app, "c\r")
+        await wait_for(pilot, lambda: session.asked)
+        assert session.asked[0][-1]["content"] == "a\nbc"
+
+
+async def test_a_correction_stays_where_it_was_made(app: MqloraApp) -> None:
+    """Backspace between letters, in a field of Textual's own place too."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("ctrl+p")
+        await wait_for(pilot, lambda: isinstance(app.focused, Input))
+        burst(app, "repx\x7fort")
+        await wait_for(pilot, lambda: isinstance(app.focused, Input) and app.focused.value == "report")
+        await sees(pilot, "Go to Report")
+
+
+@pytest.mark.parametrize("key", ["x", "escape"])
+async def test_a_key_that_never_settles_does_not_silence_the_others(
+    app: MqloraApp, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """A widget that is always at work holds keys for a moment only."""
+    monkeypatch.setattr("tui.in_turn._PATIENCE_S", 0.05)
+    monkeypatch.setattr("tui.in_turn._waits", lambda _pump: False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press(key, "2")
+        await wait_for(pilot, lambda: app.current_mode == "profile")

@@ -1,0 +1,106 @@
+"""Keys, pastes and clicks one after another, each when all that follows from the one before is done."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import cast
+
+from textual._queue import Queue
+from textual.app import App, ScreenStackError
+from textual.events import Event, InputEvent, Key, MouseMove, Paste
+from textual.message import Message
+from textual.message_pump import MessagePump
+
+_PATIENCE_S = 1.0
+"""So long what follows from a key may take before the next key is handed on all the same."""
+_LOOK_S = 0.005
+_QUICK_LOOKS = 50
+"""Looks without a break between them; most that follows from a key is done by then."""
+
+
+class InTurnApp(App[int]):
+    """Hands on what is typed in the order in which it was typed.
+
+    Textual forwards keys to the queue of the widget with the focus and goes on to the
+    next key: of keys that come together, as over a slow line, Ctrl+S saved what was
+    there before the letters typed ahead of it, and what came after Enter, Tab or the
+    number of a place went to the field that had the focus until then.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._typed: deque[Event] = deque()
+        """What waits for its turn."""
+        self._taker: MessagePump | None = None
+        """The widget that took the event before as a letter for its text, or as a way of the mouse."""
+        self._handing_on: asyncio.Task[None] | None = None
+
+    async def on_event(self, event: Event) -> None:
+        """Take an event, or let it wait for its turn."""
+        if not isinstance(event, InputEvent | Paste) or event.is_forwarded:
+            await super().on_event(event)
+        elif not self._typed and (self._is_alike(event) or (self._is_last and self._is_at_rest)):
+            self._taker = self._taker_of(event)
+            await super().on_event(event)
+        else:
+            self._typed.append(event)
+            if self._handing_on is None or self._handing_on.done():
+                self._handing_on = asyncio.create_task(self._hand_on(), name="keys in turn")
+
+    async def _hand_on(self) -> None:
+        while self._typed:
+            if not self._is_alike(self._typed[0]):
+                await self._settle()
+            event = self._typed.popleft()
+            self._taker = self._taker_of(event)
+            self.call_later(super().on_event, event)
+
+    async def _settle(self) -> None:
+        """Wait until no widget has anything left to do, or for as long as a user would."""
+        limit = time.monotonic() + _PATIENCE_S
+        looks = 0
+        while time.monotonic() < limit:
+            await asyncio.sleep(0 if looks < _QUICK_LOOKS else _LOOK_S)
+            looks += 1
+            if _waits(self) and self._is_at_rest:
+                return
+
+    @property
+    def _is_at_rest(self) -> bool:
+        """Whether every widget that may be seen has done what it was told."""
+        try:
+            return all(_waits(pump) for pump in self._pumps())
+        except ScreenStackError:  # between two screens, or before the first
+            return False
+
+    @property
+    def _is_last(self) -> bool:
+        """Whether nothing waits behind the message that the app handles now."""
+        return _queue(self).empty() and self._pending_message is None
+
+    def _pumps(self) -> Iterator[MessagePump]:
+        yield from self.screen_stack
+        yield from self.screen.walk_children()
+
+    def _is_alike(self, event: Event) -> bool:
+        """Whether an event goes the way of the one before, whose queue keeps the order."""
+        return self._taker is not None and self._taker is self._taker_of(event)
+
+    def _taker_of(self, event: Event) -> MessagePump | None:
+        if isinstance(event, MouseMove):
+            return self
+        focused = self.focused
+        if isinstance(event, Key) and focused and focused.check_consume_key(event.key, event.character):
+            return focused
+        return None
+
+
+def _waits(pump: MessagePump) -> bool:
+    """Whether a message pump has done all it was told; an empty queue means only that it began the last."""
+    queue = _queue(pump)
+    return pump._closing or pump._closed or (queue.empty() and bool(queue.ready_event._waiters))
+
+
+def _queue(pump: MessagePump) -> Queue[Message | None]:
+    return cast("Queue[Message | None]", pump._message_queue)
