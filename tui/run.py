@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 
 from engine.project import Project
@@ -48,13 +49,19 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     try:
         app.run()
     finally:
-        app.engine.close(SAVE_LIMIT_S)
+        ended = app.engine.close(SAVE_LIMIT_S)
     if app.defect:
-        return report_defect(app.defect)
-    if exit_on_signal.received is None:
-        return app.return_code or 0
-    exit_on_signal.settled.wait(SAVE_LIMIT_S)
-    return 128 + exit_on_signal.received
+        code = report_defect(app.defect)
+    elif exit_on_signal.received is None:
+        code = app.return_code or 0
+    else:
+        exit_on_signal.settled.wait(SAVE_LIMIT_S)
+        code = 128 + exit_on_signal.received
+    if not ended:  # the interpreter would wait for its thread
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _wait_until_free(project: Project) -> None:
