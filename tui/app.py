@@ -171,14 +171,14 @@ class MqloraApp(AppState):
             self.push_screen(HelpScreen(self.screen.PLACE, list(self.screen.active_bindings.values())))
 
     def action_copy_or_pause(self) -> None:
-        """Copy the selection; without one pause training; else say what the key does."""
+        """Copy the selection; without one pause training or stop a reply; else say what the key does."""
         if text := self._selected_text():
             self.copy_to_clipboard(text)
             self.notify(_("Copied."), markup=False)
         elif self.training.pause():
             self.look_at_run()
-        else:
-            self.notify(_("Nothing is training. Press q to leave."), markup=False)
+        elif not (isinstance(self.screen, PlaceScreen) and self.screen.stop_work()):
+            self.notify(_("Nothing is training. Press Ctrl+Q to leave."), markup=False)
 
     def _selected_text(self) -> str:
         focused = self.screen.focused

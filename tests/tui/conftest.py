@@ -4,9 +4,12 @@ import json
 from collections.abc import Generator
 from pathlib import Path
 
+from engine.chat import ChatSettings
 from engine.project import Project
+from tests.tui.fake_chat import FakeSession
 from tests.tui.fake_engine import FakeEngine
 from tui.app import MqloraApp
+from tui.screens.chat import ChatScreen
 
 import pytest
 
@@ -42,3 +45,15 @@ def app(project: Project, engine: FakeEngine) -> Generator[MqloraApp, None, None
     app = MqloraApp(project)
     yield app
     app.engine.close(timeout=10)
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> type[FakeSession]:
+    """Let the chat screen talk to a fake of its own."""
+
+    class Session(FakeSession):
+        asked: list[list[dict[str, str]]] = []  # noqa: RUF012
+        settings: list[ChatSettings] = []  # noqa: RUF012
+
+    monkeypatch.setattr(ChatScreen, "create_session", staticmethod(Session))
+    return Session

@@ -1,11 +1,11 @@
 """Talking to the result: streaming, comparing, stopping, and what is in the way."""
 
 import threading
-from collections.abc import Iterator
 
-from engine.chat import ChatSettings, ReplyChunk
+from engine.chat import ChatSettings
 from engine.errors import UserError
 from engine.project import Project
+from tests.tui.fake_chat import FakeSession, ask, open_chat
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, shown, wait_for
 from tests.tui.fake_run import FakeTrainer, write_run
 from tui.app import MqloraApp
@@ -15,72 +15,7 @@ from tui.training.controller import TrainingController
 from tui.widgets.chat_turn import ChatTurn
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import Input
-
-
-class FakeSession:
-    """Answers with its words one by one; remembers what it was asked."""
-
-    words: tuple[str, ...] = ("A ", "moeda ", "é ", "o iene.")
-    has_adapter = True
-    endless = False
-
-    def __init__(self, _project: Project, _model: str) -> None:
-        type(self).made += 1
-
-    made = 0
-    asked: list[list[dict[str, str]]] = []  # noqa: RUF012
-    settings: list[ChatSettings] = []  # noqa: RUF012
-
-    def reply(
-        self,
-        messages: list[dict[str, str]],
-        settings: ChatSettings,
-        with_adapter: bool,
-        stop: threading.Event,
-    ) -> Iterator[ReplyChunk]:
-        """Yield a chunk a word; the base model shouts."""
-        self.asked.append(messages)
-        self.settings.append(settings)
-        count = 0
-        for count, word in enumerate(self.words, start=1):
-            yield ReplyChunk(word if with_adapter else word.upper(), count, 31.0, False)
-        while self.endless and not stop.wait(0.01):
-            yield ReplyChunk("…", count, 31.0, False)
-        yield ReplyChunk("", count, 31.0, True)
-
-
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> type[FakeSession]:
-    """Let the chat screen talk to a fake of its own."""
-
-    class Session(FakeSession):
-        asked: list[list[dict[str, str]]] = []  # noqa: RUF012
-        settings: list[ChatSettings] = []  # noqa: RUF012
-
-    monkeypatch.setattr(ChatScreen, "create_session", staticmethod(Session))
-    return Session
-
-
-async def open_chat(pilot: Pilot[int]) -> ChatScreen:
-    """Go to the chat."""
-    app = await ready(pilot)
-    await pilot.press("5")
-    await wait_for(
-        pilot, lambda: isinstance(app.screen, ChatScreen) and isinstance(app.screen.focused, Input)
-    )
-    assert isinstance(app.screen, ChatScreen)
-    return app.screen
-
-
-async def ask(pilot: Pilot[int], screen: ChatScreen, text: str) -> None:
-    """Send a question and wait until it is answered."""
-    screen.query_one("#chat-input", Input).value = text
-    await pilot.press("enter")
-    await wait_for(pilot, lambda: screen.query(ChatTurn))
-    await wait_for(pilot, lambda: not screen.is_replying)
-    await pilot.pause()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -145,19 +80,6 @@ async def test_hostile_text_is_shown_as_text(app: MqloraApp, session: type[FakeS
         await ask(pilot, screen, "[/bold] [red]")
         await sees(pilot, "[/INST] [bold]\\x1b[2J\\u202e")
         await sees(pilot, "[/bold] [red]")
-
-
-async def test_escape_stops_a_reply(app: MqloraApp, session: type[FakeSession]) -> None:
-    """An endless reply ends, and what was said stays."""
-    session.endless = True
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await open_chat(pilot)
-        screen.query_one("#chat-input", Input).value = "um"
-        await pilot.press("enter")
-        await wait_for(pilot, lambda: "iene" in shown(app))
-        await pilot.press("escape")
-        await wait_for(pilot, lambda: not screen.is_replying)
-        await sees(pilot, "A moeda é o iene.")
 
 
 async def test_escape_leaves_the_line_so_that_single_keys_work(

@@ -67,6 +67,10 @@ class PlaceScreen(Screen[None]):
         self.query_one(PlaceHeader).show(self.mqlora.config, self.mqlora.run_state)
         self.refresh_bindings()
 
+    def stop_work(self) -> bool:
+        """End what this place is doing, for Ctrl+C; False if there is nothing that ends so."""
+        return False
+
     def show_error(self, error: UserError) -> None:
         """Show a refusal: what is wrong, and how to fix it."""
         self.query_one(ErrorLine).show(error)
