@@ -161,7 +161,8 @@ async def test_what_the_model_cannot_take_is_refused_and_stays_in_the_line(
         screen = await open_chat(pilot)
         await ask(pilot, screen, "um")
         await sees(pilot, "9,000 tokens", "8,192", fix)
-        assert screen.query_one("#chat-input", Input).value == "um"
+        line = screen.query_one("#chat-input", Input)
+        assert line.value == "um" and line.cursor_position == 2
 
 
 async def test_an_interrupt_from_outside_stops_a_reply(app: MqloraApp, session: type[FakeSession]) -> None:

@@ -227,6 +227,7 @@ class ChatScreen(PlaceScreen):
             self.query(ChatTurn).last().end(_("not answered"))
             line = self.query_one("#chat-input", Input)
             line.value = line.value or done.question.turns[-1]["content"]  # to be asked again
+            line.cursor_position = len(line.value)
             self._waiting.clear()
         self._end_reply()
         self._ask_next_prompt()
@@ -245,7 +246,5 @@ class ChatScreen(PlaceScreen):
 
     def _show_state(self) -> None:
         self.refresh_bindings()
-        state = self.query_one(ChatState)
-        state.show_state(
-            self.mqlora.project, self._model_name, self.settings, self.base_beside, self.is_replying
-        )
+        how = (self.settings, self.base_beside, self.is_replying)
+        self.query_one(ChatState).show_state(self.mqlora.project, self._model_name, *how)
