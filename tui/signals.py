@@ -33,29 +33,31 @@ _WAKING = signal.SIGUSR1
 class SignalThread:
     """Calls a function for each signal, one after the other, on a thread of its own."""
 
-    def __init__(self, react: Callable[[int], None]) -> None:
-        """Start the thread; `react` gets the number of each signal."""
+    def __init__(self, react: Callable[[int], None], keep: bool = False) -> None:
+        """Start the thread.
+
+        Args:
+            react: gets the number of each signal. A program that it starts can be signalled, without `keep`.
+            keep: hear those too that come while C's `system()` ignores SIGINT, as when MLX calls a
+                compiler. Threads and programs that are started meanwhile do not get them.
+        """
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
         self._react = react
+        self._keep = keep
         self._thread = threading.Thread(target=self._run, daemon=True, name="signals")
         self._thread.start()
 
-    def install(self, numbers: Iterable[signal.Signals], keep: bool = False) -> Callable[[], None]:
+    def install(self, numbers: Iterable[signal.Signals]) -> Callable[[], None]:
         """Take over `numbers`; only the main thread may call this and what it returns, which gives them back.
 
         SIGHUP stays ignored where it was, as `nohup` asks for.
-
-        Args:
-            numbers: signals of `PAUSING`.
-            keep: hear those too that come while C's `system()` ignores SIGINT, as when MLX calls a
-                compiler. Threads and programs that are started meanwhile do not get them.
         """
         ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         taken = [number for number in numbers if not (ignored and number == signal.SIGHUP)]
         pipe_before = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         before = {number: signal.signal(number, _do_nothing) for number in taken}
-        let_through = self._hold_back({*taken, _WAKING}) if keep else _do_nothing
+        let_through = self._hold_back({*taken, _WAKING}) if self._keep else _do_nothing
 
         def give_back() -> None:
             let_through()
@@ -91,7 +93,8 @@ class SignalThread:
             os.write(self._writing, bytes([number]))
 
     def _run(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, PAUSING)  # those that are held back are not for this thread
+        if self._keep:
+            signal.pthread_sigmask(signal.SIG_BLOCK, PAUSING)  # they are for the thread that fetches them
         while number := os.read(self._reading, 1)[0]:
             if number in PAUSING:  # the pipe gets those too that Textual handles
                 self._react(number)
@@ -111,7 +114,7 @@ def pausing_signals(
 
     Args:
         told: called with the signals received after each one, on another thread.
-        keep: see `SignalThread.install`.
+        keep: see `SignalThread`.
 
     Yields:
         The event, and a list that gets the signals received.
@@ -123,7 +126,7 @@ def pausing_signals(
         stop.set()
         told(received)
 
-    give_back = SignalThread(react).install(PAUSING, keep)
+    give_back = SignalThread(react, keep).install(PAUSING)
     try:
         yield stop, received
     finally:
