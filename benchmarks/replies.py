@@ -93,7 +93,7 @@ def ours(model: Path, adapter: Path | None) -> Ask:
         turns: list[Message] = [{"role": "user", "content": question.text}]
         settings = ChatSettings(question.max_tokens)
         for chunk in session.reply(turns, settings, question.with_adapter):
-            if not chunk.finished:
+            if not chunk.end:
                 yield chunk.text, chunk.tokens
 
     return ask

@@ -1,11 +1,11 @@
 """Streaming replies of a base model, with or without the trained adapter."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from engine.context_length import context_length
 from engine.dataset.tokenizing import PLAIN_SEPARATOR
 from engine.dataset.turns import Message
 from engine.errors import UserError
@@ -15,6 +15,9 @@ from engine.text import one_line
 
 if TYPE_CHECKING:
     from engine.model.loading import BaseModel
+
+ReplyEnd = Literal["complete", "stopped", "length", "context"]
+"""Why a reply ended: whole, on request, at `max_tokens`, or because the model takes no more."""
 
 
 @dataclass(frozen=True)
@@ -28,80 +31,176 @@ class ChatSettings:
 
 @dataclass(frozen=True)
 class ReplyChunk:
-    """A piece of a reply; the last one of a reply has `finished` set."""
+    """A piece of a reply; the last one of a reply has its `end`."""
 
     text: str
     """New text since the chunk before."""
     tokens: int
     """Tokens generated so far."""
     tokens_per_second: float
-    finished: bool
+    end: ReplyEnd | None = None
+
+
+class ContextFull(UserError):
+    """A prompt that leaves the model no room for an answer."""
+
+    def __init__(self, tokens: int, limit: int, is_grown: bool) -> None:
+        """Say so with the numbers.
+
+        Args:
+            tokens: of the prompt.
+            limit: tokens that the model takes.
+            is_grown: whether the last question would have room in a conversation of its own.
+        """
+        self.is_grown = is_grown
+        what = _("The conversation") if is_grown else _("The question")
+        super().__init__(
+            _("{what} has {tokens:,} tokens, and this model takes {limit:,} with the answer").format(
+                what=what, tokens=tokens, limit=limit
+            ),
+            _("begin a new conversation") if is_grown else _("ask something shorter"),
+        )
 
 
 class ChatSession:
     """A loaded model that answers. Make it and use it on one thread: MLX's streams belong to it."""
 
-    def __init__(self, project: Project, model: str = "") -> None:
+    def __init__(self, project: Project, model: str = "", stops: Collection[int] = ()) -> None:
         """Load the base model `model` (the first one if empty) and the run's best adapter, if any.
+
+        Args:
+            project: whose models and adapter these are.
+            model: name of the base model's folder.
+            stops: ids of tokens at which an answer ends, beside the model's own.
 
         Raises:
             UserError: the model or the adapter cannot be loaded.
         """
         from engine.model.adapter import WEIGHTS, load_adapter
         from engine.model.loading import load_base
+        from engine.model.reading import PromptReader
 
         self._base: BaseModel = load_base(project.model_dir(model))
+        self._base.tokenizer.eos_token_ids = {*self._base.tokenizer.eos_token_ids, *stops}
+        self.context_length = context_length(self._base.folder)
+        """Most tokens of a conversation with its reply; None if the model names no limit."""
         adapter = project.adapters_dir
         self.has_adapter = (adapter / WEIGHTS).is_file()
         """Whether there is an adapter to chat with."""
         self._adapter = load_adapter(self._base.model, adapter) if self.has_adapter else None
         self._base.model.eval()
+        self._reader = PromptReader(self._base.model)
+
+    def check(self, messages: Sequence[Message]) -> None:
+        """Refuse a conversation that cannot be answered; nothing is computed.
+
+        Raises:
+            ContextFull: it leaves the model no room for an answer.
+            UserError: the chat template refuses it, or it is no text.
+        """
+        self._prompt(messages)
 
     def reply(
         self,
         messages: Sequence[Message],
         settings: ChatSettings,
         with_adapter: bool = True,
-        stop: Event | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        tell: Callable[[int, int], None] = lambda read, total: None,
     ) -> Iterator[ReplyChunk]:
-        """Yield the model's next turn piece by piece, until it ends or `stop` is set.
+        """Yield the model's next turn piece by piece, until it ends or `stop` says so.
 
         Args:
             messages: the conversation so far, ending with the user's turn.
             settings: length and temperature.
             with_adapter: False answers as the base model does.
-            stop: set it to end the reply early.
+            stop: asked after every token and, while the prompt is read, several times a second.
+            tell: told how many of the prompt's tokens are read, and how many there are.
 
         Raises:
-            UserError: the chat template refuses the conversation.
+            ContextFull: the conversation leaves the model no room for an answer.
+            UserError: the chat template refuses the conversation, or it is no text.
         """
-        from mlx_lm.generate import stream_generate
-        from mlx_lm.sample_utils import make_sampler
+        from mlx_lm.models.cache import make_prompt_cache
 
         if self._adapter:
             self._adapter.turn(with_adapter)
         prompt = self._prompt(messages)
-        sampler = make_sampler(temp=settings.temperature)
-        begin, tokens = time.monotonic(), 0
+        cache = make_prompt_cache(self._base.model)
+        if self._read(prompt, cache, stop, tell):
+            yield from self._generate(prompt, cache, settings, stop)
+        else:
+            yield ReplyChunk("", 0, 0.0, "stopped")
+
+    def _read(
+        self, prompt: list[int], cache: list[Any], stop: Callable[[], bool], tell: Callable[[int, int], None]
+    ) -> bool:
+        """Read all but the prompt's last token; False if that was stopped."""
+        tell(0, len(prompt))
+        if stop():
+            return False
+        for read in self._reader.read(prompt[:-1], cache):
+            tell(read, len(prompt))
+            if stop():
+                return False
+        return True
+
+    def _generate(
+        self, prompt: list[int], cache: list[Any], settings: ChatSettings, stop: Callable[[], bool]
+    ) -> Iterator[ReplyChunk]:
+        from mlx_lm.generate import stream_generate
+        from mlx_lm.sample_utils import make_sampler
+
+        room = self.context_length - len(prompt) if self.context_length else settings.max_tokens
         generated = stream_generate(
-            self._base.model, self._base.tokenizer, prompt, max_tokens=settings.max_tokens, sampler=sampler
+            self._base.model,
+            self._base.tokenizer,
+            prompt[-1:],
+            max_tokens=min(settings.max_tokens, room),
+            sampler=make_sampler(temp=settings.temperature),
+            prompt_cache=cache,
         )
+        begin, tokens = time.monotonic(), 0
+        end: ReplyEnd = "complete"
         for response in generated:
             tokens = response.generation_tokens
-            yield ReplyChunk(response.text, tokens, response.generation_tps, finished=False)
-            if stop is not None and stop.is_set():
+            yield ReplyChunk(response.text, tokens, response.generation_tps)
+            if response.finish_reason == "length":
+                end = "length" if tokens == settings.max_tokens else "context"
+            elif not response.finish_reason and stop():
+                end = "stopped"
                 break
         seconds = time.monotonic() - begin
-        yield ReplyChunk("", tokens, tokens / seconds if seconds else 0.0, finished=True)
+        yield ReplyChunk("", tokens, tokens / seconds if seconds else 0.0, end)
 
     def _prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Tokenise the conversation up to where the answer begins; a date in the template is today's."""
+        """Tokenise the conversation up to where the answer begins, if there is room for one."""
+        prompt, limit = self._tokens(messages), self.context_length
+        if limit and len(prompt) >= limit:
+            fits_alone = len(messages) > 1 and len(self._tokens(messages[-1:])) < limit
+            raise ContextFull(len(prompt), limit, is_grown=fits_alone)
+        return prompt
+
+    def _tokens(self, messages: Sequence[Message]) -> list[int]:
+        tokenizer: Any = self._base.tokenizer
+        text = self._text(messages)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                _("The conversation holds bytes that are no text"), _("write the question in UTF-8")
+            ) from None
+        return list(tokenizer.encode(text, add_special_tokens=not tokenizer.chat_template))
+
+    def _text(self, messages: Sequence[Message]) -> str:
+        """Return the conversation up to where the answer begins; a date in the template is today's."""
         tokenizer: Any = self._base.tokenizer
         if not tokenizer.chat_template:
-            text = "".join(turn["content"] + PLAIN_SEPARATOR for turn in messages)
-            return list(tokenizer.encode(text))
+            return "".join(turn["content"] + PLAIN_SEPARATOR for turn in messages)
         try:
-            text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+            return str(
+                tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+            )
         except Exception as error:  # templates raise whatever they like
             raise UserError(
                 _("The model's chat template refuses the conversation: {reason}").format(
@@ -109,4 +208,3 @@ class ChatSession:
                 ),
                 _("begin a new conversation"),
             ) from None
-        return list(tokenizer.encode(text, add_special_tokens=False))

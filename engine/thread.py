@@ -7,6 +7,8 @@ from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_MOMENT_S = 0.5
+"""Longest wait for a job that has nothing to save, in seconds."""
 
 
 class EngineThread:
@@ -14,24 +16,25 @@ class EngineThread:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
-        self._waiting: set[Future[object]] = set()
+        self._waiting: dict[Future[object], bool] = {}
+        """Jobs that run or wait, and whether each may be left unfinished."""
         self._lock = RLock()  # held again by a job that ends within `submit`
         self.stop_event = Event()
         """Set it to ask the running job to stop; the next `submit` clears it."""
         self.idle = Event()
         """Set while no job is running or waiting."""
         self.idle.set()
+        self.leavable = Event()
+        """Set while no job is running or waiting that has something to save."""
+        self.leavable.set()
 
     def submit(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Queue a job; its result or exception arrives in the future."""
-        with self._lock:
-            if self.idle.is_set():
-                self.stop_event.clear()
-            future = self._pool.submit(job, *args, **kwargs)
-            self.idle.clear()
-            self._waiting.add(future)  # type: ignore[arg-type]
-            future.add_done_callback(self._done)
-        return future
+        return self._submit(False, job, *args, **kwargs)
+
+    def submit_leavable(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Queue a job that has nothing to save: `close` waits for it only a moment."""
+        return self._submit(True, job, *args, **kwargs)
 
     def close(self, timeout: float = 60.0) -> bool:
         """Ask the running job to stop, wait for it and end the thread.
@@ -40,18 +43,33 @@ class EngineThread:
         interpreter may abort at exit (streams outlive their thread).
 
         Returns:
-            Whether the running job ended within `timeout` seconds.
+            Whether the running job ended within `timeout` seconds, or within a moment if it has
+            nothing to save. If not, the interpreter would wait for it at its exit: end it with `os._exit`.
         """
         self.stop_event.set()
-        ended = self.idle.wait(timeout)
+        ended = self.leavable.wait(timeout) and self.idle.wait(min(timeout, _MOMENT_S))
         if ended:
             self._pool.submit(_clear_streams).result()
         self._pool.shutdown(wait=False, cancel_futures=True)
         return ended
 
+    def _submit(self, leavable: bool, job: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        with self._lock:
+            if self.idle.is_set():
+                self.stop_event.clear()
+            future = self._pool.submit(job, *args, **kwargs)
+            self.idle.clear()
+            if not leavable:
+                self.leavable.clear()
+            self._waiting[future] = leavable  # type: ignore[index]
+            future.add_done_callback(self._done)
+        return future
+
     def _done(self, future: "Future[T]") -> None:
         with self._lock:
-            self._waiting.discard(future)
+            self._waiting.pop(future, None)  # type: ignore[arg-type]
+            if all(self._waiting.values()):
+                self.leavable.set()
             if not self._waiting:
                 self.idle.set()
 

@@ -33,6 +33,7 @@ from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerState
 
 
@@ -182,14 +183,14 @@ class MqloraApp(AppState):
         self.tell(_("There is no text field here to paste into."))
 
     def action_copy_or_pause(self) -> None:
-        """Copy the selection; without one pause training; else say what the key does."""
+        """Copy the selection; without one pause training or stop a reply; else say what the key does."""
         if text := self._selected_text():
             self.copy_to_clipboard(text)
             self.tell(_("Copied."))
         elif self.training.pause():
             self.look_at_run()
-        else:
-            is_typing = isinstance(self.screen.focused, Input)  # q would be typed
+        elif not (isinstance(self.screen, PlaceScreen) and self.screen.stop_work()):
+            is_typing = isinstance(self.screen.focused, Input | TextArea)  # q would be typed
             key = "q" if isinstance(self.screen, PlaceScreen) and not is_typing else "Ctrl+Q"
             self.tell(_("Nothing is training. Press {key} to leave.").format(key=key))
 

@@ -75,7 +75,7 @@ APP_KEYS: list[BindingType] = [
         "ctrl+c",
         "copy_or_pause",
         _("Copy or pause"),
-        tooltip=_("Copy the selection; without one, pause training with a checkpoint"),
+        tooltip=_("Copy the selection; without one, pause training with a checkpoint, or stop a reply"),
         show=False,
         priority=True,
         id="app.copy_or_pause",

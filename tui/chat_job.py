@@ -1,24 +1,29 @@
 """Replies drawn on the engine's thread and sent to the chat screen in small batches."""
 
 import math
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.chat import ChatSettings, ReplyChunk
+from engine.chat import ChatSettings, ContextFull, ReplyChunk
 from engine.dataset.turns import Message as Turn
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.state import RunState
-from tui.messages import ReplyDone, ReplyPiece
+from tui.messages import PromptRead, ReplyDone, ReplyPiece
 
 from textual.message import Message
 
 BATCH_SECONDS = 0.1
 """Tokens that come faster than this reach the screen together."""
+
+
+Stop = Callable[[], bool]
+"""Whether the reply is to end."""
+Tell = Callable[[int, int], None]
+"""Told how many of the prompt's tokens are read, and how many there are."""
 
 
 class Session(Protocol):
@@ -27,7 +32,7 @@ class Session(Protocol):
     has_adapter: bool
 
     def reply(
-        self, messages: list[Turn], settings: ChatSettings, with_adapter: bool, stop: threading.Event
+        self, messages: list[Turn], settings: ChatSettings, with_adapter: bool, stop: Stop, tell: Tell
     ) -> Iterator[ReplyChunk]:
         """Yield the next turn piece by piece."""
         ...
@@ -60,17 +65,20 @@ class ChatJob:
         """Drop the model, so that training has its memory and a newer adapter is loaded next time."""
         self._session = None
 
-    def answer(self, question: Question, model: str, settings: ChatSettings, stop: threading.Event) -> None:
+    def answer(self, question: Question, model: str, settings: ChatSettings, stop: Stop) -> None:
         """Answer with the adapter if there is one, then also without it if that is wanted."""
         error: UserError | None = None
         try:
             self._answer(question, self._open(model), settings, stop)
+        except ContextFull as full:
+            fix = _("begin a new conversation with Ctrl+N") if full.is_grown else full.fix
+            error = UserError(full.problem, fix)
         except UserError as refusal:
             error = refusal
         except Exception as defect:
             problem = _("The reply broke off: {error!r}").format(error=defect)
             error = UserError(problem, _("ask again, or look at the machine with 1"))
-        self._post(ReplyDone(self._session is not None and self._session.has_adapter, error))
+        self._post(ReplyDone(question, error))
 
     def _open(self, model: str) -> Session:
         """Load the model, unless it is loaded with this very adapter."""
@@ -81,22 +89,24 @@ class ChatJob:
             self._session, self._loaded = self._create(self._project, model), wanted
         return self._session
 
-    def _answer(
-        self, question: Question, session: Session, settings: ChatSettings, stop: threading.Event
-    ) -> None:
+    def _answer(self, question: Question, session: Session, settings: ChatSettings, stop: Stop) -> None:
         if session.has_adapter:
             self._stream(session, question, settings, True, stop)
-        if not session.has_adapter or (question.with_base and not stop.is_set()):
+        if not session.has_adapter or (question.with_base and not stop()):
             self._stream(session, question, settings, False, stop)
 
     def _stream(
-        self, session: Session, question: Question, settings: ChatSettings, tuned: bool, stop: threading.Event
+        self, session: Session, question: Question, settings: ChatSettings, tuned: bool, stop: Stop
     ) -> None:
+        def tell(read: int, total: int) -> None:
+            self._post(PromptRead(question, tuned, read / total))
+
         text, sent_at = "", -math.inf
-        for chunk in session.reply(question.turns, settings, tuned, stop):
+        for chunk in session.reply(question.turns, settings, tuned, stop, tell):
             text += chunk.text
-            if chunk.finished or time.monotonic() - sent_at >= BATCH_SECONDS:
-                self._post(ReplyPiece(tuned, text, chunk.tokens, chunk.tokens_per_second, chunk.finished))
+            if chunk.end or time.monotonic() - sent_at >= BATCH_SECONDS:
+                speed = chunk.tokens_per_second
+                self._post(ReplyPiece(question, tuned, text, chunk.tokens, speed, chunk.end))
                 text, sent_at = "", time.monotonic()
 
 
@@ -104,6 +114,15 @@ def model_to_ask(project: Project, chosen: str) -> str:
     """Return the base model of the adapter; where there is no adapter, the `chosen` one."""
     state = RunState.load(project.state_file)
     return state.model if state and project.adapter_file.is_file() else chosen
+
+
+def questions_of(project: Project) -> list[str]:
+    """Return the lines of prompts.txt that are not blank; none if it cannot be read."""
+    try:
+        lines = project.prompts_file.read_text(encoding="utf-8", errors="replace").split("\n")  # as rows are
+    except OSError:
+        return []
+    return [line.strip() for line in lines if line.strip()]
 
 
 def create_session(project: Project, model: str) -> Session:

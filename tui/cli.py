@@ -243,9 +243,10 @@ def chat(
         raise UserError(_("--json answers questions"), _("name one with --prompt"))
     settings = ChatSettings(max_tokens, temperature)
     if prompt:
-        reply_to_each(context.obj, prompt, settings, with_adapter=not base, as_json=json)
+        code = reply_to_each(context.obj, prompt, settings, with_adapter=not base, as_json=json)
     else:
-        converse(context.obj, settings, with_adapter=not base)
+        code = converse(context.obj, settings, with_adapter=not base)
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -13,8 +13,10 @@ from engine.training.events import Event
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from engine.dataset.mending import Mended  # imports numpy, as below
+    from engine.chat import ReplyEnd  # imports numpy, as below
+    from engine.dataset.mending import Mended
     from engine.dataset.preview import PreviewToken  # imports numpy, so not at start-up
+    from tui.chat_job import Question  # imports this module
 
 
 @dataclass
@@ -136,21 +138,33 @@ class RunChanged(Message, bubble=False):
 
 
 @dataclass
+class PromptRead(Message, bubble=False):
+    """The model has read on in the question and what was said before it."""
+
+    question: "Question"
+    tuned: bool
+    """Whether the adapter is at work."""
+    share: float
+    """Of the prompt, 0 to 1."""
+
+
+@dataclass
 class ReplyPiece(Message, bubble=False):
     """The model has written on; pieces come in order and none is left out."""
 
+    question: "Question"
     tuned: bool
-    """Whether the adapter is at work."""
     text: str
     tokens: int
     """Tokens of this reply so far."""
     tokens_per_second: float
-    finished: bool
+    end: "ReplyEnd | None"
+    """Why the reply ended, in its last piece."""
 
 
 @dataclass
 class ReplyDone(Message, bubble=False):
     """The question is answered, stopped or refused."""
 
-    has_adapter: bool
+    question: "Question"
     error: UserError | None = None

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from contextlib import suppress
 
@@ -52,16 +53,21 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     try:
         app.run()
     finally:
-        app.engine.close(SAVE_LIMIT_S)
-    code = app.return_code or 0
+        ended = app.engine.close(SAVE_LIMIT_S)
     if app.defect:
         code = report_defect(app.defect)
-    if exit_on_signal.received is not None:
+    elif exit_on_signal.received is None:
+        code = app.return_code or 0
+    else:
         exit_on_signal.settled.wait(SAVE_LIMIT_S)
         code = 128 + exit_on_signal.received
     if exit_on_signal.received != signal.SIGHUP and (text := standing(project)):
         with suppress(OSError):  # the terminal may be gone by now
             say(text)
+    if not ended:  # the interpreter would wait for its thread
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     return code
 
 

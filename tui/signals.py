@@ -1,16 +1,16 @@
 """Signals: a run is paused and saved, whatever the terminal does, and the process ends for certain.
 
 A handler interrupts the main thread anywhere, also inside a lock that the
-reaction needs, and the same signal may come twice at once. So a handler only
-puts the number into a queue, and a thread of its own reacts.
+reaction needs, the same signal may come twice at once, and while the main thread
+computes in native code no handler of Python's runs at all. So handlers do
+nothing: the interpreter writes each number into a pipe, from which a thread of its own reads.
 """
 
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from queue import SimpleQueue
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Protocol
 
@@ -22,46 +22,99 @@ SAVE_LIMIT_S = 900.0
 """Longest wait for the step under way and its checkpoint, in seconds."""
 CLOSE_LIMIT_S = 2.0
 """Time the app has to put the terminal right, in seconds."""
+LEAVE_LIMIT_S = 0.6
+"""Time that work with nothing to save has to come to an end, in seconds."""
+_LAST = 0
+"""Ends the thread that reacts to signals."""
+_WAKING = signal.SIGUSR1
+"""Ends the thread that fetches them."""
 
 
 class SignalThread:
     """Calls a function for each signal, one after the other, on a thread of its own."""
 
-    def __init__(self, react: Callable[[int], None]) -> None:
-        """Start the thread; `react` gets the number of each signal."""
-        self._arrived: SimpleQueue[int] = SimpleQueue()
-        self._react = react
-        threading.Thread(target=self._run, daemon=True, name="signals").start()
+    def __init__(self, react: Callable[[int], None], keep: bool = False) -> None:
+        """Start the thread.
 
-    def install(self, numbers: Iterable[signal.Signals]) -> dict[signal.Signals, object]:
-        """Take over `numbers` and return the handlers before; only the main thread may call this.
+        Args:
+            react: gets the number of each signal. A program that it starts can be signalled, without `keep`.
+            keep: hear those too that come while C's `system()` ignores SIGINT, as when MLX calls a
+                compiler. Threads and programs that are started meanwhile do not get them.
+        """
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+        self._react = react
+        self._keep = keep
+        self._thread = threading.Thread(target=self._run, daemon=True, name="signals")
+        self._thread.start()
+
+    def install(self, numbers: Iterable[signal.Signals]) -> Callable[[], None]:
+        """Take over `numbers`; only the main thread may call this and what it returns, which gives them back.
 
         SIGHUP stays ignored where it was, as `nohup` asks for.
         """
         ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         taken = [number for number in numbers if not (ignored and number == signal.SIGHUP)]
-        return {number: signal.signal(number, self._handle) for number in taken}
+        pipe_before = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+        before = {number: signal.signal(number, _do_nothing) for number in taken}
+        let_through = self._hold_back({*taken, _WAKING}) if self._keep else _do_nothing
+
+        def give_back() -> None:
+            let_through()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(pipe_before)
+            self.put(_LAST)
+            self._thread.join(LEAVE_LIMIT_S)  # what came before counts
+
+        return give_back
+
+    def _hold_back(self, numbers: set[signal.Signals]) -> Callable[[], None]:
+        """Block signals, which are then not ignored either, and let a thread fetch them until the end."""
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+        def fetch() -> None:
+            while (number := signal.sigwait(numbers)) != _WAKING:
+                self.put(number)
+
+        fetching = threading.Thread(target=fetch, daemon=True, name="held signals")
+        fetching.start()
+
+        def let_through() -> None:
+            signal.pthread_kill(fetching.ident or 0, _WAKING)
+            fetching.join()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+        return let_through
 
     def put(self, number: int) -> None:
-        """React as if the signal had come; 0 ends the thread. Safe everywhere."""
-        self._arrived.put(number)
-
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
-        self._arrived.put(number)
+        """React as if the signal had come. Safe everywhere."""
+        with suppress(BlockingIOError):  # thousands of signals wait already
+            os.write(self._writing, bytes([number]))
 
     def _run(self) -> None:
-        while number := self._arrived.get():
-            self._react(number)
+        if self._keep:
+            signal.pthread_sigmask(signal.SIG_BLOCK, PAUSING)  # they are for the thread that fetches them
+        while number := os.read(self._reading, 1)[0]:
+            if number in PAUSING:  # the pipe gets those too that Textual handles
+                self._react(number)
+        os.close(self._reading)
+        os.close(self._writing)
+
+
+def _do_nothing(_number: int = 0, _frame: FrameType | None = None) -> None:
+    """Take the place of a signal's usual effect."""
 
 
 @contextmanager
 def pausing_signals(
-    told: Callable[[], None] = lambda: None,
+    told: Callable[[list[int]], None] = lambda received: None, keep: bool = False
 ) -> Iterator[tuple[threading.Event, list[int]]]:
     """Let Ctrl+C, SIGTERM and SIGHUP set an event instead of ending the process.
 
     Args:
-        told: called after each signal, on another thread.
+        told: called with the signals received after each one, on another thread.
+        keep: see `SignalThread`.
 
     Yields:
         The event, and a list that gets the signals received.
@@ -71,16 +124,38 @@ def pausing_signals(
     def react(number: int) -> None:
         received.append(number)
         stop.set()
-        told()
+        told(received)
 
-    thread = SignalThread(react)
-    before = thread.install(PAUSING)
+    give_back = SignalThread(react, keep).install(PAUSING)
     try:
         yield stop, received
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-        thread.put(0)
+        give_back()
+
+
+@contextmanager
+def leaving_signals(
+    can_go_on: bool = False, end: Callable[[int], None] = os._exit
+) -> Iterator[tuple[threading.Event, list[int]]]:
+    """As `pausing_signals`, around work that has nothing to save and may be in native code for long.
+
+    However long the work and the interpreter's end take: `LEAVE_LIMIT_S` after a signal the process ends.
+
+    Args:
+        can_go_on: a first Ctrl+C only ends the work, and may take its time for it.
+        end: ends the process.
+    """
+
+    def see_to_it(code: int) -> None:
+        threading.Event().wait(LEAVE_LIMIT_S)
+        end(code)
+
+    def told(received: list[int]) -> None:
+        if not (can_go_on and received == [signal.SIGINT]):
+            threading.Thread(target=see_to_it, args=(128 + received[-1],), daemon=True).start()
+
+    with pausing_signals(told, keep=True) as signals:
+        yield signals
 
 
 def ignore_signals() -> None:
@@ -96,6 +171,8 @@ class Engine(Protocol):
     """Asks the running trainer to pause."""
     idle: threading.Event
     """Set while no job runs."""
+    leavable: threading.Event
+    """Set while no job runs that has something to save."""
 
 
 class SignalExit:
@@ -113,7 +190,7 @@ class SignalExit:
         Args:
             engine: the thread whose job is paused.
             leave: asks the app to exit and returns at once; called before the pause is asked for.
-            when_saved: told the signal's number once the engine is idle.
+            when_saved: told the signal's number once nothing is left to save.
             end: ends the process, should the app be unable to.
         """
         self.received: int | None = None
@@ -128,7 +205,7 @@ class SignalExit:
 
     def install(self) -> None:
         """Take over the signals; only the main thread may call this."""
-        self._thread.install(PAUSING)
+        self._thread.install(PAUSING)  # for good
 
     def handle(self, number: int) -> None:
         """React as if the signal had come; of those that end, only the first counts."""
@@ -152,7 +229,7 @@ class SignalExit:
         self._leave()
         self._engine.stop_event.set()
         try:
-            if self._engine.idle.wait(SAVE_LIMIT_S):
+            if self._engine.leavable.wait(SAVE_LIMIT_S):
                 self._when_saved(number)
         finally:
             self.settled.set()

@@ -3,10 +3,13 @@
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from engine.chat import ChatSession, ReplyChunk
+from engine.dataset.turns import Message
 from engine.project import Project
 from tests.tiny import pairs, tiny_project, write_rows
 from tui.cli import main
@@ -254,3 +257,55 @@ def test_json_holds_no_number_that_is_not_finite(capsys: pytest.CaptureFixture[s
     """NaN is not JSON: strict readers would refuse the whole line."""
     print_json({"loss": float("nan"), "losses": (1.0, float("inf")), "deep": {"x": [float("-inf")]}})
     assert capsys.readouterr().out == '{"loss": null, "losses": [1.0, null], "deep": {"x": [null]}}\n'
+
+
+@pytest.fixture
+def limited(project: Project) -> Project:
+    """The tiny project with a model that says how much it takes."""
+    path = project.models_dir / "tiny" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "max_position_embeddings": 400}))
+    return project
+
+
+def test_how_a_reply_ended_is_told(mqlora: Mqlora, limited: Project) -> None:
+    """On stderr for people, in the object for programs; the reply alone is on stdout."""
+    cut = mqlora("chat", "--prompt", "Olá", "--max-tokens", "3")
+    assert cut.code == 0 and "cut at 3 tokens; --max-tokens" in cut.err and "cut" not in cut.out
+    [reply] = mqlora("chat", "--prompt", "Olá", "--max-tokens", "3", "--json").objects
+    assert reply["end"] == "length" and reply["tokens"] == 3
+    full = mqlora("chat", "--prompt", "a" * 330, "--max-tokens", "200")
+    assert full.code == 0 and "this model takes 400 tokens" in full.err
+    assert "reading the question" not in full.err, "progress is for terminals"
+
+
+def test_a_prompt_beyond_the_context_is_refused_before_any_is_answered(
+    mqlora: Mqlora, limited: Project
+) -> None:
+    """With both numbers, and nothing on stdout."""
+    refused = mqlora("chat", "--prompt", "Olá", "--prompt", "a" * 500)
+    assert refused.code == 1 and not refused.out
+    assert "The question has 5" in refused.err and "takes 400" in refused.err
+
+
+def test_a_prompt_that_is_no_text_is_refused(mqlora: Mqlora) -> None:
+    """As a shell in another encoding hands it over."""
+    refused = mqlora("chat", "--prompt", "Ol\udce1")
+    assert refused.code == 1 and "no text" in refused.err and "Traceback" not in refused.err
+
+
+def test_questions_from_a_pipe(
+    mqlora: Mqlora, limited: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty line is no end; a conversation that has grown too long is refused with the way out."""
+    asked: list[int] = []
+    reply = ChatSession.reply
+
+    def count(self: ChatSession, messages: list[Message], *rest: Any, **options: Any) -> Iterator[ReplyChunk]:
+        asked.append(len(messages))
+        return reply(self, messages, *rest, **options)
+
+    monkeypatch.setattr(ChatSession, "reply", count)
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"um\n\n  \ndois\n" + b"a" * 370)))
+    refused = mqlora("chat", "--max-tokens", "9")
+    assert asked == [1, 3, 5]
+    assert refused.code == 1 and "The conversation has" in refused.err and "begin anew" in refused.err

@@ -3,7 +3,6 @@
 import shutil
 import sys
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 from engine.backend import mx
@@ -71,19 +70,39 @@ def test_without_a_run_the_base_model_answers(trained: Project, session: ChatSes
 def test_a_reply_has_at_most_so_many_tokens_and_one_end(session: ChatSession) -> None:
     """Tokens are counted; only the last chunk is marked."""
     chunks = reply(session, with_adapter=False)
-    assert [chunk.finished for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert [bool(chunk.end) for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
     assert chunks[-1].tokens <= SHORT.max_tokens
     assert [chunk.tokens for chunk in chunks[:-1]] == sorted(chunk.tokens for chunk in chunks[:-1])
 
 
 def test_a_reply_can_be_stopped(session: ChatSession) -> None:
     """After the token at hand, and the next reply is whole again."""
-    stop = Event()
-    stop.set()
-    chunks = reply(session, stop=stop)
-    assert chunks[-1].finished and chunks[-1].tokens == 1
-    stop.clear()
-    assert text(reply(session, stop=stop)) == text(reply(session))
+    whole, told = reply(session), list[str]()
+    stopped = []
+    for chunk in session.reply(ASK, SHORT, stop=lambda: len(told) == 3):
+        stopped.append(chunk)
+        told.append(chunk.text)
+    assert stopped[-1].end == "stopped" and stopped[:3] == stopped[:-1]
+    assert text(stopped) == text(whole[:3])
+    assert text(reply(session)) == text(whole)
+
+
+def test_a_reply_that_was_cut_says_so(session: ChatSession) -> None:
+    """At as many tokens as were allowed."""
+    cut = reply(session)
+    assert cut[-1].end == "length" and cut[-1].tokens == SHORT.max_tokens
+
+
+def test_answers_end_at_further_tokens(trained: Project, session: ChatSession) -> None:
+    """Those that ended the trained answers, beside the model's own."""
+    tokenizer = session._base.tokenizer
+    tokens = tokenizer.encode(text(reply(session)), add_special_tokens=False)
+    end = next(token for token in tokens if token != tokens[0])
+    ending = ChatSession(trained, stops=[end])
+    assert ending._base.tokenizer.eos_token_ids == {*tokenizer.eos_token_ids, end}
+    chunks = reply(ending)
+    assert chunks[-1].end == "complete"
+    assert text(chunks) == tokenizer.decode(tokens[: tokens.index(end)])
 
 
 def test_temperature_is_applied(session: ChatSession) -> None:
@@ -102,12 +121,13 @@ def test_the_model_is_fed_what_it_was_trained_on(
     """The template with the beginning of an answer, or the bare lines of question and answer."""
     shutil.copytree(trained.models_dir, tmp_path / "models")
     write_tokenizer(tmp_path / "models" / "tiny", template)
-    prompts: list[list[int]] = []
+    fed: list[int] = []
     module = sys.modules["mlx_lm.generate"]  # its name is hidden by a function of the package
     monkeypatch.setattr(
-        module, "stream_generate", lambda _m, _t, prompt, **_k: iter(prompts.append(prompt) or ())
+        module, "stream_generate", lambda _m, _t, prompt, **_k: iter(fed.extend(prompt) or ())
     )
     session = ChatSession(Project(tmp_path))
+    monkeypatch.setattr(session._reader, "read", lambda prompt, _cache: iter(fed.extend(prompt) or ()))
     list(session.reply([*ASK, {"role": "assistant", "content": "7"}, *ASK], SHORT))
     question = ASK[0]["content"]
     turn = "<|im_start|>{}\n{}<|im_end|>\n"
@@ -115,7 +135,7 @@ def test_the_model_is_fed_what_it_was_trained_on(
         turn.format("user", question) + turn.format("assistant", "7") + turn.format("user", question)
         + "<|im_start|>assistant\n" if template else f"{question}\n7\n{question}\n"
     )  # fmt: skip
-    assert session._base.tokenizer.decode(prompts[0]) == expected
+    assert session._base.tokenizer.decode(fed) == expected
 
 
 def test_a_conversation_the_template_refuses_is_told(trained: Project, tmp_path: Path) -> None:

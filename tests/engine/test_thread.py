@@ -56,6 +56,22 @@ def test_close_stops_the_running_job_and_waits_for_it(engine: EngineThread) -> N
         engine.submit(job)
 
 
+def test_close_does_not_wait_for_a_job_with_nothing_to_save(
+    engine: EngineThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reply in native code is left; training before it or after it is not."""
+    monkeypatch.setattr("engine.thread._MOMENT_S", 0.0)
+    let_go, saved = threading.Event(), threading.Event()
+    engine.submit(saved.wait)
+    engine.submit_leavable(let_go.wait)
+    assert not engine.leavable.is_set()
+    saved.set()
+    assert engine.leavable.wait(10) and not engine.idle.is_set()
+    assert not engine.close(timeout=600)
+    let_go.set()
+    assert engine.idle.wait(10)
+
+
 def test_close_gives_up_on_a_job_that_does_not_end(engine: EngineThread) -> None:
     """The caller learns that the job still runs."""
     release = threading.Event()

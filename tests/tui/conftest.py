@@ -6,8 +6,8 @@ from pathlib import Path
 
 from engine.chat import ChatSettings
 from engine.project import Project
+from tests.tui.fake_chat import FakeSession
 from tests.tui.fake_engine import FakeEngine
-from tests.tui.fake_session import FakeSession
 from tui.app import MqloraApp
 from tui.screens.chat import ChatScreen
 

@@ -233,7 +233,7 @@ async def test_ctrl_c_copies_where_text_is_selected(app: MqloraApp) -> None:
 
 
 async def test_ctrl_c_says_what_it_does_when_there_is_nothing_to_do(app: MqloraApp) -> None:
-    """Without selection and training the key gives a hint and does not quit."""
+    """Without selection and training the key names a key that no line takes, and does not quit."""
     async with app.run_test() as pilot:
         await ready(pilot)
         await pilot.press("ctrl+c")

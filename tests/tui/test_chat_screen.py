@@ -5,40 +5,18 @@ import threading
 from engine.chat import ChatSettings
 from engine.errors import UserError
 from engine.project import Project
+from tests.tui.fake_chat import FakeSession, ask, open_chat
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, shown, wait_for
 from tests.tui.fake_run import FakeTrainer, write_run
-from tests.tui.fake_session import FakeSession
 from tui.app import MqloraApp
 from tui.chat_job import model_to_ask
-from tui.messages import ReplyDone, ReplyPiece
 from tui.screens.chat import ChatScreen
 from tui.training.controller import TrainingController
 from tui.widgets.chat_turn import ChatTurn
 from tui.widgets.prompt import Prompt
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import Input
-
-
-async def open_chat(pilot: Pilot[int]) -> ChatScreen:
-    """Go to the chat."""
-    app = await ready(pilot)
-    await pilot.press("5")
-    await wait_for(
-        pilot, lambda: isinstance(app.screen, ChatScreen) and isinstance(app.screen.focused, Prompt)
-    )
-    assert isinstance(app.screen, ChatScreen)
-    return app.screen
-
-
-async def ask(pilot: Pilot[int], screen: ChatScreen, text: str) -> None:
-    """Send a question and wait until it is answered."""
-    screen.query_one(Prompt).text = text
-    await pilot.press("enter")
-    await wait_for(pilot, lambda: screen.query(ChatTurn))
-    await wait_for(pilot, lambda: not screen.is_replying)
-    await pilot.pause()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -103,34 +81,6 @@ async def test_hostile_text_is_shown_as_text(app: MqloraApp, session: type[FakeS
         await ask(pilot, screen, "[/bold] [red]")
         await sees(pilot, "[/INST] [bold]\\x1b[2J\\u202e")
         await sees(pilot, "[/bold] [red]")
-
-
-async def test_escape_stops_a_reply(app: MqloraApp, session: type[FakeSession]) -> None:
-    """An endless reply ends, and what was said stays."""
-    session.endless = True
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await open_chat(pilot)
-        screen.query_one(Prompt).text = "um"
-        await pilot.press("enter")
-        await wait_for(pilot, lambda: "iene" in shown(app))
-        await pilot.press("escape")
-        await wait_for(pilot, lambda: not screen.is_replying)
-        await sees(pilot, "A moeda é o iene.")
-
-
-async def test_the_app_can_be_left_while_a_reply_arrives(app: MqloraApp, session: type[FakeSession]) -> None:
-    """Pieces and the end of the reply that come when the screen is going are no defect."""
-    session.endless = True
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await open_chat(pilot)
-        screen.query_one(Prompt).text = "um"
-        await pilot.press("enter")
-        await wait_for(pilot, lambda: screen.is_replying)
-        screen.post_message(ReplyPiece(True, "Sim", 1, 31.0, False))
-        app.exit(0)
-        screen.post_message(ReplyPiece(False, "Sim", 1, 31.0, False))
-        screen.post_message(ReplyDone(True, None))
-    assert app.return_code == 0 and app.defect is None
 
 
 async def test_escape_leaves_the_line_so_that_single_keys_work(

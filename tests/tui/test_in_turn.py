@@ -2,8 +2,8 @@
 
 from engine.config import TrainingConfig
 from engine.project import Project
+from tests.tui.fake_chat import FakeSession
 from tests.tui.fake_engine import ready, sees, wait_for
-from tests.tui.fake_session import FakeSession
 from tests.tui.test_chat_screen import open_chat
 from tests.tui.test_profile_screen import field, form
 from tui.app import MqloraApp

@@ -87,7 +87,7 @@ def test_what_libraries_log_and_warn_of_is_harmless(harmless_output: None) -> No
     try:
         for logger in loggers:
             logger.addHandler(handler)
-        loggers[0].warning("You are using a model of type %s", RAW)
+        loggers[0].error("You are using a model of type %s", RAW)
         logging._showwarning(UserWarning(RAW), UserWarning, "x.py", 1)
     finally:
         for logger in loggers:

@@ -3,21 +3,24 @@
 import os
 import pty
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 
-from tui.signals import SignalExit, pausing_signals
+from tui.signals import SignalExit, leaving_signals, pausing_signals
 
 import pytest
 
 
 class Engine:
-    """A thread's two events."""
+    """A thread's events."""
 
     def __init__(self) -> None:
         self.stop_event = threading.Event()
         self.idle = threading.Event()
+        self.leavable = threading.Event()
 
 
 class Recorder:
@@ -51,7 +54,7 @@ def test_a_signal_asks_for_the_pause_and_ends_only_when_saved(number: int) -> No
     recorder.exit.handle(number)
     assert recorder.engine.stop_event.wait(10)
     assert recorder.happened == ["leave"]
-    recorder.engine.idle.set()
+    recorder.engine.leavable.set()
     assert recorder.ended.wait(10)
     assert recorder.happened == ["leave", number, ("end", 128 + number)]
     assert recorder.exit.received == number and recorder.exit.settled.is_set()
@@ -63,7 +66,7 @@ def test_a_second_signal_changes_nothing() -> None:
     recorder.exit.handle(signal.SIGHUP)
     recorder.exit.handle(signal.SIGTERM)
     recorder.exit.handle(signal.SIGHUP)
-    recorder.engine.idle.set()
+    recorder.engine.leavable.set()
     assert recorder.ended.wait(10)
     assert recorder.happened == ["leave", signal.SIGHUP, ("end", 128 + signal.SIGHUP)]
 
@@ -86,7 +89,7 @@ def test_a_hand_over_that_fails_does_not_keep_the_process(monkeypatch: pytest.Mo
         raise OSError
 
     leaving = SignalExit(recorder.engine, recorder.note("leave"), fail, recorder._end)
-    recorder.engine.idle.set()
+    recorder.engine.leavable.set()
     leaving.handle(signal.SIGHUP)
     assert leaving.settled.wait(10)
 
@@ -130,6 +133,61 @@ def test_hang_ups_stay_ignored_where_they_were(hang_ups: None) -> None:
         assert stop.wait(10)
     assert received == [signal.SIGTERM]
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_work_with_nothing_to_save_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Work that does not stop is left, with the usual exit code."""
+    monkeypatch.setattr("tui.signals.LEAVE_LIMIT_S", 0.0)
+    ended: SimpleQueue[int] = SimpleQueue()
+    with leaving_signals(end=ended.put) as (stop, _received):
+        os.kill(os.getpid(), number)
+        assert ended.get(timeout=10) == 128 + number
+        assert stop.is_set()
+
+
+def test_a_first_ctrl_c_ends_only_the_work_where_there_is_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one leaves."""
+    monkeypatch.setattr("tui.signals.LEAVE_LIMIT_S", 0.0)
+    ended: SimpleQueue[list[int]] = SimpleQueue()
+    with leaving_signals(can_go_on=True, end=lambda _code: ended.put(list(received))) as (stop, received):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.wait(10)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert ended.get(timeout=10) == [signal.SIGINT, signal.SIGINT]
+
+
+CALLING = """
+import ctypes, os, signal
+from tui.signals import leaving_signals
+with leaving_signals() as (stop, received):
+    ctypes.CDLL(None).system(b"kill -INT $PPID")
+    print(stop.wait(10), received == [signal.SIGINT], flush=True)
+    stop.clear()
+    stop.wait(10)
+"""
+
+
+def test_ctrl_c_is_heard_while_a_program_is_called() -> None:
+    """C's `system()`, with which MLX calls its compiler, ignores SIGINT until the program has ended."""
+    done = subprocess.run([sys.executable, "-c", CALLING], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True", "True"] and done.returncode == 128 + signal.SIGINT, done.stderr
+
+
+def test_handlers_and_pipes_are_given_back() -> None:
+    """What had the signals before has them again, and nothing stays open."""
+    before = signal.getsignal(signal.SIGTERM)
+    files = os.listdir("/dev/fd")
+    with pausing_signals(keep=True) as (_stop, received):
+        assert signal.getsignal(signal.SIGTERM) is not before
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert received == [signal.SIGTERM], "what came last still counts"
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.set_wakeup_fd(-1) == -1
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert os.listdir("/dev/fd") == files
 
 
 PROGRAM = """

@@ -46,7 +46,10 @@ def train(
 
     had_terminal = sys.stdin.isatty() or sys.stdout.isatty()
     show = reporter(as_lines)
-    with pausing_signals(show.pausing) as (stop, received), unblocked_output(stop) as unread:
+    with (
+        pausing_signals(lambda _received: show.pausing()) as (stop, received),
+        unblocked_output(stop) as unread,
+    ):
         if had_terminal and (news := take_news(project)):
             say(news, err)
         try:

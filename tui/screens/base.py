@@ -71,6 +71,10 @@ class PlaceScreen(Screen[None]):
     def _show_news(self) -> None:
         self.query_one(NoteLine).tell(self.mqlora.news)
 
+    def stop_work(self) -> bool:
+        """End what this place is doing, for Ctrl+C; False if there is nothing that ends so."""
+        return False
+
     def show_error(self, error: UserError) -> None:
         """Show a refusal: what is wrong, and how to fix it."""
         self.query_one(NoteLine).show(error)

@@ -1,24 +1,24 @@
 """5 Chat: the answer, and what the training changed."""
 
 import threading
-from concurrent.futures import Future
 from typing import ClassVar
 
-from engine.chat import ChatSettings
+from engine.chat import ChatSettings, ReplyEnd
 from engine.dataset.turns import Message as Turn
 from engine.errors import UserError
 from engine.i18n import _
-from tui.chat_job import ChatJob, CreateSession, Question, create_session, model_to_ask
-from tui.messages import ReplyDone, ReplyPiece
+from tui.chat_job import ChatJob, CreateSession, Question, create_session, model_to_ask, questions_of
+from tui.messages import PromptRead, ReplyDone, ReplyPiece
 from tui.screens.base import PlaceScreen
+from tui.screens.chat_keys import CHAT_KEYS
 from tui.screens.chat_settings import ChatSettingsScreen
 from tui.widgets.chat_state import ChatState
-from tui.widgets.chat_turn import ChatTurn, Speaker
+from tui.widgets.chat_turn import ChatTurn, Speaker, end_words
 from tui.widgets.prompt import Prompt
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
@@ -34,40 +34,7 @@ class ChatScreen(PlaceScreen):
 
     PLACE: ClassVar[str] = _("5 Chat")
     create_session: ClassVar[CreateSession] = staticmethod(create_session)
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter,i",
-            "write",
-            _("Write"),
-            tooltip=_("Go to the input line"),
-            key_display="Enter",
-            id="chat.write",
-        ),
-        Binding("escape", "stop", _("Stop"), tooltip=_("Stop the reply"), id="chat.stop"),
-        Binding(
-            "escape",
-            "leave",
-            _("Leave line"),
-            tooltip=_("Leave the input line, so that single keys work"),
-            id="chat.leave",
-        ),
-        Binding(
-            "ctrl+b,b", "base", _("Base beside"), tooltip=_("Also answer without the adapter"), id="chat.base"
-        ),
-        Binding(
-            "ctrl+r,p",
-            "prompts",
-            _("Prompts"),
-            tooltip=_("Ask every line of data/prompts.txt on its own"),
-            id="chat.prompts",
-        ),
-        Binding(
-            "ctrl+t,t", "settings", _("Settings"), tooltip=_("Length and temperature"), id="chat.settings"
-        ),
-        Binding(
-            "ctrl+n,n", "new", _("New"), tooltip=_("Begin a new conversation"), show=False, id="chat.new"
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = CHAT_KEYS
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +43,8 @@ class ChatScreen(PlaceScreen):
         self._turns: list[Turn] = []
         self._waiting: list[str] = []
         """Lines of prompts.txt still to be asked."""
-        self._job: Future[None] | None = None
+        self._asked: Question | None = None
+        """What is being answered; news of any other question come late, after that was stopped."""
         self._stop = threading.Event()
 
     def compose_body(self) -> ComposeResult:
@@ -102,7 +70,7 @@ class ChatScreen(PlaceScreen):
     @property
     def is_replying(self) -> bool:
         """Whether a question is being answered."""
-        return self._job is not None
+        return self._asked is not None
 
     @property
     def _model_name(self) -> str:
@@ -114,18 +82,14 @@ class ChatScreen(PlaceScreen):
             return self.is_replying
         if action in ("write", "leave"):
             return isinstance(self.focused, Prompt) == (action == "leave")
-        if action in ("prompts", "new"):
-            return None if self.is_replying else True
         return super().check_action(action, parameters)
 
     @on(Prompt.Sent)
     def _send(self, event: Prompt.Sent) -> None:
         text = event.prompt.text.strip()
-        if self.is_replying:
-            self.show_error(
-                UserError(_("A reply is being written"), _("wait for its end, or stop it with Esc"))
-            )
-        elif text and self._ask(text):
+        if not text:
+            self.mqlora.tell(_("There is no question in the line; write one."))
+        elif self._ask(text):
             event.prompt.clear()
 
     def action_write(self) -> None:
@@ -134,8 +98,19 @@ class ChatScreen(PlaceScreen):
 
     def action_stop(self) -> None:
         """Stop the reply and the prompts still to come."""
+        self.stop_work()
+
+    def stop_work(self) -> bool:
+        """Stop the reply; the screen does not wait for the engine, which may be loading the model."""
         self._waiting.clear()
         self._stop.set()
+        if not self.is_replying:
+            return False
+        last = self.query(ChatTurn).last()
+        if not last.is_over:
+            self._end_turn(last, "stopped")
+        self._end_reply()
+        return True
 
     def action_leave(self) -> None:
         """Take the cursor off the input line."""
@@ -148,6 +123,7 @@ class ChatScreen(PlaceScreen):
 
     def action_new(self) -> None:
         """Begin a new conversation."""
+        self.stop_work()
         self._turns.clear()
         self.query(ChatTurn).remove()
         self.query_one("#chat-hint").display = True
@@ -158,14 +134,11 @@ class ChatScreen(PlaceScreen):
 
     def action_prompts(self) -> None:
         """Ask every line of prompts.txt, each on its own."""
-        path = self.mqlora.project.prompts_file
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").split("\n")  # as rows are
-        except OSError:
-            lines = []
-        self._waiting = [line.strip() for line in lines if line.strip()]
+        if self._is_busy():
+            return
+        self._waiting = questions_of(self.mqlora.project)
         if not self._waiting:
-            problem = _("There is no question in {path}").format(path=path)
+            problem = _("There is no question in {path}").format(path=self.mqlora.project.prompts_file)
             self.show_error(UserError(problem, _("write one question a line into it")))
         self._ask_next_prompt()
 
@@ -180,9 +153,15 @@ class ChatScreen(PlaceScreen):
             if not self._ask(self._waiting.pop(0)):
                 self._waiting.clear()
 
+    def _is_busy(self) -> bool:
+        """Whether a question is being answered, which the user is told."""
+        if self.is_replying:
+            self.mqlora.tell(_("The model is still answering; Esc stops it."))
+        return self.is_replying
+
     def _ask(self, text: str) -> bool:
         """Send a question to the engine; False if that is not possible now."""
-        if self.is_replying:
+        if self._is_busy():
             return False
         if self.mqlora.training.is_running:
             problem = _("Training is running, so the model is busy")
@@ -191,10 +170,15 @@ class ChatScreen(PlaceScreen):
         self.clear_error()
         self._turns.append({"role": "user", "content": text})
         self._add(ChatTurn("user", text))
-        self._stop = threading.Event()
-        question = Question(list(self._turns), self.base_beside)
-        self._job = self.mqlora.engine.submit(
-            self._model.answer, question, self._model_name, self.settings, self._stop
+        self._asked = question = Question(list(self._turns), self.base_beside)
+        self._stop = stop = threading.Event()
+        engine = self.mqlora.engine
+        engine.submit_leavable(
+            self._model.answer,
+            question,
+            self._model_name,
+            self.settings,
+            lambda: stop.is_set() or engine.stop_event.is_set(),
         )
         self._show_state()
         return True
@@ -205,41 +189,64 @@ class ChatScreen(PlaceScreen):
         turns.mount(turn)
         turns.anchor()
 
-    @on(ReplyPiece)
-    async def _write(self, piece: ReplyPiece) -> None:
-        if not self.is_attached:  # the app ends
-            return
-        speaker: Speaker = "tuned" if piece.tuned else "base"
+    async def _turn(self, tuned: bool) -> ChatTurn:
+        """Return the turn that is being written, a new one if its speaker has not begun."""
+        speaker: Speaker = "tuned" if tuned else "base"
         last = self.query(ChatTurn).last()
         if last.speaker != speaker:
             last = ChatTurn(speaker)
             await self.query_one("#chat-turns").mount(last)
-        last.write(piece.text, piece.tokens, piece.tokens_per_second)
-        if piece.finished and (piece.tuned or self._turns[-1]["role"] == "user"):
-            self._turns.append({"role": "assistant", "content": last.text})
+        return last
+
+    @on(PromptRead)
+    async def _show_reading(self, read: PromptRead) -> None:
+        if read.question is self._asked and self.is_attached:
+            turn = await self._turn(read.tuned)
+            turn.say(_("reading the question: {share:.0%}").format(share=read.share))
+
+    @on(ReplyPiece)
+    async def _write(self, piece: ReplyPiece) -> None:
+        if piece.question is self._asked and self.is_attached:  # else the app ends
+            turn = await self._turn(piece.tuned)
+            turn.write(piece.text, piece.tokens, piece.tokens_per_second)
+            if piece.end:
+                self._end_turn(turn, piece.end, piece.tokens)
+
+    def _end_turn(self, turn: ChatTurn, end: ReplyEnd, tokens: int = 0) -> None:
+        """Say why a reply ended; what there is of it goes on in the conversation."""
+        has_text = turn.speaker != "user" and bool(turn.text.strip())
+        turn.end(end_words(end, tokens, has_text))
+        if has_text and (turn.speaker == "tuned" or self._turns[-1]["role"] == "user"):
+            self._turns.append({"role": "assistant", "content": turn.text})
 
     @on(ReplyDone)
     def _finish(self, done: ReplyDone) -> None:
-        self._job = None
-        if not self.is_attached:
+        if done.question is not self._asked or not self.is_attached:
             return
         if done.error:
             self.show_error(done.error)
+            self.query(ChatTurn).last().end(_("not answered"))
+            line = self.query_one(Prompt)
+            if not line.text:
+                line.load_text(done.question.turns[-1]["content"])  # to be asked again
+                line.move_cursor(line.document.end)
             self._waiting.clear()
+        self._end_reply()
+        self._ask_next_prompt()
+
+    def _end_reply(self) -> None:
+        self._asked = None
         if self._turns and self._turns[-1]["role"] == "user":
             self._turns.pop()  # an unanswered question would break the alternation of turns
         self._show_state()
-        self._ask_next_prompt()
 
     def _follow_run(self) -> None:
         """Leave the memory to training; the next question loads the newest adapter."""
         if self.mqlora.training.is_running:
-            self._stop.set()
+            self.stop_work()
             self._model.forget()
 
     def _show_state(self) -> None:
         self.refresh_bindings()
-        state = self.query_one(ChatState)
-        state.show_state(
-            self.mqlora.project, self._model_name, self.settings, self.base_beside, self.is_replying
-        )
+        how = (self.settings, self.base_beside, self.is_replying)
+        self.query_one(ChatState).show_state(self.mqlora.project, self._model_name, *how)

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from engine.chat import ReplyEnd
 from engine.i18n import _
 from engine.text import printable
 
@@ -13,6 +14,17 @@ from textual.widgets import Static
 Speaker = Literal["user", "tuned", "base"]
 _NAMES: dict[Speaker, str] = {"user": _("You"), "tuned": _("Tuned"), "base": _("Base")}
 _STYLES: dict[Speaker, str] = {"user": "bold", "tuned": "bold $accent", "base": "$muted"}
+
+
+def end_words(end: ReplyEnd, tokens: int, has_text: bool) -> str:
+    """Return what there is to say of a reply's end, and how to get more; nothing of one that is whole."""
+    if end == "stopped":
+        return _("stopped") if has_text else _("stopped; the question is left out from here on")
+    if end == "length":
+        return _("cut at {tokens:,} tokens; Ctrl+T allows more").format(tokens=tokens)
+    if end == "context":
+        return _("cut: the model takes no more; Ctrl+N begins a new conversation")
+    return "" if has_text else _("the model wrote nothing; the question is left out from here on")
 
 
 class ChatTurn(Horizontal):
@@ -33,22 +45,35 @@ class ChatTurn(Horizontal):
         self.speaker = speaker
         self.text = text
         """The turn as the model or user wrote it."""
+        self.is_over = False
+        """Whether nothing is written any more."""
+        self._remark = "" if text else _("…")
 
     def compose(self) -> ComposeResult:
         """Yield speaker, text and speed."""
         yield Static(Content.styled(_NAMES[self.speaker], _STYLES[self.speaker]), classes="chat-speaker")
-        waiting = Content.styled(_("…"), "$muted")
-        yield Static(Content(printable(self.text)) if self.text else waiting, classes="chat-text")
+        yield Static(self._content(), classes="chat-text")
         if self.speaker != "user":
             yield Static(classes="chat-speed", markup=False)
 
     def write(self, text: str, tokens: int, tokens_per_second: float) -> None:
         """Append what the model has written since."""
         self.text += text
-        self.query_one(".chat-text", Static).update(Content(printable(self.text.strip())))
+        self.say("")
         speed = _("{tokens} tok, {rate:.0f} tok/s").format(tokens=tokens, rate=tokens_per_second)
         self.query_one(".chat-speed", Static).update(Content(speed))
 
     def say(self, remark: str) -> None:
-        """Show a remark of the app in place of the text, such as that the model is being loaded."""
-        self.query_one(".chat-text", Static).update(Content.styled(remark, "$muted"))
+        """Show a remark of the app below the text, in place of the one before."""
+        self._remark = remark
+        for shown in self.query(".chat-text").results(Static):  # none before it is mounted
+            shown.update(self._content())
+
+    def end(self, remark: str) -> None:
+        """Say how the turn ended, if there is something to say."""
+        self.is_over = True
+        self.say(remark)
+
+    def _content(self) -> Content:
+        text, remark = Content(printable(self.text.strip())), Content.styled(self._remark, "$muted")
+        return Content("\n").join(part for part in (text, remark) if part)

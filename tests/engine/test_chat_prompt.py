@@ -1,0 +1,148 @@
+"""Long prompts: read in portions, watched, stopped, and refused where the model takes no more."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.backend import mx
+from engine.chat import ChatSession, ChatSettings, ContextFull
+from engine.dataset.turns import Message
+from engine.errors import UserError
+from engine.model.reading import PromptReader, _next_portion
+from engine.project import Project
+from tests.tiny import tiny_project
+
+import pytest
+from mlx_lm.models.cache import make_prompt_cache
+
+LONG: list[Message] = [{"role": "user", "content": "Quanto é 3 mais 4? " * 60}]
+SHORT = ChatSettings(max_tokens=8)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return tiny_project(tmp_path_factory.mktemp("chat"))
+
+
+@pytest.fixture(scope="module")
+def session(project: Project) -> ChatSession:
+    return ChatSession(project)
+
+
+@pytest.fixture
+def portion(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Let every portion have the size in a list, whatever the machine's speed is."""
+    size = [16]
+    monkeypatch.setattr("engine.model.reading._FIRST", 16)
+    monkeypatch.setattr("engine.model.reading._next_portion", lambda _tokens, _seconds: size[0])
+    yield size
+
+
+def limited(project: Project, root: Path, length: int) -> ChatSession:
+    """A session of the same model with a context of so many tokens."""
+    shutil.copytree(project.models_dir, root / "models")
+    path = root / "models" / "tiny" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "max_position_embeddings": length}))
+    return ChatSession(Project(root))
+
+
+def test_portions_give_what_the_whole_gives(session: ChatSession, portion: list[int]) -> None:
+    """The next token's scores are the same to rounding, whatever the portions."""
+    tokens = session._prompt(LONG)
+    scores = []
+    for portion[0] in (7, 100, len(tokens)):
+        reader, cache = PromptReader(session._base.model), make_prompt_cache(session._base.model)
+        reader._portion = portion[0]
+        steps = list(reader.read(tokens[:-1], cache))
+        assert steps[0] == min(portion[0], len(tokens) - 1) and steps[-1] == len(tokens) - 1
+        scores.append(session._base.model(mx.array(tokens[-1:])[None], cache=cache)[0, -1])
+    for found in scores[:-1]:
+        assert mx.allclose(found, scores[-1], rtol=1e-4, atol=1e-4)
+
+
+def test_the_reading_is_told_to_its_end(session: ChatSession, portion: list[int]) -> None:
+    """From nothing to all but the token that the answer begins with."""
+    told: list[tuple[int, int]] = []
+    list(session.reply(LONG, SHORT, tell=lambda read, total: told.append((read, total))))
+    total = len(session._prompt(LONG))
+    assert told[0] == (0, total) and told[-1] == (total - 1, total)
+    assert [read for read, _total in told] == sorted({read for read, _total in told})
+
+
+def test_the_reading_can_be_stopped(session: ChatSession, portion: list[int]) -> None:
+    """After the portion at hand; nothing is generated."""
+    session._reader._portion = portion[0]
+    told: list[int] = []
+    chunks = list(
+        session.reply(LONG, SHORT, stop=lambda: len(told) > 2, tell=lambda read, _total: told.append(read))
+    )
+    assert told == [0, 16, 32]
+    assert [(chunk.text, chunk.tokens, chunk.end) for chunk in chunks] == [("", 0, "stopped")]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "seconds", "expected"),
+    [
+        (16, 0.0, 128),  # far too fast to tell: at most eight times as many
+        (64, 0.4, 64),
+        (64, 0.7, 32),
+        (128, 0.1, 512),
+        (2048, 0.1, 2048),
+        (512, 3600.0, 8),
+    ],
+)
+def test_a_portion_takes_a_fraction_of_a_second(tokens: int, seconds: float, expected: int) -> None:
+    """The next one is as large as the last one's speed allows."""
+    assert _next_portion(tokens, seconds) == expected
+
+
+def test_what_is_longer_than_the_context_is_refused(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the numbers, before anything is computed."""
+    session = limited(project, tmp_path, 500)
+    monkeypatch.setattr(session._reader, "read", None)
+    total = len(ChatSession(project)._prompt(LONG))
+    for ask in (session.check, lambda messages: list(session.reply(messages, SHORT))):
+        with pytest.raises(ContextFull, match=f"The question has {total:,} tokens.* 500 ") as refused:
+            ask(LONG)
+        assert not refused.value.is_grown and "shorter" in refused.value.fix
+
+
+def test_a_conversation_that_has_grown_too_long_is_refused(project: Project, tmp_path: Path) -> None:
+    """A new conversation would help, unless the last question is too long by itself."""
+    session = limited(project, tmp_path, 500)
+    turns: list[Message] = [
+        {"role": "user", "content": "a" * 300},
+        {"role": "assistant", "content": "b" * 300},
+    ]
+    with pytest.raises(ContextFull, match="The conversation has") as refused:
+        session.check([*turns, {"role": "user", "content": "c"}])
+    assert refused.value.is_grown and "new conversation" in refused.value.fix
+    with pytest.raises(ContextFull, match="The question has") as refused:
+        session.check([*turns, *LONG])
+    assert not refused.value.is_grown
+
+
+@pytest.mark.parametrize(("room", "end"), [(3, "context"), (8, "length"), (9, "length")])
+def test_a_reply_is_cut_where_the_context_ends(project: Project, tmp_path: Path, room: int, end: str) -> None:
+    """And says whether that or the wanted length did it."""
+    fits = len(ChatSession(project)._prompt(LONG))
+    chunks = list(limited(project, tmp_path, fits + room).reply(LONG, SHORT))
+    assert chunks[-1].end == end and chunks[-1].tokens == min(room, SHORT.max_tokens)
+
+
+def test_bytes_that_are_no_text_are_refused(session: ChatSession) -> None:
+    """As a command line in another encoding gives them."""
+    with pytest.raises(UserError, match="no text"):
+        session.check([{"role": "user", "content": "Ol\udce1"}])
+
+
+@pytest.mark.parametrize("question", ["\x00\x1b[2J\x07", "a" * 5000, "\u202eabc\u200b"])
+def test_odd_questions_are_answered(session: ChatSession, question: str) -> None:
+    """Control characters reach the model as they are; nothing is cut."""
+    asked: list[Any] = [{"role": "user", "content": question}]
+    assert session._base.tokenizer.decode(session._prompt(asked)).count(question) == 1
+    assert list(session.reply(asked, ChatSettings(2)))[-1].end in ("complete", "length")
