@@ -74,7 +74,7 @@ class ChatTemplate:
 
     @cached_property
     def _render(self) -> Any:
-        from transformers.utils.chat_template_utils import render_jinja_template
+        from engine.model_folder.auto_tokenizer import render_jinja_template
 
         return render_jinja_template
 

@@ -11,6 +11,7 @@ from engine.errors import UserError
 from engine.files import PARTIAL, sync, write_json
 from engine.i18n import _
 from engine.model.arrays import write_arrays
+from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.text import one_line
 
 from mlx.utils import tree_flatten, tree_unflatten

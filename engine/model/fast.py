@@ -8,6 +8,7 @@ from engine.model.frozen import FrozenLinear, matrix_key
 from engine.model.gated import GatedMLP
 from engine.model.lora import LoRALinear, SharedInput, from_mlx_lm
 from engine.model.unpadded import unpad_attention
+from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
 
 from mlx.utils import tree_unflatten
 from mlx_lm.tuner.lora import LoRALinear as MlxLmLoRALinear

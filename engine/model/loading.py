@@ -12,6 +12,7 @@ from typing import Any
 from engine.backend import compute_dtype, is_cpu, mx, nn
 from engine.errors import UserError
 from engine.i18n import _
+from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.model_folder.settings import again
 from engine.model_folder.tokenizer import load_tokenizer
 from engine.model_folder.trust import names_code, wants_code

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.model.frozen import FrozenLinear
+from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
 
 
 class LoRALinear(nn.Module):  # type: ignore[misc]

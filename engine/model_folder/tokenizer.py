@@ -25,7 +25,7 @@ def load_tokenizer(folder: Path) -> Any:
             that cannot be used.
     """
     require_tokenizer(folder)
-    from transformers import AutoTokenizer  # slow to import: about a second
+    from engine.model_folder.auto_tokenizer import AutoTokenizer  # takes a second
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(
@@ -96,8 +96,9 @@ def stop_ids(folder: Path, tokenizer: Any) -> frozenset[int]:
 
 
 def _require_template(folder: Path, source: Any) -> None:
+    from engine.model_folder.auto_tokenizer import render_jinja_template
+
     from jinja2 import TemplateSyntaxError
-    from transformers.utils.chat_template_utils import render_jinja_template
 
     reason = _("it is no text")
     if isinstance(source, str):

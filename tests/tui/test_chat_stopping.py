@@ -4,12 +4,12 @@ import threading
 
 from engine.chat import ContextFull
 from tests.tui.fake_chat import FakeSession, ask, open_chat, send
-from tests.tui.fake_engine import SIZES, hints, sees, sees_no_more, shown, wait_for
+from tests.tui.fake_engine import SIZES, sees, sees_no_more, shown, wait_for
 from tui.app import MqloraApp
 from tui.widgets.chat_turn import ChatTurn
+from tui.widgets.prompt import Prompt
 
 import pytest
-from textual.widgets import Input
 
 
 @pytest.mark.parametrize("key", ["escape", "ctrl+c"])
@@ -24,7 +24,7 @@ async def test_a_key_stops_a_reply(app: MqloraApp, session: type[FakeSession], k
         await wait_for(pilot, lambda: not screen.is_replying)
         await sees(pilot, "stopped")
         said = screen.query(ChatTurn).last().text
-        assert said and not hints(app)
+        assert said and not app.news
         session.endless = False
         await ask(pilot, screen, "dois")
         assert [turn["content"] for turn in session.asked[1]] == ["um", said, "dois"]
@@ -79,8 +79,8 @@ async def test_a_question_during_an_answer_stays_in_the_line(
         await send(pilot, screen, "um")
         await sees(pilot, "A ")
         await send(pilot, screen, "dois")
-        await wait_for(pilot, lambda: any("still answering" in hint for hint in hints(app)))
-        assert screen.query_one("#chat-input", Input).value == "dois"
+        await sees(pilot, "still answering")
+        assert screen.query_one(Prompt).text == "dois"
         await pilot.press("escape")
         await wait_for(pilot, lambda: app.engine.idle.is_set() and not screen.is_replying)
         assert len(session.asked) == 1
@@ -91,9 +91,9 @@ async def test_an_empty_question_is_told(app: MqloraApp, session: type[FakeSessi
     """Enter on an empty line is not ignored."""
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_chat(pilot)
-        screen.query_one("#chat-input", Input).value = blank
+        screen.query_one(Prompt).text = blank
         await pilot.press("enter")
-        await wait_for(pilot, lambda: any("no question" in hint for hint in hints(app)))
+        await sees(pilot, "no question")
         assert not screen.is_replying and not session.asked
 
 
@@ -161,8 +161,8 @@ async def test_what_the_model_cannot_take_is_refused_and_stays_in_the_line(
         screen = await open_chat(pilot)
         await ask(pilot, screen, "um")
         await sees(pilot, "9,000 tokens", "8,192", fix)
-        line = screen.query_one("#chat-input", Input)
-        assert line.value == "um" and line.cursor_position == 2
+        line = screen.query_one(Prompt)
+        assert line.text == "um" and line.cursor_location == (0, 2)
 
 
 async def test_an_interrupt_from_outside_stops_a_reply(app: MqloraApp, session: type[FakeSession]) -> None:

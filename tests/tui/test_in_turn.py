@@ -81,7 +81,7 @@ async def test_enter_sends_what_was_typed_before_it(
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_chat(pilot)
         burst(app, "umx\x7f\rdois\r")
-        await sees(pilot, "A reply is being written")
+        await sees(pilot, "still answering")
         assert session.asked == [[{"role": "user", "content": "um"}]]
         assert screen.query_one(Prompt).text == "dois"
         await pilot.press("escape")

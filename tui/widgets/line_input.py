@@ -53,9 +53,10 @@ class LineInput(Input):
         lines = with_line_breaks(text).split("\n")
         if len(lines) > 1:
             lines = [line.strip() for line in lines if line.strip()]
+        before = self.value
         super().replace(one_line(" ".join(lines), LONGEST), start, end)
         self._scroll_to_cursor()
-        if len(lines) > 1:
+        if len(lines) > 1 and self.value != before:
             told = _("{n} lines were pasted; this field has one, so they are joined.")
             self.post_message(Told(told.format(n=f"{len(lines):,}")))
 
