@@ -133,8 +133,12 @@ def standing_faults(project: Project, sitting: Sitting) -> list[str]:
 
 
 def sentence_faults(refusal: str) -> list[str]:
-    """Return what is wrong with a refusal: it is one line, and says what and how to mend it."""
-    is_good = refusal.endswith(".") and "; " in refusal and "\n" not in refusal
+    """Return what is wrong with a refusal: it is one line, and says what and how to mend it.
+
+    A command at its end has no full stop, so that it can be copied.
+    """
+    ends = refusal.endswith(".") or "mqlora-tui" in refusal.rpartition("; ")[2]
+    is_good = ends and "; " in refusal and "\n" not in refusal
     return [] if is_good else [f"unclear: {refusal!r}"]
 
 

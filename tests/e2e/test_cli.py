@@ -206,7 +206,7 @@ def test_a_damaged_model_is_refused(mqlora: Mqlora, project: Project) -> None:
     weights = project.models_dir / "tiny" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     refused = mqlora(*QUICK)
-    assert refused.code == 1 and "Cannot load the base model" in refused.err
+    assert refused.code == 1 and "model.safetensors is not whole" in refused.err
     assert not project.state_file.exists()
 
 
