@@ -1,17 +1,18 @@
 """Streaming replies of a base model, with or without the trained adapter."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from engine.config import TrainingConfig
 from engine.context_length import context_length
+from engine.dataset.chat_template import ChatTemplate, TemplateError
 from engine.dataset.tokenizing import PLAIN_SEPARATOR
 from engine.dataset.turns import Message
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.text import one_line
 
 if TYPE_CHECKING:
     from engine.model.loading import BaseModel
@@ -65,23 +66,28 @@ class ContextFull(UserError):
 class ChatSession:
     """A loaded model that answers. Make it and use it on one thread: MLX's streams belong to it."""
 
-    def __init__(self, project: Project, model: str = "", stops: Collection[int] = ()) -> None:
+    def __init__(self, project: Project, model: str = "") -> None:
         """Load the base model `model` (the first one if empty) and the run's best adapter, if any.
+
+        Replies end at the model's own stop tokens and at the one with which trained answers end.
 
         Args:
             project: whose models and adapter these are.
             model: name of the base model's folder.
-            stops: ids of tokens at which an answer ends, beside the model's own.
 
         Raises:
             UserError: the model or the adapter cannot be loaded.
         """
+        from engine.dataset.model_tokens import example_tokenizer
         from engine.model.adapter import WEIGHTS, load_adapter
         from engine.model.loading import load_base
         from engine.model.reading import PromptReader
 
         self._base: BaseModel = load_base(project.model_dir(model))
-        self._base.tokenizer.eos_token_ids = {*self._base.tokenizer.eos_token_ids, *stops}
+        trained = example_tokenizer(self._base.folder, TrainingConfig())
+        if trained.end_mark:
+            self._base.tokenizer.eos_token_ids |= {trained.token_id(trained.end_mark)}
+        self._template = ChatTemplate(self._base.tokenizer, is_today=True) if trained.has_template else None
         self.context_length = context_length(self._base.folder)
         """Most tokens of a conversation with its reply; None if the model names no limit."""
         adapter = project.adapters_dir
@@ -182,7 +188,6 @@ class ChatSession:
         return prompt
 
     def _tokens(self, messages: Sequence[Message]) -> list[int]:
-        tokenizer: Any = self._base.tokenizer
         text = self._text(messages)
         try:
             text.encode()
@@ -190,21 +195,20 @@ class ChatSession:
             raise UserError(
                 _("The conversation holds bytes that are no text"), _("write the question in UTF-8")
             ) from None
-        return list(tokenizer.encode(text, add_special_tokens=not tokenizer.chat_template))
+        return list(self._base.tokenizer.encode(text, add_special_tokens=not self._template))
 
     def _text(self, messages: Sequence[Message]) -> str:
-        """Return the conversation up to where the answer begins; a date in the template is today's."""
-        tokenizer: Any = self._base.tokenizer
-        if not tokenizer.chat_template:
+        """Return the conversation up to where the answer begins, as it was trained.
+
+        A date in the template is today's.
+        """
+        if not self._template:
             return "".join(turn["content"] + PLAIN_SEPARATOR for turn in messages)
+        settings = self._adapter.template_settings if self._adapter else {}
         try:
-            return str(
-                tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-            )
-        except Exception as error:  # templates raise whatever they like
+            return self._template.render(messages, generation=True, **settings)
+        except TemplateError as error:
             raise UserError(
-                _("The model's chat template refuses the conversation: {reason}").format(
-                    reason=one_line(str(error), 200)
-                ),
+                _("The conversation cannot go on so: {reason}").format(reason=error),
                 _("begin a new conversation"),
             ) from None

@@ -16,8 +16,6 @@ from engine.model_folder.tokenizer import load_tokenizer, stop_ids
 from engine.model_folder.weights import embedding_rows
 from engine.text import one_line
 
-TEMPLATE_SETTINGS = "chat_template_kwargs"
-"""Field of `adapter_config.json`; the name is that of transformers and of servers."""
 _PROBE = Row(1, ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}))
 
 
@@ -68,13 +66,13 @@ def token_faults(folder: Path, tokenize: ExampleTokenizer) -> tuple[Fault, ...]:
 
 
 def template_settings(examples: Sequence[Example]) -> dict[str, Any]:
-    """Return the field of `adapter_config.json` with the template's variables for the prompts of a run.
+    """Return the chat template's variables for the prompts of a run.
 
     Args:
         examples: of the training file.
     """
     if examples and not any(example.thinks for example in examples):
-        return {TEMPLATE_SETTINGS: dict(NO_THINKING)}
+        return dict(NO_THINKING)
     return {}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
+from engine.dataset.chat_template import NO_THINKING
 from engine.errors import UserError
 from engine.files import PARTIAL, sync, write_json
 from engine.i18n import _
@@ -19,6 +20,8 @@ from mlx_lm.tuner.utils import linear_to_lora_layers, load_adapters
 
 WEIGHTS = "adapters.safetensors"
 CONFIG = "adapter_config.json"
+TEMPLATE_SETTINGS = "chat_template_kwargs"
+"""Field of `CONFIG`; the name is that of transformers and of servers."""
 
 
 def attach_adapter(model: nn.Module, config: TrainingConfig) -> dict[str, Any]:
@@ -89,8 +92,21 @@ def save_adapter(folder: Path, weights: dict[str, mx.array], adapter_config: dic
 class LoadedAdapter:
     """An adapter on a base model. Turned off its layers are out of the model, so that it costs nothing."""
 
-    def __init__(self, model: nn.Module, before: dict[str, nn.Module]) -> None:
-        """Find the layers of `model` that took the place of those there were `before`, by their path."""
+    def __init__(self, model: nn.Module, before: dict[str, nn.Module], config: dict[str, Any]) -> None:
+        """Find the layers of `model` that took the place of those there were `before`, by their path.
+
+        Args:
+            model: with the adapter.
+            before: the modules of the model without it.
+            config: the content of `adapter_config.json`.
+        """
+        settings = config.get(TEMPLATE_SETTINGS)
+        self.template_settings: dict[str, Any] = (
+            {name: settings[name] for name in NO_THINKING if name in settings}
+            if isinstance(settings, dict)
+            else {}
+        )
+        """Variables of the chat template for the prompts that it was trained on."""
         self._model = model
         self._on = [
             (path, layer) for path, layer in model.named_modules() if before.get(path, layer) is not layer
@@ -109,7 +125,7 @@ def load_adapter(model: nn.Module, folder: Path) -> LoadedAdapter:
         UserError: the files are missing, damaged or made for another model.
     """
     try:
-        _check_config(folder)
+        config = _checked_config(folder)
         before = dict(model.named_modules())
         load_adapters(model, str(folder))
         _check_complete(model, folder)
@@ -120,17 +136,18 @@ def load_adapter(model: nn.Module, folder: Path) -> LoadedAdapter:
             ),
             _("train again, or chat with the base model"),
         ) from None
-    return LoadedAdapter(model, before)
+    return LoadedAdapter(model, before, config)
 
 
-def _check_config(folder: Path) -> None:
+def _checked_config(folder: Path) -> dict[str, Any]:
     """Refuse what is not LoRA, it cannot be turned off, and a scale that is no number."""
-    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     if config.get("fine_tune_type", "lora") != "lora":
         raise ValueError(_("its fine_tune_type is not lora"))
     scale = float(config["lora_parameters"]["scale"])
     if not math.isfinite(scale):
         raise ValueError(_("its scale is {scale}").format(scale=scale))
+    return config
 
 
 def _check_complete(model: nn.Module, folder: Path) -> None:

@@ -14,7 +14,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.model_folder.settings import again
-from engine.model_folder.tokenizer import load_tokenizer
+from engine.model_folder.tokenizer import chat_template
 from engine.model_folder.trust import names_code, wants_code
 from engine.model_folder.usable import require_usable
 from engine.text import one_line
@@ -80,11 +80,10 @@ def open_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def _load_tokenizer(folder: Path, config: dict[str, Any]) -> Any:
-    """Return mlx-lm's wrapper of the tokenizer that training uses, which knows the tokens to stop at."""
-    trained = load_tokenizer(folder)
+    """Return mlx-lm's wrapper of the tokenizer, which knows the tokens to stop at."""
     with _refusing(folder):
         tokenizer = load_wrapped_tokenizer(folder, _UNTRUSTED, eos_token_ids=config.get("eos_token_id"))
-    tokenizer.chat_template = trained.chat_template
+        tokenizer.chat_template = chat_template(folder, tokenizer.chat_template)
     return tokenizer
 
 

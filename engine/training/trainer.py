@@ -1,21 +1,22 @@
 """The trainer: everything between a configuration and the events of its run."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from threading import Event as StopEvent
+from typing import Any
 
 from engine.backend import describe_device, is_cpu
 from engine.config import TrainingConfig
 from engine.dataset.batches import micro_batches
 from engine.dataset.loading import LoadedFile, load_file
 from engine.dataset.model_tokens import example_tokenizer, template_settings, token_faults
-from engine.dataset.tokenizing import ExampleTokenizer
+from engine.dataset.tokenizing import Example, ExampleTokenizer
 from engine.errors import UserError
 from engine.fit.nearest import refuse_if_too_large
 from engine.hardware.keep_awake import keep_awake
 from engine.hardware.power import night_warnings, read_battery
 from engine.i18n import _
-from engine.model.adapter import adapter_weights
+from engine.model.adapter import TEMPLATE_SETTINGS, adapter_weights
 from engine.model.room import limit_cache, limits_restored, read_room
 from engine.project import Project
 from engine.training.assemble import assemble, largest, shapes_for
@@ -118,7 +119,7 @@ class Trainer:
             project=project,
             identity=replace(opening.identity, plan=made.plan),
             model=made.model,
-            adapter_config=made.adapter_config | template_settings(train.examples),
+            adapter_config=_with_template(made.adapter_config, train.examples),
             score=made.score,
             step=made.step,
             train=train.examples,
@@ -141,6 +142,12 @@ class Trainer:
                 raise _unusable(file)
             loaded.append(file)
         return loaded[0], loaded[1]
+
+
+def _with_template(adapter_config: dict[str, Any], examples: Sequence[Example]) -> dict[str, Any]:
+    """Return the content of `adapter_config.json` with what generation has to tell the chat template."""
+    settings = template_settings(examples)
+    return adapter_config | {TEMPLATE_SETTINGS: settings} if settings else adapter_config
 
 
 def _kept_plan(opening: Opening) -> Plan | None:

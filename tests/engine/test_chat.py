@@ -1,5 +1,6 @@
 """Replies of a trained model against mlx-lm's own generation."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any
 from engine.backend import mx
 from engine.chat import ChatSession, ChatSettings, ReplyChunk
 from engine.errors import UserError
+from engine.model.loading import load_base
 from engine.project import Project
-from tests.tiny import CHATML, RUN, tiny_project, train, write_tokenizer
+from tests.chat_forms import template
+from tests.tiny import CHATML, RUN, pairs, tiny_project, train, write_rows, write_tokenizer
 
 import pytest
 from mlx_lm import generate
@@ -93,16 +96,29 @@ def test_a_reply_that_was_cut_says_so(session: ChatSession) -> None:
     assert cut[-1].end == "length" and cut[-1].tokens == SHORT.max_tokens
 
 
-def test_answers_end_at_further_tokens(trained: Project, session: ChatSession) -> None:
-    """Those that ended the trained answers, beside the model's own."""
-    tokenizer = session._base.tokenizer
-    tokens = tokenizer.encode(text(reply(session)), add_special_tokens=False)
-    end = next(token for token in tokens if token != tokens[0])
-    ending = ChatSession(trained, stops=[end])
-    assert ending._base.tokenizer.eos_token_ids == {*tokenizer.eos_token_ids, end}
-    chunks = reply(ending)
-    assert chunks[-1].end == "complete"
-    assert text(chunks) == tokenizer.decode(tokens[: tokens.index(end)])
+def test_answers_end_where_trained_ones_do(project: Project) -> None:
+    """The template's end of turn, where the folder names other tokens to stop at."""
+    folder = project.models_dir / "tiny"
+    for name, change in (("config.json", {"eos_token_id": 0}), ("tokenizer_config.json", {"eos_token": "a"})):
+        values = json.loads((folder / name).read_text()) | change
+        (folder / name).write_text(json.dumps(values))
+    tokenizer = load_base(folder).tokenizer
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert end not in tokenizer.eos_token_ids
+    assert ChatSession(project)._base.tokenizer.eos_token_ids == {*tokenizer.eos_token_ids, end}
+
+
+@pytest.mark.parametrize("thought", ["", "<think>\nhum\n</think>\n\n"])
+def test_the_model_is_fed_the_prompt_of_the_answers_it_was_trained_on(project: Project, thought: str) -> None:
+    """One that shall not think, where no answer had thoughts; the tuned model and the base model alike."""
+    write_tokenizer(project.models_dir / "tiny", template("qwen3_5"))
+    for path in (project.train_file, project.valid_file):
+        write_rows(path, [pair | {"completion": thought + pair["completion"]} for pair in pairs(4)])
+    train(project, RUN.updated({"max_steps": 1, "max_seq_length": 256}))
+    config = json.loads((project.adapters_dir / "adapter_config.json").read_text())
+    assert config.get("chat_template_kwargs") == (None if thought else {"enable_thinking": False})
+    fed = ChatSession(project)._text(ASK)
+    assert fed.endswith("assistant\n<think>\n" if thought else "assistant\n<think>\n\n</think>\n\n")
 
 
 def test_temperature_is_applied(session: ChatSession) -> None:
