@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from engine.config import TrainingConfig
 from engine.context_length import context_length
 from engine.dataset.chat_template import ChatTemplate, TemplateError
-from engine.dataset.tokenizing import PLAIN_SEPARATOR
+from engine.dataset.rendering import PLAIN_SEPARATOR
 from engine.dataset.turns import Message
 from engine.errors import UserError
 from engine.i18n import _

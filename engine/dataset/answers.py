@@ -116,7 +116,7 @@ class AnswerFinder:
     def _search(self, messages: Sequence[Message], tools: Tools, turn: _Turn, prompt: str) -> Located:
         """Look for the answer in the whole turn: the template adds to it, or generation begins otherwise."""
         text, answer, number = turn.text, messages[-1], len(messages)
-        turn_begin = _shared(self._template.render(messages[:-1], tools), prompt)
+        turn_begin = self._turn_begin(messages, tools, text, prompt)
         if not text.startswith(prompt[:turn_begin]):
             raise _rewritten(messages, number)
         if not _holds(text[turn_begin:], answer):
@@ -141,9 +141,16 @@ class AnswerFinder:
             ),
         )
 
+    def _turn_begin(self, messages: Sequence[Message], tools: Tools, text: str, prompt: str) -> int:
+        """Return from where in a prompt on it may be part of the answer's turn."""
+        if text.startswith(prompt):
+            opening = _PROMPT_OPENS.search(prompt)
+            return opening.start() if opening else len(prompt)
+        return _shared(self._template.render(messages[:-1], tools), prompt)
+
     def _fed_without_thinking(self, messages: Sequence[Message], tools: Tools, text: str) -> int:
         """Return how much of the text generation is fed if the model shall not think; 0 if it is another."""
-        if _CLOSES.search(messages[-1]["content"]):
+        if not self._template.knows(NO_THINKING) or _CLOSES.search(messages[-1]["content"]):
             return 0
         prompt = self._template.render(messages[:-1], tools, generation=True, **NO_THINKING)
         return len(prompt) if text.startswith(prompt) else 0

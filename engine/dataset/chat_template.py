@@ -1,6 +1,6 @@
 """A model's chat template: conversations as text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -71,6 +71,10 @@ class ChatTemplate:
                 _("change its turns as the template wants them, or drop the row"),
             ) from None
         return str(text)
+
+    def knows(self, settings: Iterable[str]) -> bool:
+        """Whether the template reads one of some variables."""
+        return any(name in source for name in settings for source in (self._usual, self._with_tools))
 
     @cached_property
     def _render(self) -> Any:

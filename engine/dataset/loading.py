@@ -84,8 +84,8 @@ class FileReader:
             UserError: the file cannot be read at all.
         """
         self._counter = TokenCounter(limit)
-        for row in self._rows():
-            kept = self._counter.see(self._tokenized(row, tokenize))
+        for row, made in tokenize.many(self._rows()):
+            kept = self._counter.see(self._seen(row, made, tokenize))
             self._usable += len(kept)
             self._added += max(0, len(kept) - 1)
             yield from kept
@@ -110,12 +110,13 @@ class FileReader:
                 self._faults.append(_placeholder(self._path.name, item.line, mark))
             yield item
 
-    def _tokenized(self, row: Row, tokenize: ExampleTokenizer) -> tuple[Example, ...]:
+    def _seen(
+        self, row: Row, examples: tuple[Example, ...] | TemplateError, tokenize: ExampleTokenizer
+    ) -> tuple[Example, ...]:
+        """Return the examples of a row after a look at them."""
         file = self._path.name
-        try:
-            examples = tokenize(row)
-        except TemplateError as error:
-            self._faults.append(Fault(file, row.line, None, "template", "error", str(error), error.fix))
+        if isinstance(examples, TemplateError):
+            self._faults.append(Fault(file, row.line, None, "template", "error", str(examples), examples.fix))
             return ()
         if not all(example.ends_turn for example in examples):
             self._faults.append(_no_end_of_turn(file, row.line))

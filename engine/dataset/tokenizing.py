@@ -1,23 +1,27 @@
 """From rows to token sequences that know which of their tokens carry loss."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.answers import THOUGHT_MARK, Answer, AnswerFinder
-from engine.dataset.chat_template import ChatTemplate, TemplateError, require_tools
+from engine.dataset.answers import THOUGHT_MARK
+from engine.dataset.chat_template import ChatTemplate, TemplateError
+from engine.dataset.encoding import TextEncoder, Tokens, texts_of, tokens_of
+from engine.dataset.rendering import Rendered, RowRenderer, Text
 from engine.dataset.row import Row
-from engine.dataset.turns import answers_of
 from engine.i18n import _
 from engine.text import one_line
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Encoding
 
-# Without a chat template a question and its answer are joined by this.
-PLAIN_SEPARATOR = "\n"
+_BATCH_ROWS = 256
+_BATCH_CHARACTERS = 1 << 20
+"""Of the rows that are encoded at a time."""
 
 
 @dataclass(frozen=True)
@@ -73,43 +77,33 @@ class ExampleTokenizer:
         self._tokenizer = tokenizer
         self._vocabulary = vocabulary
         self._train_on_prompt = config.train_on_prompt
-        self._mask_history = config.mask_history
         bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
         self._start = [bos] if bos is not None and tokenizer("").input_ids[:1] == [bos] else []
         self._end = [eos] if eos is not None else []
-        self._special = frozenset(tokenizer.all_special_ids) | frozenset(
+        self.special_ids = frozenset(tokenizer.all_special_ids) | frozenset(
             index for index, token in tokenizer.added_tokens_decoder.items() if token.special
         )
-        control = [text for text in _texts(tokenizer, self._special) if text]
-        self._control = re.compile(
-            "|".join(map(re.escape, sorted(control, key=len, reverse=True))) or r"(?!)"
-        )
-        self._stops = frozenset(_texts(tokenizer, stops))
-        self._template = ChatTemplate(tokenizer) if tokenizer.chat_template else None
-        self._answers: AnswerFinder | None = None
-        if self._template:
-            added = config.train_on_template_text
-            self._answers = AnswerFinder(self._template, control, self._stops, added)
-
-    @property
-    def special_ids(self) -> frozenset[int]:
         """Ids of the model's control tokens."""
-        return self._special
+        self.stop_marks = frozenset(texts_of(tokenizer, stops))
+        """Tokens at which generation stops."""
+        self._encoder = TextEncoder(tokenizer, self.special_ids)
+        self._renderer = RowRenderer(
+            ChatTemplate(tokenizer) if tokenizer.chat_template else None,
+            self._encoder.control,
+            self.stop_marks,
+            config.mask_history,
+            config.train_on_template_text,
+        )
 
     @property
     def has_template(self) -> bool:
         """Whether the model has a chat template."""
-        return self._template is not None
-
-    @property
-    def stop_marks(self) -> frozenset[str]:
-        """Tokens at which generation stops."""
-        return self._stops
+        return self._renderer.template is not None
 
     @property
     def end_mark(self) -> str:
         """The control token that ends an answer; nothing where there is none or it is not known."""
-        return self._answers.end_mark() if self._answers else self._tokenizer.eos_token or ""
+        return self._renderer.end_mark() if self.has_template else self._tokenizer.eos_token or ""
 
     def token_id(self, mark: str) -> int:
         """Return the number of a token in the model's vocabulary."""
@@ -129,11 +123,27 @@ class ExampleTokenizer:
             TemplateError: the template refuses the row, or rewrites it so that an answer cannot be
                 found exactly, or the model has no vector for one of its tokens.
         """
-        if row.text:
-            return (self._plain(row.line, "", row.text),)
-        if self._answers and self._template:
-            return self._chat(self._template, self._answers, row)
-        return (self._without_template(row),)
+        ((_row, made),) = self.many([row])
+        if isinstance(made, TemplateError):
+            raise made
+        return made
+
+    def many(self, rows: Iterable[Row]) -> Iterator[tuple[Row, tuple[Example, ...] | TemplateError]]:
+        """Yield each row with its examples, or with why it has none, see `__call__`.
+
+        Some hundred rows are taken at a time: one thread encodes them while the next ones are read.
+        """
+        with ThreadPoolExecutor(1, thread_name_prefix="encode") as pool:
+            before: tuple[list[Rendered], Future[list[Encoding]]] | None = None
+            for batch in _batches(rows):
+                rendered = [self._renderer.render(row) for row in batch]
+                texts = [text.text for each in rendered for text in each.texts]
+                job = pool.submit(self._encoder.encode, texts)
+                if before:
+                    yield from self._examples(*before)
+                before = rendered, job
+            if before:
+                yield from self._examples(*before)
 
     def control_text(self, row: Row) -> str:
         """Return the first control token that stands in a row's turns as text; nothing where none does.
@@ -142,110 +152,90 @@ class ExampleTokenizer:
         are written between marks that some tokenizers count to them.
         """
         for turn in row.messages:
-            for found in self._control.finditer(turn["content"]):
-                if not THOUGHT_MARK.match(found[0]):
-                    return found[0]
+            for mark in self._encoder.control_in(turn["content"]):
+                if not THOUGHT_MARK.match(mark):
+                    return mark
         return ""
 
-    def _without_template(self, row: Row) -> Example:
-        if [turn["role"] for turn in row.messages] != ["user", "assistant"] or row.tools:
-            raise TemplateError(
-                _("the model has no chat template for several turns"),
-                _("write one prompt and one completion a row, or use a base model with a chat template"),
-            )
-        question, answer = (turn["content"] for turn in row.messages)
-        return self._plain(row.line, question + PLAIN_SEPARATOR, answer)
+    def _examples(
+        self, rendered: list[Rendered], job: Future[list[Encoding]]
+    ) -> Iterator[tuple[Row, tuple[Example, ...] | TemplateError]]:
+        """Yield the rows of a batch whose texts are encoded."""
+        encoded = map(tokens_of, job.result())
+        for each in rendered:
+            tokens = list(islice(encoded, len(each.texts)))
+            try:
+                if each.error:
+                    raise each.error
+                made = [self._example(each.row.line, *pair) for pair in zip(each.texts, tokens, strict=True)]
+                yield each.row, tuple(made)
+            except TemplateError as error:
+                yield each.row, error
 
-    def _plain(self, line: int, prompt: str, answer: str) -> Example:
-        """Tokenise text without a template, between start token (if the tokenizer has one) and end token.
-
-        Neither is written twice where the text has it already.
-        """
-        tokens, spans = self._encode(prompt + answer)
-        begin, shares_token = self._split(tokens, spans, prompt)
-        head = self._start if tokens[:1].tolist() != self._start else []
-        tail = self._end if tokens[-1:].tolist() != self._end else []
-        tokens = np.concatenate([head, tokens, tail]).astype(np.int32)
-        trained = np.arange(len(tokens)) >= len(head) + begin
-        return self._example(line, tokens, trained, ends_turn=bool(self._end), shares_token=shares_token)
-
-    def _chat(self, template: ChatTemplate, finder: AnswerFinder, row: Row) -> tuple[Example, ...]:
-        """Tokenise the rendered conversation, or one for each answer, and find the answers' tokens in it."""
-        messages, tools = row.messages, row.tools
-        wanted = [index for index in answers_of(messages) if index not in row.untrained]
-        if self._mask_history:
-            wanted = wanted[-1:]
-        found = [finder.locate(messages, index, tools) for index in wanted]
-        is_last = wanted[-1] == len(messages) - 1
-        text = found[-1].text if is_last else template.render(messages, tools)
-        if tools or any(turn["role"] == "tool" for turn in messages):
-            require_tools(text, messages, tools)
-        if all(text.startswith(each.text[: each.answer.end]) for each in found):
-            return (self._answered(row.line, text, [each.answer for each in found]),)
-        return tuple(self._answered(row.line, each.text, [each.answer]) for each in found)
-
-    def _answered(self, line: int, text: str, answers: Sequence[Answer]) -> Example:
-        """Tokenise a text with the places of its answers in characters."""
-        tokens, spans = self._encode(text)
+    def _example(self, line: int, text: Text, tokens: Tokens) -> Example:
         trained = np.zeros(len(tokens), bool)
         shares_token = False
-        for answer in answers:
-            begin, shares = self._split(tokens, spans, text[: answer.begin])
-            # A control token may take the white space after it along.
-            ends = spans[:, 0] if answer.ends_turn else spans[:, 1] - 1
-            trained[begin : np.searchsorted(ends, answer.end)] = True
+        places = self._encoder.places(text.text, tokens)
+        for answer in text.answers:
+            begin, shares = places.split(answer.begin)
+            trained[begin : places.end(answer.end, answer.ends_turn)] = True
             shares_token |= shares
-        return self._example(
+        if text.is_plain:
+            tokens, trained = self._enclosed(tokens, trained)
+        self._require_known(tokens)
+        if self._train_on_prompt:
+            trained[:] = True
+        trained[:1] = False  # nothing comes before it to predict it from
+        return Example(
             line,
             tokens,
             trained,
-            ends_turn=all(answer.ends_turn for answer in answers),
+            ends_turn=bool(self._end) if text.is_plain else all(answer.ends_turn for answer in text.answers),
             shares_token=shares_token,
-            added=next((answer.added for answer in answers if answer.added), ""),
-            opened=next((answer.opened for answer in answers if answer.opened), ""),
-            thinks=any(answer.thinks for answer in answers),
+            added=next((answer.added for answer in text.answers if answer.added), ""),
+            opened=next((answer.opened for answer in text.answers if answer.opened), ""),
+            thinks=any(answer.thinks for answer in text.answers),
         )
 
-    def _split(self, tokens: NDArray[np.int32], spans: NDArray[np.int64], prompt: str) -> tuple[int, bool]:
-        """Return the index of the first token after `prompt`, and whether one lies across the border."""
-        before, _spans = self._encode(prompt)
-        if np.array_equal(tokens[: len(before)], before):
-            return len(before), False
-        ends = np.append(0, spans[:, 1])
-        within = int(np.searchsorted(ends[1:], len(prompt), side="right"))
-        # A token that begins before the border, or in white space that its tokenizer counts to no token.
-        return within + int(ends[within] < len(prompt)), True
+    def _enclosed(self, tokens: Tokens, trained: NDArray[np.bool_]) -> tuple[Tokens, NDArray[np.bool_]]:
+        """Put text without a template between start token (if the tokenizer has one) and end token.
 
-    def _encode(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Return token ids, and begin and end of each token in `text`, shape (length, 2)."""
-        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        spans = np.array(encoded["offset_mapping"], np.int64).reshape(-1, 2)
-        return np.array(encoded["input_ids"], np.int32), spans
+        Neither is written twice where the text has it already.
+        """
+        head = self._start if tokens[:1].tolist() != self._start else []
+        tail = self._end if tokens[-1:].tolist() != self._end else []
+        return (
+            np.concatenate([head, tokens, tail]).astype(np.int32),
+            np.concatenate([np.zeros(len(head), bool), trained, np.ones(len(tail), bool)]),
+        )
 
-    def _example(
-        self, line: int, tokens: NDArray[np.int32], trained: NDArray[np.bool_], **facts: Any
-    ) -> Example:
-        if (
-            self._vocabulary is not None
-            and len(tokens)
-            and (highest := int(tokens.max())) >= self._vocabulary
-        ):
-            raise UnknownToken(
-                _("token {id} ({text}) is none of the model's, which are 0 to {last}").format(
-                    id=highest,
-                    text=one_line(repr(self._tokenizer.convert_ids_to_tokens(highest)), 40),
-                    last=self._vocabulary - 1,
-                ),
-                _("use the tokenizer that belongs to the base model"),
-            )
-        if self._train_on_prompt:
-            trained = np.ones(len(tokens), bool)
-        if len(trained):
-            trained[0] = False  # nothing comes before it to predict it from
-        return Example(line, tokens, trained, **facts)
+    def _require_known(self, tokens: Tokens) -> None:
+        """Refuse tokens for which the model has no vector.
+
+        Raises:
+            UnknownToken: there is one.
+        """
+        highest = int(tokens.max(initial=0))
+        if self._vocabulary is None or highest < self._vocabulary:
+            return
+        name = self._tokenizer.convert_ids_to_tokens(highest)
+        raise UnknownToken(
+            _("token {id} ({text}) is none of the model's, which are 0 to {last}").format(
+                id=highest, text=one_line(repr(name), 40), last=self._vocabulary - 1
+            ),
+            _("use the tokenizer that belongs to the base model"),
+        )
 
 
-def _texts(tokenizer: Any, ids: Iterable[int]) -> list[str]:
-    """Return tokens as text; numbers that the tokenizer does not know are left out."""
-    found = tokenizer.convert_ids_to_tokens([index for index in ids if 0 <= index < len(tokenizer)])
-    return [text for text in found if isinstance(text, str)]
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Yield rows in batches of bounded length."""
+    batch: list[Row] = []
+    characters = 0
+    for row in rows:
+        batch.append(row)
+        characters += len(row.said)
+        if len(batch) == _BATCH_ROWS or characters >= _BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch

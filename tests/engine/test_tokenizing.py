@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.dataset.chat_template import TemplateError
+from engine.dataset.rendering import PLAIN_SEPARATOR
 from engine.dataset.row import Row
-from engine.dataset.tokenizing import PLAIN_SEPARATOR
 from engine.errors import UserError
 from engine.model_folder.tokenizer import load_tokenizer
 from tests.chat_forms import answers, byte_tokenizer, conversation, tokenize
