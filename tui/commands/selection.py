@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.config import TrainingConfig, parse_assignment
+from engine.dataset.report import DataReport, FileReport
 from engine.errors import UserError
 from engine.fit.cache import recall_profiles
 from engine.hardware.probe import probe
 from engine.i18n import _
+from engine.model_folder.usable import require_usable
 from engine.model_shape import ModelShape
 from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation, mlx_room, recommend
 from engine.project import Project
@@ -60,7 +62,7 @@ def _base(project: Project, profile: str | None, file: Path | None) -> TrainingC
     if project.config_file.exists():
         return TrainingConfig.load(project.config_file)
     project.model_dir("")  # says what to do where there is none
-    return TrainingConfig.parse(PROFILES[recommendation(project).name])
+    return TrainingConfig.parse(PROFILES[_recommended_by_sample(project)])
 
 
 def selected_config(project: Project) -> TrainingConfig:
@@ -76,16 +78,39 @@ def recommendation(project: Project, base: TrainingConfig | None = None) -> Reco
         base: the settings that a profile leaves alone; None takes those selected before.
     """
     from engine.dataset.check import check_data  # loads a tokenizer: a second or more
-    from engine.fit.speeds import known_speeds  # imports numpy
 
     config = base or selected_config(project)
-    shape = ModelShape.read(project.model_dir(config.model)) if project.models() else None
     checked = check_data(project, config)
+    return _priced(project, config, checked if checked.train.examples else None)
+
+
+def _priced(project: Project, config: TrainingConfig, data: DataReport | None) -> Recommendation:
+    """Price the three profiles with what is known of the data."""
+    from engine.fit.speeds import known_speeds  # imports numpy
+
+    shape = ModelShape.read(project.model_dir(config.model)) if project.models() else None
     hardware = probe(project, config.model)
     known = recall_profiles(project, config, mlx_room(hardware))
-    data = checked if checked.train.examples else None
     speeds = known_speeds(project, config) if shape else None
     return recommend(hardware, shape, data, speeds, known.peaks, config, known.failed)
+
+
+def _recommended_by_sample(project: Project) -> ProfileName:
+    """Return the recommended profile; of the data, a few rows are enough to choose by.
+
+    Raises:
+        UserError: the base model cannot be used.
+    """
+    from engine.dataset.model_tokens import example_tokenizer
+    from engine.dataset.sample import sample_figures
+
+    config = TrainingConfig()
+    folder = project.model_dir(config.model)
+    require_usable(folder)
+    tokens = sample_figures(project.train_file, example_tokenizer(folder, config), config)
+    rows = FileReport(project.train_file.name, 1, 1, (), tokens)
+    data = DataReport(rows, FileReport(project.valid_file.name, 0, 0, (), None), 1, folder.name)
+    return _priced(project, config, data if tokens else None).name
 
 
 def _profile_name(text: str) -> ProfileName:
