@@ -27,6 +27,8 @@ COMMAND = (sys.executable, "-m", "engine.model.trial")
 LIMIT_S = 120.0
 """Seconds after which nothing is said about a model."""
 _ROOT = Path(__file__).parents[2]
+_TRIED = 2
+"""To be raised when more is tried: what is kept of earlier trials is then no answer any more."""
 _USED = ("lora_targets", "lora_layers")
 """Settings that decide whether a model can be given an adapter."""
 
@@ -91,7 +93,7 @@ class ModelTrial:
         """The file that is there once a model with the same files was loaded; None if they are unreadable."""
         settings = self._config.model_dump(mode="json", include=set(_USED))
         try:
-            known = [version("mlx-lm"), version("mlx"), model_fingerprint(self.folder), settings]
+            known = [_TRIED, version("mlx-lm"), version("mlx"), model_fingerprint(self.folder), settings]
         except OSError:
             return None
         name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
