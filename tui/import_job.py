@@ -44,14 +44,21 @@ class ImportOver(Message, bubble=False):
     error: UserError | None = None
 
 
-def open_table(path: Path, post: Post) -> None:
-    """Look into a file and post what it is."""
-    from engine.dataset.detecting import detect
+def open_table(path: Path, has_header: bool, post: Post) -> None:
+    """Look into a file and post what it is.
+
+    Args:
+        path: of the file.
+        has_header: whether the first line of a delimited text names its columns.
+        post: gets a `TableOpened`.
+    """
+    from engine.dataset.detecting import choose, detect
     from engine.dataset.tables import open_table as look
 
     try:
-        table = look(path)
-        post(TableOpened(path, table, detect(table)))
+        table = look(path, has_header)
+        is_pair = not has_header and len(table.columns) == len(("prompt", "completion"))
+        post(TableOpened(path, table, choose(table) if is_pair else detect(table)))
     except UserError as error:
         post(TableOpened(path, error=error))
 

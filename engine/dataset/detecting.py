@@ -181,14 +181,14 @@ def _unclear(table: Table) -> UserError:
             ),
             first.fix,
         )
-    if table.source.format == "delimited" and table.source.has_header and _is_row(table.columns):
+    if lacks_header(table):
         return UserError(
             _("The first line of {path} looks like a row, not like names of columns: {names}").format(
                 path=table.source.path, names=list_names(table.columns)
             ),
             _("say that there is no header: --no-header"),
         )
-    answers = [name for name in table.columns if sense_of(name) == "preference"]
+    answers = answers_of(table)
     if chosen := next((name for name in answers if "chosen" in _plain(name)), "".join(answers[:1])):
         return UserError(
             _("{path} holds answers to choose between").format(path=table.source.path),
@@ -200,6 +200,17 @@ def _unclear(table: Table) -> UserError:
         ),
         fix,
     )
+
+
+def lacks_header(table: Table) -> bool:
+    """Whether the first line of a table, which is taken for the names of its columns, reads like a row."""
+    source = table.source
+    return source.format == "delimited" and source.has_header and _is_row(table.columns)
+
+
+def answers_of(table: Table) -> list[str]:
+    """Return the columns with several answers of a row, of which one may be learned (chosen, rejected)."""
+    return [name for name in table.columns if sense_of(name) == "preference"]
 
 
 def _is_row(columns: Sequence[str]) -> bool:

@@ -82,9 +82,9 @@ async def test_what_is_typed_ahead_of_a_slow_disk_is_done_when_it_has_answered(
     table(project, "prompt,completion", "1,2", "3,4")
     gate, open_table = Event(), import_job.open_table
 
-    def slow(path: Path, post: Callable[[Message], object]) -> None:
+    def slow(path: Path, has_header: bool, post: Callable[[Message], object]) -> None:
         gate.wait(20)
-        open_table(path, post)
+        open_table(path, has_header, post)
 
     monkeypatch.setattr(import_job, "open_table", slow)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -93,6 +93,36 @@ async def test_what_is_typed_ahead_of_a_slow_disk_is_done_when_it_has_answered(
         await pilot.press("ctrl+s")
         gate.set()
         await wait_for(pilot, lambda: "1 train, 1 valid" in text(app))
+
+
+async def test_a_first_line_that_is_a_row_is_asked_about_and_kept(app: MqloraApp, project: Project) -> None:
+    """The dialog says what it looks like; chosen with the keyboard, it is the first row."""
+    table(project, "Quanto é 1 + 1?,São 2.", *(f"Quanto é {n} + 1?,São {n + 1}." for n in range(2, 30)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "rows.csv")
+        await wait_for(pilot, lambda: "its first line reads like a row" in text(app))
+        app.screen.query_one("#import-header").focus()
+        await pilot.press("enter", "down", "enter")
+        await wait_for(pilot, lambda: "line 1 prompt Quanto é 1 + 1? completion São 2." in text(app))
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: "26 train, 3 valid" in text(app))
+
+
+async def test_one_of_several_answers_is_chosen(app: MqloraApp, project: Project) -> None:
+    """Rows with a chosen and a rejected answer say that a choice is wanted."""
+    table(project, "prompt,chosen,rejected", *(f"p{n},bom {n},mau {n}" for n in range(20)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "rows.csv")
+        await wait_for(pilot, lambda: "it holds answers to choose between" in text(app))
+        app.screen.query_one("#import-answer").focus()
+        await pilot.press("enter", "down", "enter")
+        await wait_for(pilot, lambda: "prompt p0 completion bom 0" in text(app))
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: "18 train, 2 valid" in text(app))
+        rows = (project.data_dir / "imported" / "train.jsonl").read_text()
+        assert "bom" in rows and "mau" not in rows
 
 
 async def test_importing_without_a_file_says_what_is_missing(app: MqloraApp) -> None:

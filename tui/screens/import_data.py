@@ -91,10 +91,13 @@ class ImportDialog(ModalScreen["Imported | None"]):
     def _read_file(self) -> None:
         path = self._path()
         if path and path != self._asked and not self._cancel:
-            self._asked, self._is_awaited = path, False
-            self._show_table(None, None)
-            self._say(_("Looking into the file …"))
-            self._open(path)
+            self._look_into(path, has_header=True)
+
+    def _look_into(self, path: Path, has_header: bool) -> None:
+        self._asked, self._is_awaited = path, False
+        self._show_table(None, None)
+        self._say(_("Looking into the file …"))
+        self._open(path, has_header)
 
     def _path(self) -> Path | None:
         """Return the file that is named, from the project's folder; None where none is."""
@@ -102,8 +105,8 @@ class ImportDialog(ModalScreen["Imported | None"]):
         return self._project.root / os.path.expanduser(text) if text else None
 
     @work(thread=True, exit_on_error=False, exclusive=True, group="open")
-    def _open(self, path: Path) -> None:
-        import_job.open_table(path, self.post_message)
+    def _open(self, path: Path, has_header: bool) -> None:
+        import_job.open_table(path, has_header, self.post_message)
 
     def on_table_opened(self, message: TableOpened) -> None:
         """Show what was found, unless another file was named since."""
@@ -130,6 +133,13 @@ class ImportDialog(ModalScreen["Imported | None"]):
         self.query_one(ImportColumns).show(table, found)
         self._show_rows()
 
+    @on(Select.Changed, "#import-header")
+    def _read_otherwise(self, event: Select.Changed) -> None:
+        """Read the file again, its first line as names or as a row."""
+        table, chosen = self._table, event.select.value  # of late news only the last choice counts
+        if table and isinstance(chosen, bool) and chosen != table.source.has_header:
+            self._look_into(table.source.path, chosen)
+
     @on(Select.Changed)
     def _show_rows(self) -> None:
         columns = self.query_one(ImportColumns)
@@ -137,7 +147,7 @@ class ImportDialog(ModalScreen["Imported | None"]):
             return
         columns.show_lists()
         mapping, names = columns.mapping, self._table.columns
-        said = mapping.words(names) if mapping else _("say which columns hold the prompt and the completion")
+        said = mapping.words(names) if mapping else columns.question(self._table)
         self.query_one("#import-found", Static).update(
             Content.assemble(f"{self._table.source.words}: ", (said, "$muted"))
         )

@@ -27,13 +27,16 @@ class ImportColumns(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self._found: Mapping | None = None
+        self._table: Table | None = None
 
     def compose(self) -> ComposeResult:
         """Yield the lists, each behind its name."""
         names = {
+            "header": _("first line"),
             "form": _("read as"),
             "prompt": _("prompt"),
             "completion": _("completion"),
+            "answer": _("answer"),
             "text": _("text"),
             "system": _("system"),
         }
@@ -44,7 +47,13 @@ class ImportColumns(Vertical):
 
     def show(self, table: "Table", found: "Mapping | None") -> None:
         """Offer the columns of a table, with what was found chosen."""
-        self._found = found
+        from engine.dataset.detecting import answers_of
+
+        self._found, self._table = found, table
+        headers: Options = [(_("names the columns"), True), (_("is a row"), False)]
+        self._offer("header", headers, table.source.has_header)
+        answers: Options = [(_("— none is learned —"), ""), *((name, name) for name in answers_of(table))]
+        self._offer("answer", answers, found.answer if found else "")
         used = found.columns if found else ()
         columns: Options = [(name, name) for name in dict.fromkeys((*used, *table.columns[:_MOST_COLUMNS]))]
         prompts: Options = [(name, (name, "")) for name, _value in columns]
@@ -61,20 +70,48 @@ class ImportColumns(Vertical):
 
     def show_lists(self) -> None:
         """Show only the lists that the chosen form takes."""
+        from engine.dataset.detecting import answers_of
+
         form = self._value("form")
         shown = {"form", "system"} if form == "turns" else {"form", "text"}
         if form == "pair":
             shown = {"form", "prompt", "completion", "system"}
+        if self._table and self._table.source.format == "delimited":
+            shown |= {"header"}
+        if self._table and answers_of(self._table):
+            shown |= {"answer"}
+        if self._value("answer"):
+            shown -= {"completion", "text"}
         for choice in self.query(Choice):
             if choice.parent is not None:
                 choice.parent.display = (choice.id or "").removeprefix("import-") in shown
 
+    def question(self, table: "Table") -> str:
+        """Return what is to be said of a table whose meaning is not known.
+
+        Args:
+            table: whose columns are shown.
+        """
+        from engine.dataset.detecting import answers_of, lacks_header
+
+        if lacks_header(table):
+            return _("its first line reads like a row: say so where it is one")
+        if answers_of(table) and not self._value("answer"):
+            return _("it holds answers to choose between: say which are learned")
+        return _("say which columns hold the prompt and the completion")
+
     @property
     def mapping(self) -> "Mapping | None":
         """What is chosen; None while a column is missing."""
+        from engine.dataset.detecting import detect
         from engine.dataset.mapping import Mapping
 
         form, system = self._value("form"), self._value("system")
+        if (answer := self._value("answer")) and self._table:
+            (prompt, _extra), found = self._value("prompt"), detect(self._table, answer)
+            if found:
+                return replace(found, system=system)
+            return Mapping("pair", prompt, system=system, answer=answer) if prompt else None
         if form == "turns" and self._found:
             return replace(self._found, system=system)
         if form == "text":
