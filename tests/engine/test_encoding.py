@@ -61,8 +61,14 @@ def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return MAKERS[request.param](tmp_path_factory.mktemp("tokenizer"))
 
 
-def special_ids(tokenizer: Any) -> list[int]:
-    return [index for index, token in tokenizer.added_tokens_decoder.items() if token.special]
+@pytest.fixture(scope="module")
+def encoder(tokenizer: Any) -> TextEncoder:
+    return TextEncoder(tokenizer, [i for i, token in tokenizer.added_tokens_decoder.items() if token.special])
+
+
+@pytest.fixture(scope="module")
+def tokenize(tokenizer: Any) -> ExampleTokenizer:
+    return ExampleTokenizer(tokenizer, TrainingConfig())
 
 
 def slow_split(tokenizer: Any, text: str, begin: int) -> tuple[int, bool]:
@@ -105,11 +111,9 @@ WORDS = [
 
 @given(st.lists(st.one_of(st.integers(0, 3), st.sampled_from(WORDS)), max_size=14), st.data())
 def test_every_place_falls_on_the_token_that_offsets_tell(
-    tokenizer: Any, parts: list[int | str], data: st.DataObject
+    tokenizer: Any, encoder: TextEncoder, parts: list[int | str], data: st.DataObject
 ) -> None:
     """Words, white space and control tokens in any order; the same tokens as transformers'."""
-    special = special_ids(tokenizer)
-    encoder = TextEncoder(tokenizer, special)
     marks = [mark for mark in encoder.control if mark.strip()]
     text = "".join(part if isinstance(part, str) else marks[part % len(marks)] for part in parts)
     tokens = encoder.tokens(text)
@@ -124,9 +128,8 @@ def test_every_place_falls_on_the_token_that_offsets_tell(
 
 @settings(max_examples=25)
 @given(st.lists(st.sampled_from([*WORDS, "<|im_end|>", "x" * 40]), min_size=2, max_size=4))
-def test_rows_of_a_batch_are_what_they_are_alone(tokenizer: Any, words: list[str]) -> None:
+def test_rows_of_a_batch_are_what_they_are_alone(tokenize: ExampleTokenizer, words: list[str]) -> None:
     """In their order, refused ones among them."""
-    tokenize = ExampleTokenizer(tokenizer, TrainingConfig())
     rows = [conversation(("user", one), ("assistant", two or "b")) for one in words for two in words]
     rows.insert(1, conversation(("assistant", "a"), ("user", "b"), ("assistant", "c")))
     rows.insert(3, Row(9, text="plain"))
