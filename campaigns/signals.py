@@ -71,8 +71,9 @@ def attempt(case: Case, folder: Path) -> Attempt:
     project = make_project(case.moment, folder)
     with running(case, project) as terminal:
         _reach(case.moment, terminal, project)
-        before, began = steps(project), time.monotonic()
+        began = time.monotonic()
         _strike(case.way, terminal)
+        before = steps(project)  # those of the time in which this process got no core are not counted
         if case.moment == SAVING:
             wait_for(lambda: any(project.run_dir.glob(".partial-checkpoint*")), terminal)
             _strike(case.way, terminal)

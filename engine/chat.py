@@ -87,6 +87,7 @@ class ChatSession:
         trained = example_tokenizer(self._base.folder, TrainingConfig())
         if trained.end_mark:
             self._base.tokenizer.eos_token_ids |= {trained.token_id(trained.end_mark)}
+        self._start_ids = trained.start_ids
         self._template = ChatTemplate(self._base.tokenizer, is_today=True) if trained.has_template else None
         self.context_length = context_length(self._base.folder)
         """Most tokens of a conversation with its reply; None if the model names no limit."""
@@ -195,7 +196,9 @@ class ChatSession:
             raise UserError(
                 _("The conversation holds bytes that are no text"), _("write the question in UTF-8")
             ) from None
-        return list(self._base.tokenizer.encode(text, add_special_tokens=not self._template))
+        tokens = list(self._base.tokenizer.encode(text, add_special_tokens=False))
+        is_begun = self._template or tokens[:1] == self._start_ids
+        return tokens if is_begun else [*self._start_ids, *tokens]
 
     def _text(self, messages: Sequence[Message]) -> str:
         """Return the conversation up to where the answer begins, as it was trained.

@@ -12,8 +12,11 @@ from textual.events import Event, InputEvent, Key, MouseMove, Paste
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-_PATIENCE_S = 1.0
-"""So long what follows from a key may take before the next key is handed on all the same."""
+_WORK_S = 0.5
+"""Of this thread's own computing, so much what follows from a key may take before the next key is handed on
+all the same. A machine that gives it no core costs no patience."""
+_PATIENCE_S = 5.0
+"""The same in time, for a widget that waits within a message."""
 _LOOK_S = 0.005
 _QUICK_LOOKS = 50
 """Looks without a break between them; most that follows from a key is done by then."""
@@ -58,9 +61,9 @@ class InTurnApp(App[int]):
 
     async def _settle(self) -> None:
         """Wait until no widget has anything left to do, or for as long as a user would."""
-        limit = time.monotonic() + _PATIENCE_S
+        limit, work_limit = time.monotonic() + _PATIENCE_S, time.thread_time() + _WORK_S
         looks = 0
-        while time.monotonic() < limit:
+        while time.monotonic() < limit and time.thread_time() < work_limit:
             await asyncio.sleep(0 if looks < _QUICK_LOOKS else _LOOK_S)
             looks += 1
             if _waits(self) and self._is_at_rest:

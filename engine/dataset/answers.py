@@ -77,8 +77,11 @@ class AnswerFinder:
         self._control = frozenset(control)
         self._lengths = sorted({len(mark) for mark in self._control}, reverse=True)
         self._train_added = train_added
-        self._next = ""
-        self._next = self._next_mark(frozenset(stops))
+        self._next = self._next_call = ""
+        self._next, self._next_call = (
+            self._next_mark(frozenset(stops)),
+            self._next_after_call(frozenset(stops)),
+        )
 
     def locate(self, messages: Sequence[Message], index: int, tools: Tools = ()) -> Located:
         """Return the conversation up to the answer at `index`, and where in it the answer lies.
@@ -96,7 +99,8 @@ class AnswerFinder:
             raise TemplateError(
                 _("the answer comes before any question"), _("begin with a turn of the user or the system")
             )
-        turn = self._last_turn(self._template.render(messages[: index + 1], tools))
+        text = self._template.render(messages[: index + 1], tools)
+        turn = self._last_turn(text, self._next_call if messages[index].get("tool_calls") else self._next)
         prompt = self._template.render(messages[:index], tools, generation=True)
         words = _words(messages[index])
         begin = turn.words_end - len(words)
@@ -136,7 +140,7 @@ class AnswerFinder:
                 turn.end,
                 turn.ends_turn,
                 added=(told[0] if told else text[min(shared, begin) : begin]).strip(),
-                opened="" if fed else prompt[shared:].strip(),
+                opened=_opened(prompt[shared:] if not fed else "", prompt, is_added, quiet),
                 thinks=quiet <= shared,
             ),
         )
@@ -155,14 +159,14 @@ class AnswerFinder:
         prompt = self._template.render(messages[:-1], tools, generation=True, **NO_THINKING)
         return len(prompt) if text.startswith(prompt) else 0
 
-    def _last_turn(self, text: str) -> _Turn:
+    def _last_turn(self, text: str, following: str = "") -> _Turn:
         """See how a conversation ends that stops after an answer; what follows its mark is the template's."""
         rest, end = text.rstrip(), 0
         while mark := self._mark_before(rest):
             end, rest = len(rest), rest[: -len(mark)].rstrip()
-        if not end and self._next:
-            text += self._next
-        return _Turn(text, len(rest), end or len(text), bool(end or self._next))
+        if not end:
+            text += following
+        return _Turn(text, len(rest), end or len(text), bool(end or following))
 
     def _mark_before(self, text: str) -> str:
         """Return the control token that a text ends with, if there is one."""
@@ -173,8 +177,19 @@ class AnswerFinder:
 
     def _next_mark(self, stops: frozenset[str]) -> str:
         """Return the control token of the next turn with which answers end that have no mark of their own."""
+        return self._mark_between(_probe("a", "b"), _probe("a", "b", "c"), stops)
+
+    def _next_after_call(self, stops: frozenset[str]) -> str:
+        """Return the same for an answer that calls a tool."""
+        call = {"type": "function", "id": "1", "function": {"name": "f", "arguments": {}}}
+        before = [*_probe("a"), {"role": "assistant", "content": "", "tool_calls": [call]}]
+        result = {"role": "tool", "content": "r", "tool_call_id": "1", "name": "f"}
+        return self._mark_between(before, [*before, result], stops)
+
+    def _mark_between(self, short: list[Message], long: list[Message], stops: frozenset[str]) -> str:
+        """Return the stop token between a conversation and its next turn, where no mark ends it."""
         try:
-            before, after = (self._template.render(_probe(*texts)) for texts in ("ab", "abc"))
+            before, after = self._template.render(short), self._template.render(long)
         except TemplateError:
             return ""
         if self._last_turn(before).ends_turn or not after.startswith(before):
@@ -204,13 +219,28 @@ def _words(answer: Message) -> str:
     return "" if answer.get("tool_calls") or _CLOSES.search(content) else content
 
 
+def _opened(missing: str, prompt: str, is_added: bool, quiet: int) -> str:
+    """Return what generation begins an answer with and this one does not have.
+
+    Args:
+        missing: what of the prompt does not stand in the text.
+        prompt: of generation.
+        is_added: whether the template ends a thought at once that the prompt begins.
+        quiet: how much a prompt has that asks for no thoughts; 0 if there is none.
+    """
+    opening = _PROMPT_OPENS.search(prompt) if is_added and not quiet else None
+    return (opening[0] if opening else missing).strip()
+
+
 def _start(turn: _Turn, answer: Message, turn_begin: int, usual: int) -> int:
     """Return where an answer's own text begins; `usual` where that cannot be told."""
-    words = _words(answer)
-    if words and turn.text.startswith(words, turn.words_end - len(words)):
-        return turn.words_end - len(words)
-    if words and (found := turn.text.rfind(words, turn_begin, turn.end)) >= 0:
-        return found
+    words, content = _words(answer), str(answer["content"])
+    found = turn.words_end - len(words)
+    if words and not turn.text.startswith(words, found):
+        found = turn.text.rfind(words, turn_begin, turn.end)
+    if words and found >= 0:
+        blank = content[: len(content) - len(content.lstrip())]  # the template may have kept it
+        return found - len(blank) if turn.text.endswith(blank, 0, found) else found
     empty = _EMPTY.match(turn.text, usual) if answer.get("tool_calls") else None
     return empty.end() if empty else usual
 

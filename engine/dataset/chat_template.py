@@ -105,11 +105,12 @@ def _fixed_date() -> str:
     return "{%- macro strftime_now(format) -%}{{ format" + filters + " }}{%- endmacro -%}"
 
 
-def require_tools(text: str, messages: Sequence[Message], tools: Tools) -> None:
+def require_tools(template: ChatTemplate, text: str, messages: Sequence[Message], tools: Tools) -> None:
     """Check that the functions, and what they answered, stand in a conversation.
 
     Args:
-        text: it is rendered as.
+        template: of the model.
+        text: the conversation is rendered as.
         messages: the conversation.
         tools: that the assistant may call.
 
@@ -118,7 +119,12 @@ def require_tools(text: str, messages: Sequence[Message], tools: Tools) -> None:
     """
     parts = [turn["content"] for turn in messages if turn["role"] == "tool"]
     parts += [str(tool["function"].get("name", "")) for tool in tools]
-    if not all(part.strip() in text or json_text(part.strip())[1:-1] in text for part in parts):
+    asked = messages[: next((i for i, turn in enumerate(messages) if turn["role"] == "assistant"), 0)]
+    # A name may well stand in the conversation by itself.
+    is_told = not tools or template.render(asked, tools) != template.render(asked)
+    if not is_told or not all(
+        part.strip() in text or json_text(part.strip())[1:-1] in text for part in parts
+    ):
         raise TemplateError(
             _("the chat template passes over tools or what they answer"),
             _("use a base model whose chat template knows tools, or drop the row"),

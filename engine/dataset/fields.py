@@ -23,7 +23,10 @@ it counts; whether the answer is a good one; answers to choose between; what is 
 answer; what belongs to the question."""
 
 _NAMES: dict[Sense, tuple[str, ...]] = {
-    "system": ("system", "system_prompt", "system_message", "sistema"),
+    "system": (
+        *("system", "system_prompt", "systemprompt", "system_message", "system_instruction", "sistema"),
+        *("developer", "developer_message"),
+    ),
     "tools": ("tools", "functions", "available_tools"),
     "trained": ("train", "training", "trainable", "loss"),
     "weight": ("weight", "loss_weight", "sample_weight"),
@@ -44,8 +47,8 @@ _PREFERENCE = re.compile(
     r"(chosen|rejected)_(?!score|rating|model)|(?!score|rating|reward|logp).*_(chosen|rejected)$"
 )
 """Other names of answers to choose between, and not of what they are worth."""
-_FALSE = (False, "false", "False", "FALSE")
-_TRUE = (True, "true", "True", "TRUE")
+_NO = ("false", "no", "n", "0", "off", "não", "nao")
+_YES = ("true", "yes", "y", "1", "on", "sim")
 MOST_NAMED = 12
 """Fields that are named as not used, by how often they occur."""
 
@@ -66,6 +69,14 @@ def _is_blank(value: Any) -> bool:
     return isinstance(value, str) and not value.strip()
 
 
+def answer_of(value: Any) -> bool | None:
+    """Return what a field answers that is a yes or a no; None where it is neither."""
+    if isinstance(value, bool | int | float):
+        return bool(value) if value in (0, 1) else None
+    text = value.strip().lower() if isinstance(value, str) else ""
+    return True if text in _YES else False if text in _NO else None
+
+
 def is_excluded(name: str, sense: Sense, value: Any, where: str) -> bool:
     """Whether a field says that its row or turn is not to be learned.
 
@@ -79,9 +90,9 @@ def is_excluded(name: str, sense: Sense, value: Any, where: str) -> bool:
         RowError: a weight that is neither 0 nor 1: all examples count the same here.
     """
     if sense != "weight":
-        return any(value is no for no in _FALSE) or value in _FALSE[1:]
-    if isinstance(value, bool) or value in _TRUE:
-        return value is False
+        return answer_of(value) is False
+    if isinstance(value, bool) or (isinstance(value, str) and answer_of(value) is not None):
+        return answer_of(value) is False
     try:
         weight = float(value)
     except (TypeError, ValueError):

@@ -82,7 +82,7 @@ class RowRenderer:
         is_last = wanted[-1] == len(messages) - 1
         text = found[-1].text if is_last else template.render(messages, tools)
         if tools or any(turn["role"] == "tool" for turn in messages):
-            require_tools(text, messages, tools)
+            require_tools(template, text, messages, tools)
         if all(text.startswith(each.text[: each.answer.end]) for each in found):
             return [Text(text, [each.answer for each in found])]
         return [Text(each.text, [each.answer]) for each in found]

@@ -4,6 +4,7 @@ import difflib
 from typing import Any, Literal
 
 from engine.dataset.fields import (
+    answer_of,
     is_excluded,
     not_to_be_learned,
     refuse_field,
@@ -175,7 +176,7 @@ class _Extra:
         elif sense in ("trained", "weight", "label"):
             if is_excluded(name, sense, value, where):
                 raise not_to_be_learned(name)
-            if sense == "label" and value is not True:
+            if sense != "weight" and answer_of(value) is None:
                 self.not_used.append(name)
         elif sense and not isinstance(value, bool | int | float):
             raise refuse_field(name, sense, where)

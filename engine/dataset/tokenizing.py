@@ -78,7 +78,8 @@ class ExampleTokenizer:
         self._vocabulary = vocabulary
         self._train_on_prompt = config.train_on_prompt
         bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-        self._start = [bos] if bos is not None and tokenizer("").input_ids[:1] == [bos] else []
+        self.start_ids = [bos] if bos is not None and tokenizer("").input_ids[:1] == [bos] else []
+        """Tokens that the tokenizer puts before a text by itself."""
         self._end = [eos] if eos is not None else []
         self.special_ids = frozenset(tokenizer.all_special_ids) | frozenset(
             index for index, token in tokenizer.added_tokens_decoder.items() if token.special
@@ -202,7 +203,7 @@ class ExampleTokenizer:
 
         Neither is written twice where the text has it already.
         """
-        head = self._start if tokens[:1].tolist() != self._start else []
+        head = self.start_ids if tokens[:1].tolist() != self.start_ids else []
         tail = self._end if tokens[-1:].tolist() != self._end else []
         return (
             np.concatenate([head, tokens, tail]).astype(np.int32),

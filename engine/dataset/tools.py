@@ -36,7 +36,7 @@ def read_calls(turn: dict[str, Any], where: str) -> list[dict[str, Any]]:
     """Return the calls of a turn of the assistant as chat templates read them: arguments as an object."""
     calls = _decoded(turn.get("tool_calls")) or []
     if not says_nothing(turn.get("function_call")):
-        calls = [*calls, turn["function_call"]] if isinstance(calls, list) else calls
+        calls = [*calls, _decoded(turn["function_call"])] if isinstance(calls, list) else calls
     if not isinstance(calls, list):
         raise _bad_call(where)
     return [_call(call, where) for call in calls]

@@ -50,7 +50,8 @@ def iter_checks(project: Project, model: str = "") -> Generator[Check, None, Har
         for check in _quick_checks(project, model, device, memory, disk_free):
             checks.append(check)
             yield check
-        checks.append(check_model(trial))
+        chosen = model or next(iter(project.models()), "")
+        checks.append(check_model(trial, [name for name in project.models() if name != chosen]))
         yield checks[-1]
         facts = mlx_facts.read_facts(child)
     finally:

@@ -1,5 +1,6 @@
 """Checks of what the project directory holds: the base model and the data."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.config import TrainingConfig
@@ -26,11 +27,12 @@ def begin_trial(project: Project, name: str = "") -> ModelTrial | UserError:
         return error
 
 
-def check_model(trial: ModelTrial | UserError) -> Check:
+def check_model(trial: ModelTrial | UserError, others: Sequence[str] = ()) -> Check:
     """Check that a base model can be used, and say how large it is.
 
     Args:
         trial: what `begin_trial` returned.
+        others: names of models that are there too.
     """
     try:
         if isinstance(trial, UserError):
@@ -48,7 +50,12 @@ def check_model(trial: ModelTrial | UserError) -> Check:
         detail = _("The weights are not quantised and take about four times the memory of 4-bit ones")
         fix = _("convert it: python -m mlx_lm convert --hf-path FOLDER --mlx-path models/NAME -q")
         return Check("model", _("Base model"), value, "warning", detail, fix)
-    return Check("model", _("Base model"), value, "ok")
+    detail = ""
+    if others:
+        detail = _("There are others too: {names}; choose with: mqlora-tui train --set model={first}").format(
+            names=one_line(", ".join(others), 200), first=one_line(others[0], 60)
+        )
+    return Check("model", _("Base model"), value, "ok", detail)
 
 
 def check_data(project: Project) -> Check:

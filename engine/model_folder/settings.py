@@ -74,9 +74,7 @@ def is_pointer(path: Path) -> bool:
 
 def again(folder: Path) -> str:
     """Return the advice for a folder whose files are missing or damaged."""
-    return _("download all files of the model again into {folder}, or run: mqlora-tui demo").format(
-        folder=folder
-    )
+    return _("download all its files again into {folder}, or move that out of models/").format(folder=folder)
 
 
 def _broken(path: Path, reason: str) -> UserError:

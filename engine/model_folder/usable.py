@@ -1,5 +1,6 @@
 """Whether a base model can be used at all: one answer for all who ask, with one cause and one cure."""
 
+import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,8 @@ _OTHER_TOKENIZERS = ("tekken.json", "vocab.json", "tiktoken.model", "vocab.txt")
 _LAYER_COUNTS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer")
 _SIZES = (*_LAYER_COUNTS, "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size", "head_dim")
 _LARGEST = 2**31
+_QUANTISED = ("awq", "bitnet", "compressed-tensors", "fp8", "gptq", "modelopt", "mxfp4", "mxfp8")
+"""Forms of other programs that `mlx_lm.utils.load_model` turns into its own."""
 _SETTINGS = ("tokenizer_config.json", "generation_config.json", "special_tokens_map.json")
 
 
@@ -64,6 +67,7 @@ def require_usable(folder: Path) -> ModelFiles:
     config = read_settings(folder / "config.json")
     refuse_code(folder)
     _require_architecture(folder, config)
+    _require_known_form(folder, config)
     weights = weight_files(folder)
     _require_sizes(folder, config, weights)
     require_tokenizer(folder)
@@ -79,6 +83,8 @@ def require_tokenizer(folder: Path) -> None:
     refuse_code(folder)
     for name in _SETTINGS:
         optional_settings(folder / name)
+    if os.path.lexists(folder / "chat_template.jinja"):
+        require_file(folder / "chat_template.jinja")
     found = next((name for name in _TOKENIZERS if (folder / name).exists()), None)
     if found is None:
         raise _without_tokenizer(folder)
@@ -103,6 +109,19 @@ def _require_architecture(folder: Path, config: dict[str, Any]) -> None:
                 "The base model in {folder} is of the architecture '{name}', which mlx-lm {version} lacks"
             ).format(folder=folder, name=one_line(config["model_type"], 40), version=version("mlx-lm")),
             _("use a base model of another architecture, such as mistral, llama or qwen3"),
+        )
+
+
+def _require_known_form(folder: Path, config: dict[str, Any]) -> None:
+    """Refuse weights that were quantised in a form that mlx-lm does not read."""
+    other = config.get("quantization_config")
+    method = other.get("quant_method") if isinstance(other, dict) else None
+    if method and not config.get("quantization") and method not in _QUANTISED:
+        raise UserError(
+            _("The weights in {folder} are quantised by '{method}', which mlx-lm does not read").format(
+                folder=folder, method=one_line(str(method), 40)
+            ),
+            _("use the model's form for mlx-lm, or quantise the original: python -m mlx_lm convert -q"),
         )
 
 

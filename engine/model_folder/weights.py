@@ -45,8 +45,17 @@ def weight_files(folder: Path) -> list[Path]:
         raise UserError(
             _("The base model lacks {path}").format(path=folder / "model.safetensors"), again(folder)
         )
+    seen: dict[str, Path] = {}
     for path in files:
-        tensor_shapes(path)
+        for name in tensor_shapes(path):
+            if name in seen:
+                raise UserError(
+                    _("{one} and {other} both hold '{name}': two sets of weights lie in one folder").format(
+                        one=seen[name], other=path.name, name=one_line(name, 60)
+                    ),
+                    _("take the set out of the folder that does not belong there"),
+                )
+            seen[name] = path
     return files
 
 

@@ -1,5 +1,6 @@
 """How a run begins: fresh, resumed from its newest intact checkpoint, or refused."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from engine.training.events import Mode
 from engine.training.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
 from engine.training.state import RunState
 
+_IMPORTABLE = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".gz")
 _FREE = {"max_memory_gb"}
 """Settings that may change between two sittings: a run's plan is kept, so they change no number."""
 
@@ -134,8 +136,21 @@ def _identity(project: Project, config: TrainingConfig) -> RunIdentity:
     except OSError as error:
         raise UserError(
             _("Cannot read {path}: {reason}").format(path=error.filename, reason=error.strerror),
-            _("put the file there or run: mqlora-tui demo"),
+            _data_fix(project, Path(error.filename or "")),
         ) from None
+
+
+def _data_fix(project: Project, missing: Path) -> str:
+    """Return what to do about a file that is not there."""
+    if missing == project.valid_file and project.train_file.exists():
+        return _("set a tenth of train.jsonl apart with: mqlora-tui mend")
+    if missing in (project.train_file, project.valid_file):
+        others = sorted(path for path in project.data_dir.glob("*") if path.suffix in _IMPORTABLE)
+        if others:
+            return _("turn your rows into it with: mqlora-tui import {file}").format(
+                file=shlex.quote(str(others[0]))
+            )
+    return _("put the file there or run: mqlora-tui demo")
 
 
 def _refuse_differences(saved: RunIdentity, wanted: RunIdentity) -> None:

@@ -198,6 +198,30 @@ def test_a_template_without_tools_refuses_them(tmp_path: Path) -> None:
             tokenize(tokenizer, row)
 
 
+def test_a_tool_whose_name_stands_in_the_question_is_not_told_for_that(tmp_path: Path) -> None:
+    """The template renders the same with the tools and without them."""
+    tokenizer = byte_tokenizer(tmp_path / "model", "chatml")
+    (row,), _faults = read(tmp_path / "train.jsonl", {"messages": TURNS, "tools": [{"name": "a"}]})
+    assert "a" in row.messages[0]["content"]
+    with pytest.raises(TemplateError, match="passes over tools"):
+        tokenize(tokenizer, row)
+
+
+@pytest.mark.parametrize("key", ["train", "loss", "label"])
+@pytest.mark.parametrize(
+    ("value", "is_learned"),
+    [(0, False), ("0", False), ("no", False), ("False", False), (1, True), ("yes", True), (0.3, None)],
+)
+def test_a_yes_or_no_of_a_row_is_understood_however_it_is_written(
+    tmp_path: Path, key: str, value: Any, is_learned: bool | None
+) -> None:
+    """As numbers and words of tables too; what is neither is named as not used."""
+    rows, faults = read(tmp_path / "train.jsonl", {"prompt": "a", "completion": "b", key: value})
+    assert len(rows) == (0 if is_learned is False else 1)
+    kinds = {False: ["left_out"], True: [], None: ["unused_fields"]}[is_learned]
+    assert [fault.kind for fault in faults] == kinds
+
+
 # Placeholders
 
 

@@ -285,8 +285,14 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "no size": (config(hidden_size=None), "Cannot load the base model"),
     "quantised by another program": (
         config(quantization=None, quantization_config={"quant_method": "hqq"}),
-        "Cannot load the base model",
+        "quantised by 'hqq', which mlx-lm does not read",
     ),
+    "two sets of weights": (
+        both(file("x", ""), lambda folder: shutil.copy(
+            folder / "model.safetensors", folder / "model-00001-of-00002.safetensors") and None),
+        "two sets of weights lie in one folder",
+    ),
+    "a template that is a pointer": (file("chat_template.jinja", POINTER), "only a git-lfs pointer"),
     "nothing to adapt": (of_kind("gpt2", None, n_embd=32, n_layer=2, n_head=4, n_positions=64, n_ctx=64,
                                  layer_norm_epsilon=1e-5), "No layer of this model has a projection"),
 }  # fmt: skip

@@ -4,7 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from engine.dataset.turns import answers_of
-from tests.chat_forms import GOLDEN, answers, byte_tokenizer, conversation, expected, tokenize, tokenize_each
+from tests.chat_forms import (
+    GOLDEN,
+    answers,
+    byte_tokenizer,
+    conversation,
+    expected,
+    template,
+    tokenize,
+    tokenize_each,
+)
 
 import pytest
 from hypothesis import given, settings
@@ -77,6 +86,24 @@ def test_the_prompt_is_trained_where_asked(
     example = tokenize(tokenizers[name], conversation(*turns), stops=stops, train_on_prompt=True)
     assert example.tokens.tolist() == expected(tokenizers[name], text)[0]
     assert not example.trained[0] and example.trained[1:].all()
+
+
+def test_a_space_before_the_first_word_is_learned_with_it(tokenizers: dict[str, Any]) -> None:
+    """Where the template writes something before the answer; old data begin every answer so."""
+    tokens, trained = expected(
+        tokenizers["harmony"],
+        "<|start|>user<|message|>e<|end|><|start|>assistant<|channel|>final<|message|>⟦ e<|return|>⟧",
+    )
+    example = tokenize(tokenizers["harmony"], conversation(("user", "e"), ("assistant", " e")))
+    assert (example.tokens.tolist(), example.trained.tolist()) == (tokens, trained)
+
+
+def test_a_thought_that_generation_begins_and_answers_end_at_once_is_noticed(tmp_path: Path) -> None:
+    """Under a template that cannot be told not to think: what is fed in chat is another prompt."""
+    text = template("qwen3_5").replace("enable_thinking is defined and enable_thinking is false", "false")
+    tokenizer = byte_tokenizer(tmp_path, "qwen3_5", text)
+    example = tokenize(tokenizer, conversation(("user", "a"), ("assistant", "b")))
+    assert example.opened == "<think>" and "think" in example.added
 
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(str.strip)

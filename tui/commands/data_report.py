@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport, Fault, FileReport
+from engine.errors import UserError
 from engine.i18n import _, ngettext
 from engine.planned import Estimate, estimates
 from engine.profiles import NAMES, profile_config
@@ -39,7 +40,7 @@ def show_data(project: Project, as_json: bool, strict: bool = False) -> int:
             }
         )
     else:
-        _print_data(report, config, wanted)
+        _print_data(project, report, config, wanted)
     has_faults = any(fault.severity != "note" for fault in report.faults)
     return 1 if not report.is_trainable or (strict and has_faults) else 0
 
@@ -60,7 +61,9 @@ def _estimates(project: Project, config: TrainingConfig, report: DataReport) -> 
     return estimates(report, configs, known_speeds(project, config))
 
 
-def _print_data(report: DataReport, config: TrainingConfig, wanted: tuple[Estimate, ...]) -> None:
+def _print_data(
+    project: Project, report: DataReport, config: TrainingConfig, wanted: tuple[Estimate, ...]
+) -> None:
     for file in (report.train, report.valid):
         say(_file_line(file, config))
     if report.faults:
@@ -79,7 +82,11 @@ def _print_data(report: DataReport, config: TrainingConfig, wanted: tuple[Estima
         return
     say(_("✓ trainable: {steps} steps an epoch").format(steps=report.steps_per_epoch))
     if not report.model:
-        say(_("No base model: tokens are not counted. Put one into models/ or run: mqlora-tui demo"))
+        say(_("Tokens are not counted, since there is no base model to train yet."))
+        try:
+            project.model_dir(config.model)
+        except UserError as error:
+            say(str(error))
     if report.train.tokens:
         for estimate in wanted:
             say(_estimate_line(estimate))
