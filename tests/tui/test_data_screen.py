@@ -299,3 +299,14 @@ async def test_the_footer_has_room_for_help(
         await wait_for(pilot, lambda: "? Help" in footer() and ("f Mend" in footer()) == bool(faults))
         assert ("w Write sample" in footer()) == (not model) == ("x X-ray" not in footer())
         assert ("d Duplicates" in footer()) == bool(faults)
+
+
+async def test_what_is_wrong_with_the_model_is_told_without_a_row(app: MqloraApp, engine: FakeEngine) -> None:
+    """It is no row of a file: none is read, and none is said to be left out."""
+    fault = Fault("models/toy", 0, None, "model", "error", "the weights are cut off", "download them again")
+    engine.data = replace(data_report(), model="", model_faults=(fault,))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("3")
+        await sees(pilot, "The base model cannot be used", "─ models/toy ─", "the weights are cut off.")
+        assert "left out" not in shown(app) and "line 1" not in shown(app)

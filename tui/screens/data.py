@@ -133,7 +133,12 @@ class DataScreen(PlaceScreen):
         fault = message.fault
         if fault != self._fault:
             self._fault = fault
-            self._preview(fault.file, max(1, fault.line), fault)
+            if self.mqlora.data and fault in self.mqlora.data.model_faults:
+                self._shown = ("", 0)  # there is no row to be read
+                self.query_one(RowPreview).show_alone(fault)
+                self.refresh_bindings()
+            else:
+                self._preview(fault.file, max(1, fault.line), fault)
 
     def action_preview(self, by: int) -> None:
         """Preview the row beside the shown one."""

@@ -149,7 +149,7 @@ def _cells(fault: Fault) -> tuple[Text, ...]:
     return (
         Text(SYMBOLS[fault.severity], COLOURS[fault.severity]),
         Text(line.rjust(_FIXED[1])),
-        Text(one_line(fault.file.removesuffix(".jsonl"), _FIXED[2])),
+        Text(one_line(fault.file.removesuffix(".jsonl").partition("/")[0], _FIXED[2])),
         Text(one_line(fault.message, 300)),
         Text(fix_of(fault, one_line(fault.fix, 300)), MUTED),
     )

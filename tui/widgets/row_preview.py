@@ -43,6 +43,12 @@ class RowPreview(VerticalScroll):
         if fault:
             text.update(_fault_text(fault))
 
+    def show_alone(self, fault: Fault) -> None:
+        """Say what is wrong with the base model, and no row below it."""
+        self.show_fault(fault)
+        self.border_title = Content(one_line(fault.file, 40))
+        self.query_one("#row-text", Static).update("")
+
     def show_waiting(self, file: str, line: int) -> None:
         """Say that a row is being read."""
         self._title(file, line)
@@ -71,10 +77,10 @@ def _fault_text(fault: Fault) -> Content:
     left_out = _("left out") if fault.severity == "error" else _("still used")
     if fault.column:
         left_out = _("column {n}; {left_out}").format(n=f"{fault.column:,}", left_out=left_out)
-    parts = [
-        Content.styled(f"{printable(fault.message).rstrip('.')} ", colour),
-        Content.styled(f"({left_out}). ", "$muted"),
-    ]
+    message = printable(fault.message).rstrip(".")
+    parts = [Content.styled(f"{message} " if fault.line else f"{message}. ", colour)]
+    if fault.line:
+        parts.append(Content.styled(f"({left_out}). ", "$muted"))
     if fault.fix and fault.severity != "note":
         text = _("To mend it: {fix}").format(fix=printable(fault.fix).rstrip("."))
         parts.append(Content(fix_of(fault, text if text.endswith("?") else ended(text))))
