@@ -438,4 +438,16 @@ async def test_a_few_steps_that_fell_by_chance_are_no_learning(app: MqloraApp) -
     with owned_by(app.project, os.getppid()):
         async with app.run_test(size=(80, 24)) as pilot:
             await ready(pilot)
-            await sees(pilot, "↑", "Too early to tell: the loss has not fallen yet.")
+            await sees(pilot, "↑", "Too early to tell: the loss has not clearly fallen yet.")
+
+
+@pytest.mark.parametrize("loss", [3.62, 3.6])
+async def test_a_loss_that_stays_level_is_no_learning(app: MqloraApp, loss: float) -> None:
+    """Nor is one that differs in digits that are not shown, or by less than the arrow shows."""
+    for step in range(1, 41):
+        append(app.project, metrics(step, 3.622 if step <= 20 else loss))
+    write_state(app.project, "running", 40)
+    with owned_by(app.project, os.getppid()):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await ready(pilot)
+            await sees(pilot, "Too early to tell: the loss has not clearly fallen yet.")

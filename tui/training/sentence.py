@@ -11,6 +11,8 @@ from tui.training.view import RunView
 
 _FEW_STEPS = 20
 """Before that the mean of the newer steps may be lower by chance: the curve has to fall as well."""
+_LEVEL = 0.01
+"""Share of the loss that it has to fall by, to have fallen and not to be level."""
 STATUSES: dict[str, CheckStatus] = {"ok": "ok", "attention": "warning", "wrong": "error"}
 """Status that a level of the analysis is shown as."""
 
@@ -61,12 +63,11 @@ def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, 
     if view.figures.summary.overfitting == "significant":
         text = _("Overfitting: validation is well above training; adapters/ keeps the best.")
         return "warning", text, where
-    if run.last_loss >= run.first_loss or (run.steps < _FEW_STEPS and view.figures.trend == 1):
-        return None, _("Too early to tell: the loss has not fallen yet."), where
-    text = _("Learning: training loss {first:.2f} → {last:.2f}.").format(
-        first=run.first_loss, last=run.last_loss
-    )
-    return "ok", text, where
+    first, last = f"{run.first_loss:.2f}", f"{run.last_loss:.2f}"
+    has_fallen = run.last_loss < (1 - _LEVEL) * run.first_loss and first != last
+    if not has_fallen or (run.steps < _FEW_STEPS and view.figures.trend == 1):
+        return None, _("Too early to tell: the loss has not clearly fallen yet."), where
+    return "ok", _("Learning: training loss {first} → {last}.").format(first=first, last=last), where
 
 
 def _start_hint(config: TrainingConfig) -> str:
