@@ -3,6 +3,7 @@
 from engine.config import TrainingConfig
 from engine.hardware.report import CheckStatus
 from engine.i18n import _, ngettext
+from engine.training.selected import differences
 from tui.profile_name import profile_name
 from tui.training.phases import PREPARING, phase_words
 from tui.training.sitting import Sitting
@@ -27,15 +28,27 @@ def sentence(
         case "pausing":
             return None, _pausing(view.other_process), ""
         case "paused":
-            return "ok", _("Paused at step {step:,}, saved.").format(step=status.step), _("Enter goes on.")
+            text = _("Paused at step {step:,}, saved.").format(step=status.step)
+            return "ok", text, _other_settings(status, config) or _("Enter goes on.")
         case "finished":
             level = STATUSES[view.verdict.level]
             return level, view.verdict.headline, _("Enter: chat with it. 6: report.")
         case "interrupted" | "failed":
             hint = _("Enter goes on from the last checkpoint.")
-            return STATUSES[view.verdict.level], view.verdict.headline, hint
+            level = STATUSES[view.verdict.level]
+            return level, view.verdict.headline, _other_settings(status, config) or hint
         case _:
             return _running(view, sitting)
+
+
+def _other_settings(status: RunStatus, selected: TrainingConfig) -> str:
+    """Say what Enter and R would train with where other settings are selected than the run's."""
+    changes = differences(status.config, selected) if status.config else []
+    text = _(
+        "The selected settings differ from the run's: {changes}. "
+        "R begins anew with them; Enter goes on with the run's own."
+    )
+    return text.format(changes=", ".join(changes)) if changes else ""
 
 
 def _pausing(other: int | None) -> str:
