@@ -15,6 +15,7 @@ from engine.training.checkpoint import newest_checkpoint
 from engine.training.failures import explained_writes
 from engine.training.folders import checkpoint_folders
 from engine.training.parts import Parts
+from engine.training.selected import differences, settings_beside
 from engine.words import size
 
 _MARGIN = 1 << 20
@@ -43,7 +44,8 @@ def claim_folder(parts: Parts, is_fresh: bool) -> list[str]:
             archive_run(project)
         moved = _misfits(project)
         target = _archive(project, moved)
-        parts.config.save(project.config_file)
+        if is_fresh or not differences(parts.config, settings_beside(project, parts.config)):
+            parts.config.save(project.config_file)  # else what is selected waits for the next run
     return [
         _("{name} was in the way and is now in {target}").format(name=p.name, target=target) for p in moved
     ]

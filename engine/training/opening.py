@@ -12,11 +12,10 @@ from engine.project import Project
 from engine.training.checkpoint import Checkpoint, RunIdentity, newest_checkpoint
 from engine.training.events import Mode
 from engine.training.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
+from engine.training.selected import differences, going_on, selected_settings, settings_beside
 from engine.training.state import RunState
 
 _IMPORTABLE = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".gz")
-_FREE = {"max_memory_gb"}
-"""Settings that may change between two sittings: a run's plan is kept, so they change no number."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ def open_run(
 
     Args:
         project: the project directory.
-        config: the wanted configuration; None takes the one of the run to resume, or the one
-            selected where it has no checkpoint yet.
+        config: the wanted configuration; None takes the one of the run to resume, and tells
+            if another one is selected, or the one selected where it has no checkpoint yet.
         mode: see `Mode`.
         halve_micro_batch: take micro-batches of half the size that the run had last.
 
@@ -49,7 +48,7 @@ def open_run(
     """
     halving = 2 if halve_micro_batch else 1
     if mode == "restart":
-        return Opening(_identity(project, config or _selected(project)), None, (), halving)
+        return Opening(_identity(project, config or selected_settings(project)), None, (), halving)
     state = RunState.load(project.state_file)
     if state and state.status == "finished":
         raise UserError(
@@ -58,12 +57,27 @@ def open_run(
         )
     checkpoint, damaged = _newest(project, mode)
     divisor = halving * _divisor(state, checkpoint)
+    unused: tuple[str, ...] = ()
     if checkpoint is None:
-        identity = _identity(project, config or _selected(project))
+        identity = _identity(project, config or selected_settings(project))
     else:
-        identity = _identity(project, config or checkpoint.identity.config)
+        selected = config or settings_beside(project, checkpoint.identity.config)
+        identity = _identity(project, config or going_on(checkpoint.identity.config, selected))
         _refuse_differences(checkpoint.identity, identity)
-    return Opening(identity, checkpoint, _notices(checkpoint, damaged, divisor, identity.config), divisor)
+        unused = _unused(differences(checkpoint.identity.config, selected))
+    notices = _notices(checkpoint, damaged, divisor, identity.config)
+    return Opening(identity, checkpoint, (*unused, *notices), divisor)
+
+
+def _unused(changes: list[str]) -> tuple[str, ...]:
+    """Say which of the selected settings an unfinished run that goes on does not use."""
+    if not changes:
+        return ()
+    text = _(
+        "The run goes on with its own settings; the selected ones differ: {changes}. "
+        "Begin anew with them: R in the app, or mqlora-tui train --restart"
+    )
+    return (text.format(changes=", ".join(changes)),)
 
 
 def _divisor(state: RunState | None, checkpoint: Checkpoint | None) -> int:
@@ -116,11 +130,6 @@ def _notices(
     return tuple(notices)
 
 
-def _selected(project: Project) -> TrainingConfig:
-    """Return the configuration chosen before (a run writes its own there), else the defaults."""
-    return TrainingConfig.load(project.config_file) if project.config_file.exists() else TrainingConfig()
-
-
 def _identity(project: Project, config: TrainingConfig) -> RunIdentity:
     """Fingerprint what the run rests on; the base model's name is written out."""
     folder = project.model_dir(config.model)
@@ -154,8 +163,7 @@ def _data_fix(project: Project, missing: Path) -> str:
 
 
 def _refuse_differences(saved: RunIdentity, wanted: RunIdentity) -> None:
-    old, new = saved.config.model_dump(exclude=_FREE), wanted.config.model_dump(exclude=_FREE)
-    changes = [f"{key} {old[key]} -> {new[key]}" for key in new if old[key] != new[key]]
+    changes = differences(saved.config, wanted.config)
     if saved.data != wanted.data:
         changes.append(_("the data files have changed"))
     if saved.template and saved.template != wanted.template:
@@ -165,5 +173,5 @@ def _refuse_differences(saved: RunIdentity, wanted: RunIdentity) -> None:
     if changes:
         raise UserError(
             _("The unfinished run was started otherwise: {changes}").format(changes="; ".join(changes)),
-            _("undo that to resume, or begin anew with: mqlora-tui train --restart"),
+            _("undo that to resume, or begin anew: R in the app, or mqlora-tui train --restart"),
         )

@@ -4,9 +4,10 @@ import json
 from threading import Event as StopEvent
 
 from campaigns.common import outcome
+from engine.analysis.run_folder import run_config
 from engine.config import TrainingConfig
 from engine.project import Project
-from engine.training.events import Event, Finished, Paused, Phase, Started
+from engine.training.events import Event, Finished, Notice, Paused, Phase, Started
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
 from tests.engine.conftest import copy_of
@@ -88,3 +89,20 @@ def test_resuming_takes_the_runs_own_configuration(project: Project) -> None:
     last = train(project, None)[-1]
     assert isinstance(last, Finished) and last.step == 6
     assert TrainingConfig.load(project.config_file) == config
+
+
+def test_what_is_selected_for_the_next_run_waits_for_it(project: Project) -> None:
+    """The unfinished run goes on with its own settings, says so, and leaves the selected ones."""
+    config = RUN.updated({"num_epochs": 1})
+    train(project, config, until=step_done(2))
+    wish = config.updated({"num_epochs": 2, "max_memory_gb": 60})
+    wish.save(project.config_file)
+    events = train(project, None, "resume")
+    last, told = events[-1], [event.message for event in events if isinstance(event, Notice)]
+    assert isinstance(last, Finished) and last.step == 6
+    assert any("num_epochs 1 -> 2. Begin anew with them: R in the app" in message for message in told)
+    assert TrainingConfig.load(project.config_file) == wish
+    own = run_config(project)
+    assert own is not None and own.num_epochs == 1 and own.max_memory_gb == 60  # no number depends on it
+    begun = train(project, None, "restart", until=lambda event: isinstance(event, Started))
+    assert next(event for event in begun if isinstance(event, Started)).total_steps == 12

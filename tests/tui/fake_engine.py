@@ -133,9 +133,9 @@ async def ready(pilot: Pilot[int]) -> MqloraApp:
     return app
 
 
-def pretend(app: MqloraApp, phase: Phase, step: int = 0) -> None:
-    """Let the app believe that its run is in a phase."""
-    status = RunStatus(phase, step)
+def pretend(app: MqloraApp, phase: Phase, step: int = 0, config: TrainingConfig | None = None) -> None:
+    """Let the app believe that its run is in a phase, and has settings of its own."""
+    status = RunStatus(phase, step, config)
     app.training.status = lambda: status  # type: ignore[method-assign]
     app.post_message(RunChanged())
 

@@ -260,6 +260,25 @@ async def test_progress_is_told_and_escape_ends_the_check(
         await pilot.press("escape")
 
 
+async def test_a_check_in_part_finds_nothing_wrong_only_so_far(
+    app: MqloraApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither while it is under way nor when it was ended are the rows all said to be right."""
+
+    def check_stages(_project: Project, _config: TrainingConfig, _tell: Tell, cancel: Event) -> object:
+        yield replace(data_report(), stage="read")
+        assert cancel.wait(20)
+        raise Cancelled
+
+    monkeypatch.setattr("engine.dataset.check.check_stages", check_stages)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("3")
+        await sees(pilot, "Nothing is wrong so far.", "Esc ends it.")
+        await pilot.press("escape")
+        await sees(pilot, "Nothing is wrong so far.", "Checked in part; r checks the whole.")
+
+
 async def test_after_an_import_the_data_are_checked_again(
     app: MqloraApp, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,9 +1,9 @@
 """2 Profile: three offers, one recommended, and a form for every value."""
 
 from engine.config import TrainingConfig, help_text
-from engine.profiles import PROFILES
+from engine.profiles import PROFILES, profile_config
 from engine.project import Project
-from tests.tui.fake_engine import SIZES, FakeEngine, pretend, ready, sees, shown, wait_for
+from tests.tui.fake_engine import SIZES, FakeEngine, pretend, ready, sees, sees_no_more, shown, wait_for
 from tui.app import MqloraApp
 from tui.screens.config_form import ConfigForm
 from tui.screens.confirm import ConfirmScreen
@@ -126,7 +126,7 @@ async def test_a_paused_run_is_not_given_up_unasked(app: MqloraApp, project: Pro
     """Another profile needs a yes while a run with other values is paused."""
     async with app.run_test() as pilot:
         screen = await opened(pilot)
-        pretend(app, "paused", 7)
+        pretend(app, "paused", 7, app.config)
         screen.selected = 0
         await pilot.press("enter")
         await wait_for(pilot, lambda: isinstance(app.screen, ConfirmScreen))
@@ -138,6 +138,29 @@ async def test_a_paused_run_is_not_given_up_unasked(app: MqloraApp, project: Pro
         await wait_for(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press("enter")
         await wait_for(pilot, project.config_file.exists)
+
+
+async def test_the_settings_of_a_paused_run_stay_in_sight(app: MqloraApp, project: Project) -> None:
+    """The first line names them; of the cards one is the run's, one the next run's, and back needs no yes."""
+    own = profile_config("SAFE", app.config)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot)
+        pretend(app, "paused", 7, own)
+        await wait_for(pilot, lambda: app.run_state.config == own)
+        screen.selected = 2
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await sees(pilot, "keeps its own values")
+        await pilot.press("enter")
+        await wait_for(pilot, project.config_file.exists)
+        await pilot.press("2")
+        await wait_for(pilot, lambda: app.screen is screen)
+        await sees(pilot, "· SAFE ", "in use", "next run")
+        screen.selected = 0
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: TrainingConfig.load(project.config_file) == own)
+        await pilot.press("2")
+        await sees_no_more(pilot, "next run")
 
 
 async def test_values_cannot_change_under_a_running_training(app: MqloraApp, project: Project) -> None:

@@ -1,5 +1,6 @@
 """Training from the app: start, watch, pause, resume, fail, finish; and runs of other processes."""
 
+import json
 import math
 import os
 import re
@@ -33,6 +34,7 @@ class Factory:
         self.gate = threading.Event()
         self.modes: list[Mode] = []
         self.halved: list[bool] = []
+        self.configs: list[TrainingConfig | None] = []
         self.threads: list[str] = []
         self._trainer = trainer
 
@@ -45,6 +47,7 @@ class Factory:
         half_micro_batch: bool,
     ) -> Running:
         self.modes.append(mode)
+        self.configs.append(config)
         self.halved.append(half_micro_batch)
         self.threads.append(threading.current_thread().name)
         return self._trainer or FakeTrainer(project, stop, 20, self.gate)
@@ -438,4 +441,44 @@ async def test_a_few_steps_that_fell_by_chance_are_no_learning(app: MqloraApp) -
     with owned_by(app.project, os.getppid()):
         async with app.run_test(size=(80, 24)) as pilot:
             await ready(pilot)
-            await sees(pilot, "↑", "Too early to tell: the loss has not fallen yet.")
+            await sees(pilot, "↑", "Too early to tell: the loss has not clearly fallen yet.")
+
+
+@pytest.mark.parametrize("loss", [3.62, 3.6])
+async def test_a_loss_that_stays_level_is_no_learning(app: MqloraApp, loss: float) -> None:
+    """Nor is one that differs in digits that are not shown, or by less than the arrow shows."""
+    for step in range(1, 41):
+        append(app.project, metrics(step, 3.622 if step <= 20 else loss))
+    write_state(app.project, "running", 40)
+    with owned_by(app.project, os.getppid()):
+        async with app.run_test(size=(80, 24)) as pilot:
+            await ready(pilot)
+            await sees(pilot, "Too early to tell: the loss has not clearly fallen yet.")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("key", ["enter", "R"])
+async def test_settings_selected_beside_a_paused_run(
+    project: Project, size: tuple[int, int], key: str
+) -> None:
+    """It is said which differ before a key is pressed: one goes on with the run's, the other takes them."""
+    write_run(project, "paused", 30)
+    own = TrainingConfig.load(project.config_file)
+    state = json.dumps({"config": own.model_dump(mode="json")})
+    (project.run_dir / "checkpoint_epoch1_step30" / "state.json").write_text(state)
+    wish = own.updated({"batch_size": 3})
+    wish.save(project.config_file)
+    app = MqloraApp(project)
+    factory = use(app, Factory())
+    async with app.run_test(size=size) as pilot:
+        await open_train(pilot)
+        differ = (
+            f"differ from the run's: batch_size {own.batch_size} -> 3. R begins anew with them; Enter goes on"
+        )
+        await wait_for(pilot, lambda: differ in " ".join(shown(app).split()))
+        await pilot.press(*([key] if key == "enter" else [key, "enter"]))
+        await wait_for(pilot, lambda: bool(factory.modes))
+        expected = ("auto", None) if key == "enter" else ("restart", wish)
+        assert (factory.modes[0], factory.configs[0]) == expected
+        factory.gate.set()
+        await app.training.wait()

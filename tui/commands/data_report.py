@@ -9,10 +9,10 @@ from engine.i18n import _, ngettext
 from engine.planned import Estimate, estimates
 from engine.profiles import NAMES, profile_config
 from engine.project import Project
+from engine.training.selected import selected_settings
 from engine.words import duration
 from tui.commands.data_progress import data_progress
 from tui.commands.output import cell, out, print_json, say, status_mark, table
-from tui.commands.selection import selected_config
 from tui.shell import fix_of
 
 from rich.text import Text
@@ -28,7 +28,7 @@ def show_data(project: Project, as_json: bool, strict: bool = False) -> int:
         as_json: print all of it as one JSON object.
         strict: also 1 where there is an error or a warning.
     """
-    config = selected_config(project)
+    config = selected_settings(project)
     report = _checked(project, config)
     wanted = _estimates(project, config, report)
     if as_json:

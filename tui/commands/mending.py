@@ -6,9 +6,9 @@ from dataclasses import asdict
 from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
+from engine.training.selected import selected_settings
 from tui.commands.data_progress import data_progress
 from tui.commands.output import print_json, say
-from tui.commands.selection import selected_config
 
 _LISTED = 20
 
@@ -18,7 +18,7 @@ def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None
     from engine.dataset.mending import mend_data
 
     with data_progress() as tell:
-        mended = mend_data(project, selected_config(project), seed, shuffle, tell)
+        mended = mend_data(project, selected_settings(project), seed, shuffle, tell)
     if as_json:
         print_json(asdict(mended))
         return

@@ -14,6 +14,7 @@ from engine.model_shape import ModelShape
 from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation, mlx_room, recommend
 from engine.project import Project
 from engine.training.folders import checkpoint_folders
+from engine.training.selected import selected_settings
 from engine.training.state import RunState
 
 
@@ -65,11 +66,6 @@ def _base(project: Project, profile: str | None, file: Path | None) -> TrainingC
     return TrainingConfig.parse(PROFILES[_recommended_by_sample(project)])
 
 
-def selected_config(project: Project) -> TrainingConfig:
-    """Return the configuration selected before, else the defaults."""
-    return TrainingConfig.load(project.config_file) if project.config_file.exists() else TrainingConfig()
-
-
 def recommendation(project: Project, base: TrainingConfig | None = None) -> Recommendation:
     """Price the three profiles on this machine, with this project's model and data.
 
@@ -79,7 +75,7 @@ def recommendation(project: Project, base: TrainingConfig | None = None) -> Reco
     """
     from engine.dataset.check import check_data  # loads a tokenizer: a second or more
 
-    config = base or selected_config(project)
+    config = base or selected_settings(project)
     checked = check_data(project, config)
     return _priced(project, config, checked if checked.train.examples else None)
 

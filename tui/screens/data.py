@@ -177,7 +177,7 @@ class DataScreen(PlaceScreen):
         """Draw what is known; verdict and list follow when the faults are counted."""
         self._show_figures()
         if report := self.mqlora.data:
-            self.query_one(FaultPanel).show(report.faults)
+            self.query_one(FaultPanel).show(report.faults, is_part=report.stage != "counted")
         else:
             self._shown, self._fault, self._counts = ("", 0), None, Overview()
             self.query_one(FaultPanel).clear()

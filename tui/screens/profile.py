@@ -7,12 +7,12 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.planned import planned_steps
 from engine.profiles import NAMES, Offer, Recommendation, profile_config, profile_name
+from engine.training.selected import differences
 from tui.app_keys import going_to
 from tui.screens.base import PlaceScreen
 from tui.screens.config_form import ConfigForm
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.unsaved import Answer
-from tui.training.status import UNFINISHED
 from tui.widgets.config_summary import Meaning, explained, summary
 from tui.widgets.profile_card import ProfileCard
 from tui.widgets.verdict import Verdict
@@ -95,6 +95,7 @@ class ProfileScreen(PlaceScreen):
         self.follow("recommendation", self._show_choice)
         self.follow("config", self._show_choice)
         self.follow("data", self._draw)
+        self.follow("run_state", self._draw)
         self.follow("measuring", self._show_measuring)
 
     def action_move(self, by: int) -> None:
@@ -151,17 +152,17 @@ class ProfileScreen(PlaceScreen):
         """
         self.clear_error()
         run = self.mqlora.run_state
-        if run.is_training and config != self.mqlora.config:
+        if run.is_training and config not in (self.mqlora.config, run.config):
             self.show_error(
                 UserError(_("Training is running with other values"), _("press Ctrl+C to pause it first"))
             )
             return
-        if config == self.mqlora.config or run.phase not in UNFINISHED:
+        if config == self.mqlora.config or run.config is None or not differences(run.config, config):
             self._save(config, then)
             return
         question = _(
-            "The run {state} uses other values and cannot go on with these. "
-            "R on the training screen then archives it and starts from the first step."
+            "The run {state} keeps its own values: Enter on the training screen goes on with those. "
+            "R there archives it and begins anew with these."
         ).format(state=run.words)
         dialog = ConfirmScreen(_("Change the profile?"), question, yes=_("Change it"), no=_("Keep the run"))
         self.app.push_screen(dialog, lambda sure: self._save(config, then) if sure else None)
@@ -200,7 +201,7 @@ class ProfileScreen(PlaceScreen):
         )
         for index, card in enumerate(self.query(ProfileCard)):
             best = recommendation is not None and card.profile == recommendation.name
-            card.show(offers.get(card.profile), best, self._in_use(index))
+            card.show(offers.get(card.profile), best, self._use(index))
             card.selected = index == self.selected
         self._draw_verdict(recommendation)
         config = self._shown_config()
@@ -227,6 +228,14 @@ class ProfileScreen(PlaceScreen):
         """Return the configuration in use with the selected profile's values."""
         config = self.mqlora.config
         return config if self.selected == CUSTOM else profile_config(NAMES[self.selected], config)
+
+    def _use(self, index: int) -> str:
+        """Return what a card is for: the run there is, or the next one; the settings of a run are its own."""
+        run = self.mqlora.run_state.config
+        is_next = run is not None and bool(differences(run, self.mqlora.config))
+        if self._in_use(index):
+            return _("next run") if is_next else _("in use")
+        return _("in use") if is_next and run and index == self._card_of(run) else ""
 
     def _in_use(self, index: int) -> bool:
         return self.mqlora.project.config_file.exists() and index == self._card_of(self.mqlora.config)

@@ -151,9 +151,11 @@ class TrainScreen(PlaceScreen):
         self._refresh_view()
 
     def _start(self, mode: Mode, half_micro_batch: bool = False) -> None:
+        """Begin with the selected settings, or go on with those of the unfinished run."""
         self.clear_error()
+        goes_on = mode != "restart" and self.mqlora.run_state.config is not None
         try:
-            self.mqlora.training.start(self.mqlora.config, mode, half_micro_batch)
+            self.mqlora.training.start(None if goes_on else self.mqlora.config, mode, half_micro_batch)
         except UserError as error:
             self.show_error(error)
         else:

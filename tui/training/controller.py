@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from engine.analysis.run_folder import run_config
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
@@ -164,14 +165,17 @@ class TrainingController:
 
     def status(self) -> RunStatus:
         """Return what the run is doing, as its files tell."""
+        config = run_config(self._project)
         if self.is_running:
-            return RunStatus("pausing" if self._engine.stop_event.is_set() else "running")
+            return RunStatus("pausing" if self._engine.stop_event.is_set() else "running", config=config)
         if other := self.other_process():
-            return RunStatus("pausing" if other == self._asked else "running")
+            return RunStatus("pausing" if other == self._asked else "running", config=config)
         state = RunState.load(self._project.state_file)
         if state is None:
             return RunStatus()
-        return RunStatus("interrupted" if state.status == "running" else state.status, state.step)
+        if state.status == "finished":
+            return RunStatus("finished", state.step)
+        return RunStatus("interrupted" if state.status == "running" else state.status, state.step, config)
 
     def _drive(self, config: TrainingConfig | None, mode: Mode, half_micro_batch: bool) -> Ending:
         """Run the trainer to its end, on the engine's thread; return what is still to be told."""

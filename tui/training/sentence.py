@@ -3,6 +3,7 @@
 from engine.config import TrainingConfig
 from engine.hardware.report import CheckStatus
 from engine.i18n import _, ngettext
+from engine.training.selected import differences
 from tui.profile_name import profile_name
 from tui.training.phases import PREPARING, phase_words
 from tui.training.sitting import Sitting
@@ -11,6 +12,8 @@ from tui.training.view import RunView
 
 _FEW_STEPS = 20
 """Before that the mean of the newer steps may be lower by chance: the curve has to fall as well."""
+_LEVEL = 0.01
+"""Share of the loss that it has to fall by, to have fallen and not to be level."""
 STATUSES: dict[str, CheckStatus] = {"ok": "ok", "attention": "warning", "wrong": "error"}
 """Status that a level of the analysis is shown as."""
 
@@ -25,15 +28,27 @@ def sentence(
         case "pausing":
             return None, _pausing(view.other_process), ""
         case "paused":
-            return "ok", _("Paused at step {step:,}, saved.").format(step=status.step), _("Enter goes on.")
+            text = _("Paused at step {step:,}, saved.").format(step=status.step)
+            return "ok", text, _other_settings(status, config) or _("Enter goes on.")
         case "finished":
             level = STATUSES[view.verdict.level]
             return level, view.verdict.headline, _("Enter: chat with it. 6: report.")
         case "interrupted" | "failed":
             hint = _("Enter goes on from the last checkpoint.")
-            return STATUSES[view.verdict.level], view.verdict.headline, hint
+            level = STATUSES[view.verdict.level]
+            return level, view.verdict.headline, _other_settings(status, config) or hint
         case _:
             return _running(view, sitting)
+
+
+def _other_settings(status: RunStatus, selected: TrainingConfig) -> str:
+    """Say what Enter and R would train with where other settings are selected than the run's."""
+    changes = differences(status.config, selected) if status.config else []
+    text = _(
+        "The selected settings differ from the run's: {changes}. "
+        "R begins anew with them; Enter goes on with the run's own."
+    )
+    return text.format(changes=", ".join(changes)) if changes else ""
 
 
 def _pausing(other: int | None) -> str:
@@ -61,12 +76,11 @@ def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, 
     if view.figures.summary.overfitting == "significant":
         text = _("Overfitting: validation is well above training; adapters/ keeps the best.")
         return "warning", text, where
-    if run.last_loss >= run.first_loss or (run.steps < _FEW_STEPS and view.figures.trend == 1):
-        return None, _("Too early to tell: the loss has not fallen yet."), where
-    text = _("Learning: training loss {first:.2f} → {last:.2f}.").format(
-        first=run.first_loss, last=run.last_loss
-    )
-    return "ok", text, where
+    first, last = f"{run.first_loss:.2f}", f"{run.last_loss:.2f}"
+    has_fallen = run.last_loss < (1 - _LEVEL) * run.first_loss and first != last
+    if not has_fallen or (run.steps < _FEW_STEPS and view.figures.trend == 1):
+        return None, _("Too early to tell: the loss has not clearly fallen yet."), where
+    return "ok", _("Learning: training loss {first} → {last}.").format(first=first, last=last), where
 
 
 def _start_hint(config: TrainingConfig) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.config import TrainingConfig
 from engine.i18n import _
 
 Phase = Literal["idle", "running", "pausing", "paused", "interrupted", "finished", "failed"]
@@ -20,6 +21,8 @@ class RunStatus:
     phase: Phase = "idle"
     step: int = 0
     """Optimizer steps done when it came to stand still; 0 while it moves."""
+    config: TrainingConfig | None = None
+    """The settings of a run that moves or is unfinished, which may not be those selected."""
 
     @property
     def is_training(self) -> bool:

@@ -65,6 +65,8 @@ class FaultPanel(Vertical):
         self._faults: tuple[Fault, ...] = ()
         self._wanted = FaultFilter()
         self._counts: Overview | None = None
+        self._is_part = False
+        """Whether the rows are not checked to the end."""
 
     def compose(self) -> ComposeResult:
         """Yield totals, table, and below it the filter and what it found."""
@@ -79,9 +81,9 @@ class FaultPanel(Vertical):
         self.query_one("#fault-filter").display = False
         self.query_one("#fault-found").display = False
 
-    def show(self, faults: tuple[Fault, ...]) -> None:
-        """Count and list other faults; ends with a `Counted`."""
-        self._faults = faults
+    def show(self, faults: tuple[Fault, ...], is_part: bool = False) -> None:
+        """Count and list other faults, perhaps with more to come; ends with a `Counted`."""
+        self._faults, self._is_part = faults, is_part
         self._count()
 
     def clear(self) -> None:
@@ -153,7 +155,7 @@ class FaultPanel(Vertical):
         self._show_kinds()
 
     def _show_kinds(self) -> None:
-        text = _kinds(self._counts, self.size.width) if self._counts else ""
+        text = _kinds(self._counts, self.size.width, self._is_part) if self._counts else ""
         self.query_one("#fault-kinds", Static).update(text)
 
     @work(exclusive=True, group="list", exit_on_error=False)
@@ -167,10 +169,11 @@ class FaultPanel(Vertical):
         self.query_one("#fault-found").display = is_asked or is_part
 
 
-def _kinds(counts: Overview, width: int) -> Content:
+def _kinds(counts: Overview, width: int, is_part: bool) -> Content:
     """Name every kind with its number, on lines of `width` cells; the last says how many found no room."""
     if not counts.total:
-        return Content.styled(_("✓ Nothing is wrong with the rows."), "$muted")
+        text = _("Nothing is wrong so far.") if is_part else _("✓ Nothing is wrong with the rows.")
+        return Content.styled(text, "$muted")
     lines = [Content("")]
     for index, (severity, kind, count) in enumerate(counts.kinds):
         name = one_line(kind, 30)

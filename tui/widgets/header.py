@@ -36,7 +36,7 @@ class PlaceHeader(Static):
         self._status = RunStatus()
 
     def show(self, config: TrainingConfig, status: RunStatus) -> None:
-        """Redraw for another configuration or state of the run."""
+        """Redraw for another configuration or state of the run, whose own settings come first."""
         if (config, status) != (self._config, self._status):
             self._config, self._status = config, status
             self.refresh()
@@ -52,10 +52,11 @@ class PlaceHeader(Static):
         return Content.assemble(left.stylize("$muted"), "  ", right)
 
     def _where(self) -> str:
+        config = self._status.config or self._config
         parts = [
             short_path(self._project.root),
-            model_name(self._project, self._config),
-            profile_name(self._config),
+            model_name(self._project, config),
+            profile_name(config),
         ]
         return " · ".join(one_line(part, 40) for part in parts if part)
 

@@ -22,16 +22,16 @@ class ProfileCard(Vertical):
         super().__init__(classes="card panel")
         self.profile = name
         self._offer: Offer | None = None
-        self._marks: tuple[bool, bool] = (False, False)
+        self._mark = ""
 
     def compose(self) -> ComposeResult:
         """Yield purpose and price."""
         yield Static(classes="purpose")
         yield Static(classes="price")
 
-    def show(self, offer: Offer | None, recommended: bool, in_use: bool) -> None:
-        """Draw an offer, or for None the card of the custom configuration."""
-        self._offer, self._marks = offer, (recommended, in_use)
+    def show(self, offer: Offer | None, recommended: bool, use: str) -> None:
+        """Draw an offer, or for None the card of the custom configuration; `use` says what it is for."""
+        self._offer, self._mark = offer, _("recommended ◂") if recommended else use
         self.set_class(recommended, "-recommended")
         self._draw()
 
@@ -43,15 +43,9 @@ class ProfileCard(Vertical):
     def _draw(self) -> None:
         pointer = "▸ " if self.selected else ""
         self.border_title = f"{pointer}{self.profile}"
-        self.border_subtitle = self._mark()
+        self.border_subtitle = self._mark
         self.query_one(".purpose", Static).update(self._purpose())
         self.query_one(".price", Static).update(self._table())
-
-    def _mark(self) -> str:
-        recommended, in_use = self._marks
-        if recommended:
-            return _("recommended ◂")
-        return _("in use") if in_use else ""
 
     def _table(self) -> Table:
         table = Table.grid(expand=True)
