@@ -95,6 +95,28 @@ async def test_escape_leaves_the_line_so_that_single_keys_work(
         await wait_for(pilot, lambda: app.current_mode == "train")
 
 
+@pytest.mark.parametrize("dialog", ["question_mark", "t"])
+async def test_a_line_that_was_left_stays_so_below_a_dialog(
+    app: MqloraApp, session: type[FakeSession], dialog: str
+) -> None:
+    """Single keys work after the help as before it; one that was written in is gone on with."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        await pilot.press("f1")
+        await wait_for(pilot, lambda: app.screen is not screen)
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: app.screen is screen and isinstance(screen.focused, Prompt))
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: screen.focused is None)
+        await pilot.press(dialog)
+        await wait_for(pilot, lambda: app.screen is not screen)
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: app.screen is screen)
+        await pilot.press("4")
+        await wait_for(pilot, lambda: app.current_mode == "train")
+        assert screen.query_one(Prompt).text == ""
+
+
 async def test_prompts_are_asked_one_after_another(app: MqloraApp, session: type[FakeSession]) -> None:
     """Every line of prompts.txt is a conversation of its own."""
     app.project.prompts_file.write_text("um\n\ndois\n", encoding="utf-8")
@@ -121,7 +143,7 @@ async def test_settings_are_checked_and_used(app: MqloraApp, session: type[FakeS
         await wait_for(pilot, lambda: app.screen.query("#max_tokens"))
         app.screen.query_one("#max_tokens", Input).value = "0"
         await pilot.press("enter")
-        await wait_for(pilot, lambda: "✗" in shown(app))
+        await sees(pilot, "✗ Value '0' of 'longest reply, tokens' is wrong")
         app.screen.query_one("#max_tokens", Input).value = "40"
         app.screen.query_one("#temperature", Input).value = "0.7"
         await pilot.press("enter")

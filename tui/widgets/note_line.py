@@ -1,5 +1,7 @@
 """Where refusals and news are shown, the same way on all screens: in place, until they are dismissed."""
 
+from collections.abc import Callable
+
 from engine.errors import UserError
 from engine.i18n import _
 from engine.shell import ended
@@ -19,17 +21,35 @@ class Told(Message):
         self.text = text
 
 
+class Busy(UserError):
+    """A refusal because of what is under way; it is taken away when that is over."""
+
+    def __init__(self, problem: str, fix: str, holds: Callable[[], bool]) -> None:
+        """Take what `UserError` takes.
+
+        Args:
+            problem: what is under way.
+            fix: what can be done about it.
+            holds: whether it still is.
+        """
+        super().__init__(problem, fix)
+        self.holds = holds
+
+
 class NoteLine(Static):
     """What came of a job, and a refusal with how to mend it, above the footer; else invisible."""
 
     def __init__(self) -> None:
         super().__init__(markup=False, classes="note-line")
+        self.error: UserError | None = None
+        """The refusal that is displayed."""
         self._error = Content("")
         self._news = Content("")
         self._draw()
 
     def show(self, error: UserError) -> None:
         """Display `error` until `clear`."""
+        self.error = error
         parts = [Content.styled("✗ ", "bold $error"), Content(f"{one_line(error.problem, 500)}.")]
         if error.fix:
             fix = complete(ended(one_line(error.fix, 500)))
@@ -39,6 +59,7 @@ class NoteLine(Static):
 
     def clear(self) -> None:
         """Take the error away."""
+        self.error = None
         self._error = Content("")
         self._draw()
 
