@@ -101,5 +101,7 @@ def test_a_column_is_one_thing_only(tmp_path: Path, columns: dict[str, str]) -> 
     """A model would learn to repeat what it is asked."""
     names = ("a", "b") if "a" in columns.values() or "b" in columns.values() else ("prompt", "completion")
     write_rows(tmp_path / "t.jsonl", [dict(zip(names, ("Tem pão?", "Sim."), strict=True))])
-    with pytest.raises(UserError, match=r"Column '(a|b|prompt)' is chosen for both .*; choose another column"):
+    with pytest.raises(
+        UserError, match=r"Column '(a|b|prompt)' is chosen for both .*; choose another column"
+    ):
         became(tmp_path / "t.jsonl", **columns)
