@@ -11,6 +11,7 @@ from tests.tui.fake_run import FakeTrainer, write_run
 from tui.app import MqloraApp
 from tui.chat_job import model_to_ask
 from tui.screens.chat import ChatScreen
+from tui.shell import complete
 from tui.training.controller import TrainingController
 from tui.widgets.chat_turn import ChatTurn
 from tui.widgets.prompt import Prompt
@@ -194,6 +195,18 @@ async def test_without_a_model_the_way_out_is_shown(app: MqloraApp, session: typ
     async with app.run_test(size=(120, 40)) as pilot:
         await open_chat(pilot)
         await wait_for(pilot, lambda: "No base model" in shown(app) and " demo" in shown(app))
+
+
+async def test_the_way_out_can_be_pasted(app: MqloraApp, session: type[FakeSession]) -> None:
+    """The command in the first line is whole in a line of its own, also after the width changes."""
+    (app.project.models_dir / "toy" / "config.json").unlink()
+    command = complete("mqlora-tui demo")
+    async with app.run_test(size=(200, 24)) as pilot:
+        await open_chat(pilot)
+        for width in (200, 170):
+            await pilot.resize_terminal(width, 24)
+            await wait_for(pilot, lambda width=width: app.size.width == width)
+            await wait_for(pilot, lambda: command in [line.strip() for line in shown(app).splitlines()])
 
 
 async def test_the_footer_promises_no_key_that_would_be_typed(app: MqloraApp) -> None:
