@@ -198,15 +198,15 @@ async def test_without_a_model_the_way_out_is_shown(app: MqloraApp, session: typ
 
 
 async def test_the_way_out_can_be_pasted(app: MqloraApp, session: type[FakeSession]) -> None:
-    """The command in the first line is whole in a line of its own, also after the width changes."""
+    """The command in the first line is whole, or continued with a backslash, also after the width changes."""
     (app.project.models_dir / "toy" / "config.json").unlink()
     command = complete("mqlora-tui demo")
-    async with app.run_test(size=(200, 24)) as pilot:
+    async with app.run_test(size=(len(command) + 30, 24)) as pilot:
         await open_chat(pilot)
-        for width in (200, 170):
-            await pilot.resize_terminal(width, 24)
-            await wait_for(pilot, lambda width=width: app.size.width == width)
-            await wait_for(pilot, lambda: command in [line.strip() for line in shown(app).splitlines()])
+        await wait_for(pilot, lambda: command in [line.strip() for line in shown(app).splitlines()])
+        await pilot.resize_terminal(len(command) + 5, 24)
+        program, rest = command.split(" ", 1)
+        await sees(pilot, f"{program} \\ {rest}")
 
 
 async def test_the_footer_promises_no_key_that_would_be_typed(app: MqloraApp) -> None:
