@@ -104,8 +104,32 @@ def choose(
     if not found or (system and found.form == "text"):
         raise _unclear(table)
     found = replace(found, system=system) if system else found
-    found.refuse_twice()
+    refuse_twice(found)
     return found
+
+
+def refuse_twice(mapping: Mapping) -> None:
+    """Refuse a column that is to be two things at once.
+
+    Raises:
+        UserError: there is one; with its name.
+    """
+    roles = {
+        _("prompt"): (mapping.prompt, mapping.input, mapping.history),
+        _("completion"): (mapping.completion,),
+        _("answer"): (mapping.answer,),
+        _("turns"): (mapping.turns,),
+        _("system"): (mapping.system,),
+    }
+    for name in mapping.columns:
+        taken = [role for role, names in roles.items() if name in names]
+        if len(taken) > 1:
+            raise UserError(
+                _("Column '{name}' is chosen for both {one} and {other}").format(
+                    name=one_line(name, 40), one=taken[0], other=taken[1]
+                ),
+                _("choose another column for one of them"),
+            )
 
 
 def _plain(name: str) -> str:

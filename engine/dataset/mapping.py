@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from engine.dataset.fields import says_nothing, sense_of
 from engine.dataset.parsing import RowError
-from engine.errors import UserError
 from engine.i18n import _
 from engine.text import one_line
 
@@ -53,29 +52,6 @@ class Mapping:
     def makes_turns(self) -> bool:
         """Whether rows are written as conversations: all of a file in one form."""
         return bool(self.turns or self.system or self.history)
-
-    def refuse_twice(self) -> None:
-        """Refuse a column that is to be two things at once.
-
-        Raises:
-            UserError: there is one; with its name.
-        """
-        roles = {
-            _("prompt"): (self.prompt, self.input, self.history),
-            _("completion"): (self.completion,),
-            _("answer"): (self.answer,),
-            _("turns"): (self.turns,),
-            _("system"): (self.system,),
-        }
-        for name in self.columns:
-            taken = [role for role, names in roles.items() if name in names]
-            if len(taken) > 1:
-                raise UserError(
-                    _("Column '{name}' is chosen for both {one} and {other}").format(
-                        name=one_line(name, 40), one=taken[0], other=taken[1]
-                    ),
-                    _("choose another column for one of them"),
-                )
 
     def honours(self, name: str) -> bool:
         """Whether a column that is not mapped still goes with its row, since it changes what that means."""

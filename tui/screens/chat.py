@@ -7,7 +7,15 @@ from engine.chat import ChatSettings, ReplyEnd, reading_words
 from engine.dataset.turns import Message as Turn
 from engine.errors import UserError
 from engine.i18n import _
-from tui.chat_job import ChatJob, CreateSession, Question, create_session, model_to_ask, questions_of
+from tui.chat_job import (
+    ChatJob,
+    CreateSession,
+    Question,
+    busy_training,
+    create_session,
+    model_to_ask,
+    questions_of,
+)
 from tui.messages import PromptRead, ReplyDone, ReplyPiece
 from tui.screens.base import PlaceScreen
 from tui.screens.chat_keys import CHAT_KEYS
@@ -15,7 +23,6 @@ from tui.screens.chat_settings import ChatSettingsScreen
 from tui.screens.unsaved import Answer
 from tui.widgets.chat_state import ChatState
 from tui.widgets.chat_turn import ChatTurn, Speaker, end_words
-from tui.widgets.note_line import Busy
 from tui.widgets.prompt import Prompt
 
 from textual import on
@@ -255,13 +262,8 @@ class ChatScreen(PlaceScreen):
 
     def _show_wait(self) -> None:
         """Say what keeps the model from answering, if a run does."""
-        if not self.mqlora.training.is_running:
-            return
-        if self.mqlora.training.status().phase == "pausing":
-            problem, fix = _("Training is being paused, so the model is busy"), _("ask again in a moment")
-        else:
-            problem, fix = _("Training is running, so the model is busy"), _("pause it with Ctrl+C to chat")
-        self.show_error(Busy(problem, fix, lambda: self.mqlora.training.is_running))
+        if busy := busy_training(self.mqlora.training):
+            self.show_error(busy)
 
     def _show_state(self) -> None:
         self.refresh_bindings()

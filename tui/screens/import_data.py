@@ -167,6 +167,8 @@ class ImportDialog(ModalScreen["Imported | None"]):
     @on(Button.Pressed, "#import-start")
     def action_import(self) -> None:
         """Import the rows, or say what is missing."""
+        from engine.dataset.detecting import refuse_twice
+
         if self._cancel or self._imported:
             return
         if self._path() is None:
@@ -183,7 +185,7 @@ class ImportDialog(ModalScreen["Imported | None"]):
             self._refuse(UserError(_("A column is not chosen"), _("choose it, or read the rows otherwise")))
             return
         try:
-            mapping.refuse_twice()
+            refuse_twice(mapping)
         except UserError as error:
             self._refused = mapping
             self._refuse(error)
