@@ -45,22 +45,35 @@ class ReplyChunk:
 class ContextFull(UserError):
     """A prompt that leaves the model no room for an answer."""
 
-    def __init__(self, tokens: int, limit: int, is_grown: bool) -> None:
+    def __init__(self, tokens: int, limit: int, is_grown: bool, turns: int = 1) -> None:
         """Say so with the numbers.
 
         Args:
             tokens: of the prompt.
             limit: tokens that the model takes.
             is_grown: whether the last question would have room in a conversation of its own.
+            turns: of the prompt.
         """
         self.is_grown = is_grown
-        what = _("The conversation") if is_grown else _("The question")
+        what = _("The conversation") if is_grown or turns > 1 else _("The question")
         super().__init__(
             _("{what} has {tokens:,} tokens, and this model takes {limit:,} with the answer").format(
                 what=what, tokens=tokens, limit=limit
             ),
             _("begin a new conversation") if is_grown else _("ask something shorter"),
         )
+
+
+def reading_words(messages: Sequence[Message], share: float) -> str:
+    """Say how far a model is with reading what it is to answer.
+
+    Args:
+        messages: that it reads.
+        share: of their tokens that are read.
+    """
+    if len(messages) > 1:
+        return _("reading the conversation: {share:.0%}").format(share=share)
+    return _("reading the question: {share:.0%}").format(share=share)
 
 
 class ChatSession:
@@ -185,7 +198,7 @@ class ChatSession:
         prompt, limit = self._tokens(messages), self.context_length
         if limit and len(prompt) >= limit:
             fits_alone = len(messages) > 1 and len(self._tokens(messages[-1:])) < limit
-            raise ContextFull(len(prompt), limit, is_grown=fits_alone)
+            raise ContextFull(len(prompt), limit, is_grown=fits_alone, turns=len(messages))
         return prompt
 
     def _tokens(self, messages: Sequence[Message]) -> list[int]:

@@ -21,6 +21,10 @@ COMMANDS = (
 """What `mqlora-tui` can be told to do."""
 _COMMAND = re.compile(rf"(?<![\w./-]){NAME}(?= (?:--go-on|{'|'.join(COMMANDS)})\b)")
 _AT_END = re.compile(rf": {NAME} [^;()]*$|pip install \S+$")
+_OWN_AT_END = re.compile(rf": {NAME} [^;()]*$")
+_WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|\S)+""")
+_FIRST, _FURTHER = 5, 9
+"""Columns by which the lines of a command are indented."""
 _FILE = re.compile(rf"({NAME}[^;]*? import )FILE\b")
 
 
@@ -39,6 +43,48 @@ def complete(text: str, root: Path, file: Path | None = None) -> str:
 def ended(text: str) -> str:
     """Return a sentence with its full stop, which would spoil a command at its end."""
     return text if _AT_END.search(text) else f"{text}."
+
+
+def at_end(text: str) -> tuple[str, str]:
+    """Split a text before the command of this program at its end; without one the second part is empty."""
+    found = _OWN_AT_END.search(text)
+    return (text[: found.start() + 1], found[0][2:]) if found else (text, "")
+
+
+def continued(command: str, width: int) -> list[str]:
+    """Return a command on indented lines; all but the last end with a backslash, so that it can be pasted.
+
+    An option stays with its value where a line has room for both; no word is broken.
+
+    Args:
+        command: ready to be pasted.
+        width: columns of a line.
+    """
+    lines: list[str] = []
+    for option in _options(command):
+        whole = " ".join(option)
+        for part in [whole] if _fits(whole, width) else option:
+            if lines and len(lines[-1]) + len(part) + 3 <= width:
+                lines[-1] += f" {part}"
+            else:
+                indent = _FURTHER if lines and _fits(part, width) else _FIRST
+                lines.append(f"{' ' * indent}{part}")
+    return [line + " \\" for line in lines[:-1]] + lines[-1:]
+
+
+def _fits(part: str, width: int) -> bool:
+    """Whether a part of a command has room on a line of its own, indented and with a backslash."""
+    return _FURTHER + len(part) + 2 <= width
+
+
+def _options(command: str) -> list[list[str]]:
+    """Split a command before each of its options, which keep their values."""
+    options: list[list[str]] = []
+    for word in _WORD.findall(command):
+        if not options or word.startswith("-"):
+            options.append([])
+        options[-1].append(word)
+    return options
 
 
 def command_of(root: Path) -> str:

@@ -21,7 +21,7 @@ def refusal(error: ValidationError, fields: Mapping[str, FieldInfo], source: str
 
     Args:
         error: raised by a pydantic model.
-        fields: of that model.
+        fields: of that model; one with a title is called by that.
         source: where the value stands, such as a file or an option.
     """
     first = error.errors(include_url=False)[0]
@@ -30,7 +30,7 @@ def refusal(error: ValidationError, fields: Mapping[str, FieldInfo], source: str
     if first["type"] == "extra_forbidden" or name not in fields:
         return _unknown(name, where, fields)
     field, value = fields[name], first["input"]
-    return UserError(_problem(name, where, field, value), field.description or "")
+    return UserError(_problem(field.title or name, where, field, value), field.description or "")
 
 
 def wanted(field: FieldInfo) -> str:

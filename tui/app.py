@@ -26,6 +26,7 @@ from tui.theme import THEME
 from tui.training.controller import TrainingController
 from tui.training.news import has_news
 from tui.widgets.harmless import HARMLESS
+from tui.widgets.note_line import Busy
 
 from textual import work
 from textual.app import SystemCommand
@@ -208,7 +209,8 @@ class MqloraApp(AppState):
         if any(isinstance(screen, Form) and screen.is_changed for screen in self.screen_stack):
             self._ask_about_form()
         elif self.training.is_taking_over:
-            self.show_error(UserError(_("The run is on its way here"), _("leave when it has arrived")))
+            problem, wait = _("The run is on its way here"), _("leave when it has arrived")
+            self.show_error(Busy(problem, wait, lambda: self.training.is_taking_over))
         elif not self.training.is_running:
             self.exit(0)
         elif self.training.status().phase == "pausing":

@@ -43,6 +43,9 @@ SAMPLE_KEY = Binding(
 )
 """The same wherever the sample helps."""
 
+DISMISS_KEY = Binding("escape", "clear_error", _("Dismiss the message"), show=False, id="place.dismiss")
+"""The same wherever Escape does nothing else, or that only without a message."""
+
 APP_KEYS: list[BindingType] = [
     *_place_bindings(),
     Binding(

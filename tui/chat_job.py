@@ -13,6 +13,8 @@ from engine.i18n import _
 from engine.project import Project
 from engine.training.state import RunState
 from tui.messages import PromptRead, ReplyDone, ReplyPiece
+from tui.training.controller import TrainingController
+from tui.widgets.note_line import Busy
 
 from textual.message import Message
 
@@ -114,6 +116,17 @@ def model_to_ask(project: Project, chosen: str) -> str:
     """Return the base model of the adapter; where there is no adapter, the `chosen` one."""
     state = RunState.load(project.state_file)
     return state.model if state and project.adapter_file.is_file() else chosen
+
+
+def busy_training(training: TrainingController) -> Busy | None:
+    """Return why the model cannot answer now, if a run of this process has it."""
+    if not training.is_running:
+        return None
+    if training.status().phase == "pausing":
+        problem, fix = _("Training is being paused, so the model is busy"), _("ask again in a moment")
+    else:
+        problem, fix = _("Training is running, so the model is busy"), _("pause it with Ctrl+C to chat")
+    return Busy(problem, fix, lambda: training.is_running)
 
 
 def questions_of(project: Project) -> list[str]:

@@ -13,6 +13,7 @@ from tui.data_words import progress_words
 from tui.in_turn import InTurnApp
 from tui.messages import DataChecked, DataCheckOver, DataMended, DataProgress
 from tui.notes import NotesApp
+from tui.widgets.note_line import Busy
 
 from textual import work
 from textual.message_pump import MessagePump
@@ -58,12 +59,15 @@ class DataState(InTurnApp, NotesApp):
         """Allow the check to be started again after it failed."""
         self.data_progress = ""
 
+    def refuse_to_read(self) -> None:
+        """Say that one thing at a time is done with the data."""
+        wait = _("wait for that, or end it with Escape")
+        self.show_error(Busy(_("The data are being read"), wait, lambda: bool(self.data_progress)))
+
     def start_mending(self) -> None:
         """Write a mended copy of the data, unless they are being read; ends with a `DataMended`."""
         if self.data_progress:
-            self.show_error(
-                UserError(_("The data are being read"), _("wait for that, or end it with Escape"))
-            )
+            self.refuse_to_read()
             return
         self.data_progress, self.news = _("Writing a mended copy …"), ""
         self._end_check = Event()

@@ -22,3 +22,13 @@ def progress_words(stage: Stage | Literal["copied"], file: str, lines: int) -> s
         "copied": _("Copying {file}, line {lines} …"),
     }
     return words[stage].format(file=one_line(file, 40), lines=f"{lines:,}")
+
+
+def no_line(file: str, line: int) -> str:
+    """Say that a file has no such line.
+
+    Args:
+        file: its name.
+        line: that was asked for, from 1.
+    """
+    return _("There is no line {line} in {file}.").format(file=one_line(file, 40), line=f"{line:,}")

@@ -117,6 +117,11 @@ class RowRead(Message, bubble=False):
     raw: str = ""
     """The line as it stands in the file, where it was refused."""
 
+    @property
+    def is_beyond(self) -> bool:
+        """Whether the file has no such line."""
+        return self.error is not None and not self.raw and self.line > 1
+
 
 @dataclass
 class TrainingEvents(Message, bubble=False):

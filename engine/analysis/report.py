@@ -1,7 +1,6 @@
 """The final report as plain text of at most 78 columns, and as data for `--json`."""
 
 import re
-import shlex
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from engine.analysis.summary import RunSummary
 from engine.analysis.verdict import Verdict
 from engine.i18n import _, ngettext
+from engine.shell import continued
 from engine.text import one_line
 from engine.words import duration, size
 
@@ -26,14 +26,20 @@ def format_report(summary: RunSummary, verdict: Verdict) -> str:
     return "\n".join(headline) + "\n" + format_details(summary, verdict)
 
 
-def format_details(summary: RunSummary, verdict: Verdict) -> str:
-    """Return what stands below the headline: figures, epochs, advice, next steps and files."""
+def format_details(summary: RunSummary, verdict: Verdict, width: int = WIDTH) -> str:
+    """Return what stands below the headline: figures, epochs, advice, next steps and files.
+
+    Args:
+        summary: of the run.
+        verdict: on it.
+        width: columns in which commands are continued with backslashes; wrapped they could not be pasted.
+    """
     verdict = verdict.ready_to_paste(summary.folder.parent)
     sections = (
         _figures(summary),
         _epochs(summary),
-        _advice(verdict),
-        _next(verdict),
+        _advice(verdict, width),
+        _next(verdict, width),
         _files(summary),
     )
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
@@ -125,18 +131,18 @@ def _epochs(summary: RunSummary) -> list[str]:
     ]
 
 
-def _advice(verdict: Verdict) -> list[str]:
+def _advice(verdict: Verdict, width: int) -> list[str]:
     lines: list[str] = []
     for advice in verdict.advice:
         lines += _marked("·" if advice.level == "ok" else SYMBOLS[advice.level], advice.text)
-        lines += _command(advice.command) if advice.command else []
+        lines += continued(advice.command, width) if advice.command else []
     return lines
 
 
-def _next(verdict: Verdict) -> list[str]:
+def _next(verdict: Verdict, width: int) -> list[str]:
     lines = [_("   Next")] if verdict.next_steps else []
     for step in verdict.next_steps:
-        lines += [f"   {step.text}:", *_command(step.command)]
+        lines += [f"   {step.text}:", *continued(step.command, width)]
     return lines
 
 
@@ -171,28 +177,6 @@ def _wrapped(text: str, start: str) -> list[str]:
         break_on_hyphens=False,
     )
     return [line.replace("\N{NO-BREAK SPACE}", " ").removesuffix(" ·") for line in lines]
-
-
-def _command(command: str) -> list[str]:
-    """Indent a command; one too long for a line is continued with backslashes, so it can be pasted."""
-    lines: list[str] = []
-    for part in _options(command):
-        if lines and len(lines[-1]) + len(part) + 3 <= WIDTH:
-            lines[-1] += f" {part}"
-        else:
-            lines.append(f"{' ' * (9 if lines else 5)}{part}")
-    return [line + " \\" for line in lines[:-1]] + lines[-1:]
-
-
-def _options(command: str) -> list[str]:
-    """Split a command before each of its options, which keep their values."""
-    parts: list[str] = []
-    for word in shlex.split(command):
-        if parts and not word.startswith("-"):
-            parts[-1] += f" {shlex.quote(word)}"
-        else:
-            parts.append(shlex.quote(word))
-    return parts
 
 
 def _plain(value: Any) -> Any:

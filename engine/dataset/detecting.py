@@ -80,7 +80,8 @@ def choose(
         answer: name of the column with the answers to learn, where a row has several (chosen, rejected).
 
     Raises:
-        UserError: there is no such column, names contradict each other, or none tells what is meant.
+        UserError: there is no such column, one is to be two things, names contradict each other, or
+            none tells what is meant.
     """
     for name in (prompt, completion, system, text, answer):
         _refuse_unknown(table, name)
@@ -97,11 +98,38 @@ def choose(
     if not (table.source.has_header or prompt or text or answer) and len(table.columns) == 2:
         return Mapping("pair", table.columns[0], completion=table.columns[1])
     if prompt:
-        return Mapping("pair", prompt, completion=completion, system=system, answer=answer)
-    found = detect(table, answer)
+        found: Mapping | None = Mapping("pair", prompt, completion=completion, system=system, answer=answer)
+    else:
+        found = detect(table, answer)
     if not found or (system and found.form == "text"):
         raise _unclear(table)
-    return replace(found, system=system) if system else found
+    found = replace(found, system=system) if system else found
+    refuse_twice(found)
+    return found
+
+
+def refuse_twice(mapping: Mapping) -> None:
+    """Refuse a column that is to be two things at once.
+
+    Raises:
+        UserError: there is one; with its name.
+    """
+    roles = {
+        _("prompt"): (mapping.prompt, mapping.input, mapping.history),
+        _("completion"): (mapping.completion,),
+        _("answer"): (mapping.answer,),
+        _("turns"): (mapping.turns,),
+        _("system"): (mapping.system,),
+    }
+    for name in mapping.columns:
+        taken = [role for role, names in roles.items() if name in names]
+        if len(taken) > 1:
+            raise UserError(
+                _("Column '{name}' is chosen for both {one} and {other}").format(
+                    name=one_line(name, 40), one=taken[0], other=taken[1]
+                ),
+                _("choose another column for one of them"),
+            )
 
 
 def _plain(name: str) -> str:

@@ -121,7 +121,7 @@ def test_a_conversation_that_has_grown_too_long_is_refused(project: Project, tmp
     with pytest.raises(ContextFull, match="The conversation has") as refused:
         session.check([*turns, {"role": "user", "content": "c"}])
     assert refused.value.is_grown and "new conversation" in refused.value.fix
-    with pytest.raises(ContextFull, match="The question has") as refused:
+    with pytest.raises(ContextFull, match="The conversation has") as refused:
         session.check([*turns, *LONG])
     assert not refused.value.is_grown
 

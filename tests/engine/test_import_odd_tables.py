@@ -86,3 +86,22 @@ def test_other_forms_become_rows(
     """What belongs to the question goes into it, and the answer that was chosen is learned."""
     write_rows(tmp_path / "t.jsonl", [row])
     assert became(tmp_path / "t.jsonl", **columns) == [expected]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"prompt": "a", "completion": "a"},
+        {"prompt": "a", "completion": "b", "system": "a"},
+        {"prompt": "b", "answer": "b"},
+        {"system": "prompt"},
+    ],
+)
+def test_a_column_is_one_thing_only(tmp_path: Path, columns: dict[str, str]) -> None:
+    """A model would learn to repeat what it is asked."""
+    names = ("a", "b") if "a" in columns.values() or "b" in columns.values() else ("prompt", "completion")
+    write_rows(tmp_path / "t.jsonl", [dict(zip(names, ("Tem pão?", "Sim."), strict=True))])
+    with pytest.raises(
+        UserError, match=r"Column '(a|b|prompt)' is chosen for both .*; choose another column"
+    ):
+        became(tmp_path / "t.jsonl", **columns)

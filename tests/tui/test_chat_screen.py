@@ -11,6 +11,7 @@ from tests.tui.fake_run import FakeTrainer, write_run
 from tui.app import MqloraApp
 from tui.chat_job import model_to_ask
 from tui.screens.chat import ChatScreen
+from tui.shell import complete
 from tui.training.controller import TrainingController
 from tui.widgets.chat_turn import ChatTurn
 from tui.widgets.prompt import Prompt
@@ -95,6 +96,28 @@ async def test_escape_leaves_the_line_so_that_single_keys_work(
         await wait_for(pilot, lambda: app.current_mode == "train")
 
 
+@pytest.mark.parametrize("dialog", ["question_mark", "t"])
+async def test_a_line_that_was_left_stays_so_below_a_dialog(
+    app: MqloraApp, session: type[FakeSession], dialog: str
+) -> None:
+    """Single keys work after the help as before it; one that was written in is gone on with."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        await pilot.press("f1")
+        await wait_for(pilot, lambda: app.screen is not screen)
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: app.screen is screen and isinstance(screen.focused, Prompt))
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: screen.focused is None)
+        await pilot.press(dialog)
+        await wait_for(pilot, lambda: app.screen is not screen)
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: app.screen is screen)
+        await pilot.press("4")
+        await wait_for(pilot, lambda: app.current_mode == "train")
+        assert screen.query_one(Prompt).text == ""
+
+
 async def test_prompts_are_asked_one_after_another(app: MqloraApp, session: type[FakeSession]) -> None:
     """Every line of prompts.txt is a conversation of its own."""
     app.project.prompts_file.write_text("um\n\ndois\n", encoding="utf-8")
@@ -121,7 +144,7 @@ async def test_settings_are_checked_and_used(app: MqloraApp, session: type[FakeS
         await wait_for(pilot, lambda: app.screen.query("#max_tokens"))
         app.screen.query_one("#max_tokens", Input).value = "0"
         await pilot.press("enter")
-        await wait_for(pilot, lambda: "✗" in shown(app))
+        await sees(pilot, "✗ Value '0' of 'longest reply, tokens' is wrong")
         app.screen.query_one("#max_tokens", Input).value = "40"
         app.screen.query_one("#temperature", Input).value = "0.7"
         await pilot.press("enter")
@@ -172,6 +195,18 @@ async def test_without_a_model_the_way_out_is_shown(app: MqloraApp, session: typ
     async with app.run_test(size=(120, 40)) as pilot:
         await open_chat(pilot)
         await wait_for(pilot, lambda: "No base model" in shown(app) and " demo" in shown(app))
+
+
+async def test_the_way_out_can_be_pasted(app: MqloraApp, session: type[FakeSession]) -> None:
+    """The command in the first line is whole, or continued with a backslash, also after the width changes."""
+    (app.project.models_dir / "toy" / "config.json").unlink()
+    command = complete("mqlora-tui demo")
+    async with app.run_test(size=(len(command) + 30, 24)) as pilot:
+        await open_chat(pilot)
+        await wait_for(pilot, lambda: command in [line.strip() for line in shown(app).splitlines()])
+        await pilot.resize_terminal(len(command) + 5, 24)
+        program, rest = command.split(" ", 1)
+        await sees(pilot, f"{program} \\ {rest}")
 
 
 async def test_the_footer_promises_no_key_that_would_be_typed(app: MqloraApp) -> None:

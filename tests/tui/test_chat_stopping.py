@@ -47,6 +47,10 @@ async def test_the_reading_of_a_question_is_shown_and_can_be_stopped(
         await ask(pilot, screen, "dois")
         await sees(pilot, "A moeda é o iene.")
         assert session.asked[1] == [{"role": "user", "content": "dois"}]
+        session.reads = 34
+        await send(pilot, screen, "três")
+        await sees(pilot, "reading the conversation: 34%")
+        await pilot.press("escape")
 
 
 async def test_escape_does_not_wait_for_a_model_that_is_being_loaded(

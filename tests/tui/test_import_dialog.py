@@ -157,6 +157,23 @@ async def test_columns_are_chosen_with_the_keyboard(app: MqloraApp, project: Pro
         assert [turn["content"] for turn in json.loads(row)["messages"]] == ["2", "3", "1"]
 
 
+async def test_one_column_is_not_both_prompt_and_completion(app: MqloraApp, project: Project) -> None:
+    """The model would learn to repeat; the refusal goes when another is chosen."""
+    table(project, "a,b,c", "1,2,3")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "rows.csv")
+        await wait_for(pilot, lambda: "say which columns hold the prompt and the completion" in text(app))
+        await pilot.press("enter", "down", "enter", "down", "enter", "down", "enter")
+        await wait_for(pilot, lambda: "read as pairs: a → prompt, a → completion" in text(app))
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: "Column 'a' is chosen for both prompt and completion" in text(app))
+        assert not (project.data_dir / "imported").exists()
+        await pilot.press("enter", "down", "enter")
+        await wait_for(pilot, lambda: "a → prompt, b → completion" in text(app))
+        assert "is chosen for both" not in text(app)
+
+
 @pytest.mark.parametrize(
     ("rows", "said", "form"),
     [
@@ -197,6 +214,8 @@ async def test_a_file_that_cannot_be_read_is_explained(app: MqloraApp, project: 
         answers = await opened(pilot)
         await name_file(pilot, "none.csv")
         await wait_for(pilot, lambda: "There is no file" in text(app))
+        await pilot.press("end", "x")
+        await wait_for(pilot, lambda: "There is no file" not in text(app))
         await name_file(pilot, "data")
         await wait_for(pilot, lambda: "is a folder; name a file in it" in text(app))
         await name_file(pilot, "rows.csv")

@@ -2,28 +2,38 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
+from engine.chat import ContextFull
+from engine.dataset.check import Tell
 from engine.dataset.report import Fault
-from engine.errors import UserError
+from engine.errors import Cancelled, UserError
 from engine.hardware.report import Check
 from engine.project import Project
+from tests.tui.fake_chat import FakeSession, open_chat, send
 from tests.tui.fake_engine import (
     SIZES,
     FakeEngine,
     data_report,
     hardware_report,
+    pretend,
     ready,
     sees,
     sees_no_more,
     shown,
     wait_for,
 )
+from tests.tui.fake_run import FakeTrainer
 from tui import notes
 from tui.app import MqloraApp
 from tui.messages import FitDone
+from tui.screens.chat import ChatScreen
 from tui.screens.confirm import ConfirmScreen
+from tui.training.controller import TrainingController
+from tui.widgets.prompt import Prompt
 
 import pytest
+from textual.pilot import Pilot
 
 NO_MODEL = Check("model", "Base model", "none", "error", "There is none", "get one")
 
@@ -125,3 +135,114 @@ async def test_a_mended_copy_is_told_whole_in_place(app: MqloraApp, engine: Fake
         folder = "".join(shown(app).split())
         assert "".join(str(app.project.data_dir / "mended").split()) in folder
         await sees(pilot, "what changed is in changes.jsonl there.")
+
+
+async def test_escape_in_the_chat_ends_reply_then_message_then_writing(
+    app: MqloraApp, session: type[FakeSession]
+) -> None:
+    """One at a time, and the help says which is next."""
+    session.endless = True
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        await send(pilot, screen, "um")
+        await sees(pilot, "A ")
+        app.show_error(UserError("The disk is full", "free some space"))
+        await sees(pilot, "The disk is full", "Esc Stop")
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: not screen.is_replying)
+        await pilot.press("f1")
+        await sees(pilot, "Esc Dismiss the message")
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: app.screen is screen)
+        await sees(pilot, "The disk is full")
+        await pilot.press("escape")
+        await sees_no_more(pilot, "The disk is full")
+        assert isinstance(screen.focused, Prompt)
+        await sees(pilot, "Esc Leave line")
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: screen.focused is None)
+
+
+async def test_that_training_keeps_the_model_is_said_as_long_as_it_does(
+    app: MqloraApp, session: type[FakeSession]
+) -> None:
+    """Also while it is being paused; another refusal stays when the run is over."""
+    gate = threading.Event()
+    app.training = TrainingController(
+        app.project,
+        app.engine,
+        lambda project, _config, stop, _mode, _half: FakeTrainer(project, stop, 3, gate),
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        app.training.start(app.config)
+        await send_in_vain(pilot, screen, "Training is running, so the model is busy")
+        await pilot.press("ctrl+c")
+        await sees(pilot, "Training is being paused, so the model is busy")
+        await sees_no_more(pilot, "Training is running")
+        gate.set()
+        await sees_no_more(pilot, "the model is busy")
+        app.training.start(app.config)
+        app.show_error(UserError("The disk is full", "free some space"))
+        await app.training.wait()
+        await wait_for(pilot, lambda: not app.run_state.is_training)
+        await sees(pilot, "The disk is full")
+
+
+async def send_in_vain(pilot: Pilot[int], screen: ChatScreen, refusal: str) -> None:
+    """Send a question that is refused."""
+    screen.query_one(Prompt).text = "um"
+    await pilot.press("enter")
+    await sees(pilot, refusal)
+
+
+async def test_a_new_conversation_is_not_too_long(
+    app: MqloraApp, session: type[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl+N, which the refusal asks for, takes it away."""
+
+    def refuse(*_arguments: object) -> None:
+        raise ContextFull(9000, 8192, is_grown=True)
+
+    monkeypatch.setattr(session, "reply", refuse)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        await send_in_vain(pilot, screen, "The conversation has 9,000 tokens")
+        await pilot.press("ctrl+n")
+        await sees_no_more(pilot, "9,000 tokens", "begin a new conversation")
+
+
+async def test_that_the_data_are_read_is_said_as_long_as_they_are(
+    app: MqloraApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Escape ends the check, as the first line says, and with it the message."""
+
+    def check_stages(_project: Project, _config: object, tell: Tell, cancel: threading.Event) -> object:
+        yield replace(data_report(), stage="read")
+        tell("counted", "train.jsonl", 120_000)
+        assert cancel.wait(20)
+        raise Cancelled
+
+    monkeypatch.setattr("engine.dataset.check.check_stages", check_stages)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("3")
+        await sees(pilot, "line 120,000 … Esc ends it.")
+        await pilot.press("i")
+        await sees(pilot, "The data are being read.")
+        await pilot.press("escape")
+        await sees(pilot, "Checked in part; r checks the whole.")
+        await sees_no_more(pilot, "The data are being read")
+
+
+async def test_a_profile_may_be_changed_when_training_is_over(app: MqloraApp) -> None:
+    """What was in the way is no longer said."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        pretend(app, "running")
+        await pilot.press("2")
+        await sees(pilot, "BALANCED")
+        await pilot.press("right", "enter")
+        await sees(pilot, "Training is running with other values")
+        pretend(app, "paused", 30)
+        await sees_no_more(pilot, "Training is running with other values")

@@ -1,5 +1,6 @@
 """The report: verdict, figures, charts and checkpoints of the run on disk."""
 
+import shlex
 from pathlib import Path
 
 from engine.errors import UserError
@@ -10,6 +11,7 @@ from tui.app import MqloraApp
 from tui.screens.report import ReportScreen
 
 import pytest
+from textual.geometry import Region
 from textual.pilot import Pilot
 
 
@@ -69,6 +71,31 @@ async def test_a_finished_run_is_judged_and_drawn(
         for part in ("validation 4.20 → 1.34", "epoch 3", "Checkpoints", "Write charts"):
             assert part in text, part
         assert charts.written == ["training_dashboard.png", "training_detailed_analysis.png"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_commands_can_be_pasted_as_they_are_drawn(
+    app: MqloraApp, charts: FakeCharts, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    """Lines of one command end with a backslash, whatever the width, also after it changes."""
+    monkeypatch.chdir(app.project.root)
+    write_run(app.project, "finished")
+    async with app.run_test(size=size) as pilot:
+        screen = await open_report(pilot)
+        text = screen.query_one("#report-text")
+
+        def commands() -> list[list[str]]:
+            drawn = [strip.text.rstrip() for strip in text.render_lines(Region(0, 0, *text.size))]
+            kept = "\n".join(line for line in drawn if line.startswith("     "))
+            return [shlex.split(line) for line in kept.replace("\\\n", "").split("\n")]
+
+        def can_be_pasted() -> bool:
+            options = ["--model", "models/toy", "--adapter-path", "checkpoints_qlora/adapters"]
+            return [*options, "--save-path", "fused_model"] in [words[1:] for words in commands()]
+
+        await wait_for(pilot, can_be_pasted)
+        await pilot.resize_terminal(66, 24)
+        await wait_for(pilot, lambda: text.size.width <= 66 and can_be_pasted())
 
 
 async def test_without_a_run_the_next_key_is_named(app: MqloraApp, charts: FakeCharts) -> None:

@@ -19,7 +19,7 @@ from engine.project import Project
 from tests.tui.fake_run import write_run
 from tui.cli import app
 from tui.commands.output import refuse
-from tui.shell import fix_of, work_in
+from tui.shell import complete, fix_of, laid_out, work_in
 
 import pytest
 import typer
@@ -156,3 +156,30 @@ def test_a_program_that_the_shell_does_not_find_is_named_with_its_path(
     monkeypatch.setattr("sys.executable", str(tmp_path / "bin of mine" / "python"))
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     assert shell.complete("mqlora-tui check", Path.cwd()) == f"'{tmp_path}/bin of mine/mqlora-tui' check"
+
+
+@pytest.mark.parametrize("width", [30, 50, 78])
+def test_a_command_over_several_lines_is_pasted_as_one(width: int) -> None:
+    """Each line but the last ends with a backslash; no word is broken, and no line is too long for it."""
+    path = "/a/folder/of/24/letters"
+    command = f"mlx_lm.generate --model {path} --adapter-path {path} --prompt 'Your question, it is'"
+    lines = shell.continued(command, width)
+    assert shlex.split("\n".join(lines).replace("\\\n", "")) == shlex.split(command)
+    assert all(line.endswith(" \\") for line in lines[:-1]) and not lines[-1].endswith("\\")
+    assert all(len(line) <= width or len(line.split()) <= 2 for line in lines)
+
+
+def test_a_command_at_the_end_of_a_message_is_not_wrapped(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays in the line where it has room; an odd name in it breaks nothing."""
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    work_in(project)
+    text = "import it without the rest: mqlora-tui import rows.csv --answer it's"
+    told = complete(text)
+    assert laid_out(text, len(told)) == told
+    first, *lines = laid_out(text, 60).split("\n")
+    assert first == "import it without the rest:" and lines[-1].split()[-1] == "it's"
+    assert all(line.endswith(" \\") for line in lines[:-1])
+    pasted = " ".join(line.removesuffix("\\").strip() for line in lines)
+    assert told == f"{first} {pasted}"

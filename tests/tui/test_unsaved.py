@@ -2,10 +2,12 @@
 
 from engine.config import TrainingConfig
 from engine.project import Project
-from tests.tui.fake_engine import sees, wait_for
+from tests.tui.fake_chat import open_chat
+from tests.tui.fake_engine import sees, sees_no_more, wait_for
 from tests.tui.test_profile_screen import field, form, note
 from tui.app import MqloraApp
 from tui.screens.base import PlaceScreen
+from tui.screens.chat import ChatScreen
 from tui.screens.config_form import ConfigForm
 from tui.screens.unsaved import UnsavedScreen
 
@@ -99,3 +101,41 @@ async def test_a_wrong_value_is_not_left_by_saving(app: MqloraApp) -> None:
         await pilot.press("ctrl+q", "enter")
         await wait_for(pilot, lambda: app.screen is screen and seed.has_focus)
         assert "✗ Value 'seven'" in note(field(screen, "seed"))
+
+
+async def changed_settings(pilot: Pilot[int]) -> ChatScreen:
+    """Open the settings of the replies and change one."""
+    screen = await open_chat(pilot)
+    await pilot.press("ctrl+t")
+    await wait_for(pilot, lambda: isinstance(pilot.app.focused, Input))
+    await pilot.press("end", "9")
+    await sees(pilot, "2569")
+    return screen
+
+
+@pytest.mark.parametrize("key", ["escape", "ctrl+q"])
+@pytest.mark.parametrize(("answer", "tokens"), [("enter", 2569), ("d", 256)])
+async def test_changed_settings_of_replies_ask_before_they_are_left(
+    app: MqloraApp, key: str, answer: str, tokens: int
+) -> None:
+    """Each answer does what it says, and the key what it is for."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await changed_settings(pilot)
+        await pilot.press(key)
+        await sees(pilot, "Save the changes?")
+        await pilot.press("escape")
+        await sees_no_more(pilot, "Save the changes?")
+        await sees(pilot, "2569")
+        await pilot.press(key)
+        await sees(pilot, "Save the changes?")
+        await pilot.press(answer)
+        await wait_for(pilot, lambda: has_arrived(app, "chat" if key == "escape" else ""))
+        assert screen.settings.max_tokens == tokens
+
+
+async def test_settings_of_replies_typed_anew_are_left_at_once(app: MqloraApp) -> None:
+    """They are no change."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await changed_settings(pilot)
+        await pilot.press("backspace", "escape")
+        await wait_for(pilot, lambda: has_arrived(app, "chat"))

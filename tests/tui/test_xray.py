@@ -139,6 +139,40 @@ async def test_keys_walk_through_the_file(app: MqloraApp, engine: FakeEngine) ->
         assert isinstance(app.screen, DataScreen)
 
 
+@pytest.mark.parametrize("key", ["x", ""])
+async def test_nobody_is_led_behind_the_end_of_a_file(
+    app: MqloraApp, engine: FakeEngine, project: Project, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """One stays where one was, and is told; a blank line is there, though it is no row."""
+    project.train_file.write_text("{}\n\n{}\n")
+
+    def preview_row(_project: Project, _config: object, file: str, line: int) -> tuple[PreviewToken, ...]:
+        engine.rows.append((file, line))
+        if line in (1, 3):
+            return ROW
+        raise UserError(f"{file} has no row on line {line}", "choose another line")
+
+    monkeypatch.setattr("engine.dataset.preview.preview_row", preview_row)
+    monkeypatch.setattr("tui.notes._MOMENT_S", 600)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        if not key:
+            await pilot.press("x")
+            await wait_for(pilot, lambda: isinstance(app.screen, DataScreen))
+        await pilot.press("n")
+        await sees(pilot, "train.jsonl has no row on line 2")
+        await pilot.press("n")
+        await sees(pilot, "train.jsonl line 3")
+        await pilot.press("n")
+        await sees(pilot, "There is no line 4 in train.jsonl.", "train.jsonl line 3")
+        await pilot.press("b")
+        await sees(pilot, "train.jsonl has no row on line 2")
+        if key:
+            await pilot.press("b", "g", *"99999", "enter")
+            await sees(pilot, "There is no line 99,999 in train.jsonl.", "train.jsonl line 1. 7 tokens")
+        assert "line 99,999:" not in shown(app)
+
+
 async def test_a_row_that_cannot_be_used_is_shown_as_it_stands(
     app: MqloraApp, engine: FakeEngine, project: Project
 ) -> None:

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from io import TextIOWrapper
 from typing import TextIO
 
-from engine.chat import ChatSession, ChatSettings, ContextFull, ReplyChunk, ReplyEnd
+from engine.chat import ChatSession, ChatSettings, ContextFull, ReplyChunk, ReplyEnd, reading_words
 from engine.dataset.turns import Message
 from engine.errors import UserError
 from engine.i18n import _
@@ -40,7 +41,8 @@ class Asking:
         """Generate a reply, writing it to `sink` as it comes; return its text and its last chunk."""
         pieces: list[str] = []
         last = ReplyChunk("", 0, 0.0, "stopped")
-        for last in self.session.reply(messages, self.settings, self.with_adapter, stop, _show_reading):
+        tell = partial(_show_reading, messages)
+        for last in self.session.reply(messages, self.settings, self.with_adapter, stop, tell):
             if not pieces:
                 _end_reading()
             if sink:
@@ -192,10 +194,10 @@ def _user(text: str) -> Message:
     return {"role": "user", "content": text}
 
 
-def _show_reading(read: int, total: int) -> None:
+def _show_reading(messages: Sequence[Message], read: int, total: int) -> None:
     """Say on a terminal how much of the prompt is read, on the line that is there."""
     if err.is_terminal:
-        words = _("reading the question: {share:.0%}").format(share=read / total)
+        words = reading_words(messages, read / total)
         err.file.write(f"\r{words}{_ERASE}")
         err.file.flush()
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from engine.errors import UserError
-from engine.i18n import _
+from tui.app_keys import DISMISS_KEY
 from tui.widgets.footer import KeyFooter
 from tui.widgets.header import PlaceHeader
-from tui.widgets.note_line import NoteLine
+from tui.widgets.note_line import Busy, NoteLine
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container
 from textual.screen import Screen
 
@@ -25,9 +25,7 @@ class PlaceScreen(Screen[None]):
     """Name and number in the header, such as "1 Hardware", translated."""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "clear_error", _("Dismiss the message"), show=False, id="place.dismiss"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [DISMISS_KEY]
 
     @property
     def mqlora(self) -> "MqloraApp":
@@ -51,6 +49,7 @@ class PlaceScreen(Screen[None]):
         self.follow("config", self._refresh_header)
         self.follow("run_state", self._refresh_header)
         self.follow("news", self._show_news)
+        self.follow("data_progress", self._end_wait)
 
     def follow(self, state: str, draw: Callable[[], None]) -> None:
         """Call `draw` now and whenever the app's reactive `state` changes.
@@ -66,10 +65,12 @@ class PlaceScreen(Screen[None]):
 
     def _refresh_header(self) -> None:
         self.query_one(PlaceHeader).show(self.mqlora.config, self.mqlora.run_state)
+        self._end_wait()
         self.refresh_bindings()
 
     def _show_news(self) -> None:
         self.query_one(NoteLine).tell(self.mqlora.news)
+        self.refresh_bindings()
 
     def stop_work(self) -> bool:
         """End what this place is doing, for Ctrl+C; False if there is nothing that ends so."""
@@ -78,11 +79,25 @@ class PlaceScreen(Screen[None]):
     def show_error(self, error: UserError) -> None:
         """Show a refusal: what is wrong, and how to fix it."""
         self.query_one(NoteLine).show(error)
+        self.refresh_bindings()
 
     def clear_error(self) -> None:
         """Take the last refusal away, and the news."""
         self.query_one(NoteLine).clear()
         self.mqlora.news = ""
+        self.refresh_bindings()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether what is shown is a refusal because of what is under way."""
+        return isinstance(self.query_one(NoteLine).error, Busy)
+
+    def _end_wait(self) -> None:
+        """Take such a refusal away when that is over; any other one stays."""
+        line = self.query_one(NoteLine)
+        if isinstance(line.error, Busy) and not line.error.holds():
+            line.clear()
+            self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without a note there is nothing to dismiss."""

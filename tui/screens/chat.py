@@ -3,15 +3,24 @@
 import threading
 from typing import ClassVar
 
-from engine.chat import ChatSettings, ReplyEnd
+from engine.chat import ChatSettings, ReplyEnd, reading_words
 from engine.dataset.turns import Message as Turn
 from engine.errors import UserError
 from engine.i18n import _
-from tui.chat_job import ChatJob, CreateSession, Question, create_session, model_to_ask, questions_of
+from tui.chat_job import (
+    ChatJob,
+    CreateSession,
+    Question,
+    busy_training,
+    create_session,
+    model_to_ask,
+    questions_of,
+)
 from tui.messages import PromptRead, ReplyDone, ReplyPiece
 from tui.screens.base import PlaceScreen
 from tui.screens.chat_keys import CHAT_KEYS
 from tui.screens.chat_settings import ChatSettingsScreen
+from tui.screens.unsaved import Answer
 from tui.widgets.chat_state import ChatState
 from tui.widgets.chat_turn import ChatTurn, Speaker, end_words
 from tui.widgets.prompt import Prompt
@@ -34,6 +43,7 @@ class ChatScreen(PlaceScreen):
 
     PLACE: ClassVar[str] = _("5 Chat")
     create_session: ClassVar[CreateSession] = staticmethod(create_session)
+    AUTO_FOCUS = ""  # who has left the input line finds it left below a closed dialog
     BINDINGS: ClassVar[list[BindingType]] = CHAT_KEYS
 
     def __init__(self) -> None:
@@ -124,6 +134,7 @@ class ChatScreen(PlaceScreen):
     def action_new(self) -> None:
         """Begin a new conversation."""
         self.stop_work()
+        self.clear_error()  # such as that the conversation is too long
         self._turns.clear()
         self.query(ChatTurn).remove()
         self.query_one("#chat-hint").display = True
@@ -142,10 +153,12 @@ class ChatScreen(PlaceScreen):
             self.show_error(UserError(problem, _("write one question a line into it")))
         self._ask_next_prompt()
 
-    def _use_settings(self, settings: ChatSettings | None) -> None:
-        if settings:
-            self.settings = settings
+    def _use_settings(self, answer: Answer[ChatSettings] | None) -> None:
+        if answer and answer.values:
+            self.settings = answer.values
             self._show_state()
+        if answer and answer.then:
+            self.call_later(self.app.run_action, answer.then)
 
     def _ask_next_prompt(self) -> None:
         if self._waiting:
@@ -164,8 +177,7 @@ class ChatScreen(PlaceScreen):
         if self._is_busy():
             return False
         if self.mqlora.training.is_running:
-            problem = _("Training is running, so the model is busy")
-            self.show_error(UserError(problem, _("pause it with Ctrl+C to chat")))
+            self._show_wait()
             return False
         self.clear_error()
         self._turns.append({"role": "user", "content": text})
@@ -202,7 +214,7 @@ class ChatScreen(PlaceScreen):
     async def _show_reading(self, read: PromptRead) -> None:
         if read.question is self._asked and self.is_attached:
             turn = await self._turn(read.tuned)
-            turn.say(_("reading the question: {share:.0%}").format(share=read.share))
+            turn.say(reading_words(read.question.turns, read.share))
 
     @on(ReplyPiece)
     async def _write(self, piece: ReplyPiece) -> None:
@@ -245,6 +257,13 @@ class ChatScreen(PlaceScreen):
         if self.mqlora.training.is_running:
             self.stop_work()
             self._model.forget()
+        if self.is_waiting:
+            self._show_wait()
+
+    def _show_wait(self) -> None:
+        """Say what keeps the model from answering, if a run does."""
+        if busy := busy_training(self.mqlora.training):
+            self.show_error(busy)
 
     def _show_state(self) -> None:
         self.refresh_bindings()

@@ -1,6 +1,7 @@
-"""The keys of the chat; Escape means what there is to be left."""
+"""The keys of the chat; of what Escape may end, the first that there is: reply, message, input line."""
 
 from engine.i18n import _
+from tui.app_keys import DISMISS_KEY
 
 from textual.binding import Binding, BindingType
 
@@ -14,6 +15,7 @@ CHAT_KEYS: list[BindingType] = [
         id="chat.write",
     ),
     Binding("escape", "stop", _("Stop"), tooltip=_("Stop the reply"), id="chat.stop"),
+    DISMISS_KEY,
     Binding(
         "escape",
         "leave",

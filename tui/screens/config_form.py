@@ -22,7 +22,7 @@ class Fields(VerticalScroll, inherit_bindings=False):
     """The scrolling part; it leaves the arrow keys to the form."""
 
 
-class ConfigForm(Form):
+class ConfigForm(Form[TrainingConfig]):
     """One `ConfigField` per field of `TrainingConfig`; answers with a valid configuration or none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -3,8 +3,8 @@
 from typing import ClassVar
 
 from engine.dataset.report import Fault
-from engine.errors import UserError
 from engine.i18n import _
+from tui.data_words import no_line
 from tui.messages import RowRead
 from tui.screens.base import PlaceScreen
 from tui.screens.data_keys import DATA_KEYS
@@ -30,8 +30,8 @@ class DataScreen(PlaceScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown = ("", 0)
-        """File and line of the preview."""
+        self._shown = self._before = ("", 0)
+        """File and line of the preview, and those of the last row that was there."""
         self._fault: Fault | None = None
         """The fault whose row was shown last."""
         self._counts = Overview()
@@ -81,8 +81,7 @@ class DataScreen(PlaceScreen):
         from tui.screens.import_data import ImportDialog
 
         if self.mqlora.data_progress:
-            wait = _("wait for that, or end it with Escape")
-            self.show_error(UserError(_("The data are being read"), wait))
+            self.mqlora.refuse_to_read()
             return
         self.clear_error()
         self.app.push_screen(ImportDialog(), lambda done: self.action_check() if done else None)
@@ -163,6 +162,11 @@ class DataScreen(PlaceScreen):
         """Draw the row unless another was asked for since."""
         if (message.file, message.line) != self._shown:
             return
+        if message.is_beyond and self._before[0] and self._shown != self._before:
+            self.mqlora.tell(no_line(*self._shown))
+            self._preview(*self._before)
+            return
+        self._before = self._shown
         preview = self.query_one(RowPreview)
         if message.error:
             preview.show_refusal(message.file, message.line, message.error, message.raw)
@@ -179,7 +183,8 @@ class DataScreen(PlaceScreen):
         if report := self.mqlora.data:
             self.query_one(FaultPanel).show(report.faults, is_part=report.stage != "counted")
         else:
-            self._shown, self._fault, self._counts = ("", 0), None, Overview()
+            self._shown = self._before = ("", 0)
+            self._fault, self._counts = None, Overview()
             self.query_one(FaultPanel).clear()
 
     @on(FaultPanel.Counted)

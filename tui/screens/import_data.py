@@ -51,6 +51,8 @@ class ImportDialog(ModalScreen["Imported | None"]):
         self._cancel: Event | None = None
         """Ends the import under way; None while there is none."""
         self._imported: Imported | None = None
+        self._refused: Mapping | None = None
+        """The columns that were chosen when they were refused, while that is said."""
 
     @property
     def _project(self) -> Project:
@@ -85,6 +87,12 @@ class ImportDialog(ModalScreen["Imported | None"]):
         """End what is under way."""
         if self._cancel:
             self._cancel.set()
+
+    @on(Input.Changed, "#import-path")
+    def _forget_refusal(self) -> None:
+        """What was said was about another path."""
+        if not self._cancel and not self._imported:
+            self._say("")
 
     @on(Input.Submitted, "#import-path")
     @on(Input.Blurred, "#import-path")
@@ -147,6 +155,9 @@ class ImportDialog(ModalScreen["Imported | None"]):
             return
         columns.show_lists()
         mapping, names = columns.mapping, self._table.columns
+        if self._refused and mapping != self._refused:
+            self._refused = None
+            self._say("")
         said = mapping.words(names) if mapping else columns.question(self._table)
         self.query_one("#import-found", Static).update(
             Content.assemble(f"{self._table.source.words}: ", (said, "$muted"))
@@ -156,6 +167,8 @@ class ImportDialog(ModalScreen["Imported | None"]):
     @on(Button.Pressed, "#import-start")
     def action_import(self) -> None:
         """Import the rows, or say what is missing."""
+        from engine.dataset.detecting import refuse_twice
+
         if self._cancel or self._imported:
             return
         if self._path() is None:
@@ -170,6 +183,12 @@ class ImportDialog(ModalScreen["Imported | None"]):
         mapping = self.query_one(ImportColumns).mapping
         if mapping is None:
             self._refuse(UserError(_("A column is not chosen"), _("choose it, or read the rows otherwise")))
+            return
+        try:
+            refuse_twice(mapping)
+        except UserError as error:
+            self._refused = mapping
+            self._refuse(error)
             return
         self._cancel = Event()
         self._lock(True)

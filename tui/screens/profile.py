@@ -14,6 +14,7 @@ from tui.screens.config_form import ConfigForm
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.unsaved import Answer
 from tui.widgets.config_summary import Meaning, explained, summary
+from tui.widgets.note_line import Busy
 from tui.widgets.profile_card import ProfileCard
 from tui.widgets.verdict import Verdict
 
@@ -137,9 +138,9 @@ class ProfileScreen(PlaceScreen):
         """Edit every value, starting from the selected card."""
         self.app.push_screen(ConfigForm(self._shown_config(), self.mqlora.project), self._customised)
 
-    def _customised(self, answer: Answer | None) -> None:
-        if answer and answer.config:
-            self._adopt(answer.config, answer.then)
+    def _customised(self, answer: Answer[TrainingConfig] | None) -> None:
+        if answer and answer.values:
+            self._adopt(answer.values, answer.then)
         elif answer:
             self._go_on(answer.then)
 
@@ -153,9 +154,8 @@ class ProfileScreen(PlaceScreen):
         self.clear_error()
         run = self.mqlora.run_state
         if run.is_training and config not in (self.mqlora.config, run.config):
-            self.show_error(
-                UserError(_("Training is running with other values"), _("press Ctrl+C to pause it first"))
-            )
+            problem, fix = _("Training is running with other values"), _("press Ctrl+C to pause it first")
+            self.show_error(Busy(problem, fix, lambda: self.mqlora.run_state.is_training))
             return
         if config == self.mqlora.config or run.config is None or not differences(run.config, config):
             self._save(config, then)

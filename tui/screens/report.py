@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
+from engine.analysis.report import WIDTH
 from engine.analysis.summary import RunSummary, summarise
 from engine.analysis.verdict import judge
 from engine.errors import UserError
@@ -57,6 +58,10 @@ class ReportScreen(PlaceScreen):
         """Follow the run."""
         self.watch(self.app, "run_state", self._run_changed, init=False)
 
+    def on_resize(self) -> None:
+        """Break the commands for the new width."""
+        self.call_after_refresh(self._show_known)
+
     def on_screen_resume(self) -> None:
         """Read the run anew."""
         self._read()
@@ -98,10 +103,15 @@ class ReportScreen(PlaceScreen):
         if self.summary and not self.mqlora.run_state.is_training and _charts_are_old(project, self.summary):
             self._draw()
 
+    def _show_known(self) -> None:
+        if self.summary:
+            self._show(self.summary)
+
     def _show(self, summary: RunSummary) -> None:
         verdict = judge(summary)
         self.query_one(Verdict).show(STATUSES[verdict.level], verdict.headline)
-        self.query_one("#report-text", Static).update(report_text(summary, verdict))
+        text = self.query_one("#report-text", Static)
+        text.update(report_text(summary, verdict, text.content_size.width or WIDTH))
         self._show_charts()
 
     def _show_empty(self) -> None:

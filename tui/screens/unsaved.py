@@ -1,9 +1,8 @@
 """Forms that are not left with changes unasked: save, discard or stay."""
 
 from abc import abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
-from engine.config import TrainingConfig
 from engine.i18n import _
 from tui.app_keys import PLACES, going_to
 
@@ -15,12 +14,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 Wish = Literal["save", "discard", "stay"]
+Values = TypeVar("Values")
 
 
-class Answer(NamedTuple):
+class Answer(NamedTuple, Generic[Values]):
     """How a form was left."""
 
-    config: TrainingConfig | None
+    values: Values | None
     """What is to be saved; None leaves everything as it was."""
     then: str
     """The action to go on with once that is done, such as `app.quit`; empty for none."""
@@ -49,7 +49,7 @@ class UnsavedScreen(ModalScreen[Wish]):
         self.dismiss(wish)
 
 
-class Form(ModalScreen[Answer]):
+class Form(ModalScreen[Answer[Values]], Generic[Values]):
     """Left by Escape, the number of a place or q; asks first where something was changed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

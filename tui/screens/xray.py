@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.i18n import _, ngettext
 from engine.text import one_line, printable
+from tui.data_words import no_line
 from tui.messages import RowRead
 from tui.screens.base import PlaceScreen
 from tui.screens.line_number import LineNumberScreen
@@ -58,7 +59,8 @@ class XrayScreen(PlaceScreen):
             line: of the row, from 1.
         """
         super().__init__()
-        self._shown = (file, line)
+        self._shown = self._before = (file, line)
+        """The row that is shown or awaited, and the last one that was there."""
         self._tokens: tuple[PreviewToken, ...] = ()
         self._with_ids = False
 
@@ -123,6 +125,11 @@ class XrayScreen(PlaceScreen):
         """Draw the row unless another was asked for since."""
         if (message.file, message.line) != self._shown:
             return
+        if message.is_beyond and self._shown != self._before:
+            self.mqlora.tell(no_line(*self._shown))
+            self._read(*self._before)
+            return
+        self._before = self._shown
         is_refused = message.error is not None
         self.query_one(TokenView).display = not is_refused
         self.query_one("#xray-refused").display = is_refused

@@ -12,9 +12,15 @@ _COMMAND = " " * 5
 """What commands are indented by, and nothing else is."""
 
 
-def report_text(summary: RunSummary, verdict: Verdict) -> Content:
-    """Return the report without its headline and its pictures, which the screen shows itself."""
-    details = printable(format_details(summary, verdict)).rstrip()
+def report_text(summary: RunSummary, verdict: Verdict, width: int) -> Content:
+    """Return the report without its headline and its pictures, which the screen shows itself.
+
+    Args:
+        summary: of the run.
+        verdict: on it.
+        width: columns that there are.
+    """
+    details = printable(format_details(summary, verdict, width)).rstrip()
     lines = (line for line in details.split("\n") if not line.endswith(".png"))
     return Content("\n").join(_coloured(line) for line in lines)
 

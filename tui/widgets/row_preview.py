@@ -7,7 +7,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.shell import ended
 from engine.text import one_line, printable
-from tui.shell import complete, fix_of
+from tui.shell import complete, file_of, laid_out
 from tui.widgets.verdict import STYLES
 
 from textual.app import ComposeResult
@@ -25,6 +25,10 @@ MOST_CHARACTERS = 20_000
 class RowPreview(VerticalScroll):
     """A box with the tokens: trained ones underlined, cut ones struck out, control tokens dim."""
 
+    def __init__(self, classes: str) -> None:
+        super().__init__(classes=classes)
+        self._fault: Fault | None = None
+
     def compose(self) -> ComposeResult:
         """Yield the two texts: what is wrong with the row, and its tokens."""
         yield Static(id="fault-text")
@@ -38,10 +42,18 @@ class RowPreview(VerticalScroll):
 
     def show_fault(self, fault: Fault | None) -> None:
         """Say in full what is wrong and how to mend it."""
-        text = self.query_one("#fault-text", Static)
-        text.display = fault is not None
-        if fault:
-            text.update(_fault_text(fault))
+        self._fault = fault
+        self.query_one("#fault-text", Static).display = fault is not None
+        self._draw_fault()
+
+    def on_resize(self) -> None:
+        """Lay commands out for the new width."""
+        self._draw_fault()
+
+    def _draw_fault(self) -> None:
+        if self._fault:
+            text = _fault_text(self._fault, self.scrollable_content_region.width)
+            self.query_one("#fault-text", Static).update(text)
 
     def show_alone(self, fault: Fault) -> None:
         """Say what is wrong with the base model, and no row below it."""
@@ -72,7 +84,7 @@ class RowPreview(VerticalScroll):
         self.border_title = Content(words)
 
 
-def _fault_text(fault: Fault) -> Content:
+def _fault_text(fault: Fault, width: int) -> Content:
     colour = STYLES[fault.severity]
     left_out = _("left out") if fault.severity == "error" else _("still used")
     if fault.column:
@@ -83,7 +95,10 @@ def _fault_text(fault: Fault) -> Content:
         parts.append(Content.styled(f"({left_out}). ", "$muted"))
     if fault.fix and fault.severity != "note":
         text = _("To mend it: {fix}").format(fix=printable(fault.fix).rstrip("."))
-        parts.append(Content(fix_of(fault, text if text.endswith("?") else ended(text))))
+        said = sum(part.cell_length for part in parts)
+        text = text if text.endswith("?") else ended(text)
+        fix = laid_out(text, width, file_of(fault), said)
+        parts.append(Content(fix))
     return Content("").join(parts)
 
 

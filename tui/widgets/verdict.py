@@ -3,10 +3,11 @@
 from engine.dataset.report import Severity
 from engine.hardware.report import CheckStatus
 from engine.text import one_line
-from tui.shell import complete
+from tui.shell import complete, laid_out
 from tui.theme import SYMBOLS
 from tui.widgets.steady_text import SteadyText
 
+from rich.cells import cell_len
 from textual.content import Content
 
 STYLES = {"ok": "$success", "note": "$muted", "warning": "$warning", "error": "$error"}
@@ -16,16 +17,29 @@ STYLES = {"ok": "$success", "note": "$muted", "warning": "$warning", "error": "$
 class Verdict(SteadyText):
     """A symbol and a sentence."""
 
+    _shown: tuple[CheckStatus | Severity, str, str] | None = None
+    """What is said; None while that is awaited."""
+
     def show(self, status: CheckStatus | Severity, sentence: str, rest: str = "") -> None:
         """Say `sentence` in the colour of `status`, then `rest` plainly."""
-        self.say(
-            Content.assemble(
-                (f"{SYMBOLS[status]} ", f"bold {STYLES[status]}"),
-                (complete(one_line(sentence, 500)), "bold"),
-                f" {complete(one_line(rest, 300))}",
-            )
-        )
+        self._shown = status, one_line(sentence, 500), one_line(rest, 300)
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Lay commands out for the new width."""
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._shown is None:
+            return
+        status, sentence, rest = self._shown
+        width = self.content_size.width or self.app.size.width  # it has none before it is laid out
+        start = f"{SYMBOLS[status]} "
+        said = complete(sentence) if rest else laid_out(sentence, width, before=cell_len(start))
+        rest = laid_out(f" {rest}", width, before=cell_len(start + said))
+        self.say(Content.assemble((start, f"bold {STYLES[status]}"), (said, "bold"), rest))
 
     def show_waiting(self, sentence: str) -> None:
         """Say what is being waited for."""
+        self._shown = None
         self.say(Content.styled(f"· {one_line(sentence, 300)}", "$muted"))
