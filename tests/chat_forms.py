@@ -8,6 +8,7 @@ what is trained; `split` are conversations that become one text an answer.
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,13 @@ def tokenize_each(tokenizer: Any, row: Row, stops: Sequence[str] = (), **config:
         stops: tokens at which generation stops, as text.
         config: settings.
     """
-    ids = [tokenizer.convert_tokens_to_ids(mark) for mark in stops]
-    return ExampleTokenizer(tokenizer, TrainingConfig.parse(config), ids)(row)
+    return _example_tokenizer(tokenizer, tuple(stops), TrainingConfig.parse(config))(row)
+
+
+@lru_cache(maxsize=16)
+def _example_tokenizer(tokenizer: Any, stops: tuple[str, ...], config: TrainingConfig) -> ExampleTokenizer:
+    """Return what makes examples; a vocabulary of real size takes a while to be looked at."""
+    return ExampleTokenizer(tokenizer, config, [tokenizer.convert_tokens_to_ids(mark) for mark in stops])
 
 
 def answers(example: Example) -> list[list[int]]:

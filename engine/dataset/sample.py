@@ -7,9 +7,13 @@ from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.dataset.loading import FileReader
-from engine.dataset.report import TokenFigures
+from engine.dataset.model_tokens import example_tokenizer
+from engine.dataset.report import DataReport, FileReport, TokenFigures
 from engine.dataset.tokenizing import ExampleTokenizer
 from engine.errors import UserError
+from engine.model_folder.finding import label
+from engine.model_folder.usable import require_usable
+from engine.project import Project
 
 _LONGEST = 64
 """So many of the longest lines decide how long a row may be."""
@@ -17,6 +21,24 @@ _ANY = 192
 """So many of all others, drawn by chance, decide how much of a row is trained."""
 _MOST_BYTES = 1 << 20
 """Of a line; a longer one is no row that people write."""
+
+
+def sample_report(project: Project, config: TrainingConfig) -> DataReport | None:
+    """Return what a sample of the training rows tells of lengths; None where they tell nothing.
+
+    Args:
+        project: whose data these are.
+        config: of the run.
+
+    Raises:
+        UserError: the base model cannot be used.
+    """
+    folder = project.model_dir(config.model)
+    require_usable(folder)
+    tokens = sample_figures(project.train_file, example_tokenizer(folder, config), config)
+    train = FileReport(project.train_file.name, 1, 1, (), tokens)
+    valid = FileReport(project.valid_file.name, 0, 0, (), None)
+    return DataReport(train, valid, 1, label(folder)) if tokens else None
 
 
 def sample_figures(path: Path, tokenize: ExampleTokenizer, config: TrainingConfig) -> TokenFigures | None:

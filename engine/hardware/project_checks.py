@@ -52,8 +52,8 @@ def check_model(trial: ModelTrial | UserError, others: Sequence[str] = ()) -> Ch
         return Check("model", _("Base model"), value, "warning", detail, fix)
     detail = ""
     if others:
-        detail = _("There are others too: {names}; choose with: mqlora-tui train --set model={first}").format(
-            names=one_line(", ".join(others), 200), first=one_line(others[0], 60)
+        detail = _("There are others too, to be chosen as 'model' of the configuration: {names}").format(
+            names=one_line(", ".join(others), 200)
         )
     return Check("model", _("Base model"), value, "ok", detail)
 

@@ -160,7 +160,7 @@ def test_rows_of_an_array_and_of_parquet_have_their_number(tmp_path: Path) -> No
     assert became(tmp_path / "a.json", tmp_path / "p")[1] == [(2, "not_an_object"), (3, "duplicate_key")]
     rows = [{"question": 1, "answer": "a"}, {"question": None, "answer": "b"}]
     parquet(rows)(tmp_path / "b")
-    assert became(tmp_path / "b", tmp_path / "q", prompt="answer", completion="answer")[1] == []
+    assert became(tmp_path / "b", tmp_path / "q", text="answer")[1] == []
     with pytest.raises(UserError, match=r"None of the 2 rows of .*; row 1: 'question' is not text"):
         became(tmp_path / "b", tmp_path / "r")
 

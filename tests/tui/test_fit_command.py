@@ -37,6 +37,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Fit | UserError]:
     monkeypatch.setattr("tui.commands.fit.measure_and_remember", measure)
     advice = recommend(hardware_report(), None, None)
     monkeypatch.setattr("tui.commands.fit.recommendation", lambda _project, _base: advice)
+    monkeypatch.setattr("engine.dataset.sample.sample_report", lambda _project, _config: None)
     return answers
 
 

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.config import TrainingConfig, parse_assignment
-from engine.dataset.report import DataReport, FileReport
+from engine.dataset.report import DataReport
 from engine.errors import UserError
 from engine.fit.cache import recall_profiles
 from engine.hardware.probe import probe
 from engine.i18n import _
-from engine.model_folder.usable import require_usable
 from engine.model_shape import ModelShape
 from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation, mlx_room, recommend
 from engine.project import Project
@@ -97,16 +96,10 @@ def _recommended_by_sample(project: Project) -> ProfileName:
     Raises:
         UserError: the base model cannot be used.
     """
-    from engine.dataset.model_tokens import example_tokenizer
-    from engine.dataset.sample import sample_figures
+    from engine.dataset.sample import sample_report  # loads a tokenizer
 
     config = TrainingConfig()
-    folder = project.model_dir(config.model)
-    require_usable(folder)
-    tokens = sample_figures(project.train_file, example_tokenizer(folder, config), config)
-    rows = FileReport(project.train_file.name, 1, 1, (), tokens)
-    data = DataReport(rows, FileReport(project.valid_file.name, 0, 0, (), None), 1, folder.name)
-    return _priced(project, config, data if tokens else None).name
+    return _priced(project, config, sample_report(project, config)).name
 
 
 def _profile_name(text: str) -> ProfileName:
