@@ -2,7 +2,10 @@
 
 from campaigns.disk import campaign
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more_loses_nothing() -> None:
     """One random try of each kind; those that need the superuser are left out for others."""
     results = campaign(tries=1, seed=7)

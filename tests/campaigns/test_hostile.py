@@ -14,6 +14,7 @@ def hostile(tmp_path: Path) -> HostileProject:
     return make_project(tmp_path, seed=0)
 
 
+@pytest.mark.slow
 def test_no_command_lets_anything_through(hostile: HostileProject) -> None:
     """Every command in this process."""
     for case, survived in attack(hostile, in_process).items():
