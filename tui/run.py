@@ -54,21 +54,28 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
         app.run()
     finally:
         ended = app.engine.close(SAVE_LIMIT_S)
-    if app.defect:
-        code = report_defect(app.defect)
-    elif exit_on_signal.received is None:
-        code = app.return_code or 0
-    else:
-        exit_on_signal.settled.wait(SAVE_LIMIT_S)
-        code = 128 + exit_on_signal.received
+    code = report_defect(app.defect) if app.defect else _exit_code(app.return_code, exit_on_signal)
     if exit_on_signal.received != signal.SIGHUP and (text := standing(project)):
         with suppress(OSError):  # the terminal may be gone by now
             say(text)
-    if not ended:  # the interpreter would wait for its thread
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    if not ended:
+        _end_now(code)
     return code
+
+
+def _exit_code(returned: int | None, exit_on_signal: SignalExit) -> int:
+    """Return the exit status of an app without a defect, once what a signal began is done."""
+    if exit_on_signal.received is None:
+        return returned or 0
+    exit_on_signal.settled.wait(SAVE_LIMIT_S)
+    return 128 + exit_on_signal.received
+
+
+def _end_now(code: int) -> None:
+    """End the process although the engine's thread still computes: the interpreter would wait for it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _wait_until_free(project: Project) -> None:

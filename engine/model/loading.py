@@ -94,7 +94,7 @@ def _refusing(folder: Path) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:
+    except Exception as error:  # its own words stand in the refusal
         if _is_unknown(error) and (name := names_code(folder)):
             raise wants_code(folder, name) from None
         raise UserError(

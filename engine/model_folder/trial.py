@@ -103,7 +103,7 @@ class ModelTrial:
 def start_child(folder: Path, config: TrainingConfig) -> "subprocess.Popen[bytes]":
     """Start the process that loads a model, see `engine.model.trial`."""
     return subprocess.Popen(
-        [*COMMAND, str(folder.resolve()), config.model_dump_json()],
+        [*COMMAND, str(folder.absolute()), config.model_dump_json()],
         cwd=_ROOT,  # where `engine` is found, installed or not
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
