@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.dataset.chat_template import NO_THINKING, ChatTemplate, TemplateError, Tools
+from engine.dataset.turn_ends import LastTurn, TurnEnds, probe
 from engine.dataset.turns import Message
 from engine.i18n import _
 
@@ -43,18 +44,6 @@ class Located:
     answer: Answer
 
 
-@dataclass(frozen=True)
-class _Turn:
-    """The last turn of a rendered conversation, an answer, in characters."""
-
-    text: str
-    words_end: int
-    """After the last character that is no white space and no control token."""
-    end: int
-    """After the first of the control tokens that close the text; its length where there is none."""
-    ends_turn: bool
-
-
 class AnswerFinder:
     """Finds answers under one chat template."""
 
@@ -74,14 +63,8 @@ class AnswerFinder:
             train_added: train on what the template adds to an answer, too.
         """
         self._template = template
-        self._control = frozenset(control)
-        self._lengths = sorted({len(mark) for mark in self._control}, reverse=True)
         self._train_added = train_added
-        self._next = self._next_call = ""
-        self._next, self._next_call = (
-            self._next_mark(frozenset(stops)),
-            self._next_after_call(frozenset(stops)),
-        )
+        self._ends = TurnEnds(template, control, stops)
 
     def locate(self, messages: Sequence[Message], index: int, tools: Tools = ()) -> Located:
         """Return the conversation up to the answer at `index`, and where in it the answer lies.
@@ -100,7 +83,7 @@ class AnswerFinder:
                 _("the answer comes before any question"), _("begin with a turn of the user or the system")
             )
         text = self._template.render(messages[: index + 1], tools)
-        turn = self._last_turn(text, self._next_call if messages[index].get("tool_calls") else self._next)
+        turn = self._ends.last_turn(text, calls=bool(messages[index].get("tool_calls")))
         prompt = self._template.render(messages[:index], tools, generation=True)
         words = _words(messages[index])
         begin = turn.words_end - len(words)
@@ -112,12 +95,12 @@ class AnswerFinder:
     def end_mark(self) -> str:
         """Return the control token that ends an answer; nothing where there is none or it is not known."""
         try:
-            found = self.locate(_probe("a", "b"), 1)
+            found = self.locate(probe("a", "b"), 1)
         except TemplateError:
             return ""
-        return self._mark_before(found.text[: found.answer.end].rstrip())
+        return self._ends.mark_before(found.text[: found.answer.end].rstrip())
 
-    def _search(self, messages: Sequence[Message], tools: Tools, turn: _Turn, prompt: str) -> Located:
+    def _search(self, messages: Sequence[Message], tools: Tools, turn: LastTurn, prompt: str) -> Located:
         """Look for the answer in the whole turn: the template adds to it, or generation begins otherwise."""
         text, answer, number = turn.text, messages[-1], len(messages)
         turn_begin = self._turn_begin(messages, tools, text, prompt)
@@ -159,44 +142,6 @@ class AnswerFinder:
         prompt = self._template.render(messages[:-1], tools, generation=True, **NO_THINKING)
         return len(prompt) if text.startswith(prompt) else 0
 
-    def _last_turn(self, text: str, following: str = "") -> _Turn:
-        """See how a conversation ends that stops after an answer; what follows its mark is the template's."""
-        rest, end = text.rstrip(), 0
-        while mark := self._mark_before(rest):
-            end, rest = len(rest), rest[: -len(mark)].rstrip()
-        if not end:
-            text += following
-        return _Turn(text, len(rest), end or len(text), bool(end or following))
-
-    def _mark_before(self, text: str) -> str:
-        """Return the control token that a text ends with, if there is one."""
-        for length in self._lengths:
-            if text[-length:] in self._control:
-                return text[-length:]
-        return ""
-
-    def _next_mark(self, stops: frozenset[str]) -> str:
-        """Return the control token of the next turn with which answers end that have no mark of their own."""
-        return self._mark_between(_probe("a", "b"), _probe("a", "b", "c"), stops)
-
-    def _next_after_call(self, stops: frozenset[str]) -> str:
-        """Return the same for an answer that calls a tool."""
-        call = {"type": "function", "id": "1", "function": {"name": "f", "arguments": {}}}
-        before = [*_probe("a"), {"role": "assistant", "content": "", "tool_calls": [call]}]
-        result = {"role": "tool", "content": "r", "tool_call_id": "1", "name": "f"}
-        return self._mark_between(before, [*before, result], stops)
-
-    def _mark_between(self, short: list[Message], long: list[Message], stops: frozenset[str]) -> str:
-        """Return the stop token between a conversation and its next turn, where no mark ends it."""
-        try:
-            before, after = self._template.render(short), self._template.render(long)
-        except TemplateError:
-            return ""
-        if self._last_turn(before).ends_turn or not after.startswith(before):
-            return ""
-        rest = after[len(before) :].lstrip()
-        return next((rest[:length] for length in self._lengths if rest[:length] in stops), "")
-
 
 def _shared(one: str, other: str) -> int:
     """Return how many characters two texts have in common from the beginning."""
@@ -205,12 +150,6 @@ def _shared(one: str, other: str) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
     return low
-
-
-def _probe(*texts: str) -> list[Message]:
-    """Return turns of the user and the assistant, one after the other."""
-    roles = ("user", "assistant")
-    return [{"role": roles[index % 2], "content": text} for index, text in enumerate(texts)]
 
 
 def _words(answer: Message) -> str:
@@ -232,7 +171,7 @@ def _opened(missing: str, prompt: str, is_added: bool, quiet: int) -> str:
     return (opening[0] if opening else missing).strip()
 
 
-def _start(turn: _Turn, answer: Message, turn_begin: int, usual: int) -> int:
+def _start(turn: LastTurn, answer: Message, turn_begin: int, usual: int) -> int:
     """Return where an answer's own text begins; `usual` where that cannot be told."""
     words, content = _words(answer), str(answer["content"])
     found = turn.words_end - len(words)
@@ -262,7 +201,7 @@ def _parts_of(answer: Message) -> list[str]:
     return parts
 
 
-def _continued(turn: _Turn, prompt: str, content: str, number: int) -> Located:
+def _continued(turn: LastTurn, prompt: str, content: str, number: int) -> Located:
     """Return what generation is fed and an answer with its thought, which the template drops when it is over.
 
     Raises:

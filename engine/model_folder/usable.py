@@ -11,7 +11,7 @@ from engine.i18n import _
 from engine.model_folder.architectures import architecture_of, is_known
 from engine.model_folder.settings import again, optional_settings, read_settings, require_file
 from engine.model_folder.trust import names_code, refuse_code, wants_code
-from engine.model_folder.weights import tensor_shapes, weight_files
+from engine.model_folder.weights import read_weights
 from engine.text import one_line
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model")
@@ -68,8 +68,8 @@ def require_usable(folder: Path) -> ModelFiles:
     refuse_code(folder)
     _require_architecture(folder, config)
     _require_known_form(folder, config)
-    weights = weight_files(folder)
-    _require_sizes(folder, config, weights)
+    weights = read_weights(folder)
+    _require_sizes(folder, config, sum(map(len, weights.values())))
     require_tokenizer(folder)
     return ModelFiles(config, tuple(weights))
 
@@ -125,9 +125,8 @@ def _require_known_form(folder: Path, config: dict[str, Any]) -> None:
         )
 
 
-def _require_sizes(folder: Path, config: dict[str, Any], weights: list[Path]) -> None:
+def _require_sizes(folder: Path, config: dict[str, Any], tensors: int) -> None:
     """Refuse sizes that are none, and more layers than there are tensors: mlx-lm would build them all."""
-    tensors = sum(len(tensor_shapes(path)) for path in weights)
     nested = config.get("text_config")
     if not isinstance(nested, dict | None):
         raise _wrong(folder, "text_config", nested)

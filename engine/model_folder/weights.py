@@ -13,14 +13,16 @@ from safetensors import SafetensorError, safe_open
 
 PATTERN = "model*.safetensors"
 """What mlx-lm reads."""
+Shapes = dict[str, tuple[int, ...]]
+"""Of the tensors in a file, by their names."""
 _INDEX = "model.safetensors.index.json"
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "tok_embeddings.weight", "embeddings.weight")
 """Ends of the names under which architectures keep the vectors of their tokens."""
 _LENGTH = struct.Struct("<Q")
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """Return the files with a model's weights, each of which is there and whole.
+def read_weights(folder: Path) -> dict[Path, Shapes]:
+    """Return the files with a model's weights and their tensors; each is there and whole.
 
     Raises:
         UserError: there are none, one that the index names is missing, or one is not whole.
@@ -45,9 +47,15 @@ def weight_files(folder: Path) -> list[Path]:
         raise UserError(
             _("The base model lacks {path}").format(path=folder / "model.safetensors"), again(folder)
         )
+    found = {path: tensor_shapes(path) for path in files}
+    _refuse_two_sets(found)
+    return found
+
+
+def _refuse_two_sets(found: dict[Path, Shapes]) -> None:
     seen: dict[str, Path] = {}
-    for path in files:
-        for name in tensor_shapes(path):
+    for path, shapes in found.items():
+        for name in shapes:
             if name in seen:
                 raise UserError(
                     _("{one} and {other} both hold '{name}': two sets of weights lie in one folder").format(
@@ -56,10 +64,9 @@ def weight_files(folder: Path) -> list[Path]:
                     _("take the set out of the folder that does not belong there"),
                 )
             seen[name] = path
-    return files
 
 
-def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(path: Path) -> Shapes:
     """Return the shape of each tensor in a file, by its name; only the header is read.
 
     Raises:
@@ -77,7 +84,11 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def embedding_rows(folder: Path) -> int | None:
-    """Return how many tokens a model has vectors for; None where they go by an unknown name."""
+    """Return how many tokens a model has vectors for; None where they go by an unknown name.
+
+    Raises:
+        UserError: a file with weights cannot be used.
+    """
     for path in sorted(folder.glob(PATTERN)):
         for name, shape in tensor_shapes(path).items():
             if name.endswith(_EMBEDDINGS) and len(shape) == 2:
