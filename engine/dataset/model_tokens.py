@@ -16,30 +16,45 @@ from engine.model_folder.tokenizer import load_tokenizer, stop_ids
 from engine.model_folder.weights import embedding_rows
 from engine.text import one_line
 
-_PROBE = Row(1, ({"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}))
+_ASKED = ({"role": "user", "content": "What is asked?"}, {"role": "assistant", "content": "What is said."})
+_PROBES = (Row(1, _ASKED), Row(1, ({"role": "system", "content": "What is wanted."}, *_ASKED)))
+"""A chat template that takes neither takes no row."""
 
 
 def example_tokenizer(folder: Path, config: TrainingConfig) -> ExampleTokenizer:
     """Return what turns rows into the examples of a run with a base model.
 
     Raises:
-        UserError: the tokenizer or its chat template cannot be used, or the model has no vector for
-            a token that every row has.
+        UserError: the tokenizer or its chat template cannot be used for any row, or the model has no
+            vector for a token that every row has.
     """
     tokenizer = load_tokenizer(folder)
     tokenize = ExampleTokenizer(tokenizer, config, stop_ids(folder, tokenizer), embedding_rows(folder))
-    try:
-        tokenize(_PROBE)
-    except UnknownToken as error:
+    refusals = [refusal for row in _PROBES if (refusal := _refusal(tokenize, row))]
+    for refusal in refusals:
+        if isinstance(refusal, UnknownToken):
+            raise UserError(
+                _("The tokenizer in {folder} is not that of its model: {reason}").format(
+                    folder=folder, reason=refusal
+                ),
+                refusal.fix,
+            )
+    if len(refusals) == len(_PROBES):
         raise UserError(
-            _("The tokenizer in {folder} is not that of its model: {reason}").format(
-                folder=folder, reason=error
+            _("The chat template of the base model in {folder} takes no row: {reason}").format(
+                folder=folder, reason=refusals[0]
             ),
-            error.fix,
-        ) from None
-    except TemplateError:
-        pass  # each row is tried by itself
+            _("correct it, or copy the one of the model's publisher"),
+        )
     return tokenize
+
+
+def _refusal(tokenize: ExampleTokenizer, row: Row) -> TemplateError | None:
+    try:
+        tokenize(row)
+    except TemplateError as error:
+        return error
+    return None
 
 
 def token_faults(folder: Path, tokenize: ExampleTokenizer) -> tuple[Fault, ...]:

@@ -255,6 +255,14 @@ BROKEN: dict[str, tuple[Change, str]] = {
         "none is the default",
     ),
     "template that is none": (tokenizer(chat_template="{% for m in %}"), "cannot be used: line 1"),
+    "template that refuses all": (
+        tokenizer(chat_template="{{ raise_exception('only for embeddings') }}"),
+        "takes no row: the chat template refuses it: only for embeddings",
+    ),
+    "template without answers": (
+        tokenizer(chat_template="{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"),
+        "takes no row: turn 2: the chat template drops or changes a part of the answer",
+    ),
     "template of a program": (
         tokenizer(chat_template=None, chat_template_type="deepseek_v32"),
         "no chat template to train with",
