@@ -21,21 +21,14 @@ from tui.screens.base import PlaceScreen
 from tui.screens.chat_keys import CHAT_KEYS
 from tui.screens.chat_settings import ChatSettingsScreen
 from tui.screens.unsaved import Answer
+from tui.widgets.chat_log import ChatLog
 from tui.widgets.chat_state import ChatState
-from tui.widgets.chat_turn import ChatTurn, Speaker, end_words
+from tui.widgets.chat_turn import ChatTurn, end_words
 from tui.widgets.prompt import Prompt
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
-from textual.widgets import Static
-
-_HINT = _(
-    "Write a question and press Enter; Ctrl+J begins another line of it.\n"
-    "What was said before is sent along, Ctrl+N begins anew.\n"
-    "Ctrl+R asks every line of data/prompts.txt."
-)
 
 
 class ChatScreen(PlaceScreen):
@@ -60,7 +53,7 @@ class ChatScreen(PlaceScreen):
     def compose_body(self) -> ComposeResult:
         """Yield state, conversation and input line."""
         yield ChatState(id="chat-state")
-        yield VerticalScroll(Static(_HINT, id="chat-hint", markup=False), id="chat-turns", can_focus=False)
+        yield ChatLog()
         yield Prompt(_("Ask something"))
 
     def on_mount(self) -> None:
@@ -81,6 +74,10 @@ class ChatScreen(PlaceScreen):
     def is_replying(self) -> bool:
         """Whether a question is being answered."""
         return self._asked is not None
+
+    @property
+    def _log(self) -> ChatLog:
+        return self.query_one(ChatLog)
 
     @property
     def _model_name(self) -> str:
@@ -116,9 +113,8 @@ class ChatScreen(PlaceScreen):
         self._stop.set()
         if not self.is_replying:
             return False
-        last = self.query(ChatTurn).last()
-        if not last.is_over:
-            self._end_turn(last, "stopped")
+        if not self._log.last.is_over:
+            self._end_turn(self._log.last, "stopped")
         self._end_reply()
         return True
 
@@ -136,8 +132,7 @@ class ChatScreen(PlaceScreen):
         self.stop_work()
         self.clear_error()  # such as that the conversation is too long
         self._turns.clear()
-        self.query(ChatTurn).remove()
-        self.query_one("#chat-hint").display = True
+        self._log.clear()
 
     def action_settings(self) -> None:
         """Ask for length and temperature."""
@@ -167,21 +162,20 @@ class ChatScreen(PlaceScreen):
                 self._waiting.clear()
 
     def _is_busy(self) -> bool:
-        """Whether a question is being answered, which the user is told."""
+        """Whether a question is being answered or a run trains, which the user is told."""
         if self.is_replying:
             self.mqlora.tell(_("The model is still answering; Esc stops it."))
-        return self.is_replying
+        elif self.mqlora.training.is_running:
+            self._show_wait()
+        return self.is_replying or self.mqlora.training.is_running
 
     def _ask(self, text: str) -> bool:
         """Send a question to the engine; False if that is not possible now."""
         if self._is_busy():
             return False
-        if self.mqlora.training.is_running:
-            self._show_wait()
-            return False
         self.clear_error()
         self._turns.append({"role": "user", "content": text})
-        self._add(ChatTurn("user", text))
+        self._log.add(ChatTurn("user", text))
         self._asked = question = Question(list(self._turns), self.base_beside)
         self._stop = stop = threading.Event()
         engine = self.mqlora.engine
@@ -195,31 +189,19 @@ class ChatScreen(PlaceScreen):
         self._show_state()
         return True
 
-    def _add(self, turn: ChatTurn) -> None:
-        turns = self.query_one("#chat-turns", VerticalScroll)
-        self.query_one("#chat-hint").display = False
-        turns.mount(turn)
-        turns.anchor()
-
-    async def _turn(self, tuned: bool) -> ChatTurn:
-        """Return the turn that is being written, a new one if its speaker has not begun."""
-        speaker: Speaker = "tuned" if tuned else "base"
-        last = self.query(ChatTurn).last()
-        if last.speaker != speaker:
-            last = ChatTurn(speaker)
-            await self.query_one("#chat-turns").mount(last)
-        return last
+    async def _turn(self, news: PromptRead | ReplyPiece) -> ChatTurn:
+        return await self._log.turn_of("tuned" if news.tuned else "base")
 
     @on(PromptRead)
     async def _show_reading(self, read: PromptRead) -> None:
         if read.question is self._asked and self.is_attached:
-            turn = await self._turn(read.tuned)
+            turn = await self._turn(read)
             turn.say(reading_words(read.question.turns, read.share))
 
     @on(ReplyPiece)
     async def _write(self, piece: ReplyPiece) -> None:
         if piece.question is self._asked and self.is_attached:  # else the app ends
-            turn = await self._turn(piece.tuned)
+            turn = await self._turn(piece)
             turn.write(piece.text, piece.tokens, piece.tokens_per_second)
             if piece.end:
                 self._end_turn(turn, piece.end, piece.tokens)
@@ -237,11 +219,8 @@ class ChatScreen(PlaceScreen):
             return
         if done.error:
             self.show_error(done.error)
-            self.query(ChatTurn).last().end(_("not answered"))
-            line = self.query_one(Prompt)
-            if not line.text:
-                line.load_text(done.question.turns[-1]["content"])  # to be asked again
-                line.move_cursor(line.document.end)
+            self._log.last.end(_("not answered"))
+            self.query_one(Prompt).offer(done.question.turns[-1]["content"])  # to be asked again
             self._waiting.clear()
         self._end_reply()
         self._ask_next_prompt()

@@ -60,6 +60,12 @@ class Prompt(TextArea):
         """Put a typed or pasted text, made visible, between two places."""
         return super()._replace_via_keyboard(printable(with_line_breaks(insert)), start, end)
 
+    def offer(self, text: str) -> None:
+        """Put in a question to be sent, unless another one is being written."""
+        if not self.text:
+            self.load_text(text)
+            self.move_cursor(self.document.end)
+
     def action_send(self) -> None:
         """Tell the screen that the question is to be asked."""
         self.post_message(self.Sent(self))
