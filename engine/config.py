@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from engine.errors import UserError
 from engine.files import write_json
+from engine.format import FORMAT, KEY, is_newer, other_version
 from engine.i18n import _
 from engine.values import refusal
 
@@ -191,6 +192,9 @@ class TrainingConfig(BaseModel):
             raise UserError(
                 _("{path} holds no JSON object").format(path=path), _('write it as {"key": value}')
             )
+        if is_newer(values):
+            raise other_version(path)
+        values.pop(KEY, None)
         return cls.parse(values, str(path))
 
     def updated(self, values: dict[str, Any], source: str = "") -> Self:
@@ -200,7 +204,7 @@ class TrainingConfig(BaseModel):
     def save(self, path: Path) -> None:
         """Write the configuration as JSON, atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, self.model_dump(mode="json"))
+        write_json(path, {KEY: FORMAT, **self.model_dump(mode="json")})
 
 
 def parse_assignment(text: str) -> tuple[str, str]:

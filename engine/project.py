@@ -11,6 +11,8 @@ from engine.text import one_line
 
 LOCK_NAME = ".lock"
 """Name of the lock file in the run's folder."""
+RUN_NAME = "checkpoints_qlora"
+"""Name of the run's folder, unless it was renamed under a run."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Project:
     """Names every path that the engine reads or writes below one directory."""
 
     root: Path
+    run_name: str = RUN_NAME
 
     @property
     def data_dir(self) -> Path:
@@ -47,7 +50,7 @@ class Project:
     @property
     def run_dir(self) -> Path:
         """Everything that training writes."""
-        return self.root / "checkpoints_qlora"
+        return self.root / self.run_name
 
     @property
     def config_file(self) -> Path:

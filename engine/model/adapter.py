@@ -81,7 +81,7 @@ def save_adapter(folder: Path, weights: dict[str, mx.array], adapter_config: dic
     Raises:
         OSError: the disk is full or the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     write_json(folder / CONFIG, adapter_config)
     partial = folder / f"{PARTIAL}{WEIGHTS}"
     write_arrays(partial, weights)

@@ -6,6 +6,11 @@ from pathlib import Path
 from engine.backend import mx
 from engine.files import flush, remove
 
+from safetensors import SafetensorError, safe_open
+
+_WRITER = {"writer": "mqlora-tui"}
+"""Stands among the metadata of every file that this program writes."""
+
 
 def write_arrays(path: Path, arrays: Mapping[str, mx.array]) -> None:
     """Write a safetensors file and flush it to the disk.
@@ -19,9 +24,18 @@ def write_arrays(path: Path, arrays: Mapping[str, mx.array]) -> None:
     """
     try:
         with path.open("wb") as file:
-            mx.save_safetensors(file, dict(sorted(arrays.items())))
+            mx.save_safetensors(file, dict(sorted(arrays.items())), {"format": "mlx", **_WRITER})
             file.flush()
             flush(file.fileno())
     except BaseException:
         remove(path)
         raise
+
+
+def is_written_here(path: Path) -> bool:
+    """Whether a safetensors file was written by this program, `write_arrays`."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return _WRITER.items() <= (file.metadata() or {}).items()
+    except (OSError, SafetensorError):
+        return False

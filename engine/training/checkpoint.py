@@ -2,12 +2,11 @@
 
 A folder holds `adapters.safetensors` and `adapter_config.json` (so that it works
 as mlx-lm's `--adapter-path`), `optimizer.safetensors` and `state.json`, which
-lists size and SHA-256 of the others, and of itself.
+lists size and SHA-256 of the others, and of itself. Damaged is what does not fit
+these; what fits them and is not understood was written by another version.
 """
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -17,15 +16,20 @@ from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import PARTIAL, remove, sync, write_json
+from engine.format import FORMAT, KEY, is_newer, other_version
 from engine.model.adapter import CONFIG, WEIGHTS
 from engine.model.arrays import write_arrays
-from engine.training.fingerprint import file_sha256
 from engine.training.folders import checkpoint_folders, checkpoint_name, checkpoint_step
+from engine.training.integrity import STATE, is_whole, read_state, sealed, sums_of
+from engine.training.ownership import OPTIMIZER, dispose
 from engine.training.plan import Plan
 from engine.training.progress import Progress
 
-OPTIMIZER = "optimizer.safetensors"
-STATE = "state.json"
+_FIELDS = frozenset(
+    (KEY, "run", "step", "epoch", "progress", "rng", "config", "plan", "fingerprints", "versions", "files")
+)
+"""Of `state.json`, its own checksum aside."""
+_PRINTS = frozenset(("data", "model", "template"))
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class RunIdentity:
     """Fingerprint of chat template and tokenizer; empty in checkpoints from before it was kept."""
     plan: Plan | None = None
     """How its steps are computed; None before that was chosen."""
+    run: str = field(default="", compare=False)
+    """Drawn when the run began, by chance; empty in checkpoints from before it was kept."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class Checkpoint:
     identity: RunIdentity
     rng: tuple[int, int]
     """MLX's random key: two 32-bit words, the high one first."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of the libraries that computed it."""
 
 
 def save_checkpoint(
@@ -72,6 +80,7 @@ def save_checkpoint(
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
+        UserError: a checkpoint of the same step was written by another version.
     """
     folder = run_dir / checkpoint_name(epoch, progress.step)
     if load_checkpoint(folder):
@@ -80,13 +89,13 @@ def save_checkpoint(
     partial = run_dir / f"{PARTIAL}{folder.name}"
     remove(partial)
     try:
-        partial.mkdir(parents=True)
+        partial.mkdir()
         write_arrays(partial / WEIGHTS, weights)
         write_arrays(partial / OPTIMIZER, optimizer)
         write_json(partial / CONFIG, adapter_config)
         write_json(partial / STATE, _state(partial, epoch, progress, identity))
         if folder.exists():
-            discard(folder)
+            dispose(folder, identity.run)
         partial.rename(folder)
         sync(run_dir)
     except OSError:
@@ -100,29 +109,45 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
 
     Raises:
         OSError: a file is there but cannot be read now: nobody knows whether it is damaged.
+        UserError: it is whole, but was written by another version.
     """
+    state = read_state(folder)
+    if state is None or state.get("step") != checkpoint_step(folder):
+        return None
+    checkpoint = _parsed(folder, state)
+    return checkpoint if is_whole(folder, state["files"]) else None
+
+
+def _parsed(folder: Path, state: dict[str, Any]) -> Checkpoint:
+    """Return what a whole `state.json` says.
+
+    Raises:
+        UserError: this version does not know all of it.
+    """
+    if is_newer(state) or state.keys() - _FIELDS:
+        raise other_version(folder)
     try:
-        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        if state.pop("sha256") != _json_sha256(state) or state["step"] != checkpoint_step(folder):
-            return None
-        for name, expected in state["files"].items():
-            path = folder / name
-            if path.stat().st_size != expected["size"] or file_sha256(path) != expected["sha256"]:
-                return None
         prints = state["fingerprints"]
         plan = Plan.parse(state["plan"]) if state.get("plan") else None
+        if prints.keys() - _PRINTS or (plan and state["plan"].keys() - asdict(plan).keys()):
+            raise other_version(folder)
         config = TrainingConfig.parse(state["config"])
-        identity = RunIdentity(config, prints["data"], prints["model"], prints.get("template", ""), plan)
+        run = str(state.get("run", ""))
+        identity = RunIdentity(config, prints["data"], prints["model"], prints.get("template", ""), plan, run)
         high, low = state["rng"]
-        return Checkpoint(folder, Progress.from_dict(state["progress"]), identity, (high, low))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError):
-        return None
+        progress = Progress.from_dict(state["progress"])
+        return Checkpoint(folder, progress, identity, (int(high), int(low)), dict(state["versions"]))
+    except (ValueError, KeyError, TypeError, AttributeError, UserError):
+        raise other_version(folder) from None
 
 
 def newest_checkpoint(run_dir: Path) -> tuple[Checkpoint | None, list[Path]]:
-    """Return the newest intact checkpoint and the damaged folders that are newer than it."""
+    """Return the newest intact checkpoint and the damaged folders that are newer than it.
+
+    Raises:
+        OSError: a file of one cannot be read now.
+        UserError: one that is as new was written by another version.
+    """
     damaged: list[Path] = []
     for folder in checkpoint_folders(run_dir):
         checkpoint = load_checkpoint(folder)
@@ -138,31 +163,10 @@ def find_checkpoint(run_dir: Path, step: int | None) -> Checkpoint | None:
     return next(filter(None, found), None)
 
 
-def prune_checkpoints(run_dir: Path, keep: int, step: int, best_step: int | None) -> None:
-    """Delete all but the newest `keep` checkpoints and the one of the best step.
-
-    Those after `step`, where the run stands, go first: they were damaged, and
-    the run went back behind them.
-    """
-    folders = checkpoint_folders(run_dir)
-    later = [folder for folder in folders if checkpoint_step(folder) > step]
-    older = [folder for folder in folders if checkpoint_step(folder) <= step][keep:]
-    for folder in later + [folder for folder in older if checkpoint_step(folder) != best_step]:
-        discard(folder)
-
-
-def discard(folder: Path) -> None:
-    """Delete a checkpoint; it vanishes in one step and is then cleared away."""
-    doomed = folder.with_name(f"{PARTIAL}old-{folder.name}")
-    remove(doomed)
-    folder.rename(doomed)
-    remove(doomed)
-
-
 def _state(folder: Path, epoch: int, progress: Progress, identity: RunIdentity) -> dict[str, Any]:
-    files = {name: {"size": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)}
-             for name in (WEIGHTS, CONFIG, OPTIMIZER)}  # fmt: skip
     state = {
+        KEY: FORMAT,
+        "run": identity.run,
         "step": progress.step,
         "epoch": epoch,
         "progress": progress.as_dict(),
@@ -174,16 +178,13 @@ def _state(folder: Path, epoch: int, progress: Progress, identity: RunIdentity) 
             "model": identity.model,
             "template": identity.template,
         },
-        "versions": _versions(),
-        "files": files,
+        "versions": installed_versions(),
+        "files": sums_of(folder, (WEIGHTS, CONFIG, OPTIMIZER)),
     }
-    return {**state, "sha256": _json_sha256(state)}
+    return sealed(state)
 
 
 @cache
-def _versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
+    """Return the versions of what computes a run."""
     return {name: version(name) for name in ("mqlora-tui", "mlx", "mlx-lm")}
-
-
-def _json_sha256(value: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,8 +1,8 @@
 """Taking the run's folder for a sitting: room on the disk, and nothing in the way."""
 
+import os
 import shutil
-from collections.abc import Iterable
-from datetime import datetime
+from contextlib import suppress
 from pathlib import Path
 
 from engine.errors import UserError
@@ -14,6 +14,7 @@ from engine.project import Project
 from engine.training.checkpoint import newest_checkpoint
 from engine.training.failures import explained_writes
 from engine.training.folders import checkpoint_folders
+from engine.training.ownership import archive
 from engine.training.parts import Parts
 from engine.training.selected import differences, settings_beside
 from engine.words import size
@@ -43,7 +44,7 @@ def claim_folder(parts: Parts, is_fresh: bool) -> list[str]:
         if is_fresh:
             archive_run(project)
         moved = _misfits(project)
-        target = _archive(project, moved)
+        target = archive(project.run_dir, moved)
         if is_fresh or not differences(parts.config, settings_beside(project, parts.config)):
             parts.config.save(project.config_file)  # else what is selected waits for the next run
     return [
@@ -74,7 +75,7 @@ def require_space(folder: Path, adapter_bytes: int) -> None:
 
 
 def archive_run(project: Project) -> None:
-    """Move everything of the run into `archive/<time>/`; nothing is deleted.
+    """Move everything of the run into `archive/<time>/`; nothing is deleted, and foreign files stay.
 
     The newest checkpoint and what belongs to it go last: a move that is cut
     short leaves a run that can be resumed. The configuration there is that of
@@ -84,29 +85,21 @@ def archive_run(project: Project) -> None:
     if not _has_work(project):
         return
     checkpoints = checkpoint_folders(project.run_dir)[::-1]
-    stay = {project.lock_file.name, project.config_file.name, project.log_file.name, "archive", "README.md"}
-    others = [path for path in project.run_dir.iterdir() if path.name not in stay]
-    target = _archive(project, [*checkpoints, *(path for path in others if path not in checkpoints)])
-    checkpoint, _damaged = newest_checkpoint(target)
-    if checkpoint:
-        checkpoint.identity.config.save(target / project.config_file.name)
-
-
-def _archive(project: Project, paths: Iterable[Path]) -> Path:
-    """Move `paths` into a new folder of the archive, which is made if there are any."""
-    name = datetime.now().strftime("%Y-%m-%d_%H%M%S_%f")
-    target = project.run_dir / "archive" / name
-    while target.exists():  # the clock was set back
-        target = target.with_name(f"{target.name}_2")
-    for path in paths:
-        target.mkdir(parents=True, exist_ok=True)
-        path.rename(target / path.name)
-    return target
+    others = (
+        *(project.adapters_dir, project.dashboard_png, project.analysis_png),
+        *(project.metrics_csv, project.metrics_file, project.state_file),
+    )
+    target = archive(project.run_dir, [*checkpoints, *filter(os.path.lexists, others)])
+    with suppress(UserError):  # a checkpoint of another version
+        checkpoint, _damaged = newest_checkpoint(target)
+        if checkpoint:
+            checkpoint.identity.config.save(target / project.config_file.name)
 
 
 def _has_work(project: Project) -> bool:
     has_metrics = project.metrics_file.is_file() and project.metrics_file.stat().st_size > 0
-    return has_metrics or project.adapter_file.exists() or bool(checkpoint_folders(project.run_dir))
+    has_adapter = project.adapters_dir.is_dir() and any(project.adapters_dir.iterdir())
+    return has_metrics or has_adapter or bool(checkpoint_folders(project.run_dir))
 
 
 def _misfits(project: Project) -> list[Path]:

@@ -7,7 +7,6 @@ clock, does not mistake a reused pid for the owner, and survives no reboot.
 import fcntl
 import json
 import os
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.failures import explained_writes
+from engine.training.held import HeldFolder
 
 # A viewer holds a shared lock for an instant while it looks.
 _PATIENCE_S = 0.5
@@ -39,7 +39,7 @@ class Owner:
 
 
 @contextmanager
-def run_lock(project: Project) -> Iterator[None]:
+def run_lock(project: Project) -> Iterator[HeldFolder]:
     """Hold the run folder for this process.
 
     Raises:
@@ -50,12 +50,24 @@ def run_lock(project: Project) -> Iterator[None]:
     if descriptor is None:
         raise _refusal(project)
     try:
-        yield
+        with explained_writes(project.run_dir):
+            held = HeldFolder(project, descriptor)
+        try:
+            yield held
+        finally:
+            if is_new and held.is_in_place:
+                _leave_no_trace(project)
+            held.close()
     finally:
-        with suppress(OSError):
-            if is_new and not any(path != project.lock_file for path in project.run_dir.iterdir()):
-                shutil.rmtree(project.run_dir)  # the run was refused: leave no trace of it
         os.close(descriptor)  # last: who waits for the lock then sees that its file is gone
+
+
+def _leave_no_trace(project: Project) -> None:
+    """Take a new folder away in which nothing was written: the run was refused."""
+    with suppress(OSError):
+        if not any(path != project.lock_file for path in project.run_dir.iterdir()):
+            project.lock_file.unlink()
+            project.run_dir.rmdir()
 
 
 def lock_owner(project: Project) -> Owner | None:

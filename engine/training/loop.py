@@ -25,6 +25,7 @@ from engine.training.events import (
     StepMetrics,
 )
 from engine.training.failures import explain, explained_writes, stays_bad
+from engine.training.held import FolderLost
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.recorder import Recorder
@@ -49,6 +50,7 @@ class TrainingLoop:
             checkpoint: folder that the run goes on from.
 
         Raises:
+            FolderLost: the folder was moved or deleted.
             UserError: the files cannot be written.
         """
         self._parts = parts
@@ -68,6 +70,8 @@ class TrainingLoop:
             yield from self._lost()
             ended = (yield from self._validate_first()) and (yield from self._train())
             yield from self._finish(ended) if ended else self._pause()
+        except FolderLost:
+            raise self._recorder.save_where_found() from None
         except Exception as error:
             explained = explain(error, self._parts.project, self._config, self._parts.micro_batch_divisor)
             self._recorder.failed(explained or error)
@@ -189,6 +193,7 @@ class TrainingLoop:
             progress.evaluations_since_best = 0
             self._recorder.best()
         yield self._record(metrics)
+        yield from self._lost()
         yield Evaluated(progress.step, self._epoch, scored, is_best, time.monotonic() - begin)
         if not is_finite:
             yield self._warning(_("Step {step}: the validation loss is not finite"))
@@ -222,11 +227,11 @@ class TrainingLoop:
 
     # Saving, pausing, ending
 
-    def _save(self) -> Generator[Event, None, Path]:
+    def _save(self, is_last: bool = False) -> Generator[Event, None, Path]:
         yield self._recorder.phase(Phase("saving"))
         begin = time.monotonic()
         self._progress.elapsed_s = begin - self._began
-        folder = self._recorder.checkpoint()
+        folder = self._recorder.checkpoint(is_last)
         self._saved_step = self._progress.step
         yield CheckpointSaved(self._progress.step, folder, time.monotonic() - begin)
         return folder
@@ -238,7 +243,7 @@ class TrainingLoop:
 
     def _finish(self, reason: FinishReason) -> Iterator[Event]:
         if self._saved_step != self._progress.step:  # stopped early between two checkpoints
-            yield from self._save()
+            yield from self._save(is_last=True)
         progress = self._progress
         self._recorder.status("finished", reason)
         yield Finished(progress.step, progress.best_step, progress.best_val_loss, reason)

@@ -1,7 +1,9 @@
 """How a run begins: fresh, resumed from its newest intact checkpoint, or refused."""
 
+import os
 import shlex
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.config import TrainingConfig
@@ -9,13 +11,20 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.model_folder.usable import require_usable
 from engine.project import Project
-from engine.training.checkpoint import Checkpoint, RunIdentity, newest_checkpoint
+from engine.text import one_line
+from engine.training.checkpoint import Checkpoint, RunIdentity, installed_versions, newest_checkpoint
 from engine.training.events import Mode
 from engine.training.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
 from engine.training.selected import differences, going_on, selected_settings, settings_beside
-from engine.training.state import RunState
+from engine.training.state import RunState, known_state
 
+_COMPUTING = ("mlx", "mlx-lm")
+"""Libraries of which another version may round otherwise."""
 _IMPORTABLE = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".gz")
+
+
+class OtherVersions(UserError):
+    """The run was computed by other versions of the libraries; the user may accept that."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,11 @@ class Opening:
 
 
 def open_run(
-    project: Project, config: TrainingConfig | None, mode: Mode, halve_micro_batch: bool = False
+    project: Project,
+    config: TrainingConfig | None,
+    mode: Mode,
+    halve_micro_batch: bool = False,
+    accept_versions: bool = False,
 ) -> Opening:
     """Decide where a run begins; nothing is changed yet. The caller holds the run lock.
 
@@ -41,15 +54,18 @@ def open_run(
             if another one is selected, or the one selected where it has no checkpoint yet.
         mode: see `Mode`.
         halve_micro_batch: take micro-batches of half the size that the run had last.
+        accept_versions: go on also where other libraries computed the run so far.
 
     Raises:
+        OtherVersions: they did, and that is not accepted.
         UserError: nothing to resume, a finished run in the way, only damaged or unreadable
-            checkpoints, or configuration, data or base model are not those of the run.
+            checkpoints, files of another version, or configuration, data or base model are not
+            those of the run.
     """
     halving = 2 if halve_micro_batch else 1
     if mode == "restart":
         return Opening(_identity(project, config or selected_settings(project)), None, (), halving)
-    state = RunState.load(project.state_file)
+    state = known_state(project.state_file)
     if state and state.status == "finished":
         raise UserError(
             _("The run in {folder} is finished").format(folder=project.run_dir),
@@ -59,14 +75,53 @@ def open_run(
     divisor = halving * _divisor(state, checkpoint)
     unused: tuple[str, ...] = ()
     if checkpoint is None:
+        if state is None and os.path.lexists(project.state_file):
+            raise _without_state(project)
         identity = _identity(project, config or selected_settings(project))
     else:
         selected = config or settings_beside(project, checkpoint.identity.config)
         identity = _identity(project, config or going_on(checkpoint.identity.config, selected))
         _refuse_differences(checkpoint.identity, identity)
+        identity = replace(identity, run=checkpoint.identity.run)
         unused = _unused(differences(checkpoint.identity.config, selected))
+        unused += _require_versions(checkpoint, accept_versions)
     notices = _notices(checkpoint, damaged, divisor, identity.config)
     return Opening(identity, checkpoint, (*unused, *notices), divisor)
+
+
+def _require_versions(checkpoint: Checkpoint, accept: bool) -> tuple[str, ...]:
+    """Say which libraries have changed under a run, if that is accepted.
+
+    Raises:
+        OtherVersions: it is not.
+    """
+    now = installed_versions()
+    changes = [
+        one_line(f"{name} {before} -> {now[name]}", 60)
+        for name, before in checkpoint.versions.items()
+        if name in _COMPUTING and before != now[name]
+    ]
+    if not changes:
+        return ()
+    changed = ", ".join(changes)
+    if not accept:
+        raise OtherVersions(
+            _("The run was computed with other versions so far: {changes}").format(changes=changed),
+            _("install those again, or go on with a last digit or two otherwise: {command}").format(
+                command="mqlora-tui train --accept-versions"
+            ),
+        )
+    text = _("The run goes on with other versions ({changes}): no longer byte for byte as in one go")
+    return (text.format(changes=changed),)
+
+
+def _without_state(project: Project) -> UserError:
+    return UserError(
+        _("{path} is damaged and there is no checkpoint, so nobody knows how the run stands").format(
+            path=project.state_file
+        ),
+        _("begin anew with: mqlora-tui train --restart (the old run is archived)"),
+    )
 
 
 def _unused(changes: list[str]) -> tuple[str, ...]:
@@ -141,6 +196,7 @@ def _identity(project: Project, config: TrainingConfig) -> RunIdentity:
             data=data_fingerprint(project),
             model=model_fingerprint(folder),
             template=template_fingerprint(folder),
+            run=uuid.uuid4().hex,
         )
     except OSError as error:
         raise UserError(

@@ -14,8 +14,10 @@ from engine.i18n import _
 from engine.model.adapter import WEIGHTS, adapter_weights
 from engine.planned import planned_steps
 from engine.project import Project
-from engine.training.checkpoint import OPTIMIZER, Checkpoint, RunIdentity
+from engine.training.checkpoint import Checkpoint, RunIdentity
+from engine.training.held import HeldFolder
 from engine.training.loss import LossFunction
+from engine.training.ownership import OPTIMIZER
 from engine.training.progress import Progress
 from engine.training.step import StepFunction
 
@@ -25,6 +27,8 @@ class Parts:
     """Model, data and settings of a run, made by the trainer."""
 
     project: Project
+    held: HeldFolder
+    """The run's folder."""
     identity: RunIdentity
     model: nn.Module
     adapter_config: dict[str, Any]

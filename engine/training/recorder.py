@@ -1,21 +1,21 @@
 """Everything that a running loop writes: metrics, state, the best adapter and checkpoints."""
 
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
-from engine.files import remove, write_atomic
+from engine.errors import UserError
+from engine.files import write_atomic
 from engine.i18n import _
 from engine.model.adapter import CONFIG, WEIGHTS, adapter_weights, save_adapter
-from engine.training.checkpoint import (
-    discard,
-    find_checkpoint,
-    newest_checkpoint,
-    prune_checkpoints,
-    save_checkpoint,
-)
+from engine.model.arrays import is_written_here
+from engine.training.checkpoint import find_checkpoint, newest_checkpoint, save_checkpoint
 from engine.training.events import Phase, StepMetrics
+from engine.training.failures import explained_writes
 from engine.training.fingerprint import file_sha256
+from engine.training.held import FolderLost, lost
 from engine.training.metrics import MetricsWriter
+from engine.training.ownership import archive, dispose, prune_checkpoints
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
 from engine.training.state import RunState, StateWriter, Status
@@ -34,9 +34,11 @@ class Recorder:
             checkpoint: folder that the run goes on from.
 
         Raises:
+            FolderLost: the folder was moved or deleted; every method that writes may raise this.
             OSError: the disk is full or the folder cannot be written.
         """
         self._parts = parts
+        parts.held.require_in_place()
         self._progress = progress
         self.lost: list[str] = []
         """What was found damaged or missing in the run folder, in sentences."""
@@ -58,6 +60,7 @@ class Recorder:
 
     def status(self, status: Status, reason: str = "") -> None:
         """Write `training_state.json`."""
+        self._parts.held.require_in_place()
         epoch = self._parts.epoch_of(self._progress.step)
         phase = self._phase if status == "running" else None
         self._state.write(status, self._progress, epoch, self.usage.read(), phase, reason)
@@ -77,14 +80,20 @@ class Recorder:
     def best(self) -> None:
         """Write the present adapter to `adapters/`."""
         parts = self._parts
+        self._set_aside(parts.project.adapter_file)
         save_adapter(parts.project.adapters_dir, adapter_weights(parts.model), parts.adapter_config)
 
-    def checkpoint(self) -> Path:
-        """Save a checkpoint, drop those that are no longer kept, and return its folder."""
-        progress, parts = self._progress, self._parts
+    def checkpoint(self, is_last: bool = False) -> Path:
+        """Save a checkpoint, drop those that are no longer kept, and return its folder.
+
+        Args:
+            is_last: the run ends with it: no way back is needed any more.
+        """
+        progress, parts, run_dir = self._progress, self._parts, self._parts.project.run_dir
+        parts.held.require_in_place()
         self._metrics.sync()
         folder = save_checkpoint(
-            parts.project.run_dir,
+            run_dir,
             parts.epoch_of(progress.step),
             progress,
             parts.identity,
@@ -94,9 +103,9 @@ class Recorder:
         )
         self._state.checkpoint = folder.name
         self.status("running")
-        if self._is_way_back(progress):  # else an older one may be needed
+        if is_last or self._is_way_back(progress):  # else an older one may be needed
             keep = parts.config.keep_checkpoints
-            prune_checkpoints(parts.project.run_dir, keep, progress.step, progress.best_step)
+            prune_checkpoints(run_dir, parts.identity.run, keep, progress.step, progress.best_step)
         return folder
 
     def roll_back(self) -> bool:
@@ -106,8 +115,9 @@ class Recorder:
         """
         progress, run_dir = self._progress, self._parts.project.run_dir
         checkpoint, _damaged = newest_checkpoint(run_dir)
-        while checkpoint and not self._is_way_back(checkpoint.progress):
-            discard(checkpoint.folder)
+        run = self._parts.identity.run
+        while checkpoint and not (checkpoint.identity.run == run and self._is_way_back(checkpoint.progress)):
+            dispose(checkpoint.folder, run)
             checkpoint, _damaged = newest_checkpoint(run_dir)
         if checkpoint is None:
             return False
@@ -132,7 +142,8 @@ class Recorder:
         """Make `adapters/` hold the best again where it is damaged, or of a step that is yet to come."""
         project, progress = self._parts.project, self._progress
         if progress.best_step is None:
-            remove(project.adapters_dir)
+            if project.adapters_dir.is_dir() and any(project.adapters_dir.iterdir()):
+                archive(project.run_dir, [project.adapters_dir])
             return
         best = find_checkpoint(project.run_dir, progress.best_step)
         if best:
@@ -140,14 +151,40 @@ class Recorder:
             for name in (CONFIG, WEIGHTS):
                 kept, wanted = project.adapters_dir / name, best.folder / name
                 if not kept.exists() or file_sha256(kept) != file_sha256(wanted):
+                    self._set_aside(kept)
                     write_atomic(kept, wanted.read_bytes())
         elif not project.adapter_file.exists():
             progress.best_step = progress.best_val_loss = None
             self.lost.append(_("The best adapter so far is gone; the best of the coming ones will be kept"))
 
+    def _set_aside(self, path: Path) -> None:
+        """Archive what is in the way of the best adapter and no run wrote; a run has one configuration."""
+        if path.exists() and (path.name == CONFIG or not is_written_here(path)):
+            target = archive(self._parts.project.run_dir, [path])
+            text = _("{name} in adapters is not of this run; it is now in {target}")
+            self.lost.append(text.format(name=path.name, target=target))
+
+    def save_where_found(self) -> UserError:
+        """Save the run, paused, where its folder was moved; return what to tell of that, or of its loss.
+
+        Raises:
+            UserError: the disk is full or the folder cannot be written.
+        """
+        held = self._parts.held
+        self.close()
+        project = held.found()
+        if project:
+            with explained_writes(project.run_dir), closing(held.at(project)) as there:
+                parts = replace(self._parts, project=project, held=there)
+                recorder = Recorder(parts, self._progress, None)
+                recorder.checkpoint(is_last=True)
+                recorder.status("paused", _("its folder was moved"))
+                recorder.close()
+        return lost(held, project, self._progress.step)
+
     def failed(self, error: Exception) -> None:
         """Write that the run failed; the disk may be what failed, so this may do nothing."""
-        with suppress(OSError):
+        with suppress(OSError, FolderLost):
             self.status("failed", str(error) or type(error).__name__)
 
     def close(self) -> None:

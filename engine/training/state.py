@@ -1,5 +1,6 @@
 """`training_state.json`: what a run is doing, for every other process to read."""
 
+import json
 import math
 import os
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from engine.files import write_json
+from engine.format import FORMAT, is_newer, other_version
 from engine.hardware.boot import boot_id
 from engine.project import LOCK_NAME
 from engine.training.events import Phase, Usage
@@ -56,6 +58,8 @@ class RunState:
     started: str = field(default_factory=lambda: now())
     updated: str = field(default_factory=lambda: now())
     """Rewritten about once a second while steps or validation batches are made."""
+    format: int = FORMAT
+    """Of the file, see `engine.format`."""
     is_alive: bool = False
     """Whether a process held the run's lock when this was read; not part of the file."""
 
@@ -67,15 +71,34 @@ class RunState:
 
     @classmethod
     def load(cls, path: Path) -> "RunState | None":
-        """Read the file; None if there is none, it is not one of ours, or it is damaged."""
+        """Read the file; None if there is none, it is not one of this version's, or it is damaged."""
         try:
             state = _adapter().validate_json(path.read_bytes(), strict=True)
             for moment in (state.started, state.updated):
                 datetime.fromisoformat(moment)
         except (OSError, ValueError):
             return None
+        if state.format > FORMAT:
+            return None
         alive = state.status == "running" and owner_of(path.parent / LOCK_NAME) is not None
         return replace(state, is_alive=alive)
+
+
+def known_state(path: Path) -> RunState | None:
+    """Return the state of the run in a folder; None if there is none, or it is damaged.
+
+    Raises:
+        UserError: another version wrote it.
+    """
+    if state := RunState.load(path):
+        return state
+    try:
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    if isinstance(values, dict) and is_newer(values):
+        raise other_version(path)
+    return None
 
 
 @cache

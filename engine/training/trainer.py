@@ -23,6 +23,7 @@ from engine.training.assemble import assemble, largest, shapes_for
 from engine.training.claim import claim_folder
 from engine.training.events import Event, Mode, Notice, Phase, Started
 from engine.training.folders import checkpoint_folders
+from engine.training.held import FolderLost, HeldFolder, lost
 from engine.training.lock import run_lock
 from engine.training.loop import TrainingLoop
 from engine.training.night import warn_of_the_display
@@ -44,6 +45,7 @@ class Trainer:
         stop: StopEvent,
         mode: Mode = "auto",
         halve_micro_batch: bool = False,
+        accept_versions: bool = False,
     ) -> None:
         """Prepare nothing yet.
 
@@ -55,12 +57,14 @@ class Trainer:
             mode: see `engine.training.events.Mode`.
             halve_micro_batch: go on with micro-batches of half the size, after memory ran out:
                 the same optimizer steps, equal to rounding (dropout draws other units).
+            accept_versions: go on also where other versions of MLX computed the run so far.
         """
         self._project = project
         self._config = config
         self._stop = stop
         self._mode = mode
         self._halve_micro_batch = halve_micro_batch
+        self._accept_versions = accept_versions
 
     def run(self) -> Iterator[Event]:
         """Yield the run's events until it pauses or ends.
@@ -70,26 +74,33 @@ class Trainer:
         Raises:
             UserError: the run is refused, or cannot go on.
         """
-        with run_lock(self._project), keep_awake(), limits_restored():
-            yield from self._sitting()
+        with run_lock(self._project) as held, keep_awake(), limits_restored():
+            yield from self._sitting(held)
 
-    def _sitting(self) -> Iterator[Event]:
+    def _sitting(self, held: HeldFolder) -> Iterator[Event]:
         if self._mode != "restart" and checkpoint_folders(self._project.run_dir):
             yield Phase("checking")
-        opening = open_run(self._project, self._config, self._mode, self._halve_micro_batch)
-        parts = yield from self._prepare(opening)
+        opening = open_run(
+            self._project, self._config, self._mode, self._halve_micro_batch, self._accept_versions
+        )
+        parts = yield from self._prepare(opening, held)
         progress = opening.checkpoint.progress if opening.checkpoint else Progress()
         if opening.checkpoint:
             yield Phase("restoring", step=progress.step)
             restore(opening.checkpoint, parts)
-        for message in claim_folder(parts, is_fresh=opening.checkpoint is None):
+        folder = opening.checkpoint.folder if opening.checkpoint else None
+        try:
+            held.require_in_place()
+            messages = claim_folder(parts, is_fresh=opening.checkpoint is None)
+            events = TrainingLoop(parts, progress, self._stop, folder).run()
+        except FolderLost:
+            raise lost(held, None, progress.step) from None
+        for message in messages:
             yield Notice("warning", message)
         yield _started(parts, progress)
-        folder = opening.checkpoint.folder if opening.checkpoint else None
-        events = TrainingLoop(parts, progress, self._stop, folder).run()
         yield from events if is_cpu() else warn_of_the_display(events)
 
-    def _prepare(self, opening: Opening) -> Generator[Event, None, Parts]:
+    def _prepare(self, opening: Opening, held: HeldFolder) -> Generator[Event, None, Parts]:
         for message in (*opening.notices, *night_warnings(read_battery())):
             yield Notice("warning", message)
         config, project = opening.identity.config, self._project
@@ -117,6 +128,7 @@ class Trainer:
             yield Notice("info", _recomputing(made.plan.recomputed_layers, made.adapter_config["num_layers"]))
         return Parts(
             project=project,
+            held=held,
             identity=replace(opening.identity, plan=made.plan),
             model=made.model,
             adapter_config=_with_template(made.adapter_config, train.examples),

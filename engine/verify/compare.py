@@ -107,7 +107,7 @@ def _state(path: Path) -> list[Record]:
     progress = _timeless(values.pop("progress"))
     if progress["pending"]:
         progress["pending"] = _timeless(progress["pending"])
-    return [{key: value for key, value in values.items() if key not in ("files", "sha256")} | progress]
+    return [{key: value for key, value in values.items() if key not in ("files", "run", "sha256")} | progress]
 
 
 def _timeless(record: Record) -> Record:

@@ -9,7 +9,7 @@ from campaigns.common import outcome
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
-from engine.training import claim
+from engine.training import ownership
 from engine.training.checkpoint import checkpoint_folders
 from engine.training.claim import archive_run, require_space
 from engine.training.events import Event, Notice, StepDone
@@ -56,7 +56,7 @@ def test_archives_do_not_collide_when_the_clock_is_set_back(
         def now(cls, tz: object = None) -> "Stopped":
             return cls(2026, 10, 25, 1, 30)
 
-    monkeypatch.setattr(claim, "datetime", Stopped)
+    monkeypatch.setattr(ownership, "datetime", Stopped)
     for _number in range(3):
         train(project, SHORT, "restart", until=step_done(1))
     archived = list((project.run_dir / "archive").iterdir())

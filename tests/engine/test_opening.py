@@ -37,6 +37,7 @@ def identity(project: Project, config: TrainingConfig = RUN) -> RunIdentity:
 
 def save(project: Project, step: int, config: TrainingConfig = RUN) -> Path:
     weights = {"a": mx.zeros(2)}
+    project.run_dir.mkdir(exist_ok=True)
     return save_checkpoint(
         project.run_dir, 0, Progress(step), identity(project, config), weights, {}, weights
     )
@@ -146,6 +147,6 @@ def test_a_checkpoint_that_cannot_be_read_now_is_not_called_damaged(
     def fail(path: Path) -> str:
         raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
-    monkeypatch.setattr("engine.training.checkpoint.file_sha256", fail)
+    monkeypatch.setattr("engine.training.integrity.file_sha256", fail)
     with pytest.raises(UserError, match=r"Cannot read .*adapters.safetensors: Input/output error"):
         open_run(project, None, "auto")

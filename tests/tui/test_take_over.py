@@ -38,6 +38,7 @@ def neighbour(app: MqloraApp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Neigh
     """A run in another process, which the app of the test follows."""
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr("os.kill", lambda pid, number: asked.append((pid, number)))
+    monkeypatch.setattr("tui.training.interrupt.may_train", lambda _process, _lock: True)
     neighbour = Neighbour(app.project, asked)
     yield neighbour
     neighbour.ends("paused")

@@ -324,7 +324,8 @@ async def test_ctrl_c_pauses_a_run_of_another_process(
 ) -> None:
     """The other process is asked to pause; one on another machine is left alone."""
     asked: list[tuple[int, int]] = []
-    monkeypatch.setattr("tui.training.controller.os.kill", lambda pid, number: asked.append((pid, number)))
+    monkeypatch.setattr("os.kill", lambda pid, number: asked.append((pid, number)))
+    monkeypatch.setattr("tui.training.interrupt.may_train", lambda _process, _lock: True)
     parent = os.getppid()
     write_run(app.project, "running", 30)
     with owned_by(app.project, parent):

@@ -106,9 +106,9 @@ def _pause(project: Project, owner: Owner) -> str:
         )
     if not owner.pid:
         return _("The run has only just begun; press Ctrl+C once more   q leaves")
-    return _("The run cannot be paused from here: it belongs to {host} or another user   q leaves").format(
-        host=owner.host
-    )
+    return _(
+        "Cannot be paused from here: it is of {host}, another user or another program   q leaves"
+    ).format(host=owner.host)
 
 
 def _events(project: Project) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,29 @@
+"""The number of the format in which files are written, and what is said of a file from another version."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UserError
+from engine.i18n import _
+
+FORMAT = 2
+"""Of checkpoints, run state and configuration. A file without a number is of format 1."""
+KEY = "format"
+"""Field that holds the number."""
+
+
+def is_newer(values: dict[str, Any]) -> bool:
+    """Whether the content of a file is of a format that this version does not know."""
+    number = values.get(KEY, 1)
+    return not isinstance(number, int) or not 1 <= number <= FORMAT
+
+
+def other_version(path: Path) -> UserError:
+    """Return the refusal of a file that is whole, and holds what this version does not know."""
+    return UserError(
+        _("{path} was written by another version of mqlora-tui than this one ({version})").format(
+            path=path, version=version("mqlora-tui")
+        ),
+        _("use that version; to begin anew: mqlora-tui train --restart (the old run is archived)"),
+    )

@@ -1,0 +1,64 @@
+"""Checksums of checkpoints: what tells a damaged one."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from engine.training.fingerprint import file_sha256
+
+STATE = "state.json"
+"""File of a checkpoint that lists the others, and says where the run stood."""
+_SUM = "sha256"
+_GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+def sealed(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a `state.json` with its own checksum."""
+    return {**state, _SUM: _json_sha256(state)}
+
+
+def read_state(folder: Path) -> dict[str, Any] | None:
+    """Return the content of a checkpoint's `state.json`; None if it is damaged or missing.
+
+    Raises:
+        OSError: it cannot be read now.
+    """
+    try:
+        state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        return state if state.pop(_SUM) == _json_sha256(state) else None
+    except _GONE:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def sums_of(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return size and SHA-256 of files of a checkpoint.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    paths = {name: folder / name for name in names}
+    return {name: {"size": path.stat().st_size, "sha256": file_sha256(path)} for name, path in paths.items()}
+
+
+def is_whole(folder: Path, sums: dict[str, dict[str, Any]]) -> bool:
+    """Whether a checkpoint's files are as `sums_of` found them.
+
+    Raises:
+        OSError: one cannot be read now.
+    """
+    try:
+        return all(
+            (folder / name).stat().st_size == expected["size"]
+            and file_sha256(folder / name) == expected["sha256"]
+            for name, expected in sums.items()
+        )
+    except _GONE:
+        return False
+
+
+def _json_sha256(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,177 @@
+"""What a run may delete or replace: what it wrote itself. What it does not know is refused, never pruned."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from threading import Event as StopEvent
+from typing import Any
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.project import Project
+from engine.training.checkpoint import newest_checkpoint
+from engine.training.events import Finished, Notice
+from engine.training.folders import checkpoint_folders, checkpoint_step
+from engine.training.integrity import read_state, sealed
+from engine.training.opening import OtherVersions
+from engine.training.trainer import Trainer
+from tests.engine.moments import step_done
+from tests.tiny import RUN, files_below, train
+
+import pytest
+
+SHORT = RUN.updated({"num_epochs": 1})
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    """Change a checkpoint's state as another version might have written it: its checksum is right."""
+    state = read_state(folder)
+    assert state is not None
+    (folder / "state.json").write_text(json.dumps(sealed({**state, **changes})))
+
+
+def paused(project: Project) -> Path:
+    train(project, SHORT, until=step_done(4))
+    return checkpoint_folders(project.run_dir)[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": 3},
+        {"format": "new"},
+        {"sampler": {"kind": "other"}},
+        {"config": {**SHORT.model_dump(mode="json"), "lora_plus": 2}},
+        {"fingerprints": {"data": "d", "model": "m", "template": "t", "loss": "l"}},
+        {"progress": {"step": 4, "clock": 1}},
+        {"rng": [1, 2, 3]},
+    ],
+    ids=["later", "no number", "a key more", "a setting more", "a print more", "progress", "random state"],
+)
+@pytest.mark.parametrize("mode", ["auto", "resume"])
+def test_a_checkpoint_of_another_version_is_refused_and_kept(
+    project: Project, changes: dict[str, Any], mode: Any
+) -> None:
+    """It is not damaged: nothing goes on from an older one, and nothing is deleted."""
+    rewrite(paused(project), **changes)
+    before = files_below(project.run_dir)
+    with pytest.raises(UserError, match="written by another version"):
+        train(project, mode=mode)
+    after = files_below(project.run_dir)
+    assert {**before, ".lock": b""} == {**after, ".lock": b""}
+
+
+def test_a_new_run_archives_the_checkpoints_of_another_version(project: Project) -> None:
+    """That is what the refusal advises."""
+    rewrite(paused(project), format=3)
+    kept = {name: content for name, content in files_below(project.run_dir).items() if "_step" in name}
+    train(project, SHORT, "restart", until=step_done(1))
+    (archived,) = (project.run_dir / "archive").iterdir()
+    assert kept.items() <= files_below(archived).items()
+
+
+def test_checkpoints_that_the_run_did_not_write_are_not_pruned(project: Project) -> None:
+    """Neither another run's, nor one with a file of a person in it."""
+    config = SHORT.updated({"keep_checkpoints": 1})
+    train(project, config, until=step_done(4))
+    newest = checkpoint_folders(project.run_dir)[0]
+    other, first = (project.run_dir / f"checkpoint_epoch0_step{step}" for step in (1, 2))
+    for step, folder, run in ((1, other, {"run": "another"}), (2, first, {})):
+        shutil.copytree(newest, folder)
+        rewrite(folder, step=step, **run)
+    (first / "notes.txt").write_text("do not lose this")
+    end = train(project, config)[-1]
+    assert isinstance(end, Finished)
+    left = checkpoint_folders(project.run_dir)
+    assert {other, first} < set(left) and newest not in left
+    assert (first / "notes.txt").read_text() == "do not lose this"
+
+
+@pytest.mark.parametrize("name", ["training_state.json", "config_selected.json"])
+def test_files_of_a_later_format_are_refused(project: Project, name: str) -> None:
+    """The state of a run, and the selected configuration of a new one."""
+    paused(project)
+    path = project.run_dir / name
+    values = json.loads(path.read_text())
+    assert values["format"] == 2
+    path.write_text(json.dumps({**values, "format": 3, "news": 1}))
+    if name == "config_selected.json":
+        with pytest.raises(UserError, match="another version"):
+            TrainingConfig.load(path)
+        return
+    with pytest.raises(UserError, match=r"training_state.json was written by another version"):
+        train(project, SHORT)
+    path.write_text(json.dumps({**values, "format": 1}))
+    assert isinstance(train(project, SHORT)[-1], Finished)
+
+
+def test_a_damaged_state_without_checkpoints_is_no_new_beginning(project: Project) -> None:
+    """Nobody knows how the run stood; with a checkpoint that is known."""
+    project.run_dir.mkdir()
+    project.state_file.write_text("{")
+    with pytest.raises(UserError, match="is damaged and there is no checkpoint"):
+        train(project, SHORT)
+    train(project, SHORT, "restart", until=step_done(4))
+    project.state_file.write_text("{")
+    assert isinstance(train(project, SHORT)[-1], Finished)
+
+
+def test_other_versions_of_mlx_are_told_and_asked_for(project: Project) -> None:
+    """The same bytes are promised for the same versions only."""
+    folder = paused(project)
+    state = read_state(folder)
+    assert state is not None
+    rewrite(folder, versions={**state["versions"], "mlx": "0.1.0", "mqlora-tui": "0.0.1"})
+    with pytest.raises(OtherVersions, match=r"mlx 0\.1\.0 -> [\d.]+; install"):
+        train(project, SHORT)
+    events = list(Trainer(project, None, StopEvent(), accept_versions=True).run())
+    assert any(isinstance(event, Notice) and "mlx 0.1.0" in event.message for event in events)
+    assert isinstance(events[-1], Finished)
+
+
+def test_a_persons_files_in_the_adapter_folder_are_kept(project: Project) -> None:
+    """Before a first run, under a run and at a resume: archived where they are in the way."""
+    project.adapters_dir.mkdir(parents=True)
+    own = project.adapters_dir / "adapters.safetensors"
+    own.write_bytes(b"mine")
+    (project.adapters_dir / "notes.txt").write_text("mine too")
+    train(project, SHORT, until=step_done(4))
+    (archived,) = (project.run_dir / "archive").iterdir()
+    assert files_below(archived)["adapters/adapters.safetensors"] == b"mine"
+    assert files_below(archived)["adapters/notes.txt"] == b"mine too"
+    trained = own.read_bytes()
+    own.write_bytes(b"another of mine")
+    events = train(project, SHORT)
+    assert b"another of mine" in files_below(project.run_dir / "archive").values()
+    assert any(isinstance(event, Notice) and "is not of this run" in event.message for event in events)
+    assert own.read_bytes() != b"another of mine" and trained
+
+
+def test_a_folder_with_other_things_as_the_runs_folder(project: Project, tmp_path: Path) -> None:
+    """A link to it is followed; what no run wrote there stays where it is."""
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "photos").mkdir(parents=True)
+    (elsewhere / "photos" / "one.jpg").write_bytes(b"jpg")
+    (elsewhere / "thesis.txt").write_text("text")
+    os.symlink(elsewhere, project.run_dir)
+    train(project, SHORT)
+    train(project, SHORT, "restart", until=step_done(1))
+    assert (elsewhere / "photos" / "one.jpg").read_bytes() == b"jpg"
+    assert (elsewhere / "thesis.txt").read_text() == "text"
+    assert newest_checkpoint(elsewhere)[0] is not None
+
+
+def test_an_early_stop_leaves_as_many_checkpoints_as_are_kept(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one is saved out of turn; those that it takes the place of go."""
+    losses = iter([9.0, 3.0, 4.0, 5.0])
+    monkeypatch.setattr("engine.training.loop.evaluate", lambda *_args: iter([(1, next(losses))]))
+    config = RUN.updated(
+        {"eval_every": 3, "save_every": 2, "early_stopping_patience": 2, "keep_checkpoints": 3}
+    )
+    end = train(project, config)[-1]
+    assert isinstance(end, Finished) and end.reason == "early_stopping"
+    kept = [checkpoint_step(folder) for folder in checkpoint_folders(project.run_dir)]
+    assert end.best_step == 3 and kept == [9, 8, 6, 3]
