@@ -5,7 +5,8 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{PARTIAL}{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # see `clear_partial`
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             flush(file.fileno())
@@ -66,7 +68,53 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def clear_partial(folder: Path) -> None:
-    """Remove what a killed process left half-written or half-deleted in `folder`."""
-    for path in folder.glob(f"{PARTIAL}*"):
+@contextmanager
+def partial_folder(beside: Path, name: str) -> Iterator[Path]:
+    """Make a hidden folder for the time of a block; what is still in it then is removed with it.
+
+    What killed processes left of theirs goes before.
+
+    Args:
+        beside: folder in which it is made.
+        name: part of its name, for people.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    clear_partial(beside)
+    path = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{name}-", dir=beside))
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            path.chmod(0o755)
+            yield path
+        finally:
+            os.close(descriptor)
+    finally:
         remove(path)
+
+
+def clear_partial(folder: Path) -> None:
+    """Remove what a killed process left half-written or half-deleted in `folder`.
+
+    Who is still writing holds a lock on its file or folder, which the system drops when it ends.
+    """
+    for path in folder.glob(f"{PARTIAL}*"):
+        if not _is_locked(path):
+            remove(path)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # a link, or what nobody can lock
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)

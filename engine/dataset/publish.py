@@ -2,7 +2,6 @@
 
 import errno
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain, count
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from engine.errors import UserError
-from engine.files import PARTIAL, remove, sync
+from engine.files import partial_folder, remove, sync
 from engine.i18n import _
 
 T = TypeVar("T")
@@ -60,7 +59,6 @@ def publish_into(write: Write[T], folder: Path, last: str) -> T:
             for path in placed:
                 remove(path)
             raise
-        remove(partial)
     return made
 
 
@@ -73,15 +71,10 @@ def _placed(path: Path, folder: Path) -> Path:
 
 @contextmanager
 def _hidden(beside: Path, name: str) -> Iterator[Path]:
-    """Make a folder for the time being; it is removed if anything goes wrong."""
+    """Make a folder for the time being; what cannot be written is told."""
     try:
-        partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{name}-", dir=beside))
-        try:
-            partial.chmod(0o755)
+        with partial_folder(beside, name) as partial:
             yield partial
-        except BaseException:
-            remove(partial)
-            raise
     except OSError as error:
         raise UserError(
             _("Cannot write to {path}: {reason}").format(path=beside, reason=error.strerror or error),

