@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.backend import mx
-from engine.files import flush, remove
+from engine.files import flush, open_own, remove
 
 
 def write_arrays(path: Path, arrays: Mapping[str, mx.array]) -> None:
@@ -18,7 +18,7 @@ def write_arrays(path: Path, arrays: Mapping[str, mx.array]) -> None:
         OSError: the disk is full or the file cannot be written.
     """
     try:
-        with path.open("wb") as file:
+        with open_own(path, "wb") as file:
             mx.save_safetensors(file, dict(sorted(arrays.items())))
             file.flush()
             flush(file.fileno())

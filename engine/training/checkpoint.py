@@ -16,7 +16,7 @@ from typing import Any
 from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.errors import UserError
-from engine.files import PARTIAL, remove, sync, write_json
+from engine.files import PARTIAL, read_own, remove, sync, write_json
 from engine.model.adapter import CONFIG, WEIGHTS
 from engine.model.arrays import write_arrays
 from engine.training.fingerprint import file_sha256
@@ -102,7 +102,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         OSError: a file is there but cannot be read now: nobody knows whether it is damaged.
     """
     try:
-        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        state = json.loads(read_own(folder / STATE))
         if state.pop("sha256") != _json_sha256(state) or state["step"] != checkpoint_step(folder):
             return None
         for name, expected in state["files"].items():

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from engine.files import remove, write_atomic
+from engine.files import read_own, remove, write_atomic
 from engine.i18n import _
 from engine.model.adapter import CONFIG, WEIGHTS, adapter_weights, save_adapter
 from engine.training.checkpoint import (
@@ -140,7 +140,7 @@ class Recorder:
             for name in (CONFIG, WEIGHTS):
                 kept, wanted = project.adapters_dir / name, best.folder / name
                 if not kept.exists() or file_sha256(kept) != file_sha256(wanted):
-                    write_atomic(kept, wanted.read_bytes())
+                    write_atomic(kept, read_own(wanted, most=None))
         elif not project.adapter_file.exists():
             progress.best_step = progress.best_val_loss = None
             self.lost.append(_("The best adapter so far is gone; the best of the coming ones will be kept"))

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from engine.files import write_json
+from engine.files import read_own, write_json
 from engine.hardware.boot import boot_id
 from engine.project import LOCK_NAME
 from engine.training.events import Phase, Usage
@@ -69,7 +69,7 @@ class RunState:
     def load(cls, path: Path) -> "RunState | None":
         """Read the file; None if there is none, it is not one of ours, or it is damaged."""
         try:
-            state = _adapter().validate_json(path.read_bytes(), strict=True)
+            state = _adapter().validate_json(read_own(path), strict=True)
             for moment in (state.started, state.updated):
                 datetime.fromisoformat(moment)
         except (OSError, ValueError):
