@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from engine.backend import mx
 from engine.errors import UserError
-from engine.files import sync, write_json
+from engine.files import PARTIAL, clear_partial, sync, write_json
 from engine.i18n import _
 from engine.model.gguf_config import check_tensors, llama_config
 from engine.model.gguf_header import GgufHeader
@@ -68,7 +68,8 @@ def new_model_folder(target: Path) -> Iterator[Path]:
         raise UserError(_("{path} exists already").format(path=target), _("remove it or choose another name"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as temporary:
+        clear_partial(target.parent)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=PARTIAL) as temporary:
             folder = Path(temporary) / "model"
             folder.mkdir()
             yield folder

@@ -147,16 +147,17 @@ def _require_sizes(folder: Path, config: dict[str, Any], tensors: int) -> None:
                 raise _wrong(folder, name, value)
 
 
-def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, int]]:
+def _numbers(config: dict[str, Any]) -> Iterator[tuple[str, int]]:
     """Yield every whole number in a configuration, however deep, with the name of its field."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _numbers(item, key)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _numbers(item, name)
-    elif type(value) is int:
-        yield name, value
+    rest: list[tuple[str, Any]] = [("", config)]
+    while rest:
+        name, value = rest.pop()
+        if isinstance(value, dict):
+            rest += value.items()
+        elif isinstance(value, list):
+            rest += [(name, item) for item in value]
+        elif type(value) is int:
+            yield name, value
 
 
 def _wrong(folder: Path, name: str, value: object) -> UserError:
