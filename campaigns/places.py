@@ -187,7 +187,10 @@ def campaign(
         attack, made = Attack(Path(name)), list[Try]()
         try:
             for place in named or places(attack.paused):
+                is_folder = places(attack.paused)[place].is_dir()
                 for kind in kinds:
+                    if kind == "folder" and is_folder:
+                        continue
                     if commands:
                         made += attack.tries(place, kind, commands)
                     else:
