@@ -12,6 +12,7 @@ from engine.dataset.rendering import PLAIN_SEPARATOR
 from engine.dataset.turns import Message
 from engine.errors import UserError
 from engine.i18n import _
+from engine.model_folder.panics import refused_panics
 from engine.project import Project
 
 if TYPE_CHECKING:
@@ -209,7 +210,8 @@ class ChatSession:
             raise UserError(
                 _("The conversation holds bytes that are no text"), _("write the question in UTF-8")
             ) from None
-        tokens = list(self._base.tokenizer.encode(text, add_special_tokens=False))
+        with refused_panics(_("Splitting the conversation into tokens")):
+            tokens = list(self._base.tokenizer.encode(text, add_special_tokens=False))
         is_begun = self._template or tokens[:1] == self._start_ids
         return tokens if is_begun else [*self._start_ids, *tokens]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from engine.errors import UserError
-from engine.files import write_json
+from engine.files import read_given, write_json
 from engine.format import FORMAT, KEY, is_newer, other_version
 from engine.i18n import _
 from engine.values import refusal
@@ -177,7 +177,7 @@ class TrainingConfig(BaseModel):
             UserError: no such file, not JSON, unknown key or value out of range.
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(read_given(path))
         except OSError as error:
             raise UserError(
                 _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror),

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from engine.files import read_given
+
 # One idea under the names of several architectures.
 _KEYS = (
     "max_position_embeddings",
@@ -51,7 +53,7 @@ def _sane(value: Any) -> list[int]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_given(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -17,6 +17,8 @@ BFLOAT16 = 2
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 _LARGEST = 2**31
 """No size of a model is above this; MLX's arrays are no longer either."""
+MOST_LAYERS = 10_000
+"""Some questions are answered for each layer; the deepest models in use have 126."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,11 @@ class ModelShape:
             group_size=int(quantization.get("group_size", 64)),
             mode=str(quantization.get("mode", "affine")),
         )
-        sizes = (shape.hidden, shape.layers, shape.kv_heads, shape.intermediate, shape.vocab)
-        if min(*sizes, shape.group_size) < 1:
+        sizes = [shape.hidden, shape.layers, shape.heads, shape.kv_heads, shape.head_dim]
+        sizes += [shape.intermediate, shape.vocab, shape.group_size, shape.bits or 1]
+        if min(sizes) < 1:
             raise ValueError("a size is not positive")
-        if max(*sizes, shape.heads, shape.head_dim, shape.group_size, shape.bits or 0) > _LARGEST:
+        if max(sizes) > _LARGEST or shape.layers > MOST_LAYERS:
             raise ValueError("a size is too large")
         return shape
 

@@ -13,6 +13,7 @@ from engine.project import Project
 from engine.thread import EngineThread
 from tui import checks
 from tui.app_keys import APP_KEYS, PLACES, going_to
+from tui.brief_pool import BriefPool
 from tui.driver import PatientDriver
 from tui.lists import mend_lists
 from tui.palette import Palette
@@ -72,6 +73,8 @@ class MqloraApp(AppState):
         self._go_on = go_on
         self._half_micro_batch = half_micro_batch
         self.engine = EngineThread()
+        self.pool = BriefPool()
+        """What the checks run on."""
         self.training = TrainingController(project, self.engine)
         self._leaving = False
         self._event_loop: asyncio.AbstractEventLoop | None = None
@@ -81,6 +84,7 @@ class MqloraApp(AppState):
     def on_mount(self) -> None:
         """Learn what the run is doing, look at the machine, and follow both."""
         self._event_loop = asyncio.get_running_loop()
+        self._event_loop.set_default_executor(self.pool)
         self.training.follow(self)
         self.look_at_run()
         # In another process, perhaps since the last connection was lost: there is something to see.
@@ -171,7 +175,7 @@ class MqloraApp(AppState):
 
     @work(exit_on_error=False)
     async def _write_demo(self) -> None:
-        job = self.engine.submit(checks.write_demo, self.project, self.post_message)
+        job = self.engine.submit_leavable(checks.write_demo, self.project, self.post_message)
         await asyncio.wrap_future(job)
 
     def action_help(self) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 from engine.chat import ChatSettings, ContextFull, ReplyChunk
 from engine.dataset.turns import Message as Turn
 from engine.errors import UserError
+from engine.files import read_given
 from engine.i18n import _
 from engine.project import Project
 from engine.training.state import RunState
@@ -132,7 +133,7 @@ def busy_training(training: TrainingController) -> Busy | None:
 def questions_of(project: Project) -> list[str]:
     """Return the lines of prompts.txt that are not blank; none if it cannot be read."""
     try:
-        lines = project.prompts_file.read_text(encoding="utf-8", errors="replace").split("\n")  # as rows are
+        lines = read_given(project.prompts_file).decode("utf-8", errors="replace").split("\n")  # as rows are
     except OSError:
         return []
     return [line.strip() for line in lines if line.strip()]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from threading import Event
@@ -10,6 +11,7 @@ from typing import Literal
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport, Stage
 from engine.errors import Cancelled, UserError
+from engine.files import open_given
 from engine.fit.cache import measure_and_remember, recall_profiles
 from engine.fit.words import outcome, refusal
 from engine.hardware.report import Check, HardwareReport
@@ -112,7 +114,7 @@ def read_row(project: Project, config: TrainingConfig, file: str, line: int, pos
 def _raw_line(path: Path, line: int) -> str:
     """Return the start of a line, or nothing where there is none."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
+        with TextIOWrapper(open_given(path), encoding="utf-8", errors="replace") as lines:
             return next(islice(lines, line - 1, None), "")[:MOST_CHARACTERS]
     except OSError:
         return ""

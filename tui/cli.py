@@ -10,7 +10,17 @@ from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Mode
 from tui.cli_data import Json, import_file, mend, validate
-from tui.commands.output import make_output_harmless, print_json, refuse, report_defect, say, say_usage
+from tui.commands.output import (
+    end_output,
+    make_output_harmless,
+    print_json,
+    refuse,
+    refuse_system,
+    refuse_usage,
+    report_defect,
+    say,
+    silence,
+)
 from tui.shell import work_in
 
 import typer
@@ -22,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_BROKEN_PIPE = 141
+"""128 + SIGPIPE, as other programs end whose output nobody reads."""
 HalfMicroBatch = Annotated[
     bool,
     typer.Option(
@@ -40,21 +52,44 @@ Assignments = Annotated[
 def main() -> int:
     """Run the command line and return its exit code. No mistake of a user ends in a traceback."""
     make_output_harmless()
+    failure: OSError | None = None
+    try:
+        code = _run()
+    except OSError as error:
+        code, failure = 1, error
+    unwritten = end_output()
+    failure = unwritten or failure
+    if isinstance(failure, BrokenPipeError):
+        silence(sys.stdout)
+        return _BROKEN_PIPE
+    return refuse_system(failure) if failure else code
+
+
+def _run() -> int:
+    """Run the command line and return its exit code.
+
+    Raises:
+        OSError: something could not be opened or written, such as the output.
+    """
     try:
         code = app(standalone_mode=False, prog_name="mqlora-tui")
     except UserError as error:
         return refuse(error)
+    except OSError:
+        raise
+    except SystemExit as leave:
+        if isinstance(leave.__context__, BrokenPipeError):  # which typer hides behind a code of its own
+            raise leave.__context__ from None
+        raise
     except typer.Exit as leave:
         return leave.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except Exception as error:
         show = getattr(error, "show", None)  # usage errors of typer know how to show themselves
         if show:
-            say_usage(show)
+            explain = getattr(error, "format_message", error.__str__)
+            refuse_usage(show, explain())
             return int(getattr(error, "exit_code", 2))
         return report_defect(error)
     return code if isinstance(code, int) else 0

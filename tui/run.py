@@ -58,7 +58,7 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     if exit_on_signal.received != signal.SIGHUP and (text := standing(project)):
         with suppress(OSError):  # the terminal may be gone by now
             say(text)
-    if not ended:
+    if not ended or app.pool.is_busy:
         _end_now(code)
     return code
 
@@ -72,7 +72,7 @@ def _exit_code(returned: int | None, exit_on_signal: SignalExit) -> int:
 
 
 def _end_now(code: int) -> None:
-    """End the process although the engine's thread still computes: the interpreter would wait for it."""
+    """End the process although a thread still computes: the interpreter would wait for it."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

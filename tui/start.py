@@ -18,6 +18,18 @@ _WITH_VALUE = ("-C", "--directory")
 def main() -> int:
     """Run the command line and return its exit code."""
     open_standard_streams()
+    speak_utf8()
+    try:
+        return _run()
+    except OSError as error:  # before there is anybody to tell it better
+        print(
+            f"mqlora-tui cannot start: {error.strerror}; allow more open files: ulimit -n 1024.",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _run() -> int:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)  # nothing is held yet
     arguments = sys.argv[1:]
@@ -44,11 +56,22 @@ def open_standard_streams() -> None:
 
     Otherwise the next file that is opened would get its number, and what is printed.
     """
-    for number in range(3):
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+        if getattr(sys, name) is None:
+            stream = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+
+
+def speak_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where letters have no bytes: names of files could not be written."""
+    if sys.getfilesystemencoding() == "ascii":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.files import read_own
+
 if TYPE_CHECKING:
     import psutil
 
@@ -96,7 +98,7 @@ class Watchdog(threading.Thread):
     def _read(self) -> Any:
         """Return what changes with each sign of life; None while the child is not training."""
         try:
-            state = json.loads(self._state_file.read_text(encoding="utf-8"))
+            state = json.loads(read_own(self._state_file))
             if state["status"] != "running" or state["pid"] != self._pid:
                 return None
             return self._state_file.stat().st_mtime_ns, state["step"]

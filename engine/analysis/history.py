@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, BinaryIO
 
+from engine.files import open_own
 from engine.project import Project
 
 import msgspec
@@ -105,7 +106,7 @@ class HistoryReader:
         lines) is read from its start. A torn last line waits for its rest.
         """
         try:
-            file = self._path.open("rb")
+            file = open_own(self._path)
         except OSError:
             if len(self._history):
                 self._restart()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
+from engine.files import read_own
 from engine.project import Project
 from engine.training.folders import checkpoint_epoch, checkpoint_folders, checkpoint_step
 
@@ -24,7 +25,7 @@ def run_config(project: Project) -> TrainingConfig | None:
     """Return the run's configuration: that of its newest checkpoint, as the file may be the next run's."""
     for folder in checkpoint_folders(project.run_dir):
         try:
-            state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+            state = json.loads(read_own(folder / "state.json"))
             return TrainingConfig.parse(state["config"])
         except (OSError, ValueError, TypeError, KeyError, RecursionError, UserError):
             continue

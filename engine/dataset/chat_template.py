@@ -1,6 +1,6 @@
 """A model's chat template: conversations as text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -57,10 +57,11 @@ class ChatTemplate:
             TemplateError: the template refuses the conversation.
         """
         try:
-            (text,), _spans = self._render(
-                [list(messages)],
+            return self._render(
+                self._with_tools if tools else self._usual,
+                list(messages),
                 tools=list(tools) or None,
-                chat_template=self._with_tools if tools else self._usual,
+                documents=None,
                 add_generation_prompt=generation,
                 **self._tokens,
                 **settings,
@@ -70,17 +71,16 @@ class ChatTemplate:
                 _("the chat template refuses it: {reason}").format(reason=one_line(str(error), 200)),
                 _("change its turns as the template wants them, or drop the row"),
             ) from None
-        return str(text)
 
     def knows(self, settings: Iterable[str]) -> bool:
         """Whether the template reads one of some variables."""
         return any(name in source for name in settings for source in (self._usual, self._with_tools))
 
     @cached_property
-    def _render(self) -> Any:
-        from engine.model_folder.auto_tokenizer import render_jinja_template
+    def _render(self) -> Callable[..., str]:
+        from engine.model_folder.template_limits import render  # jinja takes its time
 
-        return render_jinja_template
+        return render
 
     @cached_property
     def _tokens(self) -> dict[str, Any]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from engine.i18n import _
+from engine.model_folder.panics import refused_panics
+
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding
@@ -47,7 +50,8 @@ class TextEncoder:
 
     def encode(self, texts: Sequence[str]) -> list[Encoding]:
         """Return texts as the tokenizer encodes them, see `tokens_of`; other threads go on meanwhile."""
-        found: list[Encoding] = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
+        with refused_panics(_("Splitting a text into tokens")):
+            found: list[Encoding] = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
         return found
 
     def control_in(self, text: str) -> Iterator[str]:
@@ -77,7 +81,8 @@ class TextEncoder:
 
     def spans(self, text: str) -> NDArray[np.int64]:
         """Return begin and end of each token in a text, shape (length, 2)."""
-        offsets = self._backend.encode(text, add_special_tokens=False).offsets
+        with refused_panics(_("Splitting a text into tokens")):
+            offsets = self._backend.encode(text, add_special_tokens=False).offsets
         return np.array(offsets, np.int64).reshape(-1, 2)
 
 

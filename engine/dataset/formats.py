@@ -16,6 +16,7 @@ from typing import BinaryIO, Literal, cast
 from engine.dataset.lines import COMPRESSED
 from engine.dataset.parsing import RowError, parse_object
 from engine.errors import UserError
+from engine.files import open_given
 from engine.i18n import _
 
 Format = Literal["delimited", "array", "lines", "parquet"]
@@ -76,7 +77,7 @@ class Source:
 
     def open(self) -> BinaryIO:
         """Open the file, unpacked."""
-        return cast(BinaryIO, gzip.open(self.path, "rb")) if self.is_gzip else self.path.open("rb")
+        return cast(BinaryIO, gzip.open(self.path, "rb")) if self.is_gzip else open_given(self.path)
 
 
 @contextmanager
@@ -107,7 +108,7 @@ def recognise(path: Path, has_header: bool = True) -> Source:
     """
     _refuse_no_file(path)
     with reading(path):
-        with path.open("rb") as file:
+        with open_given(path) as file:
             is_gzip = file.read(2) == _GZIP
         with Source(path, "lines", is_gzip=is_gzip).open() as file:
             begin = file.read(_BEGIN)

@@ -9,6 +9,7 @@ from typing import IO
 
 from engine.dataset.report import Fault
 from engine.errors import UserError
+from engine.files import open_given
 from engine.i18n import _, ngettext
 
 MOST_BYTES = 1 << 26
@@ -67,7 +68,7 @@ def read_lines(path: Path, odd: Oddities, begin: int = 1) -> Iterator[tuple[int,
         UserError: the file cannot be read at all.
     """
     try:
-        with path.open("rb") as file:
+        with open_given(path) as file:
             if fault := _other_format(file, path.name):
                 yield fault
                 return

@@ -11,6 +11,7 @@ from engine.dataset.model_tokens import example_tokenizer
 from engine.dataset.report import DataReport, FileReport, TokenFigures
 from engine.dataset.tokenizing import ExampleTokenizer
 from engine.errors import UserError
+from engine.files import open_given
 from engine.model_folder.finding import label
 from engine.model_folder.usable import require_usable
 from engine.project import Project
@@ -70,7 +71,7 @@ def _sampled(path: Path) -> list[bytes]:
     draw = random.Random(0)
     longest: list[tuple[int, int, bytes]] = []
     others: list[bytes] = []
-    with path.open("rb") as file:
+    with open_given(path) as file:
         for number, line in enumerate(file):
             if len(line) > _MOST_BYTES:
                 continue

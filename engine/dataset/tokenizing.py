@@ -13,6 +13,7 @@ from engine.dataset.encoding import TextEncoder, Tokens, texts_of, tokens_of
 from engine.dataset.rendering import Rendered, RowRenderer, Text
 from engine.dataset.row import Row
 from engine.i18n import _
+from engine.model_folder.panics import refused_panics
 from engine.text import one_line
 
 import numpy as np
@@ -78,7 +79,9 @@ class ExampleTokenizer:
         self._vocabulary = vocabulary
         self._train_on_prompt = config.train_on_prompt
         bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-        self.start_ids = [bos] if bos is not None and tokenizer("").input_ids[:1] == [bos] else []
+        with refused_panics(_("Splitting a text into tokens")):
+            begins = bos is not None and tokenizer("").input_ids[:1] == [bos]
+        self.start_ids = [bos] if begins else []
         """Tokens that the tokenizer puts before a text by itself."""
         self._end = [eos] if eos is not None else []
         self.special_ids = frozenset(tokenizer.all_special_ids) | frozenset(
@@ -112,7 +115,8 @@ class ExampleTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of tokens."""
-        return str(self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
+        with refused_panics(_("Reading tokens as text")):
+            return str(self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
 
     def __call__(self, row: Row) -> tuple[Example, ...]:
         """Return the tokens of `row` and which of them carry loss.

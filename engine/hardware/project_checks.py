@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.config import TrainingConfig
+from engine.dataset.lines import Oddities, numbered_lines
 from engine.errors import UserError
+from engine.files import open_given
 from engine.hardware.report import Check
 from engine.i18n import _
 from engine.model_folder.finding import label
@@ -76,7 +78,7 @@ def check_data(project: Project) -> Check:
 def count_rows(path: Path) -> int | None:
     """Return the number of lines that are not blank; None if the file cannot be read."""
     try:
-        with path.open("rb") as lines:
-            return sum(1 for line in lines if not line.isspace())
+        with open_given(path) as file:
+            return sum(1 for _line in numbered_lines(file, path.name, Oddities()))
     except OSError:
         return None

@@ -9,7 +9,7 @@ from engine.backend import mx, nn
 from engine.config import TrainingConfig
 from engine.dataset.chat_template import NO_THINKING
 from engine.errors import UserError
-from engine.files import PARTIAL, sync, write_json
+from engine.files import PARTIAL, open_given, read_given, sync, write_json
 from engine.i18n import _
 from engine.model.arrays import write_arrays
 from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
@@ -140,8 +140,9 @@ def load_adapter(model: nn.Module, folder: Path) -> LoadedAdapter:
 
 
 def _checked_config(folder: Path) -> dict[str, Any]:
-    """Refuse what is not LoRA, it cannot be turned off, and a scale that is no number."""
-    config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    """Refuse what is not LoRA, it cannot be turned off, a scale that is no number, and weights in no file."""
+    open_given(folder / WEIGHTS).close()
+    config: dict[str, Any] = json.loads(read_given(folder / CONFIG))
     if config.get("fine_tune_type", "lora") != "lora":
         raise ValueError(_("its fine_tune_type is not lora"))
     scale = float(config["lora_parameters"]["scale"])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.backend import mx
-from engine.files import flush, remove
+from engine.files import flush, open_own, remove
 
 from safetensors import SafetensorError, safe_open
 
@@ -23,7 +23,7 @@ def write_arrays(path: Path, arrays: Mapping[str, mx.array]) -> None:
         OSError: the disk is full or the file cannot be written.
     """
     try:
-        with path.open("wb") as file:
+        with open_own(path, "wb") as file:
             mx.save_safetensors(file, dict(sorted(arrays.items())), {"format": "mlx", **_WRITER})
             file.flush()
             flush(file.fileno())
@@ -35,6 +35,7 @@ def write_arrays(path: Path, arrays: Mapping[str, mx.array]) -> None:
 def is_written_here(path: Path) -> bool:
     """Whether a safetensors file was written by this program, `write_arrays`."""
     try:
+        open_own(path).close()
         with safe_open(path, framework="numpy") as file:
             return _WRITER.items() <= (file.metadata() or {}).items()
     except (OSError, SafetensorError):

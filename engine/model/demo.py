@@ -2,12 +2,12 @@
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.files import open_given, read_given, write_atomic
 from engine.i18n import _
 from engine.model.demo_source import find_demo_gguf
 from engine.project import Project
@@ -78,9 +78,9 @@ def is_complete(folder: Path) -> bool:
     """Whether `folder` holds a model whose files are all there and whose weights are not cut short."""
     try:
         for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
-            json.loads((folder / name).read_text(encoding="utf-8"))
+            json.loads(read_given(folder / name))
         weights = folder / "model.safetensors"
-        with weights.open("rb") as file:
+        with open_given(weights) as file:
             header_size = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(min(header_size, weights.stat().st_size)))
         header.pop("__metadata__", None)
@@ -120,9 +120,7 @@ def _copy_new(source: Path, target: Path) -> bool:
     """Copy `source` to `target` unless something has that name; it appears whole or not at all."""
     if os.path.lexists(target):
         return False
-    temporary = target.with_name(f".{target.name}.new")
-    shutil.copyfile(source, temporary)
-    os.replace(temporary, target)
+    write_atomic(target, source.read_bytes())
     return True
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
+from engine.files import open_given
 from engine.i18n import _
 from engine.model.gguf_header import GgufHeader, GgufTensor, refusal
 from engine.text import one_line
@@ -69,7 +70,7 @@ def read_header(path: Path) -> GgufHeader:
         UserError: the file cannot be read, is no GGUF file, or is damaged.
     """
     try:
-        with path.open("rb") as file:
+        with open_given(path) as file:
             if file.read(len(_MAGIC)) != _MAGIC:
                 raise refusal(path, _("it is not a GGUF file"), _("name a model file that ends in .gguf"))
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

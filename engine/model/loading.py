@@ -13,6 +13,7 @@ from engine.backend import compute_dtype, is_cpu, mx, nn
 from engine.errors import UserError
 from engine.i18n import _
 from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
+from engine.model_folder.panics import refused_panics
 from engine.model_folder.settings import again
 from engine.model_folder.tokenizer import chat_template
 from engine.model_folder.trust import names_code, wants_code
@@ -81,7 +82,7 @@ def open_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 def _load_tokenizer(folder: Path, config: dict[str, Any]) -> Any:
     """Return mlx-lm's wrapper of the tokenizer, which knows the tokens to stop at."""
-    with _refusing(folder):
+    with _refusing(folder), refused_panics(_("Loading it")):
         tokenizer = load_wrapped_tokenizer(folder, _UNTRUSTED, eos_token_ids=config.get("eos_token_id"))
         tokenizer.chat_template = chat_template(folder, tokenizer.chat_template)
     return tokenizer

@@ -6,6 +6,6 @@ too, so `engine.model` imports this module first.
 """
 
 from transformers import AutoTokenizer
-from transformers.utils.chat_template_utils import render_jinja_template
+from transformers.utils.chat_template_utils import _compile_jinja_template as compile_template
 
-__all__ = ["AutoTokenizer", "render_jinja_template"]
+__all__ = ["AutoTokenizer", "compile_template"]

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.files import read_given
+
 _CONFIG = "config.json"
 _CACHED = "models--*"
 """How Hugging Face's cache calls the folder of a model."""
@@ -50,7 +52,7 @@ def _snapshot(folder: Path) -> Path | None:
     """Return the snapshot of a model in Hugging Face's cache: the one it points to, else the newest."""
     snapshots = [path.parent for path in (folder / _SNAPSHOTS).glob(f"*/{_CONFIG}")]
     try:
-        main = folder / _SNAPSHOTS / (folder / "refs" / "main").read_text(encoding="utf-8")[:64].strip()
+        main = folder / _SNAPSHOTS / read_given(folder / "refs" / "main")[:64].decode().strip()
     except (OSError, UnicodeError):
         main = folder
     if main in snapshots:

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
+from engine.files import open_given, read_given
 from engine.i18n import _
 
 MOST_BYTES = 256 << 20
 """No file of settings or vocabulary is larger; what is larger is not read."""
+_READ = (".json", ".jinja", ".model", ".safetensors", ".txt")
+"""Ends of the names of what is read, by whatever program."""
+_TEMPLATES = "additional_chat_templates"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 """Beginning of the text that git leaves in the place of a large file that was not fetched."""
 
@@ -22,7 +26,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     """
     require_file(path)
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(read_given(path, MOST_BYTES))
     except OSError as error:
         raise _broken(path, error.strerror or _("it cannot be read")) from None
     except (ValueError, RecursionError) as error:
@@ -63,10 +67,21 @@ def require_file(path: Path) -> None:
         raise _broken(path, _("it is too large"))
 
 
+def require_plain(folder: Path) -> None:
+    """Check that a model folder has plain files wherever a program may read one: nothing that never ends.
+
+    Raises:
+        UserError: something else has the name of one.
+    """
+    for path in (*folder.glob("*"), *folder.glob(f"{_TEMPLATES}/*")):
+        if path.suffix in _READ and not path.is_file():
+            raise UserError(_("{path} is no file that can be read").format(path=path), again(folder))
+
+
 def is_pointer(path: Path) -> bool:
     """Whether a file is what git leaves in the place of a large file that was not fetched."""
     try:
-        with path.open("rb") as file:
+        with open_given(path) as file:
             return file.read(len(_POINTER)) == _POINTER
     except OSError:
         return False

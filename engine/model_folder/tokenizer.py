@@ -5,6 +5,7 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.i18n import _
+from engine.model_folder.panics import refused_panics
 from engine.model_folder.settings import again, optional_settings, read_settings
 from engine.model_folder.trust import names_code, wants_code
 from engine.model_folder.usable import require_tokenizer
@@ -28,9 +29,10 @@ def load_tokenizer(folder: Path) -> Any:
     from engine.model_folder.auto_tokenizer import AutoTokenizer  # takes a second
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False, use_fast=True
-        )
+        with refused_panics(_("Loading it")):
+            tokenizer = AutoTokenizer.from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=False, use_fast=True
+            )
     except Exception as error:  # transformers and tokenizers raise many types for a damaged file
         if "trust_remote_code" in str(error) and (name := names_code(folder)):
             raise wants_code(folder, name) from None
@@ -96,18 +98,20 @@ def stop_ids(folder: Path, tokenizer: Any) -> frozenset[int]:
 
 
 def _require_template(folder: Path, source: Any) -> None:
-    from engine.model_folder.auto_tokenizer import render_jinja_template
+    from engine.model_folder.template_limits import TooMuch, render  # jinja takes its time
 
     from jinja2 import TemplateSyntaxError
 
     reason = _("it is no text")
     if isinstance(source, str):
         try:
-            render_jinja_template([[]], chat_template=source)
+            render(source, [])
         except TemplateSyntaxError as error:
             reason = _("line {line}: {reason}").format(
                 line=error.lineno, reason=one_line(str(error.message), 120)
             )
+        except TooMuch as error:
+            reason = str(error)
         except Exception:  # a template may well want a turn; each row is tried
             return
         else:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
+from engine.files import read_given
 from engine.i18n import _
 
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.npz", "*.npy")
@@ -61,7 +62,7 @@ def _maps_tokenizer(folder: Path) -> bool:
 def _settings(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file; an empty one if it cannot be read: loading says what is wrong."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_given(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}

@@ -1,6 +1,8 @@
 """Whether a base model can be used at all: one answer for all who ask, with one cause and one cure."""
 
 import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 from engine.errors import UserError
 from engine.i18n import _
 from engine.model_folder.architectures import architecture_of, is_known
-from engine.model_folder.settings import again, optional_settings, read_settings, require_file
+from engine.model_folder.settings import again, optional_settings, read_settings, require_file, require_plain
 from engine.model_folder.trust import names_code, refuse_code, wants_code
 from engine.model_folder.weights import read_weights
 from engine.text import one_line
@@ -20,6 +22,9 @@ _OTHER_TOKENIZERS = ("tekken.json", "vocab.json", "tiktoken.model", "vocab.txt")
 _LAYER_COUNTS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer")
 _SIZES = (*_LAYER_COUNTS, "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size", "head_dim")
 _LARGEST = 2**31
+_PARTS = re.compile(r"(^|_)(layers?|heads?|experts?|blocks?|groups?)$")
+"""How fields are called that count what is built one by one."""
+_MOST_PARTS = 100_000
 _QUANTISED = ("awq", "bitnet", "compressed-tensors", "fp8", "gptq", "modelopt", "mxfp4", "mxfp8")
 """Forms of other programs that `mlx_lm.utils.load_model` turns into its own."""
 _SETTINGS = ("tokenizer_config.json", "generation_config.json", "special_tokens_map.json")
@@ -80,6 +85,7 @@ def require_tokenizer(folder: Path) -> None:
     Raises:
         UserError: they cannot be used.
     """
+    require_plain(folder)
     refuse_code(folder)
     for name in _SETTINGS:
         optional_settings(folder / name)
@@ -130,12 +136,28 @@ def _require_sizes(folder: Path, config: dict[str, Any], tensors: int) -> None:
     nested = config.get("text_config")
     if not isinstance(nested, dict | None):
         raise _wrong(folder, "text_config", nested)
+    for name, number in _numbers(config):
+        if abs(number) > (_MOST_PARTS if _PARTS.search(name) else _LARGEST):
+            raise _wrong(folder, name, number)
     for settings in (config, nested or {}):
         for name in _SIZES:
             value = settings.get(name)
             most = tensors if name in _LAYER_COUNTS else _LARGEST
             if value is not None and not (isinstance(value, int) and 1 <= value <= most):
                 raise _wrong(folder, name, value)
+
+
+def _numbers(config: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield every whole number in a configuration, however deep, with the name of its field."""
+    rest: list[tuple[str, Any]] = [("", config)]
+    while rest:
+        name, value = rest.pop()
+        if isinstance(value, dict):
+            rest += value.items()
+        elif isinstance(value, list):
+            rest += [(name, item) for item in value]
+        elif type(value) is int:
+            yield name, value
 
 
 def _wrong(folder: Path, name: str, value: object) -> UserError:

@@ -4,6 +4,7 @@ import struct
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.files import open_given
 from engine.i18n import _
 from engine.model_folder.settings import again, optional_settings, read_settings, require_file
 from engine.text import one_line
@@ -117,7 +118,7 @@ def _indexed(folder: Path) -> list[str]:
 def _reason(path: Path, error: Exception) -> str:
     """Say what is wrong with a file: how much of it is there, where its header can be read."""
     try:
-        with path.open("rb") as file:
+        with open_given(path) as file:
             (header,) = _LENGTH.unpack(file.read(_LENGTH.size))
         total = path.stat().st_size
     except (OSError, struct.error):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from engine.files import open_own
 from engine.hardware.boot import boot_id
 from engine.i18n import _
 from engine.project import Project
@@ -55,7 +56,7 @@ def record_crash(project: Project, pid: int, reason: str, messages: str) -> RunS
     failed = replace(state, status="failed", reason=reason)
     try:
         failed.save(project.state_file)
-        with project.log_file.open("a", encoding="utf-8") as log:
+        with open_own(project.log_file, "a", encoding="utf-8") as log:
             log.write(f"{now()} {reason}\n{printable(messages)}\n")
     except OSError:
         pass  # the disk may be what it died of; the caller tells the user

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from engine.files import open_given, open_own, read_given
 from engine.project import Project
 
 # Enough of a weights file to tell two models apart without reading gigabytes.
@@ -17,7 +18,7 @@ def data_fingerprint(project: Project) -> str:
     """Return the SHA-256 over the bytes of both data files."""
     digest = hashlib.sha256()
     for path in (project.train_file, project.valid_file):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(hashlib.sha256(read_given(path, most=None)).digest())
     return digest.hexdigest()
 
 
@@ -30,7 +31,7 @@ def model_fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for pattern in _PATTERNS for path in folder.glob(pattern)):
         digest.update(f"{path.name}:{path.stat().st_size}:".encode())
-        digest.update(_sampled(path) if path.suffix == ".safetensors" else path.read_bytes())
+        digest.update(_sampled(path) if path.suffix == ".safetensors" else read_given(path, most=None))
     return digest.hexdigest()
 
 
@@ -39,13 +40,13 @@ def template_fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for pattern in _PATTERNS for path in folder.glob(pattern)):
         if path.suffix != ".safetensors" and path.name not in _NOT_TOKENS:
-            digest.update(f"{path.name}:{path.stat().st_size}:".encode() + path.read_bytes())
+            digest.update(f"{path.name}:{path.stat().st_size}:".encode() + read_given(path, most=None))
     return digest.hexdigest()
 
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
+    with open_own(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -53,7 +54,7 @@ def _sampled(path: Path) -> bytes:
     digest = hashlib.sha256()
     size = path.stat().st_size
     stride = max(_SAMPLE, size // _SAMPLES)
-    with path.open("rb") as file:
+    with open_given(path) as file:
         for offset in range(0, size, stride):
             file.seek(offset)
             digest.update(file.read(_SAMPLE))

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from engine.files import NoPlainFile, read_own
 from engine.training.fingerprint import file_sha256
 
 STATE = "state.json"
 """File of a checkpoint that lists the others, and says where the run stood."""
 _SUM = "sha256"
-_GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_GONE = (FileNotFoundError, NotADirectoryError, NoPlainFile)
 
 
 def sealed(state: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def read_state(folder: Path) -> dict[str, Any] | None:
         OSError: it cannot be read now.
     """
     try:
-        state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        state: dict[str, Any] = json.loads(read_own(folder / STATE))
         return state if state.pop(_SUM) == _json_sha256(state) else None
     except _GONE:
         return None

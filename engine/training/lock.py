@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.files import own_descriptor
 from engine.i18n import _
 from engine.project import Project
 from engine.training.failures import explained_writes
@@ -78,7 +79,7 @@ def lock_owner(project: Project) -> Owner | None:
 def owner_of(lock_file: Path) -> Owner | None:
     """Return who holds `lock_file`; an owner with pid 0 is one that has not yet written its name."""
     try:
-        descriptor = os.open(lock_file, os.O_RDONLY)
+        descriptor = own_descriptor(lock_file, os.O_RDONLY)
     except OSError:
         return None
     try:
@@ -102,10 +103,9 @@ def _acquire(project: Project) -> tuple[int | None, bool]:
     is_new = not project.run_dir.exists()
     try:
         project.run_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(project.lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = own_descriptor(project.lock_file, os.O_RDWR | os.O_CREAT)
     except (FileExistsError, FileNotFoundError):
-        is_in_the_way = os.path.lexists(project.run_dir) and not project.run_dir.is_dir()
-        if is_in_the_way or project.lock_file.is_symlink():
+        if os.path.lexists(project.run_dir) and not project.run_dir.is_dir():
             raise
         return _acquire(project)  # a run that was refused has just taken its new folder away
     try:

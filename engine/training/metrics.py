@@ -8,11 +8,13 @@ from io import StringIO
 from pathlib import Path
 from typing import IO, Any
 
-from engine.files import flush, write_atomic
+from engine.files import NoPlainFile, flush, open_own, read_own, write_atomic
 from engine.project import Project
 from engine.training.events import StepMetrics
 
 COLUMNS = tuple(field.name for field in fields(StepMetrics))
+_MOST_BYTES = 4 << 30
+"""Ten million steps."""
 _WHOLE = ("step", "epoch", "tokens")
 
 
@@ -34,8 +36,8 @@ class MetricsWriter:
         writer.writeheader()
         writer.writerows(kept)
         write_atomic(project.metrics_csv, table.getvalue())
-        self._json: IO[str] = project.metrics_file.open("a", encoding="utf-8")
-        self._table: IO[str] = project.metrics_csv.open("a", encoding="utf-8", newline="")
+        self._json: IO[str] = open_own(project.metrics_file, "a", encoding="utf-8")
+        self._table: IO[str] = open_own(project.metrics_csv, "a", encoding="utf-8", newline="")
         self._csv = _table_writer(self._table)
 
     def write(self, metrics: StepMetrics) -> None:
@@ -93,4 +95,8 @@ def _value(name: str, cell: str) -> Any:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    """Return the lines of a file; none where there is none, or what is there is about to be replaced."""
+    try:
+        return read_own(path, _MOST_BYTES).decode("utf-8", errors="replace").splitlines()
+    except (FileNotFoundError, NoPlainFile):
+        return []

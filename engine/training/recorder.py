@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.files import write_atomic
+from engine.files import read_own, write_atomic
 from engine.i18n import _
 from engine.model.adapter import CONFIG, WEIGHTS, adapter_weights, save_adapter
 from engine.model.arrays import is_written_here
@@ -152,7 +152,7 @@ class Recorder:
                 kept, wanted = project.adapters_dir / name, best.folder / name
                 if not kept.exists() or file_sha256(kept) != file_sha256(wanted):
                     self._set_aside(kept)
-                    write_atomic(kept, wanted.read_bytes())
+                    write_atomic(kept, read_own(wanted, most=None))
         elif not project.adapter_file.exists():
             progress.best_step = progress.best_val_loss = None
             self.lost.append(_("The best adapter so far is gone; the best of the coming ones will be kept"))

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from engine.files import write_json
+from engine.files import read_own, write_json
 from engine.format import FORMAT, is_newer, other_version
 from engine.hardware.boot import boot_id
 from engine.project import LOCK_NAME
@@ -73,7 +73,7 @@ class RunState:
     def load(cls, path: Path) -> "RunState | None":
         """Read the file; None if there is none, it is not one of this version's, or it is damaged."""
         try:
-            state = _adapter().validate_json(path.read_bytes(), strict=True)
+            state = _adapter().validate_json(read_own(path), strict=True)
             for moment in (state.started, state.updated):
                 datetime.fromisoformat(moment)
         except (OSError, ValueError):
@@ -93,7 +93,7 @@ def known_state(path: Path) -> RunState | None:
     if state := RunState.load(path):
         return state
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(read_own(path))
     except (OSError, ValueError, RecursionError):
         return None
     if isinstance(values, dict) and is_newer(values):

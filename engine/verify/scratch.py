@@ -6,6 +6,7 @@ from pathlib import Path
 from engine.config import TrainingConfig
 from engine.dataset.row import Row
 from engine.dataset.rows import read_rows
+from engine.files import open_given
 from engine.model_folder.finding import label
 from engine.project import Project
 
@@ -66,7 +67,7 @@ def first_rows(path: Path, count: int) -> bytes:
     """
     usable = (item.line for item in read_rows(path) if isinstance(item, Row))
     chosen = set(islice(usable, count))
-    with path.open("rb") as file:
+    with open_given(path) as file:
         if not chosen:
             return file.read()
         last = max(chosen)

@@ -250,7 +250,9 @@ def test_another_configuration_is_refused_with_the_difference(mqlora: Mqlora, pr
 def test_json_needs_a_question(mqlora: Mqlora) -> None:
     """A conversation has no JSON form, so the option is refused instead of ignored."""
     refused = mqlora("chat", "--json")
-    assert refused.code == 1 and "--prompt" in refused.err and not refused.out
+    assert refused.code == 1 and "--prompt" in refused.err
+    error = {"problem": "--json answers questions", "fix": "name one with --prompt"}
+    assert refused.objects == [{"error": error}]
 
 
 def test_json_holds_no_number_that_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,9 +2,23 @@
 
 import errno
 import os
+import socket
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from engine.files import clear_partial, remove, write_atomic, write_json
+from engine.errors import UserError
+from engine.files import (
+    NoPlainFile,
+    clear_partial,
+    open_given,
+    open_own,
+    read_given,
+    read_own,
+    remove,
+    write_atomic,
+    write_json,
+)
 
 import pytest
 
@@ -44,3 +58,62 @@ def test_removing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     remove(tmp_path / "link")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def make_socket(path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as short, socket.socket(socket.AF_UNIX) as made:
+        made.bind(f"{short}/s")
+        os.rename(f"{short}/s", path)
+
+
+NOT_PLAIN: dict[str, Callable[[Path], None]] = {
+    "a named pipe": lambda path: os.mkfifo(path),
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a folder": lambda path: path.mkdir(),
+    "a socket": make_socket,
+}
+
+
+@pytest.mark.parametrize("kind", NOT_PLAIN)
+def test_only_a_plain_file_is_opened(tmp_path: Path, kind: str) -> None:
+    """Neither to read nor to write, at once, in one sentence that is an `OSError` too."""
+    path = tmp_path / "file"
+    NOT_PLAIN[kind](path)
+    found = "a link" if path.is_symlink() else kind
+    for mode in ("rb", "ab", "w"):
+        with pytest.raises(NoPlainFile, match=f"file is {found}; ") as refused:
+            open_own(path, mode)
+        assert isinstance(refused.value, UserError) and isinstance(refused.value, OSError)
+        assert refused.value.strerror == f"file is {found}"
+    with pytest.raises(NoPlainFile, match=kind):
+        open_given(path)
+
+
+def test_a_link_in_the_place_of_our_own_file_is_not_followed(tmp_path: Path) -> None:
+    """Whatever it leads to stays as it is; what people gave us may be a link."""
+    (tmp_path / "foreign").write_text("foreign")
+    (tmp_path / "link").symlink_to("foreign")
+    (tmp_path / "nowhere").symlink_to("made by us")
+    (tmp_path / "circle").symlink_to("circle")
+    for name in ("link", "nowhere", "circle"):
+        for mode in ("rb", "ab", "wb"):
+            with pytest.raises(NoPlainFile, match="is a link"):
+                open_own(tmp_path / name, mode)
+    assert read_given(tmp_path / "link") == b"foreign" and not (tmp_path / "made by us").exists()
+    with pytest.raises(NoPlainFile, match="is a link in a circle"):
+        open_given(tmp_path / "circle")
+
+
+def test_what_is_read_as_a_whole_has_a_limit(tmp_path: Path) -> None:
+    """A file of any size takes no memory; a limit is met exactly."""
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(1 << 40)
+    for read in (read_own, read_given):
+        with pytest.raises(NoPlainFile, match=r"is larger than 67\.1 MB"):
+            read(tmp_path / "large")
+    (tmp_path / "small").write_bytes(b"1234")
+    assert read_own(tmp_path / "small", 4) == read_given(tmp_path / "small", 4) == b"1234"
+    with pytest.raises(NoPlainFile, match="is larger than 3 B"):
+        read_own(tmp_path / "small", 3)
+    with pytest.raises(FileNotFoundError):
+        read_own(tmp_path / "missing")

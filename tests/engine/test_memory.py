@@ -115,6 +115,8 @@ def test_a_nested_description_is_read(tmp_path: Path) -> None:
         '{"hidden_size": 576}',
         json.dumps(SMOLLM2_135M | {"num_attention_heads": 0}),
         json.dumps(SMOLLM2_135M | {"hidden_size": "wide"}),
+        json.dumps(SMOLLM2_135M | {"num_hidden_layers": 10**6}),
+        json.dumps(SMOLLM2_135M | {"num_attention_heads": -9}),
         json.dumps(SMOLLM2_135M | {"vocab_size": -1}),
         json.dumps(SMOLLM2_135M | {"num_hidden_layers": None}),
         json.dumps(SMOLLM2_135M | {"quantization": 4}),

@@ -1,5 +1,6 @@
 """What is printed and logged on the command line cannot steer the terminal."""
 
+import errno
 import json
 import logging
 from collections.abc import Generator
@@ -7,8 +8,19 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
+from engine.errors import UserError
 from engine.text import printable
-from tui.commands.output import make_output_harmless, print_json, report_defect, say, say_usage
+from tui.commands.output import (
+    end_output,
+    err,
+    make_output_harmless,
+    print_json,
+    refuse,
+    refuse_system,
+    refuse_usage,
+    report_defect,
+    say,
+)
 
 import pytest
 
@@ -46,7 +58,7 @@ def test_usage_errors_quote_the_command_line_harmlessly(capsys: pytest.CaptureFi
     def show(file: TextIO) -> None:
         file.write(f"Usage: x\n\nError: No such option: --{RAW}\n")
 
-    say_usage(show)
+    refuse_usage(show, "No such option")
     assert capsys.readouterr().err == f"Usage: x\n\nError: No such option: --{SHOWN}\n"
 
 
@@ -94,3 +106,51 @@ def test_what_libraries_log_and_warn_of_is_harmless(harmless_output: None) -> No
             logger.removeHandler(handler)
     assert lines[0] == f"You are using a model of type {SHOWN}"
     assert SHOWN in lines[1] and len(lines[1].splitlines()) == 1
+
+
+def test_a_refusal_is_an_object_too_where_that_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On stdout, whole, with the sentence for people on stderr."""
+    monkeypatch.setattr("sys.argv", ["mqlora-tui", "report", "--json"])
+    assert refuse(UserError(f"No run in {RAW}", "train")) == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"error": {"problem": f"No run in {SHOWN}", "fix": "train"}}
+    assert printed.err == f"No run in {SHOWN}; train.\n"
+    monkeypatch.setattr("sys.argv", ["mqlora-tui", "report"])
+    refuse(UserError("No run", "train"))
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(errno.ENOSPC, "Full"),
+            "Cannot write the output: Full; send it elsewhere.",
+        ),
+        (
+            OSError(errno.EMFILE, "x", "/a"),
+            "Too many files are open; allow more with: ulimit -n 1024.",
+        ),
+        (OSError(errno.EACCES, "Denied", "/a"), "Cannot use /a: Denied; put that right and try again."),
+    ],
+)
+def test_what_the_system_does_not_allow_is_a_sentence(
+    capsys: pytest.CaptureFixture[str], error: OSError, told: str
+) -> None:
+    """Not a defect of the program."""
+    assert refuse_system(error) == 1
+    assert capsys.readouterr().err == f"{told}\n"
+
+
+def test_a_stream_that_takes_nothing_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is for stderr is lost in silence; what is for stdout is told, once."""
+    with open("/dev/full", "w") as out, open("/dev/full", "w", buffering=1) as error:
+        monkeypatch.setattr("sys.stdout", out)
+        monkeypatch.setattr("sys.stderr", error)
+        say("nobody hears it", err)
+        out.write("x")
+        failure = end_output()
+        assert failure is not None and failure.errno == errno.ENOSPC
+        assert end_output() is None

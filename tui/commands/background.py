@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from engine.errors import UserError
+from engine.files import open_own
 from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
@@ -75,7 +76,7 @@ def spawn(
         The process, and where in the log file its output begins, in bytes.
     """
     project.run_dir.mkdir(parents=True, exist_ok=True)
-    with project.log_file.open("ab") as log:
+    with open_own(project.log_file, "ab") as log:
         log.write(f"{first_line}\n".encode() if first_line else b"")
         log.flush()
         begin = log.tell()
@@ -103,7 +104,7 @@ def _trainer(project: Project, pid: int) -> int | None:
 
 
 def _last_line(project: Project, begin: int) -> str:
-    with project.log_file.open("rb") as log:
+    with open_own(project.log_file) as log:
         log.seek(begin)
         lines = log.read().decode("utf-8", errors="replace").strip().splitlines()
     return one_line(lines[-1], 300) if lines else _("it printed nothing")

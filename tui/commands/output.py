@@ -1,10 +1,13 @@
 """What the command line prints: text that cannot steer the terminal, JSON, and refusals."""
 
+import errno
 import logging
 import math
+import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from io import StringIO, TextIOWrapper
 from pathlib import Path
@@ -22,8 +25,17 @@ from rich.text import Text
 SYMBOLS = {"ok": "✓", "note": "·", "warning": "!", "error": "✗"}
 STYLES = {"ok": "green", "note": "dim", "warning": "yellow", "error": "red"}
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    """Leaves it to the command line how a program ends whose output nobody reads."""
+
+    def on_broken_pipe(self) -> None:
+        """Let that be known; rich would end the program here, with exit code 1."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+out = _Console(highlight=False, soft_wrap=True)
+err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class _HarmlessRecord(logging.LogRecord):
@@ -49,8 +61,12 @@ def say(text: str, console: Console = out) -> None:
 
 
 def quote(text: str, console: Console = out) -> None:
-    """Print text of data or users as it is: no markup, no control codes."""
-    console.print(Text(printable(text)))
+    """Print text of data or users as it is: no markup, no control codes.
+
+    Where stderr takes nothing nobody can be told, and the command goes on.
+    """
+    with suppress(OSError) if console is err else nullcontext():
+        console.print(Text(printable(text)))
 
 
 def status_mark(status: str) -> Text:
@@ -74,29 +90,81 @@ def _finite(value: Any) -> Any:
 
 
 def refuse(error: UserError) -> int:
-    """Print a refusal on stderr and return its exit code."""
-    say(str(error), err)
+    """Tell of a refusal and return its exit code."""
+    _complain(str(error), error.problem, error.fix)
     return 1
 
 
-def say_usage(show: Callable[[TextIO], None]) -> None:
-    """Print on stderr what `show` writes of a usage error: it quotes the command line as it is."""
+def refuse_usage(show: Callable[[TextIO], None], problem: str) -> None:
+    """Tell of a usage error: what `show` writes quotes the command line as it is.
+
+    Args:
+        show: writes it for people.
+        problem: the same in a sentence.
+    """
     text = StringIO()
     show(text)
-    say(text.getvalue().rstrip(), err)
+    _complain(text.getvalue().rstrip(), problem.rstrip("."), _("see: mqlora-tui --help"))
+
+
+def refuse_system(error: OSError) -> int:
+    """Tell what the system did not let a command do, and return its exit code."""
+    reason = error.strerror or str(error)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        problem, fix = _("Too many files are open"), _("allow more with: ulimit -n 1024")
+    elif error.filename is None:
+        problem, fix = _("Cannot write the output: {reason}").format(reason=reason), _("send it elsewhere")
+    else:
+        problem = _("Cannot use {path}: {reason}").format(path=error.filename, reason=reason)
+        fix = _("put that right and try again")
+    return refuse(UserError(problem, fix))
 
 
 def report_defect(error: BaseException) -> int:
     """Tell of an unexpected exception in one sentence; its traceback goes to a log file."""
     reason = one_line(f"{type(error).__name__}: {error}", 300)
     where = _write_error_log("".join(traceback.format_exception(error)))
-    say(_("Something unexpected happened ({reason}); {where}.").format(reason=reason, where=where), err)
+    problem = _("Something unexpected happened ({reason})").format(reason=reason)
+    _complain(f"{problem}; {where}.", problem, where)
     return 1
 
 
 def report_crash(cause: str, messages: str) -> None:
     """Tell why a process ended that could not say it; what native code wrote goes to a log file."""
-    say(f"{cause}; {_write_error_log(messages)}.", err)
+    where = _write_error_log(messages)
+    _complain(f"{cause}; {where}.", cause, where)
+
+
+def _complain(text: str, problem: str, fix: str) -> None:
+    """Print on stderr, where there is one, what went wrong; with `--json` also as an object on stdout."""
+    say(text, err)
+    if "--json" in sys.argv:
+        with suppress(OSError):
+            print_json({"error": {"problem": complete(problem), "fix": complete(fix)}})
+
+
+def end_output() -> OSError | None:
+    """Write what is left to write; return why that failed on stdout, and then write nothing more.
+
+    The interpreter would try again at its exit, and change the exit code.
+    """
+    _flushed(sys.stderr)  # nobody can be told that
+    return _flushed(sys.stdout)
+
+
+def _flushed(stream: TextIO) -> OSError | None:
+    try:
+        stream.flush()
+    except OSError as error:
+        silence(stream)
+        return error
+    return None
+
+
+def silence(stream: TextIO) -> None:
+    """Let everything that is still to be written to a stream vanish."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _write_error_log(details: str) -> str:

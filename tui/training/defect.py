@@ -4,6 +4,7 @@ import contextlib
 import traceback
 
 from engine.errors import UserError
+from engine.files import open_own
 from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line, printable
@@ -14,7 +15,7 @@ def training_defect(project: Project, error: Exception) -> UserError:
     """Append the traceback to the run's log and say in one sentence what happened."""
     with contextlib.suppress(OSError):
         project.run_dir.mkdir(parents=True, exist_ok=True)
-        with project.log_file.open("a", encoding="utf-8") as log:
+        with open_own(project.log_file, "a", encoding="utf-8") as log:
             log.write(f"{now()} {printable(''.join(traceback.format_exception(error)))}")
     kind, message = type(error).__name__, one_line(str(error), 200)
     return UserError(

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from engine.files import write_json
+from engine.files import read_own, write_json
 from engine.i18n import _
 from engine.project import Project
 from engine.training.lock import lock_owner
@@ -40,7 +40,7 @@ def take_news(project: Project) -> str:
     """Return what became of a run whose connection was lost, once; empty if there is nothing to tell."""
     path = project.run_dir / _FILE
     try:
-        handover = Handover(**json.loads(path.read_text(encoding="utf-8")))
+        handover = Handover(**json.loads(read_own(path)))
         when = datetime.fromisoformat(handover.time).astimezone()
         is_starting = _is_starting(project, handover)
         if not is_starting:

@@ -1,0 +1,92 @@
+"""Programs that come with a model and do not end: chat templates and patterns of tokenizers."""
+
+import json
+from pathlib import Path
+
+from engine.config import TrainingConfig
+from engine.dataset.check import check_data
+from engine.errors import UserError
+from engine.model_folder.panics import refused_panics
+from engine.model_folder.template_limits import MOST_SOURCE, MOST_STEPS, TooMuch, render
+from engine.model_folder.tokenizer import load_tokenizer
+from tests.tiny import CHATML, pairs, tiny_project, write_rows
+
+import pytest
+
+MANY = "range(99999)"
+DOUBLED = "{{% set ns = namespace(x='ab') %}}{{% for i in range(90) %}}{}{{% endfor %}}"
+ENDLESS = {
+    "loops": f"{{% for i in {MANY} %}}{{% for j in {MANY} %}}{{% endfor %}}{{% endfor %}}",
+    "no round": f"{{% for i in {MANY} %}}{{% for j in {MANY} if false %}}{{% endfor %}}{{% endfor %}}",
+    "macros": "{% macro f(n) %}{% if n %}{{ f(n-1) }}{{ f(n-1) }}{% endif %}{% endmacro %}{{ f(80) }}",
+    "blocks": "".join(
+        f"{{% block b{n} %}}{{{{ self.b{n + 1}() }}}}{{{{ self.b{n + 1}() }}}}{{% endblock %}}"
+        for n in range(30)
+    )
+    + "{% block b30 %}{% endblock %}",
+    "a sum that doubles": DOUBLED.format("{% set ns.x = ns.x + ns.x %}"),
+    "a text that doubles": DOUBLED.format("{% set ns.x = ns.x ~ ns.x %}"),
+    "a block that doubles": DOUBLED.format("{% set y %}{{ ns.x }}{{ ns.x }}{% endset %}{% set ns.x = y %}"),
+    "a power": "{{ 10 ** 9999999999 }}",
+    "a product": "{{ 'x' * 9999999999 }}",
+    "a list": "{{ [1] * 9999999999 }}",
+    "a width": "{{ 'x'.center(9999999999) }}",
+    "a filter": "{{ 'x'|center(9999999999) }}",
+    "its source": " " * (MOST_SOURCE + 1),
+}
+
+
+@pytest.mark.parametrize("how", ENDLESS)
+def test_an_endless_template_is_ended(how: str) -> None:
+    """Whatever it goes on with; the next one begins to count anew."""
+    for _time in range(2):
+        with pytest.raises(TooMuch, match="does not come to an end"):
+            render(ENDLESS[how], [])
+    assert render("{{ 2 ** 10 }}{{ 'a' * 2 ~ 1 ~ none }}{{ [1] + [2] }}", []) == "1024aa1None[1, 2]"
+
+
+def test_the_turns_of_a_long_conversation_account_for_their_steps() -> None:
+    """A template may go through all of it several times."""
+    turns = [{"role": "user", "content": "x"}] * MOST_STEPS
+    assert (
+        len(render("{% for turn in messages %}{{ turn.content }}{% endfor %}" * 3, turns)) == 3 * MOST_STEPS
+    )
+
+
+def test_a_model_with_an_endless_template_is_refused(tmp_path: Path) -> None:
+    """In one sentence that names its folder, and by the data check too."""
+    project = tiny_project(tmp_path)
+    settings = project.model_dir("") / "tokenizer_config.json"
+    known = json.loads(settings.read_text())
+    settings.write_text(json.dumps({**known, "chat_template": ENDLESS["loops"]}))
+    with pytest.raises(UserError, match="tiny cannot be used: it does not come to an end"):
+        load_tokenizer(project.model_dir(""))
+    settings.write_text(
+        json.dumps({**known, "chat_template": "{% if messages %}" + ENDLESS["loops"] + "{% endif %}"})
+    )
+    (fault,) = check_data(project, TrainingConfig()).model_faults
+    assert "takes no row: the chat template refuses it: it does not come to an end" in fault.message
+
+
+def test_a_pattern_that_gives_up_is_a_refusal(tmp_path: Path) -> None:
+    """The panic of a library in Rust is no `Exception`; the row that it gave up at is in the data."""
+    project = tiny_project(tmp_path)
+    path = project.model_dir("") / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    split = {"type": "Split", "pattern": {"Regex": "(x+x+)+y"}, "behavior": "Isolated", "invert": False}
+    tokenizer["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, tokenizer["pre_tokenizer"]]}
+    path.write_text(json.dumps(tokenizer))
+    write_rows(project.train_file, [*pairs(3), {"prompt": "x" * 400, "completion": "b"}])
+    (fault,) = check_data(project, TrainingConfig()).train.faults
+    assert "broke off in the model's tokenizer: Onig: Regex search error" in fault.message
+
+
+def test_requests_to_end_pass() -> None:
+    """Only what is neither an exception nor a request to end is a panic."""
+    for error in (KeyboardInterrupt, SystemExit, GeneratorExit, ValueError):
+        with pytest.raises(error), refused_panics("Loading it"):
+            raise error
+    broken_off = "Loading it broke off in the model's tokenizer: gone; "
+    with pytest.raises(UserError, match=broken_off), refused_panics("Loading it"):
+        raise BaseException("gone")
+    assert render(CHATML, [{"role": "user", "content": "é"}]) == "<|im_start|>user\né<|im_end|>\n"
