@@ -15,10 +15,10 @@ from tui import checks
 from tui.app_keys import APP_KEYS, PLACES, going_to
 from tui.driver import PatientDriver
 from tui.lists import mend_lists
-from tui.palette import Palette
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
+from tui.screens.palette import Palette
 from tui.screens.unsaved import Form, UnsavedScreen
 from tui.shell import work_in
 from tui.state import AppState
@@ -31,7 +31,6 @@ from tui.widgets.note_line import Busy
 from textual import work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
@@ -106,8 +105,13 @@ class MqloraApp(AppState):
 
     def action_command_palette(self) -> None:
         """Open the list of places and commands."""
-        if not isinstance(self.screen, CommandPalette):
-            self.push_screen(Palette())
+
+        def run(command: SystemCommand | None) -> None:
+            if command:
+                self.call_later(command.callback)
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(self.get_system_commands(self.screen)), run)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Let nothing reach the terminal that could steer it."""
