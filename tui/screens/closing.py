@@ -13,7 +13,7 @@ class Closing(Screen[Answer]):
 
     def dismiss(self, result: Answer | None = None) -> AwaitComplete:
         """Answer and close; only the first answer counts."""
-        return super().dismiss(result) if self.is_current else AwaitComplete.nothing()
+        return super().dismiss(result) if self.is_current else AwaitComplete()
 
 
 class Dialog(ModalScreen[Answer], Closing[Answer]):
