@@ -25,6 +25,7 @@ from tui.state import AppState
 from tui.theme import THEME
 from tui.training.controller import TrainingController
 from tui.training.news import has_news
+from tui.training.status import UNFINISHED
 from tui.widgets.harmless import HARMLESS
 from tui.widgets.note_line import Busy
 
@@ -82,9 +83,12 @@ class MqloraApp(AppState):
         self._event_loop = asyncio.get_running_loop()
         self.training.follow(self)
         self.look_at_run()
-        # In another process, perhaps since the last connection was lost: there is something to see.
-        if self.run_state.is_training or self._go_on or has_news(self.project):
+        # In another process, perhaps since the last connection was lost, or to go on with: that comes first.
+        is_under_way = self.run_state.is_training or self.run_state.phase in UNFINISHED
+        if is_under_way or self._go_on or has_news(self.project):
             self.switch_mode("train")
+        if self.start_error:
+            self.call_after_refresh(self.show_error, self.start_error)
         if self._go_on and not self.run_state.is_training:
             self.call_after_refresh(self._resume)
         # Only when the first screen is drawn: threads that compute would hold it back.
@@ -194,6 +198,8 @@ class MqloraApp(AppState):
             self.tell(_("Copied."))
         elif self.training.pause():
             self.look_at_run()
+        elif self.run_state.phase == "starting":
+            self.tell(_("The run is only starting; it can be paused as soon as it is shown running."))
         elif not (isinstance(self.screen, PlaceScreen) and self.screen.stop_work()):
             is_typing = isinstance(self.screen.focused, Input | TextArea)  # q would be typed
             key = "q" if isinstance(self.screen, PlaceScreen) and not is_typing else "Ctrl+Q"

@@ -18,6 +18,7 @@ from tests.tui.fake_engine import (
     shown,
     wait_for,
 )
+from tests.tui.fake_run import write_run
 from tui.app import PLACES, MqloraApp
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
@@ -129,6 +130,17 @@ async def test_a_run_that_goes_on_elsewhere_is_shown_at_once(project: Project, e
             await wait_for(pilot, lambda: app.return_value == 0)
     app.engine.close()
     assert RunState.load(project.state_file).status == "running"
+
+
+async def test_a_paused_run_is_the_first_offer(project: Project, engine: FakeEngine) -> None:
+    """The app opens where going on is one key away; what is wrong with the selected settings is said there."""
+    write_run(project, "paused", 42)
+    project.config_file.write_text('{"bach_size": 2}')
+    app = MqloraApp(project)
+    async with app.run_test() as pilot:
+        await sees(pilot, "Paused at step 42, saved.", "Enter goes on.", "Unknown key 'bach_size'")
+        assert app.current_mode == "train"
+    app.engine.close()
 
 
 async def test_a_broken_configuration_is_shown_and_named(project: Project, engine: FakeEngine) -> None:

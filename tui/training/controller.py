@@ -21,6 +21,7 @@ from engine.training.state import RunState
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.training.defect import training_defect
 from tui.training.interrupt import ask_to_pause
+from tui.training.news import is_starting
 from tui.training.status import RunStatus
 from tui.training.takeover import given_up
 
@@ -76,8 +77,8 @@ class TrainingController:
         self._create = create or create_trainer
         self._followers: tuple[MessagePump, ...] = ()
         self._job: Future[Ending] | None = None
-        self._asked: Owner | None = None
-        """The other process that was asked to pause."""
+        self._asked: tuple[Owner, str] | None = None
+        """The other process that was asked to pause, and its sitting; empty while that is not known."""
         self.is_taking_over = False
         """Whether this process waits for another one to give up its run."""
 
@@ -150,8 +151,19 @@ class TrainingController:
         other = self.other_process()
         if other is None or not ask_to_pause(self._project, other):
             return False
-        self._asked = other
+        self._asked = other, self._sitting()
         return True
+
+    def _is_pausing(self, other: Owner) -> bool:
+        """Whether `other` still makes the sitting that it was asked to end; it may have gone on in another."""
+        if self._asked == (other, ""):
+            self._asked = other, self._sitting()
+        return self._asked == (other, self._sitting())
+
+    def _sitting(self) -> str:
+        """Return when the sitting under way began; empty while it gets ready."""
+        state = RunState.load(self._project.state_file)
+        return state.started if state and state.is_alive else ""
 
     async def wait(self) -> None:
         """Return as soon as no training is running here."""
@@ -169,7 +181,9 @@ class TrainingController:
         if self.is_running:
             return RunStatus("pausing" if self._engine.stop_event.is_set() else "running", config=config)
         if other := self.other_process():
-            return RunStatus("pausing" if other == self._asked else "running", config=config)
+            return RunStatus("pausing" if self._is_pausing(other) else "running", config=config)
+        if is_starting(self._project):
+            return RunStatus("starting", config=config)
         state = RunState.load(self._project.state_file)
         if state is None:
             return RunStatus()
