@@ -133,7 +133,7 @@ async def test_a_run_that_goes_on_elsewhere_is_shown_at_once(project: Project, e
 
 
 async def test_a_paused_run_is_the_first_offer(project: Project, engine: FakeEngine) -> None:
-    """The app opens where going on is one key away; what is wrong with the selected settings is said there."""
+    """The app opens where going on is one key away; unreadable settings are named there too."""
     write_run(project, "paused", 42)
     project.config_file.write_text('{"bach_size": 2}')
     app = MqloraApp(project)

@@ -27,16 +27,9 @@ def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def test_the_code_of_a_key_is_one_key(keyboard: int) -> None:
     """Escape is a key of its own where nothing follows it."""
     with single_keys() as next_key:
-        os.write(keyboard, b"a\x1b[A\x1bOP\x1b[1;5Dq\x1b[5~\x1b")
-        assert [next_key(20) for _ in range(7)] == [
-            "a",
-            "\x1b[A",
-            "\x1bOP",
-            "\x1b[1;5D",
-            "q",
-            "\x1b[5~",
-            "\x1b",
-        ]
+        keys = ["a", "\x1b[A", "\x1bOP", "\x1b[1;5D", "q", "\x1b[5~", "\x1b"]
+        os.write(keyboard, "".join(keys).encode())
+        assert [next_key(20) for _key in keys] == keys
 
 
 @pytest.mark.parametrize(("typed", "goes_on"), [(b"\x1b[A\x1b[Br", True), (b"r", True), (b"\x1b", False)])

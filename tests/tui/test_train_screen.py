@@ -18,7 +18,8 @@ from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, sho
 from tests.tui.fake_run import LIMIT_S, TOTAL, USAGE, FakeTrainer, append, metrics, write_run, write_state
 from tui.app import MqloraApp
 from tui.screens.train import TrainScreen
-from tui.training.controller import Outbox, Running, TrainingController
+from tui.training.controller import Running, TrainingController
+from tui.training.outbox import Outbox
 from tui.widgets.loss_plot import LossPlot
 from tui.widgets.run_log import RunLog
 
@@ -429,7 +430,7 @@ async def test_the_log_keeps_what_happened(app: MqloraApp) -> None:
 def test_outbox_keeps_every_step_in_order_but_sends_few_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand steps within a second make a handful of messages, with nothing left out."""
     clock = iter(i / 1000 for i in range(10_000))
-    monkeypatch.setattr("tui.training.controller.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("tui.training.outbox.time.monotonic", lambda: next(clock))
     sent: list[tuple[Event, ...]] = []
     outbox = Outbox(sent.append)
     events = [StepDone(metrics(step), Usage()) for step in range(1, 1001)]
