@@ -14,6 +14,7 @@ from engine.thread import EngineThread
 from tui import checks
 from tui.app_keys import APP_KEYS, PLACES, going_to
 from tui.driver import PatientDriver
+from tui.ending import EndingApp
 from tui.lists import mend_lists
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
@@ -44,7 +45,7 @@ def _open(mode: str) -> Screen[Any]:
     return screen()
 
 
-class MqloraApp(AppState):
+class MqloraApp(AppState, EndingApp):
     """Declares places, keys and shared state; the screens do the work."""
 
     TITLE = "mqlora-tui"
@@ -161,15 +162,6 @@ class MqloraApp(AppState):
             self.forget_checks()
             problem = _("Unexpected error: {error!r}").format(error=event.worker.error)
             self.show_error(UserError(problem, _("report it with the steps that led here")))
-
-    @property
-    def defect(self) -> Exception | None:
-        """The unexpected exception that ended the app, if one did."""
-        return self._exception
-
-    def _fatal_error(self) -> None:
-        """End without Textual's traceback: `tui.run` tells of the defect in one sentence."""
-        self._close_messages_no_wait()
 
     def start_demo(self) -> None:
         """Write the built-in model and the sample data into the project, unless that is under way."""

@@ -1,5 +1,6 @@
 """The shell: places, keys, help, quitting and what all screens share."""
 
+import asyncio
 import os
 
 from engine.config import TrainingConfig
@@ -29,6 +30,8 @@ from tui.widgets.footer import KeyFooter
 
 import pytest
 from textual.binding import Binding
+from textual.css.query import NoMatches
+from textual.screen import Screen
 from textual.widgets import Input, Static
 
 
@@ -296,3 +299,36 @@ async def test_a_list_without_room_is_paged_without_harm(app: MqloraApp) -> None
         checks.action_page_down()
         checks.action_page_up()
         assert checks.highlighted == 1
+
+
+class Late(Screen[None]):
+    """Looks for a widget that is not there."""
+
+    has_looked = False
+
+    def on_mount(self) -> None:
+        """Look for it."""
+        self.has_looked = True
+        self.query_one(Input)
+
+
+async def test_a_screen_that_comes_too_late_is_no_defect(app: MqloraApp) -> None:
+    """One that is opened while the app ends loses its widgets before it is there."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        late = Late()
+        app.exit(0)
+        app.push_screen(late)
+        while not late.has_looked:  # the app takes no more of the pilot's questions
+            await asyncio.sleep(0)
+    assert app.defect is None and app.return_value == 0
+
+
+async def test_a_screen_without_its_widgets_is_a_defect_at_all_other_times(app: MqloraApp) -> None:
+    """It ends the app, which tells of it."""
+    with pytest.raises(NoMatches):
+        async with app.run_test() as pilot:
+            await ready(pilot)
+            app.push_screen(Late())
+            await wait_for(pilot, lambda: app.defect)
+    assert isinstance(app.defect, NoMatches)
