@@ -193,7 +193,7 @@ def _visits(text: str) -> Iterator[tuple[str, str]]:
     yield paste, "pasted"
     yield "\r", "tok/s"
     yield "\x10", "Where to?"
-    yield paste, "No matches"
+    yield paste, "is called so"
     yield "\x11", ""
 
 

@@ -1,13 +1,16 @@
 """A monkey at the keyboard of the app: `python -m campaigns.monkey --minutes 10`.
 
 Random keys, texts, pastes, clicks and sizes go to the real program on a terminal, in
-bursts drawn from a seed, in a project where it can train and chat. The app may end only
-as keys end it: without a traceback and with the terminal in order. After every burst it
-has to answer a key. At the end every file that the user had before has to be as it was.
+bursts drawn from a seed, in a project where it can train and chat. At every other start
+a run goes on meanwhile, and now and then the line is lost: the run then goes on in the
+background, where the next start finds it. The app may end only as keys and lost lines end
+it: without a traceback and with the terminal in order. After every burst it has to answer
+a key. At the end every file that the user had before has to be as it was.
 """
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -21,8 +24,11 @@ from campaigns.common import Result, print_results
 from campaigns.monkey_bursts import ESCAPE, Burst, draw
 from campaigns.signal_checks import processes_of
 from engine.project import Project
-from tests.e2e.terminal import Terminal
-from tests.tiny import RUN, files_below, tiny_project
+from engine.training.events import StepDone
+from tests.e2e.terminal import LIMIT_S, Terminal
+from tests.tiny import RUN, files_below, tiny_project, train
+
+import psutil
 
 _SIZE = (80, 24)
 _REMEMBERED = 30
@@ -44,6 +50,8 @@ class Monkey:
         """How many were played."""
         self.starts = 0
         """How often the app was started."""
+        self.hang_ups = 0
+        """How often the line was lost."""
 
     def play(self) -> None:
         """Type one burst and see that the app answers afterwards, or that it ended in order.
@@ -57,7 +65,9 @@ class Monkey:
         self.bursts += 1
         try:
             _type(terminal, burst)
-            if _answers(terminal):
+            if burst.hangs_up:
+                self._hang_up(terminal)
+            elif _answers(terminal):
                 assert "Unexpected error" not in terminal.text, terminal.text
             else:
                 self._end(terminal)
@@ -65,14 +75,21 @@ class Monkey:
             raise AssertionError(f"{fault}\nafter {list(self._last)}") from None
 
     def leave(self) -> None:
-        """Leave the app as a user does, whatever it asks.
+        """Leave the app as a user does, whatever it asks, and end the run that goes on without it.
 
         Raises:
-            AssertionError: it does not end, or not in order.
+            AssertionError: either does not end, or not in order.
         """
         if self._terminal:
             _leave(self._terminal)
             self._end(self._terminal)
+        left = processes_of(self._project)
+        for process in left:
+            process.terminate()
+        _gone, alive = psutil.wait_procs(left, LIMIT_S)
+        assert not alive, f"the run in the background does not end: {alive}"
+        log = self._project.log_file
+        assert not log.exists() or b"Traceback" not in log.read_bytes(), log.read_text(errors="replace")
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -80,20 +97,29 @@ class Monkey:
             process.kill()
 
     def _start(self) -> Terminal:
-        self._terminal = Terminal("-C", str(self._project.root))
+        options = [] if self.starts % 2 else ["--go-on"]
+        self._terminal = Terminal("-C", str(self._project.root), *options)
         self._terminal.wait_for(f"/{self._project.root.name} · ")  # the header, wherever it opens
         self.starts += 1
         return self._terminal
 
-    def _end(self, terminal: Terminal) -> None:
-        """Check how the app ended."""
+    def _hang_up(self, terminal: Terminal) -> None:
+        """Lose the line, which ends the app unless its keys have done so before."""
+        terminal.hang_up()
+        self.hang_ups += 1
+        self._end(terminal, codes=(0, 128 + signal.SIGHUP))
+
+    def _end(self, terminal: Terminal, codes: tuple[int, ...] = (0,)) -> None:
+        """Check how the app ended; only a run in the background may be left of it."""
         self._terminal = None
         code, output = terminal.wait(), terminal.output
-        assert code == 0 and b"Traceback" not in output, f"ended with {code}:\n{terminal.text}"
-        assert terminal.attributes() == terminal.first_attributes, "the terminal's settings are not as before"
-        missing = [code for code in _SET_BACK if code not in output[-4096:]]
-        assert not missing, f"the terminal is not set back: {missing}"
-        left = [process.cmdline() for process in processes_of(self._project)]
+        assert code in codes and b"Traceback" not in output, f"ended with {code}:\n{terminal.text}"
+        if terminal.is_open:
+            now = terminal.attributes()
+            assert now == terminal.first_attributes, "the terminal's settings are not as before"
+            missing = [code for code in _SET_BACK if code not in output[-4096:]]
+            assert not missing, f"the terminal is not set back: {missing}"
+        left = [command for command in map(_command, processes_of(self._project)) if "train" not in command]
         assert not left, f"processes are left: {left}"
         terminal.close()
 
@@ -120,8 +146,16 @@ def _wait(terminal: Terminal, holds: Callable[[], bool]) -> None:
     terminal.wait_until(lambda: holds() or terminal.has_ended, "the palette")
 
 
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has just ended
+        return ["train"]
+
+
 def _leave(terminal: Terminal) -> None:
-    answers = {"Leave while training?": "\r", "Save the changes?": "d"}
+    # A run that is on its way here has to arrive first.
+    answers = {"Leave while training?": "\r", "Save the changes?": "d", "leave when it has arrived": ""}
     while not terminal.has_ended:
         terminal.write(b"\x11")
         _wait(terminal, lambda: any(question in terminal.text for question in answers))
@@ -149,17 +183,16 @@ def campaign(seed: int, is_over: Callable[[Monkey], bool]) -> list[Result]:
             print(f"FAILED with --seed {seed}: {error}", file=sys.stderr)
         finally:
             monkey.close()
-    remark = fault or f"{monkey.starts} starts"
+    remark = fault or f"{monkey.starts} starts, {monkey.hang_ups} lost lines"
     return [Result(f"keys of seed {seed}", monkey.bursts, monkey.bursts - bool(fault), remark=remark)]
 
 
 def _project(folder: Path) -> Project:
-    """Return a project whose run takes longer than any campaign, and which can be talked to."""
+    """Return a project with a run that takes longer than any campaign, and which can be talked to."""
     project = tiny_project(folder / "project", train=200, valid=10)
     project.prompts_file.write_text("Quanto é 1 mais 1?\nE 2 mais 2?\n", encoding="utf-8")
     (folder / "rows.csv").write_text("prompt,completion\nOlá,Adeus\n" * 20, encoding="utf-8")
-    project.run_dir.mkdir()
-    _CONFIG.save(project.config_file)
+    train(project, _CONFIG, until=lambda event: isinstance(event, StepDone))
     return project
 
 

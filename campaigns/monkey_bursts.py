@@ -1,4 +1,4 @@
-"""What a monkey does with a terminal: keys, texts, pastes, clicks and sizes, drawn from a seed."""
+"""What a monkey does with a terminal: keys, texts, pastes, sizes and lost lines, drawn from a seed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +25,10 @@ _PASTES = (
     "\x1b]0;title\x07", "\x00\x01\x03\x04\x11\x1a", "q\rq\rq\r", "\x1b",
     "palavra " * 20_000, "linha\r" * 9_000,
 )  # fmt: skip
+_IN_PALETTE = (
+    "\r\r", "\r", *(f"\x1b[{end}" for end in ("A", "B", "H", "F", "5~", "6~")), ESCAPE, "\x10",
+    "rep", "zzz", "\x7f\x7f\x7f", "\x1b[200~tra\x1b[201~",
+)  # fmt: skip
 _ODD = (
     "\x1b[",
     "\x1b[<0;1",
@@ -46,18 +50,21 @@ class Burst:
     typed: bytes
     size: tuple[int, int] | None = None
     """To which the terminal is resized before it."""
+    hangs_up: bool = False
+    """Whether the line is lost right behind it."""
 
 
 def draw(random: Random) -> Burst:
     """Return what the monkey does next."""
     kinds: dict[Callable[[Random], str], int] = {
-        _keys: 10, _text: 3, _control: 3, _paste: 3, _clicks: 2, _odd: 1
+        _keys: 10, _text: 3, _control: 3, _paste: 3, _palette: 3, _clicks: 2, _odd: 1
     }  # fmt: skip
     chosen = random.choices(list(kinds), list(kinds.values()), k=random.randint(1, 6))
     typed = "".join(kind(random) for kind in chosen).encode("utf-8", "surrogatepass")
     if random.random() < 0.05:
         typed += random.randbytes(random.randint(1, 8)).replace(b"\x1b", b"\xff").replace(b"\x11", b"\xfe")
-    return Burst(typed, random.choice(SIZES) if random.random() < 0.2 else None)
+    size = random.choice(SIZES) if random.random() < 0.2 else None
+    return Burst(typed, size, hangs_up=random.random() < 0.03)
 
 
 def _keys(random: Random) -> str:
@@ -74,6 +81,11 @@ def _control(random: Random) -> str:
 
 def _paste(random: Random) -> str:
     return f"\x1b[200~{random.choice(_PASTES)}\x1b[201~"
+
+
+def _palette(random: Random) -> str:
+    """Open the list of places and use it before it is there."""
+    return "\x10" + "".join(random.choice(_IN_PALETTE) for _ in range(random.randint(1, 6)))
 
 
 def _clicks(random: Random) -> str:

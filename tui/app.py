@@ -15,24 +15,25 @@ from tui import checks
 from tui.app_keys import APP_KEYS, PLACES, going_to
 from tui.brief_pool import BriefPool
 from tui.driver import PatientDriver
+from tui.ending import EndingApp
 from tui.lists import mend_lists
-from tui.palette import Palette
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
+from tui.screens.palette import Palette
 from tui.screens.unsaved import Form, UnsavedScreen
 from tui.shell import work_in
 from tui.state import AppState
 from tui.theme import THEME
 from tui.training.controller import TrainingController
 from tui.training.news import has_news
+from tui.training.status import UNFINISHED
 from tui.widgets.harmless import HARMLESS
 from tui.widgets.note_line import Busy
 
 from textual import work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
@@ -45,7 +46,7 @@ def _open(mode: str) -> Screen[Any]:
     return screen()
 
 
-class MqloraApp(AppState):
+class MqloraApp(AppState, EndingApp):
     """Declares places, keys and shared state; the screens do the work."""
 
     TITLE = "mqlora-tui"
@@ -87,9 +88,12 @@ class MqloraApp(AppState):
         self._event_loop.set_default_executor(self.pool)
         self.training.follow(self)
         self.look_at_run()
-        # In another process, perhaps since the last connection was lost: there is something to see.
-        if self.run_state.is_training or self._go_on or has_news(self.project):
+        # In another process, perhaps since the last connection was lost, or to go on with: that comes first.
+        is_under_way = self.run_state.is_training or self.run_state.phase in UNFINISHED
+        if is_under_way or self._go_on or has_news(self.project):
             self.switch_mode("train")
+        if self.start_error:
+            self.call_after_refresh(self.show_error, self.start_error)
         if self._go_on and not self.run_state.is_training:
             self.call_after_refresh(self._resume)
         # Only when the first screen is drawn: threads that compute would hold it back.
@@ -110,8 +114,13 @@ class MqloraApp(AppState):
 
     def action_command_palette(self) -> None:
         """Open the list of places and commands."""
-        if not isinstance(self.screen, CommandPalette):
-            self.push_screen(Palette())
+
+        def run(command: SystemCommand | None) -> None:
+            if command:
+                self.call_later(command.callback)
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(self.get_system_commands(self.screen)), run)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Let nothing reach the terminal that could steer it."""
@@ -158,15 +167,6 @@ class MqloraApp(AppState):
             problem = _("Unexpected error: {error!r}").format(error=event.worker.error)
             self.show_error(UserError(problem, _("report it with the steps that led here")))
 
-    @property
-    def defect(self) -> Exception | None:
-        """The unexpected exception that ended the app, if one did."""
-        return self._exception
-
-    def _fatal_error(self) -> None:
-        """End without Textual's traceback: `tui.run` tells of the defect in one sentence."""
-        self._close_messages_no_wait()
-
     def start_demo(self) -> None:
         """Write the built-in model and the sample data into the project, unless that is under way."""
         if not self.writing:
@@ -194,6 +194,8 @@ class MqloraApp(AppState):
             self.tell(_("Copied."))
         elif self.training.pause():
             self.look_at_run()
+        elif self.run_state.phase == "starting":
+            self.tell(_("The run is only starting; it can be paused as soon as it is shown running."))
         elif not (isinstance(self.screen, PlaceScreen) and self.screen.stop_work()):
             is_typing = isinstance(self.screen.focused, Input | TextArea)  # q would be typed
             key = "q" if isinstance(self.screen, PlaceScreen) and not is_typing else "Ctrl+Q"

@@ -12,7 +12,6 @@ from engine.errors import UserError
 from engine.files import read_given
 from engine.i18n import _
 from engine.project import Project
-from engine.training.state import RunState
 from tui.messages import PromptRead, ReplyDone, ReplyPiece
 from tui.training.controller import TrainingController
 from tui.widgets.note_line import Busy
@@ -111,12 +110,6 @@ class ChatJob:
                 speed = chunk.tokens_per_second
                 self._post(ReplyPiece(question, tuned, text, chunk.tokens, speed, chunk.end))
                 text, sent_at = "", time.monotonic()
-
-
-def model_to_ask(project: Project, chosen: str) -> str:
-    """Return the base model of the adapter; where there is no adapter, the `chosen` one."""
-    state = RunState.load(project.state_file)
-    return state.model if state and project.adapter_file.is_file() else chosen
 
 
 def busy_training(training: TrainingController) -> Busy | None:

@@ -47,6 +47,8 @@ class AppState(DataState):
         self.start_error: UserError | None = None
         """Why the saved configuration could not be read."""
         self._checking_hardware = False
+        self._checked_model = ""
+        """Base model of the machine check under way, or the last one."""
         self._end_measuring = Event()
         self._load_config()
 
@@ -85,6 +87,7 @@ class AppState(DataState):
         """Look at the machine again, unless that is under way."""
         if not self._checking_hardware:
             self._checking_hardware = True
+            self._checked_model = self.config.model
             self.checks, self.hardware = (), None
             self._check_hardware(self.config.model)
 
@@ -156,8 +159,11 @@ class AppState(DataState):
         self.checks = (*self.checks, message.check)
 
     def on_hardware_checked(self, message: HardwareChecked) -> None:
-        """Keep the machine check and price the profiles."""
+        """Keep the machine check and price the profiles; check anew if the model was changed meanwhile."""
         self._checking_hardware = False
+        if self._checked_model != self.config.model:
+            self.start_hardware_check()
+            return
         self.checks = message.report.checks
         self.hardware = message.report
         self.make_offers()

@@ -1,5 +1,6 @@
 """Reading JSONL data files: every line becomes a row or a fault, none is lost."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,12 @@ from engine.dataset.parsing import RowError, parse_object, refuse_odd_characters
 from engine.dataset.report import Fault
 from engine.dataset.row import Form, Row, read_row
 from engine.i18n import _
+from engine.text import one_line
+
+_CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""All but tab and line breaks; zero is an error of its own."""
+_WRITTEN = (b"\\u", b"\\b", b"\\f", b"\x7f", b"\xc2")
+"""One of these is in the bytes of every row with one."""
 
 
 class Forms:
@@ -41,6 +48,33 @@ class Forms:
             )
 
 
+class ControlCharacters:
+    """Keeps the rows whose text holds characters that steer a terminal and that nobody sees."""
+
+    def __init__(self) -> None:
+        """Nothing was seen yet."""
+        self._found: list[tuple[int, str]] = []
+
+    def see(self, row: Row, raw: bytes) -> None:
+        """Look at a row and the bytes that it was read from."""
+        if any(mark in raw for mark in _WRITTEN) and (found := _CONTROL.search(row.said)):
+            self._found.append((row.line, found[0]))
+
+    def faults(self, file: str) -> Iterator[Fault]:
+        """Yield a warning for each of the rows."""
+        for line, character in self._found:
+            text = _("the text holds the control character {character}, which nobody sees")
+            yield Fault(
+                file,
+                line,
+                None,
+                "control_character",
+                "warning",
+                text.format(character=one_line(character)),
+                _("take it out: the model learns to write it"),
+            )
+
+
 _FORM_NAMES: dict[Form, Callable[[], str]] = {
     "pair": lambda: _("prompt and completion"),
     "messages": lambda: _("messages"),
@@ -58,16 +92,20 @@ def read_rows(path: Path, begin: int = 1) -> Iterator[Row | Fault]:
     Raises:
         UserError: the file cannot be read at all.
     """
-    odd, forms, not_used, name = Oddities(), Forms(), NotUsed(), path.name
+    odd, forms, not_used, controls, name = Oddities(), Forms(), NotUsed(), ControlCharacters(), path.name
     for item in read_lines(path, odd, begin):
         if isinstance(item, Fault):
             yield item
             continue
         line, raw = item
-        yield _read(raw, line, name, forms, not_used)
+        row = _read(raw, line, name, forms, not_used)
+        if isinstance(row, Row):
+            controls.see(row, raw)
+        yield row
     yield from odd.faults(name)
     yield from forms.faults(name)
     yield from not_used.faults(name)
+    yield from controls.faults(name)
 
 
 def _read(raw: bytes, line: int, file: str, forms: Forms, not_used: NotUsed) -> Row | Fault:

@@ -10,7 +10,14 @@ from engine.hardware.machine import check_chip, check_python, device_name
 from engine.hardware.power import check_power, read_battery
 from engine.hardware.project_checks import begin_trial, check_data, check_model
 from engine.hardware.report import ORDER, Check, HardwareReport
-from engine.hardware.storage import Memory, check_disk, check_memory, read_disk_free, read_memory
+from engine.hardware.storage import (
+    Memory,
+    check_disk,
+    check_memory,
+    is_writable,
+    read_disk_free,
+    read_memory,
+)
 from engine.hardware.terminal import check_terminal
 from engine.hardware.weights import check_weights
 from engine.memory import run_bytes
@@ -79,23 +86,24 @@ def _quick_checks(
     """Yield all checks that need no MLX."""
     yield check_chip(device)
     yield check_memory(memory)
-    yield check_disk(project.root, disk_free, _disk_needed(project, model))
+    shape = _shape(project, model)
+    needed = run_bytes(shape, TrainingConfig()) if shape else DISK_OF_A_7B_RUN
+    yield check_disk(project.root, disk_free, needed, is_writable(project.run_dir))
     yield check_python()
     yield check_terminal()
     yield check_power(read_battery())
-    weights = check_weights()
+    weights = check_weights(shape)
     if weights:
         yield weights
     yield check_data(project)
 
 
-def _disk_needed(project: Project, model: str) -> int:
-    """Return the bytes that one run writes, with the default settings."""
+def _shape(project: Project, model: str) -> ModelShape | None:
+    """Return the sizes of the base model; None where there is none, or they are not known."""
     try:
-        shape = ModelShape.read(project.model_dir(model))
+        return ModelShape.read(project.model_dir(model))
     except UserError:
-        shape = None
-    return run_bytes(shape, TrainingConfig()) if shape else DISK_OF_A_7B_RUN
+        return None
 
 
 def _end(child: "subprocess.Popen[str]") -> None:

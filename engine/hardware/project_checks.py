@@ -1,19 +1,25 @@
 """Checks of what the project directory holds: the base model and the data."""
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.dataset.lines import Oddities, numbered_lines
+from engine.dataset.report import Fault
+from engine.dataset.rows import read_rows
 from engine.errors import UserError
 from engine.files import open_given
-from engine.hardware.report import Check
+from engine.hardware.report import Check, CheckStatus
 from engine.i18n import _
 from engine.model_folder.finding import label
 from engine.model_folder.trial import ModelTrial
 from engine.project import Project
 from engine.text import one_line
 from engine.words import size
+
+_FIRST_ROWS = 500
+"""So many of a file are looked into."""
 
 
 def begin_trial(project: Project, name: str = "") -> ModelTrial | UserError:
@@ -61,7 +67,10 @@ def check_model(trial: ModelTrial | UserError, others: Sequence[str] = ()) -> Ch
 
 
 def check_data(project: Project) -> Check:
-    """Check that both data files have rows. What the rows hold is the data report's business."""
+    """Check that both data files have rows, and the first of them can be used.
+
+    What is wrong with all of them is the data report's business.
+    """
     rows = {path.name: count_rows(path) for path in (project.train_file, project.valid_file)}
     train, valid = rows.values()
     value = _("{train} train, {valid} valid").format(
@@ -72,7 +81,35 @@ def check_data(project: Project) -> Check:
             problem = _("data/{file} does not exist") if count is None else _("data/{file} has no rows")
             fix = _('write one {"prompt": ..., "completion": ...} a line there or run: mqlora-tui demo')
             return Check("data", _("Data"), value, "error", problem.format(file=file), fix)
-    return Check("data", _("Data"), value, "ok")
+    status: CheckStatus = "ok"
+    detail = fix = ""
+    for path in (project.train_file, project.valid_file):
+        usable, faults = _first_rows(path)
+        if faults and (status == "ok" or not usable):
+            status = "warning" if usable else "error"
+            detail, fix = _unusable(path.name, usable, faults), _("see all of them with: mqlora-tui validate")
+        if status == "error":
+            break
+    return Check("data", _("Data"), value, status, detail, fix)
+
+
+def _first_rows(path: Path) -> tuple[int, list[Fault]]:
+    """Return how many of the first rows of a file can be used, and what is wrong with the others."""
+    items = list(islice(read_rows(path), _FIRST_ROWS))
+    faults = [item for item in items if isinstance(item, Fault) and item.severity == "error"]
+    return sum(not isinstance(item, Fault) for item in items), faults
+
+
+def _unusable(file: str, usable: int, faults: Sequence[Fault]) -> str:
+    first = faults[0]
+    if not usable:
+        return _("None of the first rows of data/{file} can be used; line {line}: {message}").format(
+            file=file, line=first.line, message=first.message
+        )
+    text = _("{n} of the first {rows} rows of data/{file} cannot be used; line {line}: {message}")
+    return text.format(
+        n=len(faults), rows=usable + len(faults), file=file, line=first.line, message=first.message
+    )
 
 
 def count_rows(path: Path) -> int | None:

@@ -1,5 +1,6 @@
 """Checks of memory and disk."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,14 +69,35 @@ def check_memory(memory: Memory) -> Check:
 
 def read_disk_free(folder: Path) -> int:
     """Return the free bytes where `folder` is or would be made."""
+    return shutil.disk_usage(_nearest(folder)).free
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether files can be made in `folder`, or it can be made itself."""
+    return os.access(_nearest(folder), os.W_OK | os.X_OK)
+
+
+def _nearest(folder: Path) -> Path:
+    """Return `folder`, or where it is not there yet the nearest one above it that is."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return folder
 
 
-def check_disk(folder: Path, free: int, needed: int) -> Check:
-    """Check that the checkpoints of one run (`needed` bytes) find room where the project `folder` is."""
+def check_disk(folder: Path, free: int, needed: int, can_write: bool) -> Check:
+    """Check that the checkpoints of one run can be written, and find room, where the project is.
+
+    Args:
+        folder: of the project.
+        free: bytes there.
+        needed: bytes of one run.
+        can_write: see `is_writable`.
+    """
     value = _("{free} free; one run needs about {needed}").format(free=size(free), needed=size(needed))
+    if not can_write:
+        detail = _("Nothing can be written in {folder}").format(folder=folder)
+        mend = _("make the folder writable, or work in another one: mqlora-tui -C FOLDER")
+        return Check("disk", _("Disk"), value, "error", detail, mend)
     fix = _("free some space; {advised} are advised").format(advised=size(ADVISED_DISK))
     if free < needed:
         detail = _("The checkpoints of one run do not fit on this disk")

@@ -1,18 +1,37 @@
-"""What was measured here of the ways to multiply by frozen weights: which is fastest, and by how much."""
+"""What was measured here of the ways to multiply by a model's frozen weights: which is fastest."""
 
 from engine.calibrations import read_calibrations
 from engine.hardware.report import Check
 from engine.i18n import _
+from engine.model_shape import ModelShape
 from engine.text import one_line
 
 
-def check_weights() -> Check | None:
-    """Report the newest measurement; None before the first run, which makes it."""
+def check_weights(shape: ModelShape | None) -> Check | None:
+    """Report the newest measurement of a matrix that the base model has.
+
+    Args:
+        shape: sizes of the base model; None where they are not known.
+
+    Returns:
+        None before the first run with such a model, which makes it.
+    """
+    kinds = _kinds(shape) if shape and shape.bits else ()
     known = read_calibrations()
-    if not known:
+    name = next((name for name in reversed(known) if any(kind in name for kind in kinds)), None)
+    if name is None:
         return None
-    name, times = list(known.items())[-1]
+    times = known[name]
     fastest = min(times, key=lambda way: times[way])
     others = ", ".join(f"{way} {seconds * 1e3:.1f} ms" for way, seconds in sorted(times.items()))
     value = _("{way} is fastest ({times})").format(way=fastest, times=others)
     return Check("weights", _("Frozen weights"), value, "ok", one_line(name, 120))
+
+
+def _kinds(shape: ModelShape) -> tuple[str, ...]:
+    """Return what the measurements of a model's matrices have in their names."""
+    matrices = {*shape.projections.values(), (shape.hidden, shape.vocab)}
+    return tuple(
+        f": {outputs}x{inputs} {shape.bits}-bit/{shape.group_size} {shape.mode}, "
+        for inputs, outputs in matrices
+    )

@@ -34,8 +34,13 @@ def attach_adapter(model: nn.Module, config: TrainingConfig) -> dict[str, Any]:
         The content of `adapter_config.json`.
 
     Raises:
-        UserError: no layer has a projection named in `config.lora_targets`.
+        UserError: no layer is to get one, or none has a projection named in `config.lora_targets`.
     """
+    if config.lora_layers == 0:
+        raise UserError(
+            _("With lora_layers=0 no layer gets an adapter, so nothing would be trained"),
+            _("set lora_layers to how many layers shall get one, or to -1 for all"),
+        )
     layers = len(model.layers)
     count = layers if config.lora_layers == -1 else min(config.lora_layers, layers)
     keys = sorted(
@@ -52,7 +57,7 @@ def attach_adapter(model: nn.Module, config: TrainingConfig) -> dict[str, Any]:
             _("No layer of this model has a projection named {names}").format(
                 names=", ".join(config.lora_targets)
             ),
-            _("choose other lora_targets, and lora_layers other than 0"),
+            _("choose other lora_targets"),
         )
     parameters = {
         "rank": config.lora_rank,

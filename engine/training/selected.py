@@ -4,6 +4,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
 from engine.text import one_line
+from engine.training.state import RunState
 
 _FREE = ("max_memory_gb",)
 """Settings that may change between two sittings: a run's plan is kept, so they change no number."""
@@ -16,6 +17,12 @@ def selected_settings(project: Project) -> TrainingConfig:
         UserError: the file cannot be read.
     """
     return TrainingConfig.load(project.config_file) if project.config_file.exists() else TrainingConfig()
+
+
+def adapter_model(project: Project) -> str:
+    """Return the base model that the run's best adapter belongs to; empty where there is no adapter."""
+    state = RunState.load(project.state_file)
+    return state.model if state and project.adapter_file.is_file() else ""
 
 
 def settings_beside(project: Project, run: TrainingConfig) -> TrainingConfig:

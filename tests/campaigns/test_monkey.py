@@ -12,11 +12,22 @@ from tests.tiny import tiny_project
 
 import pytest
 
+_SEED = 11
+_BURSTS = 12
+
 
 def test_a_few_bursts_leave_everything_in_order() -> None:
-    """The app answers after each, and can be left."""
-    results = campaign(4, lambda monkey: monkey.bursts >= 12)
+    """The app answers after each, also while a run goes on and when the line was lost, and can be left."""
+    results = campaign(_SEED, lambda monkey: monkey.bursts >= _BURSTS)
     assert [f"{row.case}: {row.remark}" for row in results if row.survived < row.tries] == []
+
+
+def test_the_few_bursts_have_what_matters() -> None:
+    """A lost line, and the list of places with keys typed ahead of it."""
+    random = Random(_SEED)
+    bursts = [draw(random) for _ in range(_BURSTS)]
+    assert any(burst.hangs_up for burst in bursts[1:-1])
+    assert any(b"\x10\r\r" in burst.typed for burst in bursts)
 
 
 def test_a_seed_stands_for_its_keys() -> None:

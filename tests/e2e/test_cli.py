@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from io import BytesIO, TextIOWrapper
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.chat import ChatSession, ReplyChunk
+from engine.config import TrainingConfig
 from engine.dataset.turns import Message
 from engine.project import Project
 from tests.tiny import pairs, tiny_project, write_rows
@@ -94,6 +96,24 @@ def test_check_profiles_and_validate_as_json(mqlora: Mqlora) -> None:
     assert [offer["name"] for offer in advice["offers"]] == ["SAFE", "BALANCED", "PERFORMANCE"]
     [data] = mqlora("validate", "--json").objects
     assert data["is_trainable"] and data["train"]["examples"] == 22
+
+
+def test_the_selected_model_is_looked_at_and_asked(
+    mqlora: Mqlora, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not the first one, while no run has another."""
+    shutil.copytree(project.models_dir / "tiny", project.models_dir / "another")
+    asked: list[str] = []
+    monkeypatch.setattr(
+        ChatSession, "__init__", lambda _session, _project, model: asked.append(model) or 1 / 0
+    )
+    for model in ("another", "tiny"):
+        TrainingConfig(model=model).save(project.config_file)
+        [report] = mqlora("check", "--json").objects
+        [found] = [check["value"] for check in report["checks"] if check["id"] == "model"]
+        assert found.startswith(f"models/{model},")
+        mqlora("chat", "--prompt", "Olá")
+        assert asked.pop() == model
 
 
 def test_validate_names_line_and_fix(mqlora: Mqlora, project: Project) -> None:

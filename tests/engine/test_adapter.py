@@ -94,10 +94,22 @@ def test_the_seed_decides_the_start(trained: Project) -> None:
     assert mx.array_equal(found[0], found[1]) and not mx.array_equal(found[0], found[2])
 
 
-def test_no_projection_at_all_is_refused(trained: Project) -> None:
-    """A run that could learn nothing does not begin."""
-    with pytest.raises(UserError, match="No layer of this model"):
-        attach_adapter(base(trained), TrainingConfig(lora_layers=0))
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"lora_layers": 0}, "With lora_layers=0 no layer"),
+        ({"lora_targets": "q_proj"}, "projection named q_proj"),
+    ],
+)
+def test_an_adapter_without_a_layer_is_refused(
+    trained: Project, changes: dict[str, object], reason: str
+) -> None:
+    """A run that could learn nothing does not begin, and is told why."""
+    model = base(trained)
+    for layer in model.layers:
+        layer.self_attn.q_proj = nn.Identity()
+    with pytest.raises(UserError, match=reason):
+        attach_adapter(model, TrainingConfig.parse(changes))
 
 
 def test_an_adapter_that_is_off_changes_nothing(trained: Project) -> None:

@@ -51,8 +51,8 @@ TOKENIZERS: dict[str, Callable[[Path], object]] = {
     ),
 }
 KINDS = {
-    "answer_begins_otherwise", "blank_lines", "byte_order_mark", "compressed", "control_text",
-    "conversation_split", "duplicate", "duplicate_key", "empty_completion",
+    "answer_begins_otherwise", "blank_lines", "byte_order_mark", "compressed", "control_character",
+    "control_text", "conversation_split", "duplicate", "duplicate_key", "empty_completion",
     "empty_prompt", "empty_text", "invalid_json", "invalid_text", "invalid_utf8", "json_array", "leak",
     "line_too_long", "missing_field", "mixed_forms", "near_duplicate", "near_leak", "no_assistant_turn",
     "no_end_of_turn", "no_last_line_break", "no_rows", "no_trained_token", "not_an_object", "nul",

@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.hardware import mac
 from engine.hardware.command import run_command
 from engine.hardware.machine import check_chip, check_python, device_name
-from engine.hardware.storage import Memory, check_disk, check_memory, read_disk_free, read_memory
+from engine.hardware.storage import Memory, check_disk, check_memory, is_writable, read_disk_free, read_memory
 from engine.hardware.terminal import check_terminal
 
 import pytest
@@ -158,10 +158,19 @@ def test_without_a_container_limit_the_machine_counts(tmp_path: Path, limit: str
 )
 def test_disk_must_hold_one_run(free: int, needed: int, status: str) -> None:
     """Below what a run writes it is an error, below 5 GB a warning that names the advised 20 GB."""
-    found = check_disk(Path("/p"), free, needed)
+    found = check_disk(Path("/p"), free, needed, can_write=True)
     assert found.status == status
     assert ("20.0 GB" in found.fix) == (status != "ok")
     assert ("/p" in found.detail) == (status == "ok"), "the header has no room for a long path"
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """However much room there is; what is not there yet can be made where it will be."""
+    in_the_way = tmp_path / "checkpoints_qlora"
+    assert is_writable(in_the_way)
+    in_the_way.touch()
+    found = check_disk(tmp_path, 212 * GB, GB, is_writable(in_the_way))
+    assert found.status == "error" and f"Nothing can be written in {tmp_path}" in found.detail
 
 
 def test_disk_is_measured_where_the_folder_will_be(tmp_path: Path) -> None:

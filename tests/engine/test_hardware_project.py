@@ -9,6 +9,8 @@ from tests.tiny import write_model
 
 import pytest
 
+ROW = b'{"prompt": "a", "completion": "b"}\n'
+
 
 def make_data(root: Path, train: bytes | None, valid: bytes | None) -> None:
     (root / "data").mkdir(exist_ok=True)
@@ -54,7 +56,7 @@ def test_rows_are_counted_without_blank_lines(tmp_path: Path) -> None:
 
 def test_both_data_files_are_counted(tmp_path: Path) -> None:
     """The value names both."""
-    make_data(tmp_path, b"{}\n" * 1850, b"{}\n" * 95)
+    make_data(tmp_path, ROW * 1850, ROW * 95)
     found = check_data(Project(tmp_path))
     assert (found.value, found.status) == ("1,850 train, 95 valid", "ok")
 
@@ -62,10 +64,10 @@ def test_both_data_files_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("train", "valid", "named"),
     [
-        (None, b"{}\n", "train.jsonl does not exist"),
-        (b"\n", b"{}\n", "train.jsonl has no rows"),
-        (b"{}\n", None, "valid.jsonl does not exist"),
-        (b"{}\n", b"", "valid.jsonl has no rows"),
+        (None, ROW, "train.jsonl does not exist"),
+        (b"\n", ROW, "train.jsonl has no rows"),
+        (ROW, None, "valid.jsonl does not exist"),
+        (ROW, b"", "valid.jsonl has no rows"),
     ],
 )
 def test_missing_or_empty_data_is_an_error(
@@ -77,3 +79,29 @@ def test_missing_or_empty_data_is_an_error(
     assert found.status == "error"
     assert named in found.detail
     assert "mqlora-tui demo" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("train", "valid", "status", "named"),
+    [
+        (ROW, b"{}\n" + ROW, "warning", "1 of the first 2 rows of data/valid.jsonl cannot be used; line 1: "),
+        (ROW + b"x\n", b"{}\n", "error", "None of the first rows of data/valid.jsonl can be used; line 1: "),
+        (b"\n{}\n", ROW, "error", "None of the first rows of data/train.jsonl can be used; line 2: "),
+        (b"{}\n" * 3, b"x\n", "error", "None of the first rows of data/train.jsonl"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_told(
+    tmp_path: Path, train: bytes, valid: bytes, status: str, named: str
+) -> None:
+    """A file of such rows only cannot be trained on; of some, the first is named."""
+    make_data(tmp_path, train, valid)
+    found = check_data(Project(tmp_path))
+    assert found.status == status
+    assert found.detail.startswith(named)
+    assert "mqlora-tui validate" in found.fix
+
+
+def test_what_is_only_odd_is_no_fault(tmp_path: Path) -> None:
+    """Such as line ends of Windows."""
+    make_data(tmp_path, ROW.replace(b"\n", b"\r\n"), ROW + b"\n")
+    assert check_data(Project(tmp_path)).status == "ok"

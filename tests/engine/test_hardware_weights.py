@@ -1,27 +1,44 @@
 """The hardware report tells what was measured of the ways to multiply."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from engine.calibrations import read_calibrations, write_calibrations
 from engine.hardware.weights import check_weights
+from engine.model_shape import ModelShape
 
 import pytest
+
+SHAPE = ModelShape(4096, 32, 32, 8, 128, 14336, 32000, tied=False, bits=4)
 
 
 def test_nothing_is_told_before_something_was_measured() -> None:
     """The first run measures."""
-    assert check_weights() is None
+    assert check_weights(SHAPE) is None
 
 
 def test_the_fastest_way_is_named_with_its_time() -> None:
-    """Of the newest measurement; what was not tried is not mentioned."""
+    """Of the newest measurement with this model; what was not tried is not mentioned."""
+    square = "GPU: 4096x4096 4-bit/64 affine, 64 rows"
     write_calibrations(
-        {"old": {"packed": 2.0, "resident": 1.0}, "GPU: 4096x4096": {"transient": 0.002, "resident": 0.0015}}
+        {
+            "GPU: 14336x4096 4-bit/64 affine, 64 rows": {"packed": 2.0, "resident": 1.0},
+            square: {"transient": 0.002, "resident": 0.0015},
+            "GPU: 576x576 4-bit/64 affine, 64 rows": {"packed": 0.2, "resident": 0.1},
+            "GPU: 4096x4096 8-bit/64 affine, 64 rows": {"packed": 0.2, "resident": 0.1},
+        }
     )
-    found = check_weights()
+    found = check_weights(SHAPE)
     assert found is not None
     assert found.value == "resident is fastest (resident 1.5 ms, transient 2.0 ms)"
-    assert found.detail == "GPU: 4096x4096"
+    assert found.detail == square
+
+
+@pytest.mark.parametrize("shape", [None, replace(SHAPE, bits=None), replace(SHAPE, hidden=64)])
+def test_another_models_times_are_not_told(shape: ModelShape | None) -> None:
+    """Nor any for a model whose sizes are not known, or whose weights are not quantised."""
+    write_calibrations({"GPU: 4096x4096 4-bit/64 affine, 64 rows": {"packed": 2.0, "resident": 1.0}})
+    assert check_weights(shape) is None
 
 
 @pytest.mark.parametrize(

@@ -126,3 +126,24 @@ def test_a_file_that_cannot_be_read_is_the_users_mistake(tmp_path: Path) -> None
     for path in (tmp_path / "missing.jsonl", tmp_path):
         with pytest.raises(UserError, match="Cannot read"):
             list(read_rows(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\\u001b[31mred", "\\x1b"),
+        ("a\\u0007", "\\x07"),
+        ("a\\bb", "\\x08"),
+        ("a\\fb", "\\x0c"),
+        ("a\x7f", "\\x7f"),
+        ("a\x9b31m", "\\x9b"),
+    ],
+)
+def test_a_control_character_is_told_and_stays(tmp_path: Path, text: str, shown: str) -> None:
+    """The row is named and used as it is: nothing is taken out in silence."""
+    line = f'{{"prompt": "a", "completion": "{text}"}}'
+    row, fault = read(tmp_path, GOOD.replace(b"a", b"\\n\\t\\r\xc2\xba") + b"\n" + line.encode())[1:]
+    assert isinstance(row, Row) and isinstance(fault, Fault)
+    assert row.messages[1]["content"] == json.loads(f'"{text}"')
+    assert (fault.line, fault.kind, fault.severity) == (2, "control_character", "warning")
+    assert f"the control character {shown}," in fault.message

@@ -1,5 +1,6 @@
 """The shell: places, keys, help, quitting and what all screens share."""
 
+import asyncio
 import os
 
 from engine.config import TrainingConfig
@@ -18,6 +19,7 @@ from tests.tui.fake_engine import (
     shown,
     wait_for,
 )
+from tests.tui.fake_run import write_run
 from tui.app import PLACES, MqloraApp
 from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
@@ -28,6 +30,8 @@ from tui.widgets.footer import KeyFooter
 
 import pytest
 from textual.binding import Binding
+from textual.css.query import NoMatches
+from textual.screen import Screen
 from textual.widgets import Input, Static
 
 
@@ -129,6 +133,17 @@ async def test_a_run_that_goes_on_elsewhere_is_shown_at_once(project: Project, e
             await wait_for(pilot, lambda: app.return_value == 0)
     app.engine.close()
     assert RunState.load(project.state_file).status == "running"
+
+
+async def test_a_paused_run_is_the_first_offer(project: Project, engine: FakeEngine) -> None:
+    """The app opens where going on is one key away; unreadable settings are named there too."""
+    write_run(project, "paused", 42)
+    project.config_file.write_text('{"bach_size": 2}')
+    app = MqloraApp(project)
+    async with app.run_test() as pilot:
+        await sees(pilot, "Paused at step 42, saved.", "Enter goes on.", "Unknown key 'bach_size'")
+        assert app.current_mode == "train"
+    app.engine.close()
 
 
 async def test_a_broken_configuration_is_shown_and_named(project: Project, engine: FakeEngine) -> None:
@@ -284,3 +299,36 @@ async def test_a_list_without_room_is_paged_without_harm(app: MqloraApp) -> None
         checks.action_page_down()
         checks.action_page_up()
         assert checks.highlighted == 1
+
+
+class Late(Screen[None]):
+    """Looks for a widget that is not there."""
+
+    has_looked = False
+
+    def on_mount(self) -> None:
+        """Look for it."""
+        self.has_looked = True
+        self.query_one(Input)
+
+
+async def test_a_screen_that_comes_too_late_is_no_defect(app: MqloraApp) -> None:
+    """One that is opened while the app ends loses its widgets before it is there."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        late = Late()
+        app.exit(0)
+        app.push_screen(late)
+        while not late.has_looked:  # the app takes no more of the pilot's questions
+            await asyncio.sleep(0)
+    assert app.defect is None and app.return_value == 0
+
+
+async def test_a_screen_without_its_widgets_is_a_defect_at_all_other_times(app: MqloraApp) -> None:
+    """It ends the app, which tells of it."""
+    with pytest.raises(NoMatches):
+        async with app.run_test() as pilot:
+            await ready(pilot)
+            app.push_screen(Late())
+            await wait_for(pilot, lambda: app.defect)
+    assert isinstance(app.defect, NoMatches)

@@ -5,11 +5,11 @@ import threading
 from engine.chat import ChatSettings
 from engine.errors import UserError
 from engine.project import Project
+from engine.training.selected import adapter_model
 from tests.tui.fake_chat import FakeSession, ask, open_chat
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, shown, wait_for
 from tests.tui.fake_run import FakeTrainer, write_run
 from tui.app import MqloraApp
-from tui.chat_job import model_to_ask
 from tui.screens.chat import ChatScreen
 from tui.shell import complete
 from tui.training.controller import TrainingController
@@ -221,7 +221,7 @@ async def test_the_footer_promises_no_key_that_would_be_typed(app: MqloraApp) ->
 
 
 def test_an_adapter_is_put_on_its_own_base_model(project: Project) -> None:
-    """Choosing another model for the next run does not change what the present adapter belongs to."""
-    assert model_to_ask(project, "next") == "next"
+    """Only where there is none yet the chosen model is asked."""
+    assert adapter_model(project) == ""
     write_run(project, "finished")
-    assert model_to_ask(project, "next") == "toy"
+    assert adapter_model(project) == "toy"

@@ -1,14 +1,19 @@
 """A lost connection: the paused run goes on in the background, and the next start says so once."""
 
 import os
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 from engine.project import Project
 from engine.training.state import RunState
 from tests.tiny import owned_by
+from tests.tui.fake_engine import FakeEngine, sees, shown
+from tui.app import MqloraApp
 from tui.commands.handover import hand_over
-from tui.training.news import has_news, take_news
+from tui.training.news import Handover, has_news, is_starting, take_news
+from tui.training.standing import standing
 
 import pytest
 
@@ -68,19 +73,54 @@ def test_the_news_are_told_once(project: Project, started: list[tuple[list[str],
     assert not has_news(project) and take_news(project) == ""
 
 
-def test_a_run_that_is_only_starting_is_not_said_to_have_failed(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def loading(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A run that was handed over to a process that still gets ready."""
+    command = [sys.executable, "-c", "input()", "-C", str(project.root), "train"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        monkeypatch.setattr("tui.commands.handover.spawn", lambda *_arguments: (process, 0))
+        paused_at(project, 41)
+        hand_over(project)
+        yield project
+        process.kill()
+
+
+def test_a_run_that_is_only_starting_is_not_said_to_have_failed(loading: Project) -> None:
     """Loading takes a while: the news stay until it is known what came of it."""
-    mine = SimpleNamespace(pid=os.getpid())
-    monkeypatch.setattr("tui.commands.handover.spawn", lambda *_arguments: (mine, 0))
+    assert "is starting in the background" in take_news(loading)
+    assert has_news(loading)
+    assert standing(loading).startswith("The run is starting in the background")
+    paused_at(loading, 42)
+    assert "to step 42" in take_news(loading)
+    assert not has_news(loading)
+
+
+async def test_a_run_that_is_only_starting_is_not_shown_as_paused(
+    loading: Project, engine: FakeEngine
+) -> None:
+    """Nor can it be started a second time, or paused before it is there."""
+    app = MqloraApp(loading)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await sees(pilot, "starting in the background", "It is shown here once it goes on.")
+        assert "Enter" not in shown(app).splitlines()[-1] and "Paused at" not in shown(app)
+        await pilot.press("ctrl+c")
+        await sees(pilot, "it can be paused as soon as it is shown running")
+    app.engine.close()
+
+
+def test_another_process_with_the_number_is_not_waited_for(loading: Project) -> None:
+    """Numbers of processes are given out again."""
+    Handover("2026-01-01T00:00:00+00:00", 41, os.getpid()).save(loading)
+    assert not is_starting(loading)
+    assert "did not go on" in take_news(loading) and not has_news(loading)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"time": "x", "step": 1}', '{"time": 1, "step": "a"}'])
+def test_news_that_are_not_ours_are_none(project: Project, content: str) -> None:
+    """Whoever wrote them."""
     paused_at(project, 41)
-    hand_over(project)
-    assert "is starting in the background" in take_news(project)
-    assert has_news(project)
-    paused_at(project, 42)
-    assert "to step 42" in take_news(project)
-    assert not has_news(project)
+    (project.run_dir / "handover.json").write_text(content)
+    assert take_news(project) == "" and not is_starting(project)
 
 
 @pytest.mark.parametrize(("step", "fate"), [(60, "to step 60"), (41, "did not go on")])

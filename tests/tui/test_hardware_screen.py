@@ -1,7 +1,11 @@
 """1 Hardware: verdict first, then each check, then what to do."""
 
-from engine.hardware.report import Check
+from collections.abc import Generator
+from threading import Event
+
+from engine.hardware.report import Check, HardwareReport
 from engine.profiles import recommend
+from engine.project import Project
 from tests.tui.fake_engine import (
     CHECKS,
     HOSTILE,
@@ -57,6 +61,26 @@ async def test_the_cursor_chooses_what_is_explained(app: MqloraApp) -> None:
         await pilot.press("up")
         await wait_for(pilot, lambda: "Nothing to do here." in shown(app))
         await sees_no_more(pilot, "The battery empties.")
+
+
+async def test_a_model_that_is_changed_while_it_is_looked_at_is_looked_at_too(
+    app: MqloraApp, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found of the one before is not kept."""
+    looked, may_end = list[str](), Event()
+
+    def iter_checks(project: Project, model: str) -> Generator[Check, None, HardwareReport]:
+        looked.append(model)
+        may_end.wait(20)
+        return (yield from engine.iter_checks(project, model))
+
+    monkeypatch.setattr("engine.hardware.probe.iter_checks", iter_checks)
+    async with app.run_test() as pilot:
+        await wait_for(pilot, lambda: looked == [""])
+        app.config = app.config.updated({"model": "another"})
+        await pilot.pause()
+        may_end.set()
+        await wait_for(pilot, lambda: looked == ["", "another"] and app.hardware is not None)
 
 
 @pytest.mark.parametrize("size", SIZES)

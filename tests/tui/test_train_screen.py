@@ -12,12 +12,14 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.events import Event, Mode, Notice, Paused, Phase, StepDone, Usage
+from engine.training.state import Status
 from tests.tiny import owned_by
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
 from tests.tui.fake_run import LIMIT_S, TOTAL, USAGE, FakeTrainer, append, metrics, write_run, write_state
 from tui.app import MqloraApp
 from tui.screens.train import TrainScreen
-from tui.training.controller import Outbox, Running, TrainingController
+from tui.training.controller import Running, TrainingController
+from tui.training.outbox import Outbox
 from tui.widgets.loss_plot import LossPlot
 from tui.widgets.run_log import RunLog
 
@@ -113,6 +115,22 @@ async def test_resume_goes_on_with_the_same_run(app: MqloraApp) -> None:
         await wait_for(pilot, lambda: "step 42/60" in shown(app))
         await pilot.press("enter")
         await wait_for(pilot, lambda: factory.modes == ["auto"])
+        await wait_for(pilot, lambda: app.run_state.phase == "finished")
+
+
+@pytest.mark.parametrize("status", ["failed", "running"])
+async def test_a_run_that_saved_nothing_begins_anew(app: MqloraApp, status: Status) -> None:
+    """No key promises to go on from a checkpoint; half the micro-batch can be taken all the same."""
+    append(app.project, metrics(1))
+    write_state(app.project, status, 1)
+    TrainingConfig(model="toy").save(app.project.config_file)
+    factory = use(app, Factory())
+    factory.gate.set()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_train(pilot)
+        await sees(pilot, "Enter begins anew: no checkpoint was saved.", "Enter Start")
+        await pilot.press("h")
+        await wait_for(pilot, lambda: (factory.modes, factory.halved) == (["auto"], [True]))
         await wait_for(pilot, lambda: app.run_state.phase == "finished")
 
 
@@ -413,7 +431,7 @@ async def test_the_log_keeps_what_happened(app: MqloraApp) -> None:
 def test_outbox_keeps_every_step_in_order_but_sends_few_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand steps within a second make a handful of messages, with nothing left out."""
     clock = iter(i / 1000 for i in range(10_000))
-    monkeypatch.setattr("tui.training.controller.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("tui.training.outbox.time.monotonic", lambda: next(clock))
     sent: list[tuple[Event, ...]] = []
     outbox = Outbox(sent.append)
     events = [StepDone(metrics(step), Usage()) for step in range(1, 1001)]

@@ -17,7 +17,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.text import printable
-from engine.training.state import RunState
+from engine.training.selected import adapter_model, selected_settings
 from tui.commands.output import err, print_json, quote, refuse, say
 from tui.signals import leaving_signals, pausing_signals
 from tui.terminal import TerminalSettings
@@ -151,8 +151,7 @@ def _converse_on(asking: Asking, messages: list[Message], question: str, stop: S
 
 
 def _open(project: Project, with_adapter: bool) -> ChatSession:
-    state = RunState.load(project.state_file)
-    session = ChatSession(project, state.model if state else "")
+    session = ChatSession(project, adapter_model(project) or selected_settings(project).model)
     if with_adapter and not session.has_adapter:
         say(_("There is no adapter yet: the base model answers. Train one with: mqlora-tui train"), err)
     return session

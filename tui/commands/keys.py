@@ -13,6 +13,9 @@ from typing import Any
 
 CTRL_C = "\x03"
 _LFLAG, _CC = 3, 6
+_ESCAPE = b"\x1b"
+_SEQUENCE_S = 0.05
+"""A pause after which Escape was a key of its own."""
 
 
 @contextmanager
@@ -57,7 +60,17 @@ def _read_key(seconds: float) -> str:
     key = os.read(sys.stdin.fileno(), 1)
     if not key:
         raise SystemExit(128 + signal.SIGHUP)  # the terminal has gone
-    return str(key, "latin-1")
+    return str(key + _rest_of_sequence() if key == _ESCAPE else key, "latin-1")
+
+
+def _rest_of_sequence() -> bytes:
+    """Return what follows Escape where that begins the code of another key, such as an arrow."""
+    rest = b""
+    while select.select([sys.stdin], [], [], _SEQUENCE_S)[0] and (byte := os.read(sys.stdin.fileno(), 1)):
+        rest += byte
+        if rest not in (b"[", b"O") and b"@" <= byte <= b"~":
+            break
+    return rest
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from engine.profiles import Offer
 from engine.project import Project
 from engine.shell import ended
 from engine.text import printable
+from engine.training.selected import selected_settings
 from engine.words import duration, size
 from tui.commands.output import cell, out, print_json, say, status_mark, table
 from tui.commands.selection import recommendation
@@ -37,7 +38,7 @@ def write_demo(project: Project, as_json: bool) -> None:
 
 def show_hardware(project: Project, as_json: bool) -> int:
     """Print the hardware report; 1 if something makes training impossible."""
-    report = probe(project)
+    report = probe(project, selected_settings(project).model)
     if as_json:
         print_json({**asdict(report), "status": report.status})
     else:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from engine.errors import UserError
 from tui.app_keys import DISMISS_KEY
+from tui.screens.closing import Closing
 from tui.widgets.footer import KeyFooter
 from tui.widgets.header import PlaceHeader
 from tui.widgets.note_line import Busy, NoteLine
@@ -12,13 +13,12 @@ from tui.widgets.note_line import Busy, NoteLine
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
-from textual.screen import Screen
 
 if TYPE_CHECKING:
     from tui.app import MqloraApp
 
 
-class PlaceScreen(Screen[None]):
+class PlaceScreen(Closing[None]):
     """One of the six places; a subclass names itself and yields its body."""
 
     PLACE: ClassVar[str] = ""

@@ -7,13 +7,13 @@ from engine.chat import ChatSettings, ReplyEnd, reading_words
 from engine.dataset.turns import Message as Turn
 from engine.errors import UserError
 from engine.i18n import _
+from engine.training.selected import adapter_model
 from tui.chat_job import (
     ChatJob,
     CreateSession,
     Question,
     busy_training,
     create_session,
-    model_to_ask,
     questions_of,
 )
 from tui.messages import PromptRead, ReplyDone, ReplyPiece
@@ -81,7 +81,7 @@ class ChatScreen(PlaceScreen):
 
     @property
     def _model_name(self) -> str:
-        return model_to_ask(self.mqlora.project, self.mqlora.config.model)
+        return adapter_model(self.mqlora.project) or self.mqlora.config.model
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what makes sense for the input line and the reply."""

@@ -6,16 +6,16 @@ from engine.analysis.summary import RunSummary
 from engine.i18n import _
 from engine.text import one_line
 from engine.words import size
+from tui.screens.closing import Dialog
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 
-class CheckpointsScreen(ModalScreen[None]):
+class CheckpointsScreen(Dialog[None]):
     """A list; any of Escape, c and q closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

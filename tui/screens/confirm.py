@@ -3,16 +3,16 @@
 from typing import ClassVar
 
 from engine.i18n import _
+from tui.screens.closing import Dialog
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 
-class ConfirmScreen(ModalScreen[bool]):
+class ConfirmScreen(Dialog[bool]):
     """Asks `question`; Enter or y is yes, Escape or n is no."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

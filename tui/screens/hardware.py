@@ -48,8 +48,6 @@ class HardwareScreen(PlaceScreen):
         self.follow("recommendation", self._show_verdict)
         self.follow("writing", self._show_verdict)
         self.query_one(CheckList).focus()
-        if self.mqlora.start_error:
-            self.show_error(self.mqlora.start_error)
 
     def action_check(self) -> None:
         """Look at the machine again."""

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from engine.i18n import _
 from tui.key_help import KeyLine, moving_lines, own_lines, typing_lines
+from tui.screens.closing import Dialog
 from tui.theme import ACCENT
 
 from rich.table import Table
@@ -13,11 +14,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """A list of keys; any of Escape, ? and q closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,6 +11,7 @@ from engine.project import Project
 from engine.text import one_line
 from tui import import_job
 from tui.import_job import ImportMoved, ImportOver, TableOpened
+from tui.screens.closing import Dialog
 from tui.widgets.import_columns import ImportColumns
 from tui.widgets.import_preview import ImportPreview
 from tui.widgets.line_input import LineInput
@@ -21,7 +22,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Select, Static
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tui.app import MqloraApp
 
 
-class ImportDialog(ModalScreen["Imported | None"]):
+class ImportDialog(Dialog["Imported | None"]):
     """Answers with what was imported, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from engine.i18n import _
+from tui.screens.closing import Dialog
 from tui.widgets.line_input import LineInput
 
 from textual import on
@@ -10,13 +11,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 _DIGITS = 12
 
 
-class LineNumberScreen(ModalScreen[int | None]):
+class LineNumberScreen(Dialog[int | None]):
     """Asks for a line from 1; Enter goes there, Escape stays."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

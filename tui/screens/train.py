@@ -35,7 +35,6 @@ from textual.widgets import Static
 
 READ_SECONDS = 1.0
 """Time between two looks at the run's files."""
-_STARTS = {"idle": "start", **dict.fromkeys(UNFINISHED, "resume")}
 
 
 class TrainScreen(PlaceScreen):
@@ -79,7 +78,7 @@ class TrainScreen(PlaceScreen):
         """Offer only what makes sense in the present state of the run."""
         phase = self.mqlora.run_state.phase
         if action in ("start", "resume"):
-            return _STARTS.get(phase) == action
+            return self._start_of(phase) == action
         if action == "resume_smaller":
             return phase in CRASHED
         if action == "take_over":
@@ -88,12 +87,19 @@ class TrainScreen(PlaceScreen):
         if action == "zoom":
             return self._view is not None and not self._view.curves.is_empty
         if action == "pause":
-            return self.mqlora.run_state.is_training
+            return phase in ("running", "pausing")
         if action == "chat":
             return phase == "finished"
         if action == "restart":
             return phase == "finished" or phase in UNFINISHED
         return super().check_action(action, parameters)
+
+    def _start_of(self, phase: str) -> str:
+        """Return the action that begins a run or goes on with it; empty where neither can be done."""
+        if phase in UNFINISHED:
+            has_checkpoint = self._view is None or self._view.figures.summary.checkpoints
+            return "resume" if has_checkpoint else "start"
+        return "start" if phase == "idle" else ""
 
     def action_start(self) -> None:
         """Start training with the chosen configuration."""
@@ -104,8 +110,8 @@ class TrainScreen(PlaceScreen):
         self._start("auto")
 
     def action_resume_smaller(self) -> None:
-        """Go on after a crash with half the micro-batch."""
-        self._start("resume", half_micro_batch=True)
+        """Go on after a crash, or begin anew where nothing was saved, with half the micro-batch."""
+        self._start("auto", half_micro_batch=True)
 
     def action_pause(self) -> None:
         """Do what Ctrl+C does everywhere."""

@@ -5,12 +5,12 @@ from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from engine.i18n import _
 from tui.app_keys import PLACES, going_to
+from tui.screens.closing import Dialog
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 Wish = Literal["save", "discard", "stay"]
@@ -26,7 +26,7 @@ class Answer(NamedTuple, Generic[Values]):
     """The action to go on with once that is done, such as `app.quit`; empty for none."""
 
 
-class UnsavedScreen(ModalScreen[Wish]):
+class UnsavedScreen(Dialog[Wish]):
     """Asks what shall become of the changes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -49,7 +49,7 @@ class UnsavedScreen(ModalScreen[Wish]):
         self.dismiss(wish)
 
 
-class Form(ModalScreen[Answer[Values]], Generic[Values]):
+class Form(Dialog[Answer[Values]], Generic[Values]):
     """Left by Escape, the number of a place or q; asks first where something was changed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -1,10 +1,8 @@
 """Starts, pauses and follows training; owned by the app, so it outlives every screen."""
 
 import asyncio
-import math
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -15,20 +13,19 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.training.events import Event, Finished, Mode, Paused, Phase, StepDone
+from engine.training.events import Event, Finished, Mode, Paused
 from engine.training.lock import Owner, lock_owner
 from engine.training.state import RunState
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.training.defect import training_defect
 from tui.training.interrupt import ask_to_pause
+from tui.training.news import is_starting
+from tui.training.outbox import Outbox
 from tui.training.status import RunStatus
 from tui.training.takeover import given_up
 
 from textual.message import Message
 from textual.message_pump import MessagePump
-
-BATCH_SECONDS = 0.25
-"""Steps that come faster than this reach the screens together."""
 
 
 class Engine(Protocol):
@@ -76,8 +73,8 @@ class TrainingController:
         self._create = create or create_trainer
         self._followers: tuple[MessagePump, ...] = ()
         self._job: Future[Ending] | None = None
-        self._asked: Owner | None = None
-        """The other process that was asked to pause."""
+        self._asked: tuple[Owner, str] | None = None
+        """The other process that was asked to pause, and its sitting; empty while that is not known."""
         self.is_taking_over = False
         """Whether this process waits for another one to give up its run."""
 
@@ -150,8 +147,19 @@ class TrainingController:
         other = self.other_process()
         if other is None or not ask_to_pause(self._project, other):
             return False
-        self._asked = other
+        self._asked = other, self._sitting()
         return True
+
+    def _is_pausing(self, other: Owner) -> bool:
+        """Whether `other` still makes the sitting that it was asked to end; it may make another by now."""
+        if self._asked == (other, ""):
+            self._asked = other, self._sitting()
+        return self._asked == (other, self._sitting())
+
+    def _sitting(self) -> str:
+        """Return when the sitting under way began; empty while it gets ready."""
+        state = RunState.load(self._project.state_file)
+        return state.started if state and state.is_alive else ""
 
     async def wait(self) -> None:
         """Return as soon as no training is running here."""
@@ -169,7 +177,9 @@ class TrainingController:
         if self.is_running:
             return RunStatus("pausing" if self._engine.stop_event.is_set() else "running", config=config)
         if other := self.other_process():
-            return RunStatus("pausing" if other == self._asked else "running", config=config)
+            return RunStatus("pausing" if self._is_pausing(other) else "running", config=config)
+        if is_starting(self._project):
+            return RunStatus("starting", config=config)
         state = RunState.load(self._project.state_file)
         if state is None:
             return RunStatus()
@@ -205,36 +215,6 @@ class TrainingController:
         """Post a message of its own to each follower; safe on every thread."""
         for follower in self._followers:
             follower.post_message(create())
-
-
-class Outbox:
-    """Sends events in order; quick successions of steps or of progress go out together."""
-
-    def __init__(self, send: Callable[[tuple[Event, ...]], None]) -> None:
-        self._send = send
-        self._waiting: list[Event] = []
-        self._sent_at = -math.inf
-        self._phase = ""
-
-    def add(self, event: Event) -> None:
-        """Take one event; send what is waiting if it is urgent or time has come."""
-        self._waiting.append(event)
-        if self._is_urgent(event) or time.monotonic() - self._sent_at >= BATCH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send what is waiting."""
-        if self._waiting:
-            self._send(tuple(self._waiting))
-            self._waiting.clear()
-            self._sent_at = time.monotonic()
-
-    def _is_urgent(self, event: Event) -> bool:
-        """Whether `event` may be the last for a long while."""
-        if isinstance(event, Phase):
-            changed, self._phase = event.name != self._phase, event.name
-            return changed
-        return not isinstance(event, StepDone)
 
 
 def create_trainer(

@@ -20,7 +20,7 @@ def training_defect(project: Project, error: Exception) -> UserError:
     kind, message = type(error).__name__, one_line(str(error), 200)
     return UserError(
         _("Training stopped at a defect: {reason}").format(reason=f"{kind}: {message}" if message else kind),
-        _("resume it to go on from the last checkpoint; details are in {log}").format(
+        _("start it again to go on from what is saved; details are in {log}").format(
             log=project.log_file.relative_to(project.root)
         ),
     )

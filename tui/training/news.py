@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from engine.files import read_own, write_json
+from engine.files import read_own, remove, write_json
 from engine.i18n import _
 from engine.project import Project
 from engine.training.lock import lock_owner
@@ -38,27 +38,39 @@ def has_news(project: Project) -> bool:
 
 def take_news(project: Project) -> str:
     """Return what became of a run whose connection was lost, once; empty if there is nothing to tell."""
-    path = project.run_dir / _FILE
-    try:
-        handover = Handover(**json.loads(read_own(path)))
-        when = datetime.fromisoformat(handover.time).astimezone()
-        is_starting = _is_starting(project, handover)
-        if not is_starting:
-            path.unlink()
-    except (OSError, ValueError, TypeError):
+    handover = _load(project)
+    if handover is None:
         return ""
+    when, starts = datetime.fromisoformat(handover.time).astimezone(), is_starting(project)
+    if not starts:
+        remove(project.run_dir / _FILE)
     lost = _("The connection was lost on {day} at {clock}, at step {step:,}").format(
         day=f"{when:%Y-%m-%d}", clock=f"{when:%H:%M}", step=handover.step
     )
-    fate = _("the run is starting in the background.") if is_starting else _fate(project, handover)
+    fate = _("the run is starting in the background.") if starts else _fate(project, handover)
     return f"{lost}; {fate}"
 
 
-def _is_starting(project: Project, handover: Handover) -> bool:
-    """Whether the background process is there but does not hold the run yet."""
-    state = RunState.load(project.state_file)
-    has_begun = lock_owner(project) is not None or state is None or state.step > handover.step
-    return not has_begun and handover.pid > 0 and psutil.pid_exists(handover.pid)
+def is_starting(project: Project) -> bool:
+    """Whether a run was handed over to a process that is there but does not hold the run yet."""
+    handover, state = _load(project), RunState.load(project.state_file)
+    if handover is None or state is None or state.step > handover.step or lock_owner(project):
+        return False
+    try:
+        command = psutil.Process(handover.pid).cmdline()
+    except (psutil.Error, ValueError, OverflowError):
+        return False
+    return "train" in command and str(project.root) in command  # no other process that got its number since
+
+
+def _load(project: Project) -> Handover | None:
+    """Return the handover of which nobody was told yet; None where there is none, or none of ours."""
+    try:
+        handover = Handover(**json.loads(read_own(project.run_dir / _FILE)))
+        datetime.fromisoformat(handover.time)
+        return handover if isinstance(handover.step, int) and isinstance(handover.pid, int) else None
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _fate(project: Project, handover: Handover) -> str:

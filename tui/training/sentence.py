@@ -25,6 +25,8 @@ def sentence(
     match status.phase:
         case "idle":
             return None, _("Nothing trained yet."), _start_hint(config)
+        case "starting":
+            return None, _("The run is starting in the background."), _("It is shown here once it goes on.")
         case "pausing":
             return None, _pausing(view.other_process), ""
         case "paused":
@@ -34,7 +36,11 @@ def sentence(
             level = STATUSES[view.verdict.level]
             return level, view.verdict.headline, _("Enter: chat with it. 6: report.")
         case "interrupted" | "failed":
-            hint = _("Enter goes on from the last checkpoint.")
+            hint = (
+                _("Enter goes on from the last checkpoint.")
+                if view.figures.summary.checkpoints
+                else _("Enter begins anew: no checkpoint was saved.")
+            )
             level = STATUSES[view.verdict.level]
             return level, view.verdict.headline, _other_settings(status, config) or hint
         case _:

@@ -5,10 +5,13 @@ from engine.project import Project
 from engine.text import one_line
 from engine.training.lock import Owner, lock_owner
 from engine.training.state import RunState
+from tui.training.news import is_starting
 
 
 def standing(project: Project) -> str:
     """Return where the run stands in one or two lines; empty where there is none."""
+    if is_starting(project):
+        return _("The run is starting in the background; watch it with: mqlora-tui monitor")
     owner, state = lock_owner(project), RunState.load(project.state_file)
     return words(state, owner) if state or owner else ""
 

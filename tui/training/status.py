@@ -6,7 +6,7 @@ from typing import Literal
 from engine.config import TrainingConfig
 from engine.i18n import _
 
-Phase = Literal["idle", "running", "pausing", "paused", "interrupted", "finished", "failed"]
+Phase = Literal["idle", "starting", "running", "pausing", "paused", "interrupted", "finished", "failed"]
 
 UNFINISHED: tuple[Phase, ...] = ("paused", "interrupted", "failed")
 """Phases of a run that stands still and can go on from a checkpoint."""
@@ -26,14 +26,15 @@ class RunStatus:
 
     @property
     def is_training(self) -> bool:
-        """Whether steps are being made, or the last one before a pause."""
-        return self.phase in ("running", "pausing")
+        """Whether steps are being made, the last one before a pause among them, or are about to be."""
+        return self.phase in ("starting", "running", "pausing")
 
     @property
     def symbol(self) -> str:
         """One character that tells the phases apart without colour."""
         return {
             "idle": "○",
+            "starting": "◌",
             "running": "●",
             "pausing": "◌",
             "paused": "‖",
@@ -47,6 +48,7 @@ class RunStatus:
         """The phase in words, such as "paused at step 402"."""
         return {
             "idle": _("idle"),
+            "starting": _("starting in the background"),
             "running": _("running"),
             "pausing": _("pausing"),
             "paused": _("paused at step {step:,}"),

@@ -36,6 +36,6 @@ async def given_up(project: Project, owner: Owner) -> bool:
     if state is None or state.status not in ("paused", "finished"):
         raise UserError(
             _("Process {pid} ended without a pause").format(pid=owner.pid),
-            _("press Enter to go on from the last checkpoint"),
+            _("press Enter to go on from what it has saved"),
         )
     return state.status == "paused"

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 _COLOURS = {
     "idle": "$muted",
+    "starting": "$accent",
     "running": "$accent",
     "pausing": "$warning",
     "paused": "$warning",

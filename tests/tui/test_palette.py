@@ -1,0 +1,78 @@
+"""The list of places, and whatever lies over a place, survive what is typed into them, however fast."""
+
+from typing import Any
+
+from tests.tui.fake_engine import ready, sees, sees_no_more, wait_for
+from tests.tui.test_in_turn import NAMED, burst
+from tui.app import MqloraApp
+from tui.screens.base import PlaceScreen
+from tui.screens.closing import Closing
+from tui.screens.line_number import LineNumberScreen
+
+import pytest
+from textual.events import Key
+from textual.widgets import Input
+
+KEYS = {"\x10": "ctrl+p", "⇟": "pagedown", "⇞": "pageup", "⇱": "home", "⇲": "end"}
+BURSTS = (
+    "\r\r", "\r\r\r\r", "⇟", "⇟⇞⇱⇲⎋", "zzz⇟⇞↓↑\r\r", "rep\r\r", "⎋⎋", "⎋\r", "\r⎋", "\x10\r\r\x10⎋",
+    "zzz\x7f\x7f\x7f⇟\r\r",
+)  # fmt: skip
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hand keys on at once, as on a machine so slow that they are no longer handled in turn."""
+    monkeypatch.setattr("tui.in_turn._PATIENCE_S", 0)
+    monkeypatch.setattr("tests.tui.test_in_turn.NAMED", NAMED | KEYS)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "opening"])
+@pytest.mark.parametrize("keys", BURSTS)
+async def test_any_burst_leaves_the_app_in_order(app: MqloraApp, keys: str, is_open: bool) -> None:
+    """Also the same key twice, in a list with nothing in it, and before the list is there."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        if is_open:
+            await pilot.press("ctrl+p")
+            await sees(pilot, "Go to Hardware")
+            burst(app, keys)
+        else:
+            burst(app, f"\x10{keys}")
+        await pilot.press("escape", "escape", "ctrl+p")
+        await wait_for(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.press("escape")
+        await sees_no_more(pilot, "Where to?")
+
+
+@pytest.mark.parametrize("kind", [LineNumberScreen, PlaceScreen])
+async def test_a_screen_over_a_place_closes_once(app: MqloraApp, kind: type[Closing[Any]]) -> None:
+    """However often it is told to before it is gone."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        place, over = app.screen, kind()
+        app.push_screen(over)
+        await wait_for(pilot, lambda: over.is_current)
+        over.dismiss()
+        over.dismiss()
+        await wait_for(pilot, lambda: app.screen is place)
+
+
+async def test_what_is_typed_ahead_of_the_list_is_found_in_it(app: MqloraApp) -> None:
+    """The keys that open it, the name and Enter come together."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.post_message(Key("ctrl+p", None))
+        burst(app, "rep\r")
+        await wait_for(pilot, lambda: app.current_mode == "report" and app.screen.is_current)
+
+
+async def test_a_name_that_nothing_has_is_told(app: MqloraApp) -> None:
+    """Enter then does nothing, and the list is back when the text is gone."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("ctrl+p", *"zzz", "enter")
+        await sees(pilot, "No place and no command is called so.")
+        await pilot.press(*["backspace"] * 3)
+        await sees(pilot, "Go to Hardware")
