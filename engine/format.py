@@ -13,6 +13,10 @@ KEY = "format"
 """Field that holds the number."""
 
 
+class OtherVersions(UserError):
+    """A run was computed by other versions of the libraries so far; the user may accept that."""
+
+
 def is_newer(values: dict[str, Any]) -> bool:
     """Whether the content of a file is of a format that this version does not know."""
     number = values.get(KEY, 1)

@@ -11,6 +11,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.thread import EngineThread
+from engine.training.events import Resumption
 from tui import checks
 from tui.app_keys import APP_KEYS, PLACES, going_to
 from tui.brief_pool import BriefPool
@@ -21,6 +22,7 @@ from tui.screens.base import PlaceScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
 from tui.screens.palette import Palette
+from tui.screens.questions import leave_training
 from tui.screens.unsaved import Form, UnsavedScreen
 from tui.shell import work_in
 from tui.state import AppState
@@ -102,7 +104,7 @@ class MqloraApp(AppState, EndingApp):
 
     def _resume(self) -> None:
         try:
-            self.training.start(None, "resume", self._half_micro_batch)
+            self.training.start(None, "resume", Resumption(self._half_micro_batch))
         except UserError as error:
             self.show_error(error)
 
@@ -158,7 +160,15 @@ class MqloraApp(AppState, EndingApp):
         """Show the new phase everywhere; leave if this is the pause that quitting asked for."""
         self.look_at_run()
         if self._leaving and not self.run_state.is_training:
-            self.exit(0)
+            if refusal := self.training.refusal:
+                self._stay(refusal)
+            else:
+                self.exit(0)
+
+    def _stay(self, refusal: UserError) -> None:
+        """Do not leave a run that could not be saved without a word."""
+        self._leaving, self.news = False, ""
+        self.show_error(refusal)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show a defect in a background job instead of ending the app."""
@@ -222,13 +232,7 @@ class MqloraApp(AppState, EndingApp):
         elif self.training.status().phase == "pausing":
             self._leave(confirmed=True)
         elif not self._leaving and not isinstance(self.screen, ConfirmScreen):
-            question = ConfirmScreen(
-                _("Leave while training?"),
-                _("Training pauses and saves a checkpoint first. The next start goes on from there."),
-                yes=_("Pause, save and leave"),
-                no=_("Stay"),
-            )
-            self.push_screen(question, self._leave)
+            self.push_screen(leave_training(), self._leave)
 
     def _ask_about_form(self) -> None:
         """Ask what shall become of the changes, unless that is being asked."""

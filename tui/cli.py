@@ -8,7 +8,7 @@ from typing import Annotated
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.training.events import Mode
+from engine.training.events import Mode, Resumption
 from tui.cli_data import Json, import_file, mend, validate
 from tui.commands.output import (
     end_output,
@@ -194,6 +194,10 @@ def train(
         bool, typer.Option("--background", help=_("Train in a process of its own."))
     ] = False,
     half_micro_batch: HalfMicroBatch = False,
+    accept_versions: Annotated[
+        bool,
+        typer.Option("--accept-versions", help=_("Go on also where other versions of MLX computed so far.")),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train without the app. An unfinished run is resumed."""
@@ -210,12 +214,12 @@ def train(
         options += ["--profile", profile] if profile else []
         options += ["--config", str(config.resolve())] if config else []
         options += [part for text in assignments or [] for part in ("--set", text)]
-        options += ["--half-micro-batch"] * half_micro_batch
+        options += ["--half-micro-batch"] * half_micro_batch + ["--accept-versions"] * accept_versions
         raise typer.Exit(background_command(project, options, json))
     from tui.commands.headless import train as train_here
 
     mode: Mode = "resume" if resume else "restart" if restart else "auto"
-    raise typer.Exit(train_here(project, wanted, mode, json, half_micro_batch))
+    raise typer.Exit(train_here(project, wanted, mode, json, Resumption(half_micro_batch, accept_versions)))
 
 
 @app.command("verify-resume")

@@ -16,7 +16,8 @@ _LOOK_S = 0.2
 def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = False) -> int:
     """Open the app; at its end say where the run stands.
 
-    Returns the exit status: 0, 1 after a defect, or 128 + the signal that ended it.
+    Returns the exit status: 0, 128 + the signal that ended it, or 1 after a defect or where a
+    signal came and the run could not be saved.
 
     Textual reads two settings when it is imported: at most ten frames a second,
     and no animations, both for slow links.
@@ -30,14 +31,15 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from tui.app import MqloraApp
     from tui.commands.handover import hand_over
-    from tui.commands.output import report_defect, say
+    from tui.commands.output import refuse, report_defect, say
     from tui.training.standing import standing
 
     app = MqloraApp(project, go_on or half_micro_batch, half_micro_batch)
-    was_training = False
+    was_training = was_running = False
 
     def leave() -> None:
-        nonlocal was_training
+        nonlocal was_training, was_running
+        was_running = app.training.is_running
         is_training = app.training.is_running and not app.engine.stop_event.is_set()
         was_training = is_training or app.training.is_taking_over
         app.exit_from_signal()
@@ -55,7 +57,10 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     finally:
         ended = app.engine.close(SAVE_LIMIT_S)
     code = report_defect(app.defect) if app.defect else _exit_code(app.return_code, exit_on_signal)
-    if exit_on_signal.received != signal.SIGHUP and (text := standing(project)):
+    if ended and was_running and app.training.refusal:
+        with suppress(OSError):
+            code = refuse(app.training.refusal)
+    elif exit_on_signal.received != signal.SIGHUP and (text := standing(project)):
         with suppress(OSError):  # the terminal may be gone by now
             say(text)
     if not ended or app.pool.is_busy:

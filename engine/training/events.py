@@ -15,6 +15,21 @@ FinishReason = Literal["completed", "early_stopping"]
 
 
 @dataclass(frozen=True)
+class Resumption:
+    """What may be otherwise than before when an unfinished run goes on."""
+
+    halve_micro_batch: bool = False
+    """Micro-batches of half the size that the run had last, after memory ran out: the same optimizer
+    steps, equal to rounding (dropout draws other units)."""
+    accept_versions: bool = False
+    """Other versions of the libraries that compute."""
+
+
+AS_BEFORE = Resumption()
+"""Nothing may be otherwise."""
+
+
+@dataclass(frozen=True)
 class StepMetrics:
     """One optimizer step: one line of `training_metrics.json`, one row of the CSV."""
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
+from engine.format import OtherVersions
 from engine.i18n import _
 from engine.model_folder.usable import require_usable
 from engine.project import Project
 from engine.text import one_line
 from engine.training.checkpoint import Checkpoint, RunIdentity, installed_versions, newest_checkpoint
-from engine.training.events import Mode
+from engine.training.events import AS_BEFORE, Mode, Resumption
 from engine.training.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
 from engine.training.selected import differences, going_on, selected_settings, settings_beside
 from engine.training.state import RunState, known_state
@@ -21,10 +22,6 @@ from engine.training.state import RunState, known_state
 _COMPUTING = ("mlx", "mlx-lm")
 """Libraries of which another version may round otherwise."""
 _IMPORTABLE = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".gz")
-
-
-class OtherVersions(UserError):
-    """The run was computed by other versions of the libraries; the user may accept that."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,7 @@ def open_run(
     project: Project,
     config: TrainingConfig | None,
     mode: Mode,
-    halve_micro_batch: bool = False,
-    accept_versions: bool = False,
+    how: Resumption = AS_BEFORE,
 ) -> Opening:
     """Decide where a run begins; nothing is changed yet. The caller holds the run lock.
 
@@ -53,8 +49,7 @@ def open_run(
         config: the wanted configuration; None takes the one of the run to resume, and tells
             if another one is selected, or the one selected where it has no checkpoint yet.
         mode: see `Mode`.
-        halve_micro_batch: take micro-batches of half the size that the run had last.
-        accept_versions: go on also where other libraries computed the run so far.
+        how: what may be otherwise than before.
 
     Raises:
         OtherVersions: they did, and that is not accepted.
@@ -62,7 +57,7 @@ def open_run(
             checkpoints, files of another version, or configuration, data or base model are not
             those of the run.
     """
-    halving = 2 if halve_micro_batch else 1
+    halving = 2 if how.halve_micro_batch else 1
     if mode == "restart":
         return Opening(_identity(project, config or selected_settings(project)), None, (), halving)
     state = known_state(project.state_file)
@@ -84,7 +79,7 @@ def open_run(
         _refuse_differences(checkpoint.identity, identity)
         identity = replace(identity, run=checkpoint.identity.run)
         unused = _unused(differences(checkpoint.identity.config, selected))
-        unused += _require_versions(checkpoint, accept_versions)
+        unused += _require_versions(checkpoint, how.accept_versions)
     notices = _notices(checkpoint, damaged, divisor, identity.config)
     return Opening(identity, checkpoint, (*unused, *notices), divisor)
 

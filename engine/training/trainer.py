@@ -21,7 +21,7 @@ from engine.model.room import limit_cache, limits_restored, read_room
 from engine.project import Project
 from engine.training.assemble import assemble, largest, shapes_for
 from engine.training.claim import claim_folder
-from engine.training.events import Event, Mode, Notice, Phase, Started
+from engine.training.events import AS_BEFORE, Event, Mode, Notice, Phase, Resumption, Started
 from engine.training.folders import checkpoint_folders
 from engine.training.held import FolderLost, HeldFolder, lost
 from engine.training.lock import run_lock
@@ -44,8 +44,7 @@ class Trainer:
         config: TrainingConfig | None,
         stop: StopEvent,
         mode: Mode = "auto",
-        halve_micro_batch: bool = False,
-        accept_versions: bool = False,
+        how: Resumption = AS_BEFORE,
     ) -> None:
         """Prepare nothing yet.
 
@@ -55,16 +54,13 @@ class Trainer:
             stop: set it to pause the run with a checkpoint after the current step (on a GPU perhaps
                 one short step more).
             mode: see `engine.training.events.Mode`.
-            halve_micro_batch: go on with micro-batches of half the size, after memory ran out:
-                the same optimizer steps, equal to rounding (dropout draws other units).
-            accept_versions: go on also where other versions of MLX computed the run so far.
+            how: what may be otherwise than before when an unfinished run goes on.
         """
         self._project = project
         self._config = config
         self._stop = stop
         self._mode = mode
-        self._halve_micro_batch = halve_micro_batch
-        self._accept_versions = accept_versions
+        self._how = how
 
     def run(self) -> Iterator[Event]:
         """Yield the run's events until it pauses or ends.
@@ -80,9 +76,7 @@ class Trainer:
     def _sitting(self, held: HeldFolder) -> Iterator[Event]:
         if self._mode != "restart" and checkpoint_folders(self._project.run_dir):
             yield Phase("checking")
-        opening = open_run(
-            self._project, self._config, self._mode, self._halve_micro_batch, self._accept_versions
-        )
+        opening = open_run(self._project, self._config, self._mode, self._how)
         parts = yield from self._prepare(opening, held)
         progress = opening.checkpoint.progress if opening.checkpoint else Progress()
         if opening.checkpoint:

@@ -5,7 +5,7 @@ from threading import Event as StopEvent
 
 from engine.config import TrainingConfig
 from engine.project import Project
-from engine.training.events import Event, Notice, StepDone
+from engine.training.events import Event, Notice, Resumption, StepDone
 from engine.training.opening import open_run
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
@@ -23,7 +23,7 @@ def other(template: Project, tmp_path: Path) -> Project:
 
 
 def go_on(project: Project, config: TrainingConfig | None = None) -> list[Event]:
-    return list(Trainer(project, config, StopEvent(), halve_micro_batch=True).run())
+    return list(Trainer(project, config, StopEvent(), how=Resumption(halve_micro_batch=True)).run())
 
 
 def losses(project: Project) -> list[float]:
@@ -54,7 +54,7 @@ def test_later_sittings_keep_to_it_and_a_new_run_does_not(project: Project) -> N
     """Memory is as short tomorrow; halving again halves again."""
     train(project, until=step_done(2))
     stop = StopEvent()
-    for event in Trainer(project, None, stop, halve_micro_batch=True).run():
+    for event in Trainer(project, None, stop, how=Resumption(halve_micro_batch=True)).run():
         if isinstance(event, StepDone):
             stop.set()
     assert divisor(project) == 2

@@ -11,7 +11,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.checkpoint import newest_checkpoint
-from engine.training.events import Finished, Notice
+from engine.training.events import Finished, Notice, Resumption
 from engine.training.folders import checkpoint_folders, checkpoint_step
 from engine.training.integrity import read_state, sealed
 from engine.training.opening import OtherVersions
@@ -125,7 +125,7 @@ def test_other_versions_of_mlx_are_told_and_asked_for(project: Project) -> None:
     rewrite(folder, versions={**state["versions"], "mlx": "0.1.0", "mqlora-tui": "0.0.1"})
     with pytest.raises(OtherVersions, match=r"mlx 0\.1\.0 -> [\d.]+; install"):
         train(project, SHORT)
-    events = list(Trainer(project, None, StopEvent(), accept_versions=True).run())
+    events = list(Trainer(project, None, StopEvent(), how=Resumption(accept_versions=True)).run())
     assert any(isinstance(event, Notice) and "mlx 0.1.0" in event.message for event in events)
     assert isinstance(events[-1], Finished)
 

@@ -11,7 +11,7 @@ from engine.calibrations import WAYS, Seconds, Way
 from engine.project import Project
 from engine.training import plan as plan_module
 from engine.training.checkpoint import newest_checkpoint
-from engine.training.events import Event, Finished, Paused
+from engine.training.events import Event, Finished, Paused, Resumption
 from engine.training.plan import Plan
 from engine.training.trainer import Trainer
 from tests.engine.conftest import copy_of
@@ -89,7 +89,7 @@ def test_memory_that_ran_out_makes_a_new_plan(project: Project, fastest: dict[st
     assert set(plan_of(project).ways.values()) == {"resident"}
     stop = StopEvent()
     events: list[Event] = []
-    for event in Trainer(project, None, stop, "resume", halve_micro_batch=True).run():
+    for event in Trainer(project, None, stop, "resume", how=Resumption(halve_micro_batch=True)).run():
         events.append(event)
         if step_done(4)(event):
             stop.set()

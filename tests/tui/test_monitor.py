@@ -154,6 +154,7 @@ def test_ctrl_c_asks_for_a_pause_and_keeps_watching(
     """The owner of the run gets one SIGINT; the view stays until q."""
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr("os.kill", lambda pid, number: asked.append((pid, number)))
+    monkeypatch.setattr("tui.training.interrupt.may_train", lambda _process, _lock: True)
     write_run(project, "running", 30)
     keys += ["\x03", "", "\x03", "q"]
     with owned_by(project, os.getppid()):
@@ -170,4 +171,4 @@ def test_a_run_of_another_machine_cannot_be_paused_from_here(
     keys += ["\x03", "q"]
     with owned_by(project, os.getpid(), "elsewhere"):
         watch(project, as_json=False)
-    assert "cannot be paused from here: it belongs to elsewhere" in " ".join(capsys.readouterr().out.split())
+    assert "Cannot be paused from here: it is of elsewhere" in " ".join(capsys.readouterr().out.split())

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.events import Event, Mode, Notice, Paused, Phase, StepDone, Usage
+from engine.training.events import Event, Mode, Notice, Paused, Phase, Resumption, StepDone, Usage
 from engine.training.state import Status
 from tests.tiny import owned_by
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
@@ -46,11 +46,11 @@ class Factory:
         config: TrainingConfig | None,
         stop: threading.Event,
         mode: Mode,
-        half_micro_batch: bool,
+        how: Resumption,
     ) -> Running:
         self.modes.append(mode)
         self.configs.append(config)
-        self.halved.append(half_micro_batch)
+        self.halved.append(how.halve_micro_batch)
         self.threads.append(threading.current_thread().name)
         return self._trainer or FakeTrainer(project, stop, 20, self.gate)
 

@@ -4,14 +4,16 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
+from engine.format import OtherVersions
 from engine.i18n import _
 from engine.project import Project
-from engine.training.events import Mode, Paused
+from engine.training.events import Mode, Paused, Resumption
 from tui.commands.handover import hand_over
 from tui.commands.output import err, refuse, say
 from tui.commands.reporters import Reporter, reporter
@@ -19,6 +21,8 @@ from tui.signals import pausing_signals
 from tui.stream import UnblockedStream
 from tui.training.defect import training_defect
 from tui.training.news import take_news
+
+import typer
 
 if TYPE_CHECKING:
     from engine.training.trainer import Trainer
@@ -34,14 +38,30 @@ def train(
     config: TrainingConfig | None,
     mode: Mode,
     as_lines: bool,
-    half_micro_batch: bool = False,
+    how: Resumption,
 ) -> int:
     """Train to the end or to a signal; return the exit code.
+
+    Where other versions of MLX computed the run so far, a person at the terminal is asked.
 
     A run that began on a terminal and loses it (SIGHUP) goes on in the
     background. One whose output nobody reads any more pauses, like any
     program in a pipe; what else becomes of its output does not touch it.
     """
+    try:
+        return _train(project, config, mode, as_lines, how)
+    except OtherVersions as error:
+        if as_lines or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return refuse(error)
+        say(f"{error.problem}.", err)
+        if not typer.confirm(_("Go on, although a last digit or two may come out otherwise?"), err=True):
+            return refuse(error)
+    return _train(project, config, mode, as_lines, replace(how, accept_versions=True))
+
+
+def _train(
+    project: Project, config: TrainingConfig | None, mode: Mode, as_lines: bool, how: Resumption
+) -> int:
     from engine.training.trainer import Trainer  # imports MLX
 
     had_terminal = sys.stdin.isatty() or sys.stdout.isatty()
@@ -53,7 +73,9 @@ def train(
         if had_terminal and (news := take_news(project)):
             say(news, err)
         try:
-            paused = _follow(Trainer(project, config, stop, mode, half_micro_batch), show)
+            paused = _follow(Trainer(project, config, stop, mode, how), show)
+        except OtherVersions:
+            raise
         except UserError as error:
             return refuse(error)
         except Exception as error:

@@ -1,17 +1,19 @@
 """4 Train: is it learning, how long still, is anything wrong?"""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
 
 from engine.errors import UserError
+from engine.format import OtherVersions
 from engine.hardware.report import CheckStatus
 from engine.i18n import _
 from engine.planned import planned_steps
-from engine.training.events import Mode
+from engine.training.events import AS_BEFORE, Mode, Resumption
 from tui.messages import TrainingEvents, TrainingFailed
 from tui.screens.base import PlaceScreen
-from tui.screens.confirm import ConfirmScreen
+from tui.screens.questions import train_anew
 from tui.screens.train_keys import TRAIN_KEYS
 from tui.training.news import take_news
 from tui.training.progress import progress
@@ -48,6 +50,8 @@ class TrainScreen(PlaceScreen):
         super().__init__()
         self._view: RunView | None = None
         self._sitting = Sitting()
+        self._how = AS_BEFORE
+        """How the present run was begun."""
         self._reading = False
 
     def compose_body(self) -> ComposeResult:
@@ -111,7 +115,7 @@ class TrainScreen(PlaceScreen):
 
     def action_resume_smaller(self) -> None:
         """Go on after a crash, or begin anew where nothing was saved, with half the micro-batch."""
-        self._start("auto", half_micro_batch=True)
+        self._start("auto", Resumption(halve_micro_batch=True))
 
     def action_pause(self) -> None:
         """Do what Ctrl+C does everywhere."""
@@ -142,13 +146,7 @@ class TrainScreen(PlaceScreen):
 
     def action_restart(self) -> None:
         """Ask, then archive the run and start anew."""
-        question = ConfirmScreen(
-            _("Train anew?"),
-            _("The present run moves to checkpoints_qlora/archive; nothing is deleted."),
-            yes=_("Archive and start"),
-            no=_("Keep it"),
-        )
-        self.app.push_screen(question, lambda yes: self._start("restart") if yes else None)
+        self.app.push_screen(train_anew(), lambda yes: self._start("restart") if yes else None)
 
     def action_zoom(self) -> None:
         """Go to the next way of looking at the curves."""
@@ -156,12 +154,13 @@ class TrainScreen(PlaceScreen):
         plot.look(views[(views.index(plot.view) + 1) % len(views)])
         self._refresh_view()
 
-    def _start(self, mode: Mode, half_micro_batch: bool = False) -> None:
+    def _start(self, mode: Mode, how: Resumption = AS_BEFORE) -> None:
         """Begin with the selected settings, or go on with those of the unfinished run."""
         self.clear_error()
+        self._how = how
         goes_on = mode != "restart" and self.mqlora.run_state.config is not None
         try:
-            self.mqlora.training.start(None if goes_on else self.mqlora.config, mode, half_micro_batch)
+            self.mqlora.training.start(None if goes_on else self.mqlora.config, mode, how)
         except UserError as error:
             self.show_error(error)
         else:
@@ -181,7 +180,21 @@ class TrainScreen(PlaceScreen):
     @on(TrainingFailed)
     def _show_failure(self, message: TrainingFailed) -> None:
         self.mqlora.look_at_run()
-        self.show_error(message.error)
+        if isinstance(message.error, OtherVersions):
+            self._ask_for_versions(message.error)
+        else:
+            self.show_error(message.error)
+
+    def _ask_for_versions(self, error: OtherVersions) -> None:
+        how = replace(self._how, accept_versions=True)
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._start("resume", how)
+            else:
+                self.show_error(error)
+
+        self.app.push_screen(accept_versions(error), answered)
 
     def on_screen_resume(self) -> None:
         """Look at the files at once."""

@@ -13,7 +13,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.training.events import Event, Finished, Mode, Paused
+from engine.training.events import AS_BEFORE, Event, Finished, Mode, Paused, Resumption
 from engine.training.lock import Owner, lock_owner
 from engine.training.state import RunState
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
@@ -46,7 +46,7 @@ class Running(Protocol):
         ...
 
 
-CreateTrainer = Callable[[Project, TrainingConfig | None, threading.Event, Mode, bool], Running]
+CreateTrainer = Callable[[Project, TrainingConfig | None, threading.Event, Mode, Resumption], Running]
 
 
 @dataclass(frozen=True)
@@ -83,16 +83,18 @@ class TrainingController:
         """Whether this process trains, or is about to start or pause."""
         return self._job is not None and not self._job.done()
 
+    @property
+    def refusal(self) -> UserError | None:
+        """Why the last run of this process ended, if it could not go on or be saved."""
+        is_over = self._job is not None and self._job.done()
+        return self._job.result().refusal if self._job and is_over else None
+
     def follow(self, follower: MessagePump) -> None:
         """Send the messages of this and later runs to `follower`, the app or a screen."""
         self._followers = (*self._followers, follower)
 
-    def start(
-        self, config: TrainingConfig | None, mode: Mode = "auto", half_micro_batch: bool = False
-    ) -> None:
-        """Start or resume training, with micro-batches of half the size if wanted.
-
-        Without a configuration that of the run to resume is taken.
+    def start(self, config: TrainingConfig | None, mode: Mode = "auto", how: Resumption = AS_BEFORE) -> None:
+        """Start or resume training; without a configuration that of the run to resume is taken.
 
         Raises:
             UserError: this process trains already, or another one does.
@@ -106,7 +108,7 @@ class TrainingController:
                 _("press Ctrl+C to pause it, then start here"),
             )
         self._engine.stop_event.clear()
-        self._job = self._engine.submit(self._drive, config, mode, half_micro_batch)
+        self._job = self._engine.submit(self._drive, config, mode, how)
         self._tell(RunChanged)
         self._job.add_done_callback(lambda job: self._tell_of_the_end(job.result()))
 
@@ -187,14 +189,14 @@ class TrainingController:
             return RunStatus("finished", state.step)
         return RunStatus("interrupted" if state.status == "running" else state.status, state.step, config)
 
-    def _drive(self, config: TrainingConfig | None, mode: Mode, half_micro_batch: bool) -> Ending:
+    def _drive(self, config: TrainingConfig | None, mode: Mode, how: Resumption) -> Ending:
         """Run the trainer to its end, on the engine's thread; return what is still to be told."""
         stop = self._engine.stop_event
         outbox = Outbox(lambda events: self._tell(lambda: TrainingEvents(events)))
         last: Paused | Finished | None = None
         refusal: UserError | None = None
         try:
-            for event in self._create(self._project, config, stop, mode, half_micro_batch).run():
+            for event in self._create(self._project, config, stop, mode, how).run():
                 if isinstance(event, Paused | Finished):
                     last = event
                 else:
@@ -218,9 +220,9 @@ class TrainingController:
 
 
 def create_trainer(
-    project: Project, config: TrainingConfig | None, stop: threading.Event, mode: Mode, half_micro_batch: bool
+    project: Project, config: TrainingConfig | None, stop: threading.Event, mode: Mode, how: Resumption
 ) -> Running:
     """Return the engine's trainer; imports MLX, so only on the engine's thread."""
     from engine.training.trainer import Trainer
 
-    return Trainer(project, config, stop, mode, half_micro_batch)
+    return Trainer(project, config, stop, mode, how)
