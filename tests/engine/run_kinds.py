@@ -80,12 +80,21 @@ def _bad_steps() -> Course:
 
 
 def _exploding() -> Course:
-    losses = _with(falling(3.0, 1.5, 8), step_58=4.0, step_59=9.0, step_60=15.0)
+    losses = _with(falling(5.0, 1.5, 8), step_58=4.0, step_59=9.0, step_60=15.0)
     return Course(losses, validated(3.1, 1.6, 8) | {60: 14.0})
 
 
 def _odd_last_step() -> Course:
-    return Course(_with(falling(3.0, 1.5, 8), step_60=15.0), validated(3.1, 1.6, 8))
+    return Course(_with(falling(5.0, 1.5, 8), step_60=15.0), validated(3.1, 1.6, 8))
+
+
+def _rising_again() -> Course:
+    losses = falling(3.0, 1.5, 6, 40) + [1.5 + 0.06 * step for step in range(20)]
+    return Course(losses, validated(3.1, 1.6, 8) | {50: 2.0, 60: 2.6})
+
+
+def _helped_nothing() -> Course:
+    return Course(falling(3.0, 1.5, 8), dict.fromkeys(range(10, 61, 10), 3.2))
 
 
 def _too_short() -> Course:
@@ -101,7 +110,7 @@ def _skipped_steps() -> Course:
 
 
 def _early_stopped() -> Course:
-    found = validated(3.1, 1.6, 8) | {50: 1.603, 60: 1.605}
+    found = validated(3.1, 1.6, 8) | {50: 1.615, 60: 1.62}
     state = {"total_steps": 100, "reason": "early_stopping"}
     return Course(falling(3.0, 1.5, 8), found, state=state, config={"num_epochs": 5})
 
@@ -136,11 +145,13 @@ KINDS: dict[str, Callable[[], Course]] = {
     "last steps not finite": _bad_steps,
     "exploding end": _exploding,
     "one odd last step": _odd_last_step,
+    "rising again": _rising_again,
     "three steps": _too_short,
     "never validated": _no_validation,
     "steps skipped": _skipped_steps,
     "stopped early": _early_stopped,
     "flat": _flat,
+    "helped nothing": _helped_nothing,
     "noisy": _noisy,
     "lines lost": _gaps,
     "one epoch": _one_epoch,
@@ -170,7 +181,9 @@ def write_kind(root: Path, kind: str) -> tuple[Project, Course]:
         ),
     )
     values = {"total_steps": count, "steps_per_epoch": course.per_epoch, **course.state}
-    RunState("finished", "tiny", step=count, initial_val_loss=course.initial, **values).save(project.state_file)
+    RunState("finished", "tiny", step=count, initial_val_loss=course.initial, **values).save(
+        project.state_file
+    )
     epochs = -(-count // course.per_epoch)
     config = {"num_epochs": epochs, "eval_every": EVERY, **course.config}
     TrainingConfig.parse(config).save(project.config_file)
