@@ -17,6 +17,7 @@ def judge_overfitting(
     last_val: float | None,
     has_repeated: bool = True,
     initial_gap: float | None = None,
+    doubt: float = 0.0,
 ) -> Overfitting:
     """Judge by the growth of the gap to the training loss and the rise since the best; the worse counts.
 
@@ -27,13 +28,14 @@ def judge_overfitting(
         has_repeated: whether any example was trained on twice. Before that none can be known by heart: a
             gap tells that the two files differ.
         initial_gap: before the first step; None counts as none.
+        doubt: growth of the gap that noisy losses may show by chance.
     """
     if train_loss is None or best_val is None or last_val is None:
         return "unknown"
     growth = last_val - train_loss - (initial_gap or 0.0) if has_repeated else 0.0
     rise = last_val - best_val
-    if growth > SIGNIFICANT_GAP or rise > SIGNIFICANT_RISE * best_val:
+    if growth > max(SIGNIFICANT_GAP, doubt) or rise > SIGNIFICANT_RISE * best_val:
         return "significant"
-    if growth >= SLIGHT_GAP or rise > SLIGHT_RISE * best_val:
+    if growth >= max(SLIGHT_GAP, doubt) or rise > SLIGHT_RISE * best_val:
         return "slight"
     return "none"

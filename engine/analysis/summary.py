@@ -42,6 +42,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
     checked = validations_of(history, config, state)
     best, last_val, best_step = _best_and_last(checked)
     first, last = levels.ends(losses)
+    noise = levels.noise(losses)
     beside = levels.recent_mean(losses[steps <= checked.steps[-1]]) if last_val is not None else None
     initial_gap = _initial_gap(history, state)
     duration = float(history.elapsed_s[-1]) if len(history) else 0.0
@@ -62,7 +63,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         late_loss=levels.late_median(losses),
         end_loss=float(losses[-1]) if len(losses) else None,
         lowest_loss=levels.lowest_level(losses),
-        loss_noise=levels.noise(losses),
+        loss_noise=noise,
         late_fall=levels.late_fall(losses),
         initial_val_loss=state.initial_val_loss if state else None,
         best_val_loss=best,
@@ -73,7 +74,9 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         failed_at_end=checked.failed_at_end,
         initial_gap=initial_gap,
         loss_at_validation=beside,
-        overfitting=judge_overfitting(beside, best, last_val, _has_repeated(history, per_epoch), initial_gap),
+        overfitting=judge_overfitting(
+            beside, best, last_val, _has_repeated(history, per_epoch), initial_gap, _doubt(noise)
+        ),
         wasted_steps=int(history.step[-1]) - best_step if best_step is not None else 0,
         wasted_s=duration - _elapsed_at(history, best_step) if best_step is not None else 0.0,
         tokens_per_second=float(np.median(history.tokens_per_second)) if len(history) else None,
@@ -105,6 +108,11 @@ def _initial_gap(history: RunHistory, state: RunState | None) -> float | None:
     if state is None or state.initial_val_loss is None or not len(first):
         return None
     return state.initial_val_loss - float(first.mean())
+
+
+def _doubt(noise: float | None) -> float:
+    """Return two standard deviations of the difference between the means of 3 first and 10 last steps."""
+    return 2 * (noise or 0.0) * (1 / _FIRST_STEPS + 1 / levels.RECENT) ** 0.5
 
 
 def _status(state: RunState | None) -> RunStatus:
