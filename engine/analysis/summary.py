@@ -1,5 +1,6 @@
 """Sums a run up: every fact that is told of it, taken from its files once."""
 
+import math
 import socket
 
 from engine.analysis import levels
@@ -112,7 +113,7 @@ def _initial_gap(history: RunHistory, state: RunState | None) -> float | None:
 
 def _doubt(noise: float | None) -> float:
     """Return two standard deviations of the difference between the means of 3 first and 10 last steps."""
-    return 2 * (noise or 0.0) * (1 / _FIRST_STEPS + 1 / levels.RECENT) ** 0.5
+    return 2 * (noise or 0.0) * math.sqrt(1 / _FIRST_STEPS + 1 / levels.RECENT)
 
 
 def _status(state: RunState | None) -> RunStatus:
