@@ -32,3 +32,9 @@ def rate(value: float) -> str:
     """Return a learning rate as typed after `--set`, such as "3e-4"."""
     digits, _e, power = f"{value:.2e}".partition("e")
     return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
+
+
+def signed(value: float, decimals: int) -> str:
+    """Return a change with its sign, such as "-50" or "+0.31"; one that rounds to nothing has none."""
+    rounded = round(value, decimals)
+    return f"{rounded:+.{decimals}f}" if rounded else f"{0:.{decimals}f}"

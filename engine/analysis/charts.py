@@ -6,8 +6,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.analysis import panels
+from engine.analysis import drawing, epoch_panels, panels
 from engine.analysis.history import RunHistory, load_history
+from engine.analysis.outcome import FEW_STEPS
+from engine.analysis.run_folder import run_config
+from engine.analysis.validations import validations_of
 from engine.errors import UserError
 from engine.files import write_atomic
 from engine.i18n import _, ngettext
@@ -23,8 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 150
-FEW_STEPS = 10
-"""Below this many steps the curves say little, and the picture says so."""
 
 _STYLE = {
     "font.size": 11,
@@ -47,10 +48,11 @@ def write_dashboard(project: Project) -> Path:
     """
     history, state = _run(project)
     initial = state.initial_val_loss if state else None
+    checked = validations_of(history, run_config(project), state)
     with _styled():
         figure, axes = _figure(_("Training dashboard"), 2, 2, (16, 9), history, state)
-        panels.loss_curves(axes[0], history, initial)
-        panels.epoch_means(axes[1], history)
+        panels.loss_curves(axes[0], history, checked, initial)
+        epoch_panels.epoch_means(axes[1], history, checked)
         panels.learning_rate(axes[2], history)
         panels.speed_and_memory(axes[3], history)
         return _write(figure, project.dashboard_png)
@@ -64,14 +66,16 @@ def write_analysis(project: Project) -> Path:
     """
     history, state = _run(project)
     initial = state.initial_val_loss if state else None
+    checked = validations_of(history, run_config(project), state)
     with _styled():
         figure, axes = _figure(_("Training in detail"), 2, 3, (19.2, 10.8), history, state)
-        panels.loss_by_epoch(axes[0], history)
+        per_epoch = state.steps_per_epoch if state else 0
+        epoch_panels.loss_by_epoch(axes[0], history, per_epoch)
         panels.volatility(axes[1], history)
         panels.improvement_rate(axes[2], history)
-        panels.cumulative_loss(axes[3], history)
-        panels.learning_curve(axes[4], history, initial)
-        panels.loss_boxes(axes[5], history)
+        epoch_panels.cumulative_loss(axes[3], history, per_epoch)
+        panels.learning_curve(axes[4], history, checked, initial)
+        epoch_panels.loss_boxes(axes[5], history)
         return _write(figure, project.analysis_png)
 
 
@@ -114,7 +118,7 @@ def _figure(
     # A model's name may hold "$": it is text, not a formula.
     name = "   ".join(part for part in (title, one_line(state.model, 60) if state else "") if part)
     figure.suptitle(name, x=0.012, ha="left", fontsize=19, fontweight="bold", parse_math=False)
-    colour = panels.VERMILION if len(history) < FEW_STEPS else panels.GREY
+    colour = drawing.VERMILION if len(history) < FEW_STEPS else drawing.GREY
     figure.supxlabel(_note(history, state), x=0.012, ha="left", fontsize=12, color=colour, parse_math=False)
     return figure, list(figure.subplots(rows, columns).flat)
 

@@ -1,5 +1,7 @@
 """Reading the metrics of a run back from its file, once or again and again while it grows."""
 
+import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -54,7 +56,8 @@ def _no_floats() -> Floats:
 class RunHistory:
     """The columns of a run, one entry per optimizer step; units as in `StepMetrics`.
 
-    NaN stands for a value that is not there (`val_loss`) or was not finite (`loss`, `grad_norm`).
+    NaN stands for a value that is not there (`val_loss`) or was not finite (`loss`, `grad_norm`); a
+    `val_loss` of infinity is one that the file itself says was not finite.
     """
 
     step: Ints = field(default_factory=_no_ints)
@@ -159,8 +162,8 @@ class HistoryReader:
             rows = []
             for line in piece.splitlines():
                 try:
-                    rows.append(_DECODER.decode(line))
-                except (msgspec.MsgspecError, UnicodeDecodeError):
+                    rows.append(_row(line))
+                except (ValueError, RecursionError):
                     self._unreadable += 1
             return rows
 
@@ -173,6 +176,28 @@ class HistoryReader:
 def load_history(project: Project) -> RunHistory:
     """Read the whole metrics file; an empty history if there is none."""
     return HistoryReader(project).poll()
+
+
+def _row(line: bytes) -> _Row:
+    """Read one line; also one with NaN or Infinity in it, which JSON does not have but some writers write.
+
+    Raises:
+        ValueError: it is no step of a run.
+        RecursionError: the same.
+    """
+    try:
+        return _DECODER.decode(line)
+    except msgspec.MsgspecError:
+        if b"NaN" not in line and b"Infinity" not in line:
+            raise
+    found = json.loads(line)
+    if not isinstance(found, dict):
+        raise ValueError(line)
+    bad = {name for name, value in found.items() if isinstance(value, float) and not math.isfinite(value)}
+    row = msgspec.convert(found | dict.fromkeys(bad), _Row)
+    if "val_loss" in bad:
+        row.val_loss = math.inf
+    return row
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -4,16 +4,22 @@ from typing import Literal
 
 Overfitting = Literal["unknown", "none", "slight", "significant"]
 
-# Gap between validation and training loss, in nats, from which overfitting is slight or significant.
+# Growth of the gap between validation and training loss, in nats, from which overfitting is slight or
+# significant. What was there before the first step is a difference of the two files.
 SLIGHT_GAP, SIGNIFICANT_GAP = 0.2, 0.5
 # Rise of the validation loss after its best, as a share of the best, with the same meaning.
 SLIGHT_RISE, SIGNIFICANT_RISE = 0.02, 0.1
 
 
 def judge_overfitting(
-    train_loss: float | None, best_val: float | None, last_val: float | None, has_repeated: bool = True
+    train_loss: float | None,
+    best_val: float | None,
+    last_val: float | None,
+    has_repeated: bool = True,
+    initial_gap: float | None = None,
+    doubt: float = 0.0,
 ) -> Overfitting:
-    """Judge by the gap to the training loss and by the rise since the best; the worse of both counts.
+    """Judge by the growth of the gap to the training loss and the rise since the best; the worse counts.
 
     Args:
         train_loss: mean of the last steps, nats per token.
@@ -21,12 +27,15 @@ def judge_overfitting(
         last_val: last validation loss.
         has_repeated: whether any example was trained on twice. Before that none can be known by heart: a
             gap tells that the two files differ.
+        initial_gap: before the first step; None counts as none.
+        doubt: growth of the gap that noisy losses may show by chance.
     """
     if train_loss is None or best_val is None or last_val is None:
         return "unknown"
-    gap, rise = last_val - train_loss if has_repeated else 0.0, last_val - best_val
-    if gap > SIGNIFICANT_GAP or rise > SIGNIFICANT_RISE * best_val:
+    growth = last_val - train_loss - (initial_gap or 0.0) if has_repeated else 0.0
+    rise = last_val - best_val
+    if growth > max(SIGNIFICANT_GAP, doubt) or rise > SIGNIFICANT_RISE * best_val:
         return "significant"
-    if gap >= SLIGHT_GAP or rise > SLIGHT_RISE * best_val:
+    if growth >= max(SLIGHT_GAP, doubt) or rise > SLIGHT_RISE * best_val:
         return "slight"
     return "none"

@@ -6,12 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engine.analysis.summary import RunSummary
+from engine.analysis.facts import RunSummary
+from engine.analysis.outcome import Outcome, outcome_of
 from engine.analysis.verdict import Verdict
 from engine.i18n import _, ngettext
 from engine.shell import continued
 from engine.text import one_line
-from engine.words import duration, size
+from engine.words import duration, signed, size
 
 WIDTH = 78
 SYMBOLS = {"ok": "✓", "attention": "!", "wrong": "✗"}
@@ -51,6 +52,8 @@ def as_dict(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
         "config": summary.config.model_dump(mode="json") if summary.config else None,
         "improvement_percent": summary.improvement_percent,
         "gap": summary.gap,
+        "gap_growth": summary.gap_growth,
+        "outcome": outcome_of(summary),
         "verdict": asdict(verdict.ready_to_paste(summary.folder.parent)),
     }
     ready: dict[str, Any] = _plain(values)
@@ -68,28 +71,44 @@ def _figures(summary: RunSummary) -> list[str]:
 def _losses(summary: RunSummary) -> list[str]:
     if summary.first_loss is None or summary.last_loss is None or summary.improvement_percent is None:
         return []
-    text = _("training loss {first:.2f} → {last:.2f} ({change:+.0f} %)")
-    return [
-        text.format(first=summary.first_loss, last=summary.last_loss, change=-summary.improvement_percent)
-    ]
+    text = _("training loss {first:.2f} → {last:.2f} ({change} %)")
+    change = signed(-summary.improvement_percent, 0)
+    return [text.format(first=summary.first_loss, last=summary.last_loss, change=change)]
+
+
+_UNJUDGED: frozenset[Outcome] = frozenset({"diverged", "odd_end", "too_short"})
+"""Of such a run nothing is said about overfitting."""
 
 
 def _validation(summary: RunSummary) -> list[str]:
     if summary.best_val_loss is None or summary.last_val_loss is None:
-        return []
-    text = _("validation {best:.2f} at best, {last:.2f} at the end")
+        failed = summary.failed_validations
+        text = ngettext("{n} validation, not finite", "{n} validations, none finite", failed)
+        return [text.format(n=failed)] if failed else []
+    text = _("validation {best:.2f} at best, {last} at the end")
     if summary.initial_val_loss is not None:
-        text = _("validation {initial:.2f} → {best:.2f} at best, {last:.2f} at the end")
-    parts = [
-        text.format(initial=summary.initial_val_loss, best=summary.best_val_loss, last=summary.last_val_loss)
-    ]
+        text = _("validation {initial:.2f} → {best:.2f} at best, {last} at the end")
+    last = _("not finite") if summary.failed_at_end else f"{summary.last_val_loss:.2f}"
+    parts = [text.format(initial=summary.initial_val_loss, best=summary.best_val_loss, last=last)]
+    return parts if summary.gap is None or summary.failed_at_end else [*parts, *_gap(summary, summary.gap)]
+
+
+def _gap(summary: RunSummary, gap: float) -> list[str]:
+    """Return the gap with what it tells, and what of it was there from the start."""
+    text = _("gap {gap}").format(gap=signed(gap, 2))
     words = {
-        "none": _("gap {gap:+.2f}, no overfitting"),
-        "slight": _("gap {gap:+.2f}, slight overfitting"),
-        "significant": _("gap {gap:+.2f}, significant overfitting"),
+        "none": _("no overfitting"),
+        "slight": _("slight overfitting"),
+        "significant": _("significant overfitting"),
     }
-    if summary.gap is not None and summary.overfitting in words:
-        parts.append(words[summary.overfitting].format(gap=summary.gap))
+    parts = [text]
+    if summary.overfitting in words and outcome_of(summary) not in _UNJUDGED:
+        parts = [f"{text}, {words[summary.overfitting]}"]
+        if summary.has_risen:
+            rise = signed(summary.val_rise or 0.0, 2)
+            parts.append(_("validation {rise} since its best").format(rise=rise))
+    if summary.initial_gap is not None:
+        parts.append(_("gap before training {gap}").format(gap=signed(summary.initial_gap, 2)))
     return parts
 
 
@@ -98,7 +117,7 @@ def _costs(summary: RunSummary) -> list[str]:
     if summary.tokens_per_epoch is not None:
         parts.append(_("{n:,} tokens an epoch").format(n=summary.tokens_per_epoch))
     if summary.tokens_per_second is not None:
-        parts.append(_("{n:,.0f} tok/s").format(n=summary.tokens_per_second))
+        parts.append(_("{n:,.0f} tok/s in training steps").format(n=summary.tokens_per_second))
     if summary.peak_memory_gb is not None:
         parts.append(_("peak {n:.1f} GB").format(n=summary.peak_memory_gb))
     return parts

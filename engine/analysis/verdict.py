@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.analysis.advice import LIVE_RULES, RULES, Advice, Level, is_flat, is_still_falling
+from engine.analysis.advice import LIVE_RULES, RULES
+from engine.analysis.facts import RunSummary
 from engine.analysis.history import RunHistory
-from engine.analysis.summary import RunSummary
+from engine.analysis.outcome import Outcome, divergence_of, outcome_of
+from engine.analysis.remedies import BROKEN, Advice, Level
 from engine.i18n import _, ngettext
 from engine.shell import complete, path_of, program
 from engine.text import one_line
@@ -71,49 +73,104 @@ def live_advice(summary: RunSummary, history: RunHistory, silent_s: float) -> tu
 
 def _headline(summary: RunSummary) -> tuple[Level, str]:
     step, total = summary.steps, max(summary.total_steps, summary.steps)
+    outcome, reason = outcome_of(summary), one_line(summary.reason, 400)
     if summary.status == "failed":
-        reason = one_line(summary.reason, 400).rstrip(".") or _("no reason was recorded")
+        reason = reason.rstrip(".") or _("no reason was recorded")
         return "wrong", _("The run failed at step {step:,}: {reason}.").format(step=step, reason=reason)
-    if not step:
-        return "attention", _("The run has not made a step yet.")
-    if is_flat(summary):
-        return "wrong", _("The loss did not fall: {first:.2f} at first, {last:.2f} now.").format(
-            first=summary.first_loss, last=summary.last_loss
-        )
+    if outcome == "no_steps" or outcome in BROKEN or summary.status == "finished":
+        return _LEVELS[outcome], _sentence(outcome, summary)
     unfinished = {
         "running": _("Running, step {step:,} of {total:,}."),
         "paused": _("Paused at step {step:,} of {total:,}."),
         "interrupted": _("Cut off at step {step:,} of {total:,}: {reason}."),
     }
-    if summary.status in unfinished:
-        level: Level = "attention" if summary.status == "interrupted" else "ok"
-        reason = one_line(summary.reason, 400)
-        return level, unfinished[summary.status].format(step=step, total=total, reason=reason)
-    return _finished(summary)
+    level: Level = "attention" if summary.status == "interrupted" else "ok"
+    return level, unfinished[summary.status].format(step=step, total=total, reason=reason)
 
 
-def _finished(summary: RunSummary) -> tuple[Level, str]:
-    if summary.best_val_loss is None:
-        return "attention", _("Finished after {n:,} steps, never validated.").format(n=summary.steps)
-    initial = summary.initial_val_loss
-    if initial is not None and summary.best_val_loss >= initial:
-        return "wrong", _("The training helped nothing: validation was best before it, {loss:.2f}.").format(
-            loss=initial
-        )
-    if summary.overfitting == "significant" and summary.has_risen:
-        return "attention", _("Overfitted at the end. {best}").format(best=_best(summary))
-    if summary.overfitting == "significant":
-        return "attention", _("Learnt by heart: validation is {gap:.2f} above training. {best}").format(
-            gap=summary.gap, best=_best(summary)
-        )
-    if is_still_falling(summary):
-        return "attention", _("Good, but not finished learning. {best}").format(best=_best(summary))
-    if summary.overfitting == "slight":
-        return "ok", _("Good run, slightly overfitted. {best}").format(best=_best(summary))
-    return "ok", _("Healthy run. {best}").format(best=_best(summary))
+_LEVELS: dict[Outcome, Level] = {
+    "no_steps": "attention",
+    "diverged": "wrong",
+    "odd_end": "attention",
+    "too_short": "attention",
+    "flat": "wrong",
+    "not_validated": "attention",
+    "no_gain": "wrong",
+    "overfitted": "attention",
+    "by_heart": "attention",
+    "still_falling": "attention",
+    "slightly_overfitted": "ok",
+    "healthy": "ok",
+}
+
+
+def _sentence(outcome: Outcome, run: RunSummary) -> str:
+    """Say what became of a run, with the figures that show it."""
+    texts: dict[Outcome, str] = {
+        "no_steps": _("The run has not made a step yet."),
+        "odd_end": _(
+            "The last step's loss of {end:.2f} is odd ({late:.2f} before), validation is not. {best}"
+        ),
+        "too_short": ngettext(
+            "Too short to judge, with {steps:,} step. {best}",
+            "Too short to judge, with {steps:,} steps. {best}",
+            run.steps,
+        ),
+        "flat": _("The loss did not fall: {first:.2f} at first, {last:.2f} now."),
+        "not_validated": _("Finished after {steps:,} steps, never validated."),
+        "no_gain": _("The training helped nothing: validation was best before it, {initial:.2f}."),
+        "overfitted": _("Overfitted at the end. {best}"),
+        "by_heart": _("Learnt by heart: the gap to validation grew by {growth:.2f} to {gap:.2f}. {best}"),
+        "still_falling": _("Good, but not finished learning. {best}"),
+        "slightly_overfitted": _("Good run, slightly overfitted. {best}"),
+        "healthy": _("Healthy run. {best}"),
+    }
+    text = _diverged(run) if outcome == "diverged" else texts[outcome]
+    return text.format(
+        **_figures(run),
+        steps=run.steps,
+        best=_best(run),
+        failed=run.failed_at_end,
+        skipped=run.skipped_at_end,
+    ).strip()
+
+
+def _figures(run: RunSummary) -> dict[str, float]:
+    """Return the losses that sentences name; those that are not known stand in none."""
+    found = {
+        "first": run.first_loss,
+        "last": run.last_loss,
+        "end": run.end_loss,
+        "late": run.late_loss,
+        "lowest": run.lowest_loss,
+        "initial": run.initial_val_loss,
+        "growth": run.gap_growth,
+        "gap": run.gap,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _diverged(run: RunSummary) -> str:
+    """Return the sentence for what shows that a run broke."""
+    texts = {
+        "validations": ngettext(
+            "Diverged: the last validation was not finite.",
+            "Diverged: the last {failed} validations were not finite.",
+            run.failed_at_end,
+        ),
+        "steps": _("Diverged: {skipped} of the last 10 steps had no finite loss or gradient."),
+        "jump": _("Diverged: the loss was {end:.2f} at the last step, and {late:.2f} before."),
+        "rise": _("Diverged: the loss rose from {lowest:.2f} to {late:.2f}."),
+    }
+    text = texts[divergence_of(run) or "rise"]
+    if run.best_step is not None:
+        text += " " + _("adapters/ holds the best, of step {best_step:,}.").format(best_step=run.best_step)
+    return text
 
 
 def _best(summary: RunSummary) -> str:
+    if summary.best_step is None:
+        return ""
     if not summary.wasted_steps:
         return _("Best at its last step, {step:,}.").format(step=summary.steps)
     return _("Best at step {step:,} of {total:,}; later steps gained nothing ({time}).").format(
@@ -122,9 +179,12 @@ def _best(summary: RunSummary) -> str:
 
 
 def _next_steps(summary: RunSummary) -> tuple[NextStep, ...]:
-    """Return what can be done with the adapter; nothing if there is none."""
+    """Return what can be done with the adapter; nothing if there is none, or none that is of use."""
     if summary.adapters is None or summary.status == "running":
         return ()
+    outcome = outcome_of(summary)
+    if outcome == "no_gain" or (outcome in BROKEN and summary.best_step is None):
+        return (NextStep(_("draw it"), "mqlora-tui plot"),)
     root = summary.folder.parent
     model = one_line(path_of(_model_folder(root, summary.model)), 1000)
     adapter = path_of(summary.adapters)

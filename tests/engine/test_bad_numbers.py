@@ -5,6 +5,8 @@ from pathlib import Path
 
 from campaigns.common import outcome
 from campaigns.numbers import BadNumbers
+from engine.analysis.summary import summarise
+from engine.analysis.verdict import judge
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.checkpoint import checkpoint_folders, load_checkpoint
@@ -107,6 +109,17 @@ def test_a_validation_that_is_not_finite_is_told_and_is_no_best(project: Project
     rows = metrics_rows(project)
     assert rows[3]["val_loss"] is None and rows[3]["loss"] is not None and rows[5]["val_loss"] is not None
     assert isinstance(events[-1], Finished) and events[-1].best_step != 4
+
+
+def test_a_run_whose_last_validations_were_not_finite_is_called_diverged(project: Project) -> None:
+    """The trainer's own files tell them from steps without a validation."""
+    train_with(project, BadNumbers("nan", validations=frozenset([4, 8, 12])))
+    summary = summarise(project)
+    assert (summary.failed_validations, summary.failed_at_end) == (3, 2)
+    verdict = judge(summary)
+    assert verdict.level == "wrong" and "the last 2 validations were not finite" in verdict.headline
+    train(project, RUN, "restart")
+    assert summarise(project).failed_validations == 0
 
 
 def test_a_pause_between_bad_steps_does_not_break_the_streak(project: Project) -> None:

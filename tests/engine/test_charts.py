@@ -2,14 +2,24 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from engine.analysis.charts import write_analysis, write_dashboard
+from engine.analysis import epoch_panels, panels
+from engine.analysis.charts import DPI, write_analysis, write_dashboard
+from engine.analysis.history import load_history
+from engine.analysis.run_folder import run_config
+from engine.analysis.validations import validations_of
 from engine.errors import UserError
 from engine.project import Project
+from engine.training.state import RunState
 from tests.engine.run_files import write_run
+from tests.engine.run_kinds import write_kind
 
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 
@@ -56,3 +66,68 @@ def test_importing_the_charts_does_not_load_matplotlib() -> None:
     """Only drawing pays for the plotting library."""
     code = "import sys, engine.analysis.charts; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def panel(draw: Callable[[Axes], None]) -> Axes:
+    """Return a drawn panel, as large as one of the detailed picture."""
+    figure = Figure(figsize=(6.4, 5.4), dpi=DPI, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    draw(axes)
+    canvas.draw()
+    return axes
+
+
+def test_steps_within_an_epoch_stand_where_they_were_made(tmp_path: Path) -> None:
+    """Also behind steps that were skipped, and behind lines that were lost at an epoch's beginning."""
+    losses = [None, 4.0, None, 3.0, 2.0, 2.0, None, 1.0, 1.0, 1.0]
+    project = write_run(tmp_path, losses, steps_per_epoch=5)
+    lines = project.metrics_file.read_text().splitlines(keepends=True)
+    project.metrics_file.write_text("".join(lines[:5] + lines[7:]))  # without steps 6 and 7
+    history = load_history(project)
+
+    axes = panel(lambda axes: epoch_panels.cumulative_loss(axes, history, 5))
+    sums = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines}
+    assert sums == {"epoch 1": ([2, 4, 5], [4, 7, 9]), "epoch 2": ([3, 4, 5], [1, 2, 3])}
+
+    axes = panel(lambda axes: epoch_panels.loss_by_epoch(axes, history, 5))
+    assert [list(line.get_xdata()) for line in axes.lines] == [[2, 4, 5]] * 2 + [[3, 4, 5]] * 2
+
+    axes = panel(lambda axes: epoch_panels.loss_by_epoch(axes, history, 0))  # the length is not known
+    assert [list(line.get_xdata()) for line in axes.lines] == [[2, 4, 5]] * 2 + [[1, 2, 3]] * 2
+
+
+def test_no_legend_lies_over_a_curve(tmp_path: Path) -> None:
+    """Whatever rises at its end, in whatever corner: legends stand below their panels and name all."""
+    project, _course = write_kind(tmp_path, "exploding end")
+    history = load_history(project)
+    checked = validations_of(history, run_config(project), RunState.load(project.state_file))
+    drawings: list[Callable[[Axes], None]] = [
+        lambda axes: panels.loss_curves(axes, history, checked, 3.1),
+        lambda axes: panels.learning_curve(axes, history, checked, 3.1),
+        lambda axes: panels.improvement_rate(axes, history),
+        lambda axes: panels.speed_and_memory(axes, history),
+        lambda axes: epoch_panels.epoch_means(axes, history, checked),
+        lambda axes: epoch_panels.loss_by_epoch(axes, history, 20),
+        lambda axes: epoch_panels.cumulative_loss(axes, history, 20),
+    ]
+    for draw in drawings:
+        axes = panel(draw)
+        legend = axes.get_legend()
+        assert legend is not None and len(legend.get_texts()) >= 2
+        box = legend.get_window_extent()
+        assert box.y1 < axes.xaxis.label.get_window_extent().y0
+        assert box.y0 >= 0 and box.x1 <= axes.figure.bbox.x1
+
+
+def test_validations_that_were_not_finite_are_drawn(tmp_path: Path) -> None:
+    """At their steps, and an epoch that ended with one shows no other in its place."""
+    project, _course = write_kind(tmp_path, "last validations not finite")
+    history = load_history(project)
+    checked = validations_of(history, run_config(project), RunState.load(project.state_file))
+    axes = panel(lambda axes: panels.loss_curves(axes, history, checked, 3.1))
+    marks = {line.get_label(): list(line.get_xdata()) for line in axes.lines}
+    assert marks["validation not finite"] == [50, 60]
+    assert marks["validation"] == [0, 10, 20, 30, 40]
+    axes = panel(lambda axes: epoch_panels.epoch_means(axes, history, checked))
+    assert list(axes.lines[0].get_ydata()) == [checked.losses[1], checked.losses[3]]

@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from engine.analysis.facts import RunSummary
 from engine.analysis.history import load_history
 from engine.analysis.overfitting import judge_overfitting
 from engine.analysis.report import as_dict, format_report
-from engine.analysis.summary import RunSummary, summarise
+from engine.analysis.summary import summarise
 from engine.analysis.verdict import Verdict, judge, live_advice
 from engine.config import TrainingConfig
 from engine.errors import UserError

@@ -1,16 +1,22 @@
 """The numbers beside the plot, and that they say what the plot shows."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from engine.analysis.history import load_history
+from engine.analysis.run_folder import run_config
 from engine.project import Project
 from engine.training.state import RunState
+from tests.engine.run_kinds import write_kind
 from tests.tui.fake_run import append, metrics, write_state
+from tui.commands.monitor_view import view
 from tui.training.figures import RunFigures, curves_of, figures_of
-from tui.widgets.loss_chart import LossCurves
+from tui.widgets.loss_chart import Colours, LossCurves, draw
+from tui.widgets.loss_legend import ZOOMS, _legend
 from tui.widgets.run_stats import groups_of
 
 import pytest
+from rich.console import Console
 
 
 def run_of(project: Project, losses: Sequence[float], val: dict[int, float]) -> tuple[RunFigures, LossCurves]:
@@ -62,3 +68,23 @@ def test_the_arrow_says_where_the_smoothed_line_goes(
     line = curves.smoothed.y[-10:]
     assert shown(figures, "training")[1] == arrow
     assert {"↓": line[-1] < line[0], "↑": line[-1] > line[0]}.get(arrow, True)
+
+
+def test_a_newest_validation_that_was_not_finite_is_shown_as_that(tmp_path: Path) -> None:
+    """Not the one before it: beside the plot, in it at the step, in its legend and in `monitor`."""
+    project, _course = write_kind(tmp_path, "last validations not finite")
+    history, state = load_history(project), RunState.load(project.state_file)
+    assert state is not None
+    figures = figures_of(project, history, state)
+    assert shown(figures, "validation")[0] == "NaN" and shown(figures, "gap")[1] == "✗ diverged"
+    curves = curves_of(history, state, 78, run_config(project))
+    assert curves.failed.tolist() == [50, 60] and curves.since(55).failed.tolist() == [60]
+    colours = Colours((1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4), (5, 5, 5))
+    rows = [line.plain for line in draw(curves, "all", 78, 12, colours)]
+    assert rows[0].count("×") == 2 and not any("×" in row for row in rows[1:])
+    legend = _legend(figures.summary, ZOOMS["all"]).plain
+    assert "× NaN" in legend and legend.endswith("whole run") and len(legend) <= 78
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(view(project, state, history, None, ""))
+    assert "validation not finite" in capture.get()

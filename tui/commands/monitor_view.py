@@ -3,7 +3,9 @@
 import math
 
 from engine.analysis.history import RunHistory
+from engine.analysis.run_folder import run_config
 from engine.analysis.series import bucket_means
+from engine.analysis.validations import Validations, validations_of
 from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
@@ -33,7 +35,7 @@ def view(
     if state and state.total_steps:
         lines.append(_bar(state))
     if state and len(history):
-        lines.append(_figures(state, history, owner is not None))
+        lines.append(_figures(project, state, history, owner is not None))
         if spent := usage_words(state.usage):
             lines.append(Text("   ".join(spent)))
         lines.append(Text(_sparkline(history, out.width - 2), "cyan"))
@@ -69,12 +71,12 @@ def _bar(state: RunState) -> Table:
     return grid
 
 
-def _figures(state: RunState, history: RunHistory, is_running: bool) -> Text:
-    loss, validation = float(history.loss[-1]), history.points("val_loss")[1]
+def _figures(project: Project, state: RunState, history: RunHistory, is_running: bool) -> Text:
+    loss = float(history.loss[-1])
     pace = seconds_per_step(history.elapsed_s)
     parts = [
         _("loss {loss:.3f}").format(loss=loss) if math.isfinite(loss) else _("loss not finite"),
-        _("validation {loss:.3f}").format(loss=validation[-1]) if len(validation) else "",
+        _validation(validations_of(history, run_config(project), state)),
         _("{speed:.0f} tok/s").format(speed=history.tokens_per_second[-1]),
         _("peak {memory:.2f} GB").format(memory=history.peak_memory_gb[-1]),
         _("left {time}").format(time=duration(pace * (state.total_steps - state.step)))
@@ -82,6 +84,12 @@ def _figures(state: RunState, history: RunHistory, is_running: bool) -> Text:
         else "",
     ]
     return Text("   ".join(part for part in parts if part))
+
+
+def _validation(checked: Validations) -> str:
+    if checked.failed_at_end:
+        return _("validation not finite")
+    return _("validation {loss:.3f}").format(loss=checked.losses[-1]) if len(checked.losses) else ""
 
 
 def _sparkline(history: RunHistory, width: int) -> str:

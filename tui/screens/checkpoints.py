@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from engine.analysis.summary import RunSummary
+from engine.analysis.facts import RunSummary
 from engine.i18n import _
 from engine.text import one_line
 from engine.words import size

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
+from engine.analysis.facts import RunSummary
 from engine.analysis.report import WIDTH
-from engine.analysis.summary import RunSummary, summarise
+from engine.analysis.summary import summarise
 from engine.analysis.verdict import judge
 from engine.errors import UserError
 from engine.i18n import _
@@ -154,7 +155,10 @@ def _meaning() -> Content:
             _("How surprised the model is by the examples it learns from; lower is better."),
         ),
         (_("validation"), _("The same on examples it never learns from: what you can expect of it.")),
-        (_("gap"), _("Their difference: below 0.2 is fine, above 0.5 the model learns by heart.")),
+        (
+            _("gap"),
+            _("Their difference. Growth up to 0.2 is fine; above 0.5 the model learns by heart."),
+        ),
         (_("best step"), _("Where validation was lowest; adapters/ holds the weights of that step.")),
         (_("checkpoint"), _("All that is needed to go on from a step; each also works as an adapter.")),
     )

@@ -3,9 +3,12 @@
 import math
 from dataclasses import dataclass, field
 
+from engine.analysis.facts import RunSummary
 from engine.analysis.history import Floats, RunHistory
 from engine.analysis.series import bucket_means, downsample, smooth, smoothing_weight
-from engine.analysis.summary import RunSummary, summary_of
+from engine.analysis.summary import summary_of
+from engine.analysis.validations import validations_of
+from engine.config import TrainingConfig
 from engine.project import Project
 from engine.training.events import Usage
 from engine.training.state import RunState
@@ -34,7 +37,7 @@ class RunFigures:
     swap_gb: float
     """Swap in use on this machine."""
     validation: float | None = None
-    """The newest validation loss; before the first step's that of the untrained adapter."""
+    """The newest validation loss, NaN if not finite; at first that of the untrained adapter."""
     trend: int | None = None
     """Where the smoothed line of the plot goes at its end: -1 down, 1 up, 0 level; None for one point."""
     epoch: int = 1
@@ -65,7 +68,9 @@ def figures_of(project: Project, history: RunHistory, state: RunState | None) ->
     """Work out the figures of a run from its metrics and its state."""
     summary, swap = summary_of(project, history, state), psutil.swap_memory().used / 1e9
     usage, validation = state.usage if state else Usage(), summary.last_val_loss
-    if validation is None:
+    if summary.failed_at_end:
+        validation = math.nan
+    elif validation is None:
         validation = _finite(summary.initial_val_loss)
     if not len(history):
         return RunFigures(summary, swap, validation, usage=usage)
@@ -84,11 +89,21 @@ def figures_of(project: Project, history: RunHistory, state: RunState | None) ->
     )
 
 
-def curves_of(history: RunHistory, state: RunState | None, columns: int) -> LossCurves:
-    """Return the curves of a run, thinned to `columns` of a plot."""
+def curves_of(
+    history: RunHistory, state: RunState | None, columns: int, config: TrainingConfig | None = None
+) -> LossCurves:
+    """Return the curves of a run, thinned to `columns` of a plot.
+
+    Args:
+        history: its steps.
+        state: of it.
+        columns: of the plot.
+        config: the run's own, which tells where a validation that gave no number was due.
+    """
     total = max(state.total_steps if state else 0, int(history.step[-1]) if len(history) else 1)
     steps, losses = history.points("loss")
-    val_steps, val_losses = history.points("val_loss")
+    checked = validations_of(history, config, state)
+    val_steps, val_losses = checked.steps, checked.losses
     best = val_losses.argmin() if len(val_losses) else 0
     best_point = Curve(val_steps[best : best + 1].astype(float), val_losses[best : best + 1])
     if state and (initial := _finite(state.initial_val_loss)) is not None:
@@ -101,6 +116,7 @@ def curves_of(history: RunHistory, state: RunState | None, columns: int) -> Loss
         validation=Curve(*downsample(val_steps, val_losses, columns)),
         best=best_point,
         total_steps=total,
+        failed=checked.failed.astype(float),
     )
 
 

@@ -5,8 +5,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.analysis.advice import Advice
 from engine.analysis.history import HistoryReader, RunHistory
+from engine.analysis.remedies import Advice
+from engine.analysis.run_folder import run_config
 from engine.analysis.verdict import Verdict, judge, live_advice
 from engine.project import Project
 from engine.training.events import Phase
@@ -86,7 +87,7 @@ class RunReader:
         if self._view is None or seen != self._seen or began - self._made_at >= _KEPT_S:
             state = RunState.load(self._project.state_file)
             if seen != self._seen:  # else they are the same, and need not be drawn again
-                self._curves = curves_of(history, state, columns)
+                self._curves = curves_of(history, state, columns, run_config(self._project))
             self._view = self._make(history, state, owner)
             self._seen, self._made_at = seen, began
         self._read_at = time.monotonic()

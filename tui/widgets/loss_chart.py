@@ -50,6 +50,8 @@ class LossCurves:
     best: Curve = field(default_factory=Curve)
     """One point, or none before the first validation."""
     total_steps: int = 1
+    failed: Floats = field(default_factory=lambda: EMPTY)
+    """Steps whose validation was not finite."""
 
     @property
     def is_empty(self) -> bool:
@@ -71,6 +73,7 @@ class LossCurves:
             self.validation.since(start),
             self.best.since(start),
             self.total_steps,
+            self.failed[self.failed >= start],
         )
 
 
@@ -103,6 +106,9 @@ def draw(curves: LossCurves, view: View, width: int, height: int, colours: Colou
         ticks = nice_ticks(low, high, count)
         labels = _labels(ticks)
     _add_points(plot, curves, scale, colours)
+    if len(curves.failed):  # they have no height: at the upper edge
+        top = scale(np.full(len(curves.failed), high)).tolist()
+        plot.scatter(curves.failed.tolist(), top, marker="×", color=colours.validation)
     plot.xlim(first, last)
     plot.ylim(*scale(np.array([low, high])).tolist())
     plot.yticks(scale(np.array(ticks)).tolist(), labels)

@@ -1,6 +1,6 @@
 """What the signs of the loss plot mean, where the best validation was, and which view is drawn."""
 
-from engine.analysis.summary import RunSummary
+from engine.analysis.facts import RunSummary
 from engine.i18n import _
 from tui.widgets.loss_chart import View
 from tui.widgets.steady_text import SteadyText
@@ -20,9 +20,6 @@ class LossLegend(SteadyText):
 
 
 def _legend(run: RunSummary, view: str) -> Content:
-    best = _("best")
-    if run.best_val_loss is not None:
-        best = _("best {loss:.2f} at step {step:,}").format(loss=run.best_val_loss, step=run.best_step)
     return Content.assemble(
         ("⠒ ", "$muted"),
         (_("train"), "$muted"),
@@ -30,7 +27,16 @@ def _legend(run: RunSummary, view: str) -> Content:
         (_("smoothed"), "$muted"),
         ("   ○ ", "$foreground"),
         (_("validation"), "$muted"),
+        *((("   × ", "$foreground"), ("NaN", "$muted")) if run.failed_validations else ()),
         ("   ★ ", "$success"),
-        (best, "$muted"),
+        (_best(run), "$muted"),
         (f"   {view}", "$muted"),
     )
+
+
+def _best(run: RunSummary) -> str:
+    if run.best_val_loss is None or run.best_step is None:
+        return _("best")
+    if run.failed_validations:  # one sign more: a small terminal has no room for the loss
+        return _("best: step {step:,}").format(step=run.best_step)
+    return _("best {loss:.2f} at step {step:,}").format(loss=run.best_val_loss, step=run.best_step)

@@ -1,7 +1,7 @@
 """The report in the colours of the app."""
 
+from engine.analysis.facts import RunSummary
 from engine.analysis.report import format_details
-from engine.analysis.summary import RunSummary
 from engine.analysis.verdict import Verdict
 from engine.text import printable
 

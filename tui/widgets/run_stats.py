@@ -1,10 +1,12 @@
 """The numbers of a run: a few dense lines on a small terminal, a panel on a large one."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from engine.analysis.outcome import outcome_of
 from engine.i18n import _
-from engine.words import rate
+from engine.words import rate, signed
 from tui.training.figures import RunFigures
 from tui.widgets.lines import Lines
 
@@ -137,13 +139,15 @@ def _loss(figures: RunFigures) -> list[Stat]:
     return [
         Stat("training", _("training"), _("loss"), _number(run.last_loss), arrow),
         Stat("validation", _("validation"), _("val"), _number(figures.validation)),
-        Stat("gap", _("gap"), _("gap"), _number(figures.summary.gap, "+.2f"), word, mood),
+        Stat("gap", _("gap"), _("gap"), _MISSING if run.gap is None else signed(run.gap, 2), word, mood),
         Stat("best", _("best"), _("best"), _number(run.best_val_loss), best),
     ]
 
 
 def _gap_words(figures: RunFigures) -> tuple[str, Mood]:
-    """Judge the gap in words: up to 0.2 is healthy, above 0.5 overfitting."""
+    """Judge the growth of the gap in words: up to 0.2 is healthy, above 0.5 overfitting."""
+    if outcome_of(figures.summary) == "diverged":
+        return _("✗ diverged"), "error"
     words: dict[str, tuple[str, Mood]] = {
         "unknown": ("", "plain"),
         "none": (_("✓ healthy"), "ok"),
@@ -186,7 +190,9 @@ def _epochs(figures: RunFigures) -> list[Stat]:
 
 
 def _number(value: float | None, form: str = ".2f") -> str:
-    return _MISSING if value is None else format(value, form)
+    if value is None:
+        return _MISSING
+    return format(value, form) if math.isfinite(value) else "NaN"
 
 
 def _rate(value: float | None) -> str:

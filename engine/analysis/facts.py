@@ -1,0 +1,141 @@
+"""The facts of a run: what its verdict, its advice and its report are made of, and nothing else is."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from engine.analysis.overfitting import SLIGHT_RISE, Overfitting
+from engine.analysis.run_folder import CheckpointInfo
+from engine.config import TrainingConfig
+
+RunStatus = Literal["running", "paused", "finished", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did. Losses are in nats per trained token; None where nothing was measured."""
+
+    folder: Path
+    """Where the run's files are."""
+    model: str
+    status: RunStatus
+    reason: str
+    """Why it stopped, as the trainer wrote it."""
+    config: TrainingConfig | None
+    """The run's own, not the one chosen for the next; None if it cannot be read."""
+    steps: int
+    """Optimizer steps recorded."""
+    total_steps: int
+    steps_per_epoch: int
+    duration_s: float
+    """Seconds of training, pauses left out."""
+    first_loss: float | None
+    """Mean of the first 10 steps, or of the first half where there are fewer than 20."""
+    last_loss: float | None
+    """The same at the end."""
+    late_loss: float | None
+    """The median of the same steps: no single one moves it."""
+    end_loss: float | None
+    """Of the last step that had a finite one."""
+    lowest_loss: float | None
+    """Lowest mean of some 10 steps in a row."""
+    loss_noise: float | None
+    """Standard deviation of a single step's loss, its slow course left out; from 9 steps."""
+    late_fall: float | None
+    """Share by which the mean loss fell from the second to the last third of the run; from 9 steps."""
+    initial_val_loss: float | None
+    """Before the first step."""
+    best_val_loss: float | None
+    """Lowest after a step."""
+    best_step: int | None
+    last_val_loss: float | None
+    last_val_step: int | None
+    failed_validations: int
+    """Validations that were not finite."""
+    failed_at_end: int
+    """Those of them after the last finite one."""
+    initial_gap: float | None
+    """Validation loss before the first step minus the mean training loss of the first 3 steps."""
+    loss_at_validation: float | None
+    """Mean training loss of the 10 steps up to the last validation."""
+    overfitting: Overfitting
+    wasted_steps: int
+    """Steps after the best validation."""
+    wasted_s: float
+    tokens_per_second: float | None
+    """Median over the training steps; validations and saving are not in it."""
+    slowdown: float | None
+    """Speed of the last tenth of the steps over that of the first, medians; from 20 steps."""
+    tokens: int
+    """Real tokens of all steps."""
+    tokens_per_epoch: int | None
+    """Mean over the whole epochs; None before the first is whole."""
+    peak_memory_gb: float | None
+    machine_memory_gb: float | None
+    """Memory of this machine, if the run was made on it."""
+    epoch_losses: tuple[tuple[int, float], ...]
+    """Epoch (from 0) and its mean training loss."""
+    skipped_steps: int
+    """Steps whose loss or gradient was not finite."""
+    skipped_at_end: int
+    """Those among the last 10."""
+    unreadable_lines: int
+    checkpoints: tuple[CheckpointInfo, ...]
+    """By step."""
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs that the whole run takes, the last of them perhaps in part."""
+        if self.steps_per_epoch:
+            return math.ceil(self.total_steps / self.steps_per_epoch)
+        return self.config.num_epochs if self.config else 1
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether `max_steps` ends the run before its epochs are over."""
+        config = self.config
+        if config is None or not config.max_steps:
+            return False
+        return self.total_steps < self.steps_per_epoch * config.num_epochs
+
+    @property
+    def improvement_percent(self) -> float | None:
+        """By how much the training loss fell, in percent of the first."""
+        if self.first_loss is None or self.last_loss is None or self.first_loss <= 0:
+            return None
+        return 100 * (1 - self.last_loss / self.first_loss)
+
+    @property
+    def gap(self) -> float | None:
+        """Last validation loss minus the training loss up to it (a later one would widen it)."""
+        if self.last_val_loss is None or self.loss_at_validation is None:
+            return None
+        return self.last_val_loss - self.loss_at_validation
+
+    @property
+    def gap_growth(self) -> float | None:
+        """By how much the gap grew since before the first step; all of it where that is not known."""
+        return None if self.gap is None else self.gap - (self.initial_gap or 0.0)
+
+    @property
+    def val_rise(self) -> float | None:
+        """Last validation loss minus the best one."""
+        if self.last_val_loss is None or self.best_val_loss is None:
+            return None
+        return self.last_val_loss - self.best_val_loss
+
+    @property
+    def has_risen(self) -> bool:
+        """Whether the last validation lies clearly above the best one."""
+        if self.val_rise is None or self.best_val_loss is None:
+            return False
+        return self.val_rise > SLIGHT_RISE * self.best_val_loss
+
+    @property
+    def adapters(self) -> Path | None:
+        """Folder of the best adapter, else of the newest checkpoint, else None."""
+        best = self.folder / "adapters"
+        if (best / "adapters.safetensors").is_file():
+            return best
+        return self.checkpoints[-1].path if self.checkpoints else None

@@ -1,0 +1,70 @@
+"""What the losses and the speeds of a run come to: numbers worked out from one column each."""
+
+from engine.analysis.history import Floats
+
+import numpy as np
+
+RECENT = 10
+"""Steps that a level is the mean of."""
+_NORMAL = 0.6745
+"""Median distance from the mean of a normal distribution, in standard deviations."""
+
+
+def ends(losses: Floats) -> tuple[float | None, float | None]:
+    """Return the mean of the first 10 values and of the last; of each half where there are fewer than 20."""
+    if not len(losses):
+        return None, None
+    count = _span(losses)
+    return float(losses[:count].mean()), float(losses[-count:].mean())
+
+
+def recent_mean(losses: Floats) -> float | None:
+    """Return the mean of the last 10 values."""
+    return float(losses[-RECENT:].mean()) if len(losses) else None
+
+
+def late_median(losses: Floats) -> float | None:
+    """Return the median of the values that `ends` averages at the end: one of them alone cannot move it."""
+    return float(np.median(losses[-_span(losses) :])) if len(losses) else None
+
+
+def lowest_level(losses: Floats) -> float | None:
+    """Return the lowest mean of the pieces of about 10 values that the losses are cut into."""
+    if not len(losses):
+        return None
+    span = _span(losses)
+    starts = np.arange(len(losses) // span) * span  # the last piece takes what is left over
+    counts = np.diff(np.append(starts, len(losses)))
+    return float((np.add.reduceat(losses, starts) / counts).min())
+
+
+def noise(losses: Floats) -> float | None:
+    """Return the standard deviation of single values, from the differences of neighbours; from 9 values.
+
+    Outliers and the slow course of the loss hardly count in a median of differences.
+    """
+    if len(losses) < 9:
+        return None
+    return float(np.median(np.abs(np.diff(losses)))) / (_NORMAL * 2**0.5)
+
+
+def late_fall(losses: Floats) -> float | None:
+    """Return the share by which the mean fell from the second to the last third; from 9 values."""
+    third = len(losses) // 3
+    if third < 3:
+        return None
+    middle, end = float(losses[third : 2 * third].mean()), float(losses[2 * third :].mean())
+    return 1 - end / middle if middle > 0 else None
+
+
+def slowdown(speeds: Floats) -> float | None:
+    """Return the median speed of the last tenth over that of the first; from 20 values."""
+    tenth = len(speeds) // 10
+    if tenth < 2:
+        return None
+    start = float(np.median(speeds[:tenth]))
+    return float(np.median(speeds[-tenth:])) / start if start > 0 else None
+
+
+def _span(losses: Floats) -> int:
+    return min(RECENT, max(1, len(losses) // 2))

@@ -1,0 +1,126 @@
+"""What became of a run: the one judgement that its verdict, its advice and its report follow."""
+
+from typing import Literal
+
+from engine.analysis.facts import RunSummary
+
+Outcome = Literal[
+    "no_steps",
+    "diverged",
+    "odd_end",
+    "too_short",
+    "flat",
+    "not_validated",
+    "no_gain",
+    "overfitted",
+    "by_heart",
+    "still_falling",
+    "slightly_overfitted",
+    "healthy",
+]
+"""The first that is true of a run:
+
+- no_steps: it has made none.
+- diverged: it broke, see `Divergence`.
+- odd_end: the last step's loss jumped, and a validation after it found nothing wrong.
+- too_short: finished after fewer steps than a judgement needs.
+- flat: neither loss fell although there was time for it.
+- not_validated: nothing tells what it learnt.
+- no_gain: validation was never better than before the first step.
+- overfitted: validation ended clearly above its best.
+- by_heart: the gap between validation and training grew wide.
+- still_falling: the end came while both losses were getting better.
+"""
+Divergence = Literal["validations", "steps", "jump", "rise"]
+"""What shows it: the last validations were not finite, several of the last steps were not, the loss of
+the last step is far above all before, or the loss has lost again what it had gained."""
+
+FEW_STEPS = 10
+"""Charts and judgements need about so many steps."""
+LITTLE_PERCENT = 5.0
+"""A loss that fell by less did not fall."""
+_SETTLED_STEPS = 50  # before that a flat loss may still be the warm-up
+_STILL_FALLING = 0.05  # share by which the last third lies below the second
+_MANY_SKIPPED = 3  # of the last ten steps
+_LOST_AGAIN = 0.5  # share of what was gained
+_LEAST_JUMP = 1.0  # nats
+_BEYOND_NOISE = 6.0  # standard deviations that no step is off by chance
+_CLEARLY = 2.0  # the same for the mean of many steps
+
+
+def outcome_of(run: RunSummary) -> Outcome:
+    """Return what became of a run, as far as it has come."""
+    if not run.steps:
+        return "no_steps"
+    divergence = divergence_of(run)
+    if divergence:
+        return "odd_end" if divergence == "jump" and _is_disproved(run) else "diverged"
+    if run.steps < FEW_STEPS and run.status == "finished":
+        return "too_short"
+    if _is_flat(run):
+        return "flat"
+    return _judged_by_validation(run)
+
+
+def divergence_of(run: RunSummary) -> Divergence | None:
+    """Return what shows that a run broke; None if nothing does."""
+    if run.failed_at_end:
+        return "validations"
+    if run.skipped_at_end >= _MANY_SKIPPED:
+        return "steps"
+    # One step of a run that goes on may be a freak; the next one tells.
+    if run.status != "running" and _has_jumped(run):
+        return "jump"
+    return "rise" if _has_risen(run) else None
+
+
+def _judged_by_validation(run: RunSummary) -> Outcome:
+    if run.best_val_loss is None:
+        return "not_validated"
+    if run.initial_val_loss is not None and run.best_val_loss >= run.initial_val_loss:
+        return "no_gain"
+    if run.overfitting == "significant":
+        return "overfitted" if run.has_risen else "by_heart"
+    if _is_still_falling(run):
+        return "still_falling"
+    return "slightly_overfitted" if run.overfitting == "slight" else "healthy"
+
+
+def _has_jumped(run: RunSummary) -> bool:
+    if run.first_loss is None or run.late_loss is None or run.end_loss is None:
+        return False
+    return run.end_loss > max(run.first_loss, run.late_loss) + _margin(run)
+
+
+def _is_disproved(run: RunSummary) -> bool:
+    """Whether the model was validated after its last step and is as good as before it."""
+    return run.last_val_step == run.steps and not run.has_risen
+
+
+def _has_risen(run: RunSummary) -> bool:
+    first, late, lowest = run.first_loss, run.late_loss, run.lowest_loss
+    if first is None or late is None or lowest is None or run.steps < 2 * FEW_STEPS:
+        return False
+    gained = first - lowest
+    has_learnt = gained > first * LITTLE_PERCENT / 100
+    lost_again = late - lowest > max(_LOST_AGAIN * gained, _CLEARLY * (run.loss_noise or 0.0))
+    return (has_learnt and lost_again) or late > first + _margin(run)
+
+
+def _margin(run: RunSummary) -> float:
+    return max(_LEAST_JUMP, _BEYOND_NOISE * (run.loss_noise or 0.0))
+
+
+def _is_flat(run: RunSummary) -> bool:
+    change, initial, best = run.improvement_percent, run.initial_val_loss, run.best_val_loss
+    if change is None or change >= LITTLE_PERCENT or run.steps < _SETTLED_STEPS:
+        return False
+    return initial is None or best is None or best > initial * (1 - LITTLE_PERCENT / 100)
+
+
+def _is_still_falling(run: RunSummary) -> bool:
+    if run.late_fall is None or run.late_fall < _STILL_FALLING or run.last_loss is None:
+        return False
+    # Means of a third of the steps each differ by chance, too.
+    by_chance = _CLEARLY * (run.loss_noise or 0.0) * (6 / run.steps) ** 0.5
+    return run.wasted_steps == 0 and run.late_fall * run.last_loss > by_chance

@@ -1,0 +1,162 @@
+"""What to train with instead: one remedy for each thing that can become of a run."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.analysis.facts import RunSummary
+from engine.analysis.outcome import LITTLE_PERCENT, Outcome, outcome_of
+from engine.config import TrainingConfig
+from engine.i18n import _, ngettext
+from engine.words import rate
+
+Level = Literal["ok", "attention", "wrong"]
+
+BROKEN: frozenset[Outcome] = frozenset({"diverged", "flat"})
+"""A run that became so is not worth going on with."""
+
+# Learning rates worth trying, from very conservative to aggressive.
+_RATES = (5e-5, 1e-4, 2e-4, 3e-4, 5e-4)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One situation and its remedy."""
+
+    kind: str
+    """Stable name: diverged, odd_end, loss_flat, no_gain, overfitting, underfitting, slow, slowed_down,
+    memory, non_finite, few_steps, stalled, resume, no_validation, unreadable."""
+    level: Level
+    text: str
+    """One or two translated sentences."""
+    command: str = ""
+    """What to type in a shell; empty if there is nothing to type."""
+
+
+_Rule = Callable[[RunSummary, TrainingConfig], Advice | None]
+
+
+def remedy(summary: RunSummary) -> Advice | None:
+    """Return what to train with instead: the one piece of advice that follows from what became of the run.
+
+    Of a run that is not at its end only one that broke has a remedy: the others are better gone on with.
+    """
+    outcome = outcome_of(summary)
+    if summary.status != "finished" and outcome not in BROKEN:
+        return None
+    rule = _REMEDIES.get(outcome)
+    return rule(summary, summary.config) if rule and summary.config else None
+
+
+def restart(**values: object) -> str:
+    """Return the command that begins anew with other values."""
+    return " ".join(
+        ["mqlora-tui train --restart", *(f"--set {key}={value}" for key, value in values.items())]
+    )
+
+
+def lower_rate(now: float) -> float:
+    """Return the next lower learning rate that is worth trying."""
+    return max((value for value in _RATES if value < now * 0.999), default=now / 2)
+
+
+def _diverged(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    """Broken: a lower learning rate."""
+    text = _("The steps were too large for this model and these examples: try a learning rate of {new}.")
+    return _lower("diverged", "wrong", text, config)
+
+
+def _odd_end(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    """One odd batch: the data, not the settings."""
+    text = _("Look for rows unlike the others: the examples of the last step surprised the model.")
+    return Advice("odd_end", "attention", text, "mqlora-tui validate")
+
+
+def _loss_flat(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    """Not falling: a higher learning rate; rising or with skipped steps: a lower one."""
+    now, change = config.learning_rate, summary.improvement_percent
+    if change is not None and change < -LITTLE_PERCENT:
+        text = _("The loss rises: the learning rate of {now} is too high.")
+        return _lower("loss_flat", "wrong", text, config)
+    if summary.skipped_steps:
+        text = _("The loss does not fall and steps were skipped: the learning rate of {now} is too high.")
+        return _lower("loss_flat", "wrong", text, config)
+    higher = next((value for value in _RATES if value > now * 1.001), None)
+    if higher is None:
+        text = _("The loss does not fall at a learning rate of {now}, which is high: check the data.")
+        return Advice("loss_flat", "wrong", text.format(now=rate(now)), "mqlora-tui validate")
+    text = _("The loss does not fall: raise the learning rate from {now} to {new}.")
+    text = text.format(now=rate(now), new=rate(higher))
+    return Advice("loss_flat", "wrong", text, restart(learning_rate=rate(higher)))
+
+
+def _no_gain(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    """Validation got no better: other data, else smaller steps."""
+    text = _(
+        "What it learns from data/train.jsonl does not help with data/valid.jsonl: "
+        "see that both are of one kind, else try a learning rate of {new}."
+    )
+    return _lower("no_gain", "wrong", text, config)
+
+
+def _overfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    """Steps after the best validation gained nothing: fewer epochs, else a lower learning rate."""
+    fewer = _fewer_epochs(summary) if summary.wasted_steps else None
+    if fewer or summary.overfitting != "significant":
+        return fewer
+    text = _("More data helps most against overfitting, else a learning rate of {new}.")
+    return _lower("overfitting", "attention", text, config)
+
+
+def _fewer_epochs(summary: RunSummary) -> Advice | None:
+    hurt = summary.overfitting in ("slight", "significant") or _wasted_an_epoch(summary)
+    best_epochs = math.ceil((summary.best_step or 0) / max(summary.steps_per_epoch, 1))
+    if not (hurt and 0 < best_epochs < summary.num_epochs and summary.steps_per_epoch):
+        return None
+    text = ngettext(
+        "The model was best in epoch {n}: {n} epoch is enough.",
+        "The model was best in epoch {n}: {n} epochs are enough.",
+        best_epochs,
+    ).format(n=best_epochs)
+    return Advice("overfitting", "attention", text, restart(num_epochs=best_epochs))
+
+
+def _underfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    """Still improving at the end: more epochs, or no limit to the steps of those there were."""
+    if summary.is_cut_short:
+        text = ngettext(
+            "The loss was still falling at step {steps:,}, where max_steps ended the run; "
+            "without that limit it trains for {n} epoch.",
+            "The loss was still falling at step {steps:,}, where max_steps ended the run; "
+            "without that limit it trains for {n} epochs.",
+            config.num_epochs,
+        ).format(steps=summary.steps, n=config.num_epochs)
+        return Advice("underfitting", "attention", text, restart(max_steps=0))
+    more = config.num_epochs + max(1, config.num_epochs // 2)
+    text = _("The loss was still falling at the end: {n} epochs may give a better model.").format(n=more)
+    return Advice("underfitting", "attention", text, restart(num_epochs=more))
+
+
+def _lower(kind: str, level: Level, text: str, config: TrainingConfig) -> Advice:
+    """Advise to begin anew with the next lower rate; `text` may name it as {new} and the present as {now}."""
+    now = config.learning_rate
+    new = rate(lower_rate(now))
+    return Advice(kind, level, text.format(now=rate(now), new=new), restart(learning_rate=new))
+
+
+def _wasted_an_epoch(summary: RunSummary) -> bool:
+    return 0 < summary.steps_per_epoch <= summary.wasted_steps
+
+
+_REMEDIES: dict[Outcome, _Rule] = {
+    "diverged": _diverged,
+    "odd_end": _odd_end,
+    "flat": _loss_flat,
+    "no_gain": _no_gain,
+    "overfitted": _overfitting,
+    "by_heart": _overfitting,
+    "slightly_overfitted": _overfitting,
+    "healthy": _overfitting,
+    "still_falling": _underfitting,
+}

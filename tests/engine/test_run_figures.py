@@ -1,0 +1,101 @@
+"""Every figure of the reports on runs of known kind, worked out again from what was measured."""
+
+import math
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+from engine.analysis.report import format_report
+from engine.analysis.summary import summarise
+from engine.analysis.verdict import judge
+from tests.engine.run_kinds import KINDS, Course, write_kind
+
+import pytest
+
+
+def mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def figures(course: Course) -> dict[str, Any]:
+    """Work the report's figures out from what was measured, in plain Python."""
+    kept = [(step, loss) for step, loss in enumerate(course.losses, 1) if step not in course.missing]
+    losses = [loss for _step, loss in kept if math.isfinite(loss)]
+    checked = [(step, loss) for step, loss in sorted(course.validations.items()) if math.isfinite(loss)]
+    count = min(10, len(losses) // 2)
+    epochs: dict[int, list[float]] = {}
+    lines: dict[int, list[int]] = {}
+    for step, loss in kept:
+        lines.setdefault((step - 1) // course.per_epoch, []).append(90 + step % 7)
+        if math.isfinite(loss):
+            epochs.setdefault((step - 1) // course.per_epoch, []).append(loss)
+    whole = [sum(tokens) for tokens in lines.values() if len(tokens) == course.per_epoch]
+    third = len(losses) // 3
+    found: dict[str, Any] = {
+        "steps": kept[-1][0],
+        "first_loss": mean(losses[:count]),
+        "last_loss": mean(losses[-count:]),
+        "late_loss": statistics.median(losses[-count:]),
+        "end_loss": losses[-1],
+        "improvement_percent": 100 * (1 - mean(losses[-count:]) / mean(losses[:count])),
+        "late_fall": 1 - mean(losses[2 * third :]) / mean(losses[third : 2 * third]) if third > 2 else None,
+        "skipped_steps": sum(not math.isfinite(loss) for _step, loss in kept),
+        "skipped_at_end": sum(not math.isfinite(loss) for _step, loss in kept[-10:]),
+        "failed_validations": sum(not math.isfinite(loss) for loss in course.validations.values()),
+        "epoch_losses": [(epoch, mean(values)) for epoch, values in epochs.items()],
+        "tokens": sum(90 + step % 7 for step, _loss in kept),
+        "tokens_per_epoch": round(mean([float(tokens) for tokens in whole])) if whole else None,
+        "tokens_per_second": statistics.median(50.0 + step % 5 for step, _loss in kept),
+        "peak_memory_gb": round(1.0 + kept[-1][0] / 100, 2),
+        "duration_s": 2.0 * kept[-1][0],
+    }
+    if checked:
+        best_step, best = min(checked, key=lambda point: point[1])
+        last_step, last = checked[-1]
+        beside = mean([loss for step, loss in kept if step <= last_step and math.isfinite(loss)][-10:])
+        first = [loss for step, loss in kept if step <= 3 and math.isfinite(loss)]
+        initial = None if course.initial is None else course.initial - mean(first)
+        found |= {
+            "best_val_loss": best,
+            "best_step": best_step,
+            "last_val_loss": last,
+            "last_val_step": last_step,
+            "gap": last - beside,
+            "initial_gap": initial,
+            "gap_growth": last - beside - (initial or 0.0),
+            "val_rise": last - best,
+            "wasted_steps": kept[-1][0] - best_step,
+            "wasted_s": 2.0 * (kept[-1][0] - best_step),
+        }
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_figure_is_that_of_the_run(tmp_path: Path, kind: str) -> None:
+    """Of the summary, and of the report as it is printed."""
+    project, course = write_kind(tmp_path, kind)
+    summary, expected = summarise(project), figures(course)
+    for name, value in expected.items():
+        found = getattr(summary, name)
+        if name == "epoch_losses":
+            assert [epoch for epoch, _loss in found] == [epoch for epoch, _loss in value]
+            assert [loss for _e, loss in found] == pytest.approx([loss for _e, loss in value])
+        else:
+            assert found == (value if value is None else pytest.approx(value, abs=1e-12)), name
+
+    text = " ".join(format_report(summary, judge(summary)).split())
+    change = round(-expected["improvement_percent"])
+    shown = (
+        f"{expected['first_loss']:.2f} → {expected['last_loss']:.2f} ({f'{change:+d}' if change else 0} %)"
+    )
+    assert f"training loss {shown}" in text
+    assert f"{expected['tokens_per_second']:.0f} tok/s in training steps" in text
+    assert f"peak {expected['peak_memory_gb']:.1f} GB" in text
+    for epoch, loss in expected["epoch_losses"]:
+        assert f"epoch {epoch + 1} {loss:.2f}" in text
+    assert ("gap" in text) == ("gap" in expected and not summary.failed_at_end)
+    if expected.get("best_val_loss") is not None:
+        end = "not finite" if summary.failed_at_end else f"{expected['last_val_loss']:.2f}"
+        assert f"→ {expected['best_val_loss']:.2f} at best, {end} at the end" in text
+    assert not re.search(r"[-+]0(\.0+)?(?![.\d])", text)

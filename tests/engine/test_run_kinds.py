@@ -1,0 +1,192 @@
+"""The judgement of runs of known kind, and the advice that follows from it."""
+
+import re
+from pathlib import Path
+
+from engine.analysis.history import load_history
+from engine.analysis.outcome import Outcome, outcome_of
+from engine.analysis.remedies import Level
+from engine.analysis.report import format_report
+from engine.analysis.summary import summarise
+from engine.analysis.verdict import judge, live_advice
+from engine.project import Project
+from engine.training.lock import run_lock
+from tests.engine.run_files import write_lines, write_run
+from tests.engine.run_kinds import EVERY, KINDS, write_kind
+
+import numpy as np
+import pytest
+
+LOWER = "mqlora-tui train --restart --set learning_rate=1e-4"
+# Outcome, level, how the headline begins, and the advice with what follows "--restart".
+EXPECTED: dict[str, tuple[Outcome, Level, str, dict[str, str]]] = {
+    "healthy": ("healthy", "ok", "Healthy run. Best at its last step, 60.", {}),
+    "still falling": (
+        "still_falling",
+        "attention",
+        "Good, but not finished learning.",
+        {"underfitting": "mqlora-tui train --restart --set num_epochs=4"},
+    ),
+    "overfitted": (
+        "overfitted",
+        "attention",
+        "Overfitted at the end. Best at step 20 of 60",
+        {"overfitting": "mqlora-tui train --restart --set num_epochs=1"},
+    ),
+    "learnt by heart": ("by_heart", "attention", "Learnt by heart: the gap to", {"overfitting": LOWER}),
+    "last validations not finite": (
+        "diverged",
+        "wrong",
+        "Diverged: the last 2 validations were not finite. adapters/ holds the best, of step 40.",
+        {"diverged": LOWER, "non_finite": ""},
+    ),
+    "last steps not finite": (
+        "diverged",
+        "wrong",
+        "Diverged: 5 of the last 10 steps had no finite loss or gradient.",
+        {"diverged": LOWER, "non_finite": ""},
+    ),
+    "exploding end": ("diverged", "wrong", "Diverged: the loss was 15.00 at the last", {"diverged": LOWER}),
+    "one odd last step": (
+        "odd_end",
+        "attention",
+        "The last step's loss of 15.00 is odd",
+        {"odd_end": "mqlora-tui validate"},
+    ),
+    "rising again": ("diverged", "wrong", "Diverged: the loss rose from 1.47 to 2.37.", {"diverged": LOWER}),
+    "three steps": ("too_short", "attention", "Too short to judge, with 3 steps.", {"few_steps": ""}),
+    "never validated": (
+        "not_validated",
+        "attention",
+        "Finished after 60 steps, never validated.",
+        {"no_validation": "mqlora-tui validate"},
+    ),
+    "steps skipped": ("healthy", "ok", "Healthy run.", {"non_finite": LOWER}),
+    "stopped early": (
+        "healthy",
+        "ok",
+        "Healthy run. Best at step 40 of 60",
+        {"overfitting": "mqlora-tui train --restart --set num_epochs=2"},
+    ),
+    "flat": (
+        "flat",
+        "wrong",
+        "The loss did not fall: 3.00 at first",
+        {"loss_flat": "mqlora-tui train --restart --set learning_rate=3e-4"},
+    ),
+    "helped nothing": ("no_gain", "wrong", "The training helped nothing", {"no_gain": LOWER}),
+    "noisy": ("healthy", "ok", "Healthy run.", {}),
+    "lines lost": ("healthy", "ok", "Healthy run.", {}),
+    "one epoch": ("healthy", "ok", "Healthy run.", {}),
+    "gap from the start": ("healthy", "ok", "Healthy run.", {}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_of_known_kind_is_judged_as_that(tmp_path: Path, kind: str) -> None:
+    """Verdict and advice come from one judgement: none of the advice is that for another kind."""
+    project, _course = write_kind(tmp_path, kind)
+    summary = summarise(project)
+    verdict = judge(summary)
+    outcome, level, start, advice = EXPECTED[kind]
+    assert (outcome_of(summary), verdict.level) == (outcome, level)
+    assert verdict.headline.startswith(start)
+    assert {item.kind: item.command for item in verdict.advice} == advice
+    assert sum("--set" in item.command for item in verdict.advice) <= 1
+
+
+def test_overfitting_is_said_of_no_run_that_broke(tmp_path: Path) -> None:
+    """The gap of such a run tells nothing."""
+    for kind in ("last validations not finite", "last steps not finite", "exploding end", "three steps"):
+        project, _course = write_kind(tmp_path / kind.replace(" ", ""), kind)
+        summary = summarise(project)
+        assert " overfitting" not in format_report(summary, judge(summary))
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_a_validation_that_the_file_calls_not_finite_is_one(tmp_path: Path, word: str) -> None:
+    """JSON has no such word, other programs write it; the line is a step all the same."""
+    project, _course = write_kind(tmp_path, "never validated")
+    lines = project.metrics_file.read_text().splitlines()
+    lines[-1] = lines[-1].replace('"val_loss": null', f'"val_loss": {word}')
+    lines[30] = lines[30].replace('"grad_norm": ', f'"grad_norm": {word}, "was": ')
+    lines[31] = f"[{word}]"
+    write_lines(project, "\n".join(lines) + "\n")
+    summary = summarise(project)
+    assert (summary.steps, summary.unreadable_lines, summary.skipped_steps) == (60, 1, 1)
+    assert summary.failed_validations == 1
+    assert judge(summary).headline == "Diverged: the last validation was not finite."
+    assert load_history(project).points("val_loss")[0].tolist() == []
+
+
+def test_a_validation_that_the_plan_does_not_know_of_tells_of_no_others(tmp_path: Path) -> None:
+    """Where validations stand at other steps than the settings say, no missing one is called a failure."""
+    project, _course = write_kind(tmp_path, "healthy")
+    lines = project.metrics_file.read_text().splitlines()
+    moved = lines[14].replace('"val_loss": null', '"val_loss": 2.0')
+    assert EVERY == 10 and moved != lines[14]
+    lines[14], lines[59] = moved, re.sub('"val_loss": [^,]+', '"val_loss": null', lines[59])
+    write_lines(project, "\n".join(lines) + "\n")
+    assert summarise(project).failed_validations == 0
+
+
+def running(project: Project) -> None:
+    """Make the run of a folder one that goes on."""
+    text = project.state_file.read_text()
+    project.state_file.write_text(
+        text.replace('"finished"', '"running"').replace('"total_steps": 60', '"total_steps": 90')
+    )
+
+
+def test_who_watches_a_run_hears_that_it_broke(tmp_path: Path) -> None:
+    """Two validations that were not finite; one odd step alone is no news yet."""
+    told = {}
+    for kind in ("last validations not finite", "one odd last step"):
+        project, _course = write_kind(tmp_path / kind, kind)
+        running(project)
+        with run_lock(project):
+            summary = summarise(project)
+            assert summary.status == "running"
+            told[kind] = [item.kind for item in live_advice(summary, load_history(project), 1.0)]
+    assert told == {"last validations not finite": ["diverged", "non_finite"], "one odd last step": []}
+
+
+def test_a_broken_run_is_not_offered_for_use(tmp_path: Path) -> None:
+    """What made nothing better is drawn, not made part of a model; a best from before may be used."""
+    for kind, titles in (("helped nothing", ["draw it"]), ("exploding end", ["talk to it", "draw it"])):
+        project, _course = write_kind(tmp_path / kind, kind)
+        project.adapters_dir.mkdir()
+        project.adapter_file.write_bytes(b"x")
+        assert [step.text for step in judge(summarise(project)).next_steps][:2] == titles
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_paused_run_is_told_to_go_on_or_to_begin_anew_and_not_both(tmp_path: Path, kind: str) -> None:
+    """Anew only where it broke; the headline says as much."""
+    project, _course = write_kind(tmp_path, kind)
+    project.state_file.write_text(project.state_file.read_text().replace('"finished"', '"paused"'))
+    summary = summarise(project)
+    verdict = judge(summary)
+    commands = [item.command for item in verdict.advice]
+    has_broken = outcome_of(summary) in ("diverged", "flat")
+    assert any("--restart" in command for command in commands) == has_broken
+    assert any("--resume" in command for command in commands) == (not has_broken)
+    assert verdict.headline.startswith("Paused at step") == (not has_broken)
+
+
+@pytest.mark.parametrize(("noise", "outcome"), [(0.05, "by_heart"), (1.0, "healthy")])
+def test_a_gap_that_chance_may_have_made_is_not_held_against_a_run(
+    noise: float, outcome: Outcome, tmp_path: Path
+) -> None:
+    """The same growth of 0.51, of steps that scatter little and of steps that scatter widely."""
+    found = set()
+    for number in range(2):
+        draw = np.random.default_rng(number)
+        losses = [2.0 + noise * x for x in draw.standard_normal(50)]
+        losses[:3], losses[-10:] = [2.0] * 3, [1.3] * 10
+        validations = {10: 2.05, 20: 2.04, 30: 2.03, 40: 2.02, 50: 2.01}
+        project = write_run(tmp_path / str(number), losses, validations, initial_val_loss=2.2)
+        summary = summarise(project)
+        assert summary.gap_growth == pytest.approx(0.51)
+        found.add(outcome_of(summary))
+    assert found == {outcome}
