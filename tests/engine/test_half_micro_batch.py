@@ -59,7 +59,7 @@ def test_later_sittings_keep_to_it_and_a_new_run_does_not(project: Project) -> N
             stop.set()
     assert divisor(project) == 2
     assert open_run(project, None, "auto").micro_batch_divisor == 2
-    assert open_run(project, None, "resume", True).micro_batch_divisor == 4
+    assert open_run(project, None, "resume", Resumption(halve_micro_batch=True)).micro_batch_divisor == 4
     train(project, None)
     assert divisor(project) == 2
     assert open_run(project, None, "restart").micro_batch_divisor == 1
@@ -70,7 +70,7 @@ def test_it_holds_for_a_run_without_a_checkpoint(project: Project) -> None:
     project.run_dir.mkdir()
     RunState("failed", "tiny", micro_batch_divisor=4).save(project.state_file)
     assert open_run(project, RUN, "auto").micro_batch_divisor == 4
-    assert open_run(project, RUN, "auto", True).micro_batch_divisor == 8
+    assert open_run(project, RUN, "auto", Resumption(halve_micro_batch=True)).micro_batch_divisor == 8
     project.state_file.unlink()
-    assert open_run(project, RUN, "auto", True).micro_batch_divisor == 2
-    assert open_run(project, RUN, "restart", True).micro_batch_divisor == 2
+    assert open_run(project, RUN, "auto", Resumption(halve_micro_batch=True)).micro_batch_divisor == 2
+    assert open_run(project, RUN, "restart", Resumption(halve_micro_batch=True)).micro_batch_divisor == 2

@@ -13,7 +13,7 @@ from engine.planned import planned_steps
 from engine.training.events import AS_BEFORE, Mode, Resumption
 from tui.messages import TrainingEvents, TrainingFailed
 from tui.screens.base import PlaceScreen
-from tui.screens.questions import train_anew
+from tui.screens.questions import accept_versions, train_anew
 from tui.screens.train_keys import TRAIN_KEYS
 from tui.training.news import take_news
 from tui.training.progress import progress
@@ -187,14 +187,8 @@ class TrainScreen(PlaceScreen):
 
     def _ask_for_versions(self, error: OtherVersions) -> None:
         how = replace(self._how, accept_versions=True)
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._start("resume", how)
-            else:
-                self.show_error(error)
-
-        self.app.push_screen(accept_versions(error), answered)
+        ask = accept_versions(error)
+        self.app.push_screen(ask, lambda yes: self._start("resume", how) if yes else self.show_error(error))
 
     def on_screen_resume(self) -> None:
         """Look at the files at once."""
