@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from engine.errors import UserError
+from engine.files import clear_partial
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Mode, Resumption
@@ -114,6 +115,8 @@ def open_app(
         )
     context.obj = Project(directory.resolve())
     work_in(context.obj)
+    for folder in (context.obj.root, context.obj.data_dir, context.obj.models_dir):
+        clear_partial(folder)
     if context.invoked_subcommand:
         if go_on or half_micro_batch:
             raise UserError(

@@ -106,6 +106,22 @@ def _do_nothing(_number: int = 0, _frame: FrameType | None = None) -> None:
     """Take the place of a signal's usual effect."""
 
 
+def clean_up_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end every command as Ctrl+C does, so that what is half-made goes with it.
+
+    SIGHUP stays ignored where it was, as `nohup` asks for. Only the main thread may call this.
+    """
+    for number in ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _unwind)
+
+
+def _unwind(number: int, _frame: FrameType | None) -> None:
+    for other in ENDING:
+        signal.signal(other, signal.SIG_IGN)  # what is tidied up now must not be left halfway
+    raise SystemExit(128 + number)
+
+
 @contextmanager
 def pausing_signals(
     told: Callable[[list[int]], None] = lambda received: None, keep: bool = False

@@ -42,8 +42,9 @@ def _run() -> int:
 
     keep_native_messages()
     from tui.cli import main as run
-    from tui.signals import ignore_signals
+    from tui.signals import clean_up_on_signals, ignore_signals
 
+    clean_up_on_signals()
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     code = run()

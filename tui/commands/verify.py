@@ -1,12 +1,10 @@
 """`verify-resume`: the experiment in engine/verify as it is shown on the terminal."""
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict
-from types import FrameType
 from typing import Any
 
 from engine.config import TrainingConfig
@@ -22,7 +20,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
 _DIGITS = 12
 
 
@@ -32,7 +29,7 @@ def verify_resume(project: Project, config: TrainingConfig, steps: int, as_json:
     Raises:
         UserError: training was refused or failed.
     """
-    with _signals_that_clean_up(), closing(verify(project, config, steps, launcher())) as told:
+    with closing(verify(project, config, steps, launcher())) as told:
         verdict = _last(told if as_json else _shown(told, config))
     if as_json:
         print_json(_as_json(verdict))
@@ -44,21 +41,6 @@ def verify_resume(project: Project, config: TrainingConfig, steps: int, as_json:
 def launcher() -> Launcher:
     """Return how this program is started again, without a guard around it."""
     return Launcher((sys.executable, "-P", "-m", "tui"), {**os.environ, GUARDED: "1"})
-
-
-@contextmanager
-def _signals_that_clean_up() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP leave as Ctrl+C does, so that process and temporary folder go too."""
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    before = {number: signal.signal(number, leave) for number in _ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _last(told: Iterator[Told]) -> Verdict:

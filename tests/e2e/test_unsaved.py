@@ -1,0 +1,50 @@
+"""Leaving a run that cannot be saved: never without a word, never with the code of success."""
+
+import resource
+import signal
+import sys
+
+from engine.config import TrainingConfig
+from engine.project import Project
+from engine.training.lock import lock_owner
+from tests.e2e.terminal import Terminal
+from tests.e2e.test_terminal import app_while_training
+
+import pytest
+
+_MOST_BYTES = 200_000
+"""Of a file from now on: more than the metrics have, less than an optimizer's arrays."""
+
+pytestmark = pytest.mark.skipif(sys.platform == "darwin", reason="there is no prlimit")
+
+
+def that_cannot_save(project: Project) -> Terminal:
+    """Train in the app; from now on no large file can be written."""
+    large = TrainingConfig.load(project.config_file).updated({"lora_rank": 64})
+    large.save(project.config_file)
+    terminal = app_while_training(project)
+    owner = lock_owner(project)
+    assert owner is not None
+    resource.prlimit(owner.pid, resource.RLIMIT_FSIZE, (_MOST_BYTES, _MOST_BYTES))  # type: ignore[attr-defined]
+    return terminal
+
+
+def test_the_app_stays_and_says_it(project: Project) -> None:
+    """Who read it can leave then."""
+    terminal = that_cannot_save(project)
+    terminal.press("q")
+    terminal.wait_for("Leave while training?")
+    terminal.press("\r")
+    terminal.wait_for("Cannot write to")
+    assert not terminal.has_ended
+    terminal.press("q")
+    assert terminal.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_with_1(project: Project, number: signal.Signals) -> None:
+    """Where staying is impossible the sentence stands on the terminal, and the code is not the signal's."""
+    terminal = that_cannot_save(project)
+    terminal.signal(number)
+    assert terminal.wait() == 1
+    assert b"Cannot write to" in terminal.output
