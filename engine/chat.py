@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from engine import counts
 from engine.config import TrainingConfig
 from engine.context_length import context_length
 from engine.dataset.chat_template import ChatTemplate, TemplateError
@@ -58,8 +59,8 @@ class ContextFull(UserError):
         self.is_grown = is_grown
         what = _("The conversation") if is_grown or turns > 1 else _("The question")
         super().__init__(
-            _("{what} has {tokens:,} tokens, and this model takes {limit:,} with the answer").format(
-                what=what, tokens=tokens, limit=limit
+            _("{what} has {tokens}, and this model takes {limit:,} with the answer").format(
+                what=what, tokens=counts.tokens(tokens), limit=limit
             ),
             _("begin a new conversation") if is_grown else _("ask something shorter"),
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from signal import SIGINT
 from typing import TYPE_CHECKING
 
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.project import Project
 from engine.training.crash import cause_of_death, record_crash
 from engine.training.state import RunState
@@ -86,9 +86,12 @@ class Aftermath:
 
     def _go_on_alone(self, is_memory: bool) -> list[str] | None:
         if self._deaths > MOST_RESTARTS:
-            say(_("It crashed {n} times without a new checkpoint; see: mqlora-tui report").format(
-                n=self._deaths
-            ), err)  # fmt: skip
+            text = ngettext(
+                "It crashed {n} time without a new checkpoint; see: mqlora-tui report",
+                "It crashed {n} times without a new checkpoint; see: mqlora-tui report",
+                self._deaths,
+            )
+            say(text.format(n=self._deaths), err)
             return None
         halve = is_memory or self._deaths > 1
         say(_("Going on from there with half the micro-batch.") if halve else _("Going on from there."), err)

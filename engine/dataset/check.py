@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
+from engine import counts
 from engine.config import TrainingConfig
 from engine.dataset.loading import FileReader, Passing
 from engine.dataset.model_tokens import example_tokenizer, model_fault, token_faults
@@ -180,7 +181,7 @@ class _Model:
 
 
 def _not_all_compared(file: str) -> Fault:
-    text = _("near twins were looked for among {count:,} rows, not among all").format(count=MOST_ROWS)
+    text = _("near twins were looked for among {rows}, not among all").format(rows=counts.rows(MOST_ROWS))
     return Fault(file, 0, None, "near_twins_limit", "note", text, _("look at a part of the rows at a time"))
 
 

@@ -93,7 +93,7 @@ def cut(
                 if cheapest < 0 or cost < cheapest:
                     cheapest, piece = cost, Piece(begin, end, shape)
         if cheapest < 0:
-            raise ValueError(f"no shape holds a row of {longest} tokens")
+            raise ValueError(f"no shape holds a row of length {longest}")
         paid.append(cheapest)
         last.append(piece)
     return _followed_back(last)

@@ -24,7 +24,7 @@ from engine.dataset.tables import Table, read_records
 from engine.dataset.twins import TwinFinder
 from engine.dataset.watch import watched
 from engine.errors import UserError
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.project import Project
 from engine.text import json_text
 
@@ -219,8 +219,13 @@ def _nothing_left(table: Table, written: _Written) -> UserError:
     if not written.listed:  # the file has changed since it was looked into
         return UserError(_("{path} has no rows").format(path=table.source.path), _("name a file with rows"))
     first = written.listed[0]
-    problem = _("None of the {count} rows of {path} can be used; {where}: {reason}").format(
-        count=f"{written.kinds.total():,}",
+    count = written.kinds.total()
+    problem = ngettext(
+        "The {count} row of {path} cannot be used; {where}: {reason}",
+        "None of the {count} rows of {path} can be used; {where}: {reason}",
+        count,
+    ).format(
+        count=f"{count:,}",
         path=table.source.path,
         where=table.where(first.place),
         reason=first.reason,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine import counts
 from engine.config import TrainingConfig
 from engine.dataset.chat_template import TemplateError
 from engine.dataset.figures import TokenCounter
@@ -187,8 +188,8 @@ def _control_text(file: str, line: int, mark: str) -> Fault:
 
 def _length_faults(file: str, counter: TokenCounter, limit: int) -> Iterator[Fault]:
     dropped = set(counter.dropped)
-    no_token = _("no token to learn within {limit} tokens").format(limit=limit)
-    cut = _("cut at {limit} tokens").format(limit=limit)
+    no_token = _("no token to learn within {tokens}").format(tokens=counts.tokens(limit))
+    cut = _("cut at {tokens}").format(tokens=counts.tokens(limit))
     shorter_prompt = _("raise max_seq_length or shorten the prompt")
     shorter_row = _("raise max_seq_length or shorten the row")
     for line in counter.dropped:

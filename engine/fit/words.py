@@ -1,5 +1,6 @@
 """What a measurement means, in sentences."""
 
+from engine import counts
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.fit.measure import Fit
@@ -14,15 +15,13 @@ def outcome(fit: Fit) -> str:
     if fit.measured is None:
         return fit.reason
     measured = fit.measured
-    text = _(
-        "{peak} measured, {predicted} predicted, {free} free; {rows} x {length} tokens in {seconds:.2f} s"
-    )
+    text = _("{peak} measured, {predicted} predicted, {free} free; {rows} x {tokens} in {seconds:.2f} s")
     return text.format(
         peak=size(measured.peak),
         predicted=_("none") if measured.predicted is None else size(measured.predicted),
         free=size(fit.room.free),
         rows=fit.shape.rows,
-        length=fit.shape.length,
+        tokens=counts.tokens(fit.shape.length),
         seconds=measured.seconds,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+from engine import counts
 from engine.config import TrainingConfig
 from engine.dataset.lines import Oddities, numbered_lines
 from engine.dataset.report import Fault
@@ -106,9 +107,13 @@ def _unusable(file: str, usable: int, faults: Sequence[Fault]) -> str:
         return _("None of the first rows of data/{file} can be used; line {line}: {message}").format(
             file=file, line=first.line, message=first.message
         )
-    text = _("{n} of the first {rows} rows of data/{file} cannot be used; line {line}: {message}")
+    text = _("{n} of the first {rows} of data/{file} cannot be used; line {line}: {message}")
     return text.format(
-        n=len(faults), rows=usable + len(faults), file=file, line=first.line, message=first.message
+        n=len(faults),
+        rows=counts.rows(usable + len(faults)),
+        file=file,
+        line=first.line,
+        message=first.message,
     )
 
 

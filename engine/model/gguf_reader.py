@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.files import open_given
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.model.gguf_header import GgufHeader, GgufTensor, refusal
 from engine.text import one_line
 
@@ -97,7 +97,7 @@ class _Parser:
         metadata = self.pairs(pair_count)
         tensors, end_of_data = self.table(tensor_count)
         if metadata.get("general.alignment", _ALIGNMENT) != _ALIGNMENT:
-            raise self.damaged(_("its data is not aligned to {n} bytes").format(n=_ALIGNMENT))
+            raise self.damaged(_("the alignment of its data is not {n}").format(n=_ALIGNMENT))
         start = -(-self.position // _ALIGNMENT) * _ALIGNMENT
         if start + end_of_data > len(self.data):
             raise self.damaged(_("it is cut short"))
@@ -130,7 +130,9 @@ class _Parser:
         dimensions = self.take("I")
         if not 1 <= dimensions <= _MAX_DIMENSIONS:
             raise self.damaged(
-                _("tensor {name} has {n} dimensions").format(name=one_line(name, 60), n=dimensions)
+                ngettext(
+                    "tensor {name} has {n} dimension", "tensor {name} has {n} dimensions", dimensions
+                ).format(name=one_line(name, 60), n=dimensions)
             )
         shape = tuple(self.take("Q") for _dimension in range(dimensions))[::-1]
         code = self.take("I")

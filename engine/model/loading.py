@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.backend import compute_dtype, is_cpu, mx, nn
 from engine.errors import UserError
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.model_folder.panics import refused_panics
 from engine.model_folder.settings import again
@@ -114,7 +114,11 @@ def _reason(error: Exception) -> str:
         name = missing[1] if missing else text.strip("'\"")
         return _("'{name}' is missing").format(name=one_line(name, 60))
     if extra:
-        return _("the weights hold {count} tensors that are none of its architecture").format(count=extra[1])
+        return ngettext(
+            "the weights hold {count} tensor that is none of its architecture",
+            "the weights hold {count} tensors that are none of its architecture",
+            int(extra[1]),
+        ).format(count=extra[1])
     if _SHAPE.search(text):
         return _("its weights are not as large as its config.json says ({reason})").format(
             reason=one_line(text, 120)

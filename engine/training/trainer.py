@@ -15,7 +15,7 @@ from engine.errors import UserError
 from engine.fit.nearest import refuse_if_too_large
 from engine.hardware.keep_awake import keep_awake
 from engine.hardware.power import night_warnings, read_battery
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.model.adapter import TEMPLATE_SETTINGS, adapter_weights
 from engine.model.room import limit_cache, limits_restored, read_room
 from engine.project import Project
@@ -163,8 +163,10 @@ def _kept_plan(opening: Opening) -> Plan | None:
 
 
 def _recomputing(count: int, layers: int) -> str:
-    text = _(
-        "Activations of {count} of {layers} layers are recomputed to save memory (gradient checkpointing)"
+    text = ngettext(
+        "Activations of {count} of {layers} layer are recomputed to save memory (gradient checkpointing)",
+        "Activations of {count} of {layers} layers are recomputed to save memory (gradient checkpointing)",
+        layers,
     )
     return text.format(count=count, layers=layers)
 
@@ -192,9 +194,11 @@ def _left_out(file: LoadedFile) -> str:
     shown = ", ".join(str(line) for line in lines[:_LISTED_LINES]) + (
         ", …" if len(lines) > _LISTED_LINES else ""
     )
-    return _("{count} rows of {file} are left out (lines {lines}); see: mqlora-tui validate").format(
-        count=len(lines), file=file.report.file, lines=shown
-    )
+    return ngettext(
+        "{count} row of {file} is left out (line {lines}); see: mqlora-tui validate",
+        "{count} rows of {file} are left out (lines {lines}); see: mqlora-tui validate",
+        len(lines),
+    ).format(count=len(lines), file=file.report.file, lines=shown)
 
 
 def _started(parts: Parts, progress: Progress) -> Started:

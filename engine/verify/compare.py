@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.project import Project
 from engine.training.folders import checkpoint_folders, checkpoint_step
 
@@ -155,6 +155,8 @@ def _arrays_difference(
     different = [name for name in names if straight.get(name) != interrupted.get(name)]
     if not different:
         return _("the same arrays in another order or form")
-    return _("{count} of {total} arrays, the first is {name}").format(
-        count=len(different), total=len(names), name=different[0]
-    )
+    return ngettext(
+        "{count} of {total} array, the first is {name}",
+        "{count} of {total} arrays, the first is {name}",
+        len(names),
+    ).format(count=len(different), total=len(names), name=different[0])

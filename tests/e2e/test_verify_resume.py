@@ -124,7 +124,7 @@ def test_an_identical_end_is_told_with_what_was_hit_and_what_was_not(
     assert any("killed in the middle of step 8; resumed at step 6, 1 step again" in line for line in lines)
     assert any("the writing of a checkpoint was not hit (4 tries)" in line for line in lines)
     assert any(line.startswith("!") and "not compared" in line for line in lines)
-    assert lines[-1].startswith("✓ Identical: killed 1 times, paused 1")
+    assert lines[-1].startswith("✓ Identical: killed 1 time, paused 1")
 
 
 def test_a_different_end_is_told_and_exits_with_1(

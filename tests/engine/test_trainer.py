@@ -100,7 +100,7 @@ def test_rows_that_are_left_out_are_told(project: Project) -> None:
     project.train_file.write_text("\n".join(lines))
     events = train(project, SHORT, until=lambda event: isinstance(event, Started))
     (notice,) = [event.message for event in events if isinstance(event, Notice)]
-    assert "1 rows of train.jsonl" in notice and "lines 4" in notice
+    assert "1 row of train.jsonl is left out (line 4)" in notice
     assert next(event for event in events if isinstance(event, Started)).train_examples == 21
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from io import TextIOWrapper
 from typing import TextIO
 
+from engine import counts
 from engine.chat import ChatSession, ChatSettings, ContextFull, ReplyChunk, ReplyEnd, reading_words
 from engine.dataset.turns import Message
 from engine.errors import UserError
@@ -61,12 +62,12 @@ class Asking:
         if end == "stopped":
             return _("The reply was stopped.")
         if end == "length":
-            return _("The reply was cut at {tokens:,} tokens; --max-tokens allows more.").format(
-                tokens=self.settings.max_tokens
+            return _("The reply was cut at {tokens}; --max-tokens allows more.").format(
+                tokens=counts.tokens(self.settings.max_tokens)
             )
         if end == "context":
-            return _("The reply was cut: this model takes {limit:,} tokens, the question among them.").format(
-                limit=self.session.context_length
+            return _("The reply was cut: this model takes {limit}, the question among them.").format(
+                limit=counts.tokens(self.session.context_length or 0)
             )
         return ""
 

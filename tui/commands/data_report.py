@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from engine import counts
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport, Fault, FileReport
 from engine.errors import UserError
@@ -80,7 +81,7 @@ def _print_data(
     if not report.is_trainable:
         say(_("✗ cannot be trained on: both files need at least one usable row"))
         return
-    say(_("✓ trainable: {steps} steps an epoch").format(steps=report.steps_per_epoch))
+    say(_("✓ trainable: {steps} an epoch").format(steps=counts.steps(report.steps_per_epoch)))
     if not report.model:
         say(_("Tokens are not counted, since there is no base model to train yet."))
         try:
@@ -96,31 +97,33 @@ def _estimate_line(estimate: Estimate) -> str:
     time = _("time not known before a run or: mqlora-tui fit")
     if estimate.seconds is not None:
         time = _("about {time}").format(time=duration(estimate.seconds))
-    text = _("  {profile}: {steps} steps, {tokens} tokens an epoch, {time}")
+    text = _("  {profile}: {steps}, {tokens} an epoch, {time}")
     return text.format(
-        profile=f"{estimate.profile:<11}", steps=estimate.steps, tokens=f"{estimate.tokens or 0:,}", time=time
+        profile=f"{estimate.profile:<11}",
+        steps=counts.steps(estimate.steps),
+        tokens=counts.tokens(estimate.tokens or 0),
+        time=time,
     )
 
 
 def _file_line(file: FileReport, config: TrainingConfig) -> str:
-    counts = ngettext(
+    usable = ngettext(
         "{file}: {examples} of {rows} row usable", "{file}: {examples} of {rows} rows usable", file.rows
     )
-    text = counts.format(file=file.file, examples=file.usable_rows, rows=file.rows)
+    text = usable.format(file=file.file, examples=file.usable_rows, rows=file.rows)
     tokens = file.tokens
     if tokens is None:
         return text
     return text + _(
-        "; tokens {shortest}-{longest}, median {median}, {share:.0%} trained, "
-        "{rows} rows cut at {limit} ({cut} tokens)"
+        "; tokens {shortest}-{longest}, median {median}, {share:.0%} trained, {rows} cut at {limit} ({cut})"
     ).format(
         shortest=tokens.shortest,
         longest=tokens.longest,
         median=tokens.median,
         share=tokens.trained / max(1, tokens.total),
-        rows=len(tokens.truncated_lines),
+        rows=counts.rows(len(tokens.truncated_lines)),
         limit=config.max_seq_length,
-        cut=f"{tokens.cut:,}",
+        cut=counts.tokens(tokens.cut),
     )
 
 

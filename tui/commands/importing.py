@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from engine import counts
 from engine.dataset.detecting import choose
 from engine.dataset.importing import Imported, Stage, Wish, import_rows, written_row
 from engine.dataset.mapping import Mapping
@@ -63,8 +64,8 @@ def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, a
     with err.status("") as status:
 
         def tell(stage: Stage, count: int) -> None:
-            text = _("{count} rows read …") if stage == "read" else _("{count} rows written …")
-            status.update(text.format(count=f"{count:,}"))
+            text = _("{rows} read …") if stage == "read" else _("{rows} written …")
+            status.update(text.format(rows=counts.rows(count)))
 
         imported = import_rows(project, table, mapping, wish, tell, Event())
     _say_rejected(table, imported)

@@ -4,7 +4,8 @@ import sys
 import time
 from typing import Protocol
 
-from engine.i18n import _
+from engine import counts
+from engine.i18n import _, ngettext
 from engine.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -192,16 +193,16 @@ def _pausing() -> str:
 
 def _started(event: Started) -> str:
     begin = _("Resuming at step {step}").format(step=event.step) if event.step else _("Training")
+    parameters = ngettext("{n} trainable parameter", "{n} trainable parameters", event.trainable_parameters)
     return _(
-        "{begin}: {model}, {examples} examples, {steps} steps, {parameters:,} trainable parameters, "
-        "micro-batches of {shapes} shapes, {device}"
+        "{begin}: {model}, {examples}, {steps}, {parameters}, micro-batches of {shapes}, {device}"
     ).format(
         begin=begin,
         model=event.model,
-        examples=event.train_examples,
-        steps=event.total_steps,
-        parameters=event.trainable_parameters,
-        shapes=event.shapes,
+        examples=counts.examples(event.train_examples),
+        steps=counts.steps(event.total_steps),
+        parameters=parameters.format(n=f"{event.trainable_parameters:,}"),
+        shapes=ngettext("{n} shape", "{n} shapes", event.shapes).format(n=event.shapes),
         device=event.device,
     )
 

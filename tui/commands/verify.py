@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
+from engine import counts
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
 from engine.project import Project
@@ -52,8 +53,8 @@ def _last(told: Iterator[Told]) -> Verdict:
 def _shown(told: Iterator[Told], config: TrainingConfig) -> Iterator[Told]:
     """Pass on what is told; show a bar for each run, where there is a terminal, and each interruption."""
     say(_("The same run twice in a temporary folder: left alone, then interrupted."))
-    say(_("A step has {batch} x {accumulation} examples.").format(
-        batch=config.batch_size, accumulation=config.gradient_accumulation
+    say(_("A step has {batch} x {examples}.").format(
+        batch=config.batch_size, examples=counts.examples(config.gradient_accumulation)
     ))  # fmt: skip
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=out, disable=not out.is_terminal) as bar:
@@ -64,7 +65,7 @@ def _shown(told: Iterator[Told], config: TrainingConfig) -> Iterator[Told]:
                 bar.update(tasks[item.interrupted], completed=item.step, total=item.total)
                 if not item.interrupted and item.step == item.total:
                     bar.stop_task(tasks[0])
-                    say(_("✓ left alone: {steps} steps").format(steps=item.total), bar.console)
+                    say(_("✓ left alone: {steps}").format(steps=counts.steps(item.total)), bar.console)
             elif isinstance(item, Interruption):
                 say(f"  {_struck(item)}", bar.console)
             yield item
@@ -88,7 +89,7 @@ def _place(blow: Interruption) -> str:
     """Say where the run was struck, and how often that was tried if not at once."""
     text = (PLACES if blow.hit else MISSES)[blow.kind]().format(step=blow.step, next=blow.step + 1)
     if blow.tries > 1:
-        text += _(" ({n} tries)").format(n=blow.tries)
+        text += ngettext(" ({n} try)", " ({n} tries)", blow.tries).format(n=blow.tries)
     return text
 
 
@@ -138,10 +139,11 @@ def _sentence(verdict: Verdict) -> str:
     hit = [blow.kind for blow in verdict.interruptions if blow.hit]
     paused = hit.count("pause")
     if verdict.identical:
-        text = _("✓ Identical: killed {k} times, paused {p}, no byte differs after {n} steps (times aside).")
+        text = _("✓ Identical: killed {k}, paused {p}, no byte differs after {steps} (times aside).")
     else:
-        text = _("✗ Different: killed {k} times, paused {p}, another result after {n} steps.")
-    return text.format(k=len(hit) - paused, p=paused, n=verdict.steps)
+        text = _("✗ Different: killed {k}, paused {p}, another result after {steps}.")
+    killed = ngettext("{n} time", "{n} times", len(hit) - paused).format(n=len(hit) - paused)
+    return text.format(k=killed, p=paused, steps=counts.steps(verdict.steps))
 
 
 def _as_json(verdict: Verdict) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from engine import counts
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
@@ -202,8 +203,8 @@ class ImportDialog(Dialog["Imported | None"]):
     def on_import_moved(self, message: ImportMoved) -> None:
         """Say how far it is."""
         if self._cancel and not self._cancel.is_set():
-            text = _("{count} rows read …") if message.stage == "read" else _("{count} rows written …")
-            self._say(_("{text} Esc ends it.").format(text=text.format(count=f"{message.count:,}")))
+            text = _("{rows} read …") if message.stage == "read" else _("{rows} written …")
+            self._say(_("{text} Esc ends it.").format(text=text.format(rows=counts.rows(message.count))))
 
     def on_import_over(self, message: ImportOver) -> None:
         """Say what came of it."""

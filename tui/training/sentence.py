@@ -1,5 +1,6 @@
 """The first line of the training screen: is it learning, is anything wrong, what is next."""
 
+from engine import counts
 from engine.config import TrainingConfig
 from engine.hardware.report import CheckStatus
 from engine.i18n import _, ngettext
@@ -92,7 +93,7 @@ def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, 
 def _start_hint(config: TrainingConfig) -> str:
     epochs = ngettext("{n} epoch", "{n} epochs", config.num_epochs).format(n=config.num_epochs)
     if steps := config.max_steps:
-        epochs = _("{epochs}, at most {n:,} steps").format(epochs=epochs, n=steps)
-    return _("Enter starts {profile}: {epochs}, {n} examples a step.").format(
-        profile=profile_name(config), epochs=epochs, n=config.examples_per_step
+        epochs = _("{epochs}, at most {steps}").format(epochs=epochs, steps=counts.steps(steps))
+    return _("Enter starts {profile}: {epochs}, {examples} a step.").format(
+        profile=profile_name(config), epochs=epochs, examples=counts.examples(config.examples_per_step)
     )

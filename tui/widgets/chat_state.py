@@ -1,5 +1,6 @@
 """The first line of the chat: who answers, and how."""
 
+from engine import counts
 from engine.chat import ChatSettings
 from engine.errors import UserError
 from engine.i18n import _
@@ -21,9 +22,9 @@ class ChatState(Verdict):
         except UserError as error:
             self.show("error", f"{error.problem}.", ended(_("To mend it: {fix}").format(fix=error.fix)))
             return
-        rest = _("{beside}   at most {tokens} tokens, temperature {temperature:g}").format(
+        rest = _("{beside}   at most {tokens}, temperature {temperature:g}").format(
             beside=_("base beside: on") if base_beside else _("base beside: off"),
-            tokens=settings.max_tokens,
+            tokens=counts.tokens(settings.max_tokens),
             temperature=settings.temperature,
         )
         if is_replying:

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from engine import counts
 from engine.chat import ReplyEnd
 from engine.i18n import _
 from engine.text import printable
@@ -21,7 +22,7 @@ def end_words(end: ReplyEnd, tokens: int, has_text: bool) -> str:
     if end == "stopped":
         return _("stopped") if has_text else _("stopped; the question is left out from here on")
     if end == "length":
-        return _("cut at {tokens:,} tokens; Ctrl+T allows more").format(tokens=tokens)
+        return _("cut at {tokens}; Ctrl+T allows more").format(tokens=counts.tokens(tokens))
     if end == "context":
         return _("cut: the model takes no more; Ctrl+N begins a new conversation")
     return "" if has_text else _("the model wrote nothing; the question is left out from here on")

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from engine import counts
 from engine.config import TrainingConfig, help_text
 from engine.dataset.report import DataReport
 from engine.i18n import _, ngettext
@@ -56,8 +57,8 @@ def explained() -> Content:
 
 
 def _batch(config: TrainingConfig) -> str:
-    return _("× {accumulation} accumulated = {examples} examples a step").format(
-        accumulation=config.gradient_accumulation, examples=config.examples_per_step
+    return _("× {accumulation} accumulated = {examples} a step").format(
+        accumulation=config.gradient_accumulation, examples=counts.examples(config.examples_per_step)
     )
 
 
@@ -91,7 +92,7 @@ def _steps(config: TrainingConfig) -> str:
     )
     epochs = ngettext("in {n} epoch", "in {n} epochs", config.num_epochs).format(n=config.num_epochs)
     if config.max_steps:
-        epochs = _("{epochs}, at most {n:,} steps").format(epochs=epochs, n=config.max_steps)
+        epochs = _("{epochs}, at most {steps}").format(epochs=epochs, steps=counts.steps(config.max_steps))
     return f"{epochs}; {text}"
 
 
@@ -103,8 +104,13 @@ def _adapter(config: TrainingConfig) -> str:
     layers = (
         _("every layer")
         if config.lora_layers == -1
-        else _("the last {n} layers").format(n=config.lora_layers)
+        else ngettext("the last layer", "the last {n} layers", config.lora_layers).format(
+            n=config.lora_layers
+        )
     )
-    return _("alpha {alpha:g} on {n} projections of {layers}").format(
-        alpha=config.lora_alpha, n=len(config.lora_targets), layers=layers
-    )
+    targets = len(config.lora_targets)
+    return ngettext(
+        "alpha {alpha:g} on {n} projection of {layers}",
+        "alpha {alpha:g} on {n} projections of {layers}",
+        targets,
+    ).format(alpha=config.lora_alpha, n=targets, layers=layers)

@@ -1,5 +1,6 @@
 """What training on the data means in numbers: tokens, cuts, steps and hours."""
 
+from engine import counts
 from engine.dataset.report import DataReport, TokenFigures
 from engine.i18n import _, ngettext
 from engine.profiles import Offer
@@ -67,8 +68,9 @@ def _sums(report: DataReport, tokens: TokenFigures, limit: int) -> Content:
         cut = text.format(rows=f"{rows:,}", limit=f"{limit:,}", cut=f"{tokens.cut:,}")
     else:
         cut = _("nothing cut at {limit}").format(limit=f"{limit:,}")
-    steps = ngettext("{n} step", "{n} steps", report.steps_per_epoch).format(n=f"{report.steps_per_epoch:,}")
-    epoch = _("an epoch: {steps}, {tokens} tokens").format(steps=steps, tokens=f"{tokens.total:,}")
+    epoch = _("an epoch: {steps}, {tokens}").format(
+        steps=counts.steps(report.steps_per_epoch), tokens=counts.tokens(tokens.total)
+    )
     return Content.assemble((cut, "$warning" if rows else ""), f" · {epoch}")
 
 

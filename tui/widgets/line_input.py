@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.text import one_line
 from tui.widgets.note_line import Told
 from tui.widgets.pasting import LONGEST, fits, with_line_breaks
@@ -57,7 +57,11 @@ class LineInput(Input):
         super().replace(one_line(" ".join(lines), LONGEST), start, end)
         self._scroll_to_cursor()
         if len(lines) > 1 and self.value != before:
-            told = _("{n} lines were pasted; this field has one, so they are joined.")
+            told = ngettext(
+                "{n} line was pasted; this field has one.",
+                "{n} lines were pasted; this field has one, so they are joined.",
+                len(lines),
+            )
             self.post_message(Told(told.format(n=f"{len(lines):,}")))
 
     def restricted(self) -> None:

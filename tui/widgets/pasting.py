@@ -1,6 +1,6 @@
 """What text fields of one and of several lines do alike with what is pasted."""
 
-from engine.i18n import _
+from engine.i18n import ngettext
 from tui.widgets.note_line import Told
 
 from textual.widget import Widget
@@ -13,7 +13,11 @@ def fits(field: Widget, text: str) -> bool:
     """Whether a pasted text may go into a field; says so where it is too long."""
     if len(text) <= LONGEST:
         return True
-    refusal = _("{n} characters were pasted, more than the {most} that fit here; nothing was changed.")
+    refusal = ngettext(
+        "{n} character was pasted, more than the {most} that fit here; nothing was changed.",
+        "{n} characters were pasted, more than the {most} that fit here; nothing was changed.",
+        len(text),
+    )
     field.post_message(Told(refusal.format(n=f"{len(text):,}", most=f"{LONGEST:,}")))
     return False
 

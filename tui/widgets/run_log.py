@@ -5,7 +5,7 @@ from collections import deque
 from datetime import datetime
 from typing import ClassVar
 
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.text import one_line
 from engine.training.events import CheckpointSaved, Evaluated, Event, Finished, Notice, Paused, Started
 from engine.training.state import RunState
@@ -107,16 +107,7 @@ def describe(event: Event) -> tuple[str, str] | None:
     """Return the symbol and sentence of an event; None for those that pass too often."""
     match event:
         case Started():
-            begin = _("going on at step {step:,}: ").format(step=event.step) if event.step else ""
-            text = begin + _(
-                "{train:,} train and {valid:,} valid examples, {parameters:,} trained parameters, {device}"
-            )
-            return "·", text.format(
-                train=event.train_examples,
-                valid=event.valid_examples,
-                parameters=event.trainable_parameters,
-                device=event.device,
-            )
+            return "·", _started(event)
         case Evaluated(is_best=True):
             return "★", _best(event.val_loss)
         case Evaluated():
@@ -134,6 +125,18 @@ def describe(event: Event) -> tuple[str, str] | None:
         case Finished():
             return "✓", _("finished at step {step:,}").format(step=event.step)
     return None
+
+
+def _started(event: Started) -> str:
+    begin = _("going on at step {step:,}: ").format(step=event.step) if event.step else ""
+    valid = ngettext("{n} valid example", "{n} valid examples", event.valid_examples)
+    parameters = ngettext("{n} trained parameter", "{n} trained parameters", event.trainable_parameters)
+    return begin + _("{train:,} train and {valid}, {parameters}, {device}").format(
+        train=event.train_examples,
+        valid=valid.format(n=f"{event.valid_examples:,}"),
+        parameters=parameters.format(n=f"{event.trainable_parameters:,}"),
+        device=event.device,
+    )
 
 
 def _best(loss: float) -> str:
