@@ -18,6 +18,11 @@ def steps(n: int) -> str:
     return ngettext("{n} step", "{n} steps", n).format(n=f"{n:,}")
 
 
+def epochs(n: int) -> str:
+    """Return a number of epochs, such as "1 epoch" or "3 epochs"."""
+    return ngettext("{n} epoch", "{n} epochs", n).format(n=f"{n:,}")
+
+
 def tokens(n: int) -> str:
     """Return a number of tokens, such as "1 token" or "1,200 tokens"."""
     return ngettext("{n} token", "{n} tokens", n).format(n=f"{n:,}")

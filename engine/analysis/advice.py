@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+from engine import counts
 from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import FEW_STEPS, outcome_of
 from engine.analysis.remedies import BROKEN, Advice, lower_rate, remedy, restart
@@ -49,8 +50,8 @@ def slow(summary: RunSummary) -> Advice | None:
         command = restart(batch_size=2 * config.batch_size, gradient_accumulation=accumulation)
     elif _tokens_per_example(summary, config) > 0.5 * config.max_seq_length:
         shorter = _shorter(config.max_seq_length)
-        text += _("Cutting examples at {n} tokens makes it shorter; the data report tells which.").format(
-            n=shorter
+        text += _("Cutting examples at {length} makes it shorter; the data report tells which.").format(
+            length=counts.tokens(shorter)
         )
         command = restart(max_seq_length=shorter)
     else:

@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine import counts
 from engine.analysis import drawing, epoch_panels, panels
 from engine.analysis.history import RunHistory, load_history
 from engine.analysis.outcome import FEW_STEPS
@@ -88,8 +89,8 @@ def _run(project: Project) -> tuple[RunHistory, RunState | None]:
             "{file} holds {n} steps to draw and a chart needs at least 2",
             drawable,
         ).format(file=project.metrics_file, n=drawable)
-        fix = _("train first: mqlora-tui train (about {n} steps make a useful chart)")
-        raise UserError(problem, fix.format(n=FEW_STEPS))
+        fix = _("train first: mqlora-tui train (about {few} make a useful chart)")
+        raise UserError(problem, fix.format(few=counts.steps(FEW_STEPS)))
     return history, RunState.load(project.state_file)
 
 

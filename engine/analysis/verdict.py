@@ -117,7 +117,11 @@ def _sentence(outcome: Outcome, run: RunSummary) -> str:
             run.steps,
         ),
         "flat": _("The loss did not fall: {first:.2f} at first, {last:.2f} now."),
-        "not_validated": _("Finished after {steps:,} steps, never validated."),
+        "not_validated": ngettext(
+            "Finished after {steps:,} step, never validated.",
+            "Finished after {steps:,} steps, never validated.",
+            run.steps,
+        ),
         "no_gain": _("The training helped nothing: validation was best before it, {initial:.2f}."),
         "overfitted": _("Overfitted at the end. {best}"),
         "by_heart": _("Learnt by heart: the gap to validation grew by {growth:.2f} to {gap:.2f}. {best}"),

@@ -4,6 +4,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from engine import counts
 from engine.errors import UserError
 from engine.files import read_own, write_atomic
 from engine.i18n import _
@@ -134,8 +135,8 @@ class Recorder:
     def _open_metrics(self) -> MetricsWriter:
         metrics = MetricsWriter(self._parts.project, self._progress.lines)
         if metrics.lost:
-            text = _("The metrics of {count} steps were damaged and are missing from now on")
-            self.lost.append(text.format(count=metrics.lost))
+            text = _("The metrics of {steps} were damaged and are missing from now on")
+            self.lost.append(text.format(steps=counts.steps(metrics.lost)))
         return metrics
 
     def _restore_best(self) -> None:

@@ -169,4 +169,4 @@ def test_what_a_roll_back_finds_damaged_is_told(project: Project) -> None:
 
     with bad.injected():
         events = train(project, RUN, until=follow)
-    assert "The metrics of 1 steps were damaged and are missing from now on" in notices(events)
+    assert "The metrics of 1 step were damaged and are missing from now on" in notices(events)
