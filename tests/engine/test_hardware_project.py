@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from engine.config import TrainingConfig
 from engine.hardware.project_checks import begin_trial, check_data, check_model, count_rows
 from engine.hardware.report import Check
+from engine.model_folder.trial import start_child
 from engine.project import Project
 from tests.tiny import write_model
 
@@ -77,3 +79,10 @@ def test_missing_or_empty_data_is_an_error(
     assert found.status == "error"
     assert named in found.detail
     assert "mqlora-tui demo" in found.fix
+
+
+def test_the_trial_of_a_model_ends_with_its_parent(tmp_path: Path) -> None:
+    """A model may be made to load for ever, and whoever asked has left or was killed."""
+    child = start_child(write_model(tmp_path / "tiny"), TrainingConfig())
+    output, _errors = child.communicate(timeout=60)  # which closes its input first
+    assert child.returncode == 1 and b"loads" not in output
