@@ -175,12 +175,15 @@ class Streams:
         self.project = tiny_project(folder / "project")
         train(self.project, ENDING)
         (self.project.root / "table.csv").write_text("a,b\nx,y\n")
+        self._expected: dict[Command, int | None] = {}
         self.empty = Project(folder / "empty")
         self.empty.root.mkdir()
 
     def judged(self, command: Command, case: str, ended: Ended, codes: Callable[[int], set[int]]) -> Try:
         """Compare how a command ended with how it ends when nobody disturbs it."""
-        expected = run(self.project, command).code
+        if command not in self._expected:
+            self._expected[command] = run(self.project, command).code
+        expected = self._expected[command]
         faults = said_badly(ended)
         if ended.code not in codes(expected if expected is not None else -1):
             faults.append(f"exit code {ended.code}, else {expected}: {ended.err.strip()[-160:]}")
