@@ -92,7 +92,7 @@ def _interrupted(bench: Bench, step: int) -> Try:
         assert process.stdout is not None
         for line in process.stdout:
             event = json.loads(line)
-            if event["event"] == "step_done" and event["step"] == step:
+            if event.get("event") == "step_done" and event["step"] == step:
                 fill(folder / "filler", 0)
                 process.send_signal(signal.SIGINT)
                 break

@@ -151,8 +151,8 @@ class Attack:
         return ["the foreign file was written to"]
 
 
-_VISITS = (("", "Hardware"), ("2", "Profile"), ("3", "Data"), ("4", "Train"), ("5", "Chat"), ("6", "Report"),
-           ("\x11", ""))  # fmt: skip
+_VISITS = (("", "copy"), ("1", "1 Hardware"), ("2", "2 Profile"), ("3", "3 Data"), ("4", "4 Train"),
+           ("6", "6 Report"), ("5", "5 Chat"), ("\x11", ""))  # fmt: skip
 
 
 def faults_of(ended: Ended) -> list[str]:

@@ -175,12 +175,15 @@ class Streams:
         self.project = tiny_project(folder / "project")
         train(self.project, ENDING)
         (self.project.root / "table.csv").write_text("a,b\nx,y\n")
+        self._expected: dict[Command, int | None] = {}
         self.empty = Project(folder / "empty")
         self.empty.root.mkdir()
 
     def judged(self, command: Command, case: str, ended: Ended, codes: Callable[[int], set[int]]) -> Try:
         """Compare how a command ended with how it ends when nobody disturbs it."""
-        expected = run(self.project, command).code
+        if command not in self._expected:
+            self._expected[command] = run(self.project, command).code
+        expected = self._expected[command]
         faults = said_badly(ended)
         if ended.code not in codes(expected if expected is not None else -1):
             faults.append(f"exit code {ended.code}, else {expected}: {ended.err.strip()[-160:]}")
@@ -196,8 +199,9 @@ class Streams:
             ended = run(self.project, command, after=after)
             is_training = command[0] == "train"  # which goes on whatever becomes of its output
             yield self.judged(command, after, ended, lambda code, on=is_training: {code if on else 1})
-        ended = unread(self.project, command)
-        yield self.judged(command, "| nobody", ended, lambda code: {_BROKEN_PIPE, *({code} if code else ())})
+        if command != ("chat",):  # which is asked nothing, and so says nothing
+            ended = unread(self.project, command)
+            yield self.judged(command, "| nobody", ended, lambda _code: {_BROKEN_PIPE})
         plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
         yield self.judged(command, "LC_ALL=C", run(self.project, command, **plain), lambda code: {code})
         few = run(self.project, command, before="ulimit -n 12;")

@@ -5,6 +5,7 @@ cache of compiled functions is mended before (engine/compile_cache.py).
 """
 
 import os
+import resource
 import time
 
 from engine.blas import load_blas
@@ -16,6 +17,8 @@ mend_compile_cache()
 import mlx.core as mx  # after the BLAS, see engine/blas.py
 import mlx.nn as nn
 
+_OPEN_FILES = 4096
+"""What mlx-lm sets the hard limit of open files to when it is imported."""
 _FEW_TOKENS = 4096
 """Of a pass; with fewer or as many the host is the slower side (H100, 7B)."""
 _UNLIMITED = 100_000
@@ -37,6 +40,22 @@ __all__ = [
     "nn",
     "tune_launches",
 ]
+
+
+def _import_within_limits() -> None:
+    """Import mlx-lm here where it may not have as many open files: it would fail for asking."""
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] >= _OPEN_FILES:
+        return
+    from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
+
+    set_limit, resource.setrlimit = resource.setrlimit, lambda _which, _limits: None
+    try:
+        import mlx_lm  # noqa: F401
+    finally:
+        resource.setrlimit = set_limit
+
+
+_import_within_limits()
 
 
 def is_cpu() -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from engine.errors import UserError
-from engine.files import read_given, write_json
+from engine.files import NoPlainFile, read_given, write_json
 from engine.format import FORMAT, KEY, is_newer, other_version
 from engine.i18n import _
 from engine.values import refusal
@@ -178,6 +178,8 @@ class TrainingConfig(BaseModel):
         """
         try:
             values = json.loads(read_given(path))
+        except NoPlainFile:
+            raise
         except OSError as error:
             raise UserError(
                 _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror),

@@ -10,11 +10,9 @@ first step, and at the end `{"measured": ...}` or `{"refused": [problem, fix]}` 
 """
 
 import json
-import os
 import re
 import resource
 import sys
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,6 +29,7 @@ from engine.dataset.model_tokens import example_tokenizer
 from engine.dataset.tokenizing import Example, ExampleTokenizer
 from engine.errors import UserError
 from engine.model.room import limit_cache, read_room
+from engine.parent import end_with_parent
 from engine.project import Project
 from engine.training.assemble import Assembled, assemble, largest, shapes_for
 
@@ -44,7 +43,7 @@ _STEADY_S = 3.0
 
 def main() -> None:
     """Measure what the command line names and print the answer."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _die_first()
     project, config = Project(Path(sys.argv[1])), TrainingConfig.parse(json.loads(sys.argv[2]))
     try:
@@ -52,13 +51,6 @@ def main() -> None:
     except UserError as error:
         _tell(refused=[error.problem, error.fix])
     mx.clear_streams()
-
-
-def _end_with_parent() -> None:
-    """End this process when its standard input is closed: whoever asked is gone."""
-    with suppress(OSError):
-        os.read(0, 1)  # not through `sys.stdin`, whose lock a thread may not hold at exit
-    os._exit(1)
 
 
 def _die_first() -> None:

@@ -16,10 +16,12 @@ from engine.dataset.model_tokens import example_tokenizer
 from engine.errors import UserError
 from engine.model.adapter import attach_adapter
 from engine.model.loading import open_model
+from engine.parent import end_with_parent
 
 
 def main() -> None:
     """Try what the command line names and print the answer."""
+    end_with_parent()
     _tell(began=True)
     _tell(**try_model(Path(sys.argv[1]), TrainingConfig.parse(json.loads(sys.argv[2]))))
 

@@ -24,6 +24,8 @@ MOST_LENGTH = 1 << 26
 _MOST_BITS = 1 << 20
 """Of a whole number."""
 _INTERCEPTED = frozenset(["+", "*", "**"])
+_GROWING = ("batch", "center", "format", "indent", "join", "replace", "slice", "tojson")
+"""Filters that make more than they are given."""
 
 
 class TooMuch(Exception):
@@ -90,7 +92,7 @@ def _environment() -> Any:
         return operate(context, operator, left, right)
 
     environment.call, environment.call_binop = bounded_call, bounded_operation
-    environment.filters = {name: _bounded_filter(made) for name, made in environment.filters.items()}
+    environment.filters |= {name: _bounded_filter(environment.filters[name]) for name in _GROWING}
     return environment
 
 
@@ -148,15 +150,16 @@ def _joined(parts: Iterable[str]) -> str:
 
 
 def _bounded(value: Any) -> Any:
-    if isinstance(value, Sized) and len(value) > MOST_LENGTH:
+    if type(value) in (str, list) and len(value) > MOST_LENGTH:
         raise TooMuch
     return value
 
 
 def _require_small(arguments: Iterable[Any]) -> None:
     """Refuse a number by which a text could be widened beyond all bounds."""
-    if any(type(argument) is int and argument > MOST_LENGTH for argument in arguments):
-        raise TooMuch
+    for argument in arguments:
+        if type(argument) is int and argument > MOST_LENGTH:
+            raise TooMuch
 
 
 def _require_operable(operator: str, left: Any, right: Any) -> None:

@@ -59,11 +59,14 @@ class ModelTrial:
         if self._child is None:
             return
         with self._child as child:
+            alive, child.stdin = child.stdin, None  # `communicate` would close it, and so end the child
             try:
                 output, _errors = child.communicate(timeout=LIMIT_S)
             except subprocess.TimeoutExpired:
                 child.kill()
                 return
+            finally:
+                child.stdin = alive
         self._child = None
         answer = _parsed(output)
         if refused := answer.get("refused"):
@@ -105,7 +108,7 @@ def start_child(folder: Path, config: TrainingConfig) -> "subprocess.Popen[bytes
     return subprocess.Popen(
         [*COMMAND, str(folder.absolute()), config.model_dump_json()],
         cwd=_ROOT,  # where `engine` is found, installed or not
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # closed when this process ends, however that happens
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

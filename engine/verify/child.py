@@ -43,9 +43,12 @@ class TrainingProcess:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             try:
-                self.last = json.loads(line)
+                read = json.loads(line)
             except ValueError:
                 continue
+            if "event" not in read:  # a refusal, which is on the error stream too
+                continue
+            self.last = read
             if self.last["event"] in ("started", "step_done"):
                 self.step = self.last["step"]
             yield self.last

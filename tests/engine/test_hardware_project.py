@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from engine.config import TrainingConfig
 from engine.hardware.project_checks import begin_trial, check_data, check_model, count_rows
 from engine.hardware.report import Check
+from engine.model_folder.trial import start_child
 from engine.project import Project
 from tests.tiny import write_model
 
@@ -105,3 +107,10 @@ def test_what_is_only_odd_is_no_fault(tmp_path: Path) -> None:
     """Such as line ends of Windows."""
     make_data(tmp_path, ROW.replace(b"\n", b"\r\n"), ROW + b"\n")
     assert check_data(Project(tmp_path)).status == "ok"
+
+
+def test_the_trial_of_a_model_ends_with_its_parent(tmp_path: Path) -> None:
+    """A model may be made to load for ever, and whoever asked has left or was killed."""
+    child = start_child(write_model(tmp_path / "tiny"), TrainingConfig())
+    output, _errors = child.communicate(timeout=60)  # which closes its input first
+    assert child.returncode == 1 and b"loads" not in output

@@ -115,3 +115,12 @@ print(f"{{reached}} reached MLX")
 """
     *early, last = told_by_a_process(code)
     assert early == [] and int(last.split()[0]) > 25
+
+
+def test_mlx_lm_is_imported_where_few_files_may_be_open() -> None:
+    """It asks for more, and where these are not allowed it would fail."""
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); import engine.model.loading"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

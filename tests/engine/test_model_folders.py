@@ -311,6 +311,8 @@ BROKEN: dict[str, tuple[Change, str]] = {
 class Child:
     """The child process of a trial, in this one."""
 
+    stdin = None
+
     def __init__(self, folder: Path, config: TrainingConfig) -> None:
         self._answer = try_model(folder, config)
 

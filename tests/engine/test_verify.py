@@ -1,12 +1,16 @@
 """The judge of `verify-resume`: it sees every difference, and nothing in two runs that are the same."""
 
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from engine.dataset.batches import epoch_steps
 from engine.project import Project
+from engine.verify.child import TrainingProcess
 from engine.verify.compare import checkpoint_digests, compare_runs
 from engine.verify.interrupt import Blow, Usual, blows, moment
 from engine.verify.results import Interruption, Verdict
@@ -240,3 +244,13 @@ def test_every_checkpoint_is_kept_for_the_comparison() -> None:
         "keep_checkpoints",
     }
     assert shortened(RUN.updated({"early_stopping_patience": 1}), "x", 12).early_stopping_patience == 0
+
+
+def test_a_refusal_among_the_events_is_none() -> None:
+    """It is told with `--json` as an object of its own, and as a sentence on the error stream."""
+    code = """print('{"event": "step_done", "step": 3}'); print('{"error": {"problem": "p", "fix": "f"}}')"""
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        child = TrainingProcess(process, errors)
+        assert [event["event"] for event in child.events()] == ["step_done"] and child.step == 3
+        assert child.end() == 0
