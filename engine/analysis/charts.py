@@ -131,7 +131,9 @@ def _note(history: RunHistory, state: RunState | None) -> str:
     if state:
         note += f"  ·  {one_line(state.updated[:16].replace('T', ' '))}"
     if len(history) < FEW_STEPS:
-        few = _("Only {n} steps: a run of at least {m} shows more.").format(n=len(history), m=FEW_STEPS)
+        few = _("Only {steps}: a run of at least {m} shows more.").format(
+            steps=counts.steps(len(history)), m=FEW_STEPS
+        )
         note += f"  ·  ! {few}"
     return note
 
