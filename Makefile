@@ -7,7 +7,7 @@ VENV := .venv
 PY := $(VENV)/bin/python -m
 # Three processes on two cores: many tests wait for a program that they started.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) pytest -n 3 --dist loadfile
-CAMPAIGNS := kill signals ssh disk disk_commands damage owners numbers hostile fuzz_data monkey places streams
+CAMPAIGNS := kill signals ssh disk disk_commands damage owners numbers hostile fuzz_data monkey places streams versions
 
 .PHONY: run demo test test-slow test-all campaigns lint check ready ready-dev clean
 .DEFAULT_GOAL := run

@@ -1,0 +1,23 @@
+"""A short form of the campaign on files of other versions, and proof that it would see what goes wrong."""
+
+from pathlib import Path
+
+from campaigns.versions import LATER, SHORT, campaign, judge, rewrite
+from tests.engine.moments import step_done
+from tests.tiny import RUN, tiny_project, train
+
+
+def test_files_of_other_versions_are_understood_or_refused() -> None:
+    """By those commands that would lose the most."""
+    results = campaign(SHORT[:1])
+    assert [f"{row.case}: {row.remark}" for row in results if row.survived < row.tries] == []
+    assert sum(row.tries for row in results) == 18
+
+
+def test_the_campaign_sees_a_run_that_goes_on(tmp_path: Path) -> None:
+    """What is known is not refused, and a judge that expects a refusal says so."""
+    project = tiny_project(tmp_path)
+    train(project, RUN.updated({"num_epochs": 1}), until=step_done(4))
+    assert judge(project, ("train",), "state.json", is_known=False).faults
+    rewrite(project, "training_state.json", LATER["format 3"])
+    assert judge(project, ("train",), "training_state.json", is_known=True).faults
