@@ -40,6 +40,12 @@ SHORT: tuple[Command, ...] = (("train",), ("report",))
 Values = dict[str, Any]
 Change = Callable[[Values], Values]
 _WRITING = ("train",)
+_READERS = {
+    "state.json": ("train",),
+    "training_state.json": ("train", "report", "monitor", "plot"),
+    "config_selected.json": ("train", "validate", "check", "profiles"),
+}
+"""Commands that have to say it where a file is of a later version."""
 
 
 def _without_number(values: Values) -> Values:
@@ -77,7 +83,7 @@ def _tries(
                     project = Project(Path(name) / "project")
                     shutil.copytree(paused.root, project.root)
                     rewrite(project, file, change)
-                    yield judge(project, command, f"{file}, {version}", is_known)
+                    yield judge(project, command, file, version, is_known)
 
 
 def rewrite(project: Project, file: str, change: Change) -> None:
@@ -92,8 +98,16 @@ def rewrite(project: Project, file: str, change: Change) -> None:
         (folder / STATE).write_text(json.dumps(sealed(change(state))))
 
 
-def judge(project: Project, command: Command, case: str, is_known: bool | None) -> Try:
-    """Run a command and see whether it kept its promises."""
+def judge(project: Project, command: Command, file: str, version: str, is_known: bool | None) -> Try:
+    """Run a command and see whether it kept its promises.
+
+    Args:
+        project: where.
+        command: and its arguments.
+        file: that is of another version.
+        version: in words.
+        is_known: whether it has to be understood, or refused; None where either will do.
+    """
     before = files_below(project.run_dir)
     ended = run(project, command)
     faults = [*said_badly(ended)]
@@ -104,9 +118,9 @@ def judge(project: Project, command: Command, case: str, is_known: bool | None) 
     after = files_below(project.run_dir)
     if command[0] not in _WRITING or ended.code != 0:
         faults += [f"{name} is gone or changed" for name in before if _differs(name, before, after)]
-    if is_known is False and command[0] == "train" and ended.code == 0 and "config" not in case:
-        faults.append("went on")
-    return Try(case, tuple(f"{' '.join(command)}: {fault}" for fault in faults))
+    if is_known is False and command[0] in _READERS[file] and "another version" not in ended.out + ended.err:
+        faults.append("says nothing of it")
+    return Try(f"{file}, {version}", tuple(f"{' '.join(command)}: {fault}" for fault in faults))
 
 
 def _differs(name: str, before: dict[str, bytes], after: dict[str, bytes]) -> bool:

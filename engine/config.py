@@ -195,7 +195,9 @@ class TrainingConfig(BaseModel):
                 _("{path} holds no JSON object").format(path=path), _('write it as {"key": value}')
             )
         if is_newer(values):
-            raise other_version(path)
+            raise other_version(
+                path, _("use that version, or choose a profile again: mqlora-tui train --profile BALANCED")
+            )
         values.pop(KEY, None)
         return cls.parse(values, str(path))
 

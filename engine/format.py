@@ -23,11 +23,16 @@ def is_newer(values: dict[str, Any]) -> bool:
     return not isinstance(number, int) or not 1 <= number <= FORMAT
 
 
-def other_version(path: Path) -> UserError:
-    """Return the refusal of a file that is whole, and holds what this version does not know."""
+def other_version(path: Path, fix: str = "") -> UserError:
+    """Return the refusal of a file that is whole, and holds what this version does not know.
+
+    Args:
+        path: of the file.
+        fix: what to do; empty where it belongs to a run.
+    """
     return UserError(
         _("{path} was written by another version of mqlora-tui than this one ({version})").format(
             path=path, version=version("mqlora-tui")
         ),
-        _("use that version; to begin anew: mqlora-tui train --restart (the old run is archived)"),
+        fix or _("use that version; to begin anew: mqlora-tui train --restart (the old run is archived)"),
     )

@@ -18,7 +18,7 @@ from engine.i18n import _, ngettext
 from engine.project import Project
 from engine.text import one_line
 from engine.training.failures import explained_writes
-from engine.training.state import RunState
+from engine.training.state import RunState, known_state
 
 import numpy as np
 
@@ -91,7 +91,7 @@ def _run(project: Project) -> tuple[RunHistory, RunState | None]:
         ).format(file=project.metrics_file, n=drawable)
         fix = _("train first: mqlora-tui train (about {few} make a useful chart)")
         raise UserError(problem, fix.format(few=counts.steps(FEW_STEPS)))
-    return history, RunState.load(project.state_file)
+    return history, known_state(project.state_file)
 
 
 def _styled() -> AbstractContextManager[None]:

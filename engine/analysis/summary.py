@@ -13,7 +13,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.crash import cut_off_reason
-from engine.training.state import RunState
+from engine.training.state import RunState, known_state
 
 import numpy as np
 import psutil
@@ -25,10 +25,10 @@ def summarise(project: Project) -> RunSummary:
     """Read the run in a project and sum it up.
 
     Raises:
-        UserError: there is no run.
+        UserError: there is no run, or another version wrote its files.
     """
     history = load_history(project)
-    state = RunState.load(project.state_file)
+    state = known_state(project.state_file)
     if state is None and not len(history):
         raise UserError(
             _("No run in {folder}").format(folder=project.run_dir), _("start one with: mqlora-tui train")

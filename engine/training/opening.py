@@ -16,7 +16,13 @@ from engine.text import one_line
 from engine.training.checkpoint import Checkpoint, RunIdentity, installed_versions, newest_checkpoint
 from engine.training.events import AS_BEFORE, Mode, Resumption
 from engine.training.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
-from engine.training.selected import differences, going_on, selected_settings, settings_beside
+from engine.training.selected import (
+    differences,
+    going_on,
+    selected_settings,
+    settings_beside,
+    unreadable_settings,
+)
 from engine.training.state import RunState, known_state
 
 _COMPUTING = ("mlx", "mlx-lm")
@@ -79,6 +85,7 @@ def open_run(
         _refuse_differences(checkpoint.identity, identity)
         identity = replace(identity, run=checkpoint.identity.run)
         unused = _unused(differences(checkpoint.identity.config, selected))
+        unused += () if config else unreadable_settings(project)
         unused += _require_versions(checkpoint, how.accept_versions)
     notices = _notices(checkpoint, damaged, divisor, identity.config)
     return Opening(identity, checkpoint, (*unused, *notices), divisor)

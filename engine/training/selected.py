@@ -2,6 +2,7 @@
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
+from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
 from engine.training.state import RunState
@@ -31,6 +32,17 @@ def settings_beside(project: Project, run: TrainingConfig) -> TrainingConfig:
         return TrainingConfig.load(project.config_file)
     except UserError:
         return run
+
+
+def unreadable_settings(project: Project) -> tuple[str, ...]:
+    """Return why the selected configuration cannot be read, in a sentence; nothing where it can be."""
+    try:
+        if project.config_file.exists():
+            TrainingConfig.load(project.config_file)
+    except UserError as error:
+        text = _("The run goes on with its own settings, not with the selected ones: {problem}")
+        return (text.format(problem=error.problem),)
+    return ()
 
 
 def going_on(run: TrainingConfig, selected: TrainingConfig) -> TrainingConfig:

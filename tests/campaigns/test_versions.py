@@ -18,6 +18,6 @@ def test_the_campaign_sees_a_run_that_goes_on(tmp_path: Path) -> None:
     """What is known is not refused, and a judge that expects a refusal says so."""
     project = tiny_project(tmp_path)
     train(project, RUN.updated({"num_epochs": 1}), until=step_done(4))
-    assert judge(project, ("train",), "state.json", is_known=False).faults
+    assert judge(project, ("train",), "state.json", "as it was", is_known=False).faults
     rewrite(project, "training_state.json", LATER["format 3"])
-    assert judge(project, ("train",), "training_state.json", is_known=True).faults
+    assert judge(project, ("train",), "training_state.json", "format 3", is_known=True).faults

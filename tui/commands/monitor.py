@@ -14,7 +14,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Usage
 from engine.training.lock import Owner, lock_owner
-from engine.training.state import RunState
+from engine.training.state import RunState, known_state
 from tui.commands.keys import CTRL_C, single_keys
 from tui.commands.monitor_view import view
 from tui.commands.output import out, print_json, say
@@ -44,9 +44,9 @@ def watch(project: Project, as_json: bool) -> None:
     On a terminal Ctrl+C pauses the run and q leaves it alone.
 
     Raises:
-        UserError: there is no run.
+        UserError: there is no run, or another version wrote its files.
     """
-    if RunState.load(project.state_file) is None and lock_owner(project) is None:
+    if known_state(project.state_file) is None and lock_owner(project) is None:
         raise UserError(
             _("There is no run in {folder}").format(folder=project.run_dir),
             _("start one with: mqlora-tui train"),
