@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import LOCK_NAME, Project
+from engine.training.lock_file import take
 
 
 class FolderLost(Exception):
@@ -31,6 +32,7 @@ class HeldFolder:
         """
         self.project = project
         self._lock = lock
+        self._retaken: list[int] = []
         self._folder = os.open(project.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def at(self, project: Project) -> "HeldFolder":
@@ -40,20 +42,42 @@ class HeldFolder:
     def close(self) -> None:
         """Let go of the folder."""
         os.close(self._folder)
+        for descriptor in self._retaken:
+            os.close(descriptor)
 
     @property
     def is_in_place(self) -> bool:
         """Whether others find this folder and its lock at the path of the project."""
         return self._is_locked_in(self.project.run_dir) and _is_same(self.project.run_dir, self._folder)
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether the folder is where it was, and another process has a lock in it."""
+        return _is_same(self.project.run_dir, self._folder) and not self.is_in_place
+
     def require_in_place(self) -> None:
         """Check that what is written at the path of the project goes into this folder.
 
+        A lock file that somebody deleted is made again.
+
         Raises:
-            FolderLost: it would not: the folder was moved or deleted, or its lock was.
+            FolderLost: it would not: the folder was moved or deleted, or another process took it.
         """
-        if not self.is_in_place:
+        if not (self.is_in_place or self._retake()):
             raise FolderLost
+
+    def _retake(self) -> bool:
+        if not self.is_taken:
+            return False
+        try:
+            descriptor = take(self.project.lock_file)
+        except OSError:
+            return False
+        if descriptor is None:
+            return False
+        self._lock = descriptor
+        self._retaken.append(descriptor)
+        return True
 
     def found(self) -> Project | None:
         """Return the project whose run's folder this is now; None if it is gone or locked by nobody."""
@@ -66,15 +90,23 @@ class HeldFolder:
         return _is_same(folder / LOCK_NAME, self._lock, follow=False)
 
 
-def lost(held: HeldFolder, now: Project | None, step: int) -> UserError:
+def lost(held: HeldFolder, now: Project | None, step: int, archived: Path | None = None) -> UserError:
     """Return what to tell of a run whose folder was lost under it.
 
     Args:
         held: the folder.
         now: where it was found and the run saved; None if it was not.
         step: of the run.
+        archived: where it was saved because another process has taken the folder; None if it was not.
     """
     before = held.project
+    if archived is not None:
+        return UserError(
+            _(
+                "Another process has taken {folder}: the run ended at step {step:,}, saved in {archived}"
+            ).format(folder=before.run_dir, step=step, archived=archived),
+            _("watch the other one with: mqlora-tui monitor"),
+        )
     if now is None:
         return UserError(
             _("{folder} was deleted or replaced: the run ended at step {step:,} and is not saved").format(

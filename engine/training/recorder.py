@@ -93,8 +93,18 @@ class Recorder:
         progress, parts, run_dir = self._progress, self._parts, self._parts.project.run_dir
         parts.held.require_in_place()
         self._metrics.sync()
-        folder = save_checkpoint(
-            run_dir,
+        folder = self._save_checkpoint(run_dir)
+        self._state.checkpoint = folder.name
+        self.status("running")
+        if is_last or self._is_way_back(progress):  # else an older one may be needed
+            keep = parts.config.keep_checkpoints
+            prune_checkpoints(run_dir, parts.identity.run, keep, progress.step, progress.best_step)
+        return folder
+
+    def _save_checkpoint(self, folder: Path) -> Path:
+        progress, parts = self._progress, self._parts
+        return save_checkpoint(
+            folder,
             parts.epoch_of(progress.step),
             progress,
             parts.identity,
@@ -102,12 +112,6 @@ class Recorder:
             parts.adapter_config,
             parts.step.optimizer_arrays(),
         )
-        self._state.checkpoint = folder.name
-        self.status("running")
-        if is_last or self._is_way_back(progress):  # else an older one may be needed
-            keep = parts.config.keep_checkpoints
-            prune_checkpoints(run_dir, parts.identity.run, keep, progress.step, progress.best_step)
-        return folder
 
     def roll_back(self) -> bool:
         """Go back to the newest intact checkpoint before the bad steps; False if there is none.
@@ -166,22 +170,30 @@ class Recorder:
             self.lost.append(text.format(name=path.name, target=target))
 
     def save_where_found(self) -> UserError:
-        """Save the run, paused, where its folder was moved; return what to tell of that, or of its loss.
+        """Save the run where its folder was moved, or in the archive where another process has the folder.
+
+        Returns:
+            What to tell of that, or of its loss.
 
         Raises:
             UserError: the disk is full or the folder cannot be written.
         """
         held = self._parts.held
         self.close()
-        project = held.found()
-        if project:
+        project, archived = held.found(), None
+        if held.is_taken:
+            with explained_writes(held.project.run_dir):
+                archived = archive(held.project.run_dir, [])
+                archived.mkdir(parents=True)
+                self._save_checkpoint(archived)
+        elif project:
             with explained_writes(project.run_dir), closing(held.at(project)) as there:
                 parts = replace(self._parts, project=project, held=there)
                 recorder = Recorder(parts, self._progress, None)
                 recorder.checkpoint(is_last=True)
                 recorder.status("paused", _("its folder was moved"))
                 recorder.close()
-        return lost(held, project, self._progress.step)
+        return lost(held, project, self._progress.step, archived)
 
     def failed(self, error: Exception) -> None:
         """Write that the run failed; the disk may be what failed, so this may do nothing."""

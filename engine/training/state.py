@@ -16,7 +16,7 @@ from engine.format import FORMAT, is_newer, other_version
 from engine.hardware.boot import boot_id
 from engine.project import LOCK_NAME
 from engine.training.events import Phase, Usage
-from engine.training.lock import owner_of
+from engine.training.lock_file import owner_of
 from engine.training.progress import Progress
 
 from pydantic import Field, TypeAdapter

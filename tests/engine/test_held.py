@@ -1,7 +1,9 @@
 """The run's folder is moved, renamed, deleted or taken while a run goes on."""
 
+import os
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event as StopEvent
 
@@ -12,7 +14,7 @@ from engine.training.events import Finished, StepDone
 from engine.training.lock import lock_owner, run_lock
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
-from tests.tiny import RUN, files_below, metrics_rows, train
+from tests.tiny import RUN, files_below, metrics_rows, owned_by, train
 
 import pytest
 
@@ -89,12 +91,7 @@ def folder_replaced(project: Project) -> None:
     (project.run_dir / "mine.txt").write_text("mine")
 
 
-def lock_replaced(project: Project) -> None:
-    project.lock_file.unlink()
-    project.lock_file.touch()
-
-
-@pytest.mark.parametrize("change", [folder_deleted, folder_replaced, lock_replaced])
+@pytest.mark.parametrize("change", [folder_deleted, folder_replaced])
 def test_a_run_whose_folder_is_gone_ends(project: Project, change: Callable[[Project], None]) -> None:
     """It says so and writes nothing more: the folder there may be another run's."""
     seen: list[dict[str, bytes]] = []
@@ -110,6 +107,38 @@ def test_a_run_whose_folder_is_gone_ends(project: Project, change: Callable[[Pro
     assert {k: v for k, v in after.items() if k not in names} == {
         k: v for k, v in seen[0].items() if k not in names
     }
+
+
+@pytest.mark.parametrize("is_new_file", [False, True])
+def test_a_deleted_lock_is_made_again(project: Project, is_new_file: bool) -> None:
+    """People delete lock files that look stale to them; that costs no step, and lets nobody else in."""
+    refused: list[str] = []
+    for event in Trainer(project, RUN, StopEvent()).run():
+        if isinstance(event, StepDone) and event.metrics.step == 4:
+            project.lock_file.unlink()
+            if is_new_file:
+                project.lock_file.touch()
+        if isinstance(event, StepDone) and event.metrics.step == 6:
+            with pytest.raises(UserError) as caught, run_lock(project):
+                pass
+            refused.append(caught.value.problem)
+    assert "is training in" in refused[0] and isinstance(event, Finished)
+
+
+def test_a_run_whose_folder_another_process_took_is_saved_in_the_archive(project: Project) -> None:
+    """The other one is not disturbed, and no step is lost."""
+    with ExitStack() as other:
+
+        def take_it() -> None:
+            project.lock_file.unlink()
+            other.enter_context(owned_by(project, os.getppid()))
+
+        error = while_training(project, take_it)
+    assert "Another process has taken" in error.problem
+    (archived,) = (project.run_dir / "archive").iterdir()
+    checkpoint, damaged = newest_checkpoint(archived)
+    assert checkpoint and not damaged and checkpoint.progress.step >= 4
+    assert str(archived) in error.problem
 
 
 def test_nobody_gets_into_a_moved_run(project: Project) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.lock import Owner, lock_owner, run_lock
+from engine.training.lock import lock_owner, run_lock
+from engine.training.lock_file import Owner
 
 import pytest
 

@@ -7,7 +7,8 @@ import signal
 from engine.analysis.history import HistoryReader
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.lock import Owner, lock_owner
+from engine.training.lock import lock_owner
+from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tests.tiny import owned_by
 from tests.tui.fake_run import USAGE, append, metrics, write_run, write_state

@@ -4,7 +4,7 @@ import os
 import socket
 
 from engine.project import Project
-from engine.training.lock import Owner
+from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tests.tiny import owned_by
 from tests.tui.fake_run import write_run

@@ -13,7 +13,8 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Usage
-from engine.training.lock import Owner, lock_owner
+from engine.training.lock import lock_owner
+from engine.training.lock_file import Owner
 from engine.training.state import RunState, known_state
 from tui.commands.keys import CTRL_C, single_keys
 from tui.commands.monitor_view import view

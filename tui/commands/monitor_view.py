@@ -9,7 +9,7 @@ from engine.analysis.validations import Validations, validations_of
 from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
-from engine.training.lock import Owner
+from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from engine.words import duration
 from tui.commands.output import out

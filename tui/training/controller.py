@@ -14,7 +14,8 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import AS_BEFORE, Event, Finished, Mode, Paused, Resumption
-from engine.training.lock import Owner, lock_owner
+from engine.training.lock import lock_owner
+from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.training.defect import training_defect

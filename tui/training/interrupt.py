@@ -7,7 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from engine.project import Project
-from engine.training.lock import Owner, lock_owner
+from engine.training.lock import lock_owner
+from engine.training.lock_file import Owner
 
 import psutil
 

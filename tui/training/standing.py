@@ -3,7 +3,8 @@
 from engine.i18n import _
 from engine.project import Project
 from engine.text import one_line
-from engine.training.lock import Owner, lock_owner
+from engine.training.lock import lock_owner
+from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tui.training.news import is_starting
 

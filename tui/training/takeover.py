@@ -6,7 +6,8 @@ import time
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.training.lock import Owner, lock_owner
+from engine.training.lock import lock_owner
+from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from engine.words import duration
 

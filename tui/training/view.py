@@ -11,7 +11,8 @@ from engine.analysis.run_folder import run_config
 from engine.analysis.verdict import Verdict, judge, live_advice
 from engine.project import Project
 from engine.training.events import Phase
-from engine.training.lock import Owner, lock_owner
+from engine.training.lock import lock_owner
+from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tui.training.figures import RunFigures, curves_of, figures_of
 from tui.training.phases import phase_of
