@@ -24,6 +24,7 @@ from campaigns.common import Result, print_results
 from campaigns.monkey_bursts import ESCAPE, Burst, draw
 from campaigns.signal_checks import processes_of
 from engine.project import Project
+from engine.text import one_line
 from engine.training.events import StepDone
 from tests.e2e.terminal import LIMIT_S, Terminal
 from tests.tiny import RUN, files_below, tiny_project, train
@@ -72,7 +73,8 @@ class Monkey:
             else:
                 self._end(terminal)
         except AssertionError as fault:
-            raise AssertionError(f"{fault}\nafter {list(self._last)}") from None
+            bursts = "\n".join(one_line(repr(burst), 400) for burst in self._last)
+            raise AssertionError(f"{fault}\nafter\n{bursts}") from None
 
     def leave(self) -> None:
         """Leave the app as a user does, whatever it asks, and end the run that goes on without it.

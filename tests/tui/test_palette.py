@@ -76,3 +76,15 @@ async def test_a_name_that_nothing_has_is_told(app: MqloraApp) -> None:
         await sees(pilot, "No place and no command is called so.")
         await pilot.press(*["backspace"] * 3)
         await sees(pilot, "Go to Hardware")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (5, 2), (7, 3), (9, 9)])
+async def test_the_list_is_drawn_in_any_terminal(app: MqloraApp, size: tuple[int, int]) -> None:
+    """Also where there is no column left for it: a window may be any size on its way to another."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("ctrl+p")
+        await sees(pilot, "Go to Hardware")
+        await pilot.resize_terminal(*size)
+        await pilot.resize_terminal(80, 24)
+        await sees(pilot, "Go to Hardware")
