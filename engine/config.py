@@ -207,7 +207,7 @@ class TrainingConfig(BaseModel):
 
     def save(self, path: Path) -> None:
         """Write the configuration as JSON, atomically."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         write_json(path, {KEY: FORMAT, **self.model_dump(mode="json")})
 
 

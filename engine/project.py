@@ -102,6 +102,20 @@ class Project:
         """The 6 detailed charts."""
         return self.run_dir / "training_detailed_analysis.png"
 
+    def make_run_dir(self) -> None:
+        """Make the run's folder if there is none, in a project that is there.
+
+        Raises:
+            UserError: the project's own folder is gone.
+            OSError: the folder cannot be made.
+        """
+        if not self.root.is_dir():
+            raise UserError(
+                _("There is no folder {folder} any more").format(folder=self.root),
+                _("leave, and name the project's present folder with -C"),
+            )
+        self.run_dir.mkdir(exist_ok=True)
+
     def models(self) -> dict[str, Path]:
         """Return the base model folders by their names below `models/`, in the order of these."""
         return find_models(self.models_dir)

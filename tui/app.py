@@ -13,7 +13,7 @@ from engine.project import Project
 from engine.thread import EngineThread
 from engine.training.events import Resumption
 from tui import checks
-from tui.app_keys import APP_KEYS, PLACES, going_to
+from tui.app_keys import APP_KEYS, KEY_NAMES, PLACES, going_to
 from tui.brief_pool import BriefPool
 from tui.driver import PatientDriver
 from tui.ending import EndingApp
@@ -134,9 +134,7 @@ class MqloraApp(AppState, EndingApp):
 
     def get_key_display(self, binding: Binding) -> str:
         """Write the names of keys as on the keyboard."""
-        names = {"enter": _("Enter"), "escape": _("Esc"), "pageup": "PgUp", "pagedown": "PgDn", "f1": "F1"}
-        names |= {"home": _("Home"), "end": _("End"), "tab": _("Tab"), "shift+tab": _("Shift+Tab")}
-        return binding.key_display or names.get(binding.key) or super().get_key_display(binding)
+        return binding.key_display or KEY_NAMES.get(binding.key) or super().get_key_display(binding)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer the six places, help and quit in the command palette."""
@@ -159,16 +157,13 @@ class MqloraApp(AppState, EndingApp):
     def on_run_changed(self) -> None:
         """Show the new phase everywhere; leave if this is the pause that quitting asked for."""
         self.look_at_run()
-        if self._leaving and not self.run_state.is_training:
-            if refusal := self.training.refusal:
-                self._stay(refusal)
-            else:
-                self.exit(0)
-
-    def _stay(self, refusal: UserError) -> None:
-        """Do not leave a run that could not be saved without a word."""
-        self._leaving, self.news = False, ""
-        self.show_error(refusal)
+        if not self._leaving or self.run_state.is_training:
+            return
+        if refusal := self.training.refusal:  # a run that could not be saved is not left without a word
+            self._leaving, self.news = False, ""
+            self.show_error(refusal)
+        else:
+            self.exit(0)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show a defect in a background job instead of ending the app."""
@@ -202,14 +197,22 @@ class MqloraApp(AppState, EndingApp):
         if text := self._selected_text():
             self.copy_to_clipboard(text)
             self.tell(_("Copied."))
+        elif not self.training.is_running and self._stops_work():
+            return  # a run of another process is not what was meant
         elif self.training.pause():
             self.look_at_run()
+            if self.current_mode != "train":
+                self.tell(_("The run is asked to pause; it saves a checkpoint first."))
         elif self.run_state.phase == "starting":
             self.tell(_("The run is only starting; it can be paused as soon as it is shown running."))
-        elif not (isinstance(self.screen, PlaceScreen) and self.screen.stop_work()):
+        else:
             is_typing = isinstance(self.screen.focused, Input | TextArea)  # q would be typed
             key = "q" if isinstance(self.screen, PlaceScreen) and not is_typing else "Ctrl+Q"
             self.tell(_("Nothing is training. Press {key} to leave.").format(key=key))
+
+    def _stops_work(self) -> bool:
+        """Stop what the place is at, such as a reply; False if it is at nothing."""
+        return isinstance(self.screen, PlaceScreen) and self.screen.stop_work()
 
     def _selected_text(self) -> str:
         in_field = getattr(self.screen.focused, "selected_text", "")  # a line, or several

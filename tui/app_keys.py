@@ -84,3 +84,15 @@ APP_KEYS: list[BindingType] = [
         id="app.copy_or_pause",
     ),
 ]
+KEY_NAMES = {
+    "enter": _("Enter"),
+    "escape": _("Esc"),
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "f1": "F1",
+    "home": _("Home"),
+    "end": _("End"),
+    "tab": _("Tab"),
+    "shift+tab": _("Shift+Tab"),
+}
+"""As they stand on the keyboard."""

@@ -17,6 +17,9 @@ _WORK_S = 0.5
 all the same. A machine that gives it no core costs no patience."""
 _PATIENCE_S = 5.0
 """The same in time, for a widget that waits within a message."""
+_MOST_S = 0.02
+"""No single piece of work costs more patience, of either kind, such as the first visit of a place: what is
+to be noticed is work that never comes to its end."""
 _LOOK_S = 0.005
 _QUICK_LOOKS = 50
 """Looks without a break between them; most that follows from a key is done by then."""
@@ -61,10 +64,12 @@ class InTurnApp(App[int]):
 
     async def _settle(self) -> None:
         """Wait until no widget has anything left to do, or for as long as a user would."""
-        limit, work_limit = time.monotonic() + _PATIENCE_S, time.thread_time() + _WORK_S
-        looks = 0
-        while time.monotonic() < limit and time.thread_time() < work_limit:
+        patience, work, looks = _PATIENCE_S, _WORK_S, 0
+        while patience > 0 and work > 0:
+            began, computed = time.monotonic(), time.thread_time()
             await asyncio.sleep(0 if looks < _QUICK_LOOKS else _LOOK_S)
+            patience -= min(_MOST_S, time.monotonic() - began)
+            work -= min(_MOST_S, time.thread_time() - computed)
             looks += 1
             if _waits(self) and self._is_at_rest:
                 return

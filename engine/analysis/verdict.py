@@ -193,8 +193,9 @@ def _next_steps(summary: RunSummary) -> tuple[NextStep, ...]:
     model = one_line(path_of(_model_folder(root, summary.model)), 1000)
     adapter = path_of(summary.adapters)
     fused = path_of(root / "fused_model")
+    talk = (NextStep(_("talk to it"), "mqlora-tui chat"),)
     return (
-        NextStep(_("talk to it"), "mqlora-tui chat"),
+        *(talk if summary.adapters.name == "adapters" else ()),  # chat takes no checkpoint
         NextStep(_("draw it"), "mqlora-tui plot"),
         NextStep(
             _("use it with mlx-lm"),

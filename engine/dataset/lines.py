@@ -77,8 +77,15 @@ def read_lines(path: Path, odd: Oddities, begin: int = 1) -> Iterator[tuple[int,
     except OSError as error:
         raise UserError(
             _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror),
-            _("put the file there, one JSON object a line, or run: mqlora-tui demo"),
+            missing_fix(path),
         ) from None
+
+
+def missing_fix(path: Path) -> str:
+    """Return what to do about a data file that is not there."""
+    if path.name == "valid.jsonl" and path.with_name("train.jsonl").exists():
+        return _("set a tenth of train.jsonl apart with: mqlora-tui mend")
+    return _("put the file there, one JSON object a line, or run: mqlora-tui demo")
 
 
 def numbered_lines(

@@ -24,6 +24,11 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 """Such as {{name}} and [your name]."""
+_STUBS = frozenset(
+    ("nan", "n/a", "null", "none", "todo", "tbd", "fixme", "xxx", "{answer}", "{resposta}", "{response}")
+)
+"""What tables and people write where an answer is missing, as the whole answer."""
+_LONGEST_STUB = 20
 Passing = Callable[[Iterable[Row | Fault]], Iterable[Row | Fault]]
 """Something that what is read passes through, such as `engine.dataset.watch.watched`."""
 
@@ -131,8 +136,10 @@ class FileReader:
 
 def placeholder(row: Row) -> str:
     """Return what in an answer stands for something that is still to be filled in; nothing if all is."""
-    answers = [row.messages[index]["content"] for index in answers_of(row.messages)] or [row.text]
+    answers: list[str] = [row.messages[index]["content"] for index in answers_of(row.messages)] or [row.text]
     for text in answers:
+        if len(text) < _LONGEST_STUB and text.strip(" .!?-").casefold() in _STUBS:
+            return text.strip()
         if ("{{" in text or "[" in text or "<" in text) and (found := _PLACEHOLDER.search(text)):
             return found[0]
     return ""

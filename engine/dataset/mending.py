@@ -139,7 +139,7 @@ class _Job:
         if not path.exists():
             return lines
         dropped = {
-            fault.line for fault in self.report.faults if fault.file == path.name and _is_dropped(fault)
+            fault.line for fault in self.report.faults if fault.file == path.name and is_dropped(fault)
         }
         read = watched(read_lines(path, Oddities()), partial(self.tell, "copied", path.name), self.cancel)
         for item in read:
@@ -172,12 +172,13 @@ def _refuse_other_formats(report: DataReport) -> None:
             raise UserError(problem, fault.fix)
 
 
-def _is_dropped(fault: Fault) -> bool:
+def is_dropped(fault: Fault) -> bool:
+    """Whether a mended copy leaves out the row that a fault is about."""
     return fault.severity == "error" or fault.kind in DROPPED
 
 
 def _nothing_left(path: Path, report: DataReport) -> UserError:
-    first = next((fault for fault in report.train.faults if _is_dropped(fault)), None)
+    first = next((fault for fault in report.train.faults if is_dropped(fault)), None)
     return UserError(
         _("No row of {file} can be kept").format(file=path.name),
         first.fix if first else _("add rows to it"),
@@ -186,7 +187,7 @@ def _nothing_left(path: Path, report: DataReport) -> UserError:
 
 def _changes(report: DataReport) -> Iterator[Change]:
     for fault in report.faults:
-        if _is_dropped(fault) and fault.line:
+        if is_dropped(fault) and fault.line:
             yield Change(fault.file, fault.line, "dropped", fault.kind, fault.message)
         elif fault.kind in TIDIED:
             yield Change(fault.file, 0, "tidied", fault.kind, fault.message)

@@ -13,9 +13,11 @@ from engine.dataset.row import Form, Row, read_row
 from engine.i18n import _
 from engine.text import one_line
 
-_CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-"""All but tab and line breaks; zero is an error of its own."""
-_WRITTEN = (b"\\u", b"\\b", b"\\f", b"\x7f", b"\xc2")
+_CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffd]")
+"""All but tab and line breaks (zero is an error of its own); those that turn the order of letters round;
+and the one that stands for bytes that were lost."""
+_LOST = "\ufffd"
+_WRITTEN = (b"\\u", b"\\b", b"\\f", b"\x7f", b"\xc2", b"\xe2\x80", b"\xe2\x81", b"\xef\xbf\xbd")
 """One of these is in the bytes of every row with one."""
 
 
@@ -63,7 +65,13 @@ class ControlCharacters:
     def faults(self, file: str) -> Iterator[Fault]:
         """Yield a warning for each of the rows."""
         for line, character in self._found:
-            text = _("the text holds the control character {character}, which nobody sees")
+            text, fix = (
+                _("the text holds the control character {character}, which nobody sees"),
+                _("take it out: the model learns to write it"),
+            )
+            if character == _LOST:
+                text = _("the text holds {character}, which stands for letters that were lost")
+                fix = _("write them again, or read the original with its right encoding")
             yield Fault(
                 file,
                 line,
@@ -71,7 +79,7 @@ class ControlCharacters:
                 "control_character",
                 "warning",
                 text.format(character=one_line(character)),
-                _("take it out: the model learns to write it"),
+                fix,
             )
 
 

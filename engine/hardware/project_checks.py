@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine import counts
 from engine.config import TrainingConfig
-from engine.dataset.lines import Oddities, numbered_lines
+from engine.dataset.lines import Oddities, missing_fix, numbered_lines
 from engine.dataset.report import Fault
 from engine.dataset.rows import read_rows
 from engine.errors import UserError
@@ -80,7 +80,7 @@ def check_data(project: Project) -> Check:
     for file, count in rows.items():
         if not count:
             problem = _("data/{file} does not exist") if count is None else _("data/{file} has no rows")
-            fix = _('write one {"prompt": ..., "completion": ...} a line there or run: mqlora-tui demo')
+            fix = missing_fix(project.data_dir / file)
             return Check("data", _("Data"), value, "error", problem.format(file=file), fix)
     status: CheckStatus = "ok"
     detail = fix = ""

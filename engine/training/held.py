@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import LOCK_NAME, Project
+from engine.shell import command_of
 from engine.training.lock_file import take
 
 
@@ -118,7 +118,7 @@ def lost(held: HeldFolder, now: Project | None, step: int, archived: Path | None
     if now.run_name != before.run_name:
         fix = _("name it {name} again, then run: mqlora-tui train").format(name=before.run_name)
     else:
-        fix = _("go on there: mqlora-tui -C {folder} train").format(folder=shlex.quote(str(now.root)))
+        fix = _("go on there: {command}").format(command=f"{command_of(now.root)} train")
     return UserError(problem.format(folder=now.run_dir, step=step), fix)
 
 

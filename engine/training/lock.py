@@ -58,7 +58,7 @@ def _acquire(project: Project) -> tuple[int | None, bool]:
     """
     is_new = not project.run_dir.exists()
     try:
-        project.run_dir.mkdir(parents=True, exist_ok=True)
+        project.make_run_dir()
         return take(project.lock_file), is_new
     except (FileExistsError, FileNotFoundError):
         if os.path.lexists(project.run_dir) and not project.run_dir.is_dir():

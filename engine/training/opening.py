@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.config import TrainingConfig
+from engine.dataset.lines import missing_fix
 from engine.errors import UserError
 from engine.format import OtherVersions
 from engine.i18n import _
@@ -210,7 +211,7 @@ def _identity(project: Project, config: TrainingConfig) -> RunIdentity:
 def _data_fix(project: Project, missing: Path) -> str:
     """Return what to do about a file that is not there."""
     if missing == project.valid_file and project.train_file.exists():
-        return _("set a tenth of train.jsonl apart with: mqlora-tui mend")
+        return missing_fix(missing)
     if missing in (project.train_file, project.valid_file):
         others = sorted(path for path in project.data_dir.glob("*") if path.suffix in _IMPORTABLE)
         if others:

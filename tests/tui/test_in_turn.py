@@ -1,5 +1,7 @@
 """Keys that come together are handled in the order in which they were typed."""
 
+import time
+
 from engine.config import TrainingConfig
 from engine.project import Project
 from tests.tui.fake_chat import FakeSession
@@ -7,6 +9,7 @@ from tests.tui.fake_engine import ready, sees, wait_for
 from tests.tui.test_chat_screen import open_chat
 from tests.tui.test_profile_screen import field, form
 from tui.app import MqloraApp
+from tui.screens.chat import ChatScreen
 from tui.widgets.config_field import ConfigField
 from tui.widgets.prompt import Prompt
 
@@ -69,6 +72,25 @@ async def test_what_follows_the_number_of_a_place_goes_there(
         burst(app, "2345um e dois\r")
         await wait_for(pilot, lambda: session.asked)
         assert app.current_mode == "chat"
+        assert session.asked[0][-1]["content"] == "um e dois"
+
+
+async def test_a_place_may_take_its_time_at_the_first_visit(
+    app: MqloraApp, session: type[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One piece of work longer than all patience, as on a machine that is busy, loses no key."""
+    real = ChatScreen.__init__
+
+    def slow(screen: ChatScreen) -> None:
+        time.sleep(1.0)  # in the way of everything, as an import is
+        real(screen)
+
+    monkeypatch.setattr("tui.in_turn._PATIENCE_S", 0.5)
+    monkeypatch.setattr(ChatScreen, "__init__", slow)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        burst(app, "5um e dois\r")
+        await wait_for(pilot, lambda: session.asked)
         assert session.asked[0][-1]["content"] == "um e dois"
 
 

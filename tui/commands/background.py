@@ -75,7 +75,7 @@ def spawn(
     Returns:
         The process, and where in the log file its output begins, in bytes.
     """
-    project.run_dir.mkdir(parents=True, exist_ok=True)
+    project.make_run_dir()
     with open_own(project.log_file, "ab") as log:
         log.write(f"{first_line}\n".encode() if first_line else b"")
         log.flush()

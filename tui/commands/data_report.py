@@ -68,6 +68,8 @@ def _print_data(
     for file in (report.train, report.valid):
         say(_file_line(file, config))
     if report.faults:
+        from engine.dataset.mending import is_dropped  # imports numpy
+
         shown = table("", _("line"), _("file"), _("what"), _("fix"))
         for fault in report.faults[:_LISTED_FAULTS]:
             shown.add_row(*_fault_row(fault))
@@ -75,6 +77,8 @@ def _print_data(
         if len(report.faults) > _LISTED_FAULTS:
             hidden = len(report.faults) - _LISTED_FAULTS
             say(_("and {count} more; all of them with --json").format(count=hidden))
+        if any(is_dropped(fault) and fault.line for fault in report.faults):
+            say(_("Copies of both files without such rows are written by: mqlora-tui mend"))
     if any(fault.severity == "error" for fault in report.model_faults):
         say(_("✗ cannot be trained on: the base model cannot be used"))
         return
@@ -91,19 +95,22 @@ def _print_data(
     if report.train.tokens:
         for estimate in wanted:
             say(_estimate_line(estimate))
+        if any(estimate.seconds is None for estimate in wanted):
+            say(_("  How long that takes is known after a run, or after: mqlora-tui fit --all"))
+        if config.max_steps:
+            text = _("  max_steps={n} of the selected configuration ends each of them earlier")
+            say(text.format(n=config.max_steps))
 
 
 def _estimate_line(estimate: Estimate) -> str:
-    time = _("time not known before a run or: mqlora-tui fit")
-    if estimate.seconds is not None:
-        time = _("about {time}").format(time=duration(estimate.seconds))
-    text = _("  {profile}: {steps}, {tokens} an epoch, {time}")
-    return text.format(
+    text = _("  {profile}: {steps}, {tokens} an epoch").format(
         profile=f"{estimate.profile:<11}",
         steps=counts.steps(estimate.steps),
         tokens=counts.tokens(estimate.tokens or 0),
-        time=time,
     )
+    if estimate.seconds is None:
+        return text
+    return text + _(", about {time}").format(time=duration(estimate.seconds))
 
 
 def _file_line(file: FileReport, config: TrainingConfig) -> str:

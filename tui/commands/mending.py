@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from engine.i18n import _
 from engine.project import Project
+from engine.shell import path_of
 from engine.text import one_line
 from engine.training.selected import selected_settings
 from tui.commands.data_progress import data_progress
@@ -42,4 +43,6 @@ def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None
             moved=counts["moved"],
         )
     )
-    say(_("  changes.jsonl there says what and why; move both files over yours to use them"))
+    say(_("  changes.jsonl there says what and why; to use both files in place of yours:"))
+    files = (mended.folder / project.train_file.name, mended.folder / project.valid_file.name)
+    say(f"  cp {' '.join(map(path_of, files))} {path_of(project.data_dir)}/")

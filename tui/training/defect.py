@@ -13,8 +13,8 @@ from engine.training.state import now
 
 def training_defect(project: Project, error: Exception) -> UserError:
     """Append the traceback to the run's log and say in one sentence what happened."""
-    with contextlib.suppress(OSError):
-        project.run_dir.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError, UserError):
+        project.make_run_dir()
         with open_own(project.log_file, "a", encoding="utf-8") as log:
             log.write(f"{now()} {printable(''.join(traceback.format_exception(error)))}")
     kind, message = type(error).__name__, one_line(str(error), 200)

@@ -61,7 +61,9 @@ class ChatTurn(Horizontal):
         """Append what the model has written since."""
         self.text += text
         self.say("")
-        speed = _("{tokens} tok, {rate:.0f} tok/s").format(tokens=tokens, rate=tokens_per_second)
+        speed = counts.tokens(tokens)
+        if tokens > 1:  # a rate needs two
+            speed = _("{tokens} tok, {rate:.0f} tok/s").format(tokens=tokens, rate=tokens_per_second)
         self.query_one(".chat-speed", Static).update(Content(speed))
 
     def say(self, remark: str) -> None:

@@ -29,6 +29,7 @@ class Prompt(TextArea):
             tooltip=_("Begin another line of the question (also Shift+Enter, Alt+Enter)"),
             id="prompt.new_line",
         ),
+        Binding("ctrl+u", "empty", _("Empty"), show=False, tooltip=_("Delete it all"), id="prompt.empty"),
     ]
 
     class Sent(Message):
@@ -69,6 +70,11 @@ class Prompt(TextArea):
     def action_send(self) -> None:
         """Tell the screen that the question is to be asked."""
         self.post_message(self.Sent(self))
+
+    def action_empty(self) -> None:
+        """Delete the whole question; Ctrl+Z brings it back."""
+        self.select_all()
+        self._replace_via_keyboard("", *self.selection)
 
     def action_new_line(self) -> None:
         """Begin another line."""
