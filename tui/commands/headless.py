@@ -13,7 +13,7 @@ from engine.errors import UserError
 from engine.format import OtherVersions
 from engine.i18n import _
 from engine.project import Project
-from engine.training.events import Mode, Paused, Resumption
+from engine.training.events import AS_BEFORE, Mode, Paused, Resumption
 from tui.commands.handover import hand_over
 from tui.commands.output import err, refuse, say
 from tui.commands.reporters import Reporter, reporter
@@ -38,7 +38,7 @@ def train(
     config: TrainingConfig | None,
     mode: Mode,
     as_lines: bool,
-    how: Resumption,
+    how: Resumption = AS_BEFORE,
 ) -> int:
     """Train to the end or to a signal; return the exit code.
 
