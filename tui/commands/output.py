@@ -76,7 +76,11 @@ def status_mark(status: str) -> Text:
 
 def print_json(value: Any) -> None:
     """Print one JSON object on one line; null stands for a number that is not finite."""
-    sys.stdout.write(json_text(_finite(value), default=str) + "\n")
+    try:
+        text = json_text(value, default=str, allow_nan=False)
+    except ValueError:
+        text = json_text(_finite(value), default=str)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
