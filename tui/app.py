@@ -28,6 +28,7 @@ from tui.shell import work_in
 from tui.state import AppState
 from tui.theme import THEME
 from tui.training.controller import TrainingController
+from tui.training.interrupt import nothing_to_pause
 from tui.training.news import has_news
 from tui.training.status import UNFINISHED
 from tui.widgets.harmless import HARMLESS
@@ -209,7 +210,7 @@ class MqloraApp(AppState, EndingApp):
         elif not (isinstance(self.screen, PlaceScreen) and self.screen.stop_work()):
             is_typing = isinstance(self.screen.focused, Input | TextArea)  # q would be typed
             key = "q" if isinstance(self.screen, PlaceScreen) and not is_typing else "Ctrl+Q"
-            self.tell(_("Nothing is training. Press {key} to leave.").format(key=key))
+            self.tell(nothing_to_pause(self.training.other_process(), key))
 
     def _selected_text(self) -> str:
         in_field = getattr(self.screen.focused, "selected_text", "")  # a line, or several

@@ -171,7 +171,7 @@ def test_a_run_of_another_machine_cannot_be_paused_from_here(
     keys += ["\x03", "q"]
     with owned_by(project, os.getpid(), "elsewhere"):
         watch(project, as_json=False)
-    assert "Cannot be paused from here: it is of elsewhere" in " ".join(capsys.readouterr().out.split())
+    assert "cannot be asked from here: it is of elsewhere" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -20,7 +20,7 @@ from engine.training.state import RunState, known_state
 from tui.commands.keys import CTRL_C, single_keys
 from tui.commands.monitor_view import view
 from tui.commands.output import out, print_json, say
-from tui.training.interrupt import ask_to_pause
+from tui.training.interrupt import ask_to_pause, out_of_reach
 from tui.training.news import take_news
 from tui.training.standing import words
 
@@ -115,11 +115,7 @@ def _pause(project: Project, owner: Owner) -> str:
         return _("Process {pid} is asked to pause; it saves a checkpoint first   q leaves").format(
             pid=owner.pid
         )
-    if not owner.pid:
-        return _("The run has only just begun; press Ctrl+C once more   q leaves")
-    return _(
-        "Cannot be paused from here: it is of {host}, another user or another program   q leaves"
-    ).format(host=owner.host)
+    return _("{reason}   q leaves").format(reason=out_of_reach(owner))
 
 
 def _events(project: Project) -> Iterator[dict[str, Any]]:
