@@ -57,6 +57,8 @@ def json_text(value: Any, **options: Any) -> str:
         options: passed on to `json.dumps`.
     """
     text = json.dumps(value, ensure_ascii=False, **options)
+    if text.isascii() and "\x7f" not in text:  # the rest of what steers a terminal is written as escapes
+        return text
     return HARMFUL.sub(_escape_json, text) if _SUSPECT.search(text) else text
 
 

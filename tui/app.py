@@ -28,6 +28,7 @@ from tui.shell import work_in
 from tui.state import AppState
 from tui.theme import THEME
 from tui.training.controller import TrainingController
+from tui.training.interrupt import nothing_to_pause
 from tui.training.news import has_news
 from tui.training.status import UNFINISHED
 from tui.widgets.harmless import HARMLESS
@@ -208,7 +209,7 @@ class MqloraApp(AppState, EndingApp):
         else:
             is_typing = isinstance(self.screen.focused, Input | TextArea)  # q would be typed
             key = "q" if isinstance(self.screen, PlaceScreen) and not is_typing else "Ctrl+Q"
-            self.tell(_("Nothing is training. Press {key} to leave.").format(key=key))
+            self.tell(nothing_to_pause(self.training.other_process(), key))
 
     def _stops_work(self) -> bool:
         """Stop what the place is at, such as a reply; False if it is at nothing."""

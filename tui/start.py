@@ -3,6 +3,7 @@
 Only the standard library is imported before that is decided, so that the child starts at once.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -22,10 +23,8 @@ def main() -> int:
     try:
         return _run()
     except OSError as error:  # before there is anybody to tell it better
-        print(
-            f"mqlora-tui cannot start: {error.strerror}; allow more open files: ulimit -n 1024.",
-            file=sys.stderr,
-        )
+        more = "processes: ulimit -u 1024" if error.errno == errno.EAGAIN else "open files: ulimit -n 1024"
+        print(f"mqlora-tui cannot start: {error.strerror}; allow more {more}.", file=sys.stderr)
         return 1
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 from engine.files import open_own
 from engine.project import Project
@@ -19,24 +19,34 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 # Lines are decoded in pieces of this many bytes: rows of one piece stay in the processor's cache.
+# No line is longer: what has no break for so long is no line of ours.
 _PIECE = 1 << 19
 # So many bytes before the place reached are compared to notice a rewritten file; longer than one line.
 _TAIL = 1024
+_MOST = 10**12
+"""Beyond any run, and still far from where sums over all its steps leave 64 bits."""
+_MOST_LOSS = 3.5e38
+"""Just beyond what a float32 holds, the losses of a run that diverged included."""
+_MOST_BYTES = 4 << 30
+"""Ten million steps."""
+_Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+_Amount = Annotated[float, msgspec.Meta(ge=0, le=_MOST)]
+_Loss = Annotated[float, msgspec.Meta(ge=-_MOST_LOSS, le=_MOST_LOSS)]
 
 
 class _Row(msgspec.Struct, gc=False):
     """The numbers of one line of `training_metrics.json`; other keys are ignored."""
 
-    step: int
-    epoch: int
-    loss: float | None
-    val_loss: float | None
-    learning_rate: float
-    grad_norm: float | None
-    tokens: int
-    tokens_per_second: float
-    peak_memory_gb: float
-    elapsed_s: float
+    step: _Count
+    epoch: _Count
+    loss: _Loss | None
+    val_loss: _Loss | None
+    learning_rate: _Amount
+    grad_norm: _Loss | None
+    tokens: _Count
+    tokens_per_second: _Amount
+    peak_memory_gb: _Amount
+    elapsed_s: _Amount
 
 
 _INTEGERS = frozenset({"step", "epoch", "tokens"})
@@ -119,6 +129,9 @@ class HistoryReader:
 
     def _read(self, file: BinaryIO) -> RunHistory:
         status = os.fstat(file.fileno())
+        if status.st_size > _MOST_BYTES:  # no metrics of ours: as if there were none
+            self._restart()
+            return self._history
         identity = (status.st_dev, status.st_ino)
         if identity != self._identity or not self._continues(file, status.st_size):
             self._restart()
@@ -201,13 +214,16 @@ def _row(line: bytes) -> _Row:
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the rest of the file in pieces that end at a line break."""
+    """Yield the rest of the file in pieces that end at a line break, or after `_PIECE` bytes without any."""
     while piece := file.read(_PIECE):
-        piece += file.readline()
-        if not piece.endswith(b"\n"):
-            piece = piece[: piece.rfind(b"\n") + 1]
-        if piece:
-            yield piece
+        piece += file.readline(_PIECE)
+        end = piece.rfind(b"\n") + 1
+        if not end:
+            if len(piece) < _PIECE:
+                return
+            end = len(piece)
+        file.seek(end - len(piece), os.SEEK_CUR)
+        yield piece[:end]
 
 
 def _column(name: str, size: int) -> NDArray[Any]:

@@ -19,6 +19,10 @@ class RowError(Exception):
 
 
 _decode = msgspec.json.Decoder().decode
+MOST_CHARACTERS = 1 << 21
+"""Of a row: 16 for each token of the longest that a run may read. To split more takes gigabytes."""
+_MOST_TURNS = 2000
+"""Of a conversation: chat templates are asked anew for each answer, all turns before it included."""
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
@@ -29,6 +33,21 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     """
     value = _quick_object(raw)
     return _object(raw) if value is None else value
+
+
+def refuse_endless(characters: int, turns: int) -> None:
+    """Refuse a row that no run could read to its end, and that would stop a check for minutes.
+
+    Raises:
+        RowError: it has that many characters or turns.
+    """
+    if characters > MOST_CHARACTERS:
+        text = _("the row has {size:.1f} million characters, and more than {most:.1f} are not read")
+        message = text.format(size=characters / 1e6, most=MOST_CHARACTERS / 1e6)
+        raise RowError("line_too_long", message, _("split it"))
+    if turns > _MOST_TURNS:
+        text = _("the conversation has {turns:,} turns, and more than {most:,} are not read")
+        raise RowError("line_too_long", text.format(turns=turns, most=_MOST_TURNS), _("split it"))
 
 
 def refuse_odd_characters(text: str) -> None:

@@ -12,7 +12,7 @@ from engine.dataset.fields import (
     says_nothing,
     sense_of,
 )
-from engine.dataset.parsing import RowError, refuse_odd_characters
+from engine.dataset.parsing import RowError, refuse_endless, refuse_odd_characters
 from engine.dataset.tools import read_tools
 from engine.dataset.turns import (
     Conversation,
@@ -92,7 +92,9 @@ def row_of(value: dict[str, Any], line: int) -> Row:
         RowError: it cannot be used.
     """
     _form, row, _not_used = read_row(value, line)
-    refuse_odd_characters(row.said)
+    said = row.said
+    refuse_endless(len(said), len(row.messages))
+    refuse_odd_characters(said)
     return row
 
 

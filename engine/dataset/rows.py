@@ -7,7 +7,13 @@ from pathlib import Path
 
 from engine.dataset.fields import NotUsed
 from engine.dataset.lines import Oddities, read_lines
-from engine.dataset.parsing import RowError, parse_object, refuse_odd_characters
+from engine.dataset.parsing import (
+    MOST_CHARACTERS,
+    RowError,
+    parse_object,
+    refuse_endless,
+    refuse_odd_characters,
+)
 from engine.dataset.report import Fault
 from engine.dataset.row import Form, Row, read_row
 from engine.i18n import _
@@ -119,6 +125,7 @@ def read_rows(path: Path, begin: int = 1) -> Iterator[Row | Fault]:
 def _read(raw: bytes, line: int, file: str, forms: Forms, not_used: NotUsed) -> Row | Fault:
     try:
         form, row, names = read_row(parse_object(raw), line)
+        refuse_endless(len(row.said) if len(raw) > MOST_CHARACTERS else 0, len(row.messages))
         if b"\\u" in raw:  # only escapes can write them
             refuse_odd_characters(row.said)
     except RowError as error:

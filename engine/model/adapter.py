@@ -1,9 +1,8 @@
 """LoRA adapters in mlx-lm's layer and file format."""
 
 import json
-import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
@@ -14,14 +13,29 @@ from engine.i18n import _
 from engine.model.arrays import write_arrays
 from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.text import one_line
+from engine.values import refusal
 
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.tuner.utils import linear_to_lora_layers, load_adapters
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 WEIGHTS = "adapters.safetensors"
 CONFIG = "adapter_config.json"
 TEMPLATE_SETTINGS = "chat_template_kwargs"
 """Field of `CONFIG`; the name is that of transformers and of servers."""
+_MOST_BYTES = 1 << 20
+"""Of `CONFIG`; real ones have less than a thousandth."""
+
+
+class _Sizes(BaseModel):
+    """The numbers of an adapter's configuration."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    num_layers: Annotated[int, Field(ge=-1, le=10**6)]
+    rank: Annotated[int, Field(ge=1, le=2**16)]
+    scale: Annotated[float, Field(ge=-1e6, le=1e6)]
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 def attach_adapter(model: nn.Module, config: TrainingConfig) -> dict[str, Any]:
@@ -133,11 +147,12 @@ def load_adapter(model: nn.Module, folder: Path) -> LoadedAdapter:
         config = _checked_config(folder)
         before = dict(model.named_modules())
         load_adapters(model, str(folder))
-        _check_complete(model, folder)
+        _check_weights(model, folder)
     except Exception as error:  # missing keys, wrong shapes, damaged files: mlx-lm raises many types
+        reason = error.problem if isinstance(error, UserError) else str(error)
         raise UserError(
             _("Cannot use the adapter in {folder}: {reason}").format(
-                folder=folder, reason=one_line(str(error), 200)
+                folder=folder, reason=one_line(reason, 200)
             ),
             _("train again, or chat with the base model"),
         ) from None
@@ -145,20 +160,30 @@ def load_adapter(model: nn.Module, folder: Path) -> LoadedAdapter:
 
 
 def _checked_config(folder: Path) -> dict[str, Any]:
-    """Refuse what is not LoRA, it cannot be turned off, a scale that is no number, and weights in no file."""
+    """Refuse what is not LoRA, it cannot be turned off, numbers beyond reason, and weights in no file."""
     open_given(folder / WEIGHTS).close()
-    config: dict[str, Any] = json.loads(read_given(folder / CONFIG))
+    config = json.loads(read_given(folder / CONFIG, _MOST_BYTES))
+    if not isinstance(config, dict) or not isinstance(config.get("lora_parameters"), dict):
+        raise ValueError(_("{file} has no lora_parameters, as mlx-lm's have").format(file=CONFIG))
     if config.get("fine_tune_type", "lora") != "lora":
         raise ValueError(_("its fine_tune_type is not lora"))
-    scale = float(config["lora_parameters"]["scale"])
-    if not math.isfinite(scale):
-        raise ValueError(_("its scale is {scale}").format(scale=scale))
+    parameters = config["lora_parameters"]
+    try:
+        _Sizes.model_validate({"num_layers": config.get("num_layers"), **parameters})
+    except ValidationError as error:
+        raise refusal(error, _Sizes.model_fields, CONFIG) from None
+    keys = parameters.get("keys")
+    if keys is not None and not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
+        raise ValueError(_("its keys are no list of names"))
     return config
 
 
-def _check_complete(model: nn.Module, folder: Path) -> None:
-    """Refuse a file that leaves a matrix at its start value: of any size the configuration likes."""
+def _check_weights(model: nn.Module, folder: Path) -> None:
+    """Refuse a file that spoils a matrix, or leaves it at its start value, whatever its size may be."""
     stored = mx.load(str(folder / WEIGHTS))
     for name, _array in tree_flatten(model.parameters()):
         if name.endswith((".lora_a", ".lora_b")) and name not in stored:
             raise ValueError(_("{name} is missing").format(name=name))
+    for name, array in stored.items():
+        if not mx.issubdtype(array.dtype, mx.floating) or not mx.isfinite(array).all():
+            raise ValueError(_("{name} holds what is no finite decimal number").format(name=name))

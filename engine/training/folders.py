@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
-_NAME = re.compile(r"checkpoint_epoch(\d+)_step(\d+)")
+_NUMBER = "(0|[1-9][0-9]{0,11})"
+"""As this program writes one: other digits, leading zeros and steps beyond any run are no name of ours."""
+_NAME = re.compile(f"checkpoint_epoch{_NUMBER}_step{_NUMBER}")
 
 
 def checkpoint_name(epoch: int, step: int) -> str:

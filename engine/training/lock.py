@@ -20,7 +20,12 @@ def run_lock(project: Project) -> Iterator[HeldFolder]:
         UserError: another process trains there, or the folder cannot be written.
     """
     with explained_writes(project.run_dir):
-        descriptor, is_new = _acquire(project)
+        try:
+            descriptor, is_new = _acquire(project)
+        except PermissionError:
+            if lock_owner(project):  # another user's, who trains
+                raise _refusal(project) from None
+            raise
     if descriptor is None:
         raise _refusal(project)
     try:

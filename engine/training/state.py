@@ -22,6 +22,8 @@ from engine.training.progress import Progress
 from pydantic import Field, TypeAdapter
 
 Status = Literal["running", "paused", "finished", "failed"]
+_Count = Annotated[int, Field(ge=0, le=10**12)]
+"""Beyond any run; what computes with it need not fear numbers without end."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,13 @@ class RunState:
     status: Status
     model: str
     """Name of the base model's folder."""
-    step: int = 0
-    epoch: int = 0
-    total_steps: int = 0
-    steps_per_epoch: int = 0
+    step: _Count = 0
+    epoch: _Count = 0
+    total_steps: _Count = 0
+    steps_per_epoch: _Count = 0
     initial_val_loss: float | None = None
     """Validation loss before the first step."""
-    best_step: int | None = None
+    best_step: _Count | None = None
     best_val_loss: float | None = None
     last_checkpoint: str | None = None
     """Folder name of the newest checkpoint."""
@@ -45,9 +47,9 @@ class RunState:
     """Why the run stopped, in words."""
     phase: str = ""
     """Stage being worked on, a name of `engine.training.events.Phase`."""
-    phase_done: int = 0
-    phase_total: int = 0
-    micro_batch_divisor: Annotated[int, Field(ge=1)] = 1
+    phase_done: _Count = 0
+    phase_total: _Count = 0
+    micro_batch_divisor: Annotated[int, Field(ge=1, le=10**6)] = 1
     """Micro-batches hold this many times fewer tokens than the configuration allows."""
     usage: Usage = field(default_factory=Usage)
     """Of the present or last sitting."""

@@ -1,6 +1,7 @@
 """Adapters in mlx-lm's form: what we save, mlx-lm loads, and the other way round."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,11 @@ def test_a_damaged_adapter_is_told(trained: Project, tmp_path: Path, damage: str
         {"fine_tune_type": "dora"},
         {"lora_parameters": {"rank": 2, "scale": float("nan"), "dropout": 0.0}},
         {"lora_parameters": {"rank": 2, "scale": "\x1b[2J", "dropout": 0.0}},
+        {"lora_parameters": {"rank": 2, "scale": "2", "dropout": 0.0}},
+        {"lora_parameters": {"rank": 2, "scale": 1e308, "dropout": 0.0}},
+        {"lora_parameters": {"rank": 2, "scale": 2.0, "dropout": float("nan")}},
+        {"lora_parameters": {"rank": 2, "scale": 2.0, "dropout": 0.0, "keys": 7}},
+        {"lora_parameters": None},
         {"lora_parameters": {"rank": 10**9, "scale": 2.0, "dropout": 0.0}},
         {"lora_parameters": {"rank": -1, "scale": 2.0, "dropout": 0.0}},
         {"lora_parameters": {"rank": 2, "scale": 2.0, "dropout": 7}},
@@ -167,6 +173,21 @@ def test_an_adapter_that_does_not_fit_its_configuration_is_told(
     with pytest.raises(UserError, match="Cannot use the adapter") as caught:
         load_adapter(base(trained), tmp_path)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("spoil", [lambda array: array * mx.nan, lambda array: array.astype(mx.int32)])
+def test_an_adapter_with_numbers_that_are_none_is_told(
+    trained: Project, tmp_path: Path, spoil: Callable[[mx.array], mx.array]
+) -> None:
+    """It would answer every question with the same token."""
+    config = trained.adapters_dir / "adapter_config.json"
+    (tmp_path / config.name).write_bytes(config.read_bytes())
+    weights = mx.load(str(trained.adapter_file))
+    mx.save_safetensors(
+        str(tmp_path / "adapters.safetensors"), {name: spoil(array) for name, array in weights.items()}
+    )
+    with pytest.raises(UserError, match="no finite decimal number"):
+        load_adapter(base(trained), tmp_path)
 
 
 def test_only_safetensors_are_taken_for_an_adapter(trained: Project, tmp_path: Path) -> None:

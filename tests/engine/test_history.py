@@ -1,6 +1,7 @@
 """Reading a run back while it grows, is cut or starts again; thinning and smoothing."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 from engine.analysis.history import HistoryReader, load_history
@@ -70,7 +71,12 @@ def test_a_torn_last_line_waits_for_its_rest(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["not json\n", "[1, 2]\n", '{"step": 2}\n', '{"step": "x", "loss": NaN}\n', "\udcff{}\n"]
+    "bad",
+    [
+        *("not json\n", "[1, 2]\n", '{"step": 2}\n', '{"step": "x", "loss": NaN}\n', "\udcff{}\n"),
+        *(line(10**30, 1.0), line(2**63 - 1, 1.0), line(-2, 1.0), line(2, 1.0, tokens=2**62)),
+        *(line(2, 1e308), line(2, 1.0, val_loss=-1e308), line(2, 1.0, elapsed_s=1e300)),
+    ],
 )
 def test_unreadable_lines_are_left_out_and_counted(project: Project, bad: str) -> None:
     """Damage in the middle costs the damaged line only."""
@@ -128,6 +134,25 @@ def test_a_file_of_many_pieces_is_read_whole(project: Project) -> None:
     history = load_history(project)
     assert history.step.tolist() == list(range(1, count + 1))
     assert history.unreadable == 0
+
+
+def test_what_never_ends_in_a_line_break_is_not_held_as_one(
+    project: Project,
+) -> None:
+    """Zeros without end are passed over piece by piece, and what is larger than any run is not read."""
+    write_lines(project, line(1, 4.0))
+    with project.metrics_file.open("ab") as file:
+        file.truncate(file.tell() + (64 << 20))
+        file.write(b"\n")
+    append(project, line(2, 3.0))
+    tracemalloc.start()
+    history = load_history(project)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert history.step.tolist() == [1, 2] and history.unreadable > 0
+    assert peak < 16 << 20
+    os.truncate(project.metrics_file, 20 << 30)
+    assert len(load_history(project)) == 0
 
 
 def test_downsample_keeps_the_extremes_of_each_bucket() -> None:

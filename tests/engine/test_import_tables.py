@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from engine.dataset import parquet as parquet_file
 from engine.dataset import tables
 from engine.dataset.formats import recognise
 from engine.errors import UserError
@@ -182,6 +183,28 @@ def test_parquet_holds_conversations_too(tmp_path: Path) -> None:
     rows, _rejected = became(tmp_path / "a.parquet", tmp_path / "p")
     roles = [(turn["role"], turn["content"]) for turn in rows[0]["messages"]]
     assert len(rows) == 3 and roles == [("user", MIXED), ("assistant", "Sim.")]
+
+
+def test_a_table_that_unpacks_to_gigabytes_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text that a dictionary repeats is met row by row; a list without end is refused."""
+    cells = pyarrow.DictionaryArray.from_arrays(
+        pyarrow.array([0] * 40, pyarrow.int32()), pyarrow.array(["x" * (1 << 20)])
+    )
+    path = tmp_path / "a.parquet"
+    pq.write_table(pyarrow.table({"prompt": cells, "completion": ["y"] * 40}), path)
+    monkeypatch.setattr(parquet_file, "_BATCH_BYTES", 4 << 20)
+    before = pyarrow.total_allocated_bytes()
+    rows = parquet_file.read_parquet(recognise(path))
+    assert len(next(rows).value["prompt"]) == 1 << 20
+    assert pyarrow.total_allocated_bytes() - before < 10 << 20
+    lists = pyarrow.ListArray.from_arrays(
+        pyarrow.array([0, 60_000_000], pyarrow.int32()), pyarrow.nulls(60_000_000)
+    )
+    pq.write_table(pyarrow.table({"prompt": ["a"], "completion": ["b"], "extra": lists}), path)
+    with pytest.raises(UserError, match="unpacks to more than memory should hold"):
+        next(parquet_file.read_parquet(recognise(path)))
 
 
 def test_huge_cells_and_lines_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """One owner of a run folder, told by the lock that the system drops when its process ends."""
 
+import errno
 import json
 import os
 import socket
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.files import own_descriptor
 from engine.project import Project
 from engine.training.lock import lock_owner, run_lock
 from engine.training.lock_file import Owner
@@ -118,5 +120,24 @@ def test_a_lock_file_that_leads_nowhere_is_refused(project: Project) -> None:
     """Not followed, and not tried for ever."""
     project.run_dir.mkdir()
     project.lock_file.symlink_to(project.root / "nowhere" / "lock")
+    with pytest.raises(UserError, match="Cannot write to"), run_lock(project):
+        pass
+
+
+def test_a_run_of_another_user_is_said_to_be_under_way(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock file may only be read: that the folder cannot be written is not what is in the way."""
+
+    def read_only(path: Path, flags: int) -> int:
+        if flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return own_descriptor(path, flags)
+
+    other = holder(project)
+    monkeypatch.setattr("engine.training.lock.own_descriptor", read_only)
+    with pytest.raises(UserError, match=rf"process {other.pid} on .* is training in"), run_lock(project):
+        pass
+    other.communicate()
     with pytest.raises(UserError, match="Cannot write to"), run_lock(project):
         pass

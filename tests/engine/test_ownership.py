@@ -175,3 +175,18 @@ def test_an_early_stop_leaves_as_many_checkpoints_as_are_kept(
     assert isinstance(end, Finished) and end.reason == "early_stopping"
     kept = [checkpoint_step(folder) for folder in checkpoint_folders(project.run_dir)]
     assert end.best_step == 3 and kept == [9, 8, 6, 3]
+
+
+def test_only_names_that_this_program_writes_are_checkpoints(tmp_path: Path) -> None:
+    """Digits of other scripts, leading zeros, numbers beyond any run and paths are somebody else's."""
+    for name in (
+        "0_step3",
+        "0_step٣",
+        "0_step04",
+        "-1_step4",
+        "0_step1" + "0" * 30,
+        "0_step4..",
+        "0_step5\n",
+    ):
+        (tmp_path / f"checkpoint_epoch{name}").mkdir()
+    assert [path.name for path in checkpoint_folders(tmp_path)] == ["checkpoint_epoch0_step3"]

@@ -147,3 +147,17 @@ def test_a_control_character_is_told_and_stays(tmp_path: Path, text: str, shown:
     assert row.messages[1]["content"] == json.loads(f'"{text}"')
     assert (fault.line, fault.kind, fault.severity) == (2, "control_character", "warning")
     assert f"the control character {shown}," in fault.message
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"text": "a" * 3_000_000}, "the row has 3.0 million characters"),
+        ({"messages": list(PAIR) * 1001}, "the conversation has 2,002 turns"),
+    ],
+)
+def test_a_row_without_end_is_told_of(tmp_path: Path, row: dict[str, Any], words: str) -> None:
+    """Splitting it into tokens would take gigabytes, or minutes; the next row is read."""
+    fault, after = read(tmp_path, json.dumps(row).encode() + b"\n" + GOOD + b"\n")
+    assert isinstance(fault, Fault) and (fault.kind, fault.line) == ("line_too_long", 1)
+    assert words in fault.message and isinstance(after, Row)

@@ -172,4 +172,13 @@ def test_a_run_of_another_machine_cannot_be_paused_from_here(
     keys += ["\x03", "q"]
     with owned_by(project, os.getpid(), "elsewhere"):
         watch(project, as_json=False)
-    assert "Cannot be paused from here: it is of elsewhere" in " ".join(capsys.readouterr().out.split())
+    assert "cannot be asked from here: it is of elsewhere" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_run_whose_state_is_damaged_is_not_called_none(project: Project, as_json: bool) -> None:
+    """Its other files still tell of it."""
+    write_run(project, "paused", 3)
+    project.state_file.write_text("{")
+    with pytest.raises(UserError, match=r"training_state\.json cannot be read.*mqlora-tui report"):
+        watch(project, as_json)

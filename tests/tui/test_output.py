@@ -3,7 +3,7 @@
 import errno
 import json
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import TextIO
@@ -154,3 +154,20 @@ def test_a_stream_that_takes_nothing_is_left_alone(monkeypatch: pytest.MonkeyPat
         failure = end_output()
         assert failure is not None and failure.errno == errno.ENOSPC
         assert end_output() is None
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda: refuse_system(BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")),
+        lambda: report_defect(RuntimeError("can't start new thread")),
+    ],
+)
+def test_a_system_without_a_process_to_give_is_told_of(
+    tell: Callable[[], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is neither the output's fault nor a defect."""
+    assert tell() == 1
+    told = capsys.readouterr().err
+    assert "The system lets this user start no further process or thread; " in told
+    assert "ulimit -u" in told

@@ -1,6 +1,8 @@
 """Watching a run from another terminal, and pausing it: everything is read from its files."""
 
 import errno
+import math
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -19,13 +21,17 @@ from engine.training.state import RunState, known_state
 from tui.commands.keys import CTRL_C, single_keys
 from tui.commands.monitor_view import view
 from tui.commands.output import out, print_json, say
-from tui.training.interrupt import ask_to_pause
+from tui.training.interrupt import ask_to_pause, out_of_reach
 from tui.training.news import take_news
 from tui.training.standing import words
 
 from rich.live import Live
 
 _INTERVAL_S = 1.0
+_COLUMNS = ("step", "epoch", "loss", "val_loss", "learning_rate", "grad_norm", "tokens", "tokens_per_second",
+            "peak_memory_gb", "elapsed_s")  # fmt: skip
+_PART = 10_000
+"""Steps that are made ready at once: each alone takes many times as long."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,14 @@ def watch(project: Project, as_json: bool) -> None:
     On a terminal Ctrl+C pauses the run and q leaves it alone.
 
     Raises:
-        UserError: there is no run, or another version wrote its files.
+        UserError: there is no run, its state cannot be read, or another version wrote it.
     """
     if known_state(project.state_file) is None and lock_owner(project) is None:
+        if os.path.lexists(project.state_file):
+            raise UserError(
+                _("{file} cannot be read: it is damaged").format(file=project.state_file),
+                _("see what the run's other files tell with: mqlora-tui report"),
+            )
         raise UserError(
             _("There is no run in {folder}").format(folder=project.run_dir),
             _("start one with: mqlora-tui train"),
@@ -105,11 +116,7 @@ def _pause(project: Project, owner: Owner) -> str:
         return _("Process {pid} is asked to pause; it saves a checkpoint first   q leaves").format(
             pid=owner.pid
         )
-    if not owner.pid:
-        return _("The run has only just begun; press Ctrl+C once more   q leaves")
-    return _(
-        "Cannot be paused from here: it is of {host}, another user or another program   q leaves"
-    ).format(host=owner.host)
+    return _("{reason}   q leaves").format(reason=out_of_reach(owner))
 
 
 def _events(project: Project) -> Iterator[dict[str, Any]]:
@@ -117,8 +124,7 @@ def _events(project: Project) -> Iterator[dict[str, Any]]:
     while True:
         look = _look(project, reader)
         told = min(told, len(look.history))
-        for index in range(told, len(look.history)):
-            yield {"event": "step_done", **_row(look.history, index)}
+        yield from _steps(look.history, told)
         told = len(look.history)
         if look.state and look.state.usage != usage:
             usage = look.state.usage
@@ -131,8 +137,10 @@ def _events(project: Project) -> Iterator[dict[str, Any]]:
         yield {"event": "run_state", "status": status, "step": state.step, "total_steps": state.total_steps}
 
 
-def _row(history: RunHistory, index: int) -> dict[str, Any]:
-    names = ("step", "epoch", "loss", "val_loss", "learning_rate", "grad_norm", "tokens", "tokens_per_second",
-             "peak_memory_gb", "elapsed_s")  # fmt: skip
-    values = {name: getattr(history, name)[index].item() for name in names}
-    return {name: None if value != value else value for name, value in values.items()}
+def _steps(history: RunHistory, told: int) -> Iterator[dict[str, Any]]:
+    """Yield an event for each step after the first `told`; null stands for a number that is not there."""
+    for begin in range(told, len(history), _PART):
+        columns = [getattr(history, name)[begin : begin + _PART].tolist() for name in _COLUMNS]
+        for values in zip(*columns, strict=True):
+            known = [value if math.isfinite(value) else None for value in values]
+            yield {"event": "step_done", **dict(zip(_COLUMNS, known, strict=True))}

@@ -76,7 +76,11 @@ def status_mark(status: str) -> Text:
 
 def print_json(value: Any) -> None:
     """Print one JSON object on one line; null stands for a number that is not finite."""
-    sys.stdout.write(json_text(_finite(value), default=str) + "\n")
+    try:
+        text = json_text(value, default=str, allow_nan=False)
+    except ValueError:
+        text = json_text(_finite(value), default=str)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
@@ -112,6 +116,8 @@ def refuse_system(error: OSError) -> int:
     reason = error.strerror or str(error)
     if error.errno in (errno.EMFILE, errno.ENFILE):
         problem, fix = _("Too many files are open"), _("allow more with: ulimit -n 1024")
+    elif error.errno == errno.EAGAIN and error.filename is None:
+        return refuse(_no_process())
     elif error.filename is None:
         problem, fix = _("Cannot write the output: {reason}").format(reason=reason), _("send it elsewhere")
     else:
@@ -122,11 +128,20 @@ def refuse_system(error: OSError) -> int:
 
 def report_defect(error: BaseException) -> int:
     """Tell of an unexpected exception in one sentence; its traceback goes to a log file."""
+    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+        return refuse(_no_process())
     reason = one_line(f"{type(error).__name__}: {error}", 300)
     where = _write_error_log("".join(traceback.format_exception(error)))
     problem = _("Something unexpected happened ({reason})").format(reason=reason)
     _complain(f"{problem}; {where}.", problem, where)
     return 1
+
+
+def _no_process() -> UserError:
+    return UserError(
+        _("The system lets this user start no further process or thread"),
+        _("close other programs, or allow more with: ulimit -u 1024"),
+    )
 
 
 def report_crash(cause: str, messages: str) -> None:

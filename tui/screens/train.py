@@ -129,9 +129,9 @@ class TrainScreen(PlaceScreen):
     @work(group="take-over", exit_on_error=False)
     async def _take_over(self) -> None:
         log = self.query_one(RunLog)
-        log.tell("·", _("the other process is asked to pause; the run goes on here once it is saved"))
+        asked = _("the other process is asked to pause; the run goes on here once it is saved")
         try:
-            goes_on = await self.mqlora.training.take_over()
+            goes_on = await self.mqlora.training.take_over(lambda: log.tell("·", asked))
         except UserError as error:
             self.show_error(error)
             return

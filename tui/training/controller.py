@@ -19,7 +19,7 @@ from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.training.defect import training_defect
-from tui.training.interrupt import ask_to_pause
+from tui.training.interrupt import ask_to_pause, out_of_reach
 from tui.training.news import is_starting
 from tui.training.outbox import Outbox
 from tui.training.status import RunStatus
@@ -122,8 +122,11 @@ class TrainingController:
         self._tell(RunChanged)
         return True
 
-    async def take_over(self) -> bool:
+    async def take_over(self, asked: Callable[[], None]) -> bool:
         """Let the other process of this machine pause, then go on with its run here.
+
+        Args:
+            asked: called once it was asked to pause.
 
         Returns:
             Whether the run goes on here; otherwise it was finished first.
@@ -132,11 +135,11 @@ class TrainingController:
             UserError: there is no such process, it does not pause or ends otherwise.
         """
         other = self.other_process()
-        if other is None or not self.pause():
-            raise UserError(
-                _("No other process of this machine can be asked for the run"),
-                _("look at the first line for who trains"),
-            )
+        if other is None:
+            raise UserError(_("No other process trains here"), _("press Enter to go on with the run"))
+        if not self.pause():
+            raise UserError(out_of_reach(other), _("ask whoever trains to pause it"))
+        asked()
         self.is_taking_over = True
         try:
             can_go_on = await given_up(self._project, other)

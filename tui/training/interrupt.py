@@ -6,7 +6,10 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+from engine.i18n import _
 from engine.project import Project
+from engine.shell import ended
+from engine.text import one_line
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
 
@@ -35,6 +38,22 @@ def ask_to_pause(project: Project, owner: Owner) -> bool:
     except (psutil.Error, OSError):
         return False
     return True
+
+
+def out_of_reach(owner: Owner) -> str:
+    """Say why `ask_to_pause` could not ask."""
+    if not owner.pid:
+        return _("The run has only just begun; try again in a moment")
+    return _(
+        "Process {pid} cannot be asked from here: it is of {host}, another user or another program"
+    ).format(pid=owner.pid, host=one_line(owner.host, 60))
+
+
+def nothing_to_pause(other: Owner | None, key: str) -> str:
+    """Say why Ctrl+C paused nothing, where `key` leaves."""
+    if other:
+        return ended(out_of_reach(other))
+    return _("Nothing is training. Press {key} to leave.").format(key=key)
 
 
 def may_train(process: psutil.Process, lock_file: Path) -> bool:
