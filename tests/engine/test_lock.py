@@ -135,7 +135,7 @@ def test_a_run_of_another_user_is_said_to_be_under_way(
         return own_descriptor(path, flags)
 
     other = holder(project)
-    monkeypatch.setattr("engine.training.lock.own_descriptor", read_only)
+    monkeypatch.setattr("engine.training.lock_file.own_descriptor", read_only)
     with pytest.raises(UserError, match=rf"process {other.pid} on .* is training in"), run_lock(project):
         pass
     other.communicate()
