@@ -12,12 +12,13 @@ from typing import Any
 from engine.backend import compute_dtype, is_cpu, mx, nn
 from engine.errors import UserError
 from engine.i18n import _, ngettext
-from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
+from engine.model_folder import auto_tokenizer  # before mlx-lm
+from engine.model_folder.config_fields import misfits
 from engine.model_folder.panics import refused_panics
-from engine.model_folder.settings import again
+from engine.model_folder.settings import again, read_settings
 from engine.model_folder.tokenizer import chat_template
 from engine.model_folder.trust import names_code, wants_code
-from engine.model_folder.usable import require_usable
+from engine.model_folder.usable import require_usable, wrong_value
 from engine.text import one_line
 
 from mlx.utils import tree_unflatten
@@ -27,8 +28,12 @@ from mlx_lm.utils import dequantize_model, load_model
 
 # Without it transformers asks on the terminal whether to run a folder's code.
 _UNTRUSTED = {"trust_remote_code": False, "local_files_only": True}
-_MISSING = re.compile(r"Missing \d+ parameters: *\n*([\w.]+)")
+_MISSING = re.compile(
+    r"missing \d+ (?:parameters|required positional arguments?): *\n*'?([\w.]+)", re.IGNORECASE
+)
 _EXTRA = re.compile(r"Received (\d+) parameters not in model")
+_OF_VALUES = (ArithmeticError, AssertionError, AttributeError, IndexError, TypeError)
+"""What mlx-lm ends with where a value is not what it takes for granted: their words are of its code."""
 _SHAPE = re.compile(r"Expected shape|shape|dimension", re.IGNORECASE)
 
 
@@ -68,6 +73,9 @@ def load_base(folder: Path, keep_packed: bool = False) -> BaseModel:
 def open_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Build the model of a folder with its weights, whose numbers are read once they are needed.
 
+    Many values of its configuration are only used with the first tokens. So what it makes
+    of two is planned here; as that is never computed, the numbers are not read for it.
+
     Returns:
         The model and its `config.json`.
 
@@ -77,6 +85,7 @@ def open_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     require_usable(folder)
     with _refusing(folder), _without_wildcards(folder) as plain:
         model, config = load_model(plain, lazy=True, trust_remote_code=False)
+        model(mx.zeros((1, 2), mx.int32))
     return model, config
 
 
@@ -98,16 +107,28 @@ def _refusing(folder: Path) -> Iterator[None]:
     except Exception as error:  # its own words stand in the refusal
         if _is_unknown(error) and (name := names_code(folder)):
             raise wants_code(folder, name) from None
+        reason = _known_reason(error)
+        if not reason:
+            _refuse_config(folder)
         raise UserError(
             _("Cannot load the base model in {folder}: {reason}").format(
-                folder=folder, reason=_reason(error)
+                folder=folder, reason=reason or _other_reason(error)
             ),
             again(folder),
         ) from None
 
 
-def _reason(error: Exception) -> str:
-    """Say in our words why mlx-lm could not build a model, as far as its words are known."""
+def _refuse_config(folder: Path) -> None:
+    """Refuse a model folder by the field of its `config.json` that cannot be used, if one is found."""
+    config = read_settings(folder / "config.json")
+    for name, value in misfits(config, strict=True):
+        raise wrong_value(folder, name, value) from None
+    if name := auto_tokenizer.field_at_fault(config):
+        raise wrong_value(folder, name, config[name]) from None
+
+
+def _known_reason(error: Exception) -> str:
+    """Say in our words what mlx-lm found wrong with the weights; nothing where its words are others."""
     text = str(error)
     missing, extra = _MISSING.search(text), _EXTRA.search(text)
     if missing or isinstance(error, KeyError):
@@ -119,11 +140,17 @@ def _reason(error: Exception) -> str:
             "the weights hold {count} tensors that are none of its architecture",
             int(extra[1]),
         ).format(count=extra[1])
-    if _SHAPE.search(text):
+    if _SHAPE.search(text) and not isinstance(error, _OF_VALUES):
         return _("its weights are not as large as its config.json says ({reason})").format(
             reason=one_line(text, 120)
         )
-    return one_line(text, 200) or type(error).__name__
+    return ""
+
+
+def _other_reason(error: Exception) -> str:
+    if isinstance(error, _OF_VALUES):
+        return _("a value in its config.json is not what its architecture takes")
+    return one_line(str(error), 200) or type(error).__name__
 
 
 def _unpack_rest(model: nn.Module) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Child process that loads a base model without its numbers, gives it an adapter, and loads its tokenizer.
+"""Child process that loads a base model's tokenizer and the model without its numbers, and adapts it.
 
     python -m engine.model.trial FOLDER CONFIG      (CONFIG: a configuration as JSON)
 
@@ -27,11 +27,11 @@ def main() -> None:
 
 
 def try_model(folder: Path, config: TrainingConfig) -> dict[str, Any]:
-    """Open a model, give it an adapter and load its tokenizer; return the answer."""
+    """Load a model's tokenizer, open the model and give it an adapter; return the answer."""
     try:
+        example_tokenizer(folder, config)  # first, as in training: of two faults both tell the same
         model, _settings = open_model(folder)
         attach_adapter(model, config)
-        example_tokenizer(folder, config)
     except UserError as error:
         return {"refused": [error.problem, error.fix]}
     return {"loads": True}

@@ -8,7 +8,7 @@ from engine.i18n import _
 from engine.model_folder.panics import refused_panics
 from engine.model_folder.settings import again, optional_settings, read_settings
 from engine.model_folder.trust import names_code, wants_code
-from engine.model_folder.usable import require_tokenizer
+from engine.model_folder.usable import require_tokenizer, wrong_value
 from engine.text import one_line
 
 _DEFAULT = "default"
@@ -26,7 +26,7 @@ def load_tokenizer(folder: Path) -> Any:
             that cannot be used.
     """
     require_tokenizer(folder)
-    from engine.model_folder.auto_tokenizer import AutoTokenizer  # takes a second
+    from engine.model_folder.auto_tokenizer import AutoTokenizer, field_at_fault  # takes a second
 
     try:
         with refused_panics(_("Loading it")):
@@ -36,6 +36,9 @@ def load_tokenizer(folder: Path) -> Any:
     except Exception as error:  # transformers and tokenizers raise many types for a damaged file
         if "trust_remote_code" in str(error) and (name := names_code(folder)):
             raise wants_code(folder, name) from None
+        config = read_settings(folder / "config.json")
+        if field := field_at_fault(config):
+            raise wrong_value(folder, field, config[field]) from None
         reason = one_line(str(error).strip().partition("\n")[0], 200) or type(error).__name__
         raise UserError(
             _("Cannot load the tokenizer in {folder}: {reason}").format(folder=folder, reason=reason),

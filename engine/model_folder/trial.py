@@ -27,7 +27,7 @@ COMMAND = (sys.executable, "-m", "engine.model.trial")
 LIMIT_S = 120.0
 """Seconds after which nothing is said about a model."""
 _ROOT = Path(__file__).parents[2]
-_TRIED = 2
+_TRIED = 3
 """To be raised when more is tried: what is kept of earlier trials is then no answer any more."""
 _USED = ("lora_targets", "lora_layers")
 """Settings that decide whether a model can be given an adapter."""
