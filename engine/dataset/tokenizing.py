@@ -76,7 +76,8 @@ class ExampleTokenizer:
             vocabulary: how many tokens the model has vectors for; None where that is not known.
         """
         self._tokenizer = tokenizer
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
+        """How many tokens the model has vectors for; None where that is not known."""
         self._train_on_prompt = config.train_on_prompt
         bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
         with refused_panics(_("Splitting a text into tokens")):
@@ -221,12 +222,12 @@ class ExampleTokenizer:
             UnknownToken: there is one.
         """
         highest = int(tokens.max(initial=0))
-        if self._vocabulary is None or highest < self._vocabulary:
+        if self.vocabulary is None or highest < self.vocabulary:
             return
         name = self._tokenizer.convert_ids_to_tokens(highest)
         raise UnknownToken(
             _("token {id} ({text}) is none of the model's, which are 0 to {last}").format(
-                id=highest, text=one_line(repr(name), 40), last=self._vocabulary - 1
+                id=highest, text=one_line(repr(name), 40), last=self.vocabulary - 1
             ),
             _("use the tokenizer that belongs to the base model"),
         )
