@@ -12,11 +12,11 @@ from typing import Any
 from engine.backend import compute_dtype, is_cpu, mx, nn
 from engine.errors import UserError
 from engine.i18n import _, ngettext
-from engine.model_folder import auto_tokenizer  # before mlx-lm
+from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.model_folder.config_fields import misfits
 from engine.model_folder.panics import refused_panics
 from engine.model_folder.settings import again, read_settings
-from engine.model_folder.tokenizer import chat_template
+from engine.model_folder.tokenizer import chat_template, refuse_config
 from engine.model_folder.trust import names_code, wants_code
 from engine.model_folder.usable import require_usable, wrong_value
 from engine.text import one_line
@@ -109,22 +109,15 @@ def _refusing(folder: Path) -> Iterator[None]:
             raise wants_code(folder, name) from None
         reason = _known_reason(error)
         if not reason:
-            _refuse_config(folder)
+            for name, value in misfits(read_settings(folder / "config.json"), strict=True):
+                raise wrong_value(folder, name, value) from None
+            refuse_config(folder)
         raise UserError(
             _("Cannot load the base model in {folder}: {reason}").format(
                 folder=folder, reason=reason or _other_reason(error)
             ),
             again(folder),
         ) from None
-
-
-def _refuse_config(folder: Path) -> None:
-    """Refuse a model folder by the field of its `config.json` that cannot be used, if one is found."""
-    config = read_settings(folder / "config.json")
-    for name, value in misfits(config, strict=True):
-        raise wrong_value(folder, name, value) from None
-    if name := auto_tokenizer.field_at_fault(config):
-        raise wrong_value(folder, name, config[name]) from None
 
 
 def _known_reason(error: Exception) -> str:

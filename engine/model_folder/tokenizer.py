@@ -26,7 +26,7 @@ def load_tokenizer(folder: Path) -> Any:
             that cannot be used.
     """
     require_tokenizer(folder)
-    from engine.model_folder.auto_tokenizer import AutoTokenizer, field_at_fault  # takes a second
+    from engine.model_folder.auto_tokenizer import AutoTokenizer  # takes a second
 
     try:
         with refused_panics(_("Loading it")):
@@ -36,9 +36,7 @@ def load_tokenizer(folder: Path) -> Any:
     except Exception as error:  # transformers and tokenizers raise many types for a damaged file
         if "trust_remote_code" in str(error) and (name := names_code(folder)):
             raise wants_code(folder, name) from None
-        config = read_settings(folder / "config.json")
-        if field := field_at_fault(config):
-            raise wrong_value(folder, field, config[field]) from None
+        refuse_config(folder)
         reason = one_line(str(error).strip().partition("\n")[0], 200) or type(error).__name__
         raise UserError(
             _("Cannot load the tokenizer in {folder}: {reason}").format(folder=folder, reason=reason),
@@ -51,6 +49,29 @@ def load_tokenizer(folder: Path) -> Any:
         )
     tokenizer.chat_template = chat_template(folder, tokenizer.chat_template)
     return tokenizer
+
+
+def refuse_config(folder: Path) -> None:
+    """Refuse a `config.json` that transformers does not take: by the field without which it would.
+
+    Raises:
+        UserError: it is so.
+    """
+    from engine.model_folder.auto_tokenizer import takes_config
+
+    config = read_settings(folder / "config.json")
+    if takes_config(config):
+        return
+    for field, value in config.items():
+        without = {key: other for key, other in config.items() if key != field}
+        if "model_type" in without and takes_config(without):
+            raise wrong_value(folder, field, value) from None
+    raise UserError(
+        _("The base model's {path} is broken: its values do not go together").format(
+            path=folder / "config.json"
+        ),
+        again(folder),
+    ) from None
 
 
 def chat_template(folder: Path, found: Any) -> str | dict[str, str] | None:

@@ -309,6 +309,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "another width": (config(hidden_size=64), "not as large as its config.json says"),
     "no heads": (config(num_attention_heads=0), "num_attention_heads is 0"),
     "a size that is text": (config(hidden_size="wide"), "hidden_size is \"wide\""),
+    "a width that its heads do not share": (config(hidden_size=33), "its values do not go together"),
     "no size": (config(hidden_size=None), "'hidden_size' is missing"),
     "a kind that is no name": (config(model_type=7), "model_type is 7, which is no name"),
     "architectures that are none": (config(architectures=7), "architectures is 7"),
@@ -422,6 +423,7 @@ def test_a_broken_folder_is_one_for_all(project: Project, name: str) -> None:
         "a number as text",
         "a number that is null",
         "a value only transformers wants",
+        "a width that its heads do not share",
         "text in an object",
     ],
 )
