@@ -14,6 +14,7 @@ from engine.dataset.rendering import Rendered, RowRenderer, Text
 from engine.dataset.row import Row
 from engine.i18n import _
 from engine.model_folder.panics import refused_panics
+from engine.model_folder.stops import NO_STOPS, StopTokens
 from engine.text import one_line
 
 import numpy as np
@@ -64,7 +65,7 @@ class ExampleTokenizer:
         self,
         tokenizer: Any,
         config: TrainingConfig,
-        stops: Iterable[int] = (),
+        stops: StopTokens = NO_STOPS,
         vocabulary: int | None = None,
     ) -> None:
         """Ready it.
@@ -89,7 +90,9 @@ class ExampleTokenizer:
             index for index, token in tokenizer.added_tokens_decoder.items() if token.special
         )
         """Ids of the model's control tokens."""
-        self.stop_marks = frozenset(texts_of(tokenizer, stops))
+        self.stops = stops
+        """At what generation stops, and what the model's files name so in vain."""
+        self.stop_marks = frozenset(texts_of(tokenizer, stops.ids))
         """Tokens at which generation stops."""
         self._encoder = TextEncoder(tokenizer, self.special_ids)
         self._renderer = RowRenderer(

@@ -16,9 +16,11 @@ from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.model_folder.config_fields import misfits
 from engine.model_folder.panics import refused_panics
 from engine.model_folder.settings import again, read_settings
+from engine.model_folder.stops import stop_tokens
 from engine.model_folder.tokenizer import chat_template, refuse_config
 from engine.model_folder.trust import names_code, wants_code
 from engine.model_folder.usable import require_usable, wrong_value
+from engine.model_folder.weights import embedding_rows
 from engine.text import one_line
 
 from mlx.utils import tree_unflatten
@@ -60,40 +62,38 @@ def load_base(folder: Path, keep_packed: bool = False) -> BaseModel:
     Raises:
         UserError: a file is missing or damaged, or the architecture is unknown.
     """
-    model, config = open_model(folder)
+    model = open_model(folder)
     with _refusing(folder):
         if is_cpu():
             model.set_dtype(compute_dtype())
             model = _unpack_rest(model) if keep_packed else dequantize_model(model)
         mx.eval(model.parameters())
     model.freeze()
-    return BaseModel(model, _load_tokenizer(folder, config), folder)
+    return BaseModel(model, _load_tokenizer(folder), folder)
 
 
-def open_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+def open_model(folder: Path) -> nn.Module:
     """Build the model of a folder with its weights, whose numbers are read once they are needed.
 
     Many values of its configuration are only used with the first tokens. So what it makes
     of two is planned here; as that is never computed, the numbers are not read for it.
-
-    Returns:
-        The model and its `config.json`.
 
     Raises:
         UserError: a file is missing or damaged, the architecture is unknown, or the weights are not its.
     """
     require_usable(folder)
     with _refusing(folder), _without_wildcards(folder) as plain:
-        model, config = load_model(plain, lazy=True, trust_remote_code=False)
+        model, _config = load_model(plain, lazy=True, trust_remote_code=False)
         model(mx.zeros((1, 2), mx.int32))
-    return model, config
+    return model
 
 
-def _load_tokenizer(folder: Path, config: dict[str, Any]) -> Any:
+def _load_tokenizer(folder: Path) -> Any:
     """Return mlx-lm's wrapper of the tokenizer, which knows the tokens to stop at."""
     with _refusing(folder), refused_panics(_("Loading it")):
-        tokenizer = load_wrapped_tokenizer(folder, _UNTRUSTED, eos_token_ids=config.get("eos_token_id"))
+        tokenizer = load_wrapped_tokenizer(folder, _UNTRUSTED)
         tokenizer.chat_template = chat_template(folder, tokenizer.chat_template)
+        tokenizer.eos_token_ids = stop_tokens(folder, tokenizer, embedding_rows(folder)).ids
     return tokenizer
 
 

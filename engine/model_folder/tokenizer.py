@@ -1,4 +1,4 @@
-"""A model folder's tokenizer with its chat template, and the tokens at which its answers stop."""
+"""A model folder's tokenizer with its chat template."""
 
 from pathlib import Path
 from typing import Any
@@ -105,20 +105,6 @@ def chat_template(folder: Path, found: Any) -> str | dict[str, str] | None:
     for source in sources:
         _require_template(folder, source)
     return found  # type: ignore[no-any-return]  # as checked
-
-
-def stop_ids(folder: Path, tokenizer: Any) -> frozenset[int]:
-    """Return the tokens at which programs stop generating with a model, as mlx-lm finds them.
-
-    Those of `generation_config.json`, else of `config.json`, and the tokenizer's own.
-
-    Raises:
-        UserError: a file cannot be read.
-    """
-    generation = optional_settings(folder / "generation_config.json").get("eos_token_id")
-    named = generation or read_settings(folder / "config.json").get("eos_token_id")
-    ids = named if isinstance(named, list) else [named]
-    return frozenset(index for index in [*ids, tokenizer.eos_token_id] if isinstance(index, int))
 
 
 def _require_template(folder: Path, source: Any) -> None:

@@ -22,7 +22,7 @@ from engine.hardware.project_checks import begin_trial, check_model
 from engine.model.loading import load_base
 from engine.model.trial import try_model
 from engine.project import Project
-from engine.training.events import Finished
+from engine.training.events import Finished, Notice
 from tests.engine.architectures import ARCHITECTURES, SIZES
 from tests.tiny import CHATML, RUN, train
 
@@ -309,7 +309,10 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "another width": (config(hidden_size=64), "not as large as its config.json says"),
     "no heads": (config(num_attention_heads=0), "num_attention_heads is 0"),
     "a size that is text": (config(hidden_size="wide"), "hidden_size is \"wide\""),
-    "a width that its heads do not share": (config(hidden_size=33), "its values do not go together"),
+    "a width that its heads do not share": (config(hidden_size=33), "hidden_size is 33"),
+    "widths and heads that do not share": (
+        config(hidden_size=33, num_attention_heads=5), "its values do not go together"
+    ),
     "no size": (config(hidden_size=None), "'hidden_size' is missing"),
     "a kind that is no name": (config(model_type=7), "model_type is 7, which is no name"),
     "architectures that are none": (config(architectures=7), "architectures is 7"),
@@ -357,6 +360,35 @@ BROKEN: dict[str, tuple[Change, str]] = {
 }  # fmt: skip
 
 
+STOPS: dict[str, tuple[Change, str]] = {
+    "text that is no token": (
+        tokenizer(eos_token="</s>"),
+        'eos_token "</s>" (tokenizer_config.json) is no token at which the model can stop;'
+        " chat stops at '<|im_end|>'",
+    ),
+    "a number beyond the model": (
+        config(eos_token_id=999999),
+        "eos_token_id 999999 (config.json) is no token at which the model can stop;"
+        " chat stops at '<|im_end|>'",
+    ),
+    "a number below all": (config(eos_token_id=-1), "eos_token_id -1 (config.json) is no token"),
+    "text in a list": (
+        file("generation_config.json", '{"eos_token_id": [0, "a"]}'),
+        'eos_token_id "a" (generation_config.json) is no token at which the model can stop;'
+        " chat stops at '!',",
+    ),
+    "nothing that is one": (
+        both(
+            config(eos_token_id=[400, 999]),
+            tokenizer(eos_token="</s>", chat_template=None),
+        ),
+        "eos_token_id 400 (config.json), eos_token_id 999 (config.json),"
+        ' eos_token "</s>" (tokenizer_config.json)'
+        " are no tokens at which the model can stop; chat stops at nothing",
+    ),
+}
+
+
 class Child:
     """The child process of a trial, in this one."""
 
@@ -396,6 +428,34 @@ def test_a_sound_folder_is_one_for_all(project: Project, name: str) -> None:
     assert load_base(project.model_dir(model)).tokenizer.encode("a")
 
 
+@pytest.mark.parametrize("name", STOPS)
+def test_stop_tokens_that_are_none_are_told_by_all(project: Project, name: str) -> None:
+    """What cannot be used and what is stopped at instead, by check each time it is asked."""
+    change, message = STOPS[name]
+    change(project.models_dir / "tiny")
+    for _time in range(2):
+        found = check_model(begin_trial(project))
+        assert found.status == "warning" and found.detail.startswith(message)
+    faults = check_data(project, ONE).model_faults
+    (fault,) = (fault for fault in faults if fault.kind == "unusable_stop")
+    assert (fault.severity, fault.message, fault.fix) == ("warning", found.detail, found.fix)
+    events = train(project, ONE)
+    told = [event.message for event in events if isinstance(event, Notice)]
+    assert f"models/tiny: {found.detail}" in told
+    assert isinstance(events[-1], Finished)
+    stops = load_base(project.models_dir / "tiny").tokenizer.eos_token_ids
+    assert all(type(stop) is int and 0 <= stop < 258 for stop in stops)
+
+
+def test_a_tokenizer_without_a_stop_token_is_noted(project: Project) -> None:
+    """It is no fault where the configuration names one."""
+    path = project.models_dir / "tiny" / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"eos_token": None}))
+    assert check_model(begin_trial(project)).status == "ok"
+    (fault,) = check_data(project, ONE).model_faults
+    assert fault.severity == "note" and "eos_token null (tokenizer_config.json)" in fault.message
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_folder_is_one_for_all(project: Project, name: str) -> None:
     """One cause and one cure, the same from check, validate and train; nothing is written."""
@@ -423,7 +483,7 @@ def test_a_broken_folder_is_one_for_all(project: Project, name: str) -> None:
         "a number as text",
         "a number that is null",
         "a value only transformers wants",
-        "a width that its heads do not share",
+        "widths and heads that do not share",
         "text in an object",
     ],
 )
