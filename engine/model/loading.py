@@ -23,7 +23,7 @@ from engine.model_folder.usable import require_usable, wrong_value
 from engine.model_folder.weights import embedding_rows
 from engine.text import one_line
 
-from mlx.utils import tree_unflatten
+from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear
 from mlx_lm.tokenizer_utils import load as load_wrapped_tokenizer
 from mlx_lm.utils import dequantize_model, load_model
@@ -34,6 +34,8 @@ _MISSING = re.compile(
     r"missing \d+ (?:parameters|required positional arguments?): *\n*'?([\w.]+)", re.IGNORECASE
 )
 _EXTRA = re.compile(r"Received (\d+) parameters not in model")
+_NORM = re.compile(r"(norm|(^|\.)ln_\w+)\.weight$")
+"""What architectures call the factors of a norm."""
 _OF_VALUES = (ArithmeticError, AssertionError, AttributeError, IndexError, TypeError)
 """What mlx-lm ends with where a value is not what it takes for granted: their words are of its code."""
 _SHAPE = re.compile(r"Expected shape|shape|dimension", re.IGNORECASE)
@@ -76,7 +78,8 @@ def open_model(folder: Path) -> nn.Module:
     """Build the model of a folder with its weights, whose numbers are read once they are needed.
 
     Many values of its configuration are only used with the first tokens. So what it makes
-    of two is planned here; as that is never computed, the numbers are not read for it.
+    of two is planned here; as that is never computed, no numbers are read for it. Only those
+    of the norms are looked at.
 
     Raises:
         UserError: a file is missing or damaged, the architecture is unknown, or the weights are not its.
@@ -85,7 +88,25 @@ def open_model(folder: Path) -> nn.Module:
     with _refusing(folder), _without_wildcards(folder) as plain:
         model, _config = load_model(plain, lazy=True, trust_remote_code=False)
         model(mx.zeros((1, 2), mx.int32))
+    _require_sound_norms(folder, model)
     return model
+
+
+def _require_sound_norms(folder: Path, model: nn.Module) -> None:
+    """Refuse weights that are damaged, as far as those of the norms show it: they alone are quickly read.
+
+    There are some in every layer, so a part of a file that was never written is seen by them.
+    """
+    for name, array in tree_flatten(model.parameters()):
+        if not _NORM.search(name):
+            continue
+        problem = ""
+        if not mx.isfinite(array).all().item():
+            problem = _("The weights in {folder} are damaged: '{name}' holds numbers that are not finite")
+        elif not array.any().item():
+            problem = _("The weights in {folder} are damaged: '{name}' holds nothing but zeros")
+        if problem:
+            raise UserError(problem.format(folder=folder, name=one_line(name, 60)), again(folder))
 
 
 def _load_tokenizer(folder: Path) -> Any:

@@ -301,6 +301,18 @@ BROKEN: dict[str, tuple[Change, str]] = {
         tensors(lambda arrays: arrays.update({"model.norm.weight": mx.zeros(7)})),
         "not as large as its config.json says",
     ),
+    "weights of zeros": (
+        tensors(lambda arrays: arrays.update({name: mx.zeros_like(arrays[name]) for name in arrays})),
+        "norm.weight' holds nothing but zeros",
+    ),
+    "weights that end in zeros": (
+        tensors(lambda arrays: arrays.update({"model.norm.weight": mx.zeros(32)})),
+        "'model.norm.weight' holds nothing but zeros",
+    ),
+    "weights that are no numbers": (
+        tensors(lambda arrays: arrays.update({"model.norm.weight": mx.full(32, float("nan"))})),
+        "'model.norm.weight' holds numbers that are not finite",
+    ),
     "fewer layers": (config(num_hidden_layers=1), "tensors that are none of its architecture"),
     "more layers": (config(num_hidden_layers=3), "'model.layers.2"),
     "layers beyond reason": (config(num_hidden_layers=10**8), "num_hidden_layers is 100000000"),
