@@ -1,7 +1,7 @@
 """Whether the values of a `config.json` are of the kinds that its architecture wants.
 
-Numbers, truth values and lists stand for each other in models that train. Text and
-objects are told apart from them and from each other: with these nothing can be computed.
+Numbers, truth values and lists stand for each other in models that train, and numbers for
+words. Text and objects in the place of numbers do not: with these nothing can be computed.
 """
 
 import ast
@@ -20,8 +20,6 @@ _KINDS = {
     "tuple": {"list", "text"},
 }
 """What may stand in the place of a type."""
-_EXCHANGED = {"number", "list"}
-"""Stand for each other where an architecture says that it takes the one and computes with the other."""
 _STOPS = "token_id"
 """End of the names of fields with tokens, which are looked at with the tokenizer."""
 _NESTED = "text_config"
@@ -34,7 +32,8 @@ def misfits(config: dict[str, Any], strict: bool = False) -> Iterator[tuple[str,
 
     Args:
         config: a model's `config.json`, of an architecture that mlx-lm has.
-        strict: also yield lists and nulls in the place of a number: many models that train have some.
+        strict: also yield lists and nulls in the place of a number, and numbers in that of a word:
+            models that train have some.
     """
     own, nested = arguments_of(architecture_of(config))
     text = config.get(_NESTED)
@@ -50,8 +49,9 @@ def _fits(value: object, argument: ast.AnnAssign, strict: bool) -> bool:
         may_be_null = isinstance(argument.value, ast.Constant) and argument.value.value is None
         return not strict or may_be_null or kinds != {"number"}
     kind = _kind(value)
-    wanted = _EXCHANGED if kind in _EXCHANGED and not strict else {kind}
-    return not kinds or bool(kinds & wanted)
+    if kind in ("number", "list") and not strict:
+        return not kinds or not kinds <= {"object", "null"}
+    return not kinds or kind in kinds
 
 
 def _kinds(annotation: ast.expr) -> set[str]:
