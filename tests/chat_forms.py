@@ -15,6 +15,7 @@ from typing import Any
 from engine.config import TrainingConfig
 from engine.dataset.row import Row
 from engine.dataset.tokenizing import Example, ExampleTokenizer
+from engine.model_folder.stops import StopTokens
 from engine.model_folder.tokenizer import load_tokenizer
 from tests.tiny import write_tokenizer
 
@@ -77,7 +78,8 @@ def tokenize_each(tokenizer: Any, row: Row, stops: Sequence[str] = (), **config:
 @lru_cache(maxsize=16)
 def _example_tokenizer(tokenizer: Any, stops: tuple[str, ...], config: TrainingConfig) -> ExampleTokenizer:
     """Return what makes examples; a vocabulary of real size takes a while to be looked at."""
-    return ExampleTokenizer(tokenizer, config, [tokenizer.convert_tokens_to_ids(mark) for mark in stops])
+    ids = frozenset(tokenizer.convert_tokens_to_ids(mark) for mark in stops)
+    return ExampleTokenizer(tokenizer, config, StopTokens(ids))
 
 
 def answers(example: Example) -> list[list[int]]:

@@ -1,6 +1,6 @@
 """Whether a model's tokenizer, chat template and stop tokens go together, and with the model."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ from engine.dataset.report import Fault, Severity
 from engine.dataset.row import Row
 from engine.dataset.tokenizing import Example, ExampleTokenizer, UnknownToken
 from engine.errors import UserError
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.model_folder.finding import label
-from engine.model_folder.tokenizer import load_tokenizer, stop_ids
+from engine.model_folder.stops import stop_tokens
+from engine.model_folder.tokenizer import load_tokenizer
 from engine.model_folder.weights import embedding_rows
 from engine.text import one_line
 
@@ -29,7 +30,9 @@ def example_tokenizer(folder: Path, config: TrainingConfig) -> ExampleTokenizer:
             vector for a token that every row has.
     """
     tokenizer = load_tokenizer(folder)
-    tokenize = ExampleTokenizer(tokenizer, config, stop_ids(folder, tokenizer), embedding_rows(folder))
+    vocabulary = embedding_rows(folder)
+    stops = stop_tokens(folder, tokenizer, vocabulary)
+    tokenize = ExampleTokenizer(tokenizer, config, stops, vocabulary)
     refusals = [refusal for row in _PROBES if (refusal := _refusal(tokenize, row))]
     for refusal in refusals:
         if isinstance(refusal, UnknownToken):
@@ -64,20 +67,48 @@ def token_faults(folder: Path, tokenize: ExampleTokenizer) -> tuple[Fault, ...]:
         folder: of the base model.
         tokenize: of it.
     """
+    unusable = stop_faults(folder, tokenize)
     if not tokenize.has_template:
         joined = _("the model has no chat template: a question and its answer are joined by a line break")
-        return (_fault(folder, "no_template", "note", joined, _("nothing, if it is a base model")),)
+        return (_fault(folder, "no_template", "note", joined, _("nothing, if it is a base model")), *unusable)
     mark = tokenize.end_mark
     if not mark or mark in tokenize.stop_marks:
-        return ()
+        return unusable
     message = _("answers end with {mark}, at which this model does not stop: it stops at {stops}").format(
-        mark=one_line(repr(mark), 40),
-        stops=one_line(", ".join(map(repr, sorted(tokenize.stop_marks))), 80) or _("nothing"),
+        mark=one_line(repr(mark), 40), stops=_listed(tokenize.stop_marks)
     )
     fix = _("chat here stops at both; for other programs add {id} to eos_token_id in {file}").format(
         id=tokenize.token_id(mark), file="generation_config.json"
     )
-    return (_fault(folder, "stop_token", "warning", message, fix),)
+    return (_fault(folder, "stop_token", "warning", message, fix), *unusable)
+
+
+def stop_faults(folder: Path, tokenize: ExampleTokenizer) -> tuple[Fault, ...]:
+    """Return what is to be said about stop tokens that the model's files name and it does not have.
+
+    Args:
+        folder: of the base model.
+        tokenize: of it.
+    """
+    unusable = tokenize.stops.unusable
+    if not unusable:
+        return ()
+    ends = {tokenize.end_mark} - {""} if tokenize.has_template else set[str]()
+    marks = tokenize.stop_marks | ends
+    message = ngettext(
+        "{values} is no token at which the model can stop; chat stops at {stops}",
+        "{values} are no tokens at which the model can stop; chat stops at {stops}",
+        len(unusable),
+    ).format(values=one_line(", ".join(map(str, unusable)), 160), stops=_listed(marks))
+    fix = _("correct {files}, or copy the model's files again from its publisher").format(
+        files=", ".join(sorted({named.file for named in unusable}))
+    )
+    is_harmless = marks and all(named.value is None for named in unusable)
+    return (_fault(folder, "unusable_stop", "note" if is_harmless else "warning", message, fix),)
+
+
+def _listed(marks: Collection[str]) -> str:
+    return one_line(", ".join(map(repr, sorted(marks))), 80) or _("nothing")
 
 
 def template_settings(examples: Sequence[Example]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from engine.dataset.rendering import Rendered, RowRenderer, Text
 from engine.dataset.row import Row
 from engine.i18n import _
 from engine.model_folder.panics import refused_panics
+from engine.model_folder.stops import NO_STOPS, StopTokens
 from engine.text import one_line
 
 import numpy as np
@@ -64,7 +65,7 @@ class ExampleTokenizer:
         self,
         tokenizer: Any,
         config: TrainingConfig,
-        stops: Iterable[int] = (),
+        stops: StopTokens = NO_STOPS,
         vocabulary: int | None = None,
     ) -> None:
         """Ready it.
@@ -76,7 +77,8 @@ class ExampleTokenizer:
             vocabulary: how many tokens the model has vectors for; None where that is not known.
         """
         self._tokenizer = tokenizer
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
+        """How many tokens the model has vectors for; None where that is not known."""
         self._train_on_prompt = config.train_on_prompt
         bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
         with refused_panics(_("Splitting a text into tokens")):
@@ -88,7 +90,9 @@ class ExampleTokenizer:
             index for index, token in tokenizer.added_tokens_decoder.items() if token.special
         )
         """Ids of the model's control tokens."""
-        self.stop_marks = frozenset(texts_of(tokenizer, stops))
+        self.stops = stops
+        """At what generation stops, and what the model's files name so in vain."""
+        self.stop_marks = frozenset(texts_of(tokenizer, stops.ids))
         """Tokens at which generation stops."""
         self._encoder = TextEncoder(tokenizer, self.special_ids)
         self._renderer = RowRenderer(
@@ -221,12 +225,12 @@ class ExampleTokenizer:
             UnknownToken: there is one.
         """
         highest = int(tokens.max(initial=0))
-        if self._vocabulary is None or highest < self._vocabulary:
+        if self.vocabulary is None or highest < self.vocabulary:
             return
         name = self._tokenizer.convert_ids_to_tokens(highest)
         raise UnknownToken(
             _("token {id} ({text}) is none of the model's, which are 0 to {last}").format(
-                id=highest, text=one_line(repr(name), 40), last=self._vocabulary - 1
+                id=highest, text=one_line(repr(name), 40), last=self.vocabulary - 1
             ),
             _("use the tokenizer that belongs to the base model"),
         )

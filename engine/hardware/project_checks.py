@@ -59,6 +59,8 @@ def check_model(trial: ModelTrial | UserError, others: Sequence[str] = ()) -> Ch
         detail = _("The weights are not quantised and take about four times the memory of 4-bit ones")
         fix = _("convert it: python -m mlx_lm convert --hf-path FOLDER --mlx-path models/NAME -q")
         return Check("model", _("Base model"), value, "warning", detail, fix)
+    for problem, fix in trial.warnings:
+        return Check("model", _("Base model"), value, "warning", problem, fix)
     detail = ""
     if others:
         detail = _("There are others too, to be chosen as 'model' of the configuration: {names}").format(

@@ -13,22 +13,31 @@ from engine.backend import compute_dtype, is_cpu, mx, nn
 from engine.errors import UserError
 from engine.i18n import _, ngettext
 from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
+from engine.model_folder.config_fields import misfits
 from engine.model_folder.panics import refused_panics
-from engine.model_folder.settings import again
-from engine.model_folder.tokenizer import chat_template
+from engine.model_folder.settings import again, read_settings
+from engine.model_folder.stops import stop_tokens
+from engine.model_folder.tokenizer import chat_template, refuse_config
 from engine.model_folder.trust import names_code, wants_code
-from engine.model_folder.usable import require_usable
+from engine.model_folder.usable import require_usable, wrong_value
+from engine.model_folder.weights import embedding_rows
 from engine.text import one_line
 
-from mlx.utils import tree_unflatten
+from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear
 from mlx_lm.tokenizer_utils import load as load_wrapped_tokenizer
 from mlx_lm.utils import dequantize_model, load_model
 
 # Without it transformers asks on the terminal whether to run a folder's code.
 _UNTRUSTED = {"trust_remote_code": False, "local_files_only": True}
-_MISSING = re.compile(r"Missing \d+ parameters: *\n*([\w.]+)")
+_MISSING = re.compile(
+    r"missing \d+ (?:parameters|required positional arguments?): *\n*'?([\w.]+)", re.IGNORECASE
+)
 _EXTRA = re.compile(r"Received (\d+) parameters not in model")
+_NORM = re.compile(r"(norm|(^|\.)ln_\w+)\.weight$")
+"""What architectures call the factors of a norm."""
+_OF_VALUES = (ArithmeticError, AssertionError, AttributeError, IndexError, TypeError)
+"""What mlx-lm ends with where a value is not what it takes for granted: their words are of its code."""
 _SHAPE = re.compile(r"Expected shape|shape|dimension", re.IGNORECASE)
 
 
@@ -55,36 +64,57 @@ def load_base(folder: Path, keep_packed: bool = False) -> BaseModel:
     Raises:
         UserError: a file is missing or damaged, or the architecture is unknown.
     """
-    model, config = open_model(folder)
+    model = open_model(folder)
     with _refusing(folder):
         if is_cpu():
             model.set_dtype(compute_dtype())
             model = _unpack_rest(model) if keep_packed else dequantize_model(model)
         mx.eval(model.parameters())
     model.freeze()
-    return BaseModel(model, _load_tokenizer(folder, config), folder)
+    return BaseModel(model, _load_tokenizer(folder), folder)
 
 
-def open_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+def open_model(folder: Path) -> nn.Module:
     """Build the model of a folder with its weights, whose numbers are read once they are needed.
 
-    Returns:
-        The model and its `config.json`.
+    Many values of its configuration are only used with the first tokens. So what it makes
+    of two is planned here; as that is never computed, no numbers are read for it. Only those
+    of the norms are looked at.
 
     Raises:
         UserError: a file is missing or damaged, the architecture is unknown, or the weights are not its.
     """
     require_usable(folder)
     with _refusing(folder), _without_wildcards(folder) as plain:
-        model, config = load_model(plain, lazy=True, trust_remote_code=False)
-    return model, config
+        model, _config = load_model(plain, lazy=True, trust_remote_code=False)
+        model(mx.zeros((1, 2), mx.int32))
+    _require_sound_norms(folder, model)
+    return model
 
 
-def _load_tokenizer(folder: Path, config: dict[str, Any]) -> Any:
+def _require_sound_norms(folder: Path, model: nn.Module) -> None:
+    """Refuse weights that are damaged, as far as those of the norms show it: they alone are quickly read.
+
+    There are some in every layer, so a part of a file that was never written is seen by them.
+    """
+    for name, array in tree_flatten(model.parameters()):
+        if not _NORM.search(name):
+            continue
+        problem = ""
+        if not mx.isfinite(array).all().item():
+            problem = _("The weights in {folder} are damaged: '{name}' holds numbers that are not finite")
+        elif not array.any().item():
+            problem = _("The weights in {folder} are damaged: '{name}' holds nothing but zeros")
+        if problem:
+            raise UserError(problem.format(folder=folder, name=one_line(name, 60)), again(folder))
+
+
+def _load_tokenizer(folder: Path) -> Any:
     """Return mlx-lm's wrapper of the tokenizer, which knows the tokens to stop at."""
     with _refusing(folder), refused_panics(_("Loading it")):
-        tokenizer = load_wrapped_tokenizer(folder, _UNTRUSTED, eos_token_ids=config.get("eos_token_id"))
+        tokenizer = load_wrapped_tokenizer(folder, _UNTRUSTED)
         tokenizer.chat_template = chat_template(folder, tokenizer.chat_template)
+        tokenizer.eos_token_ids = stop_tokens(folder, tokenizer, embedding_rows(folder)).ids
     return tokenizer
 
 
@@ -98,16 +128,21 @@ def _refusing(folder: Path) -> Iterator[None]:
     except Exception as error:  # its own words stand in the refusal
         if _is_unknown(error) and (name := names_code(folder)):
             raise wants_code(folder, name) from None
+        reason = _known_reason(error)
+        if not reason:
+            for name, value in misfits(read_settings(folder / "config.json"), strict=True):
+                raise wrong_value(folder, name, value) from None
+            refuse_config(folder)
         raise UserError(
             _("Cannot load the base model in {folder}: {reason}").format(
-                folder=folder, reason=_reason(error)
+                folder=folder, reason=reason or _other_reason(error)
             ),
             again(folder),
         ) from None
 
 
-def _reason(error: Exception) -> str:
-    """Say in our words why mlx-lm could not build a model, as far as its words are known."""
+def _known_reason(error: Exception) -> str:
+    """Say in our words what mlx-lm found wrong with the weights; nothing where its words are others."""
     text = str(error)
     missing, extra = _MISSING.search(text), _EXTRA.search(text)
     if missing or isinstance(error, KeyError):
@@ -119,11 +154,17 @@ def _reason(error: Exception) -> str:
             "the weights hold {count} tensors that are none of its architecture",
             int(extra[1]),
         ).format(count=extra[1])
-    if _SHAPE.search(text):
+    if _SHAPE.search(text) and not isinstance(error, _OF_VALUES):
         return _("its weights are not as large as its config.json says ({reason})").format(
             reason=one_line(text, 120)
         )
-    return one_line(text, 200) or type(error).__name__
+    return ""
+
+
+def _other_reason(error: Exception) -> str:
+    if isinstance(error, _OF_VALUES):
+        return _("a value in its config.json is not what its architecture takes")
+    return one_line(str(error), 200) or type(error).__name__
 
 
 def _unpack_rest(model: nn.Module) -> nn.Module:

@@ -1,9 +1,10 @@
-"""Child process that loads a base model without its numbers, gives it an adapter, and loads its tokenizer.
+"""Child process that loads a base model's tokenizer and the model without its numbers, and adapts it.
 
     python -m engine.model.trial FOLDER CONFIG      (CONFIG: a configuration as JSON)
 
 It prints one JSON object a line: `{"began": true}` once MLX is there, and at the end
-`{"loads": true}` or `{"refused": [problem, fix]}`, see `engine.model_folder.trial`.
+`{"loads": true, "warnings": [[problem, fix], ...]}` or `{"refused": [problem, fix]}`, see
+`engine.model_folder.trial`.
 """
 
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.model_tokens import example_tokenizer
+from engine.dataset.model_tokens import example_tokenizer, stop_faults
 from engine.errors import UserError
 from engine.model.adapter import attach_adapter
 from engine.model.loading import open_model
@@ -27,14 +28,16 @@ def main() -> None:
 
 
 def try_model(folder: Path, config: TrainingConfig) -> dict[str, Any]:
-    """Open a model, give it an adapter and load its tokenizer; return the answer."""
+    """Load a model's tokenizer, open the model and give it an adapter; return the answer."""
     try:
-        model, _settings = open_model(folder)
-        attach_adapter(model, config)
-        example_tokenizer(folder, config)
+        tokenize = example_tokenizer(
+            folder, config
+        )  # first, as in training: of two faults both tell the same
+        attach_adapter(open_model(folder), config)
     except UserError as error:
         return {"refused": [error.problem, error.fix]}
-    return {"loads": True}
+    warnings = [fault for fault in stop_faults(folder, tokenize) if fault.severity == "warning"]
+    return {"loads": True, "warnings": [[fault.message, fault.fix] for fault in warnings]}
 
 
 def _tell(**message: Any) -> None:

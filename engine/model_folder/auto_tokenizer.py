@@ -5,7 +5,20 @@ gets an error. Of this module Python makes the second thread wait. mlx-lm import
 too, so `engine.model` imports this module first.
 """
 
-from transformers import AutoTokenizer
+from typing import Any
+
+from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer
 from transformers.utils.chat_template_utils import _compile_jinja_template as compile_template
 
-__all__ = ["AutoTokenizer", "compile_template"]
+__all__ = ["AutoTokenizer", "compile_template", "takes_config"]
+
+
+def takes_config(config: dict[str, Any]) -> bool:
+    """Whether transformers takes a model's `config.json`, which it reads before any tokenizer."""
+    if config.get("model_type") not in CONFIG_MAPPING:  # then it does not look at it
+        return True
+    try:
+        AutoConfig.for_model(**config)
+    except Exception:  # of many types
+        return False
+    return True

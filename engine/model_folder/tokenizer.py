@@ -1,4 +1,4 @@
-"""A model folder's tokenizer with its chat template, and the tokens at which its answers stop."""
+"""A model folder's tokenizer with its chat template."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from engine.i18n import _
 from engine.model_folder.panics import refused_panics
 from engine.model_folder.settings import again, optional_settings, read_settings
 from engine.model_folder.trust import names_code, wants_code
-from engine.model_folder.usable import require_tokenizer
+from engine.model_folder.usable import require_tokenizer, wrong_value
 from engine.text import one_line
 
 _DEFAULT = "default"
@@ -36,6 +36,7 @@ def load_tokenizer(folder: Path) -> Any:
     except Exception as error:  # transformers and tokenizers raise many types for a damaged file
         if "trust_remote_code" in str(error) and (name := names_code(folder)):
             raise wants_code(folder, name) from None
+        refuse_config(folder)
         reason = one_line(str(error).strip().partition("\n")[0], 200) or type(error).__name__
         raise UserError(
             _("Cannot load the tokenizer in {folder}: {reason}").format(folder=folder, reason=reason),
@@ -48,6 +49,29 @@ def load_tokenizer(folder: Path) -> Any:
         )
     tokenizer.chat_template = chat_template(folder, tokenizer.chat_template)
     return tokenizer
+
+
+def refuse_config(folder: Path) -> None:
+    """Refuse a `config.json` that transformers does not take: by the field without which it would.
+
+    Raises:
+        UserError: it is so.
+    """
+    from engine.model_folder.auto_tokenizer import takes_config
+
+    config = read_settings(folder / "config.json")
+    if takes_config(config):
+        return
+    for field, value in config.items():
+        without = {key: other for key, other in config.items() if key != field}
+        if "model_type" in without and takes_config(without):
+            raise wrong_value(folder, field, value) from None
+    raise UserError(
+        _("The base model's {path} is broken: its values do not go together").format(
+            path=folder / "config.json"
+        ),
+        again(folder),
+    ) from None
 
 
 def chat_template(folder: Path, found: Any) -> str | dict[str, str] | None:
@@ -81,20 +105,6 @@ def chat_template(folder: Path, found: Any) -> str | dict[str, str] | None:
     for source in sources:
         _require_template(folder, source)
     return found  # type: ignore[no-any-return]  # as checked
-
-
-def stop_ids(folder: Path, tokenizer: Any) -> frozenset[int]:
-    """Return the tokens at which programs stop generating with a model, as mlx-lm finds them.
-
-    Those of `generation_config.json`, else of `config.json`, and the tokenizer's own.
-
-    Raises:
-        UserError: a file cannot be read.
-    """
-    generation = optional_settings(folder / "generation_config.json").get("eos_token_id")
-    named = generation or read_settings(folder / "config.json").get("eos_token_id")
-    ids = named if isinstance(named, list) else [named]
-    return frozenset(index for index in [*ids, tokenizer.eos_token_id] if isinstance(index, int))
 
 
 def _require_template(folder: Path, source: Any) -> None:

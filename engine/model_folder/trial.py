@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
-from engine.files import write_atomic
+from engine.files import read_given, write_atomic
 from engine.i18n import _
 from engine.model_folder.usable import ModelFiles, require_usable
 from engine.training.fingerprint import model_fingerprint
@@ -27,7 +27,7 @@ COMMAND = (sys.executable, "-m", "engine.model.trial")
 LIMIT_S = 120.0
 """Seconds after which nothing is said about a model."""
 _ROOT = Path(__file__).parents[2]
-_TRIED = 2
+_TRIED = 3
 """To be raised when more is tried: what is kept of earlier trials is then no answer any more."""
 _USED = ("lora_targets", "lora_layers")
 """Settings that decide whether a model can be given an adapter."""
@@ -48,7 +48,10 @@ class ModelTrial:
         """
         self.files: ModelFiles = require_usable(folder)
         self.folder, self._config = folder, config
-        self._child = None if self._mark and self._mark.exists() else start_child(folder, config)
+        known = self._known()
+        self.warnings: list[list[str]] = known or []
+        """What is to be said about a model that loads, and what to do; complete after `require_loads`."""
+        self._child = start_child(folder, config) if known is None else None
 
     def require_loads(self) -> None:
         """Wait for the child.
@@ -72,10 +75,9 @@ class ModelTrial:
         if refused := answer.get("refused"):
             problem, fix = refused
             raise UserError(problem, fix)
-        if answer.get("loads") and self._mark:
-            with suppress(OSError):
-                self._mark.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(self._mark, "")
+        if answer.get("loads"):
+            self.warnings = answer["warnings"]
+            self._keep()
         elif answer.get("began"):
             raise UserError(
                 _("Loading the base model in {folder} ended the process that tried it").format(
@@ -90,6 +92,20 @@ class ModelTrial:
             self._child.kill()
             self._child.communicate()
             self._child = None
+
+    def _keep(self) -> None:
+        """Write down that the model loads."""
+        if self._mark:
+            with suppress(OSError):
+                self._mark.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(self._mark, json.dumps(self.warnings))
+
+    def _known(self) -> list[list[str]] | None:
+        """Return the warnings about a model that is known to load; None where it has to be tried."""
+        with suppress(OSError, ValueError):
+            if self._mark and isinstance(found := json.loads(read_given(self._mark)), list):
+                return found
+        return None
 
     @cached_property
     def _mark(self) -> Path | None:

@@ -1,5 +1,6 @@
 """Whether a base model can be used at all: one answer for all who ask, with one cause and one cure."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 from engine.errors import UserError
 from engine.i18n import _
 from engine.model_folder.architectures import architecture_of, is_known
+from engine.model_folder.config_fields import misfits
 from engine.model_folder.settings import again, optional_settings, read_settings, require_file, require_plain
 from engine.model_folder.trust import names_code, refuse_code, wants_code
 from engine.model_folder.weights import read_weights
@@ -72,6 +74,7 @@ def require_usable(folder: Path) -> ModelFiles:
     config = read_settings(folder / "config.json")
     refuse_code(folder)
     _require_architecture(folder, config)
+    _require_kinds(folder, config)
     _require_known_form(folder, config)
     weights = read_weights(folder)
     _require_sizes(folder, config, sum(map(len, weights.values())))
@@ -100,13 +103,18 @@ def require_tokenizer(folder: Path) -> None:
 
 
 def _require_architecture(folder: Path, config: dict[str, Any]) -> None:
-    if not isinstance(config.get("model_type"), str):
-        raise UserError(
-            _("{path} does not say what kind of model it is: model_type is missing").format(
-                path=folder / "config.json"
-            ),
-            again(folder),
+    kind = config.get("model_type")
+    if not isinstance(kind, str):
+        problem = (
+            _("{path} does not say what kind of model it is: model_type is missing")
+            if kind is None
+            else _("{path} does not say what kind of model it is: model_type is {value}, which is no name")
         )
+        value = one_line(json.dumps(kind), 40)
+        raise UserError(problem.format(path=folder / "config.json", value=value), again(folder))
+    named = config.get("architectures")
+    if not isinstance(named, str | None) and not _are_names(named):
+        raise wrong_value(folder, "architectures", named)
     if not is_known(architecture_of(config)):
         if name := names_code(folder):
             raise wants_code(folder, name)
@@ -116,6 +124,23 @@ def _require_architecture(folder: Path, config: dict[str, Any]) -> None:
             ).format(folder=folder, name=one_line(config["model_type"], 40), version=version("mlx-lm")),
             _("use a base model of another architecture, such as mistral, llama or qwen3"),
         )
+
+
+def _are_names(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+def _require_kinds(folder: Path, config: dict[str, Any]) -> None:
+    """Refuse values with which the architecture cannot compute, and quantisations that are none."""
+    for name, value in misfits(config):
+        raise wrong_value(folder, name, value)
+    for name in ("quantization", "quantization_config"):
+        if not isinstance(config.get(name), dict | None):
+            raise wrong_value(folder, name, config[name])
+    for name in ("group_size", "bits"):
+        value = (config.get("quantization") or {}).get(name, 1)  # loading says what is missing
+        if type(value) is not int or value < 1:
+            raise wrong_value(folder, f"quantization.{name}", value)
 
 
 def _require_known_form(folder: Path, config: dict[str, Any]) -> None:
@@ -135,16 +160,16 @@ def _require_sizes(folder: Path, config: dict[str, Any], tensors: int) -> None:
     """Refuse sizes that are none, and more layers than there are tensors: mlx-lm would build them all."""
     nested = config.get("text_config")
     if not isinstance(nested, dict | None):
-        raise _wrong(folder, "text_config", nested)
+        raise wrong_value(folder, "text_config", nested)
     for name, number in _numbers(config):
         if abs(number) > (_MOST_PARTS if _PARTS.search(name) else _LARGEST):
-            raise _wrong(folder, name, number)
+            raise wrong_value(folder, name, number)
     for settings in (config, nested or {}):
         for name in _SIZES:
             value = settings.get(name)
             most = tensors if name in _LAYER_COUNTS else _LARGEST
             if value is not None and not (isinstance(value, int) and 1 <= value <= most):
-                raise _wrong(folder, name, value)
+                raise wrong_value(folder, name, value)
 
 
 def _numbers(config: dict[str, Any]) -> Iterator[tuple[str, int]]:
@@ -160,10 +185,12 @@ def _numbers(config: dict[str, Any]) -> Iterator[tuple[str, int]]:
             yield name, value
 
 
-def _wrong(folder: Path, name: str, value: object) -> UserError:
+def wrong_value(folder: Path, name: str, value: object) -> UserError:
+    """Return the refusal of a model folder whose `config.json` has a value that cannot be used."""
+    shown = one_line(json.dumps(value, ensure_ascii=False), 40)
     return UserError(
         _("The base model's {path} is broken: {name} is {value}").format(
-            path=folder / "config.json", name=name, value=one_line(repr(value), 40)
+            path=folder / "config.json", name=one_line(name, 60), value=shown
         ),
         again(folder),
     )

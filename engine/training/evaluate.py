@@ -1,10 +1,18 @@
 """Validation: the whole set, token-weighted."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from engine.backend import mx, nn
 from engine.dataset.batches import MicroBatch
+from engine.i18n import _
 from engine.training.loss import LossFunction, batch_arrays
+
+_CHANCE = 0.75
+"""Share of the loss of guessing that no model which knows its tokens comes near.
+
+With 49,152 tokens that is 8.1: SmolLM2 has 2.4 on its own tokens, 8.9 on those of another order.
+"""
 
 
 def evaluate(
@@ -26,3 +34,15 @@ def evaluate(
             yield done, total / count
     finally:
         model.train()
+
+
+def chance_warning(loss: float, vocabulary: int | None) -> str:
+    """Say that a model hardly predicts better than one that takes all tokens for equally likely, if so.
+
+    Args:
+        loss: of the base model, mean over the tokens, nats.
+        vocabulary: how many tokens there are; None where that is not known.
+    """
+    if vocabulary is None or loss <= _CHANCE * math.log(vocabulary):
+        return ""
+    return _("The base model predicts this data hardly better than chance: is its tokenizer the right one?")

@@ -62,6 +62,14 @@ def explained_writes(folder: Path) -> Iterator[None]:
         raise cannot_write(folder, error) from None
 
 
+def begins_bad() -> UserError:
+    """Return what to tell where the loss is not finite before the first step."""
+    return UserError(
+        _("The base model's validation loss is not finite"),
+        _("look for odd rows in valid.jsonl, or copy the base model again"),
+    )
+
+
 def stays_bad(step: int, was_halved: bool) -> UserError:
     """Return what to tell where loss or gradient stays bad up to `step`, and there is no way back."""
     problem = (

@@ -8,10 +8,9 @@ from pathlib import Path
 from threading import Event as StopEvent
 
 from engine.backend import mx
-from engine.errors import UserError
 from engine.i18n import _
 from engine.training.dispatch import Dispatcher, MadeStep
-from engine.training.evaluate import evaluate
+from engine.training.evaluate import chance_warning, evaluate
 from engine.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -24,7 +23,7 @@ from engine.training.events import (
     StepDone,
     StepMetrics,
 )
-from engine.training.failures import explain, explained_writes, stays_bad
+from engine.training.failures import begins_bad, explain, explained_writes, stays_bad
 from engine.training.held import FolderLost
 from engine.training.parts import Parts
 from engine.training.progress import Progress
@@ -169,13 +168,12 @@ class TrainingLoop:
             if scored is None:
                 return False
             if not math.isfinite(scored):
-                raise UserError(
-                    _("The base model's validation loss is not finite"),
-                    _("look for odd rows in valid.jsonl, or copy the base model again"),
-                )
+                raise begins_bad()
             self._progress.initial_val_loss = scored
             yield Evaluated(0, 0, scored, False, time.monotonic() - begin)
             yield from self._save()
+            if warning := chance_warning(scored, self._parts.vocabulary):
+                yield self._warning(warning)
         return True
 
     def _validate_pending(self) -> Generator[Event, None, bool]:

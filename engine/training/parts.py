@@ -38,6 +38,8 @@ class Parts:
     train: Sequence[Example]
     valid: Sequence[MicroBatch]
     valid_examples: int
+    vocabulary: int | None
+    """How many tokens the model has vectors for; None where that is not known."""
     shapes: tuple[Shape, ...]
     """What micro-batches are padded to."""
     micro_batch_divisor: int

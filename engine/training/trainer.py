@@ -131,6 +131,7 @@ class Trainer:
             train=train.examples,
             valid=micro_batches(valid.examples, shapes),
             valid_examples=len(valid.examples),
+            vocabulary=tokenize.vocabulary,
             shapes=shapes,
             micro_batch_divisor=divisor,
         )

@@ -7,6 +7,7 @@ from threading import Event as StopEvent
 from engine.config import TrainingConfig
 from engine.project import Project
 from engine.training.checkpoint import load_checkpoint
+from engine.training.evaluate import chance_warning
 from engine.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -20,6 +21,8 @@ from engine.training.events import (
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
 from tests.tiny import RUN, metrics_rows, train
+
+import pytest
 
 SHORT = RUN.updated({"num_epochs": 1})
 
@@ -110,3 +113,32 @@ def test_a_pause_waits_for_no_step(project: Project) -> None:
     stop.set()
     last = list(Trainer(project, RUN, stop).run())[-1]
     assert isinstance(last, Paused) and last.step == 0
+
+
+CHANCE = "The base model predicts this data hardly better than chance: is its tokenizer the right one?"
+
+
+def chances(events: list[Event]) -> list[int]:
+    """Return where in a sitting it is told that the model guesses."""
+    return [i for i, event in enumerate(events) if isinstance(event, Notice) and event.message == CHANCE]
+
+
+def test_a_model_that_guesses_is_told_once_before_the_first_step(project: Project) -> None:
+    """As one with the tokenizer of another; the run goes on, and its later sittings are silent."""
+    events = train(project, SHORT, until=lambda event: isinstance(event, StepDone))
+    (place,) = chances(events)
+    scored, saved = (event for event in events[:place] if isinstance(event, Evaluated | CheckpointSaved))
+    assert isinstance(scored, Evaluated) and scored.step == 0 and saved.step == 0
+    assert isinstance(events[-1], Paused)
+    assert not chances(train(project, SHORT))
+
+
+@pytest.mark.parametrize(
+    ("loss", "vocabulary", "is_near"),
+    [(8.89, 49152, True), (2.42, 49152, False), (8.0, 49152, False), (5.5, 320, True), (99.0, None, False)],
+)
+def test_what_is_near_chance_depends_on_the_vocabulary(
+    loss: float, vocabulary: int | None, is_near: bool
+) -> None:
+    """The loss of guessing is the logarithm of how many tokens there are."""
+    assert bool(chance_warning(loss, vocabulary)) == is_near
