@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event
 from typing import BinaryIO, Literal
 
+from engine.dataset.detecting import reading_of
 from engine.dataset.lines import MOST_BYTES
 from engine.dataset.mapping import Mapping, convert
 from engine.dataset.parsing import RowError
@@ -122,7 +123,7 @@ def written_row(record: Record, mapping: Mapping, number: int) -> tuple[str, Row
     Raises:
         RowError: it cannot be used.
     """
-    value = convert(record.value, mapping)
+    value = convert(record.value, reading_of(record.value, mapping))
     row = row_of(value, number)
     line = json_text(row.value(mapping.makes_turns))
     if len(line) >= MOST_BYTES // 4:  # a character takes four bytes at most

@@ -173,7 +173,7 @@ def _refuse_other_formats(report: DataReport) -> None:
 
 
 def _is_dropped(fault: Fault) -> bool:
-    return fault.severity == "error" or fault.kind in DROPPED
+    return fault.leaves_out or fault.kind in DROPPED
 
 
 def _nothing_left(path: Path, report: DataReport) -> UserError:

@@ -1,6 +1,7 @@
 """One row: from an object to the turns or the text that it means, or to what is wrong with it."""
 
 import difflib
+import shlex
 from typing import Any, Literal
 
 from engine.dataset.fields import (
@@ -12,6 +13,7 @@ from engine.dataset.fields import (
     says_nothing,
     sense_of,
 )
+from engine.dataset.names import part_of
 from engine.dataset.parsing import RowError, refuse_odd_characters
 from engine.dataset.tools import read_tools
 from engine.dataset.turns import (
@@ -36,14 +38,6 @@ _OF_FORM: dict[Form, frozenset[str]] = {
     "messages": frozenset({"messages"}),
     "text": frozenset({"text"}),
 }
-_IMPORTABLE = frozenset(
-    (
-        *("conversations", "conversation", "interactions", "dialog", "dialogue"),
-        *("instruction", "instructions", "question", "questions", "pergunta"),
-        *("answer", "answers", "output", "response", "resposta"),
-    )
-)
-"""Fields of other forms, which `import` turns into rows."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -153,6 +147,7 @@ class _Extra:
         Raises:
             RowError: a field changes the meaning of the row and cannot be honoured.
         """
+        self._form = form
         self.system = ""
         self.tools: tuple[dict[str, Any], ...] = ()
         self.beside = ""
@@ -178,10 +173,23 @@ class _Extra:
                 raise not_to_be_learned(name)
             if sense != "weight" and answer_of(value) is None:
                 self.not_used.append(name)
+        elif sense == "context" and self._form != "pair":
+            raise _context_beside(name, self._form)
         elif sense and not isinstance(value, bool | int | float):
             raise refuse_field(name, sense, where)
         else:
             self.not_used.append(name)
+
+
+def _context_beside(name: str, form: Form) -> RowError:
+    """Return the refusal of what belongs to a question, beside turns or a text: nobody knows where in them."""
+    fix = _("write it into the text")
+    if form == "messages":
+        fix = _(
+            "write it into a turn, or let it be the system text: mqlora-tui import FILE --system {name}"
+        ).format(name=one_line(shlex.quote(name), 60))
+    message = _("the row has '{key}', which belongs to the question").format(key=one_line(name, 30))
+    return RowError("unsupported_field", message, fix)
 
 
 def _refuse_other_form(name: str, value: Any, texts: list[str]) -> None:
@@ -244,7 +252,8 @@ def _missing(name: str, value: dict[str, Any]) -> RowError:
     """Return the fault of a row without a field, with the advice to rename one that is nearly right."""
     wanted = _FIELDS if value.keys().isdisjoint(_FIELDS) else (name,)
     fix = _("add it, or use messages or text")
-    if not _IMPORTABLE.isdisjoint(key.lower() for key in value):
+    parts = {part_of(key) for key in value}
+    if "turns" in parts or ("answer" in parts and parts & {"question", "input"}):
         fix = _("let the file be turned into rows: mqlora-tui import FILE")
     for key in value:
         near = difflib.get_close_matches(key.lower(), wanted, n=1, cutoff=0.7)

@@ -188,7 +188,7 @@ def _unusable(file: LoadedFile) -> UserError:
 
 def _left_out(file: LoadedFile) -> str:
     """Say which rows of a file are not used, or nothing."""
-    lines = [fault.line for fault in file.report.faults if fault.severity == "error"]
+    lines = [fault.line for fault in file.report.faults if fault.leaves_out]
     if not lines:
         return ""
     shown = ", ".join(str(line) for line in lines[:_LISTED_LINES]) + (

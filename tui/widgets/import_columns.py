@@ -47,7 +47,7 @@ class ImportColumns(Vertical):
 
     def show(self, table: "Table", found: "Mapping | None") -> None:
         """Offer the columns of a table, with what was found chosen."""
-        from engine.dataset.detecting import answers_of
+        from engine.dataset.unclear import answers_of
 
         self._found, self._table = found, table
         headers: Options = [(_("names the columns"), True), (_("is a row"), False)]
@@ -56,13 +56,13 @@ class ImportColumns(Vertical):
         self._offer("answer", answers, found.answer if found else "")
         used = found.columns if found else ()
         columns: Options = [(name, name) for name in dict.fromkeys((*used, *table.columns[:_MOST_COLUMNS]))]
-        prompts: Options = [(name, (name, "")) for name, _value in columns]
-        prompt = (found.prompt, found.input) if found else ("", "")
-        if found and found.input:
-            prompts.insert(0, (f"{found.prompt} + {found.input}", prompt))
+        prompts: Options = [(name, (name,)) for name, _value in columns]
+        prompt = (found.prompt, *found.inputs) if found and found.prompt else ()
+        if len(prompt) > 1:
+            prompts.insert(0, (" + ".join(prompt), prompt))
         choose: Options = [(_("— choose a column —"), "")]
         self._offer("form", self._forms(), _family(found))
-        self._offer("prompt", [(choose[0][0], ("", "")), *prompts], prompt)
+        self._offer("prompt", [(choose[0][0], ()), *prompts], prompt)
         self._offer("completion", choose + columns, found.completion if found else "")
         self._offer("text", choose + columns, found.text if found else "")
         self._offer("system", [(_("— none —"), ""), *columns], found.system if found else "")
@@ -70,7 +70,7 @@ class ImportColumns(Vertical):
 
     def show_lists(self) -> None:
         """Show only the lists that the chosen form takes."""
-        from engine.dataset.detecting import answers_of
+        from engine.dataset.unclear import answers_of
 
         form = self._value("form")
         shown = {"form", "system"} if form == "turns" else {"form", "text"}
@@ -92,7 +92,7 @@ class ImportColumns(Vertical):
         Args:
             table: whose columns are shown.
         """
-        from engine.dataset.detecting import answers_of, lacks_header
+        from engine.dataset.unclear import answers_of, lacks_header
 
         if lacks_header(table):
             return _("its first line reads like a row: say so where it is one")
@@ -104,22 +104,28 @@ class ImportColumns(Vertical):
     def mapping(self) -> "Mapping | None":
         """What is chosen; None while a column is missing."""
         from engine.dataset.detecting import detect
-        from engine.dataset.mapping import Mapping
+        from engine.dataset.mapping import Form, Mapping
 
         form, system = self._value("form"), self._value("system")
         if (answer := self._value("answer")) and self._table:
-            (prompt, _extra), found = self._value("prompt"), detect(self._table, answer)
+            prompt, found = self._value("prompt"), detect(self._table, answer)
             if found:
                 return replace(found, system=system)
-            return Mapping("pair", prompt, system=system, answer=answer) if prompt else None
+            named = Mapping("pair", *prompt[:1], prompt[1:], system=system, answer=answer, is_named=True)
+            return named if prompt else None
         if form == "turns" and self._found:
             return replace(self._found, system=system)
         if form == "text":
-            return Mapping("text", text=self._value("text")) if self._value("text") else None
-        (prompt, extra), completion = self._value("prompt"), self._value("completion")
+            text = self._value("text")
+            return Mapping("text", text=text, is_named=True) if text else None
+        prompt, completion = self._value("prompt"), self._value("completion")
         if not prompt or not completion:
             return None
-        return Mapping("alpaca" if extra else "pair", prompt, extra, completion, system)
+        found = self._found
+        if found and (found.prompt, *found.inputs, found.completion) == (*prompt, completion):
+            return replace(found, system=system)
+        form: Form = "pair" if len(prompt) == 1 else "alpaca"
+        return Mapping(form, prompt[0], prompt[1:], completion, system, is_named=True)
 
     def _forms(self) -> Options:
         forms: Options = [(_("prompt and completion"), "pair"), (_("plain text"), "text")]
