@@ -5,6 +5,7 @@ or refused, never passed over. All others are named as not used.
 """
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -123,7 +124,7 @@ def refuse_field(name: str, sense: Sense, where: str) -> RowError:
     message, fix = {
         "preference": (
             _("{where} has '{key}': answers to choose between, not one to learn"),
-            _("choose the answer on importing: mqlora-tui import FILE --answer chosen"),
+            _("choose the answer on importing: mqlora-tui import FILE --answer {better}"),
         ),
         "media": (
             _("{where} has '{key}': a text model cannot see or hear it"),
@@ -138,6 +139,14 @@ def refuse_field(name: str, sense: Sense, where: str) -> RowError:
             _("write it into the prompt, or let that be done: mqlora-tui import FILE"),
         ),
     }.get(sense, (_("{where} has '{key}', which is not supported here"), _("take it out, or drop the row")))
+    better = name
+    for worse, word in (
+        ("rejected", "chosen"),
+        ("non_preferred", "preferred"),
+        ("dispreferred", "preferred"),
+    ):
+        better = better.replace(worse, word)
+    fix = fix.format(better=one_line(shlex.quote(better), 60)) if sense == "preference" else fix
     return RowError("unsupported_field", message.format(where=where, key=one_line(name, 30)), fix)
 
 

@@ -26,7 +26,8 @@ _SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
 """The first line by which Excel is told what stands between cells."""
 _SPACED_QUOTE = r'(?:^|%s) +"'
 _MESSAGE = re.compile(
-    r"\u200e?\[?\d{1,4}[/.-]\d{1,2}[/.-]\d{2,4},? \d{1,2}:\d{2}(:\d{2})?( ?[AaPp]\.?[Mm]\.?)?(\]| -) [^\n]+?: "
+    r"\u200e?\[?\d{1,4}[/.-]\d{1,2}[/.-]\d{2,4},? \d{1,2}:\d{2}(:\d{2})?"
+    r"( ?[AaPp]\.?[Mm]\.?)?(\]| -) [^\n]+?: "
 )
 """How a message of WhatsApp begins."""
 _GZIP = b"\x1f\x8b"

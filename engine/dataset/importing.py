@@ -27,6 +27,7 @@ from engine.dataset.watch import watched
 from engine.errors import UserError
 from engine.i18n import _, ngettext
 from engine.project import Project
+from engine.shell import for_file
 from engine.text import json_text
 
 import numpy as np
@@ -231,4 +232,4 @@ def _nothing_left(table: Table, written: _Written) -> UserError:
         where=table.where(first.place),
         reason=first.reason,
     )
-    return UserError(problem, first.fix)
+    return UserError(problem, for_file(first.fix, table.source.path))

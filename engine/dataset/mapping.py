@@ -34,7 +34,7 @@ class Mapping:
     form: Form
     prompt: str = ""
     inputs: tuple[str, ...] = ()
-    """Go below the prompt, each after a blank line, where they have a text; alone where the prompt has none."""
+    """Go below the prompt, each after a blank line, where they have a text; alone where that has none."""
     completion: str = ""
     system: str = ""
     turns: str = ""

@@ -6,7 +6,7 @@ from typing import Literal
 LEFT_OUT = "left_out"
 """Kind of the note on a row that asks itself to be left out."""
 Severity = Literal["error", "warning", "note"]
-"""error: the row is left out of training; warning: it is used, but look at it; note: harmless here, or wanted."""
+"""error: the row is left out of training; warning: it is used, but look at it; note: harmless or wanted."""
 
 
 BINS = 24

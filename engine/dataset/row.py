@@ -182,7 +182,7 @@ class _Extra:
 
 
 def _context_beside(name: str, form: Form) -> RowError:
-    """Return the refusal of what belongs to a question, beside turns or a text: nobody knows where in them."""
+    """Return the refusal of what belongs to a question, beside turns or a text: its place is not known."""
     fix = _("write it into the text")
     if form == "messages":
         fix = _(

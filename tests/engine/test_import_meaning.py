@@ -5,10 +5,15 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from engine.config import TrainingConfig
+from engine.dataset.check import check_data
 from engine.dataset.detecting import choose
+from engine.dataset.parsing import RowError
 from engine.dataset.row import read_row
 from engine.dataset.tables import open_table
 from engine.errors import UserError
+from engine.hardware import project_checks
+from engine.project import Project
 from tests.engine.import_files import became
 from tests.tiny import write_rows
 
@@ -260,6 +265,28 @@ def test_files_that_are_no_rows_say_what_they_are(
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=said):
         choose(open_table(tmp_path / name, has_header))
+
+
+@pytest.mark.parametrize("mark", [{"label": False}, {"weight": 0}, {"train": False}])
+def test_rows_that_ask_to_be_left_out_are_notes(tmp_path: Path, mark: dict[str, Any]) -> None:
+    """They are no fault, and count as rows that are not used."""
+    project = Project(tmp_path)
+    project.data_dir.mkdir()
+    write_rows(project.train_file, [PAIR, PAIR | mark])
+    write_rows(project.valid_file, [PAIR | {"prompt": "other"}])
+    found = check_data(project, TrainingConfig()).train
+    assert [(fault.kind, fault.severity, fault.line) for fault in found.faults] == [("left_out", "note", 2)]
+    assert (found.rows, found.usable_rows) == (2, 1)
+    write_rows(project.train_file, [PAIR | mark])
+    assert project_checks.check_data(project).status == "error"
+
+
+def test_the_advice_names_the_better_answer(tmp_path: Path) -> None:
+    """Under the name that it has in the file."""
+    for name, better in {"rejected": "chosen", "non_preferred_output": "preferred_output"}.items():
+        with pytest.raises(RowError) as refused:
+            read_row(PAIR | {name: "x"}, 1)
+        assert refused.value.fix.endswith(f"import FILE --answer {better}")
 
 
 def test_a_label_is_only_taken_into_account_where_it_is_understood(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 if TYPE_CHECKING:
-    from engine.dataset.mapping import Mapping
+    from engine.dataset.mapping import Form, Mapping
     from engine.dataset.tables import Table
 
 _MOST_COLUMNS = 200
@@ -104,15 +104,14 @@ class ImportColumns(Vertical):
     def mapping(self) -> "Mapping | None":
         """What is chosen; None while a column is missing."""
         from engine.dataset.detecting import detect
-        from engine.dataset.mapping import Form, Mapping
+        from engine.dataset.mapping import Mapping
 
         form, system = self._value("form"), self._value("system")
         if (answer := self._value("answer")) and self._table:
             prompt, found = self._value("prompt"), detect(self._table, answer)
             if found:
                 return replace(found, system=system)
-            named = Mapping("pair", *prompt[:1], prompt[1:], system=system, answer=answer, is_named=True)
-            return named if prompt else None
+            return self._pair(prompt, system, answer=answer) if prompt else None
         if form == "turns" and self._found:
             return replace(self._found, system=system)
         if form == "text":
@@ -124,8 +123,17 @@ class ImportColumns(Vertical):
         found = self._found
         if found and (found.prompt, *found.inputs, found.completion) == (*prompt, completion):
             return replace(found, system=system)
+        return self._pair(prompt, system, completion)
+
+    def _pair(
+        self, prompt: tuple[str, ...], system: str, completion: str = "", answer: str = ""
+    ) -> "Mapping":
+        """Return the mapping of columns that were chosen: what belongs to none of them is left out."""
+        from engine.dataset.mapping import Mapping
+
         form: Form = "pair" if len(prompt) == 1 else "alpaca"
-        return Mapping(form, prompt[0], prompt[1:], completion, system, is_named=True)
+        named = Mapping(form, prompt[0], prompt[1:], completion, system, answer=answer, is_named=True)
+        return replace(named, ignored=self._found.ignored) if self._found else named
 
     def _forms(self) -> Options:
         forms: Options = [(_("prompt and completion"), "pair"), (_("plain text"), "text")]
