@@ -78,7 +78,7 @@ def _is_worse(name: str) -> bool:
 
 def _several(table: Table, answer: str) -> UserError | None:
     """Return the refusal of a table with more than one column that may be the question, or the answer."""
-    questions, answers = _named(table, "question"), [] if answer else _named(table, "answer")
+    questions, answers = questions_of(table), [] if answer else _named(table, "answer")
     if len(questions) < 2 and len(answers) < 2:
         return None
     learned = f"--answer {_word(answer)}" if answer else f"--completion {_word((answers or ['COLUMN'])[0])}"
@@ -94,6 +94,11 @@ def _several(table: Table, answer: str) -> UserError | None:
     return UserError(
         problem.format(path=table.source.path, names=names), fix.format(options=f"{joined} {learned}")
     )
+
+
+def questions_of(table: Table) -> Sequence[str]:
+    """Return the columns whose names say that they hold the question."""
+    return _named(table, "question")
 
 
 def _named(table: Table, part: Part) -> Sequence[str]:

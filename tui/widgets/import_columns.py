@@ -47,7 +47,7 @@ class ImportColumns(Vertical):
 
     def show(self, table: "Table", found: "Mapping | None") -> None:
         """Offer the columns of a table, with what was found chosen."""
-        from engine.dataset.unclear import answers_of
+        from engine.dataset.unclear import answers_of, questions_of
 
         self._found, self._table = found, table
         headers: Options = [(_("names the columns"), True), (_("is a row"), False)]
@@ -58,8 +58,9 @@ class ImportColumns(Vertical):
         columns: Options = [(name, name) for name in dict.fromkeys((*used, *table.columns[:_MOST_COLUMNS]))]
         prompts: Options = [(name, (name,)) for name, _value in columns]
         prompt = (found.prompt, *found.inputs) if found and found.prompt else ()
-        if len(prompt) > 1:
-            prompts.insert(0, (" + ".join(prompt), prompt))
+        joined = prompt or tuple(questions_of(table))
+        if len(joined) > 1:
+            prompts.insert(0, (" + ".join(joined), joined))
         choose: Options = [(_("— choose a column —"), "")]
         self._offer("form", self._forms(), _family(found))
         self._offer("prompt", [(choose[0][0], ()), *prompts], prompt)
@@ -92,12 +93,14 @@ class ImportColumns(Vertical):
         Args:
             table: whose columns are shown.
         """
-        from engine.dataset.unclear import answers_of, lacks_header
+        from engine.dataset.unclear import answers_of, lacks_header, questions_of
 
         if lacks_header(table):
             return _("its first line reads like a row: say so where it is one")
         if answers_of(table) and not self._value("answer"):
             return _("it holds answers to choose between: say which are learned")
+        if len(questions_of(table)) > 1:
+            return _("several columns may hold the prompt: say which, or join them")
         return _("say which columns hold the prompt and the completion")
 
     @property
