@@ -8,7 +8,7 @@ from typing import Any
 from engine.dataset.cells import list_of_turns, spoken_turns
 from engine.dataset.fields import answer_of, says_nothing, sense_of
 from engine.dataset.mapping import Form, Mapping, fits, list_names
-from engine.dataset.names import Part, part_of
+from engine.dataset.names import Part, of_part, part_of
 from engine.dataset.records import Record
 from engine.dataset.tables import Table
 from engine.dataset.unclear import unclear
@@ -28,7 +28,7 @@ def detect(table: Table, answer: str = "") -> Mapping | None:
         answer: name of the column with the answers to learn, where there are several.
     """
     rows = [item.value for item in table.sample if isinstance(item, Record)]
-    is_table = table.source.format in ("delimited", "parquet")
+    is_table = table.source.format == "delimited"
     found = _reading(table.columns, rows, answer)
     if not is_table and not (found and all(fits(row, found) for row in rows)):
         found = _of_several(found, rows, answer)
@@ -63,19 +63,16 @@ def _reading(columns: Sequence[str], rows: Sequence[dict[str, Any]], answer: str
     system = next((name for name in names if sense_of(name) == "system"), "")
     if found := _turns(names, rows, answer):
         return replace(found, system=system)
-    of: dict[Part | None, list[str]] = {}
-    for name in names:
-        of.setdefault(part_of(name), []).append(name)
-    questions = of.get("question") or of.get("input", [])[:1]
-    answers = [] if answer else of.get("answer", [])
+    questions = of_part(names, "question") or of_part(names, "input")[:1]
+    answers = [] if answer else of_part(names, "answer")
     if len(questions) == 1 and (answer or len(answers) == 1):
         extras = tuple(name for name in names if _is_extra(name) and name not in questions)
-        history = "".join(of.get("history", [])[:1])
+        history = "".join(of_part(names, "history")[:1])
         form: Form = "alpaca" if extras or history else "pair"
         completion = "".join(answers)
         return Mapping(form, questions[0], extras, completion, system, history=history, answer=answer)
-    texts = of.get("text", [])
-    if len(texts) != 1 or of.get("question") or answers or answer:
+    texts = of_part(names, "text")
+    if len(texts) != 1 or of_part(names, "question") or answers or answer:
         return None
     return Mapping("text", text=texts[0])
 

@@ -16,7 +16,7 @@ from engine.dataset.cells import (
     turns_before,
 )
 from engine.dataset.fields import answer_of, says_nothing, sense_of
-from engine.dataset.names import part_of
+from engine.dataset.names import is_speaker, part_of
 from engine.dataset.parsing import RowError
 from engine.i18n import _
 from engine.text import one_line
@@ -121,7 +121,7 @@ class Mapping:
 
 def _is_meant(name: str) -> bool:
     """Whether a column of this name may belong to question or answer."""
-    return part_of(name) is not None or sense_of(name) == "context"
+    return (part_of(name) is not None and not is_speaker(name)) or sense_of(name) == "context"
 
 
 def fits(value: dict[str, Any], mapping: Mapping) -> bool:
@@ -212,7 +212,9 @@ def _refuse_left_out(value: dict[str, Any], mapping: Mapping) -> None:
                 _("'{name}' may be question or answer too, and would be left out").format(
                     name=one_line(name, 60)
                 ),
-                _("name all columns to use: --prompt COLUMN [--prompt COLUMN] --completion COLUMN"),
+                _("keep one of them")
+                if mapping.turns
+                else _("name all columns to use: --prompt COLUMN [--prompt COLUMN] --completion COLUMN"),
             )
 
 

@@ -1,6 +1,7 @@
 """What the names of columns and fields say that they hold, in the languages that data come in."""
 
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
 
@@ -41,6 +42,9 @@ SYSTEMS = (
     *("developer", "developer_message", "sistema", "systeme", "systeem"),
 )
 """Instructions for the assistant."""
+_SPEAKERS = frozenset(
+    ("user", "human", "assistant", "utilizador", "usuario", "assistente"),
+)
 _PLURALS = {
     **{"domande": "domanda", "risposte": "risposta", "fragen": "frage", "antworten": "antwort"},
     **{"anweisungen": "anweisung", "eingaben": "eingabe", "ausgaben": "ausgabe", "istruzioni": "istruzione"},
@@ -56,6 +60,17 @@ def plain(name: str) -> str:
     """Return a name as names are compared: small letters, no accents, no spaces."""
     bare = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
     return bare.casefold().strip().replace(" ", "_").replace("-", "_")
+
+
+def is_speaker(name: str) -> bool:
+    """Whether a column of this name holds what a speaker says, or beside what is said only who that was."""
+    return plain(name) in _SPEAKERS
+
+
+def of_part(names: Iterable[str], part: Part) -> list[str]:
+    """Return the columns that hold a part; those named after a speaker only where there is no other."""
+    found = [name for name in names if part_of(name) == part]
+    return [name for name in found if not is_speaker(name)] or found
 
 
 @lru_cache(maxsize=1024)

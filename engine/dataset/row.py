@@ -13,7 +13,7 @@ from engine.dataset.fields import (
     says_nothing,
     sense_of,
 )
-from engine.dataset.names import part_of
+from engine.dataset.names import is_speaker, part_of
 from engine.dataset.parsing import RowError, refuse_odd_characters
 from engine.dataset.tools import read_tools
 from engine.dataset.turns import (
@@ -159,7 +159,7 @@ class _Extra:
 
     def _see(self, name: str, value: Any, texts: list[str]) -> None:
         sense, where = sense_of(name), _("the row")
-        if name in _FIELDS:
+        if name in _FIELDS or (part_of(name) in ("question", "answer", "turns") and not is_speaker(name)):
             _refuse_other_form(name, value, texts)
             self.not_used.append(name)
         elif sense == "system" and isinstance(value, str):
@@ -204,7 +204,7 @@ def _refuse_other_form(name: str, value: Any, texts: list[str]) -> None:
         return
     raise RowError(
         "two_forms",
-        _("the row is written in two forms: it also has '{name}'").format(name=name),
+        _("the row is written in two forms: it also has '{name}'").format(name=one_line(name, 30)),
         _("keep one of them"),
     )
 

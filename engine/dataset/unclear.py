@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from engine.dataset.fields import sense_of
 from engine.dataset.mapping import list_names
-from engine.dataset.names import Part, part_of, plain
+from engine.dataset.names import of_part, part_of, plain
 from engine.dataset.records import Record
 from engine.dataset.tables import Table
 from engine.errors import UserError
@@ -78,11 +78,11 @@ def _is_worse(name: str) -> bool:
 
 def _several(table: Table, answer: str) -> UserError | None:
     """Return the refusal of a table with more than one column that may be the question, or the answer."""
-    questions, answers = questions_of(table), [] if answer else _named(table, "answer")
+    questions, answers = questions_of(table), [] if answer else of_part(table.columns, "answer")
     if len(questions) < 2 and len(answers) < 2:
         return None
     learned = f"--answer {_word(answer)}" if answer else f"--completion {_word((answers or ['COLUMN'])[0])}"
-    asked = questions or _named(table, "input")[:1] or ["COLUMN"]
+    asked = questions or of_part(table.columns, "input")[:1] or ["COLUMN"]
     joined = " ".join(f"--prompt {_word(name)}" for name in asked)
     if len(questions) > 1:
         problem = _("Several columns of {path} may hold the question: {names}")
@@ -98,11 +98,7 @@ def _several(table: Table, answer: str) -> UserError | None:
 
 def questions_of(table: Table) -> Sequence[str]:
     """Return the columns whose names say that they hold the question."""
-    return _named(table, "question")
-
-
-def _named(table: Table, part: Part) -> Sequence[str]:
-    return [name for name in table.columns if part_of(name) == part]
+    return of_part(table.columns, "question")
 
 
 def _other_program(table: Table) -> UserError | None:

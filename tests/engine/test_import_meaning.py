@@ -93,6 +93,28 @@ def test_of_two_questions_or_answers_none_is_dropped(tmp_path: Path, row: dict[s
     assert "left out as you chose: " in words(path, prompt=prompts[0], completion=completion)
 
 
+@pytest.mark.parametrize("form", [PAIR, {"messages": SAID}])
+@pytest.mark.parametrize("extra", [{"instruction": "s"}, {"answer": "s"}, {"conversations": SAID[:1] * 2}])
+def test_the_check_of_the_data_drops_none_either(form: dict[str, Any], extra: dict[str, Any]) -> None:
+    """A name of a speaker beside it is no question, and what says the same once more does no harm."""
+    with pytest.raises(RowError, match="two forms: it also has"):
+        read_row(form | extra, 1)
+    assert read_row(form | {"user": "ana", "question": "q", "answer": "r"}, 1)[2] == [
+        "user",
+        "question",
+        "answer",
+    ]
+
+
+def test_the_name_of_a_speaker_is_not_used(tmp_path: Path) -> None:
+    """Where somebody else's text is the question, or a conversation is there."""
+    for form in (PAIR, {"messages": SAID}):
+        path = given(tmp_path, form | {"user": "ana"})
+        assert became(path, tmp_path / "p") == ([form], [])
+        assert words(path).endswith("not used: user")
+    assert became(given(tmp_path, {"user": "q", "assistant": "r"}), tmp_path / "p")[0] == [PAIR]
+
+
 @pytest.mark.parametrize(
     "extra",
     [
