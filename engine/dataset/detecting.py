@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from engine.dataset.cells import list_of_turns, spoken_turns
+from engine.dataset.converting import fits
 from engine.dataset.fields import answer_of, says_nothing, sense_of
-from engine.dataset.mapping import Form, Mapping, fits, list_names
+from engine.dataset.mapping import Form, Mapping, list_names
 from engine.dataset.names import Part, of_part, part_of
 from engine.dataset.records import Record
 from engine.dataset.tables import Table

@@ -12,9 +12,10 @@ from pathlib import Path
 from threading import Event
 from typing import BinaryIO, Literal
 
+from engine.dataset.converting import convert
 from engine.dataset.detecting import reading_of
 from engine.dataset.lines import MOST_BYTES
-from engine.dataset.mapping import Mapping, convert
+from engine.dataset.mapping import Mapping
 from engine.dataset.parsing import RowError
 from engine.dataset.publish import publish, publish_into
 from engine.dataset.records import Record, Rejected

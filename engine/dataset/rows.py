@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from engine.dataset.beside import Form
 from engine.dataset.fields import NotUsed
 from engine.dataset.lines import Oddities, read_lines
 from engine.dataset.parsing import RowError, parse_object, refuse_odd_characters
 from engine.dataset.report import Fault, Severity
-from engine.dataset.row import Form, Row, read_row
+from engine.dataset.row import Row, read_row
 from engine.i18n import _
 from engine.text import one_line
 
