@@ -76,9 +76,7 @@ def answer_in(value: dict[str, Any], name: str) -> Any:
     if len(answers := list(dict.fromkeys(listed))) > 1:
         raise RowError(
             "several_answers",
-            _("'{name}' holds {count} answers, of which one can be learned").format(
-                name=one_line(name, 60), count=len(answers)
-            ),
+            _("'{name}' holds several answers, of which one can be learned").format(name=one_line(name, 60)),
             _("write the one to learn as a text"),
         )
     return text_in({name: answers[0]} if answers else value, name)

@@ -14,7 +14,7 @@ from engine.dataset.cells import (
     turns_before,
 )
 from engine.dataset.fields import answer_of, says_nothing, sense_of
-from engine.dataset.mapping import Mapping, is_meant
+from engine.dataset.mapping import Mapping
 from engine.dataset.names import part_of
 from engine.dataset.parsing import RowError
 from engine.i18n import _
@@ -63,8 +63,7 @@ def _kept(value: dict[str, Any], mapping: Mapping) -> dict[str, Any]:
     Raises:
         RowError: one should say whether the row is learned, and does not.
     """
-    columns = mapping.columns
-    kept = {name: cell for name, cell in value.items() if name not in columns and mapping.honours(name)}
+    kept = {name: cell for name, cell in value.items() if mapping.fate_of(name) == "kept"}
     for name, cell in kept.items():
         if sense_of(name) in ("label", "trained") and not says_nothing(cell) and answer_of(cell) is None:
             raise RowError(
@@ -79,15 +78,8 @@ def _kept(value: dict[str, Any], mapping: Mapping) -> dict[str, Any]:
 
 def _left_out(value: dict[str, Any], mapping: Mapping) -> list[str]:
     """Return the fields of a row that may be question or answer and would be left out."""
-    columns = mapping.columns
     return [
-        name
-        for name, cell in value.items()
-        if name not in columns
-        and is_meant(name)
-        and not mapping.honours(name)
-        and not says_nothing(cell)
-        and not (mapping.answer and part_of(name) == "answer")
+        name for name, cell in value.items() if mapping.fate_of(name) == "meant" and not says_nothing(cell)
     ]
 
 

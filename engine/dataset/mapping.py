@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from engine.dataset.fields import sense_of
@@ -12,6 +13,10 @@ from engine.text import one_line
 Form = Literal["pair", "alpaca", "messages", "sharegpt", "interactions", "transcript", "text"]
 """Two columns; instruction and input for the prompt; turns with role and content; turns with from and value;
 turns that say whether the user speaks; turns in one text; one column of plain text."""
+Fate = Literal["used", "kept", "meant", "unused"]
+"""Of a field: mapped; kept in its row, since it changes what that means; question or answer by its name, but
+not mapped; nothing of these."""
+_MOST_FATES = 1000
 _LISTED = 20
 
 
@@ -40,7 +45,7 @@ class Mapping:
     is_mixed: bool = False
     """Whether some of the first rows are of another form."""
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The columns that are used."""
         every = (self.prompt, *self.inputs, self.history, self.completion, self.system, self.turns)
@@ -50,6 +55,22 @@ class Mapping:
     def makes_turns(self) -> bool:
         """Whether rows are written as conversations: all of a file in one form."""
         return bool(self.turns or self.system or self.history or self.is_mixed)
+
+    def fate_of(self, name: str) -> Fate:
+        """Return what becomes of a field."""
+        if fate := self._fates.get(name):
+            return fate
+        fate = "used" if name in self.columns else "kept" if self.honours(name) else "unused"
+        if fate == "unused" and is_meant(name) and not (self.answer and part_of(name) == "answer"):
+            fate = "meant"
+        if len(self._fates) < _MOST_FATES:
+            self._fates[name] = fate
+        return fate
+
+    @cached_property
+    def _fates(self) -> dict[str, Fate]:
+        """Of the fields seen so far: rows by the million have the same."""
+        return {}
 
     def honours(self, name: str) -> bool:
         """Whether a column that is not mapped still goes with its row, since it changes what that means."""
@@ -91,11 +112,12 @@ class Mapping:
 
     def _others(self, names: Sequence[str]) -> str:
         """Say what becomes of the columns that are not mapped."""
-        honoured = [name for name in names if self.honours(name)]
-        rest = [name for name in names if name not in honoured]
-        left = [name for name in rest if self.is_named and is_meant(name)]
-        compared = [name for name in rest if not self.is_named and not self.is_mixed and is_meant(name)]
-        unused = [name for name in rest if not is_meant(name)]
+        fates = {name: self.fate_of(name) for name in names}
+        honoured, meant, unused = (
+            [n for n in names if fates[n] == fate] for fate in ("kept", "meant", "unused")
+        )
+        left = meant if self.is_named else []
+        compared = [] if self.is_named or self.is_mixed else meant
         said = ""
         for words, listed in (
             (_("; taken into account: {names}"), honoured),
