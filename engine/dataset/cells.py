@@ -44,6 +44,8 @@ def text_if_any(value: dict[str, Any], name: str) -> str:
         RowError: it is something else.
     """
     cell = value.get(name)
+    if isinstance(cell, str):
+        return "" if says_nothing(cell) else cell
     if isinstance(cell, dict) and set(cell) <= {"parts", "role"}:
         cell = cell.get("parts")
     texts = [_text_of_part(part) for part in (cell if isinstance(cell, list) else [cell])]

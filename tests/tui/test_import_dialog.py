@@ -180,7 +180,7 @@ async def test_two_questions_can_be_joined(app: MqloraApp, project: Project) -> 
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
         await name_file(pilot, "rows.csv")
-        await wait_for(pilot, lambda: "several columns may hold the prompt: say which, or join" in text(app))
+        await wait_for(pilot, lambda: "several columns may hold the prompt: choose or join them" in text(app))
         await pilot.press("enter", "down", "enter", "down", "enter", "down", "down", "enter")
         await wait_for(pilot, lambda: "query + instruction → prompt, response → completion" in text(app))
         await wait_for(pilot, lambda: "prompt a⏎⏎c completion b" in text(app))

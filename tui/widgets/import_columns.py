@@ -100,7 +100,7 @@ class ImportColumns(Vertical):
         if answers_of(table) and not self._value("answer"):
             return _("it holds answers to choose between: say which are learned")
         if len(questions_of(table)) > 1:
-            return _("several columns may hold the prompt: say which, or join them")
+            return _("several columns may hold the prompt: choose or join them")
         return _("say which columns hold the prompt and the completion")
 
     @property
