@@ -37,7 +37,12 @@ def complete(text: str, root: Path, file: Path | None = None) -> str:
         file: what stands for `FILE` in the commands; None leaves that.
     """
     done = _COMMAND.sub(lambda _match: command_of(root), text)
-    return _FILE.sub(lambda found: found[1] + path_of(file), done) if file else done
+    return for_file(done, file) if file else done
+
+
+def for_file(text: str, file: Path) -> str:
+    """Return `text` with `file` where its commands of this program have `FILE`."""
+    return _FILE.sub(lambda found: found[1] + path_of(file), text)
 
 
 def ended(text: str) -> str:

@@ -41,7 +41,10 @@ def mend(
 def import_file(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help=_("CSV, TSV, JSON, JSON Lines (also gzip) or Parquet."))],
-    prompt: Annotated[str, typer.Option(metavar=_COLUMN, help=_("Column with the prompt."))] = "",
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(metavar=_COLUMN, help=_("Column with the prompt; given again, one that goes below it.")),
+    ] = None,
     completion: Annotated[str, typer.Option(metavar=_COLUMN, help=_("Column with the completion."))] = "",
     system: Annotated[
         str, typer.Option(metavar=_COLUMN, help=_("Column with instructions for the assistant."))
@@ -70,7 +73,7 @@ def import_file(
     from engine.dataset.importing import Wish
     from tui.commands.importing import import_table, looked_into, show_first
 
-    table, mapping = looked_into(file, prompt, completion, system, text, answer, header)
+    table, mapping = looked_into(file, prompt or (), completion, system, text, answer, header)
     if dry_run:
         raise typer.Exit(show_first(table, mapping, json))
     import_table(context.obj, table, mapping, Wish(valid_share, shuffle, seed), json)

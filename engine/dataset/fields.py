@@ -5,13 +5,15 @@ or refused, never passed over. All others are named as not used.
 """
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Literal
 
+from engine.dataset.names import SYSTEMS, part_of, plain
 from engine.dataset.parsing import RowError
-from engine.dataset.report import Fault
+from engine.dataset.report import LEFT_OUT, Fault
 from engine.i18n import _, ngettext
 from engine.text import one_line
 
@@ -23,15 +25,15 @@ it counts; whether the answer is a good one; answers to choose between; what is 
 answer; what belongs to the question."""
 
 _NAMES: dict[Sense, tuple[str, ...]] = {
-    "system": (
-        *("system", "system_prompt", "systemprompt", "system_message", "system_instruction", "sistema"),
-        *("developer", "developer_message"),
-    ),
+    "system": SYSTEMS,
     "tools": ("tools", "functions", "available_tools"),
     "trained": ("train", "training", "trainable", "loss"),
     "weight": ("weight", "loss_weight", "sample_weight"),
     "label": ("label", "kto_tag"),
-    "preference": ("chosen", "rejected", "preferred", "dispreferred"),
+    "preference": (
+        *("chosen", "rejected", "preferred", "dispreferred"),
+        *("preferred_output", "non_preferred_output"),
+    ),
     "media": (
         *("image", "images", "audio", "audios", "video", "videos", "image_url", "image_path", "img"),
         *("imagem", "imagens"),
@@ -40,15 +42,14 @@ _NAMES: dict[Sense, tuple[str, ...]] = {
         *("reasoning", "reasoning_content", "thinking", "thinking_content", "thought", "thoughts", "think"),
         *("rationale", "chain_of_thought", "cot", "complex_cot", "raciocinio"),
     ),
-    "context": ("context", "input", "history", "passage", "documents", "contexto"),
 }
 _SENSES: dict[str, Sense] = {name: sense for sense, names in _NAMES.items() for name in names}
 _PREFERENCE = re.compile(
     r"(chosen|rejected)_(?!score|rating|model)|(?!score|rating|reward|logp).*_(chosen|rejected)$"
 )
 """Other names of answers to choose between, and not of what they are worth."""
-_NO = ("false", "no", "n", "0", "off", "não", "nao")
-_YES = ("true", "yes", "y", "1", "on", "sim")
+_NO = ("false", "no", "n", "0", "off", "não", "nao", "bad", "rejected", "mau", "má")
+_YES = ("true", "yes", "y", "1", "on", "sim", "good", "chosen", "bom", "boa")
 MOST_NAMED = 12
 """Fields that are named as not used, by how often they occur."""
 
@@ -56,8 +57,12 @@ MOST_NAMED = 12
 @lru_cache(maxsize=1024)
 def sense_of(name: str) -> Sense | None:
     """Return what a field of this name means; None where it changes nothing."""
-    plain = name.strip().lower().replace("-", "_").replace(" ", "_")
-    return _SENSES.get(plain) or ("preference" if _PREFERENCE.match(plain) else None)
+    bare = plain(name)
+    if sense := _SENSES.get(bare):
+        return sense
+    if part_of(name) in ("input", "context", "history"):
+        return "context"
+    return "preference" if _PREFERENCE.match(bare) else None
 
 
 def says_nothing(value: Any) -> bool:
@@ -119,7 +124,7 @@ def refuse_field(name: str, sense: Sense, where: str) -> RowError:
     message, fix = {
         "preference": (
             _("{where} has '{key}': answers to choose between, not one to learn"),
-            _("choose the answer on importing: mqlora-tui import FILE --answer chosen"),
+            _("choose the answer on importing: mqlora-tui import FILE --answer {better}"),
         ),
         "media": (
             _("{where} has '{key}': a text model cannot see or hear it"),
@@ -134,13 +139,21 @@ def refuse_field(name: str, sense: Sense, where: str) -> RowError:
             _("write it into the prompt, or let that be done: mqlora-tui import FILE"),
         ),
     }.get(sense, (_("{where} has '{key}', which is not supported here"), _("take it out, or drop the row")))
+    better = name
+    for worse, word in (
+        ("rejected", "chosen"),
+        ("non_preferred", "preferred"),
+        ("dispreferred", "preferred"),
+    ):
+        better = better.replace(worse, word)
+    fix = fix.format(better=one_line(shlex.quote(better), 60)) if sense == "preference" else fix
     return RowError("unsupported_field", message.format(where=where, key=one_line(name, 30)), fix)
 
 
 def not_to_be_learned(name: str) -> RowError:
     """Return why a row is left out that says so itself."""
     return RowError(
-        "left_out",
+        LEFT_OUT,
         _("'{key}' says that the row is not to be learned: it is left out").format(key=one_line(name, 30)),
         _("nothing, or take the field out to learn the row"),
     )

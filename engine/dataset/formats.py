@@ -1,26 +1,19 @@
 """What kind of table a file is: by its first bytes, and where these do not tell by its name."""
 
 import csv
-import gzip
 import io
 import os
 import re
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
 
 from engine.dataset.lines import COMPRESSED
 from engine.dataset.parsing import RowError, parse_object
+from engine.dataset.source import Format, Source, reading
 from engine.errors import UserError
 from engine.files import open_given
 from engine.i18n import _
 
-Format = Literal["delimited", "array", "lines", "parquet"]
-"""CSV and its like, one JSON array of objects, JSON Lines, Parquet."""
 _DELIMITERS = (",", ";", "\t", "|")
 _BEGIN = 1 << 20
 """Bytes that are looked at, and those by which a delimiter is chosen."""
@@ -32,6 +25,11 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
 """The first line by which Excel is told what stands between cells."""
 _SPACED_QUOTE = r'(?:^|%s) +"'
+_MESSAGE = re.compile(
+    r"\u200e?\[?\d{1,4}[/.-]\d{1,2}[/.-]\d{2,4},? \d{1,2}:\d{2}(:\d{2})?"
+    r"( ?[AaPp]\.?[Mm]\.?)?(\]| -) [^\n]+?: "
+)
+"""How a message of WhatsApp begins."""
 _GZIP = b"\x1f\x8b"
 _MOST_OF_CHARACTER = 3
 """Bytes of a character that may be cut at the end of what is looked at."""
@@ -40,60 +38,6 @@ _UNASSIGNED = re.compile(rb"[\x81\x8d\x8f\x90\x9d\x00]")
 """Bytes that stand for nothing in Windows-1252."""
 _OBJECT = re.compile(rb'\{\s*["}]')
 _ARRAY = re.compile(rb'\[\s*(\{\s*["}]|\])')
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file whose format is known."""
-
-    path: Path
-    format: Format
-    delimiter: str = ""
-    """What stands between two cells, where the format is `delimited`."""
-    is_gzip: bool = False
-    encoding: str = "utf-8-sig"
-    """Of a delimited text; UTF-8 with or without a mark, UTF-16 or Windows-1252."""
-    skipped_lines: int = 0
-    """First lines that are no rows: that which names the delimiter."""
-    has_spaced_quotes: bool = False
-    """Whether blanks stand between delimiters and quotes: they belong to no cell."""
-    has_header: bool = True
-    """Whether the first line names the columns."""
-
-    @property
-    def words(self) -> str:
-        """The format for people."""
-        names = {
-            "array": _("one JSON array"),
-            "lines": _("JSON Lines"),
-            "parquet": _("Parquet"),
-            "delimited": _("TSV") if self.delimiter == "\t" else _("CSV with {mark}"),
-        }
-        name = names[self.format].format(mark=self.delimiter)
-        if self.encoding != "utf-8-sig":
-            shown = {"utf-16": "UTF-16", "cp1252": "Windows-1252"}[self.encoding]
-            name = _("{format}, {encoding}").format(format=name, encoding=shown)
-        return _("{format}, gzip").format(format=name) if self.is_gzip else name
-
-    def open(self) -> BinaryIO:
-        """Open the file, unpacked."""
-        return cast(BinaryIO, gzip.open(self.path, "rb")) if self.is_gzip else open_given(self.path)
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Refuse in a sentence what goes wrong while `path` is read."""
-    try:
-        yield
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise UserError(
-            _("{path} is damaged: it cannot be unpacked to its end").format(path=path), _("copy it again")
-        ) from None
-    except OSError as error:
-        raise UserError(
-            _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror or error),
-            _("mend its permissions or copy it again"),
-        ) from None
 
 
 def recognise(path: Path, has_header: bool = True) -> Source:
@@ -123,11 +67,10 @@ def recognise(path: Path, has_header: bool = True) -> Source:
     name = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     kind, delimiter = _kind(path, begin.removeprefix(_MARK), name.suffix.lower())
     if kind != "delimited":
-        if encoding == "utf-16":
-            raise UserError(_("{path} is UTF-16").format(path=path), _("save it as UTF-8"))
         _refuse_header(path, has_header)
-        return Source(path, kind, delimiter, is_gzip)
+        return Source(path, kind, delimiter, is_gzip, encoding)
     text = begin.removeprefix(_MARK).decode("utf-8", "replace")
+    _refuse_chat(path, text)
     named = _SEPARATOR_LINE.match(text)
     delimiter = named[1] if named else delimiter
     spaced = re.search(_SPACED_QUOTE % re.escape(delimiter), text, re.MULTILINE)
@@ -152,6 +95,16 @@ def _refuse_header(path: Path, has_header: bool) -> None:
         raise UserError(
             _("{path} is no table with columns in order: its rows name their fields").format(path=path),
             _("leave --no-header out"),
+        )
+
+
+def _refuse_chat(path: Path, text: str) -> None:
+    if _MESSAGE.match(text):
+        raise UserError(
+            _("{path} is an exported chat, not a table: who asks in it and who answers is not known").format(
+                path=path
+            ),
+            _('write questions with their answers as lines {"prompt": ..., "completion": ...}'),
         )
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from threading import Event
 from typing import BinaryIO, Literal
 
+from engine.dataset.converting import convert
+from engine.dataset.detecting import reading_of
 from engine.dataset.lines import MOST_BYTES
-from engine.dataset.mapping import Mapping, convert
+from engine.dataset.mapping import Mapping
 from engine.dataset.parsing import RowError
 from engine.dataset.publish import publish, publish_into
 from engine.dataset.records import Record, Rejected
@@ -26,6 +28,7 @@ from engine.dataset.watch import watched
 from engine.errors import UserError
 from engine.i18n import _, ngettext
 from engine.project import Project
+from engine.shell import for_file
 from engine.text import json_text
 
 import numpy as np
@@ -122,7 +125,7 @@ def written_row(record: Record, mapping: Mapping, number: int) -> tuple[str, Row
     Raises:
         RowError: it cannot be used.
     """
-    value = convert(record.value, mapping)
+    value = convert(record.value, reading_of(record.value, mapping))
     row = row_of(value, number)
     line = json_text(row.value(mapping.makes_turns))
     if len(line) >= MOST_BYTES // 4:  # a character takes four bytes at most
@@ -230,4 +233,4 @@ def _nothing_left(table: Table, written: _Written) -> UserError:
         where=table.where(first.place),
         reason=first.reason,
     )
-    return UserError(problem, first.fix)
+    return UserError(problem, for_file(first.fix, table.source.path))

@@ -102,7 +102,7 @@ def numbered_lines(
     raw = b""
     number = 0
     for number, raw in enumerate(iter(partial(file.readline, MOST_BYTES), b""), start=begin):
-        if len(raw) == MOST_BYTES and not raw.endswith(b"\n"):
+        if len(raw) >= MOST_BYTES and not raw.endswith(b"\n"):
             size, raw = _skip_line(file, raw)
             yield _too_long(name, number, size)
             continue
@@ -181,13 +181,13 @@ def _other_format(file: IO[bytes], name: str) -> Fault | None:
         fix = _("unpack it")
     elif begin.startswith(b"PAR1"):
         kind, message = "parquet", _("the file is a Parquet table")
-        fix = _("write its rows as JSON Lines")
+        fix = _("let it be turned into rows: mqlora-tui import FILE")
     elif begin.startswith((b"\xff\xfe", b"\xfe\xff")):
         kind, message = "utf16", _("the file is UTF-16")
-        fix = _("save the file as UTF-8")
+        fix = _("let it be turned into rows: mqlora-tui import FILE")
     elif text.startswith(b"[") and text[1:].lstrip().startswith(b"{") and b"\n[" not in text:
         kind, message = "json_array", _("the file is one JSON array")
-        fix = _("write one object a line, without [ and commas")
+        fix = _("let it be turned into rows: mqlora-tui import FILE")
     elif text.split(b"\n", 1)[0].strip() == b"{" and text[1:].lstrip().startswith(b'"'):
         kind, message = "spread_object", _("an object begins on this line and ends on another")
         fix = _("write one object a line")

@@ -101,7 +101,7 @@ class FileReader:
     def report(self) -> FileReport:
         """Return what was found in the rows that have passed."""
         figures = self._counter.figures() if self._counter else None
-        rows = self._usable - self._added + sum(fault.severity == "error" for fault in self._faults)
+        rows = self._usable - self._added + sum(fault.leaves_out for fault in self._faults)
         faults = sorted(self._faults, key=lambda fault: fault.line)
         if not rows:
             faults.insert(0, _no_rows(self._path.name))

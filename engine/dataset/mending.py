@@ -25,6 +25,7 @@ from engine.dataset.watch import watched
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from engine.shell import for_file
 from engine.text import json_text
 
 import numpy as np
@@ -93,7 +94,7 @@ def mend_data(
     """
     cancel = cancel or Event()
     *_stages, report = check_stages(project, config, tell, cancel)
-    _refuse_other_formats(report)
+    _refuse_other_formats(report, project)
     job = _Job(project, report, seed, shuffle, tell, cancel)
     folder, mended = publish(job.write, project.data_dir, _NAME)
     train, valid, changes = mended
@@ -164,17 +165,17 @@ class _Job:
         store.copy(rows.tolist(), path)
 
 
-def _refuse_other_formats(report: DataReport) -> None:
+def _refuse_other_formats(report: DataReport, project: Project) -> None:
     """Refuse a file whose rows could not be read: without a word they would all be missing in the copy."""
     for fault in report.faults:
         if fault.kind in OTHER_FORMATS:
             problem = _("{file} cannot be mended: {reason}").format(file=fault.file, reason=fault.message)
-            raise UserError(problem, fault.fix)
+            raise UserError(problem, for_file(fault.fix, project.data_dir / fault.file))
 
 
 def is_dropped(fault: Fault) -> bool:
     """Whether a mended copy leaves out the row that a fault is about."""
-    return fault.severity == "error" or fault.kind in DROPPED
+    return fault.leaves_out or fault.kind in DROPPED
 
 
 def _nothing_left(path: Path, report: DataReport) -> UserError:

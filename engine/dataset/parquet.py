@@ -5,8 +5,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from engine.dataset.formats import Source
 from engine.dataset.records import Record, refuse_twice
+from engine.dataset.source import Source
 from engine.errors import UserError
 from engine.i18n import _
 from engine.shell import installing

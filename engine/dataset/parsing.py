@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from engine.dataset.report import LEFT_OUT
 from engine.i18n import _
 from engine.text import one_line
 
@@ -16,6 +17,11 @@ class RowError(Exception):
     def __init__(self, kind: str, message: str, fix: str, column: int | None = None) -> None:
         super().__init__(message)
         self.kind, self.message, self.fix, self.column = kind, message, fix, column
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the line itself asks to be left out."""
+        return self.kind == LEFT_OUT
 
 
 _decode = msgspec.json.Decoder().decode

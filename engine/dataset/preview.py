@@ -100,7 +100,7 @@ def find_row(path: Path, line: int) -> Row:
     item = next(read_rows(path, line), None)
     if isinstance(item, Row) and item.line == line:
         return item
-    if isinstance(item, Fault) and item.severity == "error" and _is_about(item, line):
+    if isinstance(item, Fault) and item.leaves_out and _is_about(item, line):
         raise UserError(
             _("Line {line} of {file}: {reason}").format(line=item.line, file=path.name, reason=item.message),
             item.fix,

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+LEFT_OUT = "left_out"
+"""Kind of the note on a row that asks itself to be left out."""
 Severity = Literal["error", "warning", "note"]
-"""error: the row is left out of training; warning: it is used, but look at it; note: harmless here."""
+"""error: the row is left out of training; warning: it is used, but look at it; note: harmless or wanted."""
 
 
 BINS = 24
@@ -38,6 +40,11 @@ class Fault:
     fix: str
     other: Place | None = None
     """The row that this one is a twin of."""
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether its row is not trained on: for a fault, or because the row itself asks for it."""
+        return self.severity == "error" or self.kind == LEFT_OUT
 
 
 @dataclass(frozen=True)

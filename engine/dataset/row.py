@@ -1,19 +1,12 @@
 """One row: from an object to the turns or the text that it means, or to what is wrong with it."""
 
 import difflib
-from typing import Any, Literal
+from typing import Any
 
-from engine.dataset.fields import (
-    answer_of,
-    is_excluded,
-    not_to_be_learned,
-    refuse_field,
-    refuse_media,
-    says_nothing,
-    sense_of,
-)
+from engine.dataset.beside import FIELDS, OF_FORM, Beside, Form
+from engine.dataset.fields import refuse_field, refuse_media
+from engine.dataset.names import part_of
 from engine.dataset.parsing import RowError, refuse_endless, refuse_odd_characters
-from engine.dataset.tools import read_tools
 from engine.dataset.turns import (
     Conversation,
     Message,
@@ -27,23 +20,6 @@ from engine.i18n import _
 from engine.text import one_line
 
 import msgspec
-
-Form = Literal["pair", "messages", "text"]
-"""How a row is written."""
-_FIELDS = ("prompt", "completion", "messages", "text")
-_OF_FORM: dict[Form, frozenset[str]] = {
-    "pair": frozenset({"prompt", "completion"}),
-    "messages": frozenset({"messages"}),
-    "text": frozenset({"text"}),
-}
-_IMPORTABLE = frozenset(
-    (
-        *("conversations", "conversation", "interactions", "dialog", "dialogue"),
-        *("instruction", "instructions", "question", "questions", "pergunta"),
-        *("answer", "answers", "output", "response", "resposta"),
-    )
-)
-"""Fields of other forms, which `import` turns into rows."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -112,15 +88,15 @@ def read_row(value: dict[str, Any], line: int) -> tuple[Form, Row, list[str]]:
     if form == "text":
         text = _text_field(value, "text")
         refuse_media(text, _("the row"))
-        extra = _Extra(value, form, [text])
+        extra = Beside(value, form, [text])
         if extra.system or extra.tools:
             raise refuse_field(extra.beside, "tools", _("the row"))
         return form, Row(line, (), text), extra.not_used
     found = read_turns(value["messages"]) if form == "messages" else _pair(value)
-    if len(value) == len(_OF_FORM[form]) and not found.not_used:  # as nearly all rows are
+    if len(value) == len(OF_FORM[form]) and not found.not_used:  # as nearly all rows are
         require_answer(found)
         return form, Row(line, tuple(found.turns), untrained=tuple(found.untrained)), []
-    extra = _Extra(value, form, [spoken(turn) for turn in found.turns])
+    extra = Beside(value, form, [spoken(turn) for turn in found.turns])
     require_answer(found)
     turns, untrained = found.turns, found.untrained
     if extra.system:
@@ -139,68 +115,6 @@ def _form(value: dict[str, Any]) -> Form:
     if "text" in value:
         return "text"
     raise _missing("prompt", value)
-
-
-class _Extra:
-    """What stands beside the fields of a row's form."""
-
-    def __init__(self, value: dict[str, Any], form: Form, texts: list[str]) -> None:
-        """Look at each field.
-
-        Args:
-            value: the row.
-            form: that it is written in.
-            texts: of its turns, or its plain text.
-
-        Raises:
-            RowError: a field changes the meaning of the row and cannot be honoured.
-        """
-        self.system = ""
-        self.tools: tuple[dict[str, Any], ...] = ()
-        self.beside = ""
-        """Name of the field with the system text or the tools."""
-        self.not_used: list[str] = []
-        for name, item in value.items():
-            if name not in _OF_FORM[form] and not says_nothing(item):
-                self._see(name, item, texts)
-
-    def _see(self, name: str, value: Any, texts: list[str]) -> None:
-        sense, where = sense_of(name), _("the row")
-        if name in _FIELDS:
-            _refuse_other_form(name, value, texts)
-            self.not_used.append(name)
-        elif sense == "system" and isinstance(value, str):
-            if self.system and self.system.split() != value.split():
-                raise RowError("two_systems", _("the row has two system texts"), _("keep one of them"))
-            self.system, self.beside = value, name
-        elif sense == "tools":
-            self.tools, self.beside = read_tools(value, name), name
-        elif sense in ("trained", "weight", "label"):
-            if is_excluded(name, sense, value, where):
-                raise not_to_be_learned(name)
-            if sense != "weight" and answer_of(value) is None:
-                self.not_used.append(name)
-        elif sense and not isinstance(value, bool | int | float):
-            raise refuse_field(name, sense, where)
-        else:
-            self.not_used.append(name)
-
-
-def _refuse_other_form(name: str, value: Any, texts: list[str]) -> None:
-    """Refuse a second form in a row, unless it only says once more what the first one does.
-
-    Raises:
-        RowError: it says something else.
-    """
-    if isinstance(value, str) and (
-        value in texts or (name == "text" and all(text.strip() in value for text in texts))
-    ):
-        return
-    raise RowError(
-        "two_forms",
-        _("the row is written in two forms: it also has '{name}'").format(name=name),
-        _("keep one of them"),
-    )
 
 
 def _pair(value: dict[str, Any]) -> Conversation:
@@ -244,13 +158,14 @@ def _text_field(value: dict[str, Any], name: str) -> str:
 
 def _missing(name: str, value: dict[str, Any]) -> RowError:
     """Return the fault of a row without a field, with the advice to rename one that is nearly right."""
-    wanted = _FIELDS if value.keys().isdisjoint(_FIELDS) else (name,)
+    wanted = FIELDS if value.keys().isdisjoint(FIELDS) else (name,)
     fix = _("add it, or use messages or text")
-    if not _IMPORTABLE.isdisjoint(key.lower() for key in value):
+    parts = {part_of(key) for key in value}
+    if "turns" in parts or ("answer" in parts and parts & {"question", "input"}):
         fix = _("let the file be turned into rows: mqlora-tui import FILE")
     for key in value:
         near = difflib.get_close_matches(key.lower(), wanted, n=1, cutoff=0.7)
-        if near and key not in _FIELDS:
+        if near and key not in FIELDS:
             fix = _("rename '{key}' to '{name}'?").format(key=one_line(key, 30), name=near[0])
             break
     return RowError("missing_field", _("'{name}' is missing").format(name=name), fix)

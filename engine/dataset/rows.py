@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from engine.dataset.beside import Form
 from engine.dataset.fields import NotUsed
 from engine.dataset.lines import Oddities, read_lines
 from engine.dataset.parsing import (
@@ -14,8 +15,8 @@ from engine.dataset.parsing import (
     refuse_endless,
     refuse_odd_characters,
 )
-from engine.dataset.report import Fault
-from engine.dataset.row import Form, Row, read_row
+from engine.dataset.report import Fault, Severity
+from engine.dataset.row import Row, read_row
 from engine.i18n import _
 from engine.text import one_line
 
@@ -129,7 +130,8 @@ def _read(raw: bytes, line: int, file: str, forms: Forms, not_used: NotUsed) -> 
         if b"\\u" in raw:  # only escapes can write them
             refuse_odd_characters(row.said)
     except RowError as error:
-        return Fault(file, line, error.column, error.kind, "error", error.message, error.fix)
+        severity: Severity = "note" if error.is_wanted else "error"
+        return Fault(file, line, error.column, error.kind, severity, error.message, error.fix)
     forms.see(form, line)
     if names:
         not_used.see(names, line)

@@ -13,12 +13,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from engine.dataset.formats import Source, reading, recognise
+from engine.dataset.formats import recognise
 from engine.dataset.lines import MOST_BYTES, Oddities, numbered_lines
 from engine.dataset.parquet import read_parquet
 from engine.dataset.parsing import RowError, parse_object
 from engine.dataset.records import Record, Rejected, refuse_twice
 from engine.dataset.report import Fault
+from engine.dataset.source import Source, reading
 from engine.errors import UserError
 from engine.i18n import _, ngettext
 
@@ -110,11 +111,13 @@ def _delimited(source: Source) -> Iterator[Record | Rejected]:
 
 
 def _not_decoded(source: Source, line: int) -> UserError:
+    problem = (
+        _("Line {line} of {path} cannot be read as {words}")
+        if line
+        else _("{path} cannot be read as {words}")
+    )
     return UserError(
-        _("Line {line} of {path} cannot be read as {words}").format(
-            line=f"{line:,}", path=source.path, words=source.words
-        ),
-        _("save the file as UTF-8"),
+        problem.format(line=f"{line:,}", path=source.path, words=source.words), _("save the file as UTF-8")
     )
 
 
@@ -178,17 +181,25 @@ def _range(begin: int, end: int) -> str:
 
 
 def _json_lines(source: Source) -> Iterator[Record | Rejected]:
-    with source.open() as file:
-        for item in numbered_lines(file, source.path.name, Oddities()):
-            if isinstance(item, Fault):
-                yield Rejected(item.line, item.kind, item.message, item.fix)
-            else:
-                yield _object(*item)
+    line = 0
+    with source.open_utf8() as file:
+        try:
+            for item in numbered_lines(file, source.path.name, Oddities()):
+                line = item.line if isinstance(item, Fault) else item[0]
+                if isinstance(item, Fault):
+                    yield Rejected(item.line, item.kind, item.message, item.fix)
+                else:
+                    yield _object(*item)
+        except UnicodeDecodeError:
+            raise _not_decoded(source, line + 1) from None
 
 
 def _array(source: Source) -> Iterator[Record | Rejected]:
-    with source.open() as file:
-        whole = file.read(MOST_ARRAY_BYTES + 1)
+    with source.open_utf8() as file:
+        try:
+            whole = file.read(MOST_ARRAY_BYTES + 1)
+        except UnicodeDecodeError:
+            raise _not_decoded(source, 0) from None
     if len(whole) > MOST_ARRAY_BYTES:
         raise UserError(
             _("{path} is one JSON array of more than {size} million bytes").format(

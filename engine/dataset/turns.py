@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.dataset.fields import is_excluded, refuse_field, refuse_media, says_nothing, sense_of
 from engine.dataset.parsing import RowError
+from engine.dataset.report import LEFT_OUT
 from engine.dataset.tools import read_calls
 from engine.i18n import _
 from engine.text import json_text, one_line
@@ -72,7 +73,7 @@ def require_answer(found: Conversation) -> None:
         raise RowError("no_assistant_turn", _("no turn of the assistant"), _("add the answer to learn"))
     if len(answers) == len(found.untrained):
         raise RowError(
-            "left_out",
+            LEFT_OUT,
             _("none of its answers is to be learned: it is left out"),
             _("nothing, or take the fields out that say so"),
         )

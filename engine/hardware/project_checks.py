@@ -97,10 +97,14 @@ def check_data(project: Project) -> Check:
 
 
 def _first_rows(path: Path) -> tuple[int, list[Fault]]:
-    """Return how many of the first rows of a file can be used, and what is wrong with the others."""
+    """Return how many of the first rows of a file can be used, and what is wrong with the others.
+
+    Rows that ask to be left out are only named where no other is there.
+    """
     items = list(islice(read_rows(path), _FIRST_ROWS))
-    faults = [item for item in items if isinstance(item, Fault) and item.severity == "error"]
-    return sum(not isinstance(item, Fault) for item in items), faults
+    usable = sum(not isinstance(item, Fault) for item in items)
+    faults = [item for item in items if isinstance(item, Fault) and item.leaves_out]
+    return usable, [fault for fault in faults if fault.severity == "error" or not usable]
 
 
 def _unusable(file: str, usable: int, faults: Sequence[Fault]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any
 
@@ -19,6 +20,7 @@ from engine.i18n import _, ngettext
 from engine.model.adapter import TEMPLATE_SETTINGS, adapter_weights
 from engine.model.room import limit_cache, limits_restored, read_room
 from engine.project import Project
+from engine.shell import for_file
 from engine.training.assemble import assemble, largest, shapes_for
 from engine.training.claim import claim_folder
 from engine.training.events import AS_BEFORE, Event, Mode, Notice, Phase, Resumption, Started
@@ -146,7 +148,7 @@ class Trainer:
         for path in (self._project.train_file, self._project.valid_file):
             file = load_file(path, tokenize, config)
             if not file.examples:
-                raise _unusable(file)
+                raise _unusable(file, path)
             loaded.append(file)
         return loaded[0], loaded[1]
 
@@ -172,7 +174,7 @@ def _recomputing(count: int, layers: int) -> str:
     return text.format(count=count, layers=layers)
 
 
-def _unusable(file: LoadedFile) -> UserError:
+def _unusable(file: LoadedFile, path: Path) -> UserError:
     report = file.report
     if not report.faults:
         return UserError(
@@ -183,13 +185,13 @@ def _unusable(file: LoadedFile) -> UserError:
         _("{file} has no usable row; line {line}: {message}").format(
             file=report.file, line=first.line, message=first.message
         ),
-        first.fix,
+        for_file(first.fix, path),
     )
 
 
 def _left_out(file: LoadedFile) -> str:
     """Say which rows of a file are not used, or nothing."""
-    lines = [fault.line for fault in file.report.faults if fault.severity == "error"]
+    lines = [fault.line for fault in file.report.faults if fault.leaves_out]
     if not lines:
         return ""
     shown = ", ".join(str(line) for line in lines[:_LISTED_LINES]) + (

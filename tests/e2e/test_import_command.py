@@ -29,7 +29,7 @@ def mqlora(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 
 
 def test_import_says_how_it_reads_and_what_it_rejects(mqlora: Mqlora) -> None:
-    """What it writes passes the strict check; the next import goes beside it."""
+    """What it writes passes the check; the next import goes beside it."""
     code, out, _err = mqlora("import", "rows.csv")
     assert code == 0
     assert (
@@ -37,7 +37,7 @@ def test_import_says_how_it_reads_and_what_it_rejects(mqlora: Mqlora) -> None:
     )
     assert "  ! line 3: 'resposta' is empty (write it or drop the row)" in out
     assert "1 train, 1 valid; 1 rejected, see rejected.jsonl" in out and "over yours" not in out
-    assert mqlora("validate", "--strict")[0] == 0
+    assert mqlora("validate")[0] == 0
     code, out, _err = mqlora("import", "rows.csv", "--no-shuffle", "--valid-share", "0")
     assert code == 0 and "imported: 2 train, 0 valid" in out and "move the files over yours" in out
     rows = Path("data/imported/train.jsonl").read_text("utf-8")
@@ -72,6 +72,31 @@ def test_a_dry_run_shows_rows_and_writes_nothing(mqlora: Mqlora) -> None:
     rows = json.loads(out)["rows"]
     assert [row["row"] for row in rows] == [{"text": "Olá?"}, {"text": "Quem?"}, {"text": "\x1b[2J"}]
     assert not Path("data").exists()
+
+
+def test_a_dry_run_shows_as_much_as_people_read(mqlora: Mqlora) -> None:
+    """Long texts are cut, as in the app; JSON has them whole."""
+    Path("long.jsonl").write_text(json.dumps({"prompt": "a", "completion": "b" * 70_000}) + "\n", "utf-8")
+    code, out, _err = mqlora("import", "long.jsonl", "--dry-run")
+    assert code == 0 and len(out) < 1000 and "b…" in out
+    code, out, _err = mqlora("import", "long.jsonl", "--dry-run", "--json")
+    assert len(json.loads(out)["rows"][0]["row"]["completion"]) == 70_000
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_file_of_which_most_cannot_be_used_says_so(mqlora: Mqlora, options: tuple[str, ...]) -> None:
+    """In one line, since the exit code is that of success as long as one row can."""
+    Path("most.csv").write_text("question,answer\na,b\nc,\nd,\n", encoding="utf-8")
+    code, out, _err = mqlora("import", "most.csv", *options)
+    assert code == 0 and "most rows cannot be used: 2 of 3" in out
+    assert "most rows" not in mqlora("import", "rows.csv", *options)[1]
+
+
+def test_columns_can_be_joined(mqlora: Mqlora) -> None:
+    """By naming the prompt more than once."""
+    options = ("--prompt", "id", "--prompt", "pergunta", "--completion", "resposta")
+    code, out, _err = mqlora("import", "rows.csv", "--dry-run", *options)
+    assert code == 0 and '{"prompt": "1\\n\\nOlá?", "completion": "Sim 👋"}' in out
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,12 @@ def test_the_content_tells_the_format(
         ("a.json", b"prompt", "a.json is no JSON array"),
         ("a.json", b'{\n "data": []}', "begins with an object of several lines; write one object a line, or"),
         ("a.jsonl", b"prompt\n", "No row of .* can be read; line 1: not JSON"),
-        ("a.jsonl", '{"text": "a"}\n'.encode("utf-16"), "a.jsonl is UTF-16; save it as UTF-8"),
+        ("a.jsonl", '{"text": "a"}\n'.encode("utf-16") + b"\x00\xd8", "Line 2 of .* as JSON Lines, UTF-16"),
+        (
+            "a.json",
+            '[{"text": "a"}]'.encode("utf-16") + b"\x00\xd8",
+            "a.json cannot be read as one JSON array",
+        ),
         ("a.csv", "a,b\n1,2".encode("utf-16-le"), "a.csv is not text"),
         (
             "a.xlsx",

@@ -115,8 +115,9 @@ def test_a_file_of_another_format_is_not_taken_for_an_empty_one(tmp_path: Path, 
     write_rows(project.train_file, pairs(5))
     write_rows(project.valid_file, pairs(5, 10))
     (project.data_dir / name).write_text(json.dumps(pairs(5)), encoding="utf-8")
-    with pytest.raises(UserError, match=f"{name} cannot be mended: the file is one JSON array"):
+    with pytest.raises(UserError, match=f"{name} cannot be mended: the file is one JSON array") as refused:
         mend_data(project, CONFIG)
+    assert refused.value.fix.endswith(f"mqlora-tui import {project.data_dir / name}")
     assert len(list(project.data_dir.iterdir())) == 2
 
 

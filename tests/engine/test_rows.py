@@ -70,7 +70,6 @@ def test_each_form_of_a_row_is_read(tmp_path: Path, value: Any, messages: tuple[
         (b'{"messages": [{"role": "assistant", "content": ""}]}', "empty_completion", None),
         (b'{"messages": [{"role": "user", "content": null}]}', "empty_completion", None),
         (b'{"messages": [{"role": "user", "content": "a", "tool_calls": [{}]}]}', "unsupported_field", None),
-        (b'{"messages": [{"role": "assistant", "content": "a", "weight": 0}]}', "left_out", None),
         (b'{"messages": [{"role": "user", "content": "a", "thinking": "b"}]}', "unsupported_field", None),
         (b'{"messages": [{"role": "assistant", "content": "a"}], "tools": [{}]}', "wrong_type", None),
         (b'{"prompt": "a", "completion": "\\ud800"}', "invalid_text", None),

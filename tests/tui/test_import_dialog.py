@@ -174,9 +174,28 @@ async def test_one_column_is_not_both_prompt_and_completion(app: MqloraApp, proj
         assert "is chosen for both" not in text(app)
 
 
+async def test_two_questions_can_be_joined(app: MqloraApp, project: Project) -> None:
+    """None is chosen for the user; what is left out by choosing one is named."""
+    table(project, "query,response,instruction", "a,b,c")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "rows.csv")
+        await wait_for(pilot, lambda: "several columns may hold the prompt: choose or join them" in text(app))
+        await pilot.press("enter", "down", "enter", "down", "enter", "down", "down", "enter")
+        await wait_for(pilot, lambda: "query + instruction → prompt, response → completion" in text(app))
+        await wait_for(pilot, lambda: "prompt a⏎⏎c completion b" in text(app))
+        await pilot.press("up", "enter", "down", "enter")
+        await wait_for(pilot, lambda: "left out as you chose: instruction" in text(app))
+
+
 @pytest.mark.parametrize(
     ("rows", "said", "form"),
     [
+        (
+            [{"instruction": "a", "history": [["x", "y"]], "output": "c"}],
+            "history + instruction → prompt",
+            "alpaca",
+        ),
         ([{"instruction": "a", "input": "b", "output": "c"}], "instruction + input → prompt", "alpaca"),
         (
             [{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}],

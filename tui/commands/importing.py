@@ -1,5 +1,6 @@
 """The command that imports the rows of another file."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event
@@ -23,10 +24,18 @@ import msgspec
 _LISTED = 20
 _SHOWN = 3
 """Rows that a dry run shows."""
+_LONGEST = 400
+"""Characters of each text that it shows."""
 
 
 def looked_into(
-    file: Path, prompt: str, completion: str, system: str, text: str, answer: str, has_header: bool
+    file: Path,
+    prompts: Sequence[str],
+    completion: str,
+    system: str,
+    text: str,
+    answer: str,
+    has_header: bool,
 ) -> tuple[Table, Mapping]:
     """Return a file's table, and what its columns mean: as named, else as found.
 
@@ -34,7 +43,7 @@ def looked_into(
         UserError: it cannot be read, or what its columns mean is not clear.
     """
     table = open_table(file, has_header)
-    return table, choose(table, prompt, completion, system, text, answer)
+    return table, choose(table, "".join(prompts[:1]), completion, system, text, answer, prompts[1:])
 
 
 def show_first(table: Table, mapping: Mapping, as_json: bool) -> int:
@@ -45,9 +54,29 @@ def show_first(table: Table, mapping: Mapping, as_json: bool) -> int:
         return _code(table, mapping)
     _say_how(table, mapping)
     for row in rows:
-        shown = json_text(row["row"]) if "row" in row else row["reason"]
+        shown = json_text(_cut(row["row"])) if "row" in row else row["reason"]
         quote(f"  {table.where(row['place'])}: {shown}")
+    rejected = sum("row" not in _become(item, mapping) for item in table.sample)
+    _say_most_rejected(rejected, len(table.sample))
     return _code(table, mapping)
+
+
+def _cut(value: Any) -> Any:
+    """Return what a row holds with each text cut to what people read."""
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
+    if isinstance(value, list):
+        return [_cut(item) for item in value]
+    return {name: _cut(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+def _say_most_rejected(rejected: int, rows: int) -> None:
+    """Say that most rows cannot be used, where it is so: the exit code is 0 as long as one can."""
+    if rejected * 2 > rows:
+        text = _(
+            "  ! most rows cannot be used: {rejected} of {rows}; see that the columns are read as you mean"
+        )
+        say(text.format(rejected=f"{rejected:,}", rows=f"{rows:,}"))
 
 
 def _code(table: Table, mapping: Mapping) -> int:
@@ -69,6 +98,7 @@ def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, a
 
         imported = import_rows(project, table, mapping, wish, tell, Event())
     _say_rejected(table, imported)
+    _say_most_rejected(imported.rejected, imported.rejected + imported.train + imported.valid)
     say(f"✓ {one_line(str(imported.folder), 300)}: {imported.words(project)}")
 
 

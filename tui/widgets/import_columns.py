@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 if TYPE_CHECKING:
-    from engine.dataset.mapping import Mapping
+    from engine.dataset.mapping import Form, Mapping
     from engine.dataset.tables import Table
 
 _MOST_COLUMNS = 200
@@ -47,7 +47,7 @@ class ImportColumns(Vertical):
 
     def show(self, table: "Table", found: "Mapping | None") -> None:
         """Offer the columns of a table, with what was found chosen."""
-        from engine.dataset.detecting import answers_of
+        from engine.dataset.unclear import answers_of, questions_of
 
         self._found, self._table = found, table
         headers: Options = [(_("names the columns"), True), (_("is a row"), False)]
@@ -56,13 +56,14 @@ class ImportColumns(Vertical):
         self._offer("answer", answers, found.answer if found else "")
         used = found.columns if found else ()
         columns: Options = [(name, name) for name in dict.fromkeys((*used, *table.columns[:_MOST_COLUMNS]))]
-        prompts: Options = [(name, (name, "")) for name, _value in columns]
-        prompt = (found.prompt, found.input) if found else ("", "")
-        if found and found.input:
-            prompts.insert(0, (f"{found.prompt} + {found.input}", prompt))
+        prompts: Options = [(name, (name,)) for name, _value in columns]
+        prompt = (found.prompt, *found.inputs) if found and found.prompt else ()
+        joined = prompt or tuple(questions_of(table))
+        if len(joined) > 1:
+            prompts.insert(0, (" + ".join(joined), joined))
         choose: Options = [(_("— choose a column —"), "")]
         self._offer("form", self._forms(), _family(found))
-        self._offer("prompt", [(choose[0][0], ("", "")), *prompts], prompt)
+        self._offer("prompt", [(choose[0][0], ()), *prompts], prompt)
         self._offer("completion", choose + columns, found.completion if found else "")
         self._offer("text", choose + columns, found.text if found else "")
         self._offer("system", [(_("— none —"), ""), *columns], found.system if found else "")
@@ -70,7 +71,7 @@ class ImportColumns(Vertical):
 
     def show_lists(self) -> None:
         """Show only the lists that the chosen form takes."""
-        from engine.dataset.detecting import answers_of
+        from engine.dataset.unclear import answers_of
 
         form = self._value("form")
         shown = {"form", "system"} if form == "turns" else {"form", "text"}
@@ -92,12 +93,14 @@ class ImportColumns(Vertical):
         Args:
             table: whose columns are shown.
         """
-        from engine.dataset.detecting import answers_of, lacks_header
+        from engine.dataset.unclear import answers_of, lacks_header, questions_of
 
         if lacks_header(table):
             return _("its first line reads like a row: say so where it is one")
         if answers_of(table) and not self._value("answer"):
             return _("it holds answers to choose between: say which are learned")
+        if len(questions_of(table)) > 1:
+            return _("several columns may hold the prompt: choose or join them")
         return _("say which columns hold the prompt and the completion")
 
     @property
@@ -108,18 +111,32 @@ class ImportColumns(Vertical):
 
         form, system = self._value("form"), self._value("system")
         if (answer := self._value("answer")) and self._table:
-            (prompt, _extra), found = self._value("prompt"), detect(self._table, answer)
+            prompt, found = self._value("prompt"), detect(self._table, answer)
             if found:
                 return replace(found, system=system)
-            return Mapping("pair", prompt, system=system, answer=answer) if prompt else None
+            return self._pair(prompt, system, answer=answer) if prompt else None
         if form == "turns" and self._found:
             return replace(self._found, system=system)
         if form == "text":
-            return Mapping("text", text=self._value("text")) if self._value("text") else None
-        (prompt, extra), completion = self._value("prompt"), self._value("completion")
+            text = self._value("text")
+            return Mapping("text", text=text, is_named=True) if text else None
+        prompt, completion = self._value("prompt"), self._value("completion")
         if not prompt or not completion:
             return None
-        return Mapping("alpaca" if extra else "pair", prompt, extra, completion, system)
+        found = self._found
+        if found and (found.prompt, *found.inputs, found.completion) == (*prompt, completion):
+            return replace(found, system=system)
+        return self._pair(prompt, system, completion)
+
+    def _pair(
+        self, prompt: tuple[str, ...], system: str, completion: str = "", answer: str = ""
+    ) -> "Mapping":
+        """Return the mapping of columns that were chosen: what belongs to none of them is left out."""
+        from engine.dataset.mapping import Mapping
+
+        form: Form = "pair" if len(prompt) == 1 else "alpaca"
+        named = Mapping(form, prompt[0], prompt[1:], completion, system, answer=answer, is_named=True)
+        return replace(named, ignored=self._found.ignored) if self._found else named
 
     def _forms(self) -> Options:
         forms: Options = [(_("prompt and completion"), "pair"), (_("plain text"), "text")]

@@ -87,7 +87,7 @@ class RowPreview(VerticalScroll):
 
 def _fault_text(fault: Fault, width: int) -> Content:
     colour = STYLES[fault.severity]
-    left_out = _("left out") if fault.severity == "error" else _("still used")
+    left_out = _("left out") if fault.leaves_out else _("still used")
     if fault.column:
         left_out = _("column {n}; {left_out}").format(n=f"{fault.column:,}", left_out=left_out)
     message = printable(fault.message).rstrip(".")
