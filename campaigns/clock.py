@@ -11,7 +11,7 @@ from unittest import mock
 
 from campaigns.bench import Bench, Try, pause_at
 from engine.project import Project
-from engine.training import claim, state
+from engine.training import ownership, state
 from engine.training.crash import cut_off_reason
 from engine.training.events import Event, Paused, StepDone
 from engine.training.state import RunState
@@ -88,5 +88,5 @@ class _Clock:
                 moment = clock._stopped_at or datetime.now()
                 return cls.fromtimestamp((moment + clock.offset).timestamp())
 
-        with mock.patch.object(state, "datetime", Wrong), mock.patch.object(claim, "datetime", Wrong):
+        with mock.patch.object(state, "datetime", Wrong), mock.patch.object(ownership, "datetime", Wrong):
             yield

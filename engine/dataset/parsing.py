@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from engine.dataset.report import LEFT_OUT
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.text import one_line
 
 import msgspec
@@ -52,7 +52,11 @@ def refuse_endless(characters: int, turns: int) -> None:
         message = text.format(size=characters / 1e6, most=MOST_CHARACTERS / 1e6)
         raise RowError("line_too_long", message, _("split it"))
     if turns > _MOST_TURNS:
-        text = _("the conversation has {turns:,} turns, and more than {most:,} are not read")
+        text = ngettext(
+            "the conversation has {turns:,} turn, and more than {most:,} are not read",
+            "the conversation has {turns:,} turns, and more than {most:,} are not read",
+            turns,
+        )
         raise RowError("line_too_long", text.format(turns=turns, most=_MOST_TURNS), _("split it"))
 
 

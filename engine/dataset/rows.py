@@ -20,11 +20,10 @@ from engine.dataset.row import Row, read_row
 from engine.i18n import _
 from engine.text import one_line
 
-_CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffd]")
-"""All but tab and line breaks (zero is an error of its own); those that turn the order of letters round;
-and the one that stands for bytes that were lost."""
+_CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffd]")
+"""All but tab and line breaks (zero is an error of its own), and what stands for bytes that were lost."""
 _LOST = "\ufffd"
-_WRITTEN = (b"\\u", b"\\b", b"\\f", b"\x7f", b"\xc2", b"\xe2\x80", b"\xe2\x81", b"\xef\xbf\xbd")
+_WRITTEN = (b"\\u", b"\\b", b"\\f", b"\x7f", b"\xc2", b"\xef\xbf\xbd")
 """One of these is in the bytes of every row with one."""
 
 

@@ -145,7 +145,7 @@ def test_an_example_that_no_shape_holds_is_an_error() -> None:
     """Nothing is cut off or left out in silence."""
     example = Example(0, np.arange(9, dtype=np.int32), np.arange(9) > 3, True)
     for shape in (Shape.full(1, 8, 7), Shape.full(1, 9, 4)):
-        with pytest.raises(ValueError, match="no shape holds a row of 9 tokens"):
+        with pytest.raises(ValueError, match="no shape holds a row of length 9"):
             micro_batches([example], [shape])
     (batch,) = micro_batches([example], [Shape.full(1, 9, 5)])
     assert batch.labels.tolist() == [4, 5, 6, 7, 8]

@@ -56,7 +56,8 @@ def pair(text: str) -> dict[str, str]:
 
 def rows_of(path: Path) -> list[Row]:
     rows = list(read_rows(path))
-    assert all(isinstance(row, Row) for row in rows), rows
+    faults = [row for row in rows if isinstance(row, Fault)]
+    assert all(fault.kind == "control_character" for fault in faults), faults  # which some texts hold
     return [row for row in rows if isinstance(row, Row)]
 
 
@@ -94,7 +95,8 @@ def test_twins_are_found_however_accents_are_written(tmp_path: Path, text: str, 
     other = {key: unicodedata.normalize(form, value) for key, value in pair(text).items()}
     write_rows(project.train_file, [pair("Outra coisa"), pair(text), other])
     write_rows(project.valid_file, [other])
-    found = [(f.file, f.line, f.kind) for f in check_data(project, TrainingConfig()).faults]
+    faults = check_data(project, TrainingConfig()).faults
+    found = [(f.file, f.line, f.kind) for f in faults if f.kind != "control_character"]
     assert found == [("train.jsonl", 3, "duplicate"), ("valid.jsonl", 1, "leak")]
     assert rows_of(project.train_file)[2].messages[0]["content"] == other["prompt"]
 

@@ -18,6 +18,7 @@ import os, signal, sys
 from pathlib import Path
 from threading import Event
 import engine.training.checkpoint as checkpoint
+import engine.training.ownership as ownership
 from engine.project import Project
 from engine.training.events import StepDone
 from engine.training.trainer import Trainer
@@ -31,7 +32,7 @@ for event in Trainer(Project(root), RUN, Event()).run():
     if isinstance(event, StepDone) and event.metrics.step == 5:
         if where == "step":
             die()
-        setattr(checkpoint, where, die)
+        setattr(ownership if where == "discard" else checkpoint, where, die)
 """
 
 
