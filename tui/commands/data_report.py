@@ -77,7 +77,8 @@ def _print_data(
         if len(report.faults) > _LISTED_FAULTS:
             hidden = len(report.faults) - _LISTED_FAULTS
             say(_("and {count} more; all of them with --json").format(count=hidden))
-        if any(is_dropped(fault) and fault.line for fault in report.faults):
+        wrong = (fault for fault in report.faults if fault.line and fault.severity != "note")
+        if report.is_trainable and any(map(is_dropped, wrong)):
             say(_("Copies of both files without such rows are written by: mqlora-tui mend"))
     if any(fault.severity == "error" for fault in report.model_faults):
         say(_("✗ cannot be trained on: the base model cannot be used"))
