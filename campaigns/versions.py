@@ -62,9 +62,9 @@ MORE: dict[str, Change] = {"a key more": lambda v: {**v, "sampler": {"kind": "ne
 
 
 def campaign(is_short: bool = False) -> list[Result]:
-    """Run every command on every file of every version; the short form goes on with one of each kind."""
-    commands, few = (COMMANDS[:1], 1) if is_short else (COMMANDS, None)
-    older, later, more = (dict(islice(kind.items(), few)) for kind in (OLDER, LATER, MORE))
+    """Run every command on every file of every version; the short form trains with each file of a later one."""
+    commands = COMMANDS[:1] if is_short else COMMANDS
+    older, later, more = ({}, dict(islice(LATER.items(), 1)), {}) if is_short else (OLDER, LATER, MORE)
     with tempfile.TemporaryDirectory() as name:
         paused = tiny_project(Path(name) / "paused")
         train(paused, RUN.updated({"num_epochs": 1}), until=step_done(4))
