@@ -62,7 +62,7 @@ MORE: dict[str, Change] = {"a key more": lambda v: {**v, "sampler": {"kind": "ne
 
 
 def campaign(is_short: bool = False) -> list[Result]:
-    """Run every command on every file of every version; the short form trains with each file of a later one."""
+    """Run every command on every file of every version; the short form trains with files of a later one."""
     commands = COMMANDS[:1] if is_short else COMMANDS
     older, later, more = ({}, dict(islice(LATER.items(), 1)), {}) if is_short else (OLDER, LATER, MORE)
     with tempfile.TemporaryDirectory() as name:
