@@ -31,8 +31,9 @@ def other_version(path: Path, fix: str = "") -> UserError:
         fix: what to do; empty where it belongs to a run.
     """
     return UserError(
-        _("{path} was written by another version of mqlora-tui than this one ({version})").format(
-            path=path, version=version("mqlora-tui")
-        ),
+        _(
+            "{path} holds what mqlora-tui {version} does not know: "
+            "another version wrote it, or it was changed by hand"
+        ).format(path=path, version=version("mqlora-tui")),
         fix or _("use that version; to begin anew: mqlora-tui train --restart (the old run is archived)"),
     )

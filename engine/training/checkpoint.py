@@ -29,6 +29,8 @@ _FIELDS = frozenset(
     (KEY, "run", "step", "epoch", "progress", "rng", "config", "plan", "fingerprints", "versions", "files")
 )
 """Of `state.json`, its own checksum aside."""
+_HASHED = (WEIGHTS, CONFIG, OPTIMIZER)
+"""Files whose checksums it has."""
 _PRINTS = frozenset(("data", "model", "template"))
 
 
@@ -135,7 +137,9 @@ def _parsed(folder: Path, state: dict[str, Any]) -> Checkpoint:
         run = str(state.get("run", ""))
         identity = RunIdentity(config, prints["data"], prints["model"], prints.get("template", ""), plan, run)
         high, low = state["rng"]
-        progress = Progress.from_dict(state["progress"])
+        progress = Progress.parse(state["progress"])
+        if progress.step != state["step"] or state["files"].keys() != set(_HASHED):
+            raise other_version(folder)
         return Checkpoint(folder, progress, identity, (int(high), int(low)), dict(state["versions"]))
     except (ValueError, KeyError, TypeError, AttributeError, UserError):
         raise other_version(folder) from None
@@ -179,7 +183,7 @@ def _state(folder: Path, epoch: int, progress: Progress, identity: RunIdentity) 
             "template": identity.template,
         },
         "versions": installed_versions(),
-        "files": sums_of(folder, (WEIGHTS, CONFIG, OPTIMIZER)),
+        "files": sums_of(folder, _HASHED),
     }
     return sealed(state)
 

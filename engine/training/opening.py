@@ -175,7 +175,11 @@ def _newest(project: Project, mode: Mode) -> tuple[Checkpoint | None, list[Path]
 def _notices(
     checkpoint: Checkpoint | None, damaged: list[Path], divisor: int, config: TrainingConfig
 ) -> tuple[str, ...]:
-    notices = [_("{name} is damaged and was left out").format(name=folder.name) for folder in damaged]
+    text = _(
+        "{name} is damaged, or of another step than its name says: it is left out, and moved to archive/ "
+        "when the next checkpoint is saved"
+    )
+    notices = [text.format(name=folder.name) for folder in damaged]
     if checkpoint and damaged:
         notices.append(_("Going on from {name} instead").format(name=checkpoint.folder.name))
     if divisor > 1:

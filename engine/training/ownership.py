@@ -32,7 +32,7 @@ def archive(run_dir: Path, paths: Iterable[Path]) -> Path:
 
 
 def dispose(folder: Path, run: str) -> None:
-    """Delete a checkpoint that the run `run` wrote, whole or damaged; archive any other.
+    """Delete a checkpoint that the run `run` wrote under this name; archive any other.
 
     Raises:
         OSError: the folder cannot be written.
@@ -54,8 +54,8 @@ def discard(folder: Path) -> None:
 def prune_checkpoints(run_dir: Path, run: str, keep: int, step: int, best_step: int | None) -> None:
     """Delete all but the newest `keep` checkpoints of a run and the one of its best step.
 
-    Those after `step`, where the run stands, go first: they were damaged, and the run went back
-    behind them. What the run did not write is archived there, and else left alone.
+    Those after `step`, where the run stands, are damaged or somebody's, and the run went back behind
+    them: they go to the archive. What the run did not write is else left alone.
 
     Args:
         run_dir: the run's folder.
@@ -70,7 +70,7 @@ def prune_checkpoints(run_dir: Path, run: str, keep: int, step: int, best_step: 
     folders = checkpoint_folders(run_dir)
     for folder in folders:
         if checkpoint_step(folder) > step:
-            dispose(folder, run)
+            archive(run_dir, [folder])
     reached = [folder for folder in folders if checkpoint_step(folder) <= step]
     for folder in reached[keep:]:
         if checkpoint_step(folder) != best_step and _wrote(folder, run):
@@ -78,9 +78,13 @@ def prune_checkpoints(run_dir: Path, run: str, keep: int, step: int, best_step: 
 
 
 def _wrote(folder: Path, run: str) -> bool:
-    """Whether a folder is a checkpoint of the run and holds nothing else."""
+    """Whether a folder is a checkpoint of the run and of the step in its name, and holds nothing else.
+
+    A copy under another name is somebody's.
+    """
     with suppress(OSError):
         state = read_state(folder)
-        is_ours = state is not None and state.get("run", "") == run
-        return is_ours and all(path.name in _FILES for path in folder.iterdir())
+        if state is None or state.get("run", "") != run or state.get("step") != checkpoint_step(folder):
+            return False
+        return all(path.name in _FILES for path in folder.iterdir())
     return False

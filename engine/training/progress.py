@@ -1,9 +1,13 @@
 """Where a run stands: everything that a checkpoint must remember besides arrays."""
 
+import json
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from engine.training.events import StepMetrics
+
+from pydantic import TypeAdapter
 
 
 @dataclass
@@ -36,7 +40,18 @@ class Progress:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Progress":
-        """Read what `as_dict` wrote."""
-        pending = values.get("pending")
-        return cls(**{**values, "pending": StepMetrics(**pending) if pending else None})
+    def parse(cls, values: dict[str, Any]) -> "Progress":
+        """Read what `as_dict` wrote.
+
+        Raises:
+            ValueError: it is something else, or more.
+        """
+        progress = _adapter().validate_json(json.dumps(values), strict=True)
+        if values.keys() - progress.as_dict().keys():
+            raise ValueError("there is more in it")
+        return progress
+
+
+@cache
+def _adapter() -> TypeAdapter[Progress]:
+    return TypeAdapter(Progress)

@@ -46,7 +46,9 @@ def _row(number: int) -> str:
     return json.dumps({"prompt": f"What is {number}?", "completion": f"It is {number * 7}."}) + "\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow), signal.SIGKILL]
+)
 @pytest.mark.parametrize("begin", [importing, pytest.param(mending, marks=pytest.mark.slow)])
 def test_nothing_half_written_stays(
     tmp_path: Path, begin: Callable[[Project], "subprocess.Popen[bytes]"], number: signal.Signals

@@ -55,7 +55,12 @@ def while_training(project: Project, change: Callable[[], None]) -> UserError:
 
 
 @pytest.mark.parametrize(
-    "change", [project_moved, project_moved_and_another_made, folder_renamed, folder_moved_away]
+    "change",
+    [
+        project_moved_and_another_made,
+        folder_renamed,
+        *(pytest.param(change, marks=pytest.mark.slow) for change in (project_moved, folder_moved_away)),
+    ],
 )
 def test_a_run_whose_folder_is_moved_is_saved_there(project: Project, tmp_path: Path, change: Change) -> None:
     """Nothing is made at the old path, nobody else's folder is written to, and the run can go on."""

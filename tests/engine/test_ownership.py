@@ -49,15 +49,14 @@ def paused(project: Project) -> Path:
     ],
     ids=["later", "no number", "a key more", "a setting more", "a print more", "progress", "random state"],
 )
-@pytest.mark.parametrize("mode", ["auto", "resume"])
 def test_a_checkpoint_of_another_version_is_refused_and_kept(
-    project: Project, changes: dict[str, Any], mode: Any
+    project: Project, changes: dict[str, Any]
 ) -> None:
     """It is not damaged: nothing goes on from an older one, and nothing is deleted."""
     rewrite(paused(project), **changes)
     before = files_below(project.run_dir)
-    with pytest.raises(UserError, match="written by another version"):
-        train(project, mode=mode)
+    with pytest.raises(UserError, match="another version wrote it"):
+        train(project, SHORT)
     after = files_below(project.run_dir)
     assert {**before, ".lock": b""} == {**after, ".lock": b""}
 
@@ -69,6 +68,42 @@ def test_a_new_run_archives_the_checkpoints_of_another_version(project: Project)
     train(project, SHORT, "restart", until=step_done(1))
     (archived,) = (project.run_dir / "archive").iterdir()
     assert kept.items() <= files_below(archived).items()
+
+
+def test_copies_under_the_name_of_another_step_are_kept(project: Project) -> None:
+    """Before the run's place and behind it: they are somebody's backup, whatever stands in them."""
+    config = SHORT.updated({"keep_checkpoints": 1})
+    train(project, config, until=step_done(4))
+    newest = checkpoint_folders(project.run_dir)[0]
+    before, behind = (project.run_dir / f"checkpoint_epoch0_step{step}" for step in (2, 999))
+    shutil.copytree(newest, before)
+    shutil.copytree(newest, behind)
+    content = files_below(newest)
+    events = train(project, config)
+    assert any(isinstance(event, Notice) and behind.name in event.message for event in events)
+    assert files_below(before) == content
+    (archived,) = (project.run_dir / "archive").iterdir()
+    assert files_below(archived / behind.name) == content
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"progress": {"step": "x"}},
+        {"progress": None},
+        {"files": {"../../mine.txt": {"size": 1, "sha256": ""}}},
+        {"files": []},
+        {"versions": 3},
+    ],
+    ids=["text for a number", "no progress", "a foreign file", "no files", "no versions"],
+)
+def test_values_of_other_types_are_refused(project: Project, changes: dict[str, Any]) -> None:
+    """With a right checksum: never a defect, and nothing goes on from something older."""
+    rewrite(paused(project), **changes)
+    before = files_below(project.run_dir)
+    with pytest.raises(UserError, match="another version wrote it"):
+        train(project, SHORT)
+    assert {**files_below(project.run_dir), ".lock": b""} == {**before, ".lock": b""}
 
 
 def test_checkpoints_that_the_run_did_not_write_are_not_pruned(project: Project) -> None:
@@ -100,7 +135,7 @@ def test_files_of_a_later_format_are_refused(project: Project, name: str) -> Non
         with pytest.raises(UserError, match="another version"):
             TrainingConfig.load(path)
         return
-    with pytest.raises(UserError, match=r"training_state.json was written by another version"):
+    with pytest.raises(UserError, match=r"training_state.json holds what .*another version wrote it"):
         train(project, SHORT)
     path.write_text(json.dumps({**values, "format": 1}))
     assert isinstance(train(project, SHORT)[-1], Finished)

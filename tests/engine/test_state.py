@@ -127,6 +127,6 @@ def test_the_disk_is_asked_seldom_but_never_late_for_what_matters(
 def test_progress_survives_json(pending: object) -> None:
     """A position, with the line of a step that waits for its validation."""
     progress = Progress(step=7, best_step=4, best_val_loss=0.1, pending=pending)  # type: ignore[arg-type]
-    again = Progress.from_dict(json.loads(json.dumps(progress.as_dict())))
+    again = Progress.parse(json.loads(json.dumps(progress.as_dict())))
     assert again == progress
     assert again.lines == (7 if pending is None else 6)
