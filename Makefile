@@ -1,5 +1,5 @@
 # make run     sets up, then opens the app; without a terminal it trains a short while and reports
-# make test    sets up, then runs the tests: about 7 minutes on 2 cores
+# make test    sets up, then runs the tests: about 8 minutes on 2 cores
 # make check   style, types and import contract, then the tests
 # make test-all, make campaigns    what takes longer: slow tests; attacks on the program, an hour or more
 VENV := .venv
@@ -19,7 +19,7 @@ demo: ready
 	@$(PY) tui demo
 
 test: ready-dev
-	@echo "Running the tests: about 7 minutes on 2 quiet cores …"
+	@echo "Running the tests: about 8 minutes on 2 quiet cores …"
 	@$(PYTEST)
 
 test-slow: ready-dev

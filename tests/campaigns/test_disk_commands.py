@@ -2,7 +2,10 @@
 
 from campaigns.disk_commands import campaign
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_command_on_a_full_disk_ends_in_one_sentence_and_exit_1() -> None:
     """One try of each kind; those that need the superuser are left out for others."""
     results = campaign(tries=1)

@@ -2,7 +2,10 @@
 
 from campaigns.numbers import campaign
 
+import pytest
 
+
+@pytest.mark.slow
 def test_bad_numbers_are_told_and_never_saved() -> None:
     """A streak of each kind, also with pauses and sudden ends inside."""
     results = campaign(tries=1)

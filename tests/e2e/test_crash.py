@@ -31,7 +31,7 @@ def trainer_of(project: Project) -> int:
     return owner.pid
 
 
-@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGABRT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_a_crash_in_the_app_restores_the_terminal_and_goes_on_with_one_key(
     project: Project, number: signal.Signals
 ) -> None:

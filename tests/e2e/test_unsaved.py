@@ -41,7 +41,7 @@ def test_the_app_stays_and_says_it(project: Project) -> None:
     assert terminal.wait() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_a_signal_ends_it_with_1(project: Project, number: signal.Signals) -> None:
     """Where staying is impossible the sentence stands on the terminal, and the code is not the signal's."""
     terminal = that_cannot_save(project)

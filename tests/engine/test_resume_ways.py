@@ -35,7 +35,7 @@ def plan_of(project: Project) -> Plan:
     return checkpoint.identity.plan
 
 
-@pytest.mark.parametrize("checkpointing", ["on", "off"])
+@pytest.mark.parametrize("checkpointing", ["on", pytest.param("off", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("way", WAYS)
 def test_each_way_is_resumed_to_the_byte(
     project: Project, straight: Project, way: Way, checkpointing: str

@@ -66,6 +66,7 @@ def compiling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step_module, "can_compile", lambda: True)
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("changes", [{}, {"lora_dropout": 0.3}])
 def test_a_compiled_step_is_the_plain_one(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> None:

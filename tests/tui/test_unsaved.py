@@ -64,7 +64,7 @@ async def test_an_unchanged_form_is_left_at_once(app: MqloraApp, way: str, place
         await wait_for(pilot, lambda: has_arrived(app, place))
 
 
-@pytest.mark.parametrize("answer", ["enter", "d"])
+@pytest.mark.parametrize("answer", ["enter", pytest.param("d", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("way", "place"), LEAVING.items())
 async def test_a_changed_form_asks_before_it_is_left(
     app: MqloraApp, project: Project, way: str, place: str, answer: str
