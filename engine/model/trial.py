@@ -8,6 +8,7 @@ It prints one JSON object a line: `{"began": true}` once MLX is there, and at th
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,14 @@ def main() -> None:
     end_with_parent()
     _tell(began=True)
     _tell(**try_model(Path(sys.argv[1]), TrainingConfig.parse(json.loads(sys.argv[2]))))
+    os._exit(0)  # all is said: the threads of MLX and of the tokenizer have nothing to bring to an end
 
 
 def try_model(folder: Path, config: TrainingConfig) -> dict[str, Any]:
     """Load a model's tokenizer, open the model and give it an adapter; return the answer."""
     try:
-        tokenize = example_tokenizer(
-            folder, config
-        )  # first, as in training: of two faults both tell the same
+        # The tokenizer first, as in training: of two faults both tell the same.
+        tokenize = example_tokenizer(folder, config)
         attach_adapter(open_model(folder), config)
     except UserError as error:
         return {"refused": [error.problem, error.fix]}
