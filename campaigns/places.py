@@ -38,7 +38,8 @@ def _foreign(path: Path) -> Path:
     return root / ".foreign"
 
 
-def _socket(path: Path) -> None:
+def make_socket(path: Path) -> None:
+    """Leave a socket at a path, however long that is."""
     with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as made:
         made.bind(f"{short}/s")
         os.rename(f"{short}/s", path)
@@ -48,7 +49,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "named pipe": lambda path: os.mkfifo(path),
     "link to /dev/zero": lambda path: path.symlink_to("/dev/zero"),
     "folder": lambda path: path.mkdir(),
-    "socket": _socket,
+    "socket": make_socket,
     "link to nowhere": lambda path: path.symlink_to("nowhere/at all"),
     "link to a foreign file": _link_to_foreign,
 }

@@ -1,6 +1,7 @@
 """LoRA adapters in mlx-lm's layer and file format."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,15 +58,7 @@ def attach_adapter(model: nn.Module, config: TrainingConfig) -> dict[str, Any]:
         )
     layers = len(model.layers)
     count = layers if config.lora_layers == -1 else min(config.lora_layers, layers)
-    keys = sorted(
-        {
-            path
-            for layer in model.layers[layers - count :]
-            for path, module in layer.named_modules()
-            if path.rpartition(".")[2] in config.lora_targets
-            and isinstance(module, (nn.Linear, nn.QuantizedLinear))
-        }
-    )
+    keys = _target_paths(model.layers[layers - count :], config.lora_targets)
     if not keys:
         raise UserError(
             _("No layer of this model has a projection named {names}").format(
@@ -84,6 +77,18 @@ def attach_adapter(model: nn.Module, config: TrainingConfig) -> dict[str, Any]:
     linear_to_lora_layers(model, count, parameters)
     mx.eval(model.trainable_parameters())
     return {"fine_tune_type": "lora", "num_layers": count, "lora_parameters": parameters}
+
+
+def _target_paths(layers: Sequence[nn.Module], names: Sequence[str]) -> list[str]:
+    """Return the paths within a layer of the projections with one of these names."""
+    return sorted(
+        {
+            path
+            for layer in layers
+            for path, module in layer.named_modules()
+            if path.rpartition(".")[2] in names and isinstance(module, (nn.Linear, nn.QuantizedLinear))
+        }
+    )
 
 
 def adapter_weights(model: nn.Module) -> dict[str, mx.array]:

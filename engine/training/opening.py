@@ -59,7 +59,7 @@ def open_run(
         how: what may be otherwise than before.
 
     Raises:
-        OtherVersions: they did, and that is not accepted.
+        OtherVersions: other versions of MLX computed the run so far, and that is not accepted.
         UserError: nothing to resume, a finished run in the way, only damaged or unreadable
             checkpoints, files of another version, or configuration, data or base model are not
             those of the run.
@@ -75,21 +75,33 @@ def open_run(
         )
     checkpoint, damaged = _newest(project, mode)
     divisor = halving * _divisor(state, checkpoint)
-    unused: tuple[str, ...] = ()
-    if checkpoint is None:
-        if state is None and os.path.lexists(project.state_file):
-            raise _without_state(project)
-        identity = _identity(project, config or selected_settings(project))
+    told: tuple[str, ...] = ()
+    if checkpoint:
+        identity, told = _continued(project, checkpoint, config, how)
+    elif state is None and os.path.lexists(project.state_file):
+        raise _without_state(project)
     else:
-        selected = config or settings_beside(project, checkpoint.identity.config)
-        identity = _identity(project, config or going_on(checkpoint.identity.config, selected))
-        _refuse_differences(checkpoint.identity, identity)
-        identity = replace(identity, run=checkpoint.identity.run)
-        unused = _unused(differences(checkpoint.identity.config, selected))
-        unused += () if config else unreadable_settings(project)
-        unused += _require_versions(checkpoint, how.accept_versions)
+        identity = _identity(project, config or selected_settings(project))
     notices = _notices(checkpoint, damaged, divisor, identity.config)
-    return Opening(identity, checkpoint, (*unused, *notices), divisor)
+    return Opening(identity, checkpoint, (*told, *notices), divisor)
+
+
+def _continued(
+    project: Project, checkpoint: Checkpoint, config: TrainingConfig | None, how: Resumption
+) -> tuple[RunIdentity, tuple[str, ...]]:
+    """Return what a run that goes on rests on, and which of the selected settings or versions differ.
+
+    Raises:
+        UserError: it is not the run that it was.
+    """
+    run = checkpoint.identity
+    selected = config or settings_beside(project, run.config)
+    identity = _identity(project, config or going_on(run.config, selected))
+    _refuse_differences(run, identity)
+    told = _unused(differences(run.config, selected))
+    told += () if config else unreadable_settings(project)
+    told += _require_versions(checkpoint, how.accept_versions)
+    return replace(identity, run=run.run), told
 
 
 def _require_versions(checkpoint: Checkpoint, accept: bool) -> tuple[str, ...]:

@@ -2,11 +2,10 @@
 
 import errno
 import os
-import socket
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from campaigns.places import make_socket
 from engine.errors import UserError
 from engine.files import (
     NoPlainFile,
@@ -58,12 +57,6 @@ def test_removing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     remove(tmp_path / "link")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
-
-
-def make_socket(path: Path) -> None:
-    with tempfile.TemporaryDirectory(dir="/tmp") as short, socket.socket(socket.AF_UNIX) as made:
-        made.bind(f"{short}/s")
-        os.rename(f"{short}/s", path)
 
 
 NOT_PLAIN: dict[str, Callable[[Path], None]] = {
