@@ -118,14 +118,7 @@ def choose(
     """
     for name in (prompt, completion, system, text, answer, *inputs):
         _refuse_unknown(table, name)
-    if answer and (completion or text):
-        raise UserError(_("An answer was chosen, and another column named"), _("name one of them"))
-    if bool(prompt) != bool(completion or (answer and prompt)):
-        raise UserError(_("A prompt needs a completion, and the other way round"), _("name both columns"))
-    if text and (prompt or system):
-        raise UserError(
-            _("Plain text has neither prompt nor system"), _("name the text column only, or the others")
-        )
+    _refuse_contradictions(prompt, completion, system, text, answer)
     if not (table.source.has_header or prompt or text or answer) and len(table.columns) == 2:
         return Mapping("pair", table.columns[0], completion=table.columns[1], is_fixed=True)
     if text:
@@ -142,6 +135,17 @@ def choose(
     found = replace(found, system=system) if system else found
     refuse_twice(found)
     return found
+
+
+def _refuse_contradictions(prompt: str, completion: str, system: str, text: str, answer: str) -> None:
+    if answer and (completion or text):
+        raise UserError(_("An answer was chosen, and another column named"), _("name one of them"))
+    if bool(prompt) != bool(completion or (answer and prompt)):
+        raise UserError(_("A prompt needs a completion, and the other way round"), _("name both columns"))
+    if text and (prompt or system):
+        raise UserError(
+            _("Plain text has neither prompt nor system"), _("name the text column only, or the others")
+        )
 
 
 def refuse_twice(mapping: Mapping) -> None:
