@@ -31,8 +31,7 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from tui.app import MqloraApp
     from tui.commands.handover import hand_over
-    from tui.commands.output import refuse, report_defect, say
-    from tui.training.standing import standing
+    from tui.commands.output import refuse, report_defect
 
     app = MqloraApp(project, go_on or half_micro_batch, half_micro_batch)
     was_training = was_running = False
@@ -60,12 +59,21 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     if ended and was_running and app.training.refusal:
         with suppress(OSError):
             code = refuse(app.training.refusal)
-    elif exit_on_signal.received != signal.SIGHUP and (text := standing(project)):
-        with suppress(OSError):  # the terminal may be gone by now
-            say(text)
+    elif exit_on_signal.received != signal.SIGHUP:
+        _say_standing(project)
     if not ended or app.pool.is_busy:
         _end_now(code)
     return code
+
+
+def _say_standing(project: Project) -> None:
+    """Say where the run stands, if there is one."""
+    from tui.commands.output import say
+    from tui.training.standing import standing
+
+    if text := standing(project):
+        with suppress(OSError):  # the terminal may be gone by now
+            say(text)
 
 
 def _exit_code(returned: int | None, exit_on_signal: SignalExit) -> int:
