@@ -21,6 +21,7 @@ def test_no_command_lets_anything_through(hostile: HostileProject) -> None:
         assert all(survived), case
 
 
+@pytest.mark.slow
 def test_the_app_lets_nothing_through(hostile: HostileProject) -> None:
     """Every place and dialog, on a terminal, with a finished run to show."""
     assert in_process(["-C", str(hostile.project.root), "train", "--config", str(hostile.config)]).code == 0

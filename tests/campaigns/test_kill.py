@@ -15,6 +15,7 @@ from tests.tiny import RUN, tiny_project, train
 import pytest
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_a_run_ends_in_the_same_bytes() -> None:
     """The short form of the campaign."""
     *_places, total = campaign(tries=2, jobs=2, seed=3)

@@ -2,7 +2,10 @@
 
 from campaigns.owners import campaign
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_run_has_one_owner() -> None:
     """Races, stale locks, and a clock that jumps."""
     results = campaign(tries=1, is_short=True)

@@ -12,6 +12,7 @@ from tests.tiny import RUN, tiny_project, train
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [Case("app", TRAINING, HANG_UP), Case("app", STALLED, CTRL_C)], ids=str)
 def test_the_worst_cases_are_survived(case: Case) -> None:
     """The short form of the campaign: a lost connection, and a key on a terminal that nobody reads."""

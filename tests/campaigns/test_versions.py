@@ -6,7 +6,10 @@ from campaigns.versions import LATER, campaign, judge, rewrite
 from tests.engine.moments import step_done
 from tests.tiny import RUN, tiny_project, train
 
+import pytest
 
+
+@pytest.mark.slow
 def test_files_of_other_versions_are_understood_or_refused() -> None:
     """By those commands that would lose the most."""
     results = campaign(is_short=True)
@@ -14,6 +17,7 @@ def test_files_of_other_versions_are_understood_or_refused() -> None:
     assert sum(row.tries for row in results) == 3
 
 
+@pytest.mark.slow
 def test_the_campaign_sees_a_run_that_goes_on(tmp_path: Path) -> None:
     """What is known is not refused, and a judge that expects a refusal says so."""
     project = tiny_project(tmp_path)
