@@ -1,12 +1,12 @@
 # make run     sets up, then opens the app; without a terminal it trains a short while and reports
-# make test    sets up, then runs the tests: about 8 minutes on 2 cores
+# make test    sets up, then runs the tests: about 7 minutes on 2 cores
 # make check   style, types and import contract, then the tests
 # make test-all, make campaigns    what takes longer: slow tests; attacks on the program, an hour or more
 VENV := .venv
 # Programs are run by their module: launchers hold the folder's path, and break where that has a $ or a quote.
 PY := $(VENV)/bin/python -m
 # Three processes on two cores: many tests wait for a program that they started.
-PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) pytest -n 3 --dist loadfile
+PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) pytest -n 3 --dist worksteal
 CAMPAIGNS := kill signals ssh disk disk_commands damage owners numbers hostile fuzz_data monkey places streams versions
 
 .PHONY: run demo test test-slow test-all campaigns lint check ready ready-dev clean
@@ -19,11 +19,11 @@ demo: ready
 	@$(PY) tui demo
 
 test: ready-dev
-	@echo "Running the tests: about 8 minutes on 2 quiet cores …"
+	@echo "Running the tests: about 7 minutes on 2 quiet cores …"
 	@$(PYTEST)
 
 test-slow: ready-dev
-	@echo "Running the slow tests: about 3 minutes on 2 quiet cores …"
+	@echo "Running the slow tests: about 5 minutes on 2 quiet cores …"
 	@$(PYTEST) -m slow
 
 test-all: test test-slow

@@ -16,7 +16,6 @@ _SEED = 11
 _BURSTS = 12
 
 
-@pytest.mark.slow
 def test_a_few_bursts_leave_everything_in_order() -> None:
     """The app answers after each, also while a run goes on and when the line was lost, and can be left."""
     results = campaign(_SEED, lambda monkey: monkey.bursts >= _BURSTS)

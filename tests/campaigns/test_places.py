@@ -6,7 +6,6 @@ from campaigns.places import KINDS, campaign, faults_of
 import pytest
 
 
-@pytest.mark.slow
 def test_nothing_in_the_place_of_a_file_stops_or_misleads_a_command() -> None:
     """Each kind in the places that were followed or waited for."""
     results = campaign(

@@ -7,7 +7,6 @@ from campaigns.streams import Ended, campaign, not_told_as_json, said_badly
 import pytest
 
 
-@pytest.mark.slow
 def test_no_stream_makes_a_command_say_the_unexpected() -> None:
     """A command that prints as people read it."""
     results = campaign([("report",)], arguments=False)

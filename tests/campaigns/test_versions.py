@@ -9,7 +9,6 @@ from tests.tiny import RUN, tiny_project, train
 import pytest
 
 
-@pytest.mark.slow
 def test_files_of_other_versions_are_understood_or_refused() -> None:
     """By those commands that would lose the most."""
     results = campaign(is_short=True)
