@@ -36,8 +36,8 @@ class RunSummary:
     """The same at the end."""
     late_loss: float | None
     """The median of the same steps: no single one moves it."""
-    end_loss: float | None
-    """Of the last step that had a finite one."""
+    end_losses: tuple[float, ...]
+    """Of the last 10 steps that had a finite one."""
     lowest_loss: float | None
     """Lowest mean of some 10 steps in a row."""
     loss_noise: float | None
@@ -58,7 +58,9 @@ class RunSummary:
     initial_gap: float | None
     """Validation loss before the first step minus the mean training loss of the first 3 steps."""
     loss_at_validation: float | None
-    """Mean training loss of the 10 steps up to the last validation."""
+    """Mean training loss of the 10 steps up to the last validation; of their second half if fewer than 20."""
+    loss_at_best: float | None
+    """The same up to the best validation."""
     overfitting: Overfitting
     wasted_steps: int
     """Steps after the best validation."""
@@ -107,6 +109,11 @@ class RunSummary:
         return 100 * (1 - self.last_loss / self.first_loss)
 
     @property
+    def end_loss(self) -> float | None:
+        """Of the last step that had a finite one."""
+        return self.end_losses[-1] if self.end_losses else None
+
+    @property
     def gap(self) -> float | None:
         """Last validation loss minus the training loss up to it (a later one would widen it)."""
         if self.last_val_loss is None or self.loss_at_validation is None:
@@ -131,6 +138,13 @@ class RunSummary:
         if self.val_rise is None or self.best_val_loss is None:
             return False
         return self.val_rise > SLIGHT_RISE * self.best_val_loss
+
+    @property
+    def has_risen_in_both(self) -> bool:
+        """Whether since the best validation the training loss rose as much as half of what validation did."""
+        if not self.has_risen or self.loss_at_validation is None or self.loss_at_best is None:
+            return False
+        return self.loss_at_validation - self.loss_at_best > (self.val_rise or 0.0) / 2
 
     @property
     def adapters(self) -> Path | None:

@@ -19,8 +19,8 @@ def ends(losses: Floats) -> tuple[float | None, float | None]:
 
 
 def recent_mean(losses: Floats) -> float | None:
-    """Return the mean of the last 10 values."""
-    return float(losses[-RECENT:].mean()) if len(losses) else None
+    """Return the mean of the last 10 values; of the second half where there are fewer than 20."""
+    return float(losses[-_span(losses) :].mean()) if len(losses) else None
 
 
 def late_median(losses: Floats) -> float | None:

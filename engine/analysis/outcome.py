@@ -1,5 +1,6 @@
 """What became of a run: the one judgement that its verdict, its advice and its report follow."""
 
+from itertools import takewhile
 from typing import Literal
 
 from engine.analysis.facts import RunSummary
@@ -12,6 +13,7 @@ Outcome = Literal[
     "flat",
     "not_validated",
     "no_gain",
+    "worsened",
     "overfitted",
     "by_heart",
     "still_falling",
@@ -22,11 +24,12 @@ Outcome = Literal[
 
 - no_steps: it has made none.
 - diverged: it broke, see `Divergence`.
-- odd_end: the last step's loss jumped, and a validation after it found nothing wrong.
+- odd_end: the loss of the last steps jumped, and a validation after them found nothing wrong.
 - too_short: finished after fewer steps than a judgement needs.
 - flat: neither loss fell although there was time for it.
 - not_validated: nothing tells what it learnt.
 - no_gain: validation was never better than before the first step.
+- worsened: validation ended clearly above its best, and the training loss rose with it.
 - overfitted: validation ended clearly above its best.
 - by_heart: the gap between validation and training grew wide.
 - still_falling: the end came while both losses were getting better.
@@ -68,10 +71,10 @@ def divergence_of(run: RunSummary) -> Divergence | None:
         return "validations"
     if run.skipped_at_end >= _MANY_SKIPPED:
         return "steps"
+    if _has_risen(run):
+        return "rise"
     # One step of a run that goes on may be a freak; the next one tells.
-    if run.status != "running" and _has_jumped(run):
-        return "jump"
-    return "rise" if _has_risen(run) else None
+    return "jump" if run.status != "running" and odd_steps(run) else None
 
 
 def _judged_by_validation(run: RunSummary) -> Outcome:
@@ -79,6 +82,8 @@ def _judged_by_validation(run: RunSummary) -> Outcome:
         return "not_validated"
     if run.initial_val_loss is not None and run.best_val_loss >= run.initial_val_loss:
         return "no_gain"
+    if run.has_risen_in_both:
+        return "worsened"
     if run.overfitting == "significant":
         return "overfitted" if run.has_risen else "by_heart"
     if _is_still_falling(run):
@@ -86,10 +91,12 @@ def _judged_by_validation(run: RunSummary) -> Outcome:
     return "slightly_overfitted" if run.overfitting == "slight" else "healthy"
 
 
-def _has_jumped(run: RunSummary) -> bool:
-    if run.first_loss is None or run.late_loss is None or run.end_loss is None:
-        return False
-    return run.end_loss > max(run.first_loss, run.late_loss) + _margin(run)
+def odd_steps(run: RunSummary) -> int:
+    """Return how many of the last steps, in a row, have a loss far above all levels before."""
+    if run.first_loss is None or run.late_loss is None:
+        return 0
+    limit = max(run.first_loss, run.late_loss) + _margin(run)
+    return sum(1 for _loss in takewhile(lambda loss: loss > limit, reversed(run.end_losses)))
 
 
 def _is_disproved(run: RunSummary) -> bool:

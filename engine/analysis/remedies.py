@@ -26,8 +26,8 @@ class Advice:
     """One situation and its remedy."""
 
     kind: str
-    """Stable name: diverged, odd_end, loss_flat, no_gain, overfitting, underfitting, slow, slowed_down,
-    memory, non_finite, few_steps, stalled, resume, no_validation, unreadable."""
+    """Stable name: diverged, odd_end, loss_flat, no_gain, worsened, overfitting, underfitting, slow,
+    slowed_down, memory, non_finite, few_steps, stalled, resume, no_validation, unreadable."""
     level: Level
     text: str
     """One or two translated sentences."""
@@ -69,8 +69,8 @@ def _diverged(summary: RunSummary, config: TrainingConfig) -> Advice | None:
 
 
 def _odd_end(summary: RunSummary, config: TrainingConfig) -> Advice | None:
-    """One odd batch: the data, not the settings."""
-    text = _("Look for rows unlike the others: the examples of the last step surprised the model.")
+    """Odd batches: the data, not the settings."""
+    text = _("Look for rows unlike the others: the last examples surprised the model.")
     return Advice("odd_end", "attention", text, "mqlora-tui validate")
 
 
@@ -99,6 +99,12 @@ def _no_gain(summary: RunSummary, config: TrainingConfig) -> Advice | None:
         "see that both are of one kind, else try a learning rate of {new}."
     )
     return _lower("no_gain", "wrong", text, config)
+
+
+def _worsened(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    """Both losses rose: not what was learnt by heart, but steps that were too large."""
+    text = _("Towards the end both losses rose again: try a learning rate of {new}.")
+    return _lower("worsened", "attention", text, config)
 
 
 def _overfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
@@ -157,6 +163,7 @@ _REMEDIES: dict[Outcome, _Rule] = {
     "odd_end": _odd_end,
     "flat": _loss_flat,
     "no_gain": _no_gain,
+    "worsened": _worsened,
     "overfitted": _overfitting,
     "by_heart": _overfitting,
     "slightly_overfitted": _overfitting,

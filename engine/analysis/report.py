@@ -72,12 +72,17 @@ def _figures(summary: RunSummary) -> list[str]:
 def _losses(summary: RunSummary) -> list[str]:
     if summary.first_loss is None or summary.last_loss is None or summary.improvement_percent is None:
         return []
-    text = _("training loss {first:.2f} → {last:.2f} ({change} %)")
-    change = signed(-summary.improvement_percent, 0)
-    return [text.format(first=summary.first_loss, last=summary.last_loss, change=change)]
+    text = _("training loss {first:.2f} → {last:.2f}").format(
+        first=summary.first_loss, last=summary.last_loss
+    )
+    if summary.improvement_percent >= -_MOST_PERCENT:
+        text += f" ({signed(-summary.improvement_percent, 0)} %)"
+    return [text]
 
 
-_UNJUDGED: frozenset[Outcome] = frozenset({"diverged", "odd_end", "too_short"})
+_MOST_PERCENT = 100
+"""A loss that more than doubled says more than its percentage."""
+_UNJUDGED: frozenset[Outcome] = frozenset({"diverged", "odd_end", "too_short", "worsened"})
 """Of such a run nothing is said about overfitting."""
 
 
@@ -88,7 +93,7 @@ def _validation(summary: RunSummary) -> list[str]:
         return [text.format(n=failed)] if failed else []
     text = _("validation {best:.2f} at best, {last} at the end")
     if summary.initial_val_loss is not None:
-        text = _("validation {initial:.2f} → {best:.2f} at best, {last} at the end")
+        text = _("validation {initial:.2f} before training, then {best:.2f} at best, {last} at the end")
     last = _("not finite") if summary.failed_at_end else f"{summary.last_val_loss:.2f}"
     parts = [text.format(initial=summary.initial_val_loss, best=summary.best_val_loss, last=last)]
     return parts if summary.gap is None or summary.failed_at_end else [*parts, *_gap(summary, summary.gap)]

@@ -36,15 +36,16 @@ def run_config(project: Project) -> TrainingConfig | None:
 
 
 def find_checkpoints(project: Project) -> tuple[CheckpointInfo, ...]:
-    """Return the checkpoints of a run, by step; they may be damaged."""
+    """Return the checkpoints of a run, by step: folders so named that have an adapter; they may be damaged."""
     return tuple(
         CheckpointInfo(folder, checkpoint_epoch(folder), checkpoint_step(folder), _folder_size(folder))
         for folder in reversed(checkpoint_folders(project.run_dir))
+        if (folder / "adapters.safetensors").is_file()
     )
 
 
 def _folder_size(path: Path) -> int:
     try:
-        return sum(file.stat().st_size for file in path.iterdir())
+        return sum(file.lstat().st_size for file in path.iterdir())
     except OSError:  # the trainer is just taking an old checkpoint away
         return 0

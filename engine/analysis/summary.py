@@ -44,7 +44,10 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
     best, last_val, best_step = _best_and_last(checked)
     first, last = levels.ends(losses)
     noise = levels.noise(losses)
-    beside = levels.recent_mean(losses[steps <= checked.steps[-1]]) if last_val is not None else None
+    beside, at_best = (
+        levels.recent_mean(losses[steps <= step]) if step is not None else None
+        for step in (int(checked.steps[-1]) if len(checked.steps) else None, best_step)
+    )
     initial_gap = _initial_gap(history, state)
     duration = float(history.elapsed_s[-1]) if len(history) else 0.0
     per_epoch = state.steps_per_epoch if state else 0
@@ -62,7 +65,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         first_loss=first,
         last_loss=last,
         late_loss=levels.late_median(losses),
-        end_loss=float(losses[-1]) if len(losses) else None,
+        end_losses=tuple(losses[-levels.RECENT :].tolist()),
         lowest_loss=levels.lowest_level(losses),
         loss_noise=noise,
         late_fall=levels.late_fall(losses),
@@ -75,6 +78,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         failed_at_end=checked.failed_at_end,
         initial_gap=initial_gap,
         loss_at_validation=beside,
+        loss_at_best=at_best,
         overfitting=judge_overfitting(
             beside, best, last_val, _has_repeated(history, per_epoch), initial_gap, _doubt(noise)
         ),

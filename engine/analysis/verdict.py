@@ -6,7 +6,7 @@ from pathlib import Path
 from engine.analysis.advice import LIVE_RULES, RULES
 from engine.analysis.facts import RunSummary
 from engine.analysis.history import RunHistory
-from engine.analysis.outcome import Outcome, divergence_of, outcome_of
+from engine.analysis.outcome import Outcome, divergence_of, odd_steps, outcome_of
 from engine.analysis.remedies import BROKEN, Advice, Level
 from engine.i18n import _, ngettext
 from engine.shell import complete, path_of, program
@@ -96,6 +96,7 @@ _LEVELS: dict[Outcome, Level] = {
     "flat": "wrong",
     "not_validated": "attention",
     "no_gain": "wrong",
+    "worsened": "attention",
     "overfitted": "attention",
     "by_heart": "attention",
     "still_falling": "attention",
@@ -108,8 +109,11 @@ def _sentence(outcome: Outcome, run: RunSummary) -> str:
     """Say what became of a run, with the figures that show it."""
     texts: dict[Outcome, str] = {
         "no_steps": _("The run has not made a step yet."),
-        "odd_end": _(
-            "The last step's loss of {end:.2f} is odd ({late:.2f} before), validation is not. {best}"
+        "odd_end": ngettext(
+            "The last step's loss of {end:.2f} is odd ({late:.2f} before), validation is not. {best}",
+            "The losses of the last {odd} steps are odd ({end:.2f} at the end, {late:.2f} before), "
+            "validation is not. {best}",
+            odd_steps(run),
         ),
         "too_short": ngettext(
             "Too short to judge, with {steps:,} step. {best}",
@@ -123,6 +127,7 @@ def _sentence(outcome: Outcome, run: RunSummary) -> str:
             run.steps,
         ),
         "no_gain": _("The training helped nothing: validation was best before it, {initial:.2f}."),
+        "worsened": _("Worse at the end: validation rose by {rise:.2f}, and the training loss too. {best}"),
         "overfitted": _("Overfitted at the end. {best}"),
         "by_heart": _("Learnt by heart: the gap to validation grew by {growth:.2f} to {gap:.2f}. {best}"),
         "still_falling": _("Good, but not finished learning. {best}"),
@@ -136,6 +141,7 @@ def _sentence(outcome: Outcome, run: RunSummary) -> str:
         best=_best(run),
         failed=run.failed_at_end,
         skipped=run.skipped_at_end,
+        odd=odd_steps(run),
     ).strip()
 
 
@@ -150,6 +156,7 @@ def _figures(run: RunSummary) -> dict[str, float]:
         "initial": run.initial_val_loss,
         "growth": run.gap_growth,
         "gap": run.gap,
+        "rise": run.val_rise,
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -163,7 +170,12 @@ def _diverged(run: RunSummary) -> str:
             run.failed_at_end,
         ),
         "steps": _("Diverged: {skipped} of the last 10 steps had no finite loss or gradient."),
-        "jump": _("Diverged: the loss was {end:.2f} at the last step, and {late:.2f} before."),
+        "jump": ngettext(
+            "Diverged: the loss was {end:.2f} at the last step, and {late:.2f} before.",
+            "Diverged: the loss was far too high in the last {odd} steps, {end:.2f} at the end, "
+            "and {late:.2f} before.",
+            odd_steps(run),
+        ),
         "rise": _("Diverged: the loss rose from {lowest:.2f} to {late:.2f}."),
     }
     text = texts[divergence_of(run) or "rise"]

@@ -88,6 +88,20 @@ def _odd_last_step() -> Course:
     return Course(_with(falling(5.0, 1.5, 8), step_60=15.0), validated(3.1, 1.6, 8))
 
 
+def _odd_last_steps() -> Course:
+    odd = {f"step_{step}": float(step - 50) for step in (57, 58, 59, 60)}
+    return Course(_with(falling(3.0, 1.5, 8), **odd), validated(3.1, 1.6, 8))
+
+
+def _blown_up() -> Course:
+    return Course(falling(3.0, 1.5, 8, 40) + [20.0 + step for step in range(20)], validated(3.1, 1.6, 8))
+
+
+def _worsened() -> Course:
+    losses = falling(5.0, 1.5, 6, 40) + [1.5 + 0.04 * step for step in range(20)]
+    return Course(losses, validated(5.1, 1.6, 8) | {50: 1.9, 60: 2.3}, initial=5.1)
+
+
 def _rising_again() -> Course:
     losses = falling(3.0, 1.5, 6, 40) + [1.5 + 0.06 * step for step in range(20)]
     return Course(losses, validated(3.1, 1.6, 8) | {50: 2.0, 60: 2.6})
@@ -145,6 +159,9 @@ KINDS: dict[str, Callable[[], Course]] = {
     "last steps not finite": _bad_steps,
     "exploding end": _exploding,
     "one odd last step": _odd_last_step,
+    "odd last steps": _odd_last_steps,
+    "blown up": _blown_up,
+    "worsened": _worsened,
     "rising again": _rising_again,
     "three steps": _too_short,
     "never validated": _no_validation,

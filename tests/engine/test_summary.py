@@ -63,7 +63,7 @@ def test_short_runs_compare_their_halves(tmp_path: Path) -> None:
 
 
 def test_checkpoints_are_listed_by_step_with_their_size(tmp_path: Path) -> None:
-    """Folders of other names, such as one half written, are none."""
+    """Folders of other names, such as one half written, are none; nor is one without an adapter."""
     project = write_run(tmp_path, LOSSES)
     for name, length in (
         ("checkpoint_epoch1_step20", 30),
@@ -72,6 +72,7 @@ def test_checkpoints_are_listed_by_step_with_their_size(tmp_path: Path) -> None:
     ):
         (project.run_dir / name).mkdir()
         (project.run_dir / name / "adapters.safetensors").write_bytes(b"x" * length)
+    (project.run_dir / "checkpoint_epoch1_step15").mkdir()
     found = summarise(project).checkpoints
     assert [(c.epoch, c.step, c.bytes) for c in found] == [(0, 5, 7), (1, 20, 30)]
 
@@ -241,7 +242,7 @@ def test_the_report_fits_and_its_commands_can_be_pasted(
     assert max(len(row) for row in text.splitlines()) <= 78
     assert text.splitlines()[0].startswith(" ✓ Healthy run. Best at step 15 of 20")
     assert "training loss 4.00 → 2.00 (-50 %)" in text
-    assert "validation 4.50 → 2.00 at best, 2.01 at the end" in text
+    assert "validation 4.50 before training, then 2.00 at best, 2.01 at the end" in text
     assert "gap +0.01, no overfitting" in text
     joined = re.sub(r"\\\n\s+", "", text)
     adapter = "--adapter-path checkpoints_qlora/adapters"
