@@ -36,7 +36,7 @@ def run_config(project: Project) -> TrainingConfig | None:
 
 
 def find_checkpoints(project: Project) -> tuple[CheckpointInfo, ...]:
-    """Return the checkpoints of a run, by step: folders so named that have an adapter; they may be damaged."""
+    """Return the checkpoints of a run, by step: folders so named with an adapter; they may be damaged."""
     return tuple(
         CheckpointInfo(folder, checkpoint_epoch(folder), checkpoint_step(folder), _folder_size(folder))
         for folder in reversed(checkpoint_folders(project.run_dir))
