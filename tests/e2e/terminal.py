@@ -36,8 +36,11 @@ class Terminal:
         rows: int = 24,
         ignore_hang_ups: bool = False,
     ) -> None:
+        started, start = os.pipe()
         self.pid, self._master = pty.fork()
         if self.pid == 0:
+            os.close(start)
+            os.read(started, 1)  # the program begins when its terminal's settings are known
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             # As a login shell starts it, whatever the tests themselves were started with.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -48,6 +51,8 @@ class Terminal:
             os.execve(command[0], [*command, *arguments], environment)
         self.first_attributes = self.attributes()
         """The terminal's settings before the program changed them."""
+        for end in (started, start):
+            os.close(end)
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._output = b""

@@ -4,7 +4,7 @@ import errno
 import json
 import logging
 from collections.abc import Callable, Generator
-from io import BytesIO, TextIOWrapper
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -150,6 +150,10 @@ def test_a_stream_that_takes_nothing_is_left_alone(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr("sys.stdout", out)
         monkeypatch.setattr("sys.stderr", error)
         say("nobody hears it", err)
+        with monkeypatch.context() as later, StringIO() as heard:
+            later.setattr("sys.stderr", heard)
+            say("the next word", err)
+            assert heard.getvalue() == "the next word\n"
         out.write("x")
         failure = end_output()
         assert failure is not None and failure.errno == errno.ENOSPC

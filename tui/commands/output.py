@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from datetime import datetime
 from io import StringIO, TextIOWrapper
 from pathlib import Path
@@ -64,9 +64,17 @@ def quote(text: str, console: Console = out) -> None:
     """Print text of data or users as it is: no markup, no control codes.
 
     Where stderr takes nothing nobody can be told, and the command goes on.
+
+    Raises:
+        OSError: stdout takes nothing.
     """
-    with suppress(OSError) if console is err else nullcontext():
+    try:
         console.print(Text(printable(text)))
+    except OSError:
+        with suppress(OSError), console.capture():
+            pass  # takes away what the console would write once more before the next text
+        if console is not err:
+            raise
 
 
 def status_mark(status: str) -> Text:
