@@ -134,8 +134,15 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace `path` by `content` (text as UTF-8) in one step that survives a power cut.
 
     It goes to a temporary file beside `path`, is flushed to the disk and
-    renamed over it; then the folder entry is flushed too.
+    renamed over it; then the folder entry is flushed too. A link is replaced, not followed.
+
+    Raises:
+        NoPlainFile: a folder, a named pipe or the like has that name.
+        OSError: it cannot be written.
     """
+    found = _found(path, follow=False)
+    if found and not stat.S_ISLNK(found.st_mode):
+        _require_plain(path, found)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{PARTIAL}{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Annotated, Any, BinaryIO
 
-from engine.files import open_own
+from engine.errors import UserError
+from engine.files import NoPlainFile, open_own
+from engine.i18n import _
 from engine.project import Project
 
 import msgspec
@@ -187,7 +189,27 @@ class HistoryReader:
 
 
 def load_history(project: Project) -> RunHistory:
-    """Read the whole metrics file; an empty history if there is none."""
+    """Read the whole metrics file; an empty history if there is none.
+
+    Raises:
+        UserError: what has its name is no plain file, is far too large or cannot be read.
+    """
+    try:
+        with open_own(project.metrics_file) as file:
+            if os.fstat(file.fileno()).st_size > _MOST_BYTES:
+                raise UserError(
+                    _("{file} is larger than any run's").format(file=project.metrics_file),
+                    _("take it away or put the right file there"),
+                )
+    except FileNotFoundError:
+        pass
+    except NoPlainFile:
+        raise
+    except OSError as error:
+        raise UserError(
+            _("{file} cannot be read: {reason}").format(file=project.metrics_file, reason=error.strerror),
+            _("make it readable for yourself"),
+        ) from None
     return HistoryReader(project).poll()
 
 

@@ -84,6 +84,8 @@ def _headline(summary: RunSummary) -> tuple[Level, str]:
         "paused": _("Paused at step {step:,} of {total:,}."),
         "interrupted": _("Cut off at step {step:,} of {total:,}: {reason}."),
     }
+    if not summary.total_steps:  # the state that tells it is lost
+        unfinished["interrupted"] = _("Cut off at step {step:,}: {reason}.")
     level: Level = "attention" if summary.status == "interrupted" else "ok"
     return level, unfinished[summary.status].format(step=step, total=total, reason=reason)
 

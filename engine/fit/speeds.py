@@ -34,7 +34,7 @@ def _seen(project: Project, config: TrainingConfig) -> float | None:
     try:
         if state is None or state.model != project.model_name(config.model):
             return None
-    except UserError:  # there is no model
+        _steps, speeds = load_history(project).points("tokens_per_second")
+    except UserError:  # there is no model, or the run cannot be read
         return None
-    _steps, speeds = load_history(project).points("tokens_per_second")
     return float(sorted(speeds)[len(speeds) // 2]) if len(speeds) else None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
+from engine.files import NoPlainFile
 from engine.i18n import _
 from engine.project import Project
 
@@ -58,6 +59,8 @@ def explained_writes(folder: Path) -> Iterator[None]:
     """
     try:
         yield
+    except NoPlainFile:
+        raise
     except OSError as error:
         raise cannot_write(folder, error) from None
 

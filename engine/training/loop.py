@@ -59,7 +59,8 @@ class TrainingLoop:
         self._steps = Dispatcher(parts, progress)
         with explained_writes(parts.project.run_dir):
             self._recorder = Recorder(parts, progress, checkpoint)
-        self._saved_step = -1
+        self._saved: tuple[int, Path | None] = -1, None
+        """Step and folder of this sitting's newest checkpoint."""
         self._began = time.monotonic() - progress.elapsed_s
 
     def run(self) -> Iterator[Event]:
@@ -95,7 +96,7 @@ class TrainingLoop:
                 yield from self._one_step()
             if progress.pending is not None and not (yield from self._validate_pending()):
                 return None
-            if self._parts.is_planned(progress) and self._saved_step != progress.step:
+            if self._parts.is_planned(progress):
                 yield from self._save()
 
     def _lost(self) -> Iterator[Notice]:
@@ -221,16 +222,21 @@ class TrainingLoop:
         if was_halved or not self._recorder.roll_back():
             raise stays_bad(self._progress.step, was_halved)
         self._progress.learning_rate_factor = 0.5
+        self._saved = -1, None  # the checkpoint of this step has the rate as it was
         return self._warning(_("Back to step {step} with half the learning rate"))
 
     # Saving, pausing, ending
 
     def _save(self, is_last: bool = False) -> Generator[Event, None, Path]:
+        """Save a checkpoint, unless there is one of this step, and return its folder."""
+        step, saved = self._saved
+        if saved and step == self._progress.step:
+            return saved
         yield self._recorder.phase(Phase("saving"))
         begin = time.monotonic()
         self._progress.elapsed_s = begin - self._began
         folder = self._recorder.checkpoint(is_last)
-        self._saved_step = self._progress.step
+        self._saved = self._progress.step, folder
         yield CheckpointSaved(self._progress.step, folder, time.monotonic() - begin)
         return folder
 
@@ -240,8 +246,7 @@ class TrainingLoop:
         yield Paused(self._progress.step, folder)
 
     def _finish(self, reason: FinishReason) -> Iterator[Event]:
-        if self._saved_step != self._progress.step:  # stopped early between two checkpoints
-            yield from self._save(is_last=True)
+        yield from self._save(is_last=True)  # where it stopped early between two checkpoints
         progress = self._progress
         self._recorder.status("finished", reason)
         yield Finished(progress.step, progress.best_step, progress.best_val_loss, reason)

@@ -1,5 +1,7 @@
 """The two pictures of a run: resolution, size, short and odd runs."""
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -60,6 +62,34 @@ def test_one_step_is_refused_with_what_is_missing(tmp_path: Path) -> None:
         write_dashboard(project)
     with pytest.raises(UserError):
         write_analysis(Project(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize("kind", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_named_where_a_chart_or_the_metrics_belong(
+    tmp_path: Path, kind: Callable[[Path], None]
+) -> None:
+    """It is neither written over nor taken for a run without a step."""
+    project = write_run(tmp_path, [3.0, 2.0])
+    for path, write in ((project.dashboard_png, write_dashboard), (project.metrics_file, write_analysis)):
+        path.unlink(missing_ok=True)
+        kind(path)
+        with pytest.raises(UserError, match=rf"{path.name} is a (folder|named pipe); take that away"):
+            write(project)
+        assert not path.is_file()
+
+
+def test_metrics_that_nobody_may_read_are_no_run_without_a_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal says what to do."""
+    project = write_run(tmp_path, [3.0, 2.0])
+
+    def closed(_path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("engine.analysis.history.open_own", closed)
+    with pytest.raises(UserError, match="cannot be read: Permission denied; make it readable"):
+        write_dashboard(project)
 
 
 def test_importing_the_charts_does_not_load_matplotlib() -> None:

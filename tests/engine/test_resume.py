@@ -7,7 +7,7 @@ from campaigns.common import outcome
 from engine.analysis.run_folder import run_config
 from engine.config import TrainingConfig
 from engine.project import Project
-from engine.training.events import Event, Finished, Notice, Paused, Phase, Started
+from engine.training.events import CheckpointSaved, Event, Finished, Notice, Paused, Phase, Started
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
 from tests.engine.conftest import copy_of
@@ -72,6 +72,14 @@ def test_each_stage_of_a_resume_is_told(project: Project) -> None:
     *ready, last = [event for event in train(project, until=step_done(3)) if isinstance(event, Phase)][:5]
     assert [phase.name for phase in ready] == ["checking", "tokenizing", "loading", "restoring"]
     assert ready[-1].step == 2 and last.name == "training"
+
+
+def test_a_pause_where_a_checkpoint_was_just_saved_saves_no_other(project: Project) -> None:
+    """It is told once, and it is the one that the run goes on from."""
+    events = train(project, until=lambda event: isinstance(event, CheckpointSaved) and event.step == 3)
+    saved = [event for event in events if isinstance(event, CheckpointSaved) and event.step == 3]
+    last = events[-1]
+    assert isinstance(last, Paused) and [event.path for event in saved] == [last.checkpoint]
 
 
 def test_elapsed_time_leaves_pauses_out(project: Project) -> None:
