@@ -135,16 +135,17 @@ async def test_a_run_of_another_machine_is_not_offered(app: MqloraApp) -> None:
 
 
 async def test_a_run_of_another_user_is_not_said_to_be_asked(app: MqloraApp) -> None:
-    """Neither for a pause nor for its run: both keys say why."""
+    """Neither for a pause nor for its run: the first line says so, and Ctrl+C says why."""
     write_run(app.project, "running", 30)
     with owned_by(app.project, os.getppid()):
         async with app.run_test(size=(120, 40)) as pilot:
             await open_train(pilot)
-            await wait_for(pilot, lambda: "t Take over" in shown(app))
-            for key in ("t", "ctrl+c"):
-                await pilot.press(key)
-                await wait_for(pilot, lambda: "cannot be asked from here" in shown(app))
-                assert "is asked to pause" not in shown(app) and "Nothing is training" not in shown(app)
+            await wait_for(pilot, lambda: "trains; it cannot be paused from here." in shown(app))
+            await sees_no_more(pilot, "Take over")
+            await sees_no_more(pilot, "Pause")
+            await pilot.press("t", "ctrl+c")
+            await wait_for(pilot, lambda: "cannot be asked from here" in shown(app))
+            assert "is asked to pause" not in shown(app) and "Nothing is training" not in shown(app)
 
 
 async def test_a_lost_connection_is_told_of_at_the_next_start(app: MqloraApp) -> None:

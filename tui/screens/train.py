@@ -86,12 +86,13 @@ class TrainScreen(PlaceScreen):
         if action == "resume_smaller":
             return phase in CRASHED
         if action == "take_over":
-            can_ask = self._view is not None and self._view.can_be_taken_over
+            can_ask = self._view is not None and self._view.can_be_asked
             return can_ask and phase == "running" and not self.mqlora.training.is_taking_over
         if action == "zoom":
             return self._view is not None and not self._view.curves.is_empty
         if action == "pause":
-            return phase in ("running", "pausing")
+            is_out_of_reach = self._view and self._view.other_process and not self._view.can_be_asked
+            return phase in ("running", "pausing") and not is_out_of_reach
         if action == "chat":
             return phase == "finished"
         if action == "restart":

@@ -19,7 +19,7 @@ from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tui.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.training.defect import training_defect
-from tui.training.interrupt import ask_to_pause, out_of_reach
+from tui.training.interrupt import ask_to_pause, can_ask, out_of_reach
 from tui.training.news import is_starting
 from tui.training.outbox import Outbox
 from tui.training.status import RunStatus
@@ -104,10 +104,10 @@ class TrainingController:
             raise UserError(_("Training is running already"), _("press Ctrl+C to pause it"))
         if other := self.other_process():
             who = _("Process {pid}").format(pid=other.pid) if other.pid else _("Another process")
-            raise UserError(
-                _("{who} trains in this folder").format(who=who),
-                _("press Ctrl+C to pause it, then start here"),
-            )
+            fix = _("press Ctrl+C to pause it, then start here")
+            if not can_ask(self._project, other):
+                fix = _("ask whoever trains to pause it, or wait for its end")
+            raise UserError(_("{who} trains in this folder").format(who=who), fix)
         self._engine.stop_event.clear()
         self._job = self._engine.submit(self._drive, config, mode, how)
         self._tell(RunChanged)

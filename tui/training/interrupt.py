@@ -28,16 +28,19 @@ def ask_to_pause(project: Project, owner: Owner) -> bool:
     Returns:
         False if it is none of these, of another machine, or trains no more.
     """
-    if not owner.is_local or lock_owner(project) != owner:
+    process = _trainer(project, owner)
+    if process is None or lock_owner(project) != owner:
         return False
     try:
-        process = psutil.Process(owner.pid)
-        if not may_train(process, project.lock_file):
-            return False
         process.send_signal(signal.SIGINT)  # tells a pid that was given to another process
     except (psutil.Error, OSError):
         return False
     return True
+
+
+def can_ask(project: Project, owner: Owner) -> bool:
+    """Whether `ask_to_pause` would find the process that it may signal."""
+    return _trainer(project, owner) is not None
 
 
 def out_of_reach(owner: Owner) -> str:
@@ -63,6 +66,16 @@ def may_train(process: psutil.Process, lock_file: Path) -> bool:
         psutil.Error: it is gone, or another user's.
     """
     return _is_this_program(process) and _has_open(process, lock_file)
+
+
+def _trainer(project: Project, owner: Owner) -> psutil.Process | None:
+    if not (owner.is_local and owner.pid):
+        return None
+    try:
+        process = psutil.Process(owner.pid)
+        return process if may_train(process, project.lock_file) else None
+    except (psutil.Error, OSError):
+        return None
 
 
 def _is_this_program(process: psutil.Process) -> bool:

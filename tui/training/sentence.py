@@ -67,7 +67,10 @@ def _pausing(other: int | None) -> str:
 
 def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, str]:
     pid = view.other_process
-    where = _("Process {pid} trains; Ctrl+C pauses it.").format(pid=pid) if pid else ""
+    text = _("Process {pid} trains; Ctrl+C pauses it.")
+    if not view.can_be_asked:
+        text = _("Process {pid} trains; it cannot be paused from here.")
+    where = text.format(pid=pid) if pid else ""
     phase = view.phase_elsewhere or sitting.phase
     if phase and phase.name in PREPARING:
         return None, _("Getting ready: {stage}.").format(stage=phase_words(phase)), where

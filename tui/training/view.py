@@ -15,6 +15,7 @@ from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tui.training.figures import RunFigures, curves_of, figures_of
+from tui.training.interrupt import can_ask
 from tui.training.phases import phase_of
 from tui.widgets.loss_chart import LossCurves
 
@@ -33,6 +34,8 @@ class RunView:
     state: RunState | None
     owner: Owner | None
     """The process that trains now."""
+    can_be_asked: bool
+    """Whether that is another one, which can be asked to pause from here."""
     figures: RunFigures
     curves: LossCurves
     verdict: Verdict
@@ -43,11 +46,6 @@ class RunView:
     def other_process(self) -> int | None:
         """Process id of the trainer, if that is not this process."""
         return self.owner.pid if self.owner and self.owner.pid != os.getpid() else None
-
-    @property
-    def can_be_taken_over(self) -> bool:
-        """Whether another process of this machine trains, which can be asked to pause."""
-        return self.owner is not None and self.owner.is_local and self.other_process is not None
 
     @property
     def phase_elsewhere(self) -> Phase | None:
@@ -64,6 +62,8 @@ class RunReader:
         self._read_at = 0.0
         self._cost = 0.0
         """CPU time of the last look, seconds: a busy machine makes a look longer, not dearer."""
+        self._asked_of: tuple[Owner | None, bool] = None, False
+        """Who trained at the last look, and whether that process can be asked to pause."""
         self._view: RunView | None = None
         self._curves = LossCurves()
         self._seen: tuple[object, ...] = ()
@@ -100,11 +100,20 @@ class RunReader:
         return RunView(
             state=state,
             owner=owner,
+            can_be_asked=self._can_be_asked(owner),
             figures=figures,
             curves=self._curves,
             verdict=judge(figures.summary),
             advice=live_advice(figures.summary, history, self._silence(history)),
         )
+
+    def _can_be_asked(self, owner: Owner | None) -> bool:
+        if owner is None or owner.pid == os.getpid():
+            return False
+        before, could = self._asked_of
+        if owner != before or not could:
+            self._asked_of = owner, can_ask(self._project, owner)
+        return self._asked_of[1]
 
     def _silence(self, history: RunHistory) -> float:
         """Return the seconds since the run wrote a step; a clock set meanwhile changes nothing."""
