@@ -27,6 +27,8 @@ import msgspec
 
 SAMPLE = 50
 """Rows by which columns and row form are found."""
+_MOST_SAMPLE = 1 << 25
+"""Characters of those rows, but for the last of them: a table may hold the same long text in each."""
 MOST_ARRAY_BYTES = 1 << 28
 """Of a JSON array, which is held in memory as a whole."""
 
@@ -39,7 +41,7 @@ class Table:
     columns: tuple[str, ...]
     """Of the first rows, without nameless ones."""
     sample: tuple[Record | Rejected, ...]
-    """The first rows, `SAMPLE` at most."""
+    """The first rows, `SAMPLE` at most, fewer where they are very long."""
 
     @property
     def has_lines(self) -> bool:
@@ -64,11 +66,29 @@ def open_table(path: Path, has_header: bool = True) -> Table:
     """
     source = recognise(path, has_header)
     with closing(read_records(source)) as records:
-        sample = tuple(islice(records, SAMPLE))
+        sample = tuple(_first(records))
     if not sample:
         raise UserError(_("{path} has no rows").format(path=path), _("name a file with rows"))
     names = dict.fromkeys(name for item in sample if isinstance(item, Record) for name in item.value if name)
     return Table(source, tuple(names), sample)
+
+
+def _first(records: Iterator[Record | Rejected]) -> Iterator[Record | Rejected]:
+    held = 0
+    for item in islice(records, SAMPLE):
+        yield item
+        held += _characters(item.value) if isinstance(item, Record) else 0
+        if held > _MOST_SAMPLE:
+            return
+
+
+def _characters(value: object) -> int:
+    """Return how long the texts in a value are together."""
+    if isinstance(value, dict):
+        return sum(map(_characters, value.values()))
+    if isinstance(value, list):
+        return sum(map(_characters, value))
+    return len(value) if isinstance(value, (str, bytes)) else 0
 
 
 def read_records(source: Source) -> Generator[Record | Rejected, None, None]:

@@ -158,6 +158,16 @@ def test_cells_that_do_not_fit_are_rejected_with_their_line(tmp_path: Path) -> N
     assert said[0] == "1 cell, but the header has 2"
 
 
+def test_a_text_that_every_row_of_parquet_repeats_is_not_held_as_often(tmp_path: Path) -> None:
+    """A file of a few kB: a dictionary holds the text once, and packed."""
+    path = tmp_path / "a.parquet"
+    row = {"prompt": "Tem pão?", "completion": ["Sim, " * 180_000]}
+    parquet([row] * 60)(path)
+    assert path.stat().st_size < 1 << 20
+    table = tables.open_table(path)
+    assert len(table.sample) == 38 and table.columns == ("prompt", "completion")
+
+
 def test_rows_of_an_array_and_of_parquet_have_their_number(tmp_path: Path) -> None:
     """What is no object, has a key twice, or holds no text is rejected."""
     (tmp_path / "a.json").write_text(
