@@ -1,6 +1,5 @@
 """One data file read, tokenised and cut: what training and the data report share."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,27 +7,16 @@ from pathlib import Path
 from engine import counts
 from engine.config import TrainingConfig
 from engine.dataset.chat_template import TemplateError
+from engine.dataset.doubts import doubts_about
 from engine.dataset.figures import TokenCounter
 from engine.dataset.remarks import TemplateRemarks
 from engine.dataset.report import Fault, FileReport
 from engine.dataset.row import Row
 from engine.dataset.rows import read_rows
 from engine.dataset.tokenizing import Example, ExampleTokenizer
-from engine.dataset.turns import answers_of
 from engine.i18n import _
 from engine.text import one_line
 
-_PLACEHOLDER = re.compile(
-    r"\{\{ ?[a-z_][\w .-]{0,40}\}\}"
-    r"|[\[<](?:insert|your|enter|add|inserir|insira|o teu|a tua|o seu|a sua)[ _-][^\]>\n]{1,40}[\]>]",
-    re.IGNORECASE,
-)
-"""Such as {{name}} and [your name]."""
-_STUBS = frozenset(
-    ("nan", "n/a", "null", "none", "todo", "tbd", "fixme", "xxx", "{answer}", "{resposta}", "{response}")
-)
-"""What tables and people write where an answer is missing, as the whole answer."""
-_LONGEST_STUB = 20
 Passing = Callable[[Iterable[Row | Fault]], Iterable[Row | Fault]]
 """Something that what is read passes through, such as `engine.dataset.watch.watched`."""
 
@@ -112,8 +100,7 @@ class FileReader:
             if not isinstance(item, Row):
                 self._faults.append(item)
                 continue
-            if mark := placeholder(item):
-                self._faults.append(_placeholder(self._path.name, item.line, mark))
+            self._faults += doubts_about(self._path.name, item)
             yield item
 
     def _seen(
@@ -132,23 +119,6 @@ class FileReader:
             self._faults.append(_control_text(file, row.line, mark))
         self._remarks.see(examples)
         return examples
-
-
-def placeholder(row: Row) -> str:
-    """Return what in an answer stands for something that is still to be filled in; nothing if all is."""
-    answers: list[str] = [row.messages[index]["content"] for index in answers_of(row.messages)] or [row.text]
-    for text in answers:
-        if len(text) < _LONGEST_STUB and text.strip(" .!?-").casefold() in _STUBS:
-            return text.strip()
-        if ("{{" in text or "[" in text or "<" in text) and (found := _PLACEHOLDER.search(text)):
-            return found[0]
-    return ""
-
-
-def _placeholder(file: str, line: int, mark: str) -> Fault:
-    message = _("the answer has '{mark}', which looks like something still to be filled in")
-    fix = _("fill it in: the model learns to write it as it stands")
-    return Fault(file, line, None, "placeholder", "warning", message.format(mark=one_line(mark, 40)), fix)
 
 
 def _no_rows(file: str) -> Fault:
