@@ -1,5 +1,6 @@
 """Refusals and news: shown in place, where they cover nothing and stay until they are dismissed."""
 
+from collections.abc import Callable
 from functools import partial
 
 from engine.errors import UserError
@@ -10,7 +11,7 @@ from textual.app import App
 from textual.reactive import reactive
 
 _MOMENT_S = 5.0
-"""How long is told what a key did."""
+"""How long is told what a key did, from when it is drawn: on a busy machine that may be seconds later."""
 
 
 class NotesApp(App[int]):
@@ -32,15 +33,18 @@ class NotesApp(App[int]):
         """Say for a moment what a key did."""
         if isinstance(self.screen, PlaceScreen):
             self.news = news
-            self.set_timer(_MOMENT_S, partial(self._forget, news))
+            self._after_a_moment(partial(self._forget, news))
         else:
             line = self._note_line()
             line.tell(news)
-            self.set_timer(_MOMENT_S, partial(line.tell, ""))
+            self._after_a_moment(partial(line.tell, ""))
 
     def on_told(self, message: Told) -> None:
         """Say what a widget has to say."""
         self.tell(message.text)
+
+    def _after_a_moment(self, forget: Callable[[], None]) -> None:
+        self.call_after_refresh(self.set_timer, _MOMENT_S, forget)
 
     def _forget(self, news: str) -> None:
         if self.news == news:

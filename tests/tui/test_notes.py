@@ -34,6 +34,7 @@ from tui.widgets.prompt import Prompt
 
 import pytest
 from textual.pilot import Pilot
+from textual.timer import Timer
 
 NO_MODEL = Check("model", "Base model", "none", "error", "There is none", "get one")
 
@@ -120,6 +121,23 @@ async def test_a_word_about_a_key_goes_by_itself(app: MqloraApp, monkeypatch: py
         app.tell("Copied.")
         await sees_no_more(pilot, "Copied.")
         assert "The disk is full" in shown(app)
+
+
+async def test_its_moment_begins_when_it_is_drawn(app: MqloraApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy for so long may draw it later."""
+    begun = []
+    set_timer = app.set_timer
+
+    def begin(delay: float, callback: Callable[[], None]) -> Timer:
+        begun.append("Copied." in shown(app))
+        return set_timer(delay, callback)
+
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        monkeypatch.setattr(app, "set_timer", begin)
+        app.tell("Copied.")
+        await wait_for(pilot, lambda: begun)
+    assert begun == [True]
 
 
 async def test_a_mended_copy_is_told_whole_in_place(app: MqloraApp, engine: FakeEngine) -> None:
