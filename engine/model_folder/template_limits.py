@@ -1,26 +1,15 @@
 """A chat template is a program from elsewhere: it is run with bounds, so that it comes to an end.
 
 jinja's sandbox keeps it from files and attributes, but not from loops in loops, macros
-that call each other and texts that double. So its steps are counted, and long texts refused
-(`engine.model_folder.template_sizes`).
+that call each other and texts that double. So its steps are counted, and long texts refused.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sized
 from functools import cache, lru_cache, wraps
 from typing import Any
 
-from engine.model_folder.template_sizes import (
-    TooMuch,
-    bounded,
-    give_room,
-    joined,
-    require_arguments,
-    require_filter,
-    require_method,
-    require_operation,
-    writable,
-)
+from engine.i18n import _
 
 from jinja2 import Template, nodes
 from jinja2.compiler import CodeGenerator, Frame
@@ -30,12 +19,20 @@ MOST_SOURCE = 1 << 20
 MOST_STEPS = 100_000
 """Rounds of loops and calls of macros and blocks, besides those for the turns."""
 MOST_STEPS_A_TURN = 1000
-_INTERCEPTED = frozenset(["+", "*", "**", "%"])
-_GROWING = (
-    *("batch", "center", "escape", "e", "forceescape", "format", "indent", "join", "list", "pprint"),
-    *("replace", "slice", "string", "sum", "tojson", "urlize", "wordwrap", "xmlattr"),
-)
-"""Filters that make more than they are given, or go through all that is inside it."""
+MOST_LENGTH = 1 << 26
+"""Characters or items of what it makes; a row has no more."""
+_MOST_BITS = 1 << 20
+"""Of a whole number."""
+_INTERCEPTED = frozenset(["+", "*", "**"])
+_GROWING = ("batch", "center", "format", "indent", "join", "replace", "slice", "tojson")
+"""Filters that make more than they are given."""
+
+
+class TooMuch(Exception):
+    """A template does more than any conversation takes."""
+
+    def __init__(self) -> None:
+        super().__init__(_("it does not come to an end, or writes far too much"))
 
 
 def render(source: str, messages: list[dict[str, Any]], **variables: Any) -> str:
@@ -52,7 +49,6 @@ def render(source: str, messages: list[dict[str, Any]], **variables: Any) -> str
     """
     template = _compiled(source)
     _steps.left = MOST_STEPS + MOST_STEPS_A_TURN * len(messages)
-    give_room(messages)
     return template.render(messages=messages, **variables)
 
 
@@ -84,45 +80,29 @@ def _environment() -> Any:
     call, operate = environment.call, environment.call_binop
     environment.code_generator_class = _Counting
     environment.count_step = _count_step
-    environment.concat = joined
-    environment.finalize = environment.writable = writable
+    environment.concat = _joined
     environment.intercepted_binops = _INTERCEPTED
 
     def bounded_call(context: Any, called: Any, *arguments: Any, **named: Any) -> Any:
-        require_arguments((*arguments, *named.values()))
-        method = getattr(called, "__wrapped__", called)  # the sandbox has its own `format`
-        text = getattr(method, "__self__", None)
-        if isinstance(text, str):
-            arguments = tuple(_listed(each) for each in arguments)
-            require_method(text, method.__name__, (*arguments, *named.values()))
-        return bounded(call(context, called, *arguments, **named))
+        _require_small(arguments)
+        return _bounded(call(context, called, *arguments, **named))
 
     def bounded_operation(context: Any, operator: str, left: Any, right: Any) -> Any:
-        require_operation(operator, left, right)
+        _require_operable(operator, left, right)
         return operate(context, operator, left, right)
 
     environment.call, environment.call_binop = bounded_call, bounded_operation
-    environment.globals.pop("lipsum", None)  # paragraphs of nothing, as many as are asked for
-    environment.filters |= {name: _bounded_filter(name, environment.filters[name]) for name in _GROWING}
+    environment.filters |= {name: _bounded_filter(environment.filters[name]) for name in _GROWING}
     return environment
 
 
-def _bounded_filter(name: str, made: Callable[..., Any]) -> Callable[..., Any]:
-    first = 1 if hasattr(made, "jinja_pass_arg") else 0  # before it jinja passes what is its own
-
+def _bounded_filter(made: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(made)  # jinja's own marks are kept
-    def bounded_filter(*arguments: Any, **named: Any) -> Any:
-        own, (value, *others) = arguments[:first], map(_listed, arguments[first:])
-        require_arguments((*others, *named.values()))
-        require_filter(name, value, tuple(others), named)
-        return bounded(made(*own, value, *others, **named))
+    def bounded(*arguments: Any, **named: Any) -> Any:
+        _require_small((*arguments, *named.values()))
+        return _bounded(made(*arguments, **named))
 
-    return bounded_filter
-
-
-def _listed(value: Any) -> Any:
-    """Return what a filter such as `map` yields as a list, so that it can be measured."""
-    return list(value) if isinstance(value, Iterator) else value
+    return bounded
 
 
 class _Counting(CodeGenerator):
@@ -145,9 +125,9 @@ class _Counting(CodeGenerator):
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
         self.write("environment.concat((")
         for part in node.nodes:
-            self.write("str(environment.writable(")
+            self.write("str(")
             self.visit(part, frame)
-            self.write(")), ")
+            self.write("), ")
         self.write("))")
 
     def visit_EnvironmentAttribute(self, node: nodes.EnvironmentAttribute, _frame: Frame) -> None:
@@ -157,3 +137,44 @@ class _Counting(CodeGenerator):
 def _counted(node: Any) -> Any:
     node.body.insert(0, nodes.ExprStmt(nodes.EnvironmentAttribute("count_step"), lineno=node.lineno))
     return node
+
+
+def _joined(parts: Iterable[str]) -> str:
+    made, room = list[str](), MOST_LENGTH
+    for part in parts:
+        room -= len(part)
+        if room < 0:
+            raise TooMuch
+        made.append(part)
+    return "".join(made)
+
+
+def _bounded(value: Any) -> Any:
+    if type(value) in (str, list) and len(value) > MOST_LENGTH:
+        raise TooMuch
+    return value
+
+
+def _require_small(arguments: Iterable[Any]) -> None:
+    """Refuse a number by which a text could be widened beyond all bounds."""
+    for argument in arguments:
+        if type(argument) is int and argument > MOST_LENGTH:
+            raise TooMuch
+
+
+def _require_operable(operator: str, left: Any, right: Any) -> None:
+    numbers = type(left) is int and type(right) is int
+    if operator == "+":
+        is_small = numbers or _length(left) + _length(right) <= MOST_LENGTH
+    elif numbers:
+        bits = left.bit_length() * abs(right) if operator == "**" else left.bit_length() + right.bit_length()
+        is_small = bits <= _MOST_BITS
+    else:
+        times = left if type(left) is int else right if type(right) is int else 1
+        is_small = max(_length(left), _length(right)) * times <= MOST_LENGTH
+    if not is_small:
+        raise TooMuch
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, Sized) else 0

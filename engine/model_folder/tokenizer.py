@@ -108,8 +108,7 @@ def chat_template(folder: Path, found: Any) -> str | dict[str, str] | None:
 
 
 def _require_template(folder: Path, source: Any) -> None:
-    from engine.model_folder.template_limits import render  # jinja takes its time
-    from engine.model_folder.template_sizes import TooMuch
+    from engine.model_folder.template_limits import TooMuch, render  # jinja takes its time
 
     from jinja2 import TemplateSyntaxError
 
