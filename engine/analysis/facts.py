@@ -141,10 +141,14 @@ class RunSummary:
 
     @property
     def has_risen_in_both(self) -> bool:
-        """Whether since the best validation the training loss rose as much as half of what validation did."""
+        """Whether the training loss, too, rose since the best validation: half as much, and not by chance.
+
+        By chance the means of 10 steps each differ by up to two standard deviations of their difference.
+        """
         if not self.has_risen or self.loss_at_validation is None or self.loss_at_best is None:
             return False
-        return self.loss_at_validation - self.loss_at_best > (self.val_rise or 0.0) / 2
+        by_chance = 2 * (self.loss_noise or 0.0) * math.sqrt(2 / 10)
+        return self.loss_at_validation - self.loss_at_best > max((self.val_rise or 0.0) / 2, by_chance)
 
     @property
     def adapters(self) -> Path | None:

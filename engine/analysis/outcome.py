@@ -92,7 +92,7 @@ def _judged_by_validation(run: RunSummary) -> Outcome:
 
 
 def odd_steps(run: RunSummary) -> int:
-    """Return how many of the last steps, in a row, have a loss far above all levels before."""
+    """Return how many of the last finite losses, in a row, lie far above first level and late median."""
     if run.first_loss is None or run.late_loss is None:
         return 0
     limit = max(run.first_loss, run.late_loss) + _margin(run)

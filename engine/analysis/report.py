@@ -51,6 +51,7 @@ def as_dict(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
     """Return everything the report says as one JSON-ready object."""
     values = asdict(summary) | {
         "config": summary.config.model_dump(mode="json") if summary.config else None,
+        "end_loss": summary.end_loss,
         "improvement_percent": summary.improvement_percent,
         "gap": summary.gap,
         "gap_growth": summary.gap_growth,

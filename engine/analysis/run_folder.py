@@ -40,8 +40,15 @@ def find_checkpoints(project: Project) -> tuple[CheckpointInfo, ...]:
     return tuple(
         CheckpointInfo(folder, checkpoint_epoch(folder), checkpoint_step(folder), _folder_size(folder))
         for folder in reversed(checkpoint_folders(project.run_dir))
-        if (folder / "adapters.safetensors").is_file()
+        if _has_adapter(folder)
     )
+
+
+def _has_adapter(folder: Path) -> bool:
+    try:
+        return (folder / "adapters.safetensors").is_file()
+    except OSError:  # a folder of somebody else's
+        return False
 
 
 def _folder_size(path: Path) -> int:

@@ -25,7 +25,8 @@ def summarise(project: Project) -> RunSummary:
     """Read the run in a project and sum it up.
 
     Raises:
-        UserError: there is no run, or another version wrote its files.
+        UserError: there is no run, another version wrote its files, or what has the name of its metrics
+            is no plain file, far too large or not readable.
     """
     history = load_history(project)
     state = known_state(project.state_file)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from engine.dataset.report import Fault
 from engine.dataset.row import Row
-from engine.dataset.turns import answers_of
+from engine.dataset.turns import answers_of, spoken
 from engine.i18n import _
 from engine.text import one_line
 
@@ -23,8 +23,12 @@ _STUBS = frozenset(
 _LONGEST_STUB = 20
 _SECOND = "\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 """Second bytes of two in UTF-8, as Latin-1 and Windows-1252 show them."""
-_MISREAD = re.compile(f"(?<=[a-z])Ã[{_SECOND}]|Ã[{_SECOND}](?=[a-z])|Â[ºª°«»§£]|â€[{_SECOND}]")
-"""Such as Ã© for é; not the end of a word in capitals with a quotation mark after it, as in IRMÃ»."""
+_AFTER_WORD = "\xa0…–—»"
+"""What may follow the end of a word in capitals, such as IRMÃ."""
+_MISREAD = re.compile(
+    f"(?<=[a-z])Ã[{_SECOND}]|Ã(?![{_AFTER_WORD}])[{_SECOND}](?=[a-z])|Â[ºª°«»§£]|â€[{_SECOND}]"
+)
+"""Such as Ã© for é."""
 
 
 def doubts_about(file: str, row: Row) -> Iterator[Fault]:
@@ -43,25 +47,25 @@ def doubts_about(file: str, row: Row) -> Iterator[Fault]:
         text = _("its text has '{piece}': UTF-8 that was read as another encoding")
         fix = _("write the file anew from its source as UTF-8: the model learns the letters as they stand")
         yield _doubt(file, row, "misread_text", text.format(piece=one_line(piece, 10)), fix)
-    if len(row.messages) > 2 or (row.messages and row.messages[-1]["role"] != "assistant"):
+    if len(row.messages) != 2 or row.messages[0]["role"] == row.messages[1]["role"]:
         yield from _order(file, row)
 
 
 def _order(file: str, row: Row) -> Iterator[Fault]:
     """Look at who speaks after whom; results of tools may follow each other."""
-    last = row.messages[-1]["role"]
+    last = row.messages[-1]["role"] if row.messages else "assistant"
     if last != "assistant":
         text = _(
             "the conversation ends with a turn of role '{role}': nothing is learned after the last answer"
         )
         fix = _("add the answer to it, or take it out")
         yield _doubt(file, row, "no_last_answer", text.format(role=last), fix)
-    for number, (turn, after) in enumerate(pairwise(row.messages), start=1):
+    for turn, after in pairwise(row.messages):
         role = turn["role"]
         if role == after["role"] and role != "tool" and not turn.get("tool_calls"):
-            text = _("turns {first} and {second} are both of role '{role}'")
+            text = _("two turns of role '{role}' follow each other, the second begins with '{begin}'")
             fix = _("make them one turn, or add the turn that is missing between them")
-            text = text.format(first=number, second=number + 1, role=role)
+            text = text.format(role=role, begin=one_line(spoken(after), 30))
             yield _doubt(file, row, "same_role_twice", text, fix)
             return
 

@@ -26,6 +26,8 @@ _MOST_BITS = 1 << 20
 _INTERCEPTED = frozenset(["+", "*", "**"])
 _GROWING = ("batch", "center", "format", "indent", "join", "replace", "slice", "tojson")
 """Filters that make more than they are given."""
+_WIDENING = frozenset(["batch", "center", "expandtabs", "indent", "ljust", "rjust", "slice", "zfill"])
+"""Filters, and methods of texts, that are told how wide the result shall be."""
 
 
 class TooMuch(Exception):
@@ -83,8 +85,9 @@ def _environment() -> Any:
     environment.concat = _joined
     environment.intercepted_binops = _INTERCEPTED
 
-    def bounded_call(context: Any, called: Any, *arguments: Any, **named: Any) -> Any:
-        _require_small(arguments)
+    def bounded_call(context: Any, called: Any, /, *arguments: Any, **named: Any) -> Any:
+        if isinstance(getattr(called, "__self__", None), str) and called.__name__ in _WIDENING:
+            _require_small(arguments)
         return _bounded(call(context, called, *arguments, **named))
 
     def bounded_operation(context: Any, operator: str, left: Any, right: Any) -> Any:
@@ -99,7 +102,8 @@ def _environment() -> Any:
 def _bounded_filter(made: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(made)  # jinja's own marks are kept
     def bounded(*arguments: Any, **named: Any) -> Any:
-        _require_small((*arguments, *named.values()))
+        if made.__name__.removeprefix("do_") in _WIDENING:
+            _require_small((*arguments, *named.values()))
         return _bounded(made(*arguments, **named))
 
     return bounded

@@ -108,13 +108,16 @@ def chat_template(folder: Path, found: Any) -> str | dict[str, str] | None:
 
 
 def _require_template(folder: Path, source: Any) -> None:
-    from engine.model_folder.template_limits import TooMuch, render  # jinja takes its time
+    from engine.model_folder.template_limits import MOST_SOURCE, TooMuch, render  # jinja takes its time
+    from engine.model_folder.template_trial import comes_to_an_end
 
     from jinja2 import TemplateSyntaxError
 
     reason = _("it is no text")
     if isinstance(source, str):
         try:
+            if len(source) > MOST_SOURCE or not comes_to_an_end(source):
+                raise TooMuch
             render(source, [])
         except TemplateSyntaxError as error:
             reason = _("line {line}: {reason}").format(

@@ -8,6 +8,7 @@ from engine.dataset.check import check_data
 from engine.errors import UserError
 from engine.model_folder.panics import refused_panics
 from engine.model_folder.template_limits import MOST_SOURCE, MOST_STEPS, TooMuch, render
+from engine.model_folder.template_trial import comes_to_an_end
 from engine.model_folder.tokenizer import load_tokenizer
 from tests.tiny import CHATML, pairs, tiny_project, write_rows
 
@@ -36,6 +37,17 @@ ENDLESS = {
 }
 
 
+LARGE = "{% set a = 'a' * 1000000 %}"
+GROWING = {
+    "a text in a text": "{{ a.replace('a', a) }}",
+    "bytes": "{{ a.encode().replace('a'.encode(), a.encode()) }}",
+    "a format": "{{ ('{0}' * 99999).format(a) }}",
+    "a width": "{{ '%20000000000d' % 1 }}",
+    "a list": "{{ ([a] * 1000000)|map('upper')|list }}",
+    "after some turns": "{% if messages|length > 2 %}{{ a.replace('a', a) }}{% endif %}",
+}
+
+
 @pytest.mark.parametrize("how", ENDLESS)
 def test_an_endless_template_is_ended(how: str) -> None:
     """Whatever it goes on with; the next one begins to count anew."""
@@ -43,6 +55,48 @@ def test_an_endless_template_is_ended(how: str) -> None:
         with pytest.raises(TooMuch, match="does not come to an end"):
             render(ENDLESS[how], [])
     assert render("{{ 2 ** 10 }}{{ 'a' * 2 ~ 1 ~ none }}{{ [1] + [2] }}", []) == "1024aa1None[1, 2]"
+
+
+@pytest.mark.parametrize("how", GROWING)
+def test_what_grows_within_one_call_is_found_out_in_a_child(how: str) -> None:
+    """A process of its own takes no more memory than it is given, and ends."""
+    assert not comes_to_an_end(LARGE + GROWING[how])
+
+
+@pytest.mark.slow
+def test_what_takes_too_long_within_one_call_is_found_out_in_a_child() -> None:
+    """Two lists of lists that are equal to the last of 2^60 items."""
+    nest = "".join(f"{{% set ns.{name} = [ns.{name}, ns.{name}] %}}" for name in "xy")
+    loop = f"{{% set ns = namespace(x=[1], y=[1]) %}}{{% for i in range(60) %}}{nest}{{% endfor %}}"
+    assert not comes_to_an_end(loop + "{{ ns.x == ns.y }}")
+
+
+@pytest.mark.parametrize(
+    "source", ["{% if", "{{ raise_exception('no') }}", "{{ messages[9].content }}", CHATML]
+)
+def test_a_template_that_refuses_comes_to_its_end(source: str) -> None:
+    """Why it refuses is told elsewhere."""
+    assert comes_to_an_end(source)
+
+
+def test_large_numbers_are_no_widths() -> None:
+    """Times and limits, as they stand in calls of tools; and arguments may be called as they like."""
+    source = (
+        "{% macro f(x, context='') %}{{ x }}{{ context }}{% endmacro %}{{ f(1721952000, context='q') }} "
+        "{{ namespace(best=2147483647, context=1).best }} "
+        "{{ '%d' % 1721952000 }} {{ '%d'|format(1721952000) }} "
+        "{{ {'a': 1}|tojson(indent=2) }}"
+    )
+    assert render(source, []).split() == [
+        "1721952000q",
+        "2147483647",
+        "1721952000",
+        "1721952000",
+        "{",
+        '"a":',
+        "1",
+        "}",
+    ]
 
 
 def test_the_turns_of_a_long_conversation_account_for_their_steps() -> None:
@@ -65,7 +119,7 @@ def test_a_model_with_an_endless_template_is_refused(tmp_path: Path) -> None:
         json.dumps({**known, "chat_template": "{% if messages %}" + ENDLESS["loops"] + "{% endif %}"})
     )
     (fault,) = check_data(project, TrainingConfig()).model_faults
-    assert "takes no row: the chat template refuses it: it does not come to an end" in fault.message
+    assert "tiny cannot be used: it does not come to an end" in fault.message
 
 
 def test_a_pattern_that_gives_up_is_a_refusal(tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ class TrainScreen(PlaceScreen):
             return self._view is not None and not self._view.curves.is_empty
         if action == "pause":
             is_out_of_reach = self._view and self._view.other_process and not self._view.can_be_asked
-            return phase in ("running", "pausing") and not is_out_of_reach
+            is_here = self.mqlora.training.is_running
+            return phase in ("running", "pausing") and (is_here or not is_out_of_reach)
         if action == "chat":
             return phase == "finished"
         if action == "restart":

@@ -105,7 +105,9 @@ class TrainingController:
         if other := self.other_process():
             who = _("Process {pid}").format(pid=other.pid) if other.pid else _("Another process")
             fix = _("press Ctrl+C to pause it, then start here")
-            if not can_ask(self._project, other):
+            if not other.pid:
+                fix = _("it has only just begun; try again in a moment")
+            elif not can_ask(self._project, other):
                 fix = _("ask whoever trains to pause it, or wait for its end")
             raise UserError(_("{who} trains in this folder").format(who=who), fix)
         self._engine.stop_event.clear()
