@@ -16,7 +16,7 @@ ALIVE = "MQLORA_GUARD_ALIVE"
 def keep_native_messages() -> None:
     """Point descriptor 2 at the guard's file; Python itself goes on writing to the real one.
 
-    A crash writes Python's stack there, SIGUSR1 the stacks of all threads.
+    A crash writes there the Python stack of the thread that crashed, SIGUSR1 those of all threads.
     Without a guard nothing changes.
     """
     log = _descriptor(NATIVE_LOG)
@@ -27,7 +27,7 @@ def keep_native_messages() -> None:
     os.close(log)
     stream = open(terminal, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")  # noqa: SIM115
     sys.stderr = sys.__stderr__ = stream  # type: ignore[misc]
-    faulthandler.enable(2)
+    faulthandler.enable(2, all_threads=False)  # others go on while they are read: that may crash in its turn
     faulthandler.register(signal.SIGUSR1, 2)
     alive = _descriptor(ALIVE)
     if alive is not None:
