@@ -122,8 +122,11 @@ class RunSummary:
 
     @property
     def gap_growth(self) -> float | None:
-        """By how much the gap grew since before the first step; all of it where that is not known."""
-        return None if self.gap is None else self.gap - (self.initial_gap or 0.0)
+        """By how much the gap grew since before the first step; all of it where that is not known.
+
+        Where the first examples were harder than those to validate with, it grew from nothing.
+        """
+        return None if self.gap is None else self.gap - max(0.0, self.initial_gap or 0.0)
 
     @property
     def val_rise(self) -> float | None:

@@ -27,12 +27,12 @@ def judge_overfitting(
         last_val: last validation loss.
         has_repeated: whether any example was trained on twice. Before that none can be known by heart: a
             gap tells that the two files differ.
-        initial_gap: before the first step; None counts as none.
+        initial_gap: before the first step; None counts as none, and so does one below nothing.
         doubt: growth of the gap that noisy losses may show by chance.
     """
     if train_loss is None or best_val is None or last_val is None:
         return "unknown"
-    growth = last_val - train_loss - (initial_gap or 0.0) if has_repeated else 0.0
+    growth = last_val - train_loss - max(0.0, initial_gap or 0.0) if has_repeated else 0.0
     rise = last_val - best_val
     if growth > max(SIGNIFICANT_GAP, doubt) or rise > SIGNIFICANT_RISE * best_val:
         return "significant"

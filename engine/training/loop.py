@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event as StopEvent
 
 from engine.backend import mx
+from engine.errors import UserError
 from engine.i18n import _
 from engine.training.dispatch import Dispatcher, MadeStep
 from engine.training.evaluate import chance_warning, evaluate
@@ -73,6 +74,8 @@ class TrainingLoop:
         except FolderLost:
             raise self._recorder.save_where_found() from None
         except Exception as error:
+            if isinstance(error, OSError | UserError) and self._recorder.is_lost:
+                raise self._recorder.save_where_found() from None
             explained = explain(error, self._parts.project, self._config, self._parts.micro_batch_divisor)
             self._recorder.failed(explained or error)
             if explained:

@@ -169,6 +169,15 @@ class Recorder:
             text = _("{name} in adapters is not of this run; it is now in {target}")
             self.lost.append(text.format(name=path.name, target=target))
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the folder was moved or deleted, perhaps in the midst of a write, which then failed."""
+        try:
+            self._parts.held.require_in_place()
+        except FolderLost:
+            return True
+        return False
+
     def save_where_found(self) -> UserError:
         """Save the run where its folder was moved, or in the archive where another process has the folder.
 

@@ -150,6 +150,12 @@ def _initial_gap() -> Course:
     return Course(falling(3.0, 1.5, 8), validated(4.0, 2.5, 8), initial=4.0)
 
 
+def _hard_first_rows() -> Course:
+    losses = [4.2, 3.9, 4.1, 4.0, 3.8, 3.7, *falling(2.6, 1.15, 25, 54, 0.02)]
+    found = {10: 2.5, 20: 2.0, 30: 1.6, 40: 1.4, 50: 1.25, 60: 1.2}
+    return Course(losses, found, initial=3.0)
+
+
 KINDS: dict[str, Callable[[], Course]] = {
     "healthy": _healthy,
     "still falling": _still_falling,
@@ -173,6 +179,7 @@ KINDS: dict[str, Callable[[], Course]] = {
     "lines lost": _gaps,
     "one epoch": _one_epoch,
     "gap from the start": _initial_gap,
+    "hard first rows": _hard_first_rows,
 }
 
 

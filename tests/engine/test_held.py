@@ -6,9 +6,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event as StopEvent
+from typing import Any
 
 from engine.errors import UserError
 from engine.project import Project
+from engine.training import recorder
 from engine.training.checkpoint import newest_checkpoint
 from engine.training.events import Finished, StepDone
 from engine.training.lock import lock_owner, run_lock
@@ -84,6 +86,26 @@ def test_a_run_whose_folder_is_moved_is_saved_there(project: Project, tmp_path: 
     assert isinstance(train(now, RUN)[-1], Finished)
     train(straight)
     assert [r["loss"] for r in metrics_rows(now)] == [r["loss"] for r in metrics_rows(straight)]
+
+
+def test_a_run_whose_folder_is_moved_in_the_midst_of_a_write_is_saved_there(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write fails for want of a folder, which is not what is told of it."""
+    moved: list[Project] = []
+    save = recorder.save_adapter
+
+    def move_and_save(*arguments: Any) -> None:
+        if not moved and project.metrics_file.exists() and len(metrics_rows(project)) >= 3:
+            moved.append(folder_renamed(project))
+        save(*arguments)
+
+    monkeypatch.setattr(recorder, "save_adapter", move_and_save)
+    error = while_training(project, lambda: None)
+    (now,) = moved
+    assert str(now.run_dir) in error.problem and "is saved there" in error.problem
+    state = RunState.load(now.state_file)
+    assert state and state.status == "paused" and newest_checkpoint(now.run_dir)[0]
 
 
 def folder_deleted(project: Project) -> None:

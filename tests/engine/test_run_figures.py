@@ -71,7 +71,7 @@ def figures(course: Course) -> dict[str, Any]:
             "loss_at_best": at_best,
             "gap": last - beside,
             "initial_gap": initial,
-            "gap_growth": last - beside - (initial or 0.0),
+            "gap_growth": last - beside - max(0.0, initial or 0.0),
             "val_rise": last - best,
             "wasted_steps": kept[-1][0] - best_step,
             "wasted_s": 2.0 * (kept[-1][0] - best_step),

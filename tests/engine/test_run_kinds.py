@@ -96,6 +96,12 @@ EXPECTED: dict[str, tuple[Outcome, Level, str, dict[str, str]]] = {
     "noisy": ("healthy", "ok", "Healthy run.", {}),
     "lines lost": ("healthy", "ok", "Healthy run.", {}),
     "one epoch": ("healthy", "ok", "Healthy run.", {}),
+    "hard first rows": (
+        "still_falling",
+        "attention",
+        "Good, but not finished learning.",
+        {"underfitting": "mqlora-tui train --restart --set num_epochs=4"},
+    ),
     "gap from the start": ("healthy", "ok", "Healthy run.", {}),
 }
 
