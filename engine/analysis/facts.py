@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.analysis.overfitting import SLIGHT_RISE, Overfitting
+from engine.analysis.overfitting import SLIGHT_RISE, Overfitting, growth_of
 from engine.analysis.run_folder import CheckpointInfo
 from engine.config import TrainingConfig
 
@@ -122,11 +122,8 @@ class RunSummary:
 
     @property
     def gap_growth(self) -> float | None:
-        """By how much the gap grew since before the first step; all of it where that is not known.
-
-        Where the first examples were harder than those to validate with, it grew from nothing.
-        """
-        return None if self.gap is None else self.gap - max(0.0, self.initial_gap or 0.0)
+        """By how much the gap grew since before the first step, see `growth_of`."""
+        return None if self.gap is None else growth_of(self.gap, self.initial_gap)
 
     @property
     def val_rise(self) -> float | None:

@@ -11,6 +11,14 @@ SLIGHT_GAP, SIGNIFICANT_GAP = 0.2, 0.5
 SLIGHT_RISE, SIGNIFICANT_RISE = 0.02, 0.1
 
 
+def growth_of(gap: float, initial_gap: float | None) -> float:
+    """Return by how much a gap grew since before the first step; all of it where that is not known.
+
+    Where the first examples were harder than those to validate with, it grew from nothing.
+    """
+    return gap - max(0.0, initial_gap or 0.0)
+
+
 def judge_overfitting(
     train_loss: float | None,
     best_val: float | None,
@@ -32,7 +40,7 @@ def judge_overfitting(
     """
     if train_loss is None or best_val is None or last_val is None:
         return "unknown"
-    growth = last_val - train_loss - max(0.0, initial_gap or 0.0) if has_repeated else 0.0
+    growth = growth_of(last_val - train_loss, initial_gap) if has_repeated else 0.0
     rise = last_val - best_val
     if growth > max(SIGNIFICANT_GAP, doubt) or rise > SIGNIFICANT_RISE * best_val:
         return "significant"

@@ -46,8 +46,8 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
     first, last = levels.ends(losses)
     noise = levels.noise(losses)
     beside, at_best = (
-        levels.recent_mean(losses[steps <= step]) if step is not None else None
-        for step in (int(checked.steps[-1]) if len(checked.steps) else None, best_step)
+        None if step is None else levels.recent_mean(losses[steps <= step])
+        for step in (checked.last_step, best_step)
     )
     initial_gap = _initial_gap(history, state)
     duration = float(history.elapsed_s[-1]) if len(history) else 0.0
@@ -74,7 +74,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         best_val_loss=best,
         best_step=best_step,
         last_val_loss=last_val,
-        last_val_step=int(checked.steps[-1]) if len(checked.steps) else None,
+        last_val_step=checked.last_step,
         failed_validations=len(checked.failed),
         failed_at_end=checked.failed_at_end,
         initial_gap=initial_gap,

@@ -22,10 +22,15 @@ class Validations:
     """Steps whose validation was made and not finite."""
 
     @property
+    def last_step(self) -> int | None:
+        """Step of the last one with a finite loss."""
+        return int(self.steps[-1]) if len(self.steps) else None
+
+    @property
     def failed_at_end(self) -> int:
         """How many failed after the last one that did not."""
-        last = self.steps[-1] if len(self.steps) else -1
-        return int((self.failed > last).sum())
+        last = self.last_step
+        return int((self.failed > (-1 if last is None else last)).sum())
 
 
 def validations_of(history: RunHistory, config: TrainingConfig | None, state: RunState | None) -> Validations:
