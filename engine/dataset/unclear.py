@@ -24,22 +24,7 @@ def unclear(table: Table, answer: str = "") -> UserError:
         answer: name of the column with the answers to learn, where it was said.
     """
     path = table.source.path
-    if not table.columns:
-        first = next(item for item in table.sample if not isinstance(item, Record))
-        return UserError(
-            _("No row of {path} can be read; {where}: {reason}").format(
-                path=path, where=table.where(first.place), reason=first.reason
-            ),
-            first.fix,
-        )
-    if lacks_header(table):
-        return UserError(
-            _("The first line of {path} looks like a row, not like names of columns: {names}").format(
-                path=path, names=list_names(table.columns)
-            ),
-            _("say that there is no header: --no-header"),
-        )
-    if refusal := _other_program(table) or _several(table, answer):
+    if refusal := _without_names(table) or _other_program(table) or _several(table, answer):
         return refusal
     if answer:
         return UserError(
@@ -65,6 +50,27 @@ def unclear(table: Table, answer: str = "") -> UserError:
         ),
         _("name them: --prompt COLUMN --completion COLUMN [--system COLUMN], or --text COLUMN"),
     )
+
+
+def _without_names(table: Table) -> UserError | None:
+    """Return the refusal of a table whose columns have no names, as no row can be read or none names them."""
+    path = table.source.path
+    if not table.columns:
+        first = next(item for item in table.sample if not isinstance(item, Record))
+        return UserError(
+            _("No row of {path} can be read; {where}: {reason}").format(
+                path=path, where=table.where(first.place), reason=first.reason
+            ),
+            first.fix,
+        )
+    if lacks_header(table):
+        return UserError(
+            _("The first line of {path} looks like a row, not like names of columns: {names}").format(
+                path=path, names=list_names(table.columns)
+            ),
+            _("say that there is no header: --no-header"),
+        )
+    return None
 
 
 def _word(name: str) -> str:
