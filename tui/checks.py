@@ -65,7 +65,7 @@ def check_data(project: Project, config: TrainingConfig, cancel: Event, post: Po
         for report in check_stages(project, config, _teller(post), cancel):
             post(DataChecked(config, report))
     except UserError as error:
-        post(DataChecked(config, error=_alone(error)))
+        post(DataChecked(config, error=error))
     except Cancelled:
         pass  # what is known stays
     post(DataCheckOver(config))
@@ -78,14 +78,9 @@ def mend_data(project: Project, config: TrainingConfig, cancel: Event, post: Pos
     try:
         post(DataMended(mend(project, config, tell=_teller(post), cancel=cancel)))
     except UserError as error:
-        post(DataMended(error=_alone(error)))
+        post(DataMended(error=error))
     except Cancelled:
         post(DataMended())
-
-
-def _alone(error: UserError) -> UserError:
-    """Return a refusal without its traceback, which holds what only this thread may free (gaoya's index)."""
-    return UserError(error.problem, error.fix)
 
 
 def _teller(post: Post) -> Callable[[Stage | Literal["copied"], str, int], None]:

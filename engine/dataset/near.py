@@ -1,16 +1,17 @@
-"""Texts that are nearly the same, found by MinHash (Broder, 1997) with gaoya."""
+"""Texts that are nearly the same, found by MinHash (Broder, 1997) with rensa."""
 
 from engine.dataset.report import Place
 
-from gaoya.minhash import MinHashStringIndex
+from rensa import RMinHash, RMinHashLSH
 
 LIKENESS = 0.85
 """Jaccard similarity from which on two texts are near twins."""
 _LETTERS = 5
 """Length of the parts of a text that are compared; capitals count as small letters."""
-_BANDS, _BAND = 21, 6
+_BANDS, _NUMBERS = 21, 126
 """A pair as alike as `LIKENESS` shares one of 21 bands of 6 numbers with a probability of 99.99 %, one
 of 0.6 with 63 %: such candidates are then compared by all 126 numbers, with an error of about 0.04."""
+_SEED = 1
 
 
 class NearTwins:
@@ -19,16 +20,8 @@ class NearTwins:
     def __init__(self) -> None:
         """No text was seen yet."""
         self._places: list[Place] = []
-        self._index = MinHashStringIndex(
-            hash_size=32,
-            jaccard_threshold=LIKENESS,
-            num_bands=_BANDS,
-            band_size=_BAND,
-            analyzer="char",
-            lowercase=True,
-            ngram_range=(_LETTERS, _LETTERS),
-            id_container="smallvec",
-        )
+        self._sketches: list[RMinHash] = []
+        self._index = RMinHashLSH(LIKENESS, _NUMBERS, _BANDS)
 
     def nearest(self, place: Place, text: str) -> tuple[Place, float] | None:
         """Remember a text; return the place of the most similar one before it and how alike they are.
@@ -37,10 +30,17 @@ class NearTwins:
         """
         if len(text) < _LETTERS:
             return None
-        found = self._index.query(text, return_similarity=True)
-        self._index.insert_document(len(self._places), text)
+        sketch = _sketch(text.lower())
+        found = [(self._sketches[number].jaccard(sketch), -number) for number in self._index.query(sketch)]
+        self._index.insert(len(self._sketches), sketch)
+        self._sketches.append(sketch)
         self._places.append(place)
-        if not found:
-            return None
-        number, likeness = max(found, key=lambda pair: (pair[1], -pair[0]))
-        return self._places[number], float(likeness)
+        likeness, negative = max(found, default=(0.0, 0))
+        return (self._places[-negative], likeness) if likeness >= LIKENESS else None
+
+
+def _sketch(text: str) -> RMinHash:
+    """Return the 126 numbers that stand for the parts of a text."""
+    sketch = RMinHash(_NUMBERS, _SEED)
+    sketch.update([text[start : start + _LETTERS] for start in range(len(text) - _LETTERS + 1)])
+    return sketch
