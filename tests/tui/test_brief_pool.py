@@ -33,4 +33,9 @@ async def test_the_app_s_checks_run_on_it(app: MqloraApp) -> None:
     """A check of the app counts while it runs."""
     async with app.run_test() as pilot:
         await ready(pilot)
-        assert await asyncio.to_thread(lambda: app.pool.is_busy)
+        end = Event()
+        job = asyncio.create_task(asyncio.to_thread(end.wait))
+        await asyncio.sleep(0)  # it is handed to the pool
+        assert app.pool.is_busy
+        end.set()
+        await job
