@@ -7,7 +7,6 @@ from typing import Any
 from engine.dataset.chat_template import TemplateError
 from engine.dataset.detecting import choose
 from engine.dataset.fields import sense_of
-from engine.dataset.importing import written_row
 from engine.dataset.loading import FileReader
 from engine.dataset.parsing import RowError
 from engine.dataset.records import Record
@@ -15,6 +14,7 @@ from engine.dataset.report import Fault
 from engine.dataset.row import Row
 from engine.dataset.rows import read_rows
 from engine.dataset.tables import open_table
+from engine.dataset.writing import written_row
 from tests.chat_forms import answers, byte_tokenizer, tokenize
 from tests.tiny import write_rows
 
