@@ -119,7 +119,9 @@ def template_file(folder: Path) -> Path:
 
 def template_fix() -> str:
     """Return what can be done about a chat template that cannot be used."""
-    return _("correct it there, copy that file from its publisher if it was changed, or use another base model")
+    return _(
+        "correct it there, copy that file from its publisher if it was changed, or use another base model"
+    )
 
 
 def _require_template(folder: Path, source: Any) -> None:
