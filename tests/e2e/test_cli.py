@@ -133,8 +133,22 @@ def test_mend_writes_a_copy_and_says_what_was_dropped(mqlora: Mqlora, project: P
     assert "3 train, 5 valid; dropped 2, set apart 0" in outcome.out
     [mended] = mqlora("mend", "--json").objects
     assert (mended["train"], mended["valid"], Path(mended["folder"]).name) == (3, 5, "mended-2")
+    assert (mended["dropped"], mended["moved"], mended["warned"]) == (2, 0, 0)
     (project.data_dir / "mended" / "train.jsonl").replace(project.train_file)
     assert mqlora("validate", "--strict").code == 0
+
+
+def test_the_words_of_mend_are_what_it_does(mqlora: Mqlora, project: Project) -> None:
+    """Announced are the rows that it drops, told what stays and what was tidied."""
+    rows = [*pairs(3), *pairs(2), {"prompt": "a", "completion": "TODO"}, {"prompt": "x"}]
+    write_rows(project.train_file, rows)
+    with project.train_file.open("ab") as file:
+        file.write(b"\n")
+    assert "without 3 rows of these are written by: " in mqlora("validate").out
+    outcome = mqlora("mend")
+    assert "  · train.jsonl, mended: 1 line is blank\n" in outcome.out
+    assert "  ! kept in spite of warnings: 1 row, of which only you can tell" in outcome.out
+    assert "4 train, 5 valid; dropped 3, set apart 0" in outcome.out
 
 
 def test_strict_validation_fails_for_warnings_too_but_not_for_notes(mqlora: Mqlora, project: Project) -> None:

@@ -68,7 +68,7 @@ def _print_data(
     for file in (report.train, report.valid):
         say(_file_line(file, config))
     if report.faults:
-        from engine.dataset.mending import is_dropped  # imports numpy
+        from engine.dataset.mending import dropped_rows  # imports numpy
 
         shown = table("", _("line"), _("file"), _("what"), _("fix"))
         for fault in report.faults[:_LISTED_FAULTS]:
@@ -77,9 +77,11 @@ def _print_data(
         if len(report.faults) > _LISTED_FAULTS:
             hidden = len(report.faults) - _LISTED_FAULTS
             say(_("and {count} more; all of them with --json").format(count=hidden))
-        wrong = (fault for fault in report.faults if fault.line and fault.severity != "note")
-        if report.is_trainable and any(map(is_dropped, wrong)):
-            say(_("Copies of both files without such rows are written by: mqlora-tui mend"))
+        dropped = dropped_rows(report)
+        is_wrong = any(f.severity != "note" and (f.file, f.line) in dropped for f in report.faults)
+        if report.is_trainable and is_wrong:
+            text = _("Copies of both files without {rows} of these are written by: mqlora-tui mend")
+            say(text.format(rows=counts.rows(len(dropped))))
     if any(fault.severity == "error" for fault in report.model_faults):
         say(_("✗ cannot be trained on: the base model cannot be used"))
         return
