@@ -13,7 +13,7 @@ from engine.project import Project
 from engine.training.selected import selected_settings
 from engine.words import duration
 from tui.commands.data_progress import data_progress
-from tui.commands.output import cell, out, print_json, say, status_mark, table
+from tui.commands.output import cell, out, print_json, say, say_model, status_mark, table
 from tui.shell import fix_of
 
 from rich.text import Text
@@ -30,6 +30,8 @@ def show_data(project: Project, as_json: bool, strict: bool = False) -> int:
         strict: also 1 where there is an error or a warning.
     """
     config = selected_settings(project)
+    if not as_json:
+        say_model(project, config.model)
     report = _checked(project, config)
     wanted = _estimates(project, config, report)
     if as_json:

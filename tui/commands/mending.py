@@ -9,7 +9,7 @@ from engine.shell import path_of
 from engine.text import one_line
 from engine.training.selected import selected_settings
 from tui.commands.data_progress import data_progress
-from tui.commands.output import print_json, say
+from tui.commands.output import model_taken, print_json, say, say_model
 
 _LISTED = 20
 
@@ -18,10 +18,14 @@ def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None
     """Write the copy and say what changed; rows are read as `validate` does."""
     from engine.dataset.mending import mend_data
 
+    config = selected_settings(project)
+    if not as_json:
+        say_model(project, config.model)
     with data_progress() as tell:
-        mended = mend_data(project, selected_settings(project), seed, shuffle, tell)
+        mended = mend_data(project, config, seed, shuffle, tell)
     if as_json:
-        print_json(asdict(mended) | {"dropped": mended.dropped, "moved": mended.moved})
+        more = {"dropped": mended.dropped, "moved": mended.moved, "model": model_taken(project, config.model)}
+        print_json(asdict(mended) | more)
         return
     listed = [change for change in mended.changes if change.action == "dropped"]
     for change in listed[:_LISTED]:
