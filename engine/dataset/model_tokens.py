@@ -60,7 +60,7 @@ def _require_steady(folder: Path, template: ChatTemplate) -> None:
     Raises:
         UserError: it writes a conversation otherwise the next time.
     """
-    if not all(template.is_steady(row.messages) for row in _PROBES):
+    if not all(map(template.is_steady, (*(row.messages for row in _PROBES), [*_ASKED, *_ASKED]))):
         raise UserError(
             _("The chat template in {path} writes the same conversation differently each time").format(
                 path=template_file(folder)
