@@ -126,6 +126,21 @@ async def test_one_of_several_answers_is_chosen(app: MqloraApp, project: Project
         assert "bom" in rows and "mau" not in rows
 
 
+async def test_a_prompt_that_is_chosen_beside_an_answer_counts(app: MqloraApp, project: Project) -> None:
+    """Also where another was found by its name."""
+    table(project, "prompt,other,chosen,rejected", "p,o,good,bad")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "rows.csv")
+        await wait_for(pilot, lambda: "it holds answers to choose between" in text(app))
+        app.screen.query_one("#import-answer").focus()
+        await pilot.press("enter", "down", "enter")
+        await wait_for(pilot, lambda: "prompt p completion good" in text(app))
+        app.screen.query_one("#import-prompt").focus()
+        await pilot.press("enter", "down", "down", "enter")
+        await wait_for(pilot, lambda: "prompt o completion good" in text(app))
+
+
 async def test_importing_without_a_file_says_what_is_missing(app: MqloraApp) -> None:
     """Ctrl+S before anything was typed."""
     async with app.run_test(size=(80, 24)) as pilot:
