@@ -59,6 +59,10 @@ def import_file(
     header: Annotated[
         bool, typer.Option(help=_("The first line of a CSV names its columns, or not."))
     ] = True,
+    skip_lines: Annotated[
+        int,
+        typer.Option(min=0, help=_("First lines of a CSV to pass over, such as a title above the names.")),
+    ] = 0,
     valid_share: Annotated[
         float, typer.Option(min=0.0, max=0.9, help=_("Share of the rows to validate with; 0 for none."))
     ] = 0.1,
@@ -73,7 +77,7 @@ def import_file(
     from engine.dataset.importing import Wish
     from tui.commands.importing import import_table, looked_into, show_first
 
-    table, mapping = looked_into(file, prompt or (), completion, system, text, answer, header)
+    table, mapping = looked_into(file, prompt or (), completion, system, text, answer, header, skip_lines)
     if dry_run:
         raise typer.Exit(show_first(table, mapping, json))
     import_table(context.obj, table, mapping, Wish(valid_share, shuffle, seed), json)

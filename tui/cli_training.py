@@ -8,6 +8,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Mode, Resumption
 from tui.cli_data import Json
+from tui.commands.output import say_model
 
 import typer
 
@@ -74,6 +75,8 @@ def train(
         raise UserError(_("--resume and --restart were both given"), _("give one of them"))
     project: Project = context.obj
     wanted = wanted_config(project, profile, config, assignments or [], resume, restart)
+    if wanted and not json:
+        say_model(project, wanted.model)
     if background:
         from tui.commands.background import background_command
 
@@ -102,6 +105,8 @@ def verify_resume(
     from tui.commands.verify import verify_resume as try_it
 
     chosen = chosen_config(context.obj, profile, config, assignments or [])
+    if not json:
+        say_model(context.obj, chosen.model)
     raise typer.Exit(try_it(context.obj, chosen, steps, json))
 
 

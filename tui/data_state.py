@@ -2,6 +2,7 @@
 
 from threading import Event
 
+from engine import counts
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.errors import UserError
@@ -121,7 +122,11 @@ class DataState(InTurnApp, NotesApp):
             return
         mended = message.mended
         text = _(
-            "Mended copy in {folder}: {train} train, {valid} valid; what changed is in changes.jsonl there."
+            "Mended copy in {folder}: {train} train, {valid} valid, {dropped} dropped; "
+            "what changed is in changes.jsonl there."
         )
         folder = one_line(str(mended.folder), 300)
-        self.news = text.format(folder=folder, train=f"{mended.train:,}", valid=f"{mended.valid:,}")
+        dropped = counts.rows(mended.dropped)
+        self.news = text.format(
+            folder=folder, train=f"{mended.train:,}", valid=f"{mended.valid:,}", dropped=dropped
+        )

@@ -12,7 +12,8 @@ from tui.checks import Post
 from textual.message import Message
 
 if TYPE_CHECKING:  # they import numpy, so not at start-up
-    from engine.dataset.importing import Imported, Stage
+    from engine.dataset.imported import Imported
+    from engine.dataset.importing import Stage
     from engine.dataset.mapping import Mapping
     from engine.dataset.tables import Table
 
@@ -44,19 +45,20 @@ class ImportOver(Message, bubble=False):
     error: UserError | None = None
 
 
-def open_table(path: Path, has_header: bool, post: Post) -> None:
+def open_table(path: Path, has_header: bool, skip_lines: int, post: Post) -> None:
     """Look into a file and post what it is.
 
     Args:
         path: of the file.
         has_header: whether the first line of a delimited text names its columns.
+        skip_lines: first lines of one that are passed over.
         post: gets a `TableOpened`.
     """
     from engine.dataset.detecting import choose, detect
     from engine.dataset.tables import open_table as look
 
     try:
-        table = look(path, has_header)
+        table = look(path, has_header, skip_lines)
         is_pair = not has_header and len(table.columns) == len(("prompt", "completion"))
         post(TableOpened(path, table, choose(table) if is_pair else detect(table)))
     except UserError as error:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from engine.dataset.chat_template import NO_THINKING, ChatTemplate, TemplateError, Tools
+from engine.dataset.chat_template import NO_THINKING, ChatTemplate, TemplateError, Tools, ToolsLost
 from engine.dataset.turn_ends import LastTurn, TurnEnds, probe
 from engine.dataset.turns import Message
 from engine.i18n import _
@@ -100,12 +100,22 @@ class AnswerFinder:
             return ""
         return self._ends.mark_before(found.text[: found.answer.end].rstrip())
 
+    def ends_answers(self) -> bool:
+        """Whether a control token ends answers; also where a short conversation does not tell."""
+        try:
+            return self.locate(probe("a", "b"), 1).answer.ends_turn
+        except TemplateError:
+            return True
+
     def _search(self, messages: Sequence[Message], tools: Tools, turn: LastTurn, prompt: str) -> Located:
         """Look for the answer in the whole turn: the template adds to it, or generation begins otherwise."""
         text, answer, number = turn.text, messages[-1], len(messages)
         turn_begin = self._turn_begin(messages, tools, text, prompt)
         if not text.startswith(prompt[:turn_begin]):
             raise _rewritten(messages, number)
+        if not _holds(text[turn_begin:], {**answer, "content": ""}):
+            lost = _("turn {number}: the chat template leaves out calls of tools").format(number=number)
+            raise ToolsLost(lost, (call["function"]["name"] for call in answer["tool_calls"]))
         if not _holds(text[turn_begin:], answer):
             return _continued(turn, prompt, str(answer["content"]), number)
         shared = _shared(prompt, text)

@@ -159,13 +159,15 @@ def _said(item: dict[str, Any]) -> list[dict[str, Any]]:
     said = next((item[key] for key in _SAID if key in item), None)
     if "is_user" in item:
         return [{**rest, **turn("user" if item["is_user"] else "assistant", said)}]
-    speaker = str(item.get("role", item.get("from"))).lower()
+    speaker = item.get("role", item.get("from"))
+    if isinstance(speaker, str):
+        speaker = _SPEAKERS.get(speaker.lower(), speaker.lower())
     if speaker == _CALL:
         return [{**rest, **turn("assistant", ""), _CALL: said}]
-    return [{**rest, **turn(_SPEAKERS.get(speaker, speaker), said)}]
+    return [{**rest, **turn(speaker, said)}]
 
 
-def turn(role: str, content: Any) -> dict[str, Any]:
+def turn(role: Any, content: Any) -> dict[str, Any]:
     """Return a turn as rows hold it."""
     return {"role": role, "content": content}
 

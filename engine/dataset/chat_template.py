@@ -1,6 +1,7 @@
 """A model's chat template: conversations as text."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,8 @@ from engine.text import json_text, one_line
 # What templates that write today's date are told: a run resumed tomorrow trains on the same tokens.
 _DATE = datetime(2024, 7, 26)
 _DIRECTIVES = ("A", "a", "B", "b", "d", "-d", "e", "m", "Y", "y", "j", "H", "I", "M", "S", "p")
+_TIMES = 20
+"""A template that draws one of two words writes the same so often once in half a million times."""
 NO_THINKING = {"enable_thinking": False}
 """What templates of models that can think, or not, read where they shall not."""
 
@@ -27,6 +30,19 @@ class TemplateError(Exception):
         super().__init__(problem)
         self.fix = fix
         """What the user can do about it, as an imperative."""
+
+
+class UnknownToken(TemplateError):
+    """The model has no vector for a token of a row."""
+
+
+class ToolsLost(TemplateError):
+    """A chat template leaves out tools, calls of them or what they answered."""
+
+    def __init__(self, problem: str, missing: Iterable[str]) -> None:
+        shown = one_line(", ".join(dict.fromkeys(missing)), 80)
+        fix = _("use a base model whose chat template knows tools, or drop the row")
+        super().__init__(f"{problem}: {shown}", fix)
 
 
 class ChatTemplate:
@@ -71,6 +87,18 @@ class ChatTemplate:
                 _("the chat template refuses it: {reason}").format(reason=one_line(str(error), 200)),
                 _("change its turns as the template wants them, or drop the row"),
             ) from None
+
+    def is_steady(self, messages: Sequence[Message]) -> bool:
+        """Whether a conversation, and what generation is fed, come out the same each time.
+
+        Args:
+            messages: the conversation; one that the template refuses tells nothing.
+        """
+        for generation in (False, True):
+            with suppress(TemplateError):
+                if len({self.render(messages, generation=generation) for _again in range(_TIMES)}) > 1:
+                    return False
+        return True
 
     def knows(self, settings: Iterable[str]) -> bool:
         """Whether the template reads one of some variables."""
@@ -117,15 +145,18 @@ def require_tools(template: ChatTemplate, text: str, messages: Sequence[Message]
     Raises:
         TemplateError: the template passes over them.
     """
-    parts = [turn["content"] for turn in messages if turn["role"] == "tool"]
-    parts += [str(tool["function"].get("name", "")) for tool in tools]
+    names = [str(tool["function"].get("name", "")) for tool in tools]
+    told = [turn["content"] for turn in messages if turn["role"] == "tool"]
     asked = messages[: next((i for i, turn in enumerate(messages) if turn["role"] == "assistant"), 0)]
     # A name may well stand in the conversation by itself.
     is_told = not tools or template.render(asked, tools) != template.render(asked)
-    if not is_told or not all(
-        part.strip() in text or json_text(part.strip())[1:-1] in text for part in parts
-    ):
-        raise TemplateError(
-            _("the chat template passes over tools or what they answer"),
-            _("use a base model whose chat template knows tools, or drop the row"),
-        )
+    missing = names if not is_told else [name for name in names if not _stands(name, text)]
+    if missing:
+        raise ToolsLost(_("the chat template passes over tools that may be called"), missing)
+    if missing := [part for part in told if not _stands(part, text)]:
+        raise ToolsLost(_("the chat template passes over what tools answered"), missing)
+
+
+def _stands(part: str, text: str) -> bool:
+    """Whether a part stands in a text, as it is or as JSON."""
+    return part.strip() in text or json_text(part.strip())[1:-1] in text

@@ -12,7 +12,7 @@ from engine.dataset.mapping import Form, Mapping, list_names
 from engine.dataset.names import Part, of_part, part_of
 from engine.dataset.records import Record
 from engine.dataset.tables import Table
-from engine.dataset.unclear import unclear
+from engine.dataset.unclear import below_title, unclear
 from engine.errors import UserError
 from engine.i18n import _
 from engine.text import one_line
@@ -28,6 +28,8 @@ def detect(table: Table, answer: str = "") -> Mapping | None:
         table: whose columns are looked at.
         answer: name of the column with the answers to learn, where there are several.
     """
+    if table.source.named_at:  # what is taken for their names is none
+        return None
     rows = [item.value for item in table.sample if isinstance(item, Record)]
     is_table = table.source.format == "delimited"
     found = _reading(table.columns, rows, answer)
@@ -163,6 +165,13 @@ def refuse_twice(mapping: Mapping) -> None:
     }
     for name in mapping.columns:
         taken = [role for role, names in roles.items() for other in names if other == name]
+        if len(taken) > 1 and taken[0] == taken[1]:
+            raise UserError(
+                _("Column '{name}' is chosen twice for {role}").format(
+                    name=one_line(name, 40), role=taken[0]
+                ),
+                _("choose another column, or leave one out"),
+            )
         if len(taken) > 1:
             raise UserError(
                 _("Column '{name}' is chosen for both {one} and {other}").format(
@@ -217,6 +226,8 @@ def _form_of_turns(name: str, rows: Sequence[dict[str, Any]]) -> Form | None:
 
 
 def _refuse_unknown(table: Table, name: str) -> None:
+    if name and name not in table.columns and table.source.named_at:
+        raise below_title(table)
     if name and name not in table.columns:
         raise UserError(
             _("{path} has no column '{name}'").format(path=table.source.path, name=name),

@@ -7,6 +7,7 @@ import re
 from itertools import islice
 from pathlib import Path
 
+from engine.dataset.headers import below, line_of_names
 from engine.dataset.lines import COMPRESSED
 from engine.dataset.parsing import RowError, parse_object
 from engine.dataset.source import Format, Source, reading
@@ -40,12 +41,13 @@ _OBJECT = re.compile(rb'\{\s*["}]')
 _ARRAY = re.compile(rb'\[\s*(\{\s*["}]|\])')
 
 
-def recognise(path: Path, has_header: bool = True) -> Source:
+def recognise(path: Path, has_header: bool = True, skip_lines: int = 0) -> Source:
     """Return what kind of file `path` is.
 
     Args:
         path: of the file.
         has_header: whether the first line of a delimited text names its columns.
+        skip_lines: first lines of a delimited text that are not part of it, such as titles.
 
     Raises:
         UserError: there is none, it cannot be read, or is of no kind that can be imported.
@@ -65,16 +67,18 @@ def recognise(path: Path, has_header: bool = True) -> Source:
         begin = begin[: len(begin) // 2 * 2].decode("utf-16", "replace").encode()
     _refuse_no_text(path, begin)
     name = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-    kind, delimiter = _kind(path, begin.removeprefix(_MARK), name.suffix.lower())
+    kind, delimiter = _kind(path, begin.removeprefix(_MARK), name.suffix.lower(), skip_lines)
     if kind != "delimited":
-        _refuse_header(path, has_header)
+        _refuse_header(path, has_header, skip_lines)
         return Source(path, kind, delimiter, is_gzip, encoding)
     text = begin.removeprefix(_MARK).decode("utf-8", "replace")
     _refuse_chat(path, text)
-    named = _SEPARATOR_LINE.match(text)
-    delimiter = named[1] if named else delimiter
+    skipped = max(skip_lines, 1 if _SEPARATOR_LINE.match(text) else 0)
+    text = below(text, skipped)
     spaced = re.search(_SPACED_QUOTE % re.escape(delimiter), text, re.MULTILINE)
-    return Source(path, kind, delimiter, is_gzip, encoding, 1 if named else 0, bool(spaced), has_header)
+    at = line_of_names(text, delimiter) if has_header else 0
+    at += skipped if at else 0
+    return Source(path, kind, delimiter, is_gzip, encoding, skipped, bool(spaced), has_header, skip_lines, at)
 
 
 def _encoding(begin: bytes) -> str:
@@ -90,11 +94,11 @@ def _encoding(begin: bytes) -> str:
     return "utf-8-sig"
 
 
-def _refuse_header(path: Path, has_header: bool) -> None:
-    if not has_header:
+def _refuse_header(path: Path, has_header: bool, skip_lines: int) -> None:
+    if not has_header or skip_lines:
         raise UserError(
             _("{path} is no table with columns in order: its rows name their fields").format(path=path),
-            _("leave --no-header out"),
+            _("leave {option} out").format(option="--skip-lines" if has_header else "--no-header"),
         )
 
 
@@ -134,7 +138,7 @@ def _refuse_no_text(path: Path, begin: bytes) -> None:
     raise UserError(problem.format(path=path, program=program), fix)
 
 
-def _kind(path: Path, begin: bytes, suffix: str) -> tuple[Format, str]:
+def _kind(path: Path, begin: bytes, suffix: str, skip_lines: int) -> tuple[Format, str]:
     text, is_table = begin.lstrip(), suffix in (".csv", ".tsv", ".tab")
     if _ARRAY.match(text):
         return "array", ""
@@ -145,7 +149,7 @@ def _kind(path: Path, begin: bytes, suffix: str) -> tuple[Format, str]:
         return "lines", ""
     if suffix == ".json":
         return "array", ""
-    delimiter = _delimiter(begin[:_BEGIN_OF_RECORDS].decode("utf-8", "replace"), suffix)
+    delimiter = _delimiter(begin[:_BEGIN_OF_RECORDS].decode("utf-8", "replace"), suffix, skip_lines)
     if suffix == ".parquet" or not delimiter:
         raise UserError(
             _("The format of {path} is not known").format(path=path),
@@ -169,13 +173,17 @@ def _refuse_spread(path: Path, text: bytes) -> None:
         )
 
 
-def _delimiter(begin: str, suffix: str) -> str:
+def _delimiter(begin: str, suffix: str, skip_lines: int) -> str:
     """Return what cells are set apart with; nothing where neither the text nor the name says."""
-    scores = {mark: _score(begin, mark) for mark in _DELIMITERS}
-    by_name = {".csv": ",", ".tsv": "\t", ".tab": "\t"}.get(suffix, "")
     if named := _SEPARATOR_LINE.match(begin):
         return named[1]
+    begin = below(begin, skip_lines)
+    scores = {mark: _score(begin, mark) for mark in _DELIMITERS}
+    by_name = {".csv": ",", ".tsv": "\t", ".tab": "\t"}.get(suffix, "")
     best = max(_DELIMITERS, key=lambda mark: (scores[mark], mark == by_name))
+    is_alone = scores[best][0] < 2  # no record is like the first, which may be a title
+    if titled := [mark for mark in _DELIMITERS if line_of_names(begin, mark, is_alone)]:
+        return titled[0]
     return best if scores[best][0] else by_name
 
 

@@ -3,28 +3,25 @@
 Nothing that is there is touched, and no row is lost in silence: what cannot be used is listed.
 """
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import BinaryIO, Literal
 
-from engine.dataset.converting import convert
-from engine.dataset.detecting import reading_of
-from engine.dataset.lines import MOST_BYTES
+from engine.dataset.imported import REJECTED, Imported, Tally
 from engine.dataset.mapping import Mapping
 from engine.dataset.parsing import RowError
 from engine.dataset.publish import publish, publish_into
 from engine.dataset.records import Record, Rejected
-from engine.dataset.row import Row, row_of
 from engine.dataset.split import SHARE, draw_validation
 from engine.dataset.store import RowStore
 from engine.dataset.tables import Table, read_records
 from engine.dataset.twins import TwinFinder
 from engine.dataset.watch import watched
+from engine.dataset.writing import as_turns, written_row
 from engine.errors import UserError
 from engine.i18n import _, ngettext
 from engine.project import Project
@@ -34,10 +31,6 @@ from engine.text import json_text
 import numpy as np
 from numpy.typing import NDArray
 
-REJECTED = "rejected.jsonl"
-"""Name of the list of rows that were not imported."""
-MOST_LISTED = 200
-"""Rejected rows that are told of at once; the list on the disk has all."""
 _ROWS = ".rows"
 Stage = Literal["read", "written"]
 Tell = Callable[[Stage, int], None]
@@ -53,38 +46,6 @@ class Wish:
     shuffle: bool = True
     seed: int = 0
     """Of the shuffling and of the rows that are set apart."""
-
-
-@dataclass(frozen=True)
-class Imported:
-    """What was written."""
-
-    folder: Path
-    train: int
-    """Rows."""
-    valid: int
-    kinds: dict[str, int]
-    """Rejected rows by kind, see `Rejected`."""
-    listed: tuple[Rejected, ...]
-    """The first of them, `MOST_LISTED` at most."""
-    is_undivided: bool = False
-    """Whether rows were to be set apart for validation, but no two of them differ."""
-
-    @property
-    def rejected(self) -> int:
-        """Rows that were not imported."""
-        return sum(self.kinds.values())
-
-    def words(self, project: Project) -> str:
-        """Say what was written and what is to be done with it, without a full stop."""
-        parts = [_("{train} train, {valid} valid").format(train=f"{self.train:,}", valid=f"{self.valid:,}")]
-        if self.is_undivided:
-            parts.append(_("no two rows differ, so none could be set apart for validation"))
-        if self.rejected:
-            parts.append(_("{count} rejected, see {file}").format(count=f"{self.rejected:,}", file=REJECTED))
-        if self.folder != project.data_dir:
-            parts.append(_("move the files over yours to use them"))
-        return "; ".join(parts)
 
 
 def import_rows(
@@ -114,40 +75,8 @@ def import_rows(
     else:
         folder, written = publish(job.write, data, "imported")
     is_undivided = wish.valid_share > 0 and not written.valid
-    return Imported(
-        folder, written.train, written.valid, dict(written.kinds), tuple(written.listed), is_undivided
-    )
-
-
-def written_row(record: Record, mapping: Mapping, number: int) -> tuple[str, Row]:
-    """Return a row as it is written, one line of JSON, and as line `number` will be read.
-
-    Raises:
-        RowError: it cannot be used.
-    """
-    value = convert(record.value, reading_of(record.value, mapping))
-    row = row_of(value, number)
-    line = json_text(row.value(mapping.makes_turns))
-    if len(line) >= MOST_BYTES // 4:  # a character takes four bytes at most
-        message = _("the row has {size} million characters").format(size=round(len(line) / 1e6))
-        raise RowError("line_too_long", message, _("split it"))
-    return line, row
-
-
-@dataclass
-class _Written:
-    """What is known of the rows so far."""
-
-    kinds: Counter[str] = field(default_factory=Counter)
-    listed: list[Rejected] = field(default_factory=list)
-    train: int = 0
-    valid: int = 0
-
-    def reject(self, row: Rejected) -> None:
-        """Count a row that is not imported."""
-        self.kinds[row.kind] += 1
-        if len(self.listed) < MOST_LISTED:
-            self.listed.append(row)
+    kinds, listed = dict(written.kinds), tuple(written.listed)
+    return Imported(folder, written.train, written.valid, kinds, listed, is_undivided, written.doubts)
 
 
 @dataclass(frozen=True)
@@ -161,9 +90,9 @@ class _Job:
     tell: Tell
     cancel: Event
 
-    def write(self, folder: Path) -> _Written:
+    def write(self, folder: Path) -> Tally:
         """Write all files to a folder."""
-        written, twins = _Written(), TwinFinder(_ROWS, "")
+        written, twins = Tally(), TwinFinder(_ROWS, "")
         with RowStore(folder / _ROWS) as rows:
             with (folder / REJECTED).open("wb") as rejected:
                 self._read(written, twins, rows, rejected)
@@ -174,11 +103,12 @@ class _Job:
             apart, order = self._apart(len(rows), twins), np.arange(len(rows))
             if self.wish.shuffle:
                 order = np.random.default_rng([self.wish.seed, 1]).permutation(order)
-            written.train = self._copy(rows, order[~apart[order]], folder / self.project.train_file.name)
-            written.valid = self._copy(rows, order[apart[order]], folder / self.project.valid_file.name)
+            copy = partial(self._copy, rows, written.forms.are_mixed)
+            written.train = copy(order[~apart[order]], folder / self.project.train_file.name)
+            written.valid = copy(order[apart[order]], folder / self.project.valid_file.name)
         return written
 
-    def _read(self, written: _Written, twins: TwinFinder, rows: RowStore, rejected: BinaryIO) -> None:
+    def _read(self, written: Tally, twins: TwinFinder, rows: RowStore, rejected: BinaryIO) -> None:
         """Keep the rows that can be used in `rows`, in their order, and write the others to `rejected`."""
         for item in watched(read_records(self.table.source), partial(self.tell, "read"), self.cancel):
             if isinstance(item, Record):
@@ -190,6 +120,7 @@ class _Job:
                 written.reject(item)
                 rejected.write(self._listed(item))
                 continue
+            written.take(row, item.place, line)
             rows.add(line.encode())
             if self.wish.valid_share:
                 twins.see(_ROWS, row)
@@ -210,15 +141,19 @@ class _Job:
                 apart[list(drawn)] = True
         return apart
 
-    def _copy(self, rows: RowStore, chosen: NDArray[np.int64], path: Path) -> int:
+    def _copy(self, rows: RowStore, are_mixed: bool, chosen: NDArray[np.int64], path: Path) -> int:
         """Write some of the rows to a file, if there are any; return how many."""
+
+        def passing(lines: Iterable[bytes]) -> Iterable[bytes]:
+            seen = watched(lines, partial(self.tell, "written"), self.cancel)
+            return map(as_turns, seen) if are_mixed else seen
+
         if len(chosen):
-            tell = partial(self.tell, "written")
-            rows.copy(chosen.tolist(), path, partial(watched, tell=tell, cancel=self.cancel))
+            rows.copy(chosen.tolist(), path, passing)
         return len(chosen)
 
 
-def _nothing_left(table: Table, written: _Written) -> UserError:
+def _nothing_left(table: Table, written: Tally) -> UserError:
     if not written.listed:  # the file has changed since it was looked into
         return UserError(_("{path} has no rows").format(path=table.source.path), _("name a file with rows"))
     first = written.listed[0]

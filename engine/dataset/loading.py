@@ -111,8 +111,8 @@ class FileReader:
         if isinstance(examples, TemplateError):
             self._faults.append(Fault(file, row.line, None, "template", "error", str(examples), examples.fix))
             return ()
-        if not all(example.ends_turn for example in examples):
-            self._faults.append(_no_end_of_turn(file, row.line))
+        if not all(example.ends_turn for example in examples) and (tokenize.ends_answers or row.text):
+            self._remarks.see_endless(row.line)  # else it is so of all, and a fault of the model
         if any(example.shares_token for example in examples):
             self._faults.append(_shared_token(file, row.line))
         if mark := tokenize.control_text(row):
@@ -124,18 +124,6 @@ class FileReader:
 def _no_rows(file: str) -> Fault:
     fix = _('write one object a line: {"prompt": ..., "completion": ...}')
     return Fault(file, 0, None, "no_rows", "error", _("the file has no rows"), fix)
-
-
-def _no_end_of_turn(file: str, line: int) -> Fault:
-    return Fault(
-        file,
-        line,
-        None,
-        "no_end_of_turn",
-        "warning",
-        _("the answer has no end token: the model will not learn to stop"),
-        _("use a base model whose chat template ends each turn"),
-    )
 
 
 def _shared_token(file: str, line: int) -> Fault:

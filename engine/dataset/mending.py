@@ -65,6 +65,23 @@ class Mended:
     """Rows."""
     valid: int
     changes: tuple[Change, ...]
+    warned: int = 0
+    """Rows that stay although the check warns of them."""
+
+    @property
+    def dropped(self) -> int:
+        """Rows that were left out, each once whatever is wrong with it."""
+        return len({(change.file, change.line) for change in self.changes if change.action == "dropped"})
+
+    @property
+    def moved(self) -> int:
+        """Rows that were set apart for validation."""
+        return sum(change.action == "moved" for change in self.changes)
+
+    @property
+    def tidied(self) -> tuple[Change, ...]:
+        """What was done to whole files."""
+        return tuple(change for change in self.changes if change.action in ("tidied", "shuffled"))
 
 
 def mend_data(
@@ -98,7 +115,7 @@ def mend_data(
     job = _Job(project, report, seed, shuffle, tell, cancel)
     folder, mended = publish(job.write, project.data_dir, _NAME)
     train, valid, changes = mended
-    return Mended(folder, train, valid, changes)
+    return Mended(folder, train, valid, changes, len(_warned(report) - dropped_rows(report)))
 
 
 @dataclass(frozen=True)
@@ -171,6 +188,15 @@ def _refuse_other_formats(report: DataReport, project: Project) -> None:
         if fault.kind in OTHER_FORMATS:
             problem = _("{file} cannot be mended: {reason}").format(file=fault.file, reason=fault.message)
             raise UserError(problem, for_file(fault.fix, project.data_dir / fault.file))
+
+
+def dropped_rows(report: DataReport) -> set[tuple[str, int]]:
+    """Return file and line of the rows that a mended copy leaves out."""
+    return {(fault.file, fault.line) for fault in report.faults if fault.line and is_dropped(fault)}
+
+
+def _warned(report: DataReport) -> set[tuple[str, int]]:
+    return {(fault.file, fault.line) for fault in report.faults if fault.line and fault.severity == "warning"}
 
 
 def is_dropped(fault: Fault) -> bool:

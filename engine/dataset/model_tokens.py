@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.chat_template import NO_THINKING, TemplateError
+from engine.dataset.chat_template import NO_THINKING, ChatTemplate, TemplateError, UnknownToken
 from engine.dataset.report import Fault, Severity
 from engine.dataset.row import Row
-from engine.dataset.tokenizing import Example, ExampleTokenizer, UnknownToken
+from engine.dataset.tokenizing import Example, ExampleTokenizer
 from engine.errors import UserError
 from engine.i18n import _, ngettext
 from engine.model_folder.finding import label
 from engine.model_folder.stops import stop_tokens
-from engine.model_folder.tokenizer import load_tokenizer
+from engine.model_folder.tokenizer import load_tokenizer, template_file, template_fix
 from engine.model_folder.weights import embedding_rows
 from engine.text import one_line
 
@@ -32,6 +32,8 @@ def example_tokenizer(folder: Path, config: TrainingConfig) -> ExampleTokenizer:
     tokenizer = load_tokenizer(folder)
     vocabulary = embedding_rows(folder)
     stops = stop_tokens(folder, tokenizer, vocabulary)
+    if tokenizer.chat_template:
+        _require_steady(folder, ChatTemplate(tokenizer))
     tokenize = ExampleTokenizer(tokenizer, config, stops, vocabulary)
     refusals = [refusal for row in _PROBES if (refusal := _refusal(tokenize, row))]
     for refusal in refusals:
@@ -44,12 +46,27 @@ def example_tokenizer(folder: Path, config: TrainingConfig) -> ExampleTokenizer:
             )
     if len(refusals) == len(_PROBES):
         raise UserError(
-            _("The chat template of the base model in {folder} takes no row: {reason}").format(
-                folder=folder, reason=refusals[0]
+            _("The chat template in {path} takes no row: {reason}").format(
+                path=template_file(folder), reason=refusals[0]
             ),
-            _("correct it, or copy the one of the model's publisher"),
+            template_fix(),
         )
     return tokenize
+
+
+def _require_steady(folder: Path, template: ChatTemplate) -> None:
+    """Refuse a chat template under which nothing can be found again.
+
+    Raises:
+        UserError: it writes a conversation otherwise the next time.
+    """
+    if not all(map(template.is_steady, (*(row.messages for row in _PROBES), [*_ASKED, *_ASKED]))):
+        raise UserError(
+            _("The chat template in {path} writes the same conversation differently each time").format(
+                path=template_file(folder)
+            ),
+            _("take out there what it draws at random, or use another base model"),
+        )
 
 
 def _refusal(tokenize: ExampleTokenizer, row: Row) -> TemplateError | None:
@@ -67,20 +84,36 @@ def token_faults(folder: Path, tokenize: ExampleTokenizer) -> tuple[Fault, ...]:
         folder: of the base model.
         tokenize: of it.
     """
-    unusable = stop_faults(folder, tokenize)
+    found = []
     if not tokenize.has_template:
         joined = _("the model has no chat template: a question and its answer are joined by a line break")
-        return (_fault(folder, "no_template", "note", joined, _("nothing, if it is a base model")), *unusable)
-    mark = tokenize.end_mark
-    if not mark or mark in tokenize.stop_marks:
-        return unusable
+        fix = _("nothing, if it is a base model")
+        found.append(_fault(folder, "no_template", "note", joined, fix))
+    if not tokenize.ends_answers:
+        found.append(_endless(folder, tokenize.has_template))
+    elif tokenize.has_template and (mark := tokenize.end_mark) and mark not in tokenize.stop_marks:
+        found.append(_stops_elsewhere(folder, tokenize, mark))
+    return (*found, *stop_faults(folder, tokenize))
+
+
+def _endless(folder: Path, has_template: bool) -> Fault:
+    text = _("the tokenizer has no end token to put after an answer: the model will not learn to stop")
+    fix = _("name one as eos_token in tokenizer_config.json, or use another base model")
+    if has_template:
+        text = _("the chat template in {file} puts no end token after an answer: no model learns to stop so")
+        fix = _("let it write the end token there, or use a base model whose chat template ends each turn")
+    text = text.format(file=template_file(folder).name)
+    return _fault(folder, "no_end_of_turn", "warning", text, fix)
+
+
+def _stops_elsewhere(folder: Path, tokenize: ExampleTokenizer, mark: str) -> Fault:
     message = _("answers end with {mark}, at which this model does not stop: it stops at {stops}").format(
         mark=one_line(repr(mark), 40), stops=_listed(tokenize.stop_marks)
     )
     fix = _("chat here stops at both; for other programs add {id} to eos_token_id in {file}").format(
         id=tokenize.token_id(mark), file="generation_config.json"
     )
-    return (_fault(folder, "stop_token", "warning", message, fix), *unusable)
+    return _fault(folder, "stop_token", "warning", message, fix)
 
 
 def stop_faults(folder: Path, tokenize: ExampleTokenizer) -> tuple[Fault, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engine.dataset.report import LEFT_OUT
 from engine.errors import UserError
 from engine.i18n import _
 from engine.text import one_line
@@ -30,6 +31,11 @@ class Rejected:
     """Stable name, as in `Fault`."""
     reason: str
     fix: str
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the row itself asks to be left out."""
+        return self.kind == LEFT_OUT
 
 
 def refuse_twice(path: Path, names: Iterable[str]) -> None:

@@ -17,6 +17,11 @@ class TemplateRemarks:
         self._split_rows = self._split_examples = 0
         self._added: Counter[str] = Counter()
         self._opened: Counter[str] = Counter()
+        self._endless: list[int] = []
+
+    def see_endless(self, line: int) -> None:
+        """Take note of a row without an end token, although other rows may have one."""
+        self._endless.append(line)
 
     def see(self, examples: Sequence[Example]) -> None:
         """Look at the examples of a row."""
@@ -63,6 +68,15 @@ class TemplateRemarks:
             ).format(text=_quoted(opened), count=count)
             fix = _("begin them so, or use a base model whose chat template does not")
             yield Fault(file, 0, None, "answer_begins_otherwise", "warning", text, fix)
+        if self._endless:
+            text = ngettext(
+                "{count} row has no end token after an answer: the model will not learn to stop there",
+                "{count} rows, of which this is the first, have no end token after an answer: "
+                "the model will not learn to stop there",
+                len(self._endless),
+            ).format(count=len(self._endless))
+            fix = _("use a base model whose chat template ends each turn")
+            yield Fault(file, self._endless[0], None, "no_end_of_turn", "warning", text, fix)
 
 
 def _quoted(text: str) -> str:

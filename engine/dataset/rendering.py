@@ -61,6 +61,10 @@ class RowRenderer:
         """Return the control token that ends an answer; nothing where there is none or it is not known."""
         return self._finder.end_mark() if self._finder else ""
 
+    def ends_answers(self) -> bool:
+        """Whether the chat template ends answers with a control token."""
+        return self._finder is not None and self._finder.ends_answers()
+
     def render(self, row: Row) -> Rendered:
         """Return the texts of a row: one, or one for each answer, see `ExampleTokenizer.__call__`."""
         try:

@@ -56,37 +56,25 @@ class Forms:
             )
 
 
-class ControlCharacters:
-    """Keeps the rows whose text holds characters that steer a terminal and that nobody sees."""
+def control_fault(file: str, row: Row, raw: bytes) -> Iterator[Fault]:
+    """Yield a warning if the text of a row holds a character that steers a terminal and that nobody sees.
 
-    def __init__(self) -> None:
-        """Nothing was seen yet."""
-        self._found: list[tuple[int, str]] = []
-
-    def see(self, row: Row, raw: bytes) -> None:
-        """Look at a row and the bytes that it was read from."""
-        if any(mark in raw for mark in _WRITTEN) and (found := _CONTROL.search(row.said)):
-            self._found.append((row.line, found[0]))
-
-    def faults(self, file: str) -> Iterator[Fault]:
-        """Yield a warning for each of the rows."""
-        for line, character in self._found:
-            text, fix = (
-                _("the text holds the control character {character}, which nobody sees"),
-                _("take it out: the model learns to write it"),
-            )
-            if character == _LOST:
-                text = _("the text holds {character}, which stands for letters that were lost")
-                fix = _("write them again, or read the original with its right encoding")
-            yield Fault(
-                file,
-                line,
-                None,
-                "control_character",
-                "warning",
-                text.format(character=one_line(character)),
-                fix,
-            )
+    Args:
+        file: its name.
+        row: of it.
+        raw: the bytes that it was read from.
+    """
+    if not any(mark in raw for mark in _WRITTEN) or not (found := _CONTROL.search(row.said)):
+        return
+    text, fix = (
+        _("the text holds the control character {character}, which nobody sees"),
+        _("take it out: the model learns to write it"),
+    )
+    if found[0] == _LOST:
+        text = _("the text holds {character}, which stands for letters that were lost")
+        fix = _("write them again, or read the original with its right encoding")
+    text = text.format(character=one_line(found[0]))
+    yield Fault(file, row.line, None, "control_character", "warning", text, fix)
 
 
 _FORM_NAMES: dict[Form, Callable[[], str]] = {
@@ -106,7 +94,8 @@ def read_rows(path: Path, begin: int = 1) -> Iterator[Row | Fault]:
     Raises:
         UserError: the file cannot be read at all.
     """
-    odd, forms, not_used, controls, name = Oddities(), Forms(), NotUsed(), ControlCharacters(), path.name
+    odd, forms, not_used, name = Oddities(), Forms(), NotUsed(), path.name
+    controls: list[Fault] = []
     for item in read_lines(path, odd, begin):
         if isinstance(item, Fault):
             yield item
@@ -114,12 +103,12 @@ def read_rows(path: Path, begin: int = 1) -> Iterator[Row | Fault]:
         line, raw = item
         row = _read(raw, line, name, forms, not_used)
         if isinstance(row, Row):
-            controls.see(row, raw)
+            controls += control_fault(name, row, raw)
         yield row
     yield from odd.faults(name)
     yield from forms.faults(name)
     yield from not_used.faults(name)
-    yield from controls.faults(name)
+    yield from controls
 
 
 def _read(raw: bytes, line: int, file: str, forms: Forms, not_used: NotUsed) -> Row | Fault:

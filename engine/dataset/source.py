@@ -29,11 +29,15 @@ class Source:
     encoding: str = "utf-8-sig"
     """Of a text; UTF-8 with or without a mark, UTF-16 or Windows-1252."""
     skipped_lines: int = 0
-    """First lines that are no rows: that which names the delimiter."""
+    """First lines that are no rows: that which names the delimiter, and titles."""
     has_spaced_quotes: bool = False
     """Whether blanks stand between delimiters and quotes: they belong to no cell."""
     has_header: bool = True
     """Whether the first line names the columns."""
+    title_lines: int = 0
+    """First lines that the user wants passed over."""
+    named_at: int = 0
+    """The line that seems to name them in its place, from 1; 0 where none does."""
 
     @property
     def words(self) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from engine.dataset.formats import recognise
+from engine.dataset.headers import reads_like_row, told_apart
 from engine.dataset.lines import MOST_BYTES, Oddities, numbered_lines
 from engine.dataset.parquet import read_parquet
 from engine.dataset.parsing import RowError, parse_object
@@ -54,17 +55,18 @@ class Table:
         return text.format(n=f"{place:,}")
 
 
-def open_table(path: Path, has_header: bool = True) -> Table:
+def open_table(path: Path, has_header: bool = True, skip_lines: int = 0) -> Table:
     """Look into a file: its format, its columns and its first rows.
 
     Args:
         path: of the file.
         has_header: whether the first line of a delimited text names its columns, which else are numbered.
+        skip_lines: first lines of a delimited text that are passed over.
 
     Raises:
         UserError: it cannot be read, is of no known format, or has no rows.
     """
-    source = recognise(path, has_header)
+    source = recognise(path, has_header, skip_lines)
     with closing(read_records(source)) as records:
         sample = tuple(_first(records))
     if not sample:
@@ -162,6 +164,8 @@ def _header(source: Source, cells: list[str]) -> list[str]:
     if not source.has_header:
         return [_("column {n}").format(n=number) for number in range(1, len(cells) + 1)]
     names = [cell.strip() for cell in cells]
+    if source.named_at or reads_like_row(names):
+        return told_apart(names)  # what it seems to be is asked about
     refuse_twice(source.path, names)
     return names
 

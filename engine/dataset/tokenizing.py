@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.config import TrainingConfig
 from engine.dataset.answers import THOUGHT_MARK
-from engine.dataset.chat_template import ChatTemplate, TemplateError
+from engine.dataset.chat_template import ChatTemplate, TemplateError, UnknownToken
 from engine.dataset.encoding import TextEncoder, Tokens, texts_of, tokens_of
 from engine.dataset.rendering import Rendered, RowRenderer, Text
 from engine.dataset.row import Row
@@ -52,10 +52,6 @@ class Example:
         if len(self.tokens) <= length:
             return self
         return replace(self, tokens=self.tokens[:length], trained=self.trained[:length])
-
-
-class UnknownToken(TemplateError):
-    """The model has no vector for a token of a row."""
 
 
 class ExampleTokenizer:
@@ -102,6 +98,8 @@ class ExampleTokenizer:
             config.mask_history,
             config.train_on_template_text,
         )
+        self.ends_answers = self._renderer.ends_answers() if self.has_template else bool(self._end)
+        """Whether an end token follows the answers of conversations."""
 
     @property
     def has_template(self) -> bool:

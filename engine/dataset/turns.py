@@ -125,7 +125,7 @@ def _add_turn(found: Conversation, turn: Any, number: int) -> None:
     if role not in ROLES:
         raise RowError(
             "wrong_role",
-            _("{where} has no valid role").format(where=where),
+            _wrong_role(turn, where),
             _("use one of: {roles}").format(roles=", ".join(ROLES)),
         )
     is_learned = _read_fields(found, turn, role, where)
@@ -145,6 +145,16 @@ def _add_turn(found: Conversation, turn: Any, number: int) -> None:
     if role == "tool":
         read |= {key: turn[key] for key in _OF_TOOL if isinstance(turn.get(key), str)}
     found.turns.append(read)
+
+
+def _wrong_role(turn: Any, where: str) -> str:
+    """Say what is wrong with the role of a turn."""
+    if not isinstance(turn, dict):
+        return _("{where} is not an object").format(where=where)
+    if says_nothing(turn.get("role")):
+        return _("{where} has no role").format(where=where)
+    role = one_line(json_text(turn["role"]), 40)
+    return _("{where} has the role {role}, which is not known").format(where=where, role=role)
 
 
 def _read_fields(found: Conversation, turn: dict[str, Any], role: str, where: str) -> bool:

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 
 from engine.dataset.fields import sense_of
+from engine.dataset.headers import reads_like_row
 from engine.dataset.mapping import list_names
 from engine.dataset.names import of_part, part_of, plain
 from engine.dataset.records import Record
@@ -11,9 +12,6 @@ from engine.dataset.tables import Table
 from engine.errors import UserError
 from engine.i18n import _
 from engine.text import one_line
-
-_LONG_NAME = 40
-"""Characters of a name that nobody gives to a column."""
 
 
 def unclear(table: Table, answer: str = "") -> UserError:
@@ -44,19 +42,29 @@ def unclear(table: Table, answer: str = "") -> UserError:
             _("{path} has one column only, '{name}'").format(path=path, name=one_line(table.columns[0], 40)),
             _("where it holds plain text to continue: --text {name}").format(name=_word(table.columns[0])),
         )
+    fix = _("name them: --prompt COLUMN --completion COLUMN [--system COLUMN], or --text COLUMN")
+    if table.source.format == "delimited" and table.source.has_header:
+        fix = _("{fix}, or --no-header where these are a row").format(fix=fix)
     return UserError(
         _("What the columns of {path} mean is not known: {names}").format(
             path=path, names=list_names(table.columns)
         ),
-        _("name them: --prompt COLUMN --completion COLUMN [--system COLUMN], or --text COLUMN"),
+        fix,
     )
 
 
 def _without_names(table: Table) -> UserError | None:
     """Return the refusal of a table whose columns have no names, as no row can be read or none names them."""
     path = table.source.path
-    if not table.columns:
-        first = next(item for item in table.sample if not isinstance(item, Record))
+    if table.source.named_at:
+        return below_title(table)
+    first = next((item for item in table.sample if not isinstance(item, Record)), None)
+    if not table.columns and not first:
+        return UserError(
+            _("The first line of {path} names no column").format(path=path),
+            _("say that there is no header: --no-header"),
+        )
+    if not table.columns and first:
         return UserError(
             _("No row of {path} can be read; {where}: {reason}").format(
                 path=path, where=table.where(first.place), reason=first.reason
@@ -71,6 +79,16 @@ def _without_names(table: Table) -> UserError | None:
             _("say that there is no header: --no-header"),
         )
     return None
+
+
+def below_title(table: Table) -> UserError:
+    """Return the refusal of a table above whose names of columns something else stands."""
+    return UserError(
+        _("The first line of {path} does not look like names of columns; line {line} does").format(
+            path=table.source.path, line=table.source.named_at
+        ),
+        _("skip what stands above it: --skip-lines {count}").format(count=table.source.named_at - 1),
+    )
 
 
 def _word(name: str) -> str:
@@ -134,14 +152,9 @@ def _other_program(table: Table) -> UserError | None:
 def lacks_header(table: Table) -> bool:
     """Whether the first line of a table, which is taken for the names of its columns, reads like a row."""
     source = table.source
-    return source.format == "delimited" and source.has_header and _is_row(table.columns)
+    return source.format == "delimited" and source.has_header and reads_like_row(table.columns)
 
 
 def answers_of(table: Table) -> list[str]:
     """Return the columns with several answers of a row, of which one may be learned (chosen, rejected)."""
     return [name for name in table.columns if sense_of(name) == "preference"]
-
-
-def _is_row(columns: Sequence[str]) -> bool:
-    """Whether names of columns read like what is said in a row."""
-    return any(len(name) > _LONG_NAME or name.endswith((".", "?", "!")) for name in columns)

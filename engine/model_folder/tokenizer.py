@@ -92,10 +92,10 @@ def chat_template(folder: Path, found: Any) -> str | dict[str, str] | None:
     if isinstance(found, dict) and found and all(isinstance(text, str) for text in found.values()):
         if _DEFAULT not in found:
             raise UserError(
-                _("The base model in {folder} has chat templates by name, and none is the default").format(
-                    folder=folder
+                _("The chat templates in {path} have names, and none is the default").format(
+                    path=template_file(folder)
                 ),
-                _("name one of them 'default' in its tokenizer_config.json: {names}").format(
+                _("name one of them 'default' there: {names}").format(
                     names=one_line(", ".join(sorted(found)))
                 ),
             )
@@ -105,6 +105,23 @@ def chat_template(folder: Path, found: Any) -> str | dict[str, str] | None:
     for source in sources:
         _require_template(folder, source)
     return found  # type: ignore[no-any-return]  # as checked
+
+
+def template_file(folder: Path) -> Path:
+    """Return the file in which a model keeps its chat template."""
+    if (folder / "chat_template.jinja").exists():
+        return folder / "chat_template.jinja"
+    for name in ("tokenizer_config.json", "chat_template.json"):
+        if optional_settings(folder / name).get("chat_template") is not None:
+            return folder / name
+    return folder / "additional_chat_templates"
+
+
+def template_fix() -> str:
+    """Return what can be done about a chat template that cannot be used."""
+    return _(
+        "correct it there, copy that file from its publisher if it was changed, or use another base model"
+    )
 
 
 def _require_template(folder: Path, source: Any) -> None:
@@ -130,10 +147,10 @@ def _require_template(folder: Path, source: Any) -> None:
         else:
             return
     raise UserError(
-        _("The chat template of the base model in {folder} cannot be used: {reason}").format(
-            folder=folder, reason=reason
+        _("The chat template in {path} cannot be used: {reason}").format(
+            path=template_file(folder), reason=reason
         ),
-        again(folder),
+        template_fix(),
     )
 
 

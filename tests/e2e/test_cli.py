@@ -133,8 +133,52 @@ def test_mend_writes_a_copy_and_says_what_was_dropped(mqlora: Mqlora, project: P
     assert "3 train, 5 valid; dropped 2, set apart 0" in outcome.out
     [mended] = mqlora("mend", "--json").objects
     assert (mended["train"], mended["valid"], Path(mended["folder"]).name) == (3, 5, "mended-2")
+    assert (mended["dropped"], mended["moved"], mended["warned"]) == (2, 0, 0)
     (project.data_dir / "mended" / "train.jsonl").replace(project.train_file)
     assert mqlora("validate", "--strict").code == 0
+
+
+ONE_STEP = ("--set", "max_steps=1", "--set", "max_seq_length=64", "--set", "eval_every=0")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("validate",),
+        ("mend",),
+        ("profiles",),
+        ("chat", "--prompt", "Olá?", "--max-tokens", "1"),
+        ("train", *ONE_STEP),
+    ],
+    ids=lambda command: command[0],
+)
+def test_of_several_models_it_is_said_which_is_used(
+    mqlora: Mqlora, project: Project, command: tuple[str, ...]
+) -> None:
+    """On stderr, or as a field of the JSON; nothing where there is but one, or one is selected."""
+    said = "Base model: another, the first of 2; another is chosen as 'model' of the configuration."
+    assert "Base model" not in mqlora("validate").err
+    shutil.copytree(project.models_dir / "tiny", project.models_dir / "another")
+    assert mqlora(*command).err.count(said) == 1
+    options = (*command, "--restart") if command[0] == "train" else command
+    outcome = mqlora(*options, "--json")
+    assert said not in outcome.err
+    assert "another" in [told.get("model") for told in outcome.objects]
+    if command[0] == "train":
+        assert said not in mqlora(*options, "--set", "model=tiny").err
+
+
+def test_the_words_of_mend_are_what_it_does(mqlora: Mqlora, project: Project) -> None:
+    """Announced are the rows that it drops, told what stays and what was tidied."""
+    rows = [*pairs(3), *pairs(2), {"prompt": "a", "completion": "TODO"}, {"prompt": "x"}]
+    write_rows(project.train_file, rows)
+    with project.train_file.open("ab") as file:
+        file.write(b"\n")
+    assert "without 3 rows of these are written by: " in mqlora("validate").out
+    outcome = mqlora("mend")
+    assert "  · train.jsonl, mended: 1 line is blank\n" in outcome.out
+    assert "  ! kept in spite of warnings: 1 row, of which only you can tell" in outcome.out
+    assert "4 train, 5 valid; dropped 3, set apart 0" in outcome.out
 
 
 def test_strict_validation_fails_for_warnings_too_but_not_for_notes(mqlora: Mqlora, project: Project) -> None:

@@ -89,7 +89,41 @@ def test_a_file_of_which_most_cannot_be_used_says_so(mqlora: Mqlora, options: tu
     Path("most.csv").write_text("question,answer\na,b\nc,\nd,\n", encoding="utf-8")
     code, out, _err = mqlora("import", "most.csv", *options)
     assert code == 0 and "most rows cannot be used: 2 of 3" in out
-    assert "most rows" not in mqlora("import", "rows.csv", *options)[1]
+    out = mqlora("import", "rows.csv", *options)[1]
+    assert "most rows" not in out and "  2 of 3 rows can be used\n" in out
+
+
+def test_rows_that_ask_to_be_left_out_are_told_as_such(mqlora: Mqlora) -> None:
+    """Not as what is wrong; in JSON they have a number of their own."""
+    rows = ['"id": 1', '"label": false', '"label": true']
+    Path("kept.jsonl").write_text(
+        "".join(f'{{"prompt": "p{n}", "completion": "c", {row}}}\n' for n, row in enumerate(rows)), "utf-8"
+    )
+    code, out, _err = mqlora("import", "kept.jsonl", "--dry-run")
+    assert code == 0 and out.endswith("  2 of 3 rows can be used; 1 left out on request\n")
+    told = json.loads(mqlora("import", "kept.jsonl", "--dry-run", "--json")[1])
+    assert told["seen"] == {"rows": 3, "usable": 2, "left_out": 1}
+    code, out, _err = mqlora("import", "kept.jsonl")
+    assert "  · line 2: 'label' says" in out and "!" not in out
+    told = json.loads(mqlora("import", "kept.jsonl", "--json")[1])
+    assert (told["rejected"], told["left_out"]) == (0, 1)
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_misread_text_is_told_before_it_is_trained_on(mqlora: Mqlora, options: tuple[str, ...]) -> None:
+    """With the number of rows and an example."""
+    Path("misread.csv").write_text("question,answer\nTem pÃ£o?,Sim.\nE cafÃ©?,NÃ£o.\n", encoding="utf-8")
+    code, out, _err = mqlora("import", "misread.csv", *options)
+    assert code == 0 and "  ! line 2 and 1 more: its text has 'Ã£': UTF-8 that was read as another" in out
+
+
+def test_a_title_above_the_names_is_skipped(mqlora: Mqlora) -> None:
+    """As the refusal says."""
+    Path("titled.csv").write_text("My questions 2024\nquestion,answer\nOlá?,Sim\n", encoding="utf-8")
+    code, _out, err = mqlora("import", "titled.csv")
+    assert code == 1 and "line 2 does; skip what stands above it: --skip-lines 1." in err
+    code, out, _err = mqlora("import", "titled.csv", "--skip-lines", "1", "--dry-run")
+    assert code == 0 and '  line 3: {"prompt": "Olá?", "completion": "Sim"}' in out
 
 
 def test_columns_can_be_joined(mqlora: Mqlora) -> None:

@@ -143,6 +143,22 @@ BROKEN: dict[str, tuple[Change, str]] = {
         "none is the default",
     ),
     "template that is none": (tokenizer(chat_template="{% for m in %}"), "cannot be used: line 1"),
+    "template of its own file": (
+        file("chat_template.jinja", "{% for m in messages %}\n{{ m"),
+        r"chat_template.jinja cannot be used: line 2.*; correct it there",
+    ),
+    "template of its own JSON": (
+        both(tokenizer(chat_template=None), file("chat_template.json", '{"chat_template": "{% if %}"}')),
+        r"chat_template.json cannot be used: line 1.*; correct it there",
+    ),
+    "template that draws": (
+        tokenizer(chat_template="{{ ['Olá', 'Bom dia'] | random }}" + CHATML),
+        "tokenizer_config.json writes the same conversation differently each time",
+    ),
+    "template that makes words up": (
+        tokenizer(chat_template=CHATML + "{{ lipsum() if add_generation_prompt else '' }}"),
+        "tokenizer_config.json writes the same conversation differently each time",
+    ),
     "template that refuses all": (
         tokenizer(chat_template="{{ raise_exception('only for embeddings') }}"),
         "takes no row: the chat template refuses it: only for embeddings",

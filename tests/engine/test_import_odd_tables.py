@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.dataset.detecting import choose
-from engine.dataset.importing import written_row
 from engine.dataset.records import Record
 from engine.dataset.tables import open_table
+from engine.dataset.writing import written_row
 from engine.errors import UserError
 from tests.tiny import write_rows
 

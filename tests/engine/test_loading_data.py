@@ -118,15 +118,35 @@ def test_faults_of_every_stage_come_in_the_order_of_lines(tmp_path: Path, tokeni
     assert [example.line for example in loaded.examples] == [1, 5]
 
 
-def test_missing_end_tokens_are_warned_of(tmp_path: Path) -> None:
-    """The rows are used all the same."""
-    write_tokenizer(tmp_path, "{% for m in messages %}[{{ m['content'] }}]{% endfor %}")
-    loaded = load(tmp_path, load_tokenizer(tmp_path), [pair(1, 1)])
-    assert [(fault.kind, fault.severity) for fault in loaded.report.faults] == [
-        ("template_text", "note"),
-        ("no_end_of_turn", "warning"),
-    ]
-    assert len(loaded.examples) == 1
+def test_missing_end_tokens_are_a_fault_of_the_model(tmp_path: Path) -> None:
+    """Told once, with the template's file, and not of each row; the rows are used all the same."""
+    project = tiny_project(tmp_path, train=9)
+    write_tokenizer(project.model_dir(""), "{% for m in messages %}[{{ m['content'] }}]{% endfor %}")
+    report = check_data(project, TrainingConfig())
+    told = [fault for fault in report.faults if fault.kind == "no_end_of_turn"]
+    assert told == list(report.model_faults) and report.train.examples == 9
+    assert "the chat template in tokenizer_config.json puts no end token" in told[0].message
+
+
+def test_rows_without_an_end_token_among_others_are_counted(tmp_path: Path) -> None:
+    """One warning, at the first of them."""
+    template = CHATML.replace("<|im_end|>", "{{ '' if '7' in message['content'] else '<|im_end|>' }}")
+    write_tokenizer(tmp_path, template)
+    rows = [pair(1, 1), {"prompt": "a", "completion": "7"}, {"prompt": "b", "completion": "77"}]
+    loaded = load(tmp_path, load_tokenizer(tmp_path), rows)
+    (fault,) = (fault for fault in loaded.report.faults if fault.kind == "no_end_of_turn")
+    assert fault.line == 2 and "2 rows, of which this is the first" in fault.message
+
+
+def test_a_model_without_any_end_token_is_told_of_once(tmp_path: Path) -> None:
+    """Neither a chat template nor an end token of the tokenizer."""
+    project = tiny_project(tmp_path)
+    write_tokenizer(project.model_dir(""), None)
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    (project.model_dir("") / "tokenizer_config.json").write_text(json.dumps(settings))
+    report = check_data(project, TrainingConfig())
+    assert [fault.kind for fault in report.model_faults][:2] == ["no_template", "no_end_of_turn"]
+    assert not [fault for fault in report.train.faults if fault.kind == "no_end_of_turn"]
 
 
 def test_without_a_model_rows_are_still_checked(tmp_path: Path) -> None:

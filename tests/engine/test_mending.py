@@ -57,6 +57,21 @@ def test_only_what_the_check_names_is_left_out(tmp_path: Path) -> None:
     ]
     tidied = {c["kind"] for c in changes if c["action"] == "tidied"}
     assert tidied == {"byte_order_mark", "windows_line_ends", "blank_lines", "no_last_line_break"}
+    assert (mended.dropped, mended.moved, mended.warned) == (4, 0, 1)  # one of the two answers
+
+
+def test_a_row_with_several_faults_is_dropped_once(tmp_path: Path) -> None:
+    """The list of changes has each of them; what only its author can mend stays, and is counted."""
+    project = Project(tmp_path)
+    doubtful = [pair("e?", "TODO"), pair("f?", "Tem pÃ£o e [your name]")]
+    write_rows(project.train_file, [*pairs(20), *doubtful])
+    write_rows(project.valid_file, [*pairs(2, 50), *pairs(2), *pairs(2), doubtful[0]])
+    mended = mend_data(project, CONFIG)
+    rows = {(change.file, change.line) for change in mended.changes if change.action == "dropped"}
+    assert len([change for change in mended.changes if change.action == "dropped"]) > len(rows)
+    before = len(lines(project.train_file)) + len(lines(project.valid_file))
+    assert before - mended.train - mended.valid == mended.dropped == len(rows) == 5
+    assert mended.warned == 2
 
 
 def test_the_copy_has_nothing_left_to_mend(tmp_path: Path) -> None:

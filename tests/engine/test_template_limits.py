@@ -113,13 +113,15 @@ def test_a_model_with_an_endless_template_is_refused(tmp_path: Path) -> None:
     settings = project.model_dir("") / "tokenizer_config.json"
     known = json.loads(settings.read_text())
     settings.write_text(json.dumps({**known, "chat_template": ENDLESS["loops"]}))
-    with pytest.raises(UserError, match="tiny cannot be used: it does not come to an end"):
+    with pytest.raises(
+        UserError, match=r"tiny/tokenizer_config.json cannot be used: it does not come to an end"
+    ):
         load_tokenizer(project.model_dir(""))
     settings.write_text(
         json.dumps({**known, "chat_template": "{% if messages %}" + ENDLESS["loops"] + "{% endif %}"})
     )
     (fault,) = check_data(project, TrainingConfig()).model_faults
-    assert "tiny cannot be used: it does not come to an end" in fault.message
+    assert "tokenizer_config.json cannot be used: it does not come to an end" in fault.message
 
 
 def test_a_pattern_that_gives_up_is_a_refusal(tmp_path: Path) -> None:

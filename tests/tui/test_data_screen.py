@@ -135,7 +135,9 @@ async def test_f_writes_a_mended_copy(
         await pilot.press("f")
         await wait_for(pilot, lambda: "No row of train.jsonl can be kept." in shown(app))
         await pilot.press("f")
-        await wait_for(pilot, lambda: f"{project.data_dir / 'mended'}: 1,100 train, 12 valid" in app.news)
+        await wait_for(
+            pilot, lambda: f"{project.data_dir / 'mended'}: 1,100 train, 12 valid, 0 rows dropped" in app.news
+        )
         await sees_no_more(pilot, "No row of train.jsonl")
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from engine.dataset.importing import Imported, Tell, Wish
+from engine.dataset.imported import Imported
+from engine.dataset.importing import Tell, Wish
 from engine.dataset.mapping import Mapping
 from engine.dataset.tables import Table
 from engine.errors import Cancelled, UserError
@@ -82,9 +83,9 @@ async def test_what_is_typed_ahead_of_a_slow_disk_is_done_when_it_has_answered(
     table(project, "prompt,completion", "1,2", "3,4")
     gate, open_table = Event(), import_job.open_table
 
-    def slow(path: Path, has_header: bool, post: Callable[[Message], object]) -> None:
+    def slow(path: Path, has_header: bool, skip: int, post: Callable[[Message], object]) -> None:
         gate.wait(20)
-        open_table(path, has_header, post)
+        open_table(path, has_header, skip, post)
 
     monkeypatch.setattr(import_job, "open_table", slow)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -125,6 +126,21 @@ async def test_one_of_several_answers_is_chosen(app: MqloraApp, project: Project
         assert "bom" in rows and "mau" not in rows
 
 
+async def test_a_prompt_that_is_chosen_beside_an_answer_counts(app: MqloraApp, project: Project) -> None:
+    """Also where another was found by its name."""
+    table(project, "prompt,other,chosen,rejected", "p,o,good,bad")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "rows.csv")
+        await wait_for(pilot, lambda: "it holds answers to choose between" in text(app))
+        app.screen.query_one("#import-answer").focus()
+        await pilot.press("enter", "down", "enter")
+        await wait_for(pilot, lambda: "prompt p completion good" in text(app))
+        app.screen.query_one("#import-prompt").focus()
+        await pilot.press("enter", "down", "down", "enter")
+        await wait_for(pilot, lambda: "prompt o completion good" in text(app))
+
+
 async def test_importing_without_a_file_says_what_is_missing(app: MqloraApp) -> None:
     """Ctrl+S before anything was typed."""
     async with app.run_test(size=(80, 24)) as pilot:
@@ -144,7 +160,7 @@ async def test_columns_are_chosen_with_the_keyboard(app: MqloraApp, project: Pro
         await pilot.press("ctrl+s")
         assert "A column is not chosen" in text(app)
         await pilot.press("enter", "down", "down", "down", "enter")
-        await pilot.press("down", "enter", "down", "enter")
+        await pilot.press("down", "down", "enter", "down", "enter")
         await wait_for(pilot, lambda: "read as pairs: c → prompt, a → completion; not used: b" in text(app))
         assert "prompt 3 completion 1" in text(app)
         await pilot.press("down", "enter", "down", "down", "enter")
@@ -164,7 +180,7 @@ async def test_one_column_is_not_both_prompt_and_completion(app: MqloraApp, proj
         await opened(pilot)
         await name_file(pilot, "rows.csv")
         await wait_for(pilot, lambda: "say which columns hold the prompt and the completion" in text(app))
-        await pilot.press("enter", "down", "enter", "down", "enter", "down", "enter")
+        await pilot.press("enter", "down", "enter", "down", "down", "enter", "down", "enter")
         await wait_for(pilot, lambda: "read as pairs: a → prompt, a → completion" in text(app))
         await pilot.press("ctrl+s")
         await wait_for(pilot, lambda: "Column 'a' is chosen for both prompt and completion" in text(app))
@@ -181,11 +197,57 @@ async def test_two_questions_can_be_joined(app: MqloraApp, project: Project) -> 
         await opened(pilot)
         await name_file(pilot, "rows.csv")
         await wait_for(pilot, lambda: "several columns may hold the prompt: choose or join them" in text(app))
-        await pilot.press("enter", "down", "enter", "down", "enter", "down", "down", "enter")
+        await pilot.press("enter", "down", "enter", "down", "down", "enter", "down", "down", "enter")
         await wait_for(pilot, lambda: "query + instruction → prompt, response → completion" in text(app))
         await wait_for(pilot, lambda: "prompt a⏎⏎c completion b" in text(app))
-        await pilot.press("up", "enter", "down", "enter")
+        await pilot.press("up", "up", "enter", "down", "enter")
         await wait_for(pilot, lambda: "left out as you chose: instruction" in text(app))
+
+
+async def test_any_two_columns_can_be_joined(app: MqloraApp, project: Project) -> None:
+    """Also one whose name has a comma; the same twice is refused in a word."""
+    table(project, '"a, b",c,d', "1,2,3")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "rows.csv")
+        await wait_for(pilot, lambda: "say which columns hold the prompt and the completion" in text(app))
+        await pilot.press("enter", "down", "enter", "down", "enter", "down", "enter")
+        await pilot.press("down", "enter", "down", "down", "down", "enter", "ctrl+s")
+        await wait_for(pilot, lambda: "Column 'a, b' is chosen twice for prompt" in text(app))
+        await pilot.press("up", "enter", "down", "enter")
+        await wait_for(pilot, lambda: "'a, b' + c → prompt, d → completion" in text(app))
+        await wait_for(pilot, lambda: "prompt 1⏎⏎2 completion 3" in text(app))
+
+
+async def test_a_title_above_the_names_is_asked_about(app: MqloraApp, project: Project) -> None:
+    """Told which line seems to name the columns, and read from there once that is said."""
+    table(project, "Perguntas de 2024", "pergunta,resposta", *(f"Quanto é {n}?,É {n}." for n in range(20)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "rows.csv")
+        await wait_for(pilot, lambda: "line 2 seems to name the columns" in text(app))
+        app.screen.query_one("#import-header").focus()
+        await pilot.press("enter", "down", "down", "enter")
+        await wait_for(pilot, lambda: "line 3 prompt Quanto é 0? completion É 0." in text(app))
+        assert "is passed over; line 2 names the columns" in text(app)
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: "18 train, 2 valid" in text(app))
+
+
+async def test_misread_text_and_rows_left_out_are_told(app: MqloraApp, project: Project) -> None:
+    """Before the import and after it; what is left out on request is not marked as wrong."""
+    rows = [{"prompt": "Tem pÃ£o?", "completion": "Sim.", "label": True}, {"prompt": "a", "completion": "b"}]
+    lines = [json.dumps(row) for row in (*rows, {**rows[1], "label": False})]
+    table(project, *lines)
+    (project.root / "rows.csv").rename(project.root / "rows.jsonl")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        await name_file(pilot, "rows.jsonl")
+        said = ("line 1 ! its text has 'Ã£': UTF-8 that was", "line 3 · 'label' says that the row is not")
+        await wait_for(pilot, lambda: all(part in text(app) for part in said))
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: "1 train, 1 valid; 1 row left out on request, see" in text(app))
+        assert all(part in text(app) for part in ("rejected rows", *said))
 
 
 @pytest.mark.parametrize(

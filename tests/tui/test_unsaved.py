@@ -20,7 +20,7 @@ LEAVING = {
     "3": "data",
     "q": "",
     "ctrl+q": "",
-    "cancel": "profile",
+    "leave": "profile",
     "palette": "report",
 }
 """Ways out of the form, and the place each leads to; none where it leaves the app."""
@@ -30,7 +30,7 @@ async def leave(pilot: Pilot[int], way: str) -> None:
     """Leave the form with the keys off the text fields, where digits and q are no text."""
     screen = pilot.app.screen
     assert isinstance(screen, ConfigForm)
-    button = screen.query_one("#cancel", Button)
+    button = screen.query_one("#leave", Button)
     button.focus()
     await wait_for(pilot, lambda: button.has_focus)
     if way == "palette":
@@ -39,7 +39,7 @@ async def leave(pilot: Pilot[int], way: str) -> None:
         await pilot.press(*"report")
         await sees(pilot, "Go to Report")
         await pilot.press("enter")
-    elif way == "cancel":
+    elif way == "leave":
         await pilot.click(button)
     else:
         await pilot.press(way)
@@ -121,6 +121,7 @@ async def test_changed_settings_of_replies_ask_before_they_are_left(
     """Each answer does what it says, and the key what it is for."""
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await changed_settings(pilot)
+        await sees(pilot, "Esc Leave")  # and not what becomes of the changes
         await pilot.press(key)
         await sees(pilot, "Save the changes?")
         await pilot.press("escape")

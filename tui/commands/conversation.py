@@ -19,7 +19,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.text import printable
 from engine.training.selected import adapter_model, selected_settings
-from tui.commands.output import err, print_json, quote, refuse, say
+from tui.commands.output import err, model_taken, print_json, quote, refuse, say, say_model
 from tui.signals import leaving_signals, pausing_signals
 from tui.terminal import TerminalSettings
 
@@ -86,7 +86,10 @@ def reply_to_each(
     if not all(prompt.strip() for prompt in prompts):
         raise UserError(_("The prompt is empty"), _('ask something: --prompt "..."'))
     with leaving_signals() as (stop, received):
-        asking = Asking(_open(project, with_adapter), settings, with_adapter)
+        model = _model(project)
+        if not as_json:
+            say_model(project, model)
+        asking = Asking(_open(project, model, with_adapter), settings, with_adapter)
         for prompt in prompts:
             asking.session.check([_user(prompt)])
         for prompt in prompts:
@@ -99,7 +102,8 @@ def reply_to_each(
             if as_json:
                 figures = {"tokens": last.tokens, "tokens_per_second": round(last.tokens_per_second, 2)}
                 adapted = with_adapter and asking.session.has_adapter
-                print_json({"prompt": prompt, "reply": text, **figures, "adapter": adapted, "end": last.end})
+                named = {"model": model_taken(project, model), "adapter": adapted}
+                print_json({"prompt": prompt, "reply": text, **figures, **named, "end": last.end})
     return 128 + received[0] if received else 0
 
 
@@ -117,7 +121,9 @@ def converse(project: Project, settings: ChatSettings, with_adapter: bool) -> in
     """
     is_terminal = sys.stdin.isatty()
     with leaving_signals() as (_stop, received):
-        asking = Asking(_open(project, with_adapter), settings, with_adapter)
+        model = _model(project)
+        say_model(project, model)
+        asking = Asking(_open(project, model, with_adapter), settings, with_adapter)
     if received:
         return 128 + received[0]
     if is_terminal:
@@ -151,8 +157,13 @@ def _converse_on(asking: Asking, messages: list[Message], question: str, stop: S
         say(_("There is no answer, so the question is left out from here on."), err)
 
 
-def _open(project: Project, with_adapter: bool) -> ChatSession:
-    session = ChatSession(project, adapter_model(project) or selected_settings(project).model)
+def _model(project: Project) -> str:
+    """Return the name of the base model: the adapter's, else the selected one; empty for the first."""
+    return adapter_model(project) or selected_settings(project).model
+
+
+def _open(project: Project, model: str, with_adapter: bool) -> ChatSession:
+    session = ChatSession(project, model)
     if with_adapter and not session.has_adapter:
         say(_("There is no adapter yet: the base model answers. Train one with: mqlora-tui train"), err)
     return session

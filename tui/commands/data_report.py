@@ -13,7 +13,7 @@ from engine.project import Project
 from engine.training.selected import selected_settings
 from engine.words import duration
 from tui.commands.data_progress import data_progress
-from tui.commands.output import cell, out, print_json, say, status_mark, table
+from tui.commands.output import cell, out, print_json, say, say_model, status_mark, table
 from tui.shell import fix_of
 
 from rich.text import Text
@@ -30,6 +30,8 @@ def show_data(project: Project, as_json: bool, strict: bool = False) -> int:
         strict: also 1 where there is an error or a warning.
     """
     config = selected_settings(project)
+    if not as_json:
+        say_model(project, config.model)
     report = _checked(project, config)
     wanted = _estimates(project, config, report)
     if as_json:
@@ -68,7 +70,7 @@ def _print_data(
     for file in (report.train, report.valid):
         say(_file_line(file, config))
     if report.faults:
-        from engine.dataset.mending import is_dropped  # imports numpy
+        from engine.dataset.mending import dropped_rows  # imports numpy
 
         shown = table("", _("line"), _("file"), _("what"), _("fix"))
         for fault in report.faults[:_LISTED_FAULTS]:
@@ -77,9 +79,11 @@ def _print_data(
         if len(report.faults) > _LISTED_FAULTS:
             hidden = len(report.faults) - _LISTED_FAULTS
             say(_("and {count} more; all of them with --json").format(count=hidden))
-        wrong = (fault for fault in report.faults if fault.line and fault.severity != "note")
-        if report.is_trainable and any(map(is_dropped, wrong)):
-            say(_("Copies of both files without such rows are written by: mqlora-tui mend"))
+        dropped = dropped_rows(report)
+        is_wrong = any(f.severity != "note" and (f.file, f.line) in dropped for f in report.faults)
+        if report.is_trainable and is_wrong:
+            text = _("Copies of both files without {rows} of these are written by: mqlora-tui mend")
+            say(text.format(rows=counts.rows(len(dropped))))
     if any(fault.severity == "error" for fault in report.model_faults):
         say(_("✗ cannot be trained on: the base model cannot be used"))
         return

@@ -11,7 +11,7 @@ from engine.i18n import _
 from engine.profiles import NAMES, profile_config
 from engine.project import Project
 from engine.words import size
-from tui.commands.output import out, print_json, refuse, say, status_mark
+from tui.commands.output import model_taken, out, print_json, refuse, say, say_model, status_mark
 from tui.commands.selection import recommendation
 
 from rich.table import Table
@@ -24,9 +24,11 @@ def fit_one(project: Project, config: TrainingConfig, as_json: bool) -> int:
     Raises:
         UserError: it takes too long, or the run would be refused for another reason.
     """
+    if not as_json:
+        say_model(project, config.model)
     found = _measure(project, config, as_json)
     if as_json:
-        print_json(_as_json(project, config, found))
+        print_json(_as_json(project, config, found) | {"model": model_taken(project, config.model)})
     elif found.fits:
         say(_("✓ It fits: {outcome}.").format(outcome=outcome(found)))
     else:
@@ -41,6 +43,8 @@ def fit_profiles(project: Project, base: TrainingConfig, as_json: bool) -> int:
         UserError: it takes too long, or the runs would be refused for another reason.
     """
     found: dict[str, Fit] = {}
+    if not as_json:
+        say_model(project, base.model)
     for name in NAMES:
         if not as_json:
             say(name)
@@ -48,7 +52,8 @@ def fit_profiles(project: Project, base: TrainingConfig, as_json: bool) -> int:
     best = recommendation(project, base)
     if as_json:
         measured = {name: _as_json(project, profile_config(name, base), found[name]) for name in NAMES}
-        print_json({"profiles": measured, "recommendation": asdict(best)})
+        model = model_taken(project, base.model)
+        print_json({"profiles": measured, "recommendation": asdict(best), "model": model})
     else:
         _show(found, best.name)
         say(f" ✓ {best.name}: {best.reason}")

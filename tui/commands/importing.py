@@ -8,18 +8,17 @@ from typing import Any
 
 from engine import counts
 from engine.dataset.detecting import choose
-from engine.dataset.importing import Imported, Stage, Wish, import_rows, written_row
+from engine.dataset.imported import Doubt, Imported
+from engine.dataset.importing import Stage, Wish, import_rows
 from engine.dataset.mapping import Mapping
-from engine.dataset.parsing import RowError
-from engine.dataset.records import Record, Rejected
-from engine.dataset.tables import Table, open_table
+from engine.dataset.records import Rejected
+from engine.dataset.tables import SAMPLE, Table, open_table
+from engine.dataset.trying import try_rows
 from engine.i18n import _
 from engine.project import Project
 from engine.text import json_text, one_line
 from tui.commands.output import err, print_json, quote, say
 from tui.shell import complete
-
-import msgspec
 
 _LISTED = 20
 _SHOWN = 3
@@ -36,29 +35,40 @@ def looked_into(
     text: str,
     answer: str,
     has_header: bool,
+    skip_lines: int,
 ) -> tuple[Table, Mapping]:
     """Return a file's table, and what its columns mean: as named, else as found.
 
     Raises:
         UserError: it cannot be read, or what its columns mean is not clear.
     """
-    table = open_table(file, has_header)
+    table = open_table(file, has_header, skip_lines)
     return table, choose(table, "".join(prompts[:1]), completion, system, text, answer, prompts[1:])
 
 
 def show_first(table: Table, mapping: Mapping, as_json: bool) -> int:
     """Say how a table is read, and print what its first rows become; return 1 if none can be used."""
-    rows = [_become(item, mapping) for item in table.sample[:_SHOWN]]
+    tried = try_rows(table, mapping)
+    code = 0 if tried.usable else 1
     if as_json:
-        print_json(_described(table, mapping) | {"rows": rows})
-        return _code(table, mapping)
+        rows = [_told(item) for item in tried.rows[:_SHOWN]]
+        seen = {"rows": len(tried.rows), "usable": tried.usable, "left_out": tried.left_out}
+        doubts = [asdict(doubt) for doubt in tried.tally.doubts]
+        print_json(_described(table, mapping) | {"rows": rows, "seen": seen, "doubts": doubts})
+        return code
     _say_how(table, mapping)
-    for row in rows:
-        shown = json_text(_cut(row["row"])) if "row" in row else row["reason"]
-        quote(f"  {table.where(row['place'])}: {shown}")
-    rejected = sum("row" not in _become(item, mapping) for item in table.sample)
-    _say_most_rejected(rejected, len(table.sample))
-    return _code(table, mapping)
+    for item in tried.rows[:_SHOWN]:
+        shown = _told(item)
+        text = json_text(_cut(shown["row"])) if "row" in shown else shown["reason"]
+        quote(f"  {table.where(shown['place'])}: {text}")
+    _say_doubts(table, tried.tally.doubts)
+    _say_share(tried.usable, tried.rejected, tried.left_out, is_all=len(tried.rows) < SAMPLE)
+    return code
+
+
+def _told(item: tuple[int, dict[str, Any]] | Rejected) -> dict[str, Any]:
+    """Return what a row becomes, or why it is rejected."""
+    return asdict(item) if isinstance(item, Rejected) else {"place": item[0], "row": item[1]}
 
 
 def _cut(value: Any) -> Any:
@@ -70,24 +80,34 @@ def _cut(value: Any) -> Any:
     return {name: _cut(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
-def _say_most_rejected(rejected: int, rows: int) -> None:
-    """Say that most rows cannot be used, where it is so: the exit code is 0 as long as one can."""
-    if rejected * 2 > rows:
+def _say_share(usable: int, rejected: int, left_out: int, is_all: bool = True) -> None:
+    """Say how many rows can be used: the exit code is 0 as long as one can.
+
+    Args:
+        usable: rows.
+        rejected: rows that cannot be used.
+        left_out: rows that ask not to be learned.
+        is_all: whether these are all rows of the file, and not the first only.
+    """
+    if rejected > usable + left_out:
         text = _(
             "  ! most rows cannot be used: {rejected} of {rows}; see that the columns are read as you mean"
         )
-        say(text.format(rejected=f"{rejected:,}", rows=f"{rows:,}"))
-
-
-def _code(table: Table, mapping: Mapping) -> int:
-    return 0 if any("row" in _become(item, mapping) for item in table.sample) else 1
+    elif is_all:
+        text = _("  {usable} of {rows} can be used")
+    else:
+        text = _("  {usable} of the first {rows} can be used")
+    rows = counts.rows(usable + rejected + left_out)
+    text = text.format(usable=f"{usable:,}", rejected=f"{rejected:,}", rows=rows)
+    say(text + (_("; {count} left out on request").format(count=f"{left_out:,}") if left_out else ""))
 
 
 def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, as_json: bool) -> None:
     """Import the rows of a table and say what was written and what was not."""
     if as_json:
         imported = import_rows(project, table, mapping, wish, lambda _stage, _count: None, Event())
-        print_json(_described(table, mapping) | asdict(imported) | {"rejected": imported.rejected})
+        figures = {"rejected": imported.rejected, "left_out": imported.left_out}
+        print_json(_described(table, mapping) | asdict(imported) | figures)
         return
     _say_how(table, mapping)
     with err.status("") as status:
@@ -98,19 +118,10 @@ def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, a
 
         imported = import_rows(project, table, mapping, wish, tell, Event())
     _say_rejected(table, imported)
-    _say_most_rejected(imported.rejected, imported.rejected + imported.train + imported.valid)
+    _say_doubts(table, imported.doubts)
+    if imported.kinds:
+        _say_share(imported.train + imported.valid, imported.rejected, imported.left_out)
     say(f"✓ {one_line(str(imported.folder), 300)}: {imported.words(project)}")
-
-
-def _become(item: Record | Rejected, mapping: Mapping) -> dict[str, Any]:
-    """Return what a row becomes, or why it is rejected."""
-    if isinstance(item, Rejected):
-        return asdict(item)
-    try:
-        line, _row = written_row(item, mapping, item.place)
-    except RowError as error:
-        return asdict(Rejected(item.place, error.kind, error.message, error.fix))
-    return {"place": item.place, "row": msgspec.json.decode(line)}
 
 
 def _described(table: Table, mapping: Mapping) -> dict[str, Any]:
@@ -133,10 +144,15 @@ def _say_how(table: Table, mapping: Mapping) -> None:
 def _say_rejected(table: Table, imported: Imported) -> None:
     for row in imported.listed[:_LISTED]:
         fix = complete(one_line(row.fix, 200), table.source.path)
-        quote(
-            _("  ! {where}: {reason} ({fix})").format(
-                where=table.where(row.place), reason=one_line(row.reason, 200), fix=fix
-            )
-        )
-    if imported.rejected > _LISTED:
-        say(_("  … and {n} more").format(n=f"{imported.rejected - _LISTED:,}"))
+        text = _("  · {where}: {reason}") if row.is_wanted else _("  ! {where}: {reason} ({fix})")
+        reason = one_line(row.reason, 200)
+        quote(text.format(where=table.where(row.place), reason=reason, fix=fix))
+    if (more := sum(imported.kinds.values()) - _LISTED) > 0:
+        say(_("  … and {n} more").format(n=f"{more:,}"))
+
+
+def _say_doubts(table: Table, doubts: Sequence[Doubt]) -> None:
+    """Say what the check of the data will warn of."""
+    for doubt in doubts:
+        text = _("  ! {where}: {reason} ({fix})")
+        quote(text.format(where=doubt.where(table), reason=doubt.message, fix=doubt.fix))

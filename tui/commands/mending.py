@@ -1,15 +1,15 @@
 """The command that writes a mended copy of the data."""
 
-from collections import Counter
 from dataclasses import asdict
 
+from engine import counts
 from engine.i18n import _
 from engine.project import Project
 from engine.shell import path_of
 from engine.text import one_line
 from engine.training.selected import selected_settings
 from tui.commands.data_progress import data_progress
-from tui.commands.output import print_json, say
+from tui.commands.output import model_taken, print_json, say, say_model
 
 _LISTED = 20
 
@@ -18,10 +18,14 @@ def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None
     """Write the copy and say what changed; rows are read as `validate` does."""
     from engine.dataset.mending import mend_data
 
+    config = selected_settings(project)
+    if not as_json:
+        say_model(project, config.model)
     with data_progress() as tell:
-        mended = mend_data(project, selected_settings(project), seed, shuffle, tell)
+        mended = mend_data(project, config, seed, shuffle, tell)
     if as_json:
-        print_json(asdict(mended))
+        more = {"dropped": mended.dropped, "moved": mended.moved, "model": model_taken(project, config.model)}
+        print_json(asdict(mended) | more)
         return
     listed = [change for change in mended.changes if change.action == "dropped"]
     for change in listed[:_LISTED]:
@@ -32,15 +36,22 @@ def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None
         )
     if len(listed) > _LISTED:
         say(_("  … and {n} more").format(n=len(listed) - _LISTED))
-    counts = Counter(change.action for change in mended.changes)
+    for change in mended.tidied:
+        said = _("  · {file}, mended: {reason}") if change.action == "tidied" else _("  · {file}: {reason}")
+        say(said.format(file=one_line(change.file, 40), reason=change.reason))
+    if mended.warned:
+        text = _(
+            "  ! kept in spite of warnings: {rows}, of which only you can tell; see: mqlora-tui validate"
+        )
+        say(text.format(rows=counts.rows(mended.warned)))
     text = _("✓ {folder}: {train} train, {valid} valid; dropped {dropped}, set apart {moved}")
     say(
         text.format(
             folder=one_line(str(mended.folder), 300),
             train=mended.train,
             valid=mended.valid,
-            dropped=counts["dropped"],
-            moved=counts["moved"],
+            dropped=mended.dropped,
+            moved=mended.moved,
         )
     )
     say(_("  changes.jsonl there says what and why; to use both files in place of yours:"))

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from engine.errors import UserError
 from engine.i18n import _
+from engine.project import Project
 from engine.text import json_text, one_line, printable
 from tui.shell import complete
 
@@ -75,6 +76,25 @@ def quote(text: str, console: Console = out) -> None:
             pass  # takes away what the console would write once more before the next text
         if console is not err:
             raise
+
+
+def model_taken(project: Project, name: str) -> str:
+    """Return the name of the base model that a command uses: the selected one, else the first there is."""
+    return name or next(iter(project.models()), "")
+
+
+def say_model(project: Project, name: str) -> None:
+    """Say on stderr which base model is taken, where there are several and none is selected.
+
+    Args:
+        project: whose models these are.
+        name: of the selected one; empty where none is.
+    """
+    found = project.models()
+    if name or len(found) < 2:
+        return
+    text = _("Base model: {name}, the first of {n}; another is chosen as 'model' of the configuration.")
+    say(text.format(name=one_line(next(iter(found)), 200), n=len(found)), err)
 
 
 def status_mark(status: str) -> Text:

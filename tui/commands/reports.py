@@ -11,7 +11,7 @@ from engine.shell import ended
 from engine.text import printable
 from engine.training.selected import selected_settings
 from engine.words import duration, size
-from tui.commands.output import cell, out, print_json, say, status_mark, table
+from tui.commands.output import cell, model_taken, out, print_json, say, say_model, status_mark, table
 from tui.commands.selection import recommendation
 
 from rich.text import Text
@@ -59,10 +59,12 @@ def _sentences(check: Check) -> str:
 
 def show_profiles(project: Project, as_json: bool) -> None:
     """Print the three profiles with their price, the recommended one marked."""
-    advice = recommendation(project)
+    config = selected_settings(project)
+    advice = recommendation(project, config)
     if as_json:
-        print_json(asdict(advice))
+        print_json(asdict(advice) | {"model": model_taken(project, config.model)})
         return
+    say_model(project, config.model)
     shown = table(
         *("", _("profile"), _("peak"), _("steps"), _("time")),
         *(_("batch"), _("length"), _("rate"), _("epochs")),

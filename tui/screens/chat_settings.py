@@ -25,7 +25,7 @@ class _Typed(BaseModel):
 
 
 class ChatSettingsScreen(Form[ChatSettings]):
-    """Two fields; Enter takes them, Escape keeps the old ones."""
+    """Two fields; Enter takes them, Escape leaves and asks first where they were changed."""
 
     def __init__(self, settings: ChatSettings) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class ChatSettingsScreen(Form[ChatSettings]):
                     ("Enter ", "bold $accent"),
                     (_("Use them"), "$muted"),
                     ("   Esc ", "bold $accent"),
-                    (_("Keep the old"), "$muted"),
+                    (_("Leave"), "$muted"),
                 ),
                 classes="dialog-keys",
             )

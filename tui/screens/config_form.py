@@ -42,13 +42,13 @@ class ConfigForm(Form[TrainingConfig]):
         """Draw the fields in their order, then the buttons."""
         with Vertical(classes="dialog form") as box:
             box.border_title = Content(_("Every value of the run"))
-            box.border_subtitle = Content(_("^s saves, Esc cancels"))
+            box.border_subtitle = Content(_("^s saves, Esc leaves"))
             with Fields(can_focus=False):
                 for name in TrainingConfig.model_fields:
                     yield ConfigField(name, getattr(self._config, name), self._models)
             with Horizontal(classes="buttons"):
                 yield Button(_("Save"), id="save", compact=True)
-                yield Button(_("Cancel"), id="cancel", compact=True)
+                yield Button(_("Leave"), id="leave", compact=True)
 
     @on(Input.Changed)
     @on(Select.Changed)
@@ -94,6 +94,6 @@ class ConfigForm(Form[TrainingConfig]):
                 return
         self.dismiss(Answer(self._config.updated(self._values), then))
 
-    @on(Button.Pressed, "#cancel")
-    def _cancel(self) -> None:
+    @on(Button.Pressed, "#leave")
+    def _leave(self) -> None:
         self.action_leave("")

@@ -13,7 +13,7 @@ from engine.text import one_line
 from tui import import_job
 from tui.import_job import ImportMoved, ImportOver, TableOpened
 from tui.screens.closing import Dialog
-from tui.widgets.import_columns import ImportColumns
+from tui.widgets.import_columns import Head, ImportColumns
 from tui.widgets.import_preview import ImportPreview
 from tui.widgets.line_input import LineInput
 from tui.widgets.path_suggester import PathSuggester
@@ -26,7 +26,7 @@ from textual.content import Content
 from textual.widgets import Button, Input, Select, Static
 
 if TYPE_CHECKING:
-    from engine.dataset.importing import Imported
+    from engine.dataset.imported import Imported
     from engine.dataset.mapping import Mapping
     from engine.dataset.tables import Table
     from tui.app import MqloraApp
@@ -100,13 +100,13 @@ class ImportDialog(Dialog["Imported | None"]):
     def _read_file(self) -> None:
         path = self._path()
         if path and path != self._asked and not self._cancel:
-            self._look_into(path, has_header=True)
+            self._look_into(path, Head(has_names=True, skipped=0))
 
-    def _look_into(self, path: Path, has_header: bool) -> None:
+    def _look_into(self, path: Path, head: Head) -> None:
         self._asked, self._is_awaited = path, False
         self._show_table(None, None)
         self._say(_("Looking into the file …"))
-        self._open(path, has_header)
+        self._open(path, head)
 
     def _path(self) -> Path | None:
         """Return the file that is named, from the project's folder; None where none is."""
@@ -114,8 +114,8 @@ class ImportDialog(Dialog["Imported | None"]):
         return self._project.root / os.path.expanduser(text) if text else None
 
     @work(thread=True, exit_on_error=False, exclusive=True, group="open")
-    def _open(self, path: Path, has_header: bool) -> None:
-        import_job.open_table(path, has_header, self.post_message)
+    def _open(self, path: Path, head: Head) -> None:
+        import_job.open_table(path, head.has_names, head.skipped, self.post_message)
 
     def on_table_opened(self, message: TableOpened) -> None:
         """Show what was found, unless another file was named since."""
@@ -144,9 +144,9 @@ class ImportDialog(Dialog["Imported | None"]):
 
     @on(Select.Changed, "#import-header")
     def _read_otherwise(self, event: Select.Changed) -> None:
-        """Read the file again, its first line as names or as a row."""
+        """Read the file again, its first line as names, as a row, or passed over."""
         table, chosen = self._table, event.select.value  # of late news only the last choice counts
-        if table and isinstance(chosen, bool) and chosen != table.source.has_header:
+        if table and isinstance(chosen, Head) and chosen != Head.of(table.source):
             self._look_into(table.source.path, chosen)
 
     @on(Select.Changed)

@@ -53,7 +53,7 @@ class Form(Dialog[Answer[Values]], Generic[Values]):
     """Left by Escape, the number of a place or q; asks first where something was changed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave('')", _("Cancel"), id="form.cancel"),
+        Binding("escape", "leave('')", _("Leave"), id="form.leave"),
         Binding("q", "leave('app.quit')", _("Quit"), show=False, id="form.quit"),
         *(
             Binding(str(number), f'leave("{going_to(mode)}")', name, show=False, id=f"form.{mode}")

@@ -1,7 +1,7 @@
 """What the columns of a table mean: found, shown, and changed with lists of choices."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.i18n import _
 from engine.text import one_line
@@ -14,11 +14,26 @@ from textual.widgets import Static
 
 if TYPE_CHECKING:
     from engine.dataset.mapping import Form, Mapping
+    from engine.dataset.source import Source
     from engine.dataset.tables import Table
 
 _MOST_COLUMNS = 200
 """So many can be chosen from; a list of more is slow, and nobody reads it."""
 Options = list[tuple[str, Any]]
+
+
+class Head(NamedTuple):
+    """How a delimited text begins."""
+
+    has_names: bool
+    """Whether a line names the columns."""
+    skipped: int
+    """Lines passed over above it."""
+
+    @classmethod
+    def of(cls, source: "Source") -> "Head":
+        """Return how a file is read."""
+        return cls(source.has_header, source.title_lines)
 
 
 class ImportColumns(Vertical):
@@ -35,6 +50,7 @@ class ImportColumns(Vertical):
             "header": _("first line"),
             "form": _("read as"),
             "prompt": _("prompt"),
+            "below": _("and below it"),
             "completion": _("completion"),
             "answer": _("answer"),
             "text": _("text"),
@@ -50,8 +66,7 @@ class ImportColumns(Vertical):
         from engine.dataset.unclear import answers_of, questions_of
 
         self._found, self._table = found, table
-        headers: Options = [(_("names the columns"), True), (_("is a row"), False)]
-        self._offer("header", headers, table.source.has_header)
+        self._offer("header", _heads(table.source), Head.of(table.source))
         answers: Options = [(_("— none is learned —"), ""), *((name, name) for name in answers_of(table))]
         self._offer("answer", answers, found.answer if found else "")
         used = found.columns if found else ()
@@ -64,6 +79,7 @@ class ImportColumns(Vertical):
         choose: Options = [(_("— choose a column —"), "")]
         self._offer("form", self._forms(), _family(found))
         self._offer("prompt", [(choose[0][0], ()), *prompts], prompt)
+        self._offer("below", [(_("— nothing —"), ""), *columns], "")
         self._offer("completion", choose + columns, found.completion if found else "")
         self._offer("text", choose + columns, found.text if found else "")
         self._offer("system", [(_("— none —"), ""), *columns], found.system if found else "")
@@ -76,7 +92,7 @@ class ImportColumns(Vertical):
         form = self._value("form")
         shown = {"form", "system"} if form == "turns" else {"form", "text"}
         if form == "pair":
-            shown = {"form", "prompt", "completion", "system"}
+            shown = {"form", "prompt", "below", "completion", "system"}
         if self._table and self._table.source.format == "delimited":
             shown |= {"header"}
         if self._table and answers_of(self._table):
@@ -95,6 +111,10 @@ class ImportColumns(Vertical):
         """
         from engine.dataset.unclear import answers_of, lacks_header, questions_of
 
+        if table.source.named_at:
+            return _("line {line} seems to name the columns: say so where it does").format(
+                line=f"{table.source.named_at:,}"
+            )
         if lacks_header(table):
             return _("its first line reads like a row: say so where it is one")
         if answers_of(table) and not self._value("answer"):
@@ -110,9 +130,10 @@ class ImportColumns(Vertical):
         from engine.dataset.mapping import Mapping
 
         form, system = self._value("form"), self._value("system")
+        prompt = self._prompt
         if (answer := self._value("answer")) and self._table:
-            prompt, found = self._value("prompt"), detect(self._table, answer)
-            if found:
+            found = detect(self._table, answer)
+            if found and prompt in ((), (found.prompt, *found.inputs)):
                 return replace(found, system=system)
             return self._pair(prompt, system, answer=answer) if prompt else None
         if form == "turns" and self._found:
@@ -120,13 +141,19 @@ class ImportColumns(Vertical):
         if form == "text":
             text = self._value("text")
             return Mapping("text", text=text, is_named=True) if text else None
-        prompt, completion = self._value("prompt"), self._value("completion")
+        completion = self._value("completion")
         if not prompt or not completion:
             return None
         found = self._found
         if found and (found.prompt, *found.inputs, found.completion) == (*prompt, completion):
             return replace(found, system=system)
         return self._pair(prompt, system, completion)
+
+    @property
+    def _prompt(self) -> tuple[str, ...]:
+        """The columns that are chosen for the prompt, one below the other; none without a first."""
+        prompt: tuple[str, ...] = self._value("prompt")
+        return (*prompt, self._value("below")) if prompt and self._value("below") else prompt
 
     def _pair(
         self, prompt: tuple[str, ...], system: str, completion: str = "", answer: str = ""
@@ -151,6 +178,15 @@ class ImportColumns(Vertical):
 
     def _value(self, name: str) -> Any:
         return self.query_one(f"#import-{name}", Choice).value
+
+
+def _heads(source: "Source") -> Options:
+    """Return how a file may begin: as it is read now, as it seems to, and in the two usual ways."""
+    heads: Options = [(_("names the columns"), Head(True, 0)), (_("is a row"), Head(False, 0))]
+    if skipped := source.title_lines or max(0, source.named_at - 1):
+        words = _("is passed over; line {n} names the columns").format(n=f"{skipped + 1:,}")
+        heads.append((words, Head(True, skipped)))
+    return heads
 
 
 def _family(found: "Mapping | None") -> str:

@@ -1,5 +1,7 @@
 """What the first rows of a table become, and which rows were rejected."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.i18n import _
@@ -12,9 +14,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 if TYPE_CHECKING:
-    from engine.dataset.importing import Imported
+    from engine.dataset.imported import Doubt, Imported
     from engine.dataset.mapping import Mapping
-    from engine.dataset.records import Record, Rejected
+    from engine.dataset.records import Rejected
     from engine.dataset.tables import Table
 
 _ROWS = 3
@@ -32,14 +34,16 @@ class ImportPreview(VerticalScroll):
     def show_rows(self, table: "Table", mapping: "Mapping | None") -> None:
         """Show what the first rows become, or as they are while it is not said what the columns mean."""
         self.border_title = Content(_("first rows"))
-        self._say([_row(table, item, mapping) for item in table.sample[:_ROWS]])
+        shown = replace(table, sample=table.sample[:_ROWS])
+        self._say(_as_they_are(shown) if mapping is None else _tried(shown, mapping))
 
     def show_rejected(self, table: "Table", imported: "Imported") -> None:
         """List rows that were not imported."""
         self.border_title = Content(_("rejected rows"))
-        rows = [_refused(table, row.place, row.reason, row.fix) for row in imported.listed]
-        if (more := imported.rejected - len(rows)) > 0:
+        rows = [_refused(table, row) for row in imported.listed]
+        if (more := sum(imported.kinds.values()) - len(rows)) > 0:
             rows.append(Content.styled(_("… and {n} more").format(n=f"{more:,}"), "$muted"))
+        rows[:0] = _doubtful(table, imported.doubts)
         self._say(rows or [Content.styled(_("none"), "$muted")])
 
     def show_help(self) -> None:
@@ -61,23 +65,31 @@ class ImportPreview(VerticalScroll):
         self.scroll_home(animate=False)
 
 
-def _row(table: "Table", item: "Record | Rejected", mapping: "Mapping | None") -> Content:
-    from engine.dataset.importing import written_row
-    from engine.dataset.parsing import RowError
+def _as_they_are(table: "Table") -> list[Content]:
+    """Show rows of which nobody knows yet what they mean."""
     from engine.dataset.records import Rejected
 
-    import msgspec
+    return [
+        _refused(table, item)
+        if isinstance(item, Rejected)
+        else _texts(
+            table.where(item.place), [(name, str(cell)[:_LONGEST]) for name, cell in item.value.items()]
+        )
+        for item in table.sample
+    ]
 
-    where = table.where(item.place)
-    if isinstance(item, Rejected):
-        return _refused(table, item.place, item.reason, item.fix)
-    if mapping is None:
-        return _texts(where, [(name, str(cell)[:_LONGEST]) for name, cell in item.value.items()])
-    try:
-        line, _written = written_row(item, mapping, item.place)
-    except RowError as error:
-        return _refused(table, item.place, error.message, error.fix)
-    return _texts(where, _parts(msgspec.json.decode(line)))
+
+def _tried(table: "Table", mapping: "Mapping") -> list[Content]:
+    """Show what rows become, and what the check of the data will say of them."""
+    from engine.dataset.records import Rejected
+    from engine.dataset.trying import try_rows
+
+    tried = try_rows(table, mapping)
+    rows = [
+        _refused(table, item) if isinstance(item, Rejected) else _texts(table.where(item[0]), _parts(item[1]))
+        for item in tried.rows
+    ]
+    return rows + _doubtful(table, tried.tally.doubts)
 
 
 def _parts(row: dict[str, Any]) -> list[tuple[str, str]]:
@@ -93,10 +105,23 @@ def _texts(where: str, parts: list[tuple[str, str]]) -> Content:
     return Content("\n").join(lines)
 
 
-def _refused(table: "Table", place: int, reason: str, fix: str) -> Content:
+def _refused(table: "Table", row: "Rejected") -> Content:
+    mark = ("· ", "$muted") if row.is_wanted else ("✗ ", "bold $error")
     return Content.assemble(
-        (f"{table.where(place)}  ", "$muted"),
-        ("✗ ", "bold $error"),
-        one_line(reason, 200),
-        (f" ({complete(one_line(fix, 200), table.source.path)})", "$muted"),
+        (f"{table.where(row.place)}  ", "$muted"),
+        mark,
+        one_line(row.reason, 200),
+        (f" ({complete(one_line(row.fix, 200), table.source.path)})", "$muted"),
     )
+
+
+def _doubtful(table: "Table", doubts: "Sequence[Doubt]") -> list[Content]:
+    return [
+        Content.assemble(
+            (f"{doubt.where(table)}  ", "$muted"),
+            ("! ", "bold $warning"),
+            one_line(doubt.message, 200),
+            (f" ({one_line(doubt.fix, 200)})", "$muted"),
+        )
+        for doubt in doubts
+    ]

@@ -1,0 +1,54 @@
+"""Rows of another file as lines of JSON: those of one file all as pairs, or all as conversations."""
+
+from engine.dataset.converting import convert
+from engine.dataset.detecting import reading_of
+from engine.dataset.lines import MOST_BYTES
+from engine.dataset.mapping import Mapping
+from engine.dataset.parsing import RowError, parse_object
+from engine.dataset.records import Record
+from engine.dataset.row import Row, row_of
+from engine.i18n import _
+from engine.text import json_text
+
+_PAIR, _TURNS = '{"prompt"', '{"messages"'
+"""How lines begin."""
+
+
+class Forms:
+    """Sees in which forms rows are written."""
+
+    def __init__(self) -> None:
+        """Nothing was seen yet."""
+        self._has_pairs = self._has_turns = False
+
+    def see(self, line: str) -> None:
+        """Look at a row that `written_row` returned."""
+        self._has_pairs |= line.startswith(_PAIR)
+        self._has_turns |= line.startswith(_TURNS)
+
+    @property
+    def are_mixed(self) -> bool:
+        """Whether pairs have to be written as conversations, since others of the file cannot be pairs."""
+        return self._has_pairs and self._has_turns
+
+
+def written_row(record: Record, mapping: Mapping, number: int) -> tuple[str, Row]:
+    """Return a row as it is written, one line of JSON, and as line `number` will be read.
+
+    Raises:
+        RowError: it cannot be used.
+    """
+    value = convert(record.value, reading_of(record.value, mapping))
+    row = row_of(value, number)
+    line = json_text(row.value(mapping.makes_turns))
+    if len(line) >= MOST_BYTES // 4:  # a character takes four bytes at most
+        message = _("the row has {size} million characters").format(size=round(len(line) / 1e6))
+        raise RowError("line_too_long", message, _("split it"))
+    return line, row
+
+
+def as_turns(line: bytes) -> bytes:
+    """Return a written row with the line break after it as a conversation, if it is a pair."""
+    if not line.startswith(_PAIR.encode()):
+        return line
+    return json_text(row_of(parse_object(line), 1).value(as_turns=True)).encode() + b"\n"
