@@ -12,7 +12,8 @@ from tui.checks import Post
 from textual.message import Message
 
 if TYPE_CHECKING:  # they import numpy, so not at start-up
-    from engine.dataset.importing import Imported, Stage
+    from engine.dataset.imported import Imported
+    from engine.dataset.importing import Stage
     from engine.dataset.mapping import Mapping
     from engine.dataset.tables import Table
 

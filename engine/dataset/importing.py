@@ -12,8 +12,9 @@ from pathlib import Path
 from threading import Event
 from typing import BinaryIO, Literal
 
-from engine.dataset.converting import convert
+from engine.dataset.converting import convert, not_used_of
 from engine.dataset.detecting import reading_of
+from engine.dataset.imported import MOST_LISTED, REJECTED, Imported
 from engine.dataset.lines import MOST_BYTES
 from engine.dataset.mapping import Mapping
 from engine.dataset.parsing import RowError
@@ -24,6 +25,7 @@ from engine.dataset.split import SHARE, draw_validation
 from engine.dataset.store import RowStore
 from engine.dataset.tables import Table, read_records
 from engine.dataset.twins import TwinFinder
+from engine.dataset.unused import NotUsed
 from engine.dataset.watch import watched
 from engine.errors import UserError
 from engine.i18n import _, ngettext
@@ -34,10 +36,6 @@ from engine.text import json_text
 import numpy as np
 from numpy.typing import NDArray
 
-REJECTED = "rejected.jsonl"
-"""Name of the list of rows that were not imported."""
-MOST_LISTED = 200
-"""Rejected rows that are told of at once; the list on the disk has all."""
 _ROWS = ".rows"
 Stage = Literal["read", "written"]
 Tell = Callable[[Stage, int], None]
@@ -53,38 +51,6 @@ class Wish:
     shuffle: bool = True
     seed: int = 0
     """Of the shuffling and of the rows that are set apart."""
-
-
-@dataclass(frozen=True)
-class Imported:
-    """What was written."""
-
-    folder: Path
-    train: int
-    """Rows."""
-    valid: int
-    kinds: dict[str, int]
-    """Rejected rows by kind, see `Rejected`."""
-    listed: tuple[Rejected, ...]
-    """The first of them, `MOST_LISTED` at most."""
-    is_undivided: bool = False
-    """Whether rows were to be set apart for validation, but no two of them differ."""
-
-    @property
-    def rejected(self) -> int:
-        """Rows that were not imported."""
-        return sum(self.kinds.values())
-
-    def words(self, project: Project) -> str:
-        """Say what was written and what is to be done with it, without a full stop."""
-        parts = [_("{train} train, {valid} valid").format(train=f"{self.train:,}", valid=f"{self.valid:,}")]
-        if self.is_undivided:
-            parts.append(_("no two rows differ, so none could be set apart for validation"))
-        if self.rejected:
-            parts.append(_("{count} rejected, see {file}").format(count=f"{self.rejected:,}", file=REJECTED))
-        if self.folder != project.data_dir:
-            parts.append(_("move the files over yours to use them"))
-        return "; ".join(parts)
 
 
 def import_rows(
@@ -113,24 +79,39 @@ def import_rows(
         folder, written = data, publish_into(job.write, data, train)
     else:
         folder, written = publish(job.write, data, "imported")
-    is_undivided = wish.valid_share > 0 and not written.valid
     return Imported(
-        folder, written.train, written.valid, dict(written.kinds), tuple(written.listed), is_undivided
+        folder,
+        written.train,
+        written.valid,
+        dict(written.kinds),
+        tuple(written.listed),
+        is_undivided=wish.valid_share > 0 and not written.valid,
+        not_used=dict(written.not_used.counts),
     )
 
 
-def written_row(record: Record, mapping: Mapping, number: int) -> tuple[str, Row]:
+def written_row(
+    record: Record, mapping: Mapping, number: int, not_used: NotUsed | None = None
+) -> tuple[str, Row]:
     """Return a row as it is written, one line of JSON, and as line `number` will be read.
+
+    Args:
+        record: the row of the other file.
+        mapping: what its columns mean.
+        number: of the line.
+        not_used: is shown the fields that are not used, if the row can be.
 
     Raises:
         RowError: it cannot be used.
     """
-    value = convert(record.value, reading_of(record.value, mapping))
-    row = row_of(value, number)
+    reading = reading_of(record.value, mapping)
+    row, names = row_of(convert(record.value, reading), number)
     line = json_text(row.value(mapping.makes_turns))
     if len(line) >= MOST_BYTES // 4:  # a character takes four bytes at most
         message = _("the row has {size} million characters").format(size=round(len(line) / 1e6))
         raise RowError("line_too_long", message, _("split it"))
+    if not_used and (names := not_used_of(record.value, reading) + names):
+        not_used.see(names, record.place)
     return line, row
 
 
@@ -140,6 +121,7 @@ class _Written:
 
     kinds: Counter[str] = field(default_factory=Counter)
     listed: list[Rejected] = field(default_factory=list)
+    not_used: NotUsed = field(default_factory=NotUsed)
     train: int = 0
     valid: int = 0
 
@@ -183,7 +165,7 @@ class _Job:
         for item in watched(read_records(self.table.source), partial(self.tell, "read"), self.cancel):
             if isinstance(item, Record):
                 try:
-                    line, row = written_row(item, self.mapping, len(rows))
+                    line, row = written_row(item, self.mapping, len(rows), written.not_used)
                 except RowError as error:
                     item = Rejected(item.place, error.kind, error.message, error.fix)
             if isinstance(item, Rejected):

@@ -6,7 +6,8 @@ from threading import Event
 from typing import Any
 
 from engine.dataset.detecting import choose
-from engine.dataset.importing import REJECTED, Imported, Wish, import_rows
+from engine.dataset.imported import REJECTED, Imported
+from engine.dataset.importing import Wish, import_rows
 from engine.dataset.tables import open_table
 from engine.project import Project
 

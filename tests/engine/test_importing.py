@@ -9,7 +9,8 @@ from engine.config import TrainingConfig
 from engine.dataset import importing, publish
 from engine.dataset.check import check_data
 from engine.dataset.detecting import choose
-from engine.dataset.importing import REJECTED, Wish, import_rows
+from engine.dataset.imported import REJECTED
+from engine.dataset.importing import Wish, import_rows
 from engine.dataset.tables import open_table
 from engine.errors import Cancelled, UserError
 from engine.project import Project

@@ -6,7 +6,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from engine.dataset.importing import Imported, Tell, Wish
+from engine.dataset.imported import Imported
+from engine.dataset.importing import Tell, Wish
 from engine.dataset.mapping import Mapping
 from engine.dataset.tables import Table
 from engine.errors import Cancelled, UserError

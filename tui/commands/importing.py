@@ -8,11 +8,13 @@ from typing import Any
 
 from engine import counts
 from engine.dataset.detecting import choose
-from engine.dataset.importing import Imported, Stage, Wish, import_rows, written_row
+from engine.dataset.imported import Imported
+from engine.dataset.importing import Stage, Wish, import_rows, written_row
 from engine.dataset.mapping import Mapping
 from engine.dataset.parsing import RowError
 from engine.dataset.records import Record, Rejected
 from engine.dataset.tables import Table, open_table
+from engine.dataset.unused import NotUsed, named
 from engine.i18n import _
 from engine.project import Project
 from engine.text import json_text, one_line
@@ -48,17 +50,23 @@ def looked_into(
 
 def show_first(table: Table, mapping: Mapping, as_json: bool) -> int:
     """Say how a table is read, and print what its first rows become; return 1 if none can be used."""
-    rows = [_become(item, mapping) for item in table.sample[:_SHOWN]]
+    not_used = NotUsed()
+    rows = [_become(item, mapping, not_used) for item in table.sample]
+    rejected = sum("row" not in row for row in rows)
+    code = 0 if rejected < len(rows) else 1
     if as_json:
-        print_json(_described(table, mapping) | {"rows": rows})
-        return _code(table, mapping)
+        described = _described(table, mapping)
+        print_json(described | {"rows": rows[:_SHOWN], "not_used": dict(not_used.counts)})
+        return code
     _say_how(table, mapping)
-    for row in rows:
+    for row in rows[:_SHOWN]:
         shown = json_text(_cut(row["row"])) if "row" in row else row["reason"]
         quote(f"  {table.where(row['place'])}: {shown}")
-    rejected = sum("row" not in _become(item, mapping) for item in table.sample)
-    _say_most_rejected(rejected, len(table.sample))
-    return _code(table, mapping)
+    if not_used.counts:
+        text = _("  fields that are not used, and in how many of the first {rows}: {names}")
+        say(text.format(rows=counts.rows(len(rows)), names=named(not_used.counts)))
+    _say_most_rejected(rejected, len(rows))
+    return code
 
 
 def _cut(value: Any) -> Any:
@@ -77,10 +85,6 @@ def _say_most_rejected(rejected: int, rows: int) -> None:
             "  ! most rows cannot be used: {rejected} of {rows}; see that the columns are read as you mean"
         )
         say(text.format(rejected=f"{rejected:,}", rows=f"{rows:,}"))
-
-
-def _code(table: Table, mapping: Mapping) -> int:
-    return 0 if any("row" in _become(item, mapping) for item in table.sample) else 1
 
 
 def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, as_json: bool) -> None:
@@ -102,12 +106,12 @@ def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, a
     say(f"✓ {one_line(str(imported.folder), 300)}: {imported.words(project)}")
 
 
-def _become(item: Record | Rejected, mapping: Mapping) -> dict[str, Any]:
+def _become(item: Record | Rejected, mapping: Mapping, not_used: NotUsed) -> dict[str, Any]:
     """Return what a row becomes, or why it is rejected."""
     if isinstance(item, Rejected):
         return asdict(item)
     try:
-        line, _row = written_row(item, mapping, item.place)
+        line, _row = written_row(item, mapping, item.place, not_used)
     except RowError as error:
         return asdict(Rejected(item.place, error.kind, error.message, error.fix))
     return {"place": item.place, "row": msgspec.json.decode(line)}

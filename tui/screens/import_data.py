@@ -26,7 +26,7 @@ from textual.content import Content
 from textual.widgets import Button, Input, Select, Static
 
 if TYPE_CHECKING:
-    from engine.dataset.importing import Imported
+    from engine.dataset.imported import Imported
     from engine.dataset.mapping import Mapping
     from engine.dataset.tables import Table
     from tui.app import MqloraApp

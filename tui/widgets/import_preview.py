@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 if TYPE_CHECKING:
-    from engine.dataset.importing import Imported
+    from engine.dataset.imported import Imported
     from engine.dataset.mapping import Mapping
     from engine.dataset.records import Record, Rejected
     from engine.dataset.tables import Table
