@@ -17,7 +17,8 @@ turns that say whether the user speaks; turns in one text; one column of plain t
 Fate = Literal["used", "kept", "meant", "unused"]
 """Of a field: mapped; kept in its row, since it changes what that means; question or answer by its name, but
 not mapped; nothing of these."""
-_MOST_FATES = 1000
+_MOST_FATES, _LONGEST_FATE = 1000, 1000
+"""Sets of names whose fates are kept, and characters of each."""
 _LISTED = 20
 
 
@@ -72,7 +73,7 @@ class Mapping:
         found = {"used": [], "kept": [], "meant": [], "unused": []}
         for name in key:
             found[self._fate_of(name)].append(name)
-        if len(self._known_fates) < _MOST_FATES:
+        if len(self._known_fates) < _MOST_FATES and sum(map(len, key)) < _LONGEST_FATE:
             self._known_fates[key] = found
         return found
 

@@ -38,7 +38,7 @@ def options_of(value: dict[str, Any], names: Sequence[str]) -> list[Option]:
     Raises:
         RowError: one of these holds none.
     """
-    return [option for name in names for option in _options_in(value.get(name), name)]
+    return _with_own_labels([option for name in names for option in _options_in(value.get(name), name)])
 
 
 def stand_in(options: Sequence[Option], text: str) -> bool:
@@ -63,16 +63,15 @@ def _options_in(cell: Any, name: str) -> list[Option]:
     cell = _decoded(cell)
     if says_nothing(cell):
         return []
-    if isinstance(cell, (str, int, float)) and not isinstance(cell, bool):
-        label = label_of(name) or (plain(name).upper() if plain(name) in _LETTERS else "")
-        if label or isinstance(cell, str):
-            return [_option(label, str(cell))]
+    label = label_of(name) or (plain(name).upper() if plain(name) in _LETTERS else "")
+    if label or isinstance(cell, str):
+        return [(label, _text(cell, name))]
     if isinstance(cell, dict):
         texts, labels = cell.get("text"), cell.get("label")
         if isinstance(texts, list) and isinstance(labels, list) and len(texts) == len(labels):
             cell = dict(zip(map(str, labels), texts, strict=True))
-        return [_option(label, str(text)) for label, text in cell.items() if _is_text(text, name)]
-    if isinstance(cell, list) and cell and len(cell) <= len(ascii_uppercase):
+        return [(label, _text(text, name)) for label, text in cell.items()]
+    if isinstance(cell, list) and len(cell) <= len(ascii_uppercase):
         return [_of_list(item, label, name) for label, item in zip(ascii_uppercase, cell, strict=False)]
     raise _no_options(name)
 
@@ -80,34 +79,22 @@ def _options_in(cell: Any, name: str) -> list[Option]:
 def _of_list(item: Any, label: str, name: str) -> Option:
     """Return an option of a list: a text, or an object with a text and perhaps another label."""
     if isinstance(item, dict):
-        text = item.get("text", item.get("content"))
         label = str(item.get("label", item.get("id", label)))
-    else:
-        text = item
-    _is_text(text, name)
-    return _option(label, str(text))
+        item = item.get("text", item.get("content"))
+    return label, _text(item, name)
 
 
-def _option(label: str, text: str) -> Option:
-    """Return an option; one that begins with its label does not get another."""
-    if found := _LABELLED.match(text):
-        return (
-            (found[1].upper(), text[found.end() :].strip())
-            if found[1].upper() == label.upper()
-            else ("", text)
-        )
-    return label, text.strip()
-
-
-def _is_text(text: Any, name: str) -> bool:
-    """Whether an option is one.
-
-    Raises:
-        RowError: it is neither a text nor a number.
-    """
-    if isinstance(text, bool) or not isinstance(text, str | int | float):
+def _text(value: Any, name: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise _no_options(name)
-    return True
+    return str(value).strip()
+
+
+def _with_own_labels(options: list[Option]) -> list[Option]:
+    """Return options with the labels that their texts begin with, where all of them do."""
+    found = [_LABELLED.match(text) for _label, text in options]
+    own = [(match[1].upper(), match.string[match.end() :]) for match in found if match]
+    return own if len(own) == len(options) > 1 else options
 
 
 def _decoded(cell: Any) -> Any:

@@ -19,6 +19,8 @@ ROLES = ("system", "user", "assistant", "tool")
 _SAME_ROLE = {"developer": "system", "function": "tool"}
 """Other names of roles, which mean nothing else."""
 _CALLS = ("tool_calls", "function_call")
+_THOUGHT = ("channel", "analysis")
+"""Field of a turn of gpt-oss that is no answer but the thoughts before it."""
 _OF_TOOL = ("tool_call_id", "name")
 # White space, zero-width characters and byte order marks: a text of nothing else teaches nothing.
 _UNSEEN = (
@@ -164,6 +166,8 @@ def _read_fields(found: Conversation, turn: dict[str, Any], role: str, where: st
             elif says and sense == "trained" and role != "assistant":
                 raise refuse_field(key, sense, where)
             may_be_learned &= says is not False
+        elif (key, value) == _THOUGHT:
+            raise refuse_field(key, "reasoning", where)
         elif key in _CALLS or not (sense == "label" or is_remark(sense, value)):
             raise refuse_field(key, sense or "tools", where)
         else:

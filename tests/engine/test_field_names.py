@@ -127,3 +127,14 @@ def test_a_mark_of_a_picture_in_a_question_is_refused(text: str, is_refused: boo
                 row_of(row, 1)
         else:
             assert row_of(row, 1)[1] == []
+
+
+def test_a_turn_in_the_channel_of_thoughts_is_refused() -> None:
+    """As gpt-oss writes it; other channels are named."""
+    for channel, is_refused in {"analysis": True, "final": False}.items():
+        row = {"messages": [TURNS[0], TURNS[1] | {"channel": channel}, TURNS[1]]}
+        if is_refused:
+            with pytest.raises(RowError, match="turn 2 has thoughts in 'channel'"):
+                row_of(row, 1)
+        else:
+            assert row_of(row, 1)[1] == ["channel"]

@@ -18,6 +18,7 @@ CITIES = ["Porto", "Lisboa"]
 WAYS: dict[str, dict[str, Any]] = {
     "list": {"choices": CITIES},
     "labelled": {"options": ["A) Porto", "B) Lisboa"]},
+    "other labels": {"options": ["a. Porto", "b. Lisboa"]},
     "letters": {"options": {"A": "Porto", "B": "Lisboa"}},
     "arc": {"choices": {"text": CITIES, "label": ["A", "B"]}},
     "objects": {"choices": [{"label": "A", "text": "Porto"}, {"label": "B", "text": "Lisboa"}]},
@@ -85,6 +86,14 @@ def test_an_answer_is_learned_as_it_is_written(tmp_path: Path, answer: str) -> N
     assert became(given(tmp_path, row), tmp_path / "p")[0] == [{"prompt": ASKED, "completion": answer}]
     row = {"question": "2+2?", "choices": ["3", "4"], "answer": "4"}
     assert became(given(tmp_path, row), tmp_path / "p")[0][0]["completion"] == "4"
+
+
+def test_labels_in_options_are_theirs_only_where_all_have_one(tmp_path: Path) -> None:
+    """A drive is no label; numbers that stand before all options are."""
+    row = {"question": "q", "choices": ["C: drive", "RAM"], "answer": "A"}
+    assert became(given(tmp_path, row), tmp_path / "p")[0][0]["prompt"] == "q\n\nA. C: drive\nB. RAM"
+    row = {"question": "q", "choices": ["1) x", "2) y"], "answer": "2"}
+    assert became(given(tmp_path, row), tmp_path / "p")[0][0]["prompt"] == "q\n\n1. x\n2. y"
 
 
 @pytest.mark.parametrize("cell", [4, True, {"temperature": [1]}, [["a"]], [None]])
