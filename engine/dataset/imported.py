@@ -43,12 +43,13 @@ class Imported:
             parts.append(_("no two rows differ, so none could be set apart for validation"))
         if self.rejected:
             parts.append(_("{count} rejected, see {file}").format(count=f"{self.rejected:,}", file=REJECTED))
-        if self.not_used:
-            parts.append(
-                _("fields that are not used, and in how many rows: {names}").format(
-                    names=named(self.not_used)
-                )
-            )
         if self.folder != project.data_dir:
             parts.append(_("move the files over yours to use them"))
         return "; ".join(parts)
+
+    @property
+    def note(self) -> str:
+        """Name the fields that were not used; nothing where all were."""
+        if not self.not_used:
+            return ""
+        return _("fields that are not used, and in how many rows: {names}").format(names=named(self.not_used))

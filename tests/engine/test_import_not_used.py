@@ -7,7 +7,6 @@ from engine.dataset.imported import Imported
 from engine.dataset.report import Fault
 from engine.dataset.rows import read_rows
 from engine.dataset.unused import NotUsed, named
-from engine.project import Project
 from engine.text import printable
 from tests.engine.import_files import bring
 from tests.tiny import write_rows
@@ -30,7 +29,8 @@ def test_fields_that_first_appear_late_are_counted(tmp_path: Path) -> None:
     bad = {"prompt": "q", "completion": "", "other": 1}
     done = imported(tmp_path, *[PAIR | {"id": 3}] * 60, late, PAIR | {"hint": "h"}, bad)
     assert done.not_used == {"id": 60, "hint": 2, "split": 1, "question": 1}
-    assert done.words(Project(tmp_path / "p")).count("not used, and in how many rows: id (60), hint (2)") == 1
+    assert done.note.endswith("not used, and in how many rows: id (60), hint (2), question (1), split (1)")
+    assert imported(tmp_path, PAIR).note == ""
 
 
 @pytest.mark.parametrize("key", ["messages", "conversations"])

@@ -63,7 +63,7 @@ def show_first(table: Table, mapping: Mapping, as_json: bool) -> int:
         shown = json_text(_cut(row["row"])) if "row" in row else row["reason"]
         quote(f"  {table.where(row['place'])}: {shown}")
     if not_used.counts:
-        text = _("  fields that are not used, and in how many of the first {rows}: {names}")
+        text = _("  · fields that are not used, and in how many of the first {rows}: {names}")
         say(text.format(rows=counts.rows(len(rows)), names=named(not_used.counts)))
     _say_most_rejected(rejected, len(rows))
     return code
@@ -102,6 +102,8 @@ def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, a
 
         imported = import_rows(project, table, mapping, wish, tell, Event())
     _say_rejected(table, imported)
+    if imported.note:
+        say(f"  · {imported.note}")
     _say_most_rejected(imported.rejected, imported.rejected + imported.train + imported.valid)
     say(f"✓ {one_line(str(imported.folder), 300)}: {imported.words(project)}")
 

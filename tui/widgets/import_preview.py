@@ -35,12 +35,13 @@ class ImportPreview(VerticalScroll):
         self._say([_row(table, item, mapping) for item in table.sample[:_ROWS]])
 
     def show_rejected(self, table: "Table", imported: "Imported") -> None:
-        """List rows that were not imported."""
+        """List rows that were not imported, below the fields that were not used."""
         self.border_title = Content(_("rejected rows"))
         rows = [_refused(table, row.place, row.reason, row.fix) for row in imported.listed]
         if (more := imported.rejected - len(rows)) > 0:
             rows.append(Content.styled(_("… and {n} more").format(n=f"{more:,}"), "$muted"))
-        self._say(rows or [Content.styled(_("none"), "$muted")])
+        rows = rows or [Content.styled(_("none"), "$muted")]
+        self._say([*([Content.styled(imported.note, "$muted")] if imported.note else []), *rows])
 
     def show_help(self) -> None:
         """Say what can be imported, and where it goes."""
