@@ -96,10 +96,16 @@ def _is_extra(name: str) -> bool:
 
 
 def _ignored(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield the columns that are named like a yes or a no, and hold neither in any row."""
+    """Yield the columns that are named like a yes or a no, and hold neither in any row.
+
+    Beside options the number of a label is that of one.
+    """
+    has_options = bool(option_names(columns))
     for name in columns:
         if sense_of(name) in YES_OR_NO:
             cells = [row[name] for row in rows if not says_nothing(row.get(name))]
+            if has_options and sense_of(name) == "label":
+                cells = [cell for cell in cells if isinstance(cell, bool) or not str(cell).isdecimal()]
             if all(answer_of(cell) is None for cell in cells):
                 yield name
 

@@ -107,6 +107,14 @@ def test_what_is_no_list_of_options_is_refused(tmp_path: Path, cell: Any) -> Non
     assert named == ([PAIR], [])
 
 
+@pytest.mark.parametrize(("label", "is_learned"), [(0, True), ("1", True), (False, False), ("false", False)])
+def test_the_number_of_a_label_is_that_of_an_option(tmp_path: Path, label: Any, is_learned: bool) -> None:
+    """And no word against the row; a yes or a no still is one."""
+    row = QUESTION | {"choices": CITIES}
+    rows, rejected = became(given(tmp_path, row, row | {"label": label}), tmp_path / "p")
+    assert (len(rows), rejected) == ((2, []) if is_learned else (1, [(2, "left_out")]))
+
+
 def test_options_of_a_table(tmp_path: Path) -> None:
     """In columns of their own, or as JSON in one; a question with one answer A has none."""
     path = tmp_path / "t.csv"
