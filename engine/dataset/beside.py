@@ -3,16 +3,11 @@
 import shlex
 from typing import Any, Literal
 
-from engine.dataset.fields import (
-    answer_of,
-    is_excluded,
-    not_to_be_learned,
-    refuse_field,
-    says_nothing,
-    sense_of,
-)
+from engine.dataset.fields import LEARNING, Sense, is_learned, is_remark, says_nothing, sense_of
 from engine.dataset.names import is_speaker, part_of
+from engine.dataset.options import option_names, options_of, stand_in
 from engine.dataset.parsing import RowError
+from engine.dataset.refusals import not_to_be_learned, refuse_field, refuse_preference
 from engine.dataset.tools import read_tools
 from engine.i18n import _
 from engine.text import one_line
@@ -26,6 +21,13 @@ OF_FORM: dict[Form, frozenset[str]] = {
     "messages": frozenset({"messages"}),
     "text": frozenset({"text"}),
 }
+
+_ANSWERS: dict[Form, tuple[str, str]] = {
+    "pair": ("completion", "--answer"),
+    "messages": ("messages", "--answer"),
+    "text": ("text", "--text"),
+}
+"""What is learned of a form, and the option of the import that says so."""
 
 
 class Beside:
@@ -48,9 +50,14 @@ class Beside:
         self.beside = ""
         """Name of the field with the system text or the tools."""
         self.not_used: list[str] = []
-        for name, item in value.items():
-            if name not in OF_FORM[form] and not says_nothing(item):
-                self._see(name, item, texts)
+        names = [name for name, item in value.items() if name not in OF_FORM[form] and not says_nothing(item)]
+        if options := option_names(names):
+            if not stand_in(options_of(value, options), "\n".join(texts)):
+                raise _refuse_of_question(options[0], "options", form)
+            self.not_used += options
+        self._names = [name for name in names if name not in options]
+        for name in self._names:
+            self._see(name, value[name], texts)
 
     def _see(self, name: str, value: Any, texts: list[str]) -> None:
         sense, where = sense_of(name), _("the row")
@@ -63,28 +70,31 @@ class Beside:
             self.system, self.beside = value, name
         elif sense == "tools":
             self.tools, self.beside = read_tools(value, name), name
-        elif sense in ("trained", "weight", "label"):
-            if is_excluded(name, sense, value, where):
-                raise not_to_be_learned(name)
-            if sense != "weight" and answer_of(value) is None:
+        elif sense in LEARNING:
+            if (says := is_learned(name, sense, value, where)) is None:
                 self.not_used.append(name)
-        elif sense == "context" and self._form != "pair":
-            raise _context_beside(name, self._form)
-        elif sense and not isinstance(value, bool | int | float):
-            raise refuse_field(name, sense, where)
-        else:
+            elif not says:
+                raise not_to_be_learned(name)
+        elif sense is None or is_remark(sense, value):
             self.not_used.append(name)
+        elif sense == "context":
+            raise _refuse_of_question(name, sense, self._form)
+        elif sense == "preference":
+            raise refuse_preference(name, self._names, *_ANSWERS[self._form])
+        else:
+            raise refuse_field(name, sense, where)
 
 
-def _context_beside(name: str, form: Form) -> RowError:
-    """Return the refusal of what belongs to a question, beside turns or a text: its place is not known."""
+def _refuse_of_question(name: str, sense: Sense, form: Form) -> RowError:
+    """Return the refusal of what belongs to a question; beside turns or a text its place is not known."""
     fix = _("write it into the text")
-    if form == "messages":
+    if form == "pair":
+        fix = _("write it into the prompt, or let that be done: mqlora-tui import FILE")
+    elif form == "messages" and sense == "context":
         fix = _(
             "write it into a turn, or let it be the system text: mqlora-tui import FILE --system {name}"
         ).format(name=one_line(shlex.quote(name), 60))
-    message = _("the row has '{key}', which belongs to the question").format(key=one_line(name, 30))
-    return RowError("unsupported_field", message, fix)
+    return RowError("unsupported_field", refuse_field(name, sense, _("the row")).message, fix)
 
 
 def _refuse_other_form(name: str, value: Any, texts: list[str]) -> None:

@@ -19,7 +19,7 @@ _SPEAKERS = {
 _CALL = "function_call"
 """A speaker whose text is a call of a tool."""
 _SAID = ("content", "value", "text", "parts")
-_OF_TURN = ("role", "from", "is_user", *_SAID)
+_SPEAKS = ("role", "from", "is_user")
 _MARK = re.compile(r"(?:^|\n\n)(Human|Assistant):")
 """Before each turn of a conversation that is written as one text."""
 
@@ -155,8 +155,11 @@ def _said(item: dict[str, Any]) -> list[dict[str, Any]]:
     if "user" in item and "assistant" in item and "role" not in item:
         rest = {key: value for key, value in item.items() if key not in ("user", "assistant")}
         return [turn("user", item["user"]), {**rest, **turn("assistant", item["assistant"])}]
-    rest = {key: value for key, value in item.items() if key not in _OF_TURN}
-    said = next((item[key] for key in _SAID if key in item), None)
+    used = next(filter(item.__contains__, _SAID), "")
+    rest = {}
+    if len(item) > 2:  # more than who speaks and what is said
+        rest = {key: value for key, value in item.items() if key != used and key not in _SPEAKS}
+    said = item.get(used)
     if "is_user" in item:
         return [{**rest, **turn("user" if item["is_user"] else "assistant", said)}]
     speaker = item.get("role", item.get("from"))

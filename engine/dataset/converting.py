@@ -13,17 +13,19 @@ from engine.dataset.cells import (
     turn,
     turns_before,
 )
-from engine.dataset.fields import answer_of, says_nothing, sense_of
+from engine.dataset.fields import YES_OR_NO, answer_of, says_nothing, sense_of
 from engine.dataset.mapping import Mapping
 from engine.dataset.names import part_of
+from engine.dataset.options import below_question, options_of
 from engine.dataset.parsing import RowError
+from engine.dataset.refusals import refuse_preference
 from engine.i18n import _
 from engine.text import one_line
 
 
 def fits(value: dict[str, Any], mapping: Mapping) -> bool:
     """Whether a row has what a mapping reads, and no other question or answer."""
-    learned = (mapping.turns, mapping.text, mapping.completion, mapping.answer)
+    learned = (mapping.answer,) if mapping.answer else (mapping.turns, mapping.text, mapping.completion)
     asked = (mapping.prompt, *mapping.inputs)
     return (
         any(not says_nothing(value.get(name)) for name in learned if name)
@@ -40,8 +42,8 @@ def convert(value: dict[str, Any], mapping: Mapping) -> dict[str, Any]:
     Raises:
         RowError: a cell has no text, or one that may be question or answer would be left out.
     """
-    _refuse_left_out(value, mapping)
     row = _kept(value, mapping)
+    _refuse_left_out(value, mapping)
     if mapping.text:
         return row | {"text": text_in(value, mapping.text)}
     if mapping.system and (system := text_if_any(value, mapping.system)):
@@ -61,11 +63,16 @@ def _kept(value: dict[str, Any], mapping: Mapping) -> dict[str, Any]:
     """Return the fields that are not mapped and change what a row means.
 
     Raises:
-        RowError: one should say whether the row is learned, and does not.
+        RowError: one should say whether the row is learned, and does not, or holds one of several answers.
     """
-    kept = {name: cell for name, cell in value.items() if mapping.fate_of(name) == "kept"}
+    kept = {name: value[name] for name in mapping.fates(value)["kept"]}
     for name, cell in kept.items():
-        if sense_of(name) in ("label", "trained") and not says_nothing(cell) and answer_of(cell) is None:
+        if says_nothing(cell):
+            continue
+        if sense_of(name) == "preference":
+            learned = mapping.completion or mapping.turns or mapping.text
+            raise refuse_preference(name, kept, learned, "--text" if mapping.text else "--answer")
+        if sense_of(name) in YES_OR_NO and answer_of(cell) is None:
             raise RowError(
                 "unsupported_field",
                 _("'{key}' is {value}, which is neither yes nor no").format(
@@ -76,11 +83,18 @@ def _kept(value: dict[str, Any], mapping: Mapping) -> dict[str, Any]:
     return kept
 
 
+def not_used_of(value: dict[str, Any], mapping: Mapping) -> list[str]:
+    """Return the fields of a row that do not go into its row of ours, though they say something."""
+    fates = mapping.fates(value)
+    names = [name for name in fates["meant"] + fates["unused"] if not says_nothing(value[name])]
+    if isinstance(asked := value.get(mapping.prompt), dict):
+        names += [name for name in asked if name not in ("messages", "parts", "role") and not sense_of(name)]
+    return names
+
+
 def _left_out(value: dict[str, Any], mapping: Mapping) -> list[str]:
     """Return the fields of a row that may be question or answer and would be left out."""
-    return [
-        name for name, cell in value.items() if mapping.fate_of(name) == "meant" and not says_nothing(cell)
-    ]
+    return [name for name in mapping.fates(value)["meant"] if not says_nothing(value[name])]
 
 
 def _refuse_left_out(value: dict[str, Any], mapping: Mapping) -> None:
@@ -126,10 +140,17 @@ def _prompt(value: dict[str, Any], mapping: Mapping) -> Any:
                 _("write it into a turn of the user"),
             )
         return ours(turns)
-    extras = [text for name in mapping.inputs if (text := text_if_any(value, name))]
+    contexts = [name for name in mapping.inputs if name not in mapping.options]
+    extras = [text for name in contexts if (text := text_if_any(value, name))]
     if extras and says_nothing(asked):
-        return "\n\n".join(extras)
-    return "\n\n".join([text_in(value, mapping.prompt), *extras])
+        question = "\n\n".join(extras)
+    else:
+        question = "\n\n".join([text_in(value, mapping.prompt), *extras])
+    if not mapping.options:
+        return question
+    answer = value.get(mapping.answer or mapping.completion)
+    options = below_question(options_of(value, mapping.options), question, answer)
+    return f"{question}\n\n{options}" if options else question
 
 
 def _answer(value: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from engine.dataset.cells import list_of_turns, spoken_turns
 from engine.dataset.converting import fits
-from engine.dataset.fields import answer_of, says_nothing, sense_of
+from engine.dataset.fields import YES_OR_NO, answer_of, says_nothing, sense_of
 from engine.dataset.mapping import Form, Mapping, list_names
 from engine.dataset.names import Part, of_part, part_of
+from engine.dataset.options import option_names
 from engine.dataset.records import Record
 from engine.dataset.tables import Table
 from engine.dataset.unclear import below_title, unclear
@@ -35,12 +36,15 @@ def detect(table: Table, answer: str = "") -> Mapping | None:
     found = _reading(table.columns, rows, answer)
     if not is_table and not (found and all(fits(row, found) for row in rows)):
         found = _of_several(found, rows, answer)
-    return replace(found, ignored=tuple(_ignored(table.columns, rows)), is_fixed=is_table) if found else None
+    if not found:
+        return None
+    ignored = tuple(_ignored(table.columns, rows))
+    return replace(found, ignored=ignored, is_fixed=is_table, is_chosen=bool(answer))
 
 
 def _of_several(found: Mapping | None, rows: Sequence[dict[str, Any]], answer: str) -> Mapping | None:
     """Return the reading of all columns, else the most common of single rows; marked where rows differ."""
-    own = [reading for row in rows if (reading := _reading(_filled(row), [row], answer))]
+    own = [reading for row in rows if (reading := _own(row, answer))]
     if not found and own:
         found = Counter(own).most_common(1)[0][0]
     if not found:
@@ -50,10 +54,16 @@ def _of_several(found: Mapping | None, rows: Sequence[dict[str, Any]], answer: s
 
 def reading_of(value: dict[str, Any], mapping: Mapping) -> Mapping:
     """Return how one row is read: as its table is, or where that does not fit as its own fields say."""
-    if mapping.is_named or mapping.is_fixed or fits(value, mapping):
+    has_answer = not mapping.answer or not says_nothing(value.get(mapping.answer))
+    if mapping.is_named or (mapping.is_fixed and has_answer) or fits(value, mapping):
         return mapping
-    own = _reading(_filled(value), [value], mapping.answer)
-    return replace(own, ignored=mapping.ignored) if own else mapping
+    own = _own(value, mapping.answer)
+    return replace(own, ignored=mapping.ignored, is_chosen=mapping.is_chosen) if own else mapping
+
+
+def _own(row: dict[str, Any], answer: str) -> Mapping | None:
+    """Return what a row's own fields mean; one without the chosen answer may have another to learn."""
+    return _reading(_filled(row), [row], "" if says_nothing(row.get(answer)) else answer)
 
 
 def _filled(row: dict[str, Any]) -> list[str]:
@@ -63,13 +73,15 @@ def _filled(row: dict[str, Any]) -> list[str]:
 def _reading(columns: Sequence[str], rows: Sequence[dict[str, Any]], answer: str) -> Mapping | None:
     """Return what columns mean by their names and by what is in some rows; None where that is not clear."""
     names = [name for name in columns if name != answer and not (answer and sense_of(name) == "preference")]
+    options = option_names(names)
+    names = [name for name in names if name not in options]
     system = next((name for name in names if sense_of(name) == "system"), "")
     if found := _turns(names, rows, answer):
         return replace(found, system=system)
     questions = of_part(names, "question") or of_part(names, "input")[:1]
     answers = [] if answer else of_part(names, "answer")
     if len(questions) == 1 and (answer or len(answers) == 1):
-        extras = tuple(name for name in names if _is_extra(name) and name not in questions)
+        extras = (*(name for name in names if _is_extra(name) and name not in questions), *options)
         history = "".join(of_part(names, "history")[:1])
         form: Form = "alpaca" if extras or history else "pair"
         completion = "".join(answers)
@@ -86,10 +98,16 @@ def _is_extra(name: str) -> bool:
 
 
 def _ignored(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield the columns that are named like a yes or a no, and hold neither in any row."""
+    """Yield the columns that are named like a yes or a no, and hold neither in any row.
+
+    Beside options the number of a label is that of one.
+    """
+    has_options = bool(option_names(columns))
     for name in columns:
-        if sense_of(name) in ("label", "trained"):
+        if sense_of(name) in YES_OR_NO:
             cells = [row[name] for row in rows if not says_nothing(row.get(name))]
+            if has_options and sense_of(name) == "label":
+                cells = [cell for cell in cells if isinstance(cell, bool) or not str(cell).isdecimal()]
             if all(answer_of(cell) is None for cell in cells):
                 yield name
 
@@ -119,7 +137,8 @@ def choose(
             none tells what is meant.
     """
     for name in (prompt, completion, system, text, answer, *inputs):
-        _refuse_unknown(table, name)
+        if name != answer or table.has_all_columns or sense_of(answer) != "preference":
+            _refuse_unknown(table, name)
     _refuse_contradictions(prompt, completion, system, text, answer)
     if not (table.source.has_header or prompt or text or answer) and len(table.columns) == 2:
         return Mapping("pair", table.columns[0], completion=table.columns[1], is_fixed=True)

@@ -5,64 +5,138 @@ or refused, never passed over. All others are named as not used.
 """
 
 import re
-import shlex
-from collections import Counter
-from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Literal
 
-from engine.dataset.names import SYSTEMS, part_of, plain
+from engine.dataset.names import SYSTEMS, part_of, plain, words_of
 from engine.dataset.parsing import RowError
-from engine.dataset.report import LEFT_OUT, Fault
-from engine.i18n import _, ngettext
+from engine.i18n import _
 from engine.text import one_line
 
 Sense = Literal[
-    "system", "tools", "trained", "weight", "label", "preference", "media", "reasoning", "context"
+    "system",
+    "tools",
+    "trained",
+    "excluded",
+    "masked",
+    "weight",
+    "label",
+    "preference",
+    "media",
+    "reasoning",
+    "context",
+    "options",
 ]
-"""Instructions for the assistant; functions it may call; whether the row or turn is to be learned; how much
-it counts; whether the answer is a good one; answers to choose between; what is no text; thoughts before an
-answer; what belongs to the question."""
+"""Instructions for the assistant; functions it may call; whether the row or turn is to be learned; whether it
+is not to be; one of the two, and nobody can tell which; how much it counts; whether the answer is a good one;
+answers to choose between; what is no text; thoughts before an answer; what belongs to the question; answers
+that whoever is asked chooses from."""
 
 _NAMES: dict[Sense, tuple[str, ...]] = {
     "system": SYSTEMS,
     "tools": ("tools", "functions", "available_tools"),
-    "trained": ("train", "training", "trainable", "loss"),
+    "trained": (
+        *("train", "training", "trainable", "trained", "is_trained", "train_on", "train_on_turn"),
+        *("train_turn", "loss", "learn", "is_learned"),
+    ),
+    "excluded": (
+        *("masked", "is_masked", "ignore", "ignored", "is_ignored", "ignore_loss", "ignore_turn"),
+        *("skip", "skipped", "skip_turn", "exclude", "excluded", "no_train", "no_loss", "do_not_train"),
+        *("wrong", "is_wrong", "incorrect", "is_incorrect"),
+    ),
+    "masked": (
+        *("mask", "masks", "mask_loss", "loss_mask", "mask_turn", "turn_mask", "train_mask"),
+        *("training_mask", "label_mask", "assistant_mask", "train_detail", "training_detail"),
+    ),
     "weight": ("weight", "loss_weight", "sample_weight"),
-    "label": ("label", "kto_tag"),
+    "label": ("label", "kto_tag", "correct", "is_correct"),
     "preference": (
         *("chosen", "rejected", "preferred", "dispreferred"),
         *("preferred_output", "non_preferred_output"),
     ),
-    "media": (
-        *("image", "images", "audio", "audios", "video", "videos", "image_url", "image_path", "img"),
-        *("imagem", "imagens"),
-    ),
-    "reasoning": (
-        *("reasoning", "reasoning_content", "thinking", "thinking_content", "thought", "thoughts", "think"),
-        *("rationale", "chain_of_thought", "cot", "complex_cot", "raciocinio"),
+    # Words that as parts of other names mean too much else.
+    "reasoning": ("think", "analysis", "analise", "reflection", "inner_voice", "deliberation"),
+    "media": ("media", "pixel_values", "waveform", "spectrogram"),
+    "options": (
+        *("choices", "options", "alternatives", "endings", "answer_choices", "answer_options"),
+        *("multiple_choice_options", "opcoes", "alternativas", "opciones", "optionen", "opzioni"),
     ),
 }
 _SENSES: dict[str, Sense] = {name: sense for sense, names in _NAMES.items() for name in names}
+_WORDS: dict[Sense, frozenset[str]] = {
+    "media": frozenset(
+        (
+            *("image", "images", "img", "imgs", "picture", "pictures", "pic", "pics", "photo", "photos"),
+            *("screenshot", "screenshots", "audio", "audios", "video", "videos", "foto", "fotos"),
+            *("fotografia", "fotografias", "imagem", "imagens", "imagen", "imagenes", "immagine", "immagini"),
+            *("bild", "bilder", "afbeelding", "afbeeldingen"),
+        )
+    ),
+    "reasoning": frozenset(
+        (
+            *("reasoning", "thinking", "thought", "thoughts", "rationale", "rationales", "scratchpad"),
+            *("monologue", "cot", "raciocinio", "raciocinios", "pensamento", "pensamentos"),
+            *("razonamiento", "pensamiento", "raisonnement", "ragionamento"),
+        )
+    ),
+}
+"""Words of names, of which any makes such a field of it."""
+_ABOUT = frozenset(
+    (
+        *("count", "counts", "num", "number", "total", "length", "len", "tokens", "size", "width", "height"),
+        *("px", "resolution", "duration", "seconds", "time", "format", "type", "mode", "level", "effort"),
+        *("budget", "score", "rating", "quality", "model", "language", "lang", "category", "tag", "tags"),
+        *("license", "licence", "credit", "hash", "title", "caption", "captions", "alt", "description"),
+        *("transcript", "transcription", "prompt", "domain", "required", "enabled"),
+    )
+)
+"""Words that at the end of such a name make a remark of it, such as `image_count`."""
+_HOW_MANY = frozenset(("num", "number", "n", "count", "total", "max", "has", "is"))
+"""Words that do so at its beginning."""
+_ONE_OPTION = re.compile(
+    r"(?:option|choice|alternative|opcao|alternativa|opcion|opt|op)_?([a-j]|\d)|(?:ending|sol)_?(\d)"
+)
 _PREFERENCE = re.compile(
     r"(chosen|rejected)_(?!score|rating|model)|(?!score|rating|reward|logp).*_(chosen|rejected)$"
 )
 """Other names of answers to choose between, and not of what they are worth."""
-_NO = ("false", "no", "n", "0", "off", "não", "nao", "bad", "rejected", "mau", "má")
-_YES = ("true", "yes", "y", "1", "on", "sim", "good", "chosen", "bom", "boa")
-MOST_NAMED = 12
-"""Fields that are named as not used, by how often they occur."""
+LEARNING: frozenset[Sense] = frozenset(("trained", "excluded", "masked", "weight", "label"))
+"""Of fields that say whether their row or turn is to be learned."""
+_NO = (
+    *("false", "no", "n", "0", "off", "não", "nao", "bad", "rejected", "mau", "má"),
+    *("wrong", "incorrect", "errado", "errada", "incorreto", "incorreta"),
+)
+_YES = (
+    *("true", "yes", "y", "1", "on", "sim", "good", "chosen", "bom", "boa"),
+    *("right", "correct", "certo", "certa", "correto", "correta"),
+)
+OF_QUESTION: frozenset[Sense] = frozenset(("context", "options"))
+"""Of fields that the answer cannot be known without."""
+YES_OR_NO: frozenset[Sense] = frozenset(("trained", "excluded", "label"))
+"""Of those that have to answer this."""
 
 
 @lru_cache(maxsize=1024)
 def sense_of(name: str) -> Sense | None:
     """Return what a field of this name means; None where it changes nothing."""
-    bare = plain(name)
-    if sense := _SENSES.get(bare):
+    bare, words = plain(name), words_of(name)
+    if sense := _SENSES.get(bare) or _SENSES.get("_".join(words)):
         return sense
     if part_of(name) in ("input", "context", "history"):
         return "context"
-    return "preference" if _PREFERENCE.match(bare) else None
+    if label_of(name):
+        return "options"
+    if _PREFERENCE.match(bare):
+        return "preference"
+    if not words or words[-1] in _ABOUT or words[0] in _HOW_MANY:
+        return None
+    return next((sense for sense, of_sense in _WORDS.items() if not of_sense.isdisjoint(words)), None)
+
+
+def label_of(name: str) -> str:
+    """Return the letter or number of the one option that a field of this name holds; nothing if none."""
+    found = _ONE_OPTION.fullmatch(plain(name))
+    return (found[1] or found[2]).upper() if found else ""
 
 
 def says_nothing(value: Any) -> bool:
@@ -74,6 +148,19 @@ def _is_blank(value: Any) -> bool:
     return isinstance(value, str) and not value.strip()
 
 
+def is_remark(sense: Sense | None, value: Any) -> bool:
+    """Whether a field only tells of something: a number, or where that is no text itself a yes or a no.
+
+    Args:
+        sense: of its name.
+        value: of the field; numbers of tables are texts.
+    """
+    if sense is None or isinstance(value, bool | int | float):
+        return True
+    is_word = isinstance(value, str) and (value.strip().isdecimal() or answer_of(value) is not None)
+    return is_word and sense in ("media", "reasoning")
+
+
 def answer_of(value: Any) -> bool | None:
     """Return what a field answers that is a yes or a no; None where it is neither."""
     if isinstance(value, bool | int | float):
@@ -82,22 +169,37 @@ def answer_of(value: Any) -> bool | None:
     return True if text in _YES else False if text in _NO else None
 
 
-def is_excluded(name: str, sense: Sense, value: Any, where: str) -> bool:
-    """Whether a field says that its row or turn is not to be learned.
+def is_learned(name: str, sense: Sense | None, value: Any, where: str) -> bool | None:
+    """Return whether a field says that its row or turn is to be learned; None where it says neither.
 
     Args:
         name: of the field.
-        sense: "trained", "weight" or "label".
+        sense: one of `LEARNING`.
         value: of the field.
         where: the row or the turn, in words.
 
     Raises:
-        RowError: a weight that is neither 0 nor 1: all examples count the same here.
+        RowError: a weight that is neither 0 nor 1, since all examples count the same here, or a mask: some
+            programs learn what it marks, and others the rest.
     """
-    if sense != "weight":
-        return answer_of(value) is False
-    if isinstance(value, bool) or (isinstance(value, str) and answer_of(value) is not None):
-        return answer_of(value) is False
+    answer = answer_of(value)
+    if sense == "masked" and (answer is not None or not isinstance(value, str)):
+        raise RowError(
+            "unsupported_field",
+            _("{where} has '{key}', which in some programs means to learn it and in others not to").format(
+                where=where, key=one_line(name, 30)
+            ),
+            _('write "train": false where it is not to be learned, and else take it out'),
+        )
+    if sense == "weight":
+        return _counts(name, value, where)
+    return not answer if sense == "excluded" and answer is not None else answer
+
+
+def _counts(name: str, value: Any, where: str) -> bool:
+    """Return whether a weight is 1 and not 0."""
+    if isinstance(value, str) and (answer := answer_of(value)) is not None:
+        return answer
     try:
         weight = float(value)
     except (TypeError, ValueError):
@@ -110,104 +212,4 @@ def is_excluded(name: str, sense: Sense, value: Any, where: str) -> bool:
             ),
             _("take it out, or give the weight 0 or 1"),
         )
-    return weight == 0.0
-
-
-def refuse_field(name: str, sense: Sense, where: str) -> RowError:
-    """Return the refusal of a field that changes the meaning of its row or turn and cannot be honoured.
-
-    Args:
-        name: of the field.
-        sense: what it means.
-        where: the row or the turn, in words.
-    """
-    message, fix = {
-        "preference": (
-            _("{where} has '{key}': answers to choose between, not one to learn"),
-            _("choose the answer on importing: mqlora-tui import FILE --answer {better}"),
-        ),
-        "media": (
-            _("{where} has '{key}': a text model cannot see or hear it"),
-            _("drop the row, or describe in the question what is there"),
-        ),
-        "reasoning": (
-            _("{where} has thoughts in '{key}', which is not read"),
-            _("write them into the answer as the model does, such as <think>…</think>, or take them out"),
-        ),
-        "context": (
-            _("{where} has '{key}', which belongs to the question"),
-            _("write it into the prompt, or let that be done: mqlora-tui import FILE"),
-        ),
-    }.get(sense, (_("{where} has '{key}', which is not supported here"), _("take it out, or drop the row")))
-    better = name
-    for worse, word in (
-        ("rejected", "chosen"),
-        ("non_preferred", "preferred"),
-        ("dispreferred", "preferred"),
-    ):
-        better = better.replace(worse, word)
-    fix = fix.format(better=one_line(shlex.quote(better), 60)) if sense == "preference" else fix
-    return RowError("unsupported_field", message.format(where=where, key=one_line(name, 30)), fix)
-
-
-def not_to_be_learned(name: str) -> RowError:
-    """Return why a row is left out that says so itself."""
-    return RowError(
-        LEFT_OUT,
-        _("'{key}' says that the row is not to be learned: it is left out").format(key=one_line(name, 30)),
-        _("nothing, or take the field out to learn the row"),
-    )
-
-
-_IMAGE = re.compile(r"<\|?image(_?\d+|_pad|_start)?\|?>|<img_context>", re.IGNORECASE)
-# These are also tags of HTML, about which a question may be: there they stand within a line.
-_SOUND = re.compile(r"^\s*<\|?(video|audio)(_?\d+|_pad|_start)?\|?>", re.IGNORECASE | re.MULTILINE)
-
-
-def refuse_media(text: str, where: str) -> None:
-    """Refuse a text in which something stands for an image, a video or a sound.
-
-    Raises:
-        RowError: one does.
-    """
-    if "<" in text and (found := _IMAGE.search(text) or _SOUND.search(text)):
-        raise RowError(
-            "unsupported_field",
-            _("{where}: '{mark}' stands for what a text model cannot see or hear").format(
-                where=where, mark=one_line(found[0].strip(), 30)
-            ),
-            _("drop the row, or describe in the question what is there"),
-        )
-
-
-class NotUsed:
-    """Counts the fields of a file that are not used."""
-
-    def __init__(self) -> None:
-        """Nothing was seen yet."""
-        self._counts: Counter[str] = Counter()
-        self._first = 0
-
-    def see(self, names: Iterable[str], line: int) -> None:
-        """Count the fields of a row."""
-        self._counts.update(names)
-        self._first = self._first or line
-
-    def faults(self, file: str) -> Iterator[Fault]:
-        """Yield one note that names them, if there are any."""
-        if not self._counts:
-            return
-        named = [f"{one_line(name, 30)} ({count:,})" for name, count in self._counts.most_common(MOST_NAMED)]
-        left = len(self._counts) - len(named)
-        more = ngettext(" and {n} more", " and {n} more", left).format(n=f"{left:,}") if left else ""
-        yield Fault(
-            file,
-            self._first,
-            None,
-            "unused_fields",
-            "note",
-            _("fields that are not used, and in how many rows: {names}").format(
-                names=", ".join(named) + more
-            ),
-            _("nothing, where they are not part of question or answer"),
-        )
+    return weight == 1.0

@@ -1,4 +1,4 @@
-"""What becomes of the rows of another file: written, rejected, left out as they ask, or doubtful."""
+"""What becomes of the rows of another file and of their fields: written, rejected, left out, or doubtful."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -11,6 +11,7 @@ from engine.dataset.report import LEFT_OUT, Fault
 from engine.dataset.row import Row
 from engine.dataset.rows import control_fault
 from engine.dataset.tables import Table
+from engine.dataset.unused import NotUsed, named
 from engine.dataset.writing import Forms
 from engine.i18n import _
 from engine.project import Project
@@ -55,6 +56,7 @@ class Tally:
     _doubts: dict[str, tuple[int, Fault]] = field(default_factory=dict)
     """By kind: in how many rows, and the first."""
     forms: Forms = field(default_factory=Forms)
+    not_used: NotUsed = field(default_factory=NotUsed)
 
     @property
     def doubts(self) -> tuple[Doubt, ...]:
@@ -100,6 +102,8 @@ class Imported:
     """Whether rows were to be set apart for validation, but no two of them differ."""
     doubts: tuple[Doubt, ...] = ()
     """What the check will warn of in the others."""
+    not_used: dict[str, int] = field(default_factory=dict)
+    """Fields of rows and turns that were not used, and in how many of the rows written, see `NotUsed`."""
 
     @property
     def left_out(self) -> int:
@@ -125,3 +129,10 @@ class Imported:
         if self.folder != project.data_dir:
             parts.append(_("move the files over yours to use them"))
         return "; ".join(parts)
+
+    @property
+    def note(self) -> str:
+        """Name the fields that were not used; nothing where all were."""
+        if not self.not_used:
+            return ""
+        return _("fields that are not used, and in how many rows: {names}").format(names=named(self.not_used))

@@ -75,8 +75,16 @@ def import_rows(
     else:
         folder, written = publish(job.write, data, "imported")
     is_undivided = wish.valid_share > 0 and not written.valid
-    kinds, listed = dict(written.kinds), tuple(written.listed)
-    return Imported(folder, written.train, written.valid, kinds, listed, is_undivided, written.doubts)
+    return Imported(
+        folder,
+        written.train,
+        written.valid,
+        dict(written.kinds),
+        tuple(written.listed),
+        is_undivided=is_undivided,
+        doubts=written.doubts,
+        not_used=dict(written.not_used.counts),
+    )
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,7 @@ class _Job:
         for item in watched(read_records(self.table.source), partial(self.tell, "read"), self.cancel):
             if isinstance(item, Record):
                 try:
-                    line, row = written_row(item, self.mapping, len(rows))
+                    line, row = written_row(item, self.mapping, len(rows), written.not_used)
                 except RowError as error:
                     item = Rejected(item.place, error.kind, error.message, error.fix)
             if isinstance(item, Rejected):

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from engine.dataset.fields import sense_of
+from engine.dataset.fields import OF_QUESTION, sense_of
 from engine.dataset.names import is_speaker, part_of
+from engine.dataset.options import option_names
 from engine.i18n import _
 from engine.text import one_line
 
@@ -16,7 +17,8 @@ turns that say whether the user speaks; turns in one text; one column of plain t
 Fate = Literal["used", "kept", "meant", "unused"]
 """Of a field: mapped; kept in its row, since it changes what that means; question or answer by its name, but
 not mapped; nothing of these."""
-_MOST_FATES = 1000
+_MOST_FATES, _LONGEST_FATE = 1000, 1000
+"""Sets of names whose fates are kept, and characters of each."""
 _LISTED = 20
 
 
@@ -38,6 +40,8 @@ class Mapping:
     """The one of several answers that is learned: a text, a turn, or turns."""
     ignored: tuple[str, ...] = ()
     """Columns that are named like a yes or a no and hold something else."""
+    is_chosen: bool = False
+    """Whether the user chose one of several answers, and so left the others out."""
     is_named: bool = False
     """Whether the user named the columns, and so left the others out."""
     is_fixed: bool = False
@@ -51,33 +55,46 @@ class Mapping:
         every = (self.prompt, *self.inputs, self.history, self.completion, self.system, self.turns)
         return tuple(name for name in (*every, self.answer, self.text) if name)
 
+    @cached_property
+    def options(self) -> tuple[str, ...]:
+        """Those of the inputs that hold what whoever is asked chooses from."""
+        return tuple(option_names(self.inputs))
+
     @property
     def makes_turns(self) -> bool:
         """Whether rows are written as conversations: all of a file in one form."""
         return bool(self.turns or self.system or self.history or self.is_mixed)
 
-    def fate_of(self, name: str) -> Fate:
-        """Return what becomes of a field."""
-        if fate := self._fates.get(name):
-            return fate
-        fate = "used" if name in self.columns else "kept" if self.honours(name) else "unused"
-        if fate == "unused" and is_meant(name) and not (self.answer and part_of(name) == "answer"):
-            fate = "meant"
-        if len(self._fates) < _MOST_FATES:
-            self._fates[name] = fate
-        return fate
+    def fates(self, names: Iterable[str]) -> dict[Fate, list[str]]:
+        """Return the fields of a row by what becomes of them."""
+        key = tuple(names)
+        if found := self._known_fates.get(key):
+            return found
+        found = {"used": [], "kept": [], "meant": [], "unused": []}
+        for name in key:
+            found[self._fate_of(name)].append(name)
+        if len(self._known_fates) < _MOST_FATES and sum(map(len, key)) < _LONGEST_FATE:
+            self._known_fates[key] = found
+        return found
 
     @cached_property
-    def _fates(self) -> dict[str, Fate]:
-        """Of the fields seen so far: rows by the million have the same."""
+    def _known_fates(self) -> dict[tuple[str, ...], dict[Fate, list[str]]]:
+        """Of the rows seen so far: those by the million have the same fields."""
         return {}
+
+    def _fate_of(self, name: str) -> Fate:
+        if name in self.columns:
+            return "used"
+        if self.honours(name):
+            return "kept"
+        return "meant" if is_meant(name) and not (self.answer and part_of(name) == "answer") else "unused"
 
     def honours(self, name: str) -> bool:
         """Whether a column that is not mapped still goes with its row, since it changes what that means."""
         sense = sense_of(name)
-        if sense == "preference":  # one of the answers was chosen where such a column is used
-            return not any(sense_of(column) == "preference" for column in self.columns)
-        if sense == "context":  # a conversation has no place for it: the check of rows says so
+        if sense == "preference":
+            return not (self.is_named or self.is_chosen)
+        if sense in OF_QUESTION:  # a conversation has no place for it: the check of rows says so
             return not self.is_named and not (self.prompt or self.inputs)
         return sense is not None and name not in self.ignored
 
@@ -112,10 +129,10 @@ class Mapping:
 
     def _others(self, names: Sequence[str]) -> str:
         """Say what becomes of the columns that are not mapped."""
-        fates = {name: self.fate_of(name) for name in names}
-        honoured, meant, unused = (
-            [n for n in names if fates[n] == fate] for fate in ("kept", "meant", "unused")
-        )
+        fates = self.fates(names)
+        honoured, meant = fates["kept"], fates["meant"]
+        # What is learned of rows without the chosen answer is counted at the end, where it is left out.
+        unused = [name for name in fates["unused"] if not (self.is_chosen and is_meant(name))]
         left = meant if self.is_named else []
         compared = [] if self.is_named or self.is_mixed else meant
         said = ""
@@ -131,7 +148,7 @@ class Mapping:
 
 def is_meant(name: str) -> bool:
     """Whether a column of this name may belong to question or answer."""
-    return (part_of(name) is not None and not is_speaker(name)) or sense_of(name) == "context"
+    return (part_of(name) is not None and not is_speaker(name)) or sense_of(name) in OF_QUESTION
 
 
 def _shown(name: str) -> str:

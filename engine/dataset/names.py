@@ -1,5 +1,6 @@
 """What the names of columns and fields say that they hold, in the languages that data come in."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
@@ -53,6 +54,10 @@ _PLURALS = {
 }
 _SHORT = 3
 """Letters of names that have no plural."""
+_BORDER = re.compile(
+    r"(?<=[^\W\dA-Z_])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d])(?=\d)|(?<=\d)(?=[^\W\d])"
+)
+"""Where a word ends inside a name such as imagePath2."""
 
 
 @lru_cache(maxsize=1024)
@@ -60,6 +65,11 @@ def plain(name: str) -> str:
     """Return a name as names are compared: small letters, no accents, no spaces."""
     bare = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
     return bare.casefold().strip().replace(" ", "_").replace("-", "_")
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a name as names are compared, set apart by signs, capitals or digits."""
+    return [plain(word) for word in re.split(r"[\W_]+", _BORDER.sub("_", name)) if word]
 
 
 def is_speaker(name: str) -> bool:

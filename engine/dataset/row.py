@@ -4,9 +4,9 @@ import difflib
 from typing import Any
 
 from engine.dataset.beside import FIELDS, OF_FORM, Beside, Form
-from engine.dataset.fields import refuse_field, refuse_media
 from engine.dataset.names import part_of
 from engine.dataset.parsing import RowError, refuse_endless, refuse_odd_characters
+from engine.dataset.refusals import refuse_field, refuse_media
 from engine.dataset.turns import (
     Conversation,
     Message,
@@ -61,17 +61,17 @@ class Row(msgspec.Struct, frozen=True, gc=False):
         return {"messages": turns, **({"tools": list(self.tools)} if self.tools else {})}
 
 
-def row_of(value: dict[str, Any], line: int) -> Row:
-    """Return the row of an object that was read elsewhere.
+def row_of(value: dict[str, Any], line: int) -> tuple[Row, list[str]]:
+    """Return the row of an object that was read elsewhere, and the names of the fields that are not used.
 
     Raises:
         RowError: it cannot be used.
     """
-    _form, row, _not_used = read_row(value, line)
+    _form, row, not_used = read_row(value, line)
     said = row.said
     refuse_endless(len(said), len(row.messages))
     refuse_odd_characters(said)
-    return row
+    return row, not_used
 
 
 def read_row(value: dict[str, Any], line: int) -> tuple[Form, Row, list[str]]:
@@ -93,9 +93,10 @@ def read_row(value: dict[str, Any], line: int) -> tuple[Form, Row, list[str]]:
             raise refuse_field(extra.beside, "tools", _("the row"))
         return form, Row(line, (), text), extra.not_used
     found = read_turns(value["messages"]) if form == "messages" else _pair(value)
-    if len(value) == len(OF_FORM[form]) and not found.not_used:  # as nearly all rows are
+    if len(value) == len(OF_FORM[form]):  # as nearly all rows are
         require_answer(found)
-        return form, Row(line, tuple(found.turns), untrained=tuple(found.untrained)), []
+        row = Row(line, tuple(found.turns), untrained=tuple(found.untrained))
+        return form, row, found.not_used
     extra = Beside(value, form, [spoken(turn) for turn in found.turns])
     require_answer(found)
     turns, untrained = found.turns, found.untrained
@@ -104,7 +105,7 @@ def read_row(value: dict[str, Any], line: int) -> tuple[Form, Row, list[str]]:
         shift = len(turns) - len(found.turns)
         untrained = [index + shift for index in untrained]
     row = Row(line, tuple(turns), "", tuple(untrained), extra.tools)
-    return form, row, [*extra.not_used, *dict.fromkeys(found.not_used)]
+    return form, row, extra.not_used + found.not_used
 
 
 def _form(value: dict[str, Any]) -> Form:

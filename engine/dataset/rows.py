@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from engine.dataset.beside import Form
-from engine.dataset.fields import NotUsed
 from engine.dataset.lines import Oddities, read_lines
 from engine.dataset.parsing import (
     MOST_CHARACTERS,
@@ -17,6 +16,7 @@ from engine.dataset.parsing import (
 )
 from engine.dataset.report import Fault, Severity
 from engine.dataset.row import Row, read_row
+from engine.dataset.unused import NotUsed
 from engine.i18n import _
 from engine.text import one_line
 

@@ -45,6 +45,11 @@ class Table:
     """The first rows, `SAMPLE` at most, fewer where they are very long."""
 
     @property
+    def has_all_columns(self) -> bool:
+        """Whether no later row can have others."""
+        return self.source.format in ("delimited", "parquet")
+
+    @property
     def has_lines(self) -> bool:
         """Whether places are lines of the file rather than numbers of rows."""
         return self.source.format in ("delimited", "lines")

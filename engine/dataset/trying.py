@@ -49,7 +49,7 @@ def try_rows(table: Table, mapping: Mapping) -> Tried:
     for item in table.sample:
         if isinstance(item, Record):
             try:
-                line, row = written_row(item, mapping, item.place)
+                line, row = written_row(item, mapping, item.place, tally.not_used)
             except RowError as error:
                 item = Rejected(item.place, error.kind, error.message, error.fix)
             else:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.dataset.fields import is_excluded, refuse_field, refuse_media, says_nothing, sense_of
+from engine.dataset.fields import LEARNING, is_learned, is_remark, says_nothing, sense_of
 from engine.dataset.parsing import RowError
+from engine.dataset.refusals import may_show_media, refuse_field, refuse_media
 from engine.dataset.report import LEFT_OUT
 from engine.dataset.tools import read_calls
 from engine.i18n import _
@@ -18,6 +19,8 @@ ROLES = ("system", "user", "assistant", "tool")
 _SAME_ROLE = {"developer": "system", "function": "tool"}
 """Other names of roles, which mean nothing else."""
 _CALLS = ("tool_calls", "function_call")
+_THOUGHT = ("channel", "analysis")
+"""Field of a turn of gpt-oss that is no answer but the thoughts before it."""
 _OF_TOOL = ("tool_call_id", "name")
 # White space, zero-width characters and byte order marks: a text of nothing else teaches nothing.
 _UNSEEN = (
@@ -115,7 +118,7 @@ def _is_plain(turn: Any) -> bool:
     if type(turn) is not dict or len(turn) != 2 or turn.get("role") not in ROLES:
         return False
     content = turn.get("content")
-    return type(content) is str and not is_blank(content) and "<" not in content
+    return type(content) is str and not is_blank(content) and not may_show_media(content)
 
 
 def _add_turn(found: Conversation, turn: Any, number: int) -> None:
@@ -128,7 +131,7 @@ def _add_turn(found: Conversation, turn: Any, number: int) -> None:
             _wrong_role(turn, where),
             _("use one of: {roles}").format(roles=", ".join(ROLES)),
         )
-    is_learned = _read_fields(found, turn, role, where)
+    may_be_learned = _read_fields(found, turn, role, where)
     calls = read_calls(turn, where) if role == "assistant" else []
     content = _content(turn.get("content"), where, role == "tool")
     if (content is None and not calls) or (role == "assistant" and not calls and is_blank(content or "")):
@@ -137,7 +140,7 @@ def _add_turn(found: Conversation, turn: Any, number: int) -> None:
         )
     if role != "assistant":
         refuse_media(content or "", where)
-    if role == "assistant" and not is_learned:
+    if role == "assistant" and not may_be_learned:
         found.untrained.append(len(found.turns))
     read: Message = {"role": role, "content": content or ""}
     if calls:
@@ -159,22 +162,27 @@ def _wrong_role(turn: Any, where: str) -> str:
 
 def _read_fields(found: Conversation, turn: dict[str, Any], role: str, where: str) -> bool:
     """Look at what a turn has besides role and content; return whether it is to be learned."""
-    is_learned = True
+    may_be_learned = True
     for key, value in turn.items():
         if key in ("role", "content") or says_nothing(value):
             continue
         sense = sense_of(key)
         if (role == "assistant" and key in _CALLS) or (role == "tool" and key in _OF_TOOL):
             continue
-        if sense in ("trained", "weight"):
-            is_learned &= not is_excluded(key, sense, value, where)
-            if sense == "trained" and value is True and role != "assistant":
+        if sense in LEARNING and not (sense == "label" and role != "assistant"):
+            says = is_learned(key, sense, value, where)
+            if says is None:
+                found.not_used.append(key)
+            elif says and sense == "trained" and role != "assistant":
                 raise refuse_field(key, sense, where)
-        elif key in _CALLS or (sense and sense != "label" and not isinstance(value, bool | int | float)):
+            may_be_learned &= says is not False
+        elif (key, value) == _THOUGHT:
+            raise refuse_field(key, "reasoning", where)
+        elif key in _CALLS or not (sense == "label" or is_remark(sense, value)):
             raise refuse_field(key, sense or "tools", where)
         else:
             found.not_used.append(key)
-    return is_learned
+    return may_be_learned
 
 
 def _content(content: Any, where: str, may_be_data: bool) -> str | None:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from engine.dataset.fields import sense_of
 from engine.dataset.headers import reads_like_row
 from engine.dataset.mapping import list_names
-from engine.dataset.names import of_part, part_of, plain
+from engine.dataset.names import of_part, part_of
 from engine.dataset.records import Record
+from engine.dataset.refusals import is_worse
 from engine.dataset.tables import Table
 from engine.errors import UserError
 from engine.i18n import _
@@ -32,10 +33,16 @@ def unclear(table: Table, answer: str = "") -> UserError:
             _("name its column: --prompt COLUMN --answer {name}").format(name=_word(answer)),
         )
     if answers := answers_of(table):
-        chosen = next((name for name in answers if not _is_worse(name)), answers[0])
+        if is_worse(answers[0]):
+            return UserError(
+                _("{path} has no answers to learn, only those that are worse: {names}").format(
+                    path=path, names=list_names(answers)
+                ),
+                _("add a column with the better ones"),
+            )
         return UserError(
             _("{path} holds answers to choose between").format(path=path),
-            _("say which are to be learned: --answer {name}").format(name=_word(chosen)),
+            _("say which are to be learned: --answer {name}").format(name=_word(answers[0])),
         )
     if len(table.columns) == 1:
         return UserError(
@@ -96,10 +103,6 @@ def _word(name: str) -> str:
     return one_line(shlex.quote(name), 200)
 
 
-def _is_worse(name: str) -> bool:
-    return any(part in plain(name) for part in ("reject", "dispreferred", "non_preferred"))
-
-
 def _several(table: Table, answer: str) -> UserError | None:
     """Return the refusal of a table with more than one column that may be the question, or the answer."""
     questions, answers = questions_of(table), [] if answer else of_part(table.columns, "answer")
@@ -156,5 +159,12 @@ def lacks_header(table: Table) -> bool:
 
 
 def answers_of(table: Table) -> list[str]:
-    """Return the columns with several answers of a row, of which one may be learned (chosen, rejected)."""
-    return [name for name in table.columns if sense_of(name) == "preference"]
+    """Return the columns with several answers of a row, of which one may be learned, the worse ones last.
+
+    Where there are such as chosen and rejected, a plain answer or a conversation is one of them.
+    """
+    several = [name for name in table.columns if sense_of(name) == "preference"]
+    if not several:
+        return []
+    plain = of_part(table.columns, "answer") + of_part(table.columns, "turns")
+    return sorted([*several, *plain], key=is_worse)

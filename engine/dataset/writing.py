@@ -1,12 +1,13 @@
 """Rows of another file as lines of JSON: those of one file all as pairs, or all as conversations."""
 
-from engine.dataset.converting import convert
+from engine.dataset.converting import convert, not_used_of
 from engine.dataset.detecting import reading_of
 from engine.dataset.lines import MOST_BYTES
 from engine.dataset.mapping import Mapping
 from engine.dataset.parsing import RowError, parse_object
 from engine.dataset.records import Record
 from engine.dataset.row import Row, row_of
+from engine.dataset.unused import NotUsed
 from engine.i18n import _
 from engine.text import json_text
 
@@ -32,18 +33,26 @@ class Forms:
         return self._has_pairs and self._has_turns
 
 
-def written_row(record: Record, mapping: Mapping, number: int) -> tuple[str, Row]:
+def written_row(record: Record, mapping: Mapping, number: int, not_used: NotUsed) -> tuple[str, Row]:
     """Return a row as it is written, one line of JSON, and as line `number` will be read.
+
+    Args:
+        record: the row of the other file.
+        mapping: what its columns mean.
+        number: of the line.
+        not_used: is shown the fields that are not used, if the row can be.
 
     Raises:
         RowError: it cannot be used.
     """
-    value = convert(record.value, reading_of(record.value, mapping))
-    row = row_of(value, number)
+    reading = reading_of(record.value, mapping)
+    row, names = row_of(convert(record.value, reading), number)
     line = json_text(row.value(mapping.makes_turns))
     if len(line) >= MOST_BYTES // 4:  # a character takes four bytes at most
         message = _("the row has {size} million characters").format(size=round(len(line) / 1e6))
         raise RowError("line_too_long", message, _("split it"))
+    if names := not_used_of(record.value, reading) + names:
+        not_used.see(names, record.place)
     return line, row
 
 
@@ -51,4 +60,4 @@ def as_turns(line: bytes) -> bytes:
     """Return a written row with the line break after it as a conversation, if it is a pair."""
     if not line.startswith(_PAIR.encode()):
         return line
-    return json_text(row_of(parse_object(line), 1).value(as_turns=True)).encode() + b"\n"
+    return json_text(row_of(parse_object(line), 1)[0].value(as_turns=True)).encode() + b"\n"

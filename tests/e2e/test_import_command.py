@@ -36,6 +36,7 @@ def test_import_says_how_it_reads_and_what_it_rejects(mqlora: Mqlora) -> None:
         "rows.csv: CSV with ;\n  read as pairs: pergunta → prompt, resposta → completion; not used: id" in out
     )
     assert "  ! line 3: 'resposta' is empty (write it or drop the row)" in out
+    assert "  · fields that are not used, and in how many rows: id (2)\n" in out
     assert "1 train, 1 valid; 1 rejected, see rejected.jsonl" in out and "over yours" not in out
     assert mqlora("validate")[0] == 0
     code, out, _err = mqlora("import", "rows.csv", "--no-shuffle", "--valid-share", "0")
@@ -72,6 +73,22 @@ def test_a_dry_run_shows_rows_and_writes_nothing(mqlora: Mqlora) -> None:
     rows = json.loads(out)["rows"]
     assert [row["row"] for row in rows] == [{"text": "Olá?"}, {"text": "Quem?"}, {"text": "\x1b[2J"}]
     assert not Path("data").exists()
+
+
+def test_fields_of_turns_and_of_late_rows_are_named_by_both(mqlora: Mqlora) -> None:
+    """A dry run looks at the first rows only, and says so; in JSON as in words."""
+    turns = '[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "mood\\u001b": "x"}]'
+    late = f'{{"messages": {turns}, "hint": "h"}}\n'
+    Path("turns.jsonl").write_text(f'{{"messages": {turns}}}\n' * 60 + late, encoding="utf-8")
+    first, every = "mood\\x1b (50)", "mood\\x1b (61), hint (1)"
+    code, out, _err = mqlora("import", "turns.jsonl", "--dry-run")
+    assert code == 0 and f"not used, and in how many of the first 50 rows: {first}\n" in out
+    told = json.loads(mqlora("import", "turns.jsonl", "--dry-run", "--json")[1])
+    assert told["not_used"] == {"mood\x1b": 50}
+    told = json.loads(mqlora("import", "turns.jsonl", "--json")[1])
+    assert told["not_used"] == {"mood\x1b": 61, "hint": 1}
+    code, out, _err = mqlora("import", "turns.jsonl")
+    assert code == 0 and f"not used, and in how many rows: {every}\n" in out
 
 
 def test_a_dry_run_shows_as_much_as_people_read(mqlora: Mqlora) -> None:

@@ -40,13 +40,24 @@ FOREIGN: dict[str, Any] = {
     "reasoning": "porque", "reasoning_content": "porque", "thinking": "porque", "cot": "porque",
     "rationale": "porque", "context": "um texto", "input": "um texto", "history": [["a", "b"]],
     "tools": [{"type": "function", "function": {"name": "f"}}], "functions": [{"name": "f"}],
+    "mask": True, "loss_mask": 0, "masked": True, "ignore": 1, "is_correct": False, "wrong": True,
+    "choices": ["x", "y"], "options": {"A": "x", "B": "y"}, "option_a": "x", "explanation": "porque",
+    "thinkingProcess": "porque", "inner-monologue": "porque", "img_path": "1.png", "videoUrl": "1.mp4",
 }  # fmt: skip
 OF_TURNS: dict[str, Any] = {
     "weight": 0, "train": False, "training": False, "loss": False, "reasoning": "x", "reasoning_content": "x",
     "thinking": "x", "thoughts": "x", "images": ["1.png"], "audio": "1.wav", "chosen": "x", "name": "Eva",
     "id": 3, "timestamp": "x", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}],
     "function_call": {"name": "f", "arguments": "{}"},
+    "mask": True, "loss_mask": 0, "masked": True, "ignore": 1, "train_on_turn": False, "label": False,
+    "scratchpad": "x", "photo": "1.png", "choices": ["x", "y"], "loss_value": 0.3,
 }  # fmt: skip
+
+NOT_LEARNED: tuple[dict[str, Any], ...] = (
+    *({"train": False}, {"loss": False}, {"weight": 0}, {"weight": 0.0}, {"training": False}),
+    *({"train_on_turn": False}, {"trainOnTurn": "no"}, {"label": False}, {"is_correct": "false"}),
+    *({"masked": True}, {"ignore": 1}, {"isMasked": "yes"}, {"wrong": True}, {"loss": 0, "masked": 0}),
+)
 
 
 def read(path: Path, value: dict[str, Any]) -> tuple[list[Row], list[Fault]]:
@@ -90,7 +101,7 @@ def test_no_field_of_a_turn_is_passed_over_in_silence(tmp_path: Path, role: int,
     turns = [{**turn, key: OF_TURNS[key]} if index == role else turn for index, turn in enumerate(TURNS)]
     plain, _faults = read(tmp_path / "train.jsonl", {"messages": TURNS})
     rows, faults = read(tmp_path / "train.jsonl", {"messages": turns})
-    is_no_question = role == 0 and sense_of(key) in ("weight", "trained")
+    is_no_question = role == 0 and sense_of(key) in ("weight", "trained", "excluded")
     assert is_silent(plain, rows, faults, key) == is_no_question
 
 
@@ -135,7 +146,7 @@ def test_what_is_honoured_becomes_turns(
 def test_an_answer_that_is_not_to_be_learned_carries_no_loss(tmp_path: Path) -> None:
     """Whatever it is marked with, here and after import; the others of its conversation do."""
     tokenizer = byte_tokenizer(tmp_path / "model", "chatml")
-    for mark in ({"train": False}, {"loss": False}, {"weight": 0}, {"weight": 0.0}, {"training": False}):
+    for mark in NOT_LEARNED:
         wrong = {"role": "assistant", "content": "errado", **mark}
         value = {"messages": [TURNS[0], wrong, *TURNS]}
         (row,), _faults = read(tmp_path / "train.jsonl", value)
@@ -209,21 +220,6 @@ def test_a_tool_whose_name_stands_in_the_question_is_not_told_for_that(tmp_path:
     assert "a" in row.messages[0]["content"]
     with pytest.raises(TemplateError, match="passes over tools that may be called: a"):
         tokenize(tokenizer, row)
-
-
-@pytest.mark.parametrize("key", ["train", "loss", "label"])
-@pytest.mark.parametrize(
-    ("value", "is_learned"),
-    [(0, False), ("0", False), ("no", False), ("False", False), (1, True), ("yes", True), (0.3, None)],
-)
-def test_a_yes_or_no_of_a_row_is_understood_however_it_is_written(
-    tmp_path: Path, key: str, value: Any, is_learned: bool | None
-) -> None:
-    """As numbers and words of tables too; what is neither is named as not used."""
-    rows, faults = read(tmp_path / "train.jsonl", {"prompt": "a", "completion": "b", key: value})
-    assert len(rows) == (0 if is_learned is False else 1)
-    kinds = {False: ["left_out"], True: [], None: ["unused_fields"]}[is_learned]
-    assert [fault.kind for fault in faults] == kinds
 
 
 # Placeholders

@@ -299,14 +299,6 @@ def test_rows_that_ask_to_be_left_out_are_notes(tmp_path: Path, mark: dict[str, 
     assert project_checks.check_data(project).status == "error"
 
 
-def test_the_advice_names_the_better_answer(tmp_path: Path) -> None:
-    """Under the name that it has in the file."""
-    for name, better in {"rejected": "chosen", "non_preferred_output": "preferred_output"}.items():
-        with pytest.raises(RowError) as refused:
-            read_row(PAIR | {name: "x"}, 1)
-        assert refused.value.fix.endswith(f"import FILE --answer {better}")
-
-
 def test_a_label_is_only_taken_into_account_where_it_is_understood(tmp_path: Path) -> None:
     """Good and bad are; what is neither in any row is not used, in a single one it is refused."""
     rows = [PAIR | {"label": "good"}, PAIR | {"label": "bad"}]

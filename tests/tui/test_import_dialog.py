@@ -69,6 +69,7 @@ async def test_rows_are_imported_with_enter_alone(
         await pilot.press("enter")
         await wait_for(pilot, lambda: "35 train, 4 valid; 1 rejected, see rejected.jsonl" in text(app))
         assert "rejected rows" in text(app) and "line 3 ✗ 'resposta' is empty" in text(app)
+        assert "not used, and in how many rows: id (39)" in text(app)
         await pilot.press("enter")
         await wait_for(pilot, lambda: bool(answers))
         [done] = answers

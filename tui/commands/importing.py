@@ -14,6 +14,7 @@ from engine.dataset.mapping import Mapping
 from engine.dataset.records import Rejected
 from engine.dataset.tables import SAMPLE, Table, open_table
 from engine.dataset.trying import try_rows
+from engine.dataset.unused import named
 from engine.i18n import _
 from engine.project import Project
 from engine.text import json_text, one_line
@@ -54,13 +55,17 @@ def show_first(table: Table, mapping: Mapping, as_json: bool) -> int:
         rows = [_told(item) for item in tried.rows[:_SHOWN]]
         seen = {"rows": len(tried.rows), "usable": tried.usable, "left_out": tried.left_out}
         doubts = [asdict(doubt) for doubt in tried.tally.doubts]
-        print_json(_described(table, mapping) | {"rows": rows, "seen": seen, "doubts": doubts})
+        told = {"rows": rows, "seen": seen, "doubts": doubts, "not_used": dict(tried.tally.not_used.counts)}
+        print_json(_described(table, mapping) | told)
         return code
     _say_how(table, mapping)
     for item in tried.rows[:_SHOWN]:
         shown = _told(item)
         text = json_text(_cut(shown["row"])) if "row" in shown else shown["reason"]
         quote(f"  {table.where(shown['place'])}: {text}")
+    if fields := tried.tally.not_used.counts:
+        text = _("  · fields that are not used, and in how many of the first {rows}: {names}")
+        say(text.format(rows=counts.rows(len(tried.rows)), names=named(fields)))
     _say_doubts(table, tried.tally.doubts)
     _say_share(tried.usable, tried.rejected, tried.left_out, is_all=len(tried.rows) < SAMPLE)
     return code
@@ -118,6 +123,8 @@ def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, a
 
         imported = import_rows(project, table, mapping, wish, tell, Event())
     _say_rejected(table, imported)
+    if imported.note:
+        say(f"  · {imported.note}")
     _say_doubts(table, imported.doubts)
     if imported.kinds:
         _say_share(imported.train + imported.valid, imported.rejected, imported.left_out)

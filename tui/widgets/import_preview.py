@@ -38,13 +38,14 @@ class ImportPreview(VerticalScroll):
         self._say(_as_they_are(shown) if mapping is None else _tried(shown, mapping))
 
     def show_rejected(self, table: "Table", imported: "Imported") -> None:
-        """List rows that were not imported."""
+        """List rows that were not imported, below the fields that were not used."""
         self.border_title = Content(_("rejected rows"))
         rows = [_refused(table, row) for row in imported.listed]
         if (more := sum(imported.kinds.values()) - len(rows)) > 0:
             rows.append(Content.styled(_("… and {n} more").format(n=f"{more:,}"), "$muted"))
         rows[:0] = _doubtful(table, imported.doubts)
-        self._say(rows or [Content.styled(_("none"), "$muted")])
+        note = [Content.styled(imported.note, "$muted")] if imported.note else []
+        self._say([*note, *(rows or [Content.styled(_("none"), "$muted")])])
 
     def show_help(self) -> None:
         """Say what can be imported, and where it goes."""
