@@ -67,6 +67,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         last_loss=last,
         late_loss=levels.late_median(losses),
         end_losses=tuple(losses[-levels.RECENT :].tolist()),
+        untrained_loss=_untrained_loss(history, state),
         lowest_loss=levels.lowest_level(losses),
         loss_noise=noise,
         late_fall=levels.late_fall(losses),
@@ -105,6 +106,15 @@ def _best_and_last(found: Validations) -> tuple[float | None, float | None, int 
         return None, None, None
     best = int(np.argmin(found.losses))
     return float(found.losses[best]), float(found.losses[-1]), int(found.steps[best])
+
+
+def _untrained_loss(history: RunHistory, state: RunState | None) -> float | None:
+    """Return what is known of the model before its first update; one step alone does not tell enough."""
+    if state is None or state.initial_val_loss is None:
+        return None
+    first = history.loss[(history.step == 1) & np.isfinite(history.loss)]
+    known: list[float] = [state.initial_val_loss, *first.tolist()]
+    return max(known)
 
 
 def _initial_gap(history: RunHistory, state: RunState | None) -> float | None:
