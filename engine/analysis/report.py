@@ -11,7 +11,7 @@ from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import Outcome, outcome_of
 from engine.analysis.verdict import Verdict
 from engine.i18n import _, ngettext
-from engine.shell import continued
+from engine.shell import complete, continued
 from engine.text import one_line
 from engine.words import duration, nats, signed, size
 
@@ -50,6 +50,7 @@ def format_details(summary: RunSummary, verdict: Verdict, width: int = WIDTH) ->
 def as_dict(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
     """Return everything the report says as one JSON-ready object."""
     values = asdict(summary) | {
+        "reason": complete(summary.reason, summary.folder.parent),
         "config": summary.config.model_dump(mode="json") if summary.config else None,
         "end_loss": summary.end_loss,
         "improvement_percent": summary.improvement_percent,
