@@ -125,11 +125,26 @@ def unreadable(summary: RunSummary) -> Advice | None:
 
 
 def resume(summary: RunSummary) -> Advice | None:
-    """Not at its end: how to go on."""
+    """Not at its end: how to go on, if it can."""
     if summary.status not in ("paused", "interrupted", "failed") or outcome_of(summary) in BROKEN:
         return None
-    text = _("The run goes on where its last checkpoint is.")
-    return Advice("resume", "ok", text, "mqlora-tui train --resume")
+    match summary.way_on:
+        case "checkpoint":
+            text = _("The run goes on where its last checkpoint is.")
+            return Advice("resume", "ok", text, "mqlora-tui train --resume")
+        case "anew":
+            text = _("There is no checkpoint to go on from: training begins anew.")
+            return Advice("resume", "attention", text, "mqlora-tui train")
+        case "damaged":
+            text = _(
+                "The run cannot go on: every checkpoint is damaged. Begin anew; the old run is archived."
+            )
+        case "other_version":
+            text = _(
+                "The run cannot go on with this version: another one wrote its last checkpoint. "
+                "Use that one, or begin anew; the old run is archived."
+            )
+    return Advice("resume", "wrong", text, restart())
 
 
 def live_remedy(summary: RunSummary) -> Advice | None:

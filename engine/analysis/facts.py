@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.analysis.overfitting import SLIGHT_RISE, Overfitting, growth_of
-from engine.analysis.run_folder import CheckpointInfo
+from engine.analysis.run_folder import CheckpointInfo, WayOn
 from engine.config import TrainingConfig
 
 RunStatus = Literal["running", "paused", "finished", "failed", "interrupted"]
@@ -87,6 +87,7 @@ class RunSummary:
     unreadable_lines: int
     checkpoints: tuple[CheckpointInfo, ...]
     """By step."""
+    way_on: WayOn
 
     @property
     def num_epochs(self) -> int:

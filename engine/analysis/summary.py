@@ -7,7 +7,7 @@ from engine.analysis import levels
 from engine.analysis.facts import RunStatus, RunSummary
 from engine.analysis.history import RunHistory, load_history
 from engine.analysis.overfitting import judge_overfitting
-from engine.analysis.run_folder import find_checkpoints, run_config
+from engine.analysis.run_folder import find_checkpoints, run_config, way_on
 from engine.analysis.validations import Validations, validations_of
 from engine.errors import UserError
 from engine.i18n import _
@@ -97,6 +97,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         skipped_at_end=int(is_bad[-levels.RECENT :].sum()),
         unreadable_lines=history.unreadable,
         checkpoints=find_checkpoints(project),
+        way_on=way_on(project),
     )
 
 

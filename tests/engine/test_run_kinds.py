@@ -11,7 +11,7 @@ from engine.analysis.summary import summarise
 from engine.analysis.verdict import judge, live_advice
 from engine.project import Project
 from engine.training.lock import run_lock
-from tests.engine.run_files import write_lines, write_run
+from tests.engine.run_files import write_checkpoint, write_lines, write_run
 from tests.engine.run_kinds import EVERY, KINDS, write_kind
 
 import numpy as np
@@ -248,6 +248,7 @@ def test_a_paused_run_is_told_to_go_on_or_to_begin_anew_and_not_both(tmp_path: P
     """Anew only where it broke; the headline says as much."""
     project, _course = write_kind(tmp_path, kind)
     project.state_file.write_text(project.state_file.read_text().replace('"finished"', '"paused"'))
+    write_checkpoint(project, 0, 60, {})
     summary = summarise(project)
     verdict = judge(summary)
     commands = [item.command for item in verdict.advice]
