@@ -1,5 +1,8 @@
 """The one exception for mistakes a user can make and mend, and the one for what the user ended."""
 
+import errno
+
+from engine.i18n import _
 from engine.shell import ended
 from engine.text import one_line
 
@@ -21,6 +24,21 @@ class UserError(Exception):
         self.fix = one_line(fix, LONGEST).rstrip(".")
         """What the user can do about it, as an imperative."""
         super().__init__(ended(f"{self.problem}; {self.fix}" if self.fix else self.problem))
+
+
+def write_fix(error: OSError) -> str:
+    """Return what to do about a file that could not be written, as an imperative."""
+    match error.errno:
+        case errno.ENOSPC:
+            return _("free some disk space")
+        case errno.EDQUOT:
+            return _("delete files of yours on that disk, or ask for a larger share of it")
+        case errno.EFBIG:
+            return _("allow larger files with ulimit -f unlimited")
+        case errno.EROFS | errno.EACCES | errno.EPERM:
+            return _("make the folder writable")
+        case _other:
+            return _("put that right")
 
 
 class Cancelled(Exception):

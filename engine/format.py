@@ -23,6 +23,12 @@ def is_newer(values: dict[str, Any]) -> bool:
     return not isinstance(number, int) or not 1 <= number <= FORMAT
 
 
+def is_later(values: dict[str, Any]) -> bool:
+    """Whether even a file whose checksum is not right was surely meant to be of a later format."""
+    number = values.get(KEY)
+    return isinstance(number, int) and number > FORMAT
+
+
 def other_version(path: Path, fix: str = "") -> UserError:
     """Return the refusal of a file that is whole, and holds what this version does not know.
 

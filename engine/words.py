@@ -34,7 +34,17 @@ def rate(value: float) -> str:
     return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
 
 
+def nats(loss: float) -> str:
+    """Return a loss with two decimals, such as "1.49"; one beyond any reading as "3.40e+38"."""
+    return f"{loss:.2f}" if abs(loss) < _MANY_DIGITS else f"{loss:.2e}"
+
+
+_MANY_DIGITS = 1e5
+
+
 def signed(value: float, decimals: int) -> str:
     """Return a change with its sign, such as "-50" or "+0.31"; one that rounds to nothing has none."""
+    if abs(value) >= _MANY_DIGITS:
+        return f"{value:+.2e}"
     rounded = round(value, decimals)
     return f"{rounded:+.{decimals}f}" if rounded else f"{0:.{decimals}f}"

@@ -3,7 +3,7 @@
 from threading import Event
 
 from engine.config import TrainingConfig
-from engine.errors import UserError
+from engine.errors import UserError, write_fix
 from engine.hardware.report import Check, HardwareReport
 from engine.i18n import _
 from engine.profiles import Recommendation, profile_config
@@ -71,7 +71,7 @@ class AppState(DataState):
         except OSError as error:
             raise UserError(
                 _("Cannot write {path}: {reason}").format(path=path, reason=error.strerror),
-                _("free some disk space or mend the folder's permissions"),
+                write_fix(error),
             ) from None
         self.config = config
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from engine import counts
 from engine.analysis.facts import RunSummary
-from engine.analysis.outcome import FEW_STEPS, outcome_of
+from engine.analysis.outcome import FEW_STEPS, is_unreadable, outcome_of
 from engine.analysis.remedies import BROKEN, Advice, lower_rate, remedy, restart
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
@@ -90,7 +90,9 @@ def non_finite(summary: RunSummary) -> Advice | None:
 
 def few_steps(summary: RunSummary) -> Advice | None:
     """Too short to judge."""
-    if summary.steps >= FEW_STEPS or summary.status == "running":
+    if summary.steps >= FEW_STEPS or summary.status == "running" or is_unreadable(summary):
+        return None
+    if outcome_of(summary) in BROKEN:  # few steps were enough to judge
         return None
     text = ngettext(
         "A judgement and charts need about {m} steps and there is {n}.",
@@ -103,6 +105,8 @@ def few_steps(summary: RunSummary) -> Advice | None:
 def no_validation(summary: RunSummary) -> Advice | None:
     """Nothing says which step was best."""
     if summary.best_step is not None or summary.failed_validations or summary.status != "finished":
+        return None
+    if is_unreadable(summary):
         return None
     text = _("Without a validation the best step is not known: put examples into data/valid.jsonl.")
     return Advice("no_validation", "attention", text, "mqlora-tui validate")
@@ -121,11 +125,26 @@ def unreadable(summary: RunSummary) -> Advice | None:
 
 
 def resume(summary: RunSummary) -> Advice | None:
-    """Not at its end: how to go on."""
+    """Not at its end: how to go on, if it can."""
     if summary.status not in ("paused", "interrupted", "failed") or outcome_of(summary) in BROKEN:
         return None
-    text = _("The run goes on where its last checkpoint is.")
-    return Advice("resume", "ok", text, "mqlora-tui train --resume")
+    match summary.way_on:
+        case "checkpoint":
+            text = _("The run goes on where its last checkpoint is.")
+            return Advice("resume", "ok", text, "mqlora-tui train --resume")
+        case "anew":
+            text = _("There is no checkpoint to go on from: training begins anew.")
+            return Advice("resume", "attention", text, "mqlora-tui train")
+        case "damaged":
+            text = _(
+                "The run cannot go on: every checkpoint is damaged. Begin anew; the old run is archived."
+            )
+        case "other_version":
+            text = _(
+                "The run cannot go on with this version: another one wrote its last checkpoint. "
+                "Use that one, or begin anew; the old run is archived."
+            )
+    return Advice("resume", "wrong", text, restart())
 
 
 def live_remedy(summary: RunSummary) -> Advice | None:

@@ -1,8 +1,6 @@
 """The two pictures of a run: `training_dashboard.png` and `training_detailed_analysis.png`."""
 
-import warnings
 from contextlib import AbstractContextManager
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +8,13 @@ from engine import counts
 from engine.analysis import drawing, epoch_panels, panels
 from engine.analysis.history import RunHistory, load_history
 from engine.analysis.outcome import FEW_STEPS
+from engine.analysis.picture import DPI, write_picture
 from engine.analysis.run_folder import run_config
 from engine.analysis.validations import validations_of
 from engine.errors import UserError
-from engine.files import write_atomic
 from engine.i18n import _, ngettext
 from engine.project import Project
 from engine.text import one_line
-from engine.training.failures import explained_writes
 from engine.training.state import RunState, known_state
 
 import numpy as np
@@ -25,8 +22,6 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-DPI = 150
 
 _STYLE = {
     "font.size": 11,
@@ -45,7 +40,7 @@ def write_dashboard(project: Project) -> Path:
     """Write the 4 main charts, 2400 x 1350 pixels at 150 DPI, and return the file.
 
     Raises:
-        UserError: fewer than two steps to draw.
+        UserError: fewer than two steps to draw, or a file of somebody else's has its name.
     """
     history, state = _run(project)
     initial = state.initial_val_loss if state else None
@@ -56,14 +51,14 @@ def write_dashboard(project: Project) -> Path:
         epoch_panels.epoch_means(axes[1], history, checked)
         panels.learning_rate(axes[2], history)
         panels.speed_and_memory(axes[3], history)
-        return _write(figure, project.dashboard_png)
+        return write_picture(figure, project.dashboard_png)
 
 
 def write_analysis(project: Project) -> Path:
     """Write the 6 detailed charts, 2880 x 1620 pixels at 150 DPI, and return the file.
 
     Raises:
-        UserError: fewer than two steps to draw.
+        UserError: fewer than two steps to draw, or a file of somebody else's has its name.
     """
     history, state = _run(project)
     initial = state.initial_val_loss if state else None
@@ -77,7 +72,7 @@ def write_analysis(project: Project) -> Path:
         epoch_panels.cumulative_loss(axes[3], history, per_epoch)
         panels.learning_curve(axes[4], history, checked, initial)
         epoch_panels.loss_boxes(axes[5], history)
-        return _write(figure, project.analysis_png)
+        return write_picture(figure, project.analysis_png)
 
 
 def _run(project: Project) -> tuple[RunHistory, RunState | None]:
@@ -136,14 +131,3 @@ def _note(history: RunHistory, state: RunState | None) -> str:
         )
         note += f"  ·  ! {few}"
     return note
-
-
-def _write(figure: "Figure", path: Path) -> Path:
-    """Draw as PNG and put it in its place in one step."""
-    picture = BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a model's name in a script without a font
-        figure.savefig(picture, format="png", dpi=DPI)
-    with explained_writes(path.parent):
-        write_atomic(path, picture.getvalue())
-    return path

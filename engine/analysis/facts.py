@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.analysis.overfitting import SLIGHT_RISE, Overfitting, growth_of
-from engine.analysis.run_folder import CheckpointInfo
+from engine.analysis.run_folder import CheckpointInfo, WayOn
 from engine.config import TrainingConfig
 
 RunStatus = Literal["running", "paused", "finished", "failed", "interrupted"]
@@ -38,6 +38,8 @@ class RunSummary:
     """The median of the same steps: no single one moves it."""
     end_losses: tuple[float, ...]
     """Of the last 10 steps that had a finite one."""
+    untrained_loss: float | None
+    """Before anything was learnt: the validation before the first step, or that step's own loss if higher."""
     lowest_loss: float | None
     """Lowest mean of some 10 steps in a row."""
     loss_noise: float | None
@@ -85,6 +87,7 @@ class RunSummary:
     unreadable_lines: int
     checkpoints: tuple[CheckpointInfo, ...]
     """By step."""
+    way_on: WayOn
 
     @property
     def num_epochs(self) -> int:
@@ -107,6 +110,13 @@ class RunSummary:
         if self.first_loss is None or self.last_loss is None or self.first_loss <= 0:
             return None
         return 100 * (1 - self.last_loss / self.first_loss)
+
+    @property
+    def has_helped(self) -> bool:
+        """Whether a validation after some step was better than that of the untrained model."""
+        if self.best_val_loss is None:
+            return False
+        return self.initial_val_loss is None or self.best_val_loss < self.initial_val_loss
 
     @property
     def end_loss(self) -> float | None:

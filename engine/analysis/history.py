@@ -1,13 +1,12 @@
 """Reading the metrics of a run back from its file, once or again and again while it grows."""
 
-import json
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Annotated, Any, BinaryIO
+from typing import Any, BinaryIO
 
+from engine.analysis.metrics_row import Row, row_of, rows_of
 from engine.errors import UserError
 from engine.files import NoPlainFile, open_own
 from engine.i18n import _
@@ -25,35 +24,10 @@ Ints = NDArray[np.int64]
 _PIECE = 1 << 19
 # So many bytes before the place reached are compared to notice a rewritten file; longer than one line.
 _TAIL = 1024
-_MOST = 10**12
-"""Beyond any run, and still far from where sums over all its steps leave 64 bits."""
-_MOST_LOSS = 3.5e38
-"""Just beyond what a float32 holds, the losses of a run that diverged included."""
 _MOST_BYTES = 4 << 30
 """Ten million steps."""
-_Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
-_Amount = Annotated[float, msgspec.Meta(ge=0, le=_MOST)]
-_Loss = Annotated[float, msgspec.Meta(ge=-_MOST_LOSS, le=_MOST_LOSS)]
-
-
-class _Row(msgspec.Struct, gc=False):
-    """The numbers of one line of `training_metrics.json`; other keys are ignored."""
-
-    step: _Count
-    epoch: _Count
-    loss: _Loss | None
-    val_loss: _Loss | None
-    learning_rate: _Amount
-    grad_norm: _Loss | None
-    tokens: _Count
-    tokens_per_second: _Amount
-    peak_memory_gb: _Amount
-    elapsed_s: _Amount
-
-
 _INTEGERS = frozenset({"step", "epoch", "tokens"})
-_GETTERS = {name: attrgetter(name) for name in _Row.__struct_fields__}
-_DECODER = msgspec.json.Decoder(_Row)
+_GETTERS = {name: attrgetter(name) for name in Row.__struct_fields__}
 
 
 def _no_ints() -> Ints:
@@ -170,14 +144,14 @@ class HistoryReader:
             self._columns[name][self._count : end] = list(map(getter, rows))
         self._count = end
 
-    def _decode(self, piece: bytes) -> list[_Row]:
+    def _decode(self, piece: bytes) -> list[Row]:
         try:
-            return _DECODER.decode_lines(piece)
+            return rows_of(piece)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             rows = []
             for line in piece.splitlines():
                 try:
-                    rows.append(_row(line))
+                    rows.append(row_of(line))
                 except (ValueError, RecursionError):
                     self._unreadable += 1
             return rows
@@ -190,6 +164,16 @@ class HistoryReader:
 
 def load_history(project: Project) -> RunHistory:
     """Read the whole metrics file; an empty history if there is none.
+
+    Raises:
+        UserError: what has its name is no plain file, is far too large or cannot be read.
+    """
+    require_readable(project)
+    return HistoryReader(project).poll()
+
+
+def require_readable(project: Project) -> None:
+    """See that the metrics file can be read if there is one; a `HistoryReader` takes it for none otherwise.
 
     Raises:
         UserError: what has its name is no plain file, is far too large or cannot be read.
@@ -210,29 +194,6 @@ def load_history(project: Project) -> RunHistory:
             _("{file} cannot be read: {reason}").format(file=project.metrics_file, reason=error.strerror),
             _("make it readable for yourself"),
         ) from None
-    return HistoryReader(project).poll()
-
-
-def _row(line: bytes) -> _Row:
-    """Read one line; also one with NaN or Infinity in it, which JSON does not have but some writers write.
-
-    Raises:
-        ValueError: it is no step of a run.
-        RecursionError: the same.
-    """
-    try:
-        return _DECODER.decode(line)
-    except msgspec.MsgspecError:
-        if b"NaN" not in line and b"Infinity" not in line:
-            raise
-    found = json.loads(line)
-    if not isinstance(found, dict):
-        raise ValueError(line)
-    bad = {name for name, value in found.items() if isinstance(value, float) and not math.isfinite(value)}
-    row = msgspec.convert(found | dict.fromkeys(bad), _Row)
-    if "val_loss" in bad:
-        row.val_loss = math.inf
-    return row
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:

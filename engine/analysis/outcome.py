@@ -7,6 +7,7 @@ from engine.analysis.facts import RunSummary
 
 Outcome = Literal[
     "no_steps",
+    "zero_loss",
     "diverged",
     "odd_end",
     "too_short",
@@ -22,7 +23,8 @@ Outcome = Literal[
 ]
 """The first that is true of a run:
 
-- no_steps: it has made none.
+- no_steps: it has made none, or none can be read.
+- zero_loss: the loss of every step was exactly 0.
 - diverged: it broke, see `Divergence`.
 - odd_end: the loss of the last steps jumped, and a validation after them found nothing wrong.
 - too_short: finished after fewer steps than a judgement needs.
@@ -34,14 +36,16 @@ Outcome = Literal[
 - by_heart: the gap between validation and training grew wide.
 - still_falling: the end came while both losses were getting better.
 """
-Divergence = Literal["validations", "steps", "jump", "rise"]
+Divergence = Literal["validations", "steps", "jump", "rise", "validation"]
 """What shows it: the last validations were not finite, several of the last steps were not, the loss of
-the last step is far above all before, or the loss has lost again what it had gained."""
+the last step is far above all before, the loss has lost again what it had gained or is far above that of
+the untrained model, or the last validation is."""
 
 FEW_STEPS = 10
 """Charts and judgements need about so many steps."""
 LITTLE_PERCENT = 5.0
 """A loss that fell by less did not fall."""
+_LEVEL_STEPS = 6  # from which on the last level is the median of three
 _SETTLED_STEPS = 50  # before that a flat loss may still be the warm-up
 _STILL_FALLING = 0.05  # share by which the last third lies below the second
 _MANY_SKIPPED = 3  # of the last ten steps
@@ -55,6 +59,8 @@ def outcome_of(run: RunSummary) -> Outcome:
     """Return what became of a run, as far as it has come."""
     if not run.steps:
         return "no_steps"
+    if run.epoch_losses and not any(loss for _epoch, loss in run.epoch_losses):
+        return "zero_loss"
     divergence = divergence_of(run)
     if divergence:
         return "odd_end" if divergence == "jump" and _is_disproved(run) else "diverged"
@@ -71,16 +77,18 @@ def divergence_of(run: RunSummary) -> Divergence | None:
         return "validations"
     if run.skipped_at_end >= _MANY_SKIPPED:
         return "steps"
-    if _has_risen(run):
+    if _has_blown_up(run) or (_has_risen(run) and not _is_best_at_its_end(run)):
         return "rise"
     # One step of a run that goes on may be a freak; the next one tells.
-    return "jump" if run.status != "running" and odd_steps(run) else None
+    if run.status != "running" and odd_steps(run):
+        return "jump"
+    return "validation" if is_beyond(run.last_val_loss, run.initial_val_loss) else None
 
 
 def _judged_by_validation(run: RunSummary) -> Outcome:
     if run.best_val_loss is None:
         return "not_validated"
-    if run.initial_val_loss is not None and run.best_val_loss >= run.initial_val_loss:
+    if not run.has_helped:
         return "no_gain"
     if run.has_risen_in_both:
         return "worsened"
@@ -89,6 +97,11 @@ def _judged_by_validation(run: RunSummary) -> Outcome:
     if _is_still_falling(run):
         return "still_falling"
     return "slightly_overfitted" if run.overfitting == "slight" else "healthy"
+
+
+def is_unreadable(run: RunSummary) -> bool:
+    """Whether nothing is known of the steps because no line of the metrics can be read."""
+    return not run.steps and run.unreadable_lines > 0
 
 
 def odd_steps(run: RunSummary) -> int:
@@ -104,14 +117,36 @@ def _is_disproved(run: RunSummary) -> bool:
     return run.last_val_step == run.steps and not run.has_risen
 
 
+def is_beyond(loss: float | None, untrained: float | None) -> bool:
+    """Whether a loss is so far above that of the untrained model that overfitting does not explain it."""
+    return loss is not None and untrained is not None and loss > 2 * untrained + _LEAST_JUMP
+
+
+def _has_blown_up(run: RunSummary) -> bool:
+    """Whether the loss is far above that of the untrained model, however soon it came there."""
+    return run.steps >= _LEVEL_STEPS and is_beyond(run.late_loss, run.untrained_loss)
+
+
 def _has_risen(run: RunSummary) -> bool:
     first, late, lowest = run.first_loss, run.late_loss, run.lowest_loss
     if first is None or late is None or lowest is None or run.steps < 2 * FEW_STEPS:
         return False
-    gained = first - lowest
-    has_learnt = gained > first * LITTLE_PERCENT / 100
-    lost_again = late - lowest > max(_LOST_AGAIN * gained, _CLEARLY * (run.loss_noise or 0.0))
+    has_learnt = first - lowest > first * LITTLE_PERCENT / 100
+    lost_again = late - lowest > _rise_that_counts(run)
     return (has_learnt and lost_again) or late > first + _margin(run)
+
+
+def _rise_that_counts(run: RunSummary) -> float:
+    gained = (run.first_loss or 0.0) - (run.lowest_loss or 0.0)
+    return max(_LOST_AGAIN * gained, _CLEARLY * (run.loss_noise or 0.0))
+
+
+def _is_best_at_its_end(run: RunSummary) -> bool:
+    """Whether validation got better to its last time, when the training loss had risen already."""
+    if run.initial_val_loss is None or not run.has_helped or run.best_step != run.last_val_step:
+        return False
+    late, then = run.late_loss, run.loss_at_validation
+    return late is not None and then is not None and late - then <= _rise_that_counts(run)
 
 
 def _margin(run: RunSummary) -> float:

@@ -14,7 +14,7 @@ from engine.words import rate
 
 Level = Literal["ok", "attention", "wrong"]
 
-BROKEN: frozenset[Outcome] = frozenset({"diverged", "flat"})
+BROKEN: frozenset[Outcome] = frozenset({"zero_loss", "diverged", "flat"})
 """A run that became so is not worth going on with."""
 
 # Learning rates worth trying, from very conservative to aggressive.
@@ -26,8 +26,8 @@ class Advice:
     """One situation and its remedy."""
 
     kind: str
-    """Stable name: diverged, odd_end, loss_flat, no_gain, worsened, overfitting, underfitting, slow,
-    slowed_down, memory, non_finite, few_steps, stalled, resume, no_validation, unreadable."""
+    """Stable name: zero_loss, diverged, odd_end, loss_flat, no_gain, worsened, overfitting, underfitting,
+    slow, slowed_down, memory, non_finite, few_steps, stalled, resume, no_validation, unreadable."""
     level: Level
     text: str
     """One or two translated sentences."""
@@ -66,6 +66,15 @@ def _diverged(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     """Broken: a lower learning rate."""
     text = _("The steps were too large for this model and these examples: try a learning rate of {new}.")
     return _lower("diverged", "wrong", text, config)
+
+
+def _zero_loss(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    """Nothing to learn from: the data."""
+    text = _(
+        "Either no token of the rows is trained on, or the model knows them by heart already: "
+        "see what is said of data/train.jsonl."
+    )
+    return Advice("zero_loss", "wrong", text, "mqlora-tui validate")
 
 
 def _odd_end(summary: RunSummary, config: TrainingConfig) -> Advice | None:
@@ -159,6 +168,7 @@ def _wasted_an_epoch(summary: RunSummary) -> bool:
 
 
 _REMEDIES: dict[Outcome, _Rule] = {
+    "zero_loss": _zero_loss,
     "diverged": _diverged,
     "odd_end": _odd_end,
     "flat": _loss_flat,

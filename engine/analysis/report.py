@@ -11,9 +11,9 @@ from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import Outcome, outcome_of
 from engine.analysis.verdict import Verdict
 from engine.i18n import _, ngettext
-from engine.shell import continued
+from engine.shell import complete, continued
 from engine.text import one_line
-from engine.words import duration, signed, size
+from engine.words import duration, nats, signed, size
 
 WIDTH = 78
 SYMBOLS = {"ok": "✓", "attention": "!", "wrong": "✗"}
@@ -50,6 +50,7 @@ def format_details(summary: RunSummary, verdict: Verdict, width: int = WIDTH) ->
 def as_dict(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
     """Return everything the report says as one JSON-ready object."""
     values = asdict(summary) | {
+        "reason": complete(summary.reason, summary.folder.parent),
         "config": summary.config.model_dump(mode="json") if summary.config else None,
         "end_loss": summary.end_loss,
         "improvement_percent": summary.improvement_percent,
@@ -71,19 +72,22 @@ def _figures(summary: RunSummary) -> list[str]:
 
 
 def _losses(summary: RunSummary) -> list[str]:
-    if summary.first_loss is None or summary.last_loss is None or summary.improvement_percent is None:
+    if summary.first_loss is None or summary.last_loss is None:
         return []
-    text = _("training loss {first:.2f} → {last:.2f}").format(
-        first=summary.first_loss, last=summary.last_loss
+    text = _("training loss {first} → {last}").format(
+        first=nats(summary.first_loss), last=nats(summary.last_loss)
     )
-    if summary.improvement_percent >= -_MOST_PERCENT:
-        text += f" ({signed(-summary.improvement_percent, 0)} %)"
+    improvement = summary.improvement_percent
+    if improvement is not None and improvement >= -_MOST_PERCENT:
+        text += f" ({signed(-improvement, 0)} %)"
     return [text]
 
 
 _MOST_PERCENT = 100
 """A loss that more than doubled says more than its percentage."""
-_UNJUDGED: frozenset[Outcome] = frozenset({"diverged", "odd_end", "too_short", "worsened"})
+_UNJUDGED: frozenset[Outcome] = frozenset(
+    {"zero_loss", "diverged", "odd_end", "too_short", "flat", "worsened"}
+)
 """Of such a run nothing is said about overfitting."""
 
 
@@ -92,11 +96,12 @@ def _validation(summary: RunSummary) -> list[str]:
         failed = summary.failed_validations
         text = ngettext("{n} validation, not finite", "{n} validations, none finite", failed)
         return [text.format(n=failed)] if failed else []
-    text = _("validation {best:.2f} at best, {last} at the end")
+    text = _("validation {best} at best, {last} at the end")
     if summary.initial_val_loss is not None:
-        text = _("validation {initial:.2f} before training, then {best:.2f} at best, {last} at the end")
-    last = _("not finite") if summary.failed_at_end else f"{summary.last_val_loss:.2f}"
-    parts = [text.format(initial=summary.initial_val_loss, best=summary.best_val_loss, last=last)]
+        text = _("validation {initial} before training, then {best} at best, {last} at the end")
+    last = _("not finite") if summary.failed_at_end else nats(summary.last_val_loss)
+    initial = nats(summary.initial_val_loss or 0.0)
+    parts = [text.format(initial=initial, best=nats(summary.best_val_loss), last=last)]
     return parts if summary.gap is None or summary.failed_at_end else [*parts, *_gap(summary, summary.gap)]
 
 
@@ -145,16 +150,20 @@ def _origin(summary: RunSummary) -> list[str]:
 
 
 def _epochs(summary: RunSummary) -> list[str]:
-    highest = max((loss for _e, loss in summary.epoch_losses), default=0.0)
-    if highest <= 0:
-        return []
     shown = summary.epoch_losses
+    if not shown:
+        return []
+    highest = max(loss for _e, loss in shown) or 1.0  # of losses that are all 0 no bar is drawn
     if len(shown) > 12:
         shown = shown[:6] + shown[-6:]
     return [_("   Mean training loss")] + [
-        f"   {_('epoch {n}').format(n=epoch + 1):<12} {loss:6.2f}  {'█' * round(_BAR * loss / highest)}"
+        f"   {_('epoch {n}').format(n=epoch + 1):<12} {nats(loss):>6}  {_bar(loss / highest)}".rstrip()
         for epoch, loss in shown
     ]
+
+
+def _bar(share: float) -> str:
+    return "█" * round(_BAR * share)
 
 
 def _advice(verdict: Verdict, width: int) -> list[str]:

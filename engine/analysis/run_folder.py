@@ -3,12 +3,18 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import read_own
 from engine.project import Project
 from engine.training.folders import checkpoint_epoch, checkpoint_folders, checkpoint_step
+from engine.training.integrity import read_state, require_known
+
+WayOn = Literal["checkpoint", "other_version", "damaged", "anew"]
+"""From where an unfinished run goes on: its newest intact checkpoint; nowhere, because another version wrote
+that or all are damaged; from its beginning, as it has none."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,23 @@ def find_checkpoints(project: Project) -> tuple[CheckpointInfo, ...]:
         for folder in reversed(checkpoint_folders(project.run_dir))
         if _has_adapter(folder)
     )
+
+
+def way_on(project: Project) -> WayOn:
+    """Return from where the run can go on, as `state.json` of its checkpoints tells; arrays are not read."""
+    folders = checkpoint_folders(project.run_dir)
+    for folder in folders:
+        try:
+            state = read_state(folder)
+            if state is None or state.get("step") != checkpoint_step(folder):
+                continue
+            require_known(folder, state)
+        except OSError:  # it cannot be read now
+            pass
+        except UserError:
+            return "other_version"
+        return "checkpoint"
+    return "damaged" if folders else "anew"
 
 
 def _has_adapter(folder: Path) -> bool:

@@ -7,7 +7,7 @@ from engine.analysis import levels
 from engine.analysis.facts import RunStatus, RunSummary
 from engine.analysis.history import RunHistory, load_history
 from engine.analysis.overfitting import judge_overfitting
-from engine.analysis.run_folder import find_checkpoints, run_config
+from engine.analysis.run_folder import find_checkpoints, run_config, way_on
 from engine.analysis.validations import Validations, validations_of
 from engine.errors import UserError
 from engine.i18n import _
@@ -67,6 +67,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         last_loss=last,
         late_loss=levels.late_median(losses),
         end_losses=tuple(losses[-levels.RECENT :].tolist()),
+        untrained_loss=_untrained_loss(history, state),
         lowest_loss=levels.lowest_level(losses),
         loss_noise=noise,
         late_fall=levels.late_fall(losses),
@@ -96,6 +97,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         skipped_at_end=int(is_bad[-levels.RECENT :].sum()),
         unreadable_lines=history.unreadable,
         checkpoints=find_checkpoints(project),
+        way_on=way_on(project),
     )
 
 
@@ -105,6 +107,15 @@ def _best_and_last(found: Validations) -> tuple[float | None, float | None, int 
         return None, None, None
     best = int(np.argmin(found.losses))
     return float(found.losses[best]), float(found.losses[-1]), int(found.steps[best])
+
+
+def _untrained_loss(history: RunHistory, state: RunState | None) -> float | None:
+    """Return what is known of the model before its first update; one step alone does not tell enough."""
+    if state is None or state.initial_val_loss is None:
+        return None
+    first = history.loss[(history.step == 1) & np.isfinite(history.loss)]
+    known: list[float] = [state.initial_val_loss, *first.tolist()]
+    return max(known)
 
 
 def _initial_gap(history: RunHistory, state: RunState | None) -> float | None:

@@ -37,7 +37,8 @@ def validations_of(history: RunHistory, config: TrainingConfig | None, state: Ru
     """Find the validations of a run.
 
     The metrics have null where a validation was not finite as where none was made. But a run
-    that validated before its first step validates wherever one is due: null there is the former.
+    that validated before its first step validates wherever one is due: null there is the former,
+    unless it was cut short there.
 
     Args:
         history: its steps.
@@ -49,7 +50,7 @@ def validations_of(history: RunHistory, config: TrainingConfig | None, state: Ru
     if config and state and state.initial_val_loss is not None and state.steps_per_epoch:
         due = _due(history.step, config.eval_every, state)
         if np.isin(steps, history.step[due]).all():  # else the plan is not this run's
-            failed |= due & np.isnan(history.val_loss)
+            failed |= due & np.isnan(history.val_loss) & (history.step != state.unvalidated)
     return Validations(steps, losses, history.step[failed])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import UserError
+from engine.errors import UserError, write_fix
 from engine.files import open_given, read_given, write_atomic
 from engine.i18n import _
 from engine.model.demo_source import find_demo_gguf
@@ -111,7 +111,7 @@ def _copy_sample_data(project: Project) -> tuple[tuple[Path, ...], tuple[Path, .
     except OSError as error:
         raise UserError(
             _("Cannot write {path}: {reason}").format(path=project.data_dir, reason=error.strerror or error),
-            _("free some space or check who may write there"),
+            write_fix(error),
         ) from None
     return tuple(written), tuple(kept)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from engine.errors import UserError
+from engine.errors import UserError, write_fix
 from engine.files import partial_folder
 from engine.i18n import _
 from engine.text import one_line
@@ -74,7 +74,7 @@ def _download(cached: Path) -> None:
     except OSError as error:
         raise UserError(
             _("Cannot write {path}: {reason}").format(path=cached, reason=error.strerror or error),
-            _("free some space or check who may write there"),
+            write_fix(error),
         ) from None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from engine.backend import mx
-from engine.errors import UserError
+from engine.errors import UserError, write_fix
 from engine.files import partial_folder, sync, write_json
 from engine.i18n import _
 from engine.model.gguf_config import check_tensors, llama_config
@@ -76,7 +76,7 @@ def new_model_folder(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise UserError(
             _("Cannot write {path}: {reason}").format(path=target, reason=error.strerror or error),
-            _("free some space or check who may write there"),
+            write_fix(error),
         ) from None
 
 

@@ -16,19 +16,15 @@ from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import PARTIAL, remove, sync, write_json
-from engine.format import FORMAT, KEY, is_newer, other_version
+from engine.format import FORMAT, KEY, other_version
 from engine.model.adapter import CONFIG, WEIGHTS
 from engine.model.arrays import write_arrays
 from engine.training.folders import checkpoint_folders, checkpoint_name, checkpoint_step
-from engine.training.integrity import STATE, is_whole, read_state, sealed, sums_of
+from engine.training.integrity import STATE, is_whole, read_state, require_known, sealed, sums_of
 from engine.training.ownership import OPTIMIZER, dispose
 from engine.training.plan import Plan
 from engine.training.progress import Progress
 
-_FIELDS = frozenset(
-    (KEY, "run", "step", "epoch", "progress", "rng", "config", "plan", "fingerprints", "versions", "files")
-)
-"""Of `state.json`, its own checksum aside."""
 _HASHED = (WEIGHTS, CONFIG, OPTIMIZER)
 """Files whose checksums it has."""
 _PRINTS = frozenset(("data", "model", "template"))
@@ -126,8 +122,7 @@ def _parsed(folder: Path, state: dict[str, Any]) -> Checkpoint:
     Raises:
         UserError: this version does not know all of it.
     """
-    if is_newer(state) or state.keys() - _FIELDS:
-        raise other_version(folder)
+    require_known(folder, state)
     try:
         prints = state["fingerprints"]
         plan = Plan.parse(state["plan"]) if state.get("plan") else None
@@ -159,6 +154,27 @@ def newest_checkpoint(run_dir: Path) -> tuple[Checkpoint | None, list[Path]]:
             return checkpoint, damaged
         damaged.append(folder)
     return None, damaged
+
+
+def damaged_before(checkpoint: Checkpoint) -> list[Path]:
+    """Return the damaged folders of the run that are older than a checkpoint of it.
+
+    What another run or version wrote, what is of another step than its name says and what cannot be
+    read now is not meant.
+    """
+    folders = checkpoint_folders(checkpoint.folder.parent)
+    older = folders[folders.index(checkpoint.folder) + 1 :]
+    return [folder for folder in older if _is_damaged(folder, checkpoint.identity.run)]
+
+
+def _is_damaged(folder: Path, run: str) -> bool:
+    try:
+        state = read_state(folder)
+        if state and (state.get("run", "") != run or state.get("step") != checkpoint_step(folder)):
+            return False
+        return load_checkpoint(folder) is None
+    except (OSError, UserError):
+        return False
 
 
 def find_checkpoint(run_dir: Path, step: int | None) -> Checkpoint | None:

@@ -1,13 +1,12 @@
 """What a run may die of that a user can mend, in a sentence."""
 
-import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.errors import UserError
+from engine.errors import UserError, write_fix
 from engine.files import NoPlainFile
 from engine.i18n import _
 from engine.project import Project
@@ -16,10 +15,6 @@ from engine.project import Project
 OUT_OF_MEMORY = re.compile(
     r"unable to allocate|attempting to allocate|out of memory|insufficient memory|cudaMalloc", re.IGNORECASE
 )
-
-# What the system says of a disk without room: of the device, the user's share, the size of a file.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def explain(error: Exception, project: Project, config: TrainingConfig, divisor: int) -> UserError | None:
@@ -40,12 +35,7 @@ def explain(error: Exception, project: Project, config: TrainingConfig, divisor:
 
 def cannot_write(folder: Path, error: OSError) -> UserError:
     """Return what to tell the user of a failed write in a run's folder."""
-    if error.errno in _FULL:
-        fix = _("free some disk space, then run: mqlora-tui train (what is saved is untouched)")
-    elif error.errno in _LOCKED:
-        fix = _("make the folder writable, then run: mqlora-tui train (what is saved is untouched)")
-    else:
-        fix = _("put that right, then run: mqlora-tui train (what is saved is untouched)")
+    fix = _("{fix}, then run: mqlora-tui train (what is saved is untouched)").format(fix=write_fix(error))
     reason = error.strerror or str(error)
     return UserError(_("Cannot write to {folder}: {reason}").format(folder=folder, reason=reason), fix)
 

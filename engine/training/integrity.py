@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from engine.files import NoPlainFile, read_own
+from engine.format import KEY, is_later, is_newer, other_version
 from engine.training.fingerprint import file_sha256
 
 STATE = "state.json"
 """File of a checkpoint that lists the others, and says where the run stood."""
 _SUM = "sha256"
+_FIELDS = frozenset(
+    (KEY, "run", "step", "epoch", "progress", "rng", "config", "plan", "fingerprints", "versions", "files")
+)
+"""Of `state.json`, its own checksum aside."""
 _GONE = (FileNotFoundError, NotADirectoryError, NoPlainFile)
 
 
@@ -23,16 +28,31 @@ def sealed(state: dict[str, Any]) -> dict[str, Any]:
 def read_state(folder: Path) -> dict[str, Any] | None:
     """Return the content of a checkpoint's `state.json`; None if it is damaged or missing.
 
+    A later version may work checksums out in another way: its number is looked at first.
+
     Raises:
         OSError: it cannot be read now.
+        UserError: a later version wrote it.
     """
     try:
-        state: dict[str, Any] = json.loads(read_own(folder / STATE))
-        return state if state.pop(_SUM) == _json_sha256(state) else None
-    except _GONE:
+        state = json.loads(read_own(folder / STATE))
+    except (*_GONE, ValueError, RecursionError):
         return None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    if not isinstance(state, dict):
         return None
+    if is_later(state):
+        raise other_version(folder)
+    return state if state.pop(_SUM, None) == _json_sha256(state) else None
+
+
+def require_known(folder: Path, state: dict[str, Any]) -> None:
+    """Refuse what `read_state` found if this version does not know all of it.
+
+    Raises:
+        UserError: another version wrote it.
+    """
+    if is_newer(state) or state.keys() - _FIELDS:
+        raise other_version(folder)
 
 
 def sums_of(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:

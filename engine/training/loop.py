@@ -191,9 +191,8 @@ class TrainingLoop:
         metrics = replace(progress.pending, val_loss=scored if is_finite else None)
         progress.evaluations_since_best += 1
         if is_best:
-            progress.best_step, progress.best_val_loss = progress.step, scored
             progress.evaluations_since_best = 0
-            self._recorder.best()
+            self._recorder.best(scored)
         yield self._record(metrics)
         yield from self._lost()
         yield Evaluated(progress.step, self._epoch, scored, is_best, time.monotonic() - begin)
@@ -244,6 +243,7 @@ class TrainingLoop:
         return folder
 
     def _pause(self) -> Iterator[Event]:
+        self._recorder.unvalidated_step()
         folder = yield from self._save()
         self._recorder.status("paused", _("paused on request"))
         yield Paused(self._progress.step, folder)

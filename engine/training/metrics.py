@@ -30,6 +30,8 @@ class MetricsWriter:
         kept = [rows[step] for step in sorted(rows) if 0 < step <= keep_until]
         self.lost = keep_until - len(kept)
         """Steps up to `keep_until` whose line is in neither file."""
+        self.step = keep_until
+        """Of the last line."""
         write_atomic(project.metrics_file, "".join(json.dumps(row) + "\n" for row in kept))
         table = StringIO()
         writer = _table_writer(table)
@@ -47,6 +49,7 @@ class MetricsWriter:
         self._csv.writerow(row)
         self._json.flush()
         self._table.flush()
+        self.step = metrics.step
 
     def sync(self) -> None:
         """Flush both files to the disk, so that no line is missing behind a checkpoint after a power cut."""

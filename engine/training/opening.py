@@ -1,22 +1,24 @@
 """How a run begins: fresh, resumed from its newest intact checkpoint, or refused."""
 
 import os
-import shlex
-import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.dataset.lines import missing_fix
 from engine.errors import UserError
 from engine.format import OtherVersions
 from engine.i18n import _
-from engine.model_folder.usable import require_usable
 from engine.project import Project
 from engine.text import one_line
-from engine.training.checkpoint import Checkpoint, RunIdentity, installed_versions, newest_checkpoint
+from engine.training.checkpoint import (
+    Checkpoint,
+    RunIdentity,
+    damaged_before,
+    installed_versions,
+    newest_checkpoint,
+)
 from engine.training.events import AS_BEFORE, Mode, Resumption
-from engine.training.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
+from engine.training.identity import identity_of, refuse_differences
 from engine.training.selected import (
     differences,
     going_on,
@@ -28,7 +30,6 @@ from engine.training.state import RunState, known_state
 
 _COMPUTING = ("mlx", "mlx-lm")
 """Libraries of which another version may round otherwise."""
-_IMPORTABLE = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".gz")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Opening:
     identity: RunIdentity
     checkpoint: Checkpoint | None
     """Where to go on; None for a fresh start."""
+    damaged: tuple[Path, ...]
+    """Checkpoints that are left out, and in the way of the coming ones."""
     notices: tuple[str, ...]
     micro_batch_divisor: int
     """How many times fewer tokens than usual go through the model at once."""
@@ -66,7 +69,7 @@ def open_run(
     """
     halving = 2 if how.halve_micro_batch else 1
     if mode == "restart":
-        return Opening(_identity(project, config or selected_settings(project)), None, (), halving)
+        return Opening(identity_of(project, config or selected_settings(project)), None, (), (), halving)
     state = known_state(project.state_file)
     if state and state.status == "finished":
         raise UserError(
@@ -81,9 +84,10 @@ def open_run(
     elif state is None and os.path.lexists(project.state_file):
         raise _without_state(project)
     else:
-        identity = _identity(project, config or selected_settings(project))
-    notices = _notices(checkpoint, damaged, divisor, identity.config)
-    return Opening(identity, checkpoint, (*told, *notices), divisor)
+        identity = identity_of(project, config or selected_settings(project))
+    older = damaged_before(checkpoint) if checkpoint else []
+    notices = (*told, *_notices(checkpoint, damaged, older), *_micro_batches(divisor, identity.config))
+    return Opening(identity, checkpoint, (*damaged, *older), notices, divisor)
 
 
 def _continued(
@@ -96,8 +100,8 @@ def _continued(
     """
     run = checkpoint.identity
     selected = config or settings_beside(project, run.config)
-    identity = _identity(project, config or going_on(run.config, selected))
-    _refuse_differences(run, identity)
+    identity = identity_of(project, config or going_on(run.config, selected))
+    refuse_differences(run, identity)
     told = _unused(differences(run.config, selected))
     told += () if config else unreadable_settings(project)
     told += _require_versions(checkpoint, how.accept_versions)
@@ -184,69 +188,22 @@ def _newest(project: Project, mode: Mode) -> tuple[Checkpoint | None, list[Path]
     return checkpoint, damaged
 
 
-def _notices(
-    checkpoint: Checkpoint | None, damaged: list[Path], divisor: int, config: TrainingConfig
-) -> tuple[str, ...]:
-    text = _(
-        "{name} is damaged, or of another step than its name says: it is left out, and moved to archive/ "
-        "when the next checkpoint is saved"
-    )
-    notices = [text.format(name=folder.name) for folder in damaged]
+def _notices(checkpoint: Checkpoint | None, damaged: list[Path], older: list[Path]) -> list[str]:
+    """Say which checkpoints are left out; `older` ones are not missed."""
+    text = _("{name} is damaged, or of another step than its name says: it is left out")
+    notices = [text.format(name=folder.name) for folder in (*damaged, *older)]
     if checkpoint and damaged:
         notices.append(_("Going on from {name} instead").format(name=checkpoint.folder.name))
-    if divisor > 1:
-        text = (
-            _("Micro-batches are 1/{n} of their usual size: less memory; dropout draws other units")
-            if config.lora_dropout
-            else _("Micro-batches are 1/{n} of their usual size: same steps, less memory")
-        )
-        notices.append(text.format(n=divisor))
-    return tuple(notices)
+    return notices
 
 
-def _identity(project: Project, config: TrainingConfig) -> RunIdentity:
-    """Fingerprint what the run rests on; the base model's name is written out."""
-    folder = project.model_dir(config.model)
-    require_usable(folder)  # before its files are read
-    named = config if config.model else config.updated({"model": project.model_name("")})
-    try:
-        return RunIdentity(
-            config=named,
-            data=data_fingerprint(project),
-            model=model_fingerprint(folder),
-            template=template_fingerprint(folder),
-            run=uuid.uuid4().hex,
-        )
-    except OSError as error:
-        raise UserError(
-            _("Cannot read {path}: {reason}").format(path=error.filename, reason=error.strerror),
-            _data_fix(project, Path(error.filename or "")),
-        ) from None
-
-
-def _data_fix(project: Project, missing: Path) -> str:
-    """Return what to do about a file that is not there."""
-    if missing == project.valid_file and project.train_file.exists():
-        return missing_fix(missing)
-    if missing in (project.train_file, project.valid_file):
-        others = sorted(path for path in project.data_dir.glob("*") if path.suffix in _IMPORTABLE)
-        if others:
-            return _("turn your rows into it with: mqlora-tui import {file}").format(
-                file=shlex.quote(str(others[0]))
-            )
-    return _("put the file there or run: mqlora-tui demo")
-
-
-def _refuse_differences(saved: RunIdentity, wanted: RunIdentity) -> None:
-    changes = differences(saved.config, wanted.config)
-    if saved.data != wanted.data:
-        changes.append(_("the data files have changed"))
-    if saved.template and saved.template != wanted.template:
-        changes.append(_("the chat template or the tokenizer has changed"))
-    elif saved.model != wanted.model:
-        changes.append(_("the base model has changed"))
-    if changes:
-        raise UserError(
-            _("The unfinished run was started otherwise: {changes}").format(changes="; ".join(changes)),
-            _("undo that to resume, or begin anew: R in the app, or mqlora-tui train --restart"),
-        )
+def _micro_batches(divisor: int, config: TrainingConfig) -> list[str]:
+    """Say what smaller micro-batches mean."""
+    if divisor == 1:
+        return []
+    text = (
+        _("Micro-batches are 1/{n} of their usual size: less memory; dropout draws other units")
+        if config.lora_dropout
+        else _("Micro-batches are 1/{n} of their usual size: same steps, less memory")
+    )
+    return [text.format(n=divisor)]

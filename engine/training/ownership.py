@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from engine.errors import UserError
 from engine.files import PARTIAL, remove
 from engine.model.adapter import CONFIG, WEIGHTS
 from engine.training.folders import checkpoint_folders, checkpoint_step
@@ -55,7 +56,8 @@ def prune_checkpoints(run_dir: Path, run: str, keep: int, step: int, best_step: 
     """Delete all but the newest `keep` checkpoints of a run and the one of its best step.
 
     Those after `step`, where the run stands, are damaged or somebody's, and the run went back behind
-    them: they go to the archive. What the run did not write is else left alone.
+    them: they go to the archive. What the run did not write, or can no longer be read, is else left
+    alone and is none of the `keep`.
 
     Args:
         run_dir: the run's folder.
@@ -71,9 +73,9 @@ def prune_checkpoints(run_dir: Path, run: str, keep: int, step: int, best_step: 
     for folder in folders:
         if checkpoint_step(folder) > step:
             archive(run_dir, [folder])
-    reached = [folder for folder in folders if checkpoint_step(folder) <= step]
-    for folder in reached[keep:]:
-        if checkpoint_step(folder) != best_step and _wrote(folder, run):
+    own = [folder for folder in folders if checkpoint_step(folder) <= step and _wrote(folder, run)]
+    for folder in own[keep:]:
+        if checkpoint_step(folder) != best_step:
             discard(folder)
 
 
@@ -82,7 +84,7 @@ def _wrote(folder: Path, run: str) -> bool:
 
     A copy under another name is somebody's.
     """
-    with suppress(OSError):
+    with suppress(OSError, UserError):
         state = read_state(folder)
         if state is None or state.get("run", "") != run or state.get("step") != checkpoint_step(folder):
             return False

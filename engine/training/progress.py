@@ -28,11 +28,11 @@ class Progress:
     elapsed_s: float = 0.0
     """Seconds of training so far, pauses left out."""
     pending: StepMetrics | None = None
-    """The last step, if its validation was interrupted: its line is not written yet."""
+    """The last step, if its validation is to be made yet: only then is its line whole."""
 
     @property
     def lines(self) -> int:
-        """Steps whose line is in the metrics files."""
+        """Steps whose line in the metrics files is whole."""
         return self.step - (self.pending is not None)
 
     def as_dict(self) -> dict[str, Any]:

@@ -62,9 +62,10 @@ class Recorder:
     def status(self, status: Status, reason: str = "") -> None:
         """Write `training_state.json`."""
         self._parts.held.require_in_place()
-        epoch = self._parts.epoch_of(self._progress.step)
+        step = self._metrics.step
+        epoch = self._parts.epoch_of(step)
         phase = self._phase if status == "running" else None
-        self._state.write(status, self._progress, epoch, self.usage.read(), phase, reason)
+        self._state.write(status, self._progress, step, epoch, self.usage.read(), phase, reason)
 
     def phase(self, phase: Phase) -> Phase:
         """Write the stage that begins or goes on, and return it: a sign of life for every watcher."""
@@ -78,11 +79,21 @@ class Recorder:
         self._progress.pending = None
         self.phase(Phase("training"))
 
-    def best(self) -> None:
-        """Write the present adapter to `adapters/`."""
-        parts = self._parts
+    def unvalidated_step(self) -> None:
+        """Write the line of a step whose validation was cut short, so that all files are of the same step.
+
+        Whoever goes on drops it and writes it again when the validation is made.
+        """
+        if self._progress.pending:
+            self.status("running")  # first: a line without a validation that was due tells of a failed one
+            self._metrics.write(self._progress.pending)
+
+    def best(self, val_loss: float) -> None:
+        """Write the present adapter to `adapters/`: no validation was better than its `val_loss`."""
+        parts, progress = self._parts, self._progress
         self._set_aside(parts.project.adapter_file)
         save_adapter(parts.project.adapters_dir, adapter_weights(parts.model), parts.adapter_config)
+        progress.best_step, progress.best_val_loss = progress.step, val_loss
 
     def checkpoint(self, is_last: bool = False) -> Path:
         """Save a checkpoint, drop those that are no longer kept, and return its folder.
@@ -199,6 +210,7 @@ class Recorder:
             with explained_writes(project.run_dir), closing(held.at(project)) as there:
                 parts = replace(self._parts, project=project, held=there)
                 recorder = Recorder(parts, self._progress, None)
+                recorder.unvalidated_step()
                 recorder.checkpoint(is_last=True)
                 recorder.status("paused", _("its folder was moved"))
                 recorder.close()

@@ -34,6 +34,7 @@ class RunState:
     model: str
     """Name of the base model's folder."""
     step: _Count = 0
+    """Of the last line in the metrics."""
     epoch: _Count = 0
     total_steps: _Count = 0
     steps_per_epoch: _Count = 0
@@ -41,6 +42,8 @@ class RunState:
     """Validation loss before the first step."""
     best_step: _Count | None = None
     best_val_loss: float | None = None
+    unvalidated: _Count | None = None
+    """Step whose validation is under way or was cut short."""
     last_checkpoint: str | None = None
     """Folder name of the newest checkpoint."""
     reason: str = ""
@@ -109,6 +112,9 @@ def _adapter() -> TypeAdapter[RunState]:
     return TypeAdapter(RunState)
 
 
+_WRITTEN_AT_ONCE = ("status", "last_checkpoint", "unvalidated")
+
+
 class StateWriter:
     """Keeps `training_state.json` up to date; the disk is asked at most once a second while running."""
 
@@ -124,28 +130,40 @@ class StateWriter:
         self,
         status: Status,
         progress: Progress,
+        step: int,
         epoch: int,
         usage: Usage,
         phase: Phase | None = None,
         reason: str = "",
     ) -> None:
-        """Record where the run stands. A change of status or checkpoint is written at once."""
+        """Record where the run stands. A change of status, checkpoint or `unvalidated` is written at once.
+
+        Args:
+            status: of the run.
+            progress: of the run.
+            step: of the last line in the metrics.
+            epoch: that this step belongs to.
+            usage: of this sitting.
+            phase: what is done now.
+            reason: why it stopped.
+        """
         state = replace(
             self._state,
             status=status,
             reason=reason,
-            step=progress.step,
+            step=step,
             epoch=epoch,
             usage=usage,
             initial_val_loss=progress.initial_val_loss,
             best_step=progress.best_step,
             best_val_loss=progress.best_val_loss,
+            unvalidated=None if progress.pending is None else progress.pending.step,
             last_checkpoint=self.checkpoint,
             phase=phase.name if phase else "",
             phase_done=phase.done if phase else 0,
             phase_total=phase.total if phase else 0,
         )
-        changed = (state.status, state.last_checkpoint) != (self._state.status, self._state.last_checkpoint)
+        changed = any(getattr(state, name) != getattr(self._state, name) for name in _WRITTEN_AT_ONCE)
         self._state = state
         if changed or time.monotonic() - self._written >= 1.0:
             state.save(self._path)

@@ -87,7 +87,7 @@ class Trainer:
         folder = opening.checkpoint.folder if opening.checkpoint else None
         try:
             held.require_in_place()
-            messages = claim_folder(parts, is_fresh=opening.checkpoint is None)
+            messages = claim_folder(parts, opening)
             events = TrainingLoop(parts, progress, self._stop, folder).run()
         except FolderLost:
             raise lost(held, None, progress.step) from None

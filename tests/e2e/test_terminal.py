@@ -8,11 +8,13 @@ import sys
 import time
 from collections.abc import Callable
 
+from engine.analysis.summary import summarise
+from engine.analysis.verdict import judge
 from engine.project import Project
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
 from tests.e2e.terminal import LIMIT_S, Terminal, process_is_gone
-from tests.tiny import owned_by
+from tests.tiny import RUN, owned_by, pairs, write_rows
 from tui.training.news import has_news
 
 import pytest
@@ -62,8 +64,7 @@ def assert_paused(project: Project) -> None:
     assert state is not None and state.status == "paused"
     assert state.last_checkpoint is not None
     saved = json.loads((project.run_dir / state.last_checkpoint / "state.json").read_text())
-    waits_for_validation = saved["progress"]["pending"] is not None  # its line is not written yet
-    assert saved["step"] == state.step == steps(project) + waits_for_validation
+    assert saved["step"] == state.step == steps(project)
     assert not list(project.run_dir.glob(".partial-*"))
 
 
@@ -82,6 +83,20 @@ def test_ctrl_c_pauses_and_r_resumes_in_the_app(project: Project) -> None:
     assert terminal.wait() == 0
     assert_paused(project)
     assert ALT_SCREEN_OFF in terminal.output
+
+
+def test_ctrl_c_in_a_validation_leaves_files_that_agree(project: Project) -> None:
+    """State, checkpoint and metrics are of the step whose validation was cut short; the report too."""
+    write_rows(project.valid_file, pairs(2000))
+    RUN.updated({"eval_every": 3, "save_every": 0, "num_epochs": 9}).save(project.config_file)
+    terminal = Terminal("-C", str(project.root), "train")
+    wait_until(lambda: (state := RunState.load(project.state_file)) is not None and state.unvalidated == 3)
+    terminal.press("\x03")
+    assert terminal.wait() == 128 + signal.SIGINT
+    assert_paused(project)
+    summary = summarise(project)
+    assert (summary.steps, summary.failed_validations) == (3, 0)
+    assert judge(summary).headline.startswith("Paused at step 3 of ")
 
 
 def test_quitting_while_training_asks_then_saves(project: Project) -> None:

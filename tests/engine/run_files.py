@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
+from engine.format import FORMAT
 from engine.project import Project
+from engine.training.folders import checkpoint_name
+from engine.training.integrity import STATE, sealed
 from engine.training.state import RunState, Status
 
 BASE = {
@@ -29,6 +32,14 @@ def write_lines(project: Project, text: str) -> None:
     """Replace the metrics file."""
     project.run_dir.mkdir(parents=True, exist_ok=True)
     project.metrics_file.write_text(text, encoding="utf-8")
+
+
+def write_checkpoint(project: Project, epoch: int, step: int, values: dict[str, Any]) -> Path:
+    """Write the `state.json` of a checkpoint, with a right checksum, and return its folder."""
+    folder = project.run_dir / checkpoint_name(epoch, step)
+    folder.mkdir()
+    (folder / STATE).write_text(json.dumps(sealed({"format": FORMAT, "step": step} | values)))
+    return folder
 
 
 def write_run(

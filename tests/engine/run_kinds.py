@@ -156,6 +156,52 @@ def _hard_first_rows() -> Course:
     return Course(losses, found, initial=3.0)
 
 
+def _hard_last_rows() -> Course:
+    losses = falling(3.0, 1.5, 6, 40) + [1.5 + 0.06 * step for step in range(20)]
+    return Course(losses, validated(3.1, 1.6, 8))
+
+
+def _blown_up_validation() -> Course:
+    return Course(falling(3.0, 0.9, 15), validated(3.1, 1.3, 8) | {60: 50.0})
+
+
+def _flat_and_rising() -> Course:
+    found = {10: 3.08, 20: 3.1, 30: 3.2, 40: 3.3, 50: 3.4, 60: 3.5}
+    return Course([round(loss + 0.01 * step, 4) for step, loss in enumerate(falling(3.0, 3.0, 8))], found)
+
+
+def _broken_and_never_better() -> Course:
+    skipped = {f"step_{step}": NAN for step in (52, 54, 57, 58, 60)}
+    return Course(_with(falling(3.0, 1.5, 8), **skipped), dict.fromkeys(range(10, 51, 10), 3.3) | {60: 3.2})
+
+
+def _short_and_never_better() -> Course:
+    return Course([3.0, 2.9, 3.1], {3: 3.3}, per_epoch=3)
+
+
+def _exploded_soon() -> Course:
+    losses = [3.0, 41.0, 48.0, 52.0, 50.0, 49.0, 51.0, 50.0]
+    return Course(losses, {8: 50.0}, per_epoch=8)
+
+
+def _exploded_at_once() -> Course:
+    losses = [3.0, 12.0, *falling(11.0, 10.6, 30, 58)]
+    return Course(losses, dict.fromkeys(range(10, 61, 10), 10.8))
+
+
+def _all_zero() -> Course:
+    return Course([0.0] * STEPS, dict.fromkeys(range(10, 61, 10), 0.0), initial=0.0)
+
+
+def _huge() -> Course:
+    losses = falling(3.0, 1.5, 8, 40) + [(20.0 + step) * 1e30 for step in range(20)]
+    return Course(losses, validated(3.1, 1.6, 8) | {50: 2e30, 60: 3e30})
+
+
+def _beyond_any() -> Course:
+    return Course([1e300] * STEPS, dict.fromkeys(range(10, 61, 10), 1e300))
+
+
 KINDS: dict[str, Callable[[], Course]] = {
     "healthy": _healthy,
     "still falling": _still_falling,
@@ -180,6 +226,16 @@ KINDS: dict[str, Callable[[], Course]] = {
     "one epoch": _one_epoch,
     "gap from the start": _initial_gap,
     "hard first rows": _hard_first_rows,
+    "hard last rows": _hard_last_rows,
+    "validation blown up": _blown_up_validation,
+    "flat and rising": _flat_and_rising,
+    "broken and never better": _broken_and_never_better,
+    "three steps and never better": _short_and_never_better,
+    "exploded soon": _exploded_soon,
+    "exploded at once": _exploded_at_once,
+    "all zero": _all_zero,
+    "huge": _huge,
+    "beyond any number": _beyond_any,
 }
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 from engine.analysis import epoch_panels, panels
@@ -76,6 +77,35 @@ def test_what_is_no_file_is_named_where_a_chart_or_the_metrics_belong(
         with pytest.raises(UserError, match=rf"{path.name} is a (folder|named pipe); take that away"):
             write(project)
         assert not path.is_file()
+
+
+def test_a_persons_picture_is_not_drawn_over(tmp_path: Path) -> None:
+    """Of another program or of this one's library, cut off, or none at all; charts of ours are redrawn."""
+    project = write_run(tmp_path, [3.0, 2.0])
+    own = BytesIO()
+    Figure().savefig(own, format="png")
+    photo = BytesIO()
+    Image.new("RGB", (2400, 1350)).save(photo, format="png")
+    for content in (own.getvalue(), photo.getvalue(), photo.getvalue()[:20], b"", b"thesis"):
+        project.dashboard_png.write_bytes(content)
+        with pytest.raises(UserError, match=r"is not a chart that mqlora-tui drew; move it elsewhere"):
+            write_dashboard(project)
+        assert project.dashboard_png.read_bytes() == content
+    project.dashboard_png.unlink()
+    for write in (write_dashboard, write_analysis):
+        assert write(project) == write(project)
+
+
+def test_a_chart_from_before_they_were_marked_is_redrawn(tmp_path: Path) -> None:
+    """It names the drawing library and has exactly a chart's size."""
+    project = write_run(tmp_path, [3.0, 2.0])
+    figure = Figure(figsize=(16, 9), dpi=DPI)
+    figure.savefig(project.dashboard_png, dpi=DPI)
+    before = project.dashboard_png.read_bytes()
+    write_dashboard(project)
+    assert project.dashboard_png.read_bytes() != before
+    with Image.open(project.dashboard_png) as picture:
+        assert picture.info["Software"] == "mqlora-tui"
 
 
 def test_metrics_that_nobody_may_read_are_no_run_without_a_step(

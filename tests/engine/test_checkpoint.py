@@ -2,12 +2,14 @@
 
 import errno
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 from engine.backend import mx
 from engine.config import TrainingConfig
+from engine.errors import UserError
 from engine.training import checkpoint
 from engine.training.checkpoint import (
     RunIdentity,
@@ -67,9 +69,38 @@ def test_every_changed_byte_is_noticed(tmp_path: Path) -> None:
             if name == "state.json" and _says_the_same(changed, content):
                 continue  # such as the last digit of a float
             (folder / name).write_bytes(changed)
+            if name == "state.json" and _is_of_a_later_format(changed):
+                continue  # refused, whatever else stands in it
             assert load_checkpoint(folder) is None, (name, place)
         (folder / name).write_bytes(content)
     assert load_checkpoint(folder) is not None
+
+
+def _is_of_a_later_format(changed: bytes) -> bool:
+    try:
+        return bool(json.loads(changed).get("format", 0) > 2)
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("number", [3, 10**400])
+def test_a_later_format_is_refused_before_its_checksum_is_looked_at(tmp_path: Path, number: int) -> None:
+    """That version may work it out in another way: nothing goes on from an older checkpoint."""
+    save(tmp_path, 1)
+    state = save(tmp_path, 2) / "state.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "format": number}))
+    with pytest.raises(UserError, match="another version wrote it"):
+        newest_checkpoint(tmp_path)
+    prune_checkpoints(tmp_path, "", 1, step=3, best_step=None)
+    assert [checkpoint_step(path) for path in checkpoint_folders(tmp_path)] == [2, 1]
+
+
+@pytest.mark.parametrize("number", [True, "3", math.inf, math.nan, -1, None, [3], {"3": 3}])
+def test_a_number_that_no_version_writes_is_damage(tmp_path: Path, number: object) -> None:
+    """Where the checksum is not right either."""
+    state = save(tmp_path, 2) / "state.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "format": number}))
+    assert load_checkpoint(state.parent) is None
 
 
 def _says_the_same(changed: bytes, content: bytes) -> bool:
@@ -150,6 +181,15 @@ def test_damaged_checkpoints_of_later_steps_take_nobodys_place(tmp_path: Path) -
         save(tmp_path, step)
     prune_checkpoints(tmp_path, "", 1, step=6, best_step=None)
     assert [checkpoint_step(path) for path in checkpoint_folders(tmp_path)] == [6]
+
+
+def test_damaged_checkpoints_are_none_of_those_that_are_kept(tmp_path: Path) -> None:
+    """A good one that is older stays for them; they are left to be looked at."""
+    for step in (1, 2, 3, 4):
+        save(tmp_path, step)
+    (tmp_path / "checkpoint_epoch0_step3" / "state.json").write_text("{")
+    prune_checkpoints(tmp_path, "", 2, step=4, best_step=None)
+    assert [checkpoint_step(path) for path in checkpoint_folders(tmp_path)] == [4, 3, 2]
 
 
 def test_what_is_newly_known_of_a_saved_step_is_kept(tmp_path: Path) -> None:

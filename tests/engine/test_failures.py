@@ -58,8 +58,8 @@ def test_the_advice_to_halve_ends_where_nothing_is_left_to_halve() -> None:
     ("number", "advice"),
     [
         (errno.ENOSPC, "free some disk space"),
-        (errno.EDQUOT, "free some disk space"),
-        (errno.EFBIG, "free some disk space"),
+        (errno.EDQUOT, "delete files of yours on that disk"),
+        (errno.EFBIG, "allow larger files with ulimit -f unlimited"),
         (errno.EROFS, "make the folder writable"),
         (errno.EACCES, "make the folder writable"),
         (errno.EIO, "put that right"),

@@ -5,14 +5,15 @@ from threading import Event as StopEvent
 from typing import Any
 
 from campaigns.common import outcome
+from engine.analysis.summary import summarise
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.checkpoint import checkpoint_folders, checkpoint_step, load_checkpoint
 from engine.training.events import CheckpointSaved, Event, Finished, Paused, Started
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
-from tests.engine.moments import step_done
-from tests.tiny import RUN, train
+from tests.engine.moments import inside_validation, step_done
+from tests.tiny import RUN, metrics_rows, train
 
 import pytest
 
@@ -75,3 +76,42 @@ def test_a_pause_that_cannot_be_saved_is_no_pause(project: Project, monkeypatch:
     assert not any(isinstance(event, Paused) for event in events)
     state = RunState.load(project.state_file)
     assert state is not None and (state.status, state.step) == ("failed", 5)
+
+
+@pytest.mark.parametrize(
+    ("failing", "step"),
+    [
+        ("", 4),
+        ("mlx.core.save_safetensors", 4),
+        ("engine.training.metrics.MetricsWriter.write", 3),
+        ("engine.training.recorder.save_checkpoint", 4),
+    ],
+)
+def test_files_agree_where_a_validation_was_cut_short(
+    project: Project,
+    finished: tuple[Project, list[Event]],
+    monkeypatch: pytest.MonkeyPatch,
+    failing: str,
+    step: int,
+) -> None:
+    """By a pause, and by a disk that is full at that moment: state, metrics and report are of one step."""
+    stop, is_inside = StopEvent(), inside_validation(2)
+    try:
+        for event in Trainer(project, RUN, stop).run():
+            if is_inside(event):
+                state = RunState.load(project.state_file)
+                assert state and (state.step, state.unvalidated) == (len(metrics_rows(project)), 4)
+                if failing:
+                    monkeypatch.setattr(failing, full_disk)
+                stop.set()
+    except UserError as error:
+        assert "No space left" in str(error)
+    monkeypatch.undo()
+    state, summary = RunState.load(project.state_file), summarise(project)
+    assert state and (state.status, state.step) == ("failed" if failing else "paused", step)
+    assert [row["step"] for row in metrics_rows(project)] == [*range(1, step + 1)]
+    assert (summary.steps, summary.failed_validations) == (step, 0)
+    newest = checkpoint_step(checkpoint_folders(project.run_dir)[0])
+    assert newest == (3 if failing else 4)
+    train(project, None)
+    assert outcome(project) == outcome(finished[0])

@@ -7,6 +7,7 @@ from pathlib import Path
 from campaigns.common import outcome
 from engine.project import Project
 from engine.training.events import Event, Notice, Paused, Started
+from engine.training.folders import checkpoint_folders, checkpoint_step
 from tests.engine.moments import step_done
 from tests.tiny import train
 
@@ -55,3 +56,30 @@ def test_a_damaged_checkpoint_is_left_out_and_named(
     assert any("checkpoint_epoch0_step6" in text for text in notices)
     assert next(event for event in events if isinstance(event, Started)).step == 6
     assert outcome(project) == outcome(finished[0])
+
+
+def damaged_at(project: Project, step: int) -> tuple[Path, Path]:
+    """Return the checkpoint of a step, damaged, and where it is to be found when the run has begun again."""
+    (folder,) = (path for path in checkpoint_folders(project.run_dir) if checkpoint_step(path) == step)
+    flip_bit(folder / "optimizer.safetensors")
+    return folder, project.run_dir / "archive"
+
+
+@pytest.mark.parametrize("step", [7, 6])
+def test_a_damaged_checkpoint_is_archived_before_the_run_goes_on(project: Project, step: int) -> None:
+    """The newest and an older one: nothing waits for a checkpoint that the run may not come to."""
+    train(project, until=step_done(7))
+    folder, archive = damaged_at(project, step)
+    in_place: list[bool] = []
+
+    def begins(event: Event) -> bool:
+        if isinstance(event, Started):
+            in_place.append(folder.exists())
+        return isinstance(event, Started)
+
+    events = train(project, None, until=begins)
+    assert in_place == [False]
+    (moved,) = archive.glob(f"*/{folder.name}")
+    told = " ".join(event.message for event in events if isinstance(event, Notice))
+    assert f"{folder.name} is damaged" in told and f"{folder.name} was in the way" in told
+    assert str(moved.parent) in told and ("Going on from" in told) == (step == 7)

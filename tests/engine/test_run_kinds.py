@@ -5,13 +5,13 @@ from pathlib import Path
 
 from engine.analysis.history import load_history
 from engine.analysis.outcome import Outcome, outcome_of
-from engine.analysis.remedies import Level
+from engine.analysis.remedies import BROKEN, Level
 from engine.analysis.report import format_report
 from engine.analysis.summary import summarise
 from engine.analysis.verdict import judge, live_advice
 from engine.project import Project
 from engine.training.lock import run_lock
-from tests.engine.run_files import write_lines, write_run
+from tests.engine.run_files import write_checkpoint, write_lines, write_run
 from tests.engine.run_kinds import EVERY, KINDS, write_kind
 
 import numpy as np
@@ -102,6 +102,57 @@ EXPECTED: dict[str, tuple[Outcome, Level, str, dict[str, str]]] = {
         "Good, but not finished learning.",
         {"underfitting": "mqlora-tui train --restart --set num_epochs=4"},
     ),
+    "hard last rows": ("healthy", "ok", "Healthy run. Best at its last step, 60.", {}),
+    "validation blown up": (
+        "diverged",
+        "wrong",
+        "Diverged: validation rose from 1.30 to 50.00. adapters/ holds the best, of step 50.",
+        {"diverged": LOWER},
+    ),
+    "flat and rising": ("flat", "wrong", "The loss did not fall: 3.0", {"loss_flat": LOWER}),
+    "broken and never better": (
+        "diverged",
+        "wrong",
+        "Diverged: 5 of the last 10 steps had no finite loss or gradient. "
+        "The model was no worse without training: validation 3.10 before it, 3.20 at best.",
+        {"diverged": LOWER, "non_finite": ""},
+    ),
+    "three steps and never better": (
+        "too_short",
+        "attention",
+        "Too short to judge, with 3 steps. The model was no worse without training",
+        {"few_steps": ""},
+    ),
+    "exploded soon": (
+        "diverged",
+        "wrong",
+        "Diverged: the loss rose from 3.10 to 50.00. The model was no worse without training",
+        {"diverged": LOWER},
+    ),
+    "exploded at once": (
+        "diverged",
+        "wrong",
+        "Diverged: the loss rose from 3.10 to 10.6",
+        {"diverged": LOWER},
+    ),
+    "all zero": (
+        "zero_loss",
+        "wrong",
+        "There was nothing to learn: the loss was 0 in all 60 steps.",
+        {"zero_loss": "mqlora-tui validate"},
+    ),
+    "huge": (
+        "diverged",
+        "wrong",
+        "Diverged: the loss rose from 1.49 to 3.45e+31. adapters/ holds the best, of step 40.",
+        {"diverged": LOWER},
+    ),
+    "beyond any number": (
+        "no_steps",
+        "attention",
+        "None of the 60 lines of training_metrics.json can be read: nothing is known",
+        {"unreadable": ""},
+    ),
     "gap from the start": ("healthy", "ok", "Healthy run.", {}),
 }
 
@@ -121,7 +172,10 @@ def test_a_run_of_known_kind_is_judged_as_that(tmp_path: Path, kind: str) -> Non
 
 def test_overfitting_is_said_of_no_run_that_broke(tmp_path: Path) -> None:
     """The gap of such a run tells nothing."""
-    for kind in ("last validations not finite", "last steps not finite", "exploding end", "three steps"):
+    for kind in (
+        *("last validations not finite", "last steps not finite", "exploding end", "three steps"),
+        *("flat and rising", "validation blown up", "huge"),
+    ):
         project, _course = write_kind(tmp_path / kind.replace(" ", ""), kind)
         summary = summarise(project)
         assert " overfitting" not in format_report(summary, judge(summary))
@@ -177,7 +231,12 @@ def test_who_watches_a_run_hears_that_it_broke(tmp_path: Path) -> None:
 
 def test_a_broken_run_is_not_offered_for_use(tmp_path: Path) -> None:
     """What made nothing better is drawn, not made part of a model; a best from before may be used."""
-    for kind, titles in (("helped nothing", ["draw it"]), ("exploding end", ["talk to it", "draw it"])):
+    for kind, titles in (
+        ("helped nothing", ["draw it"]),
+        ("broken and never better", ["draw it"]),
+        ("all zero", ["draw it"]),
+        ("exploding end", ["talk to it", "draw it"]),
+    ):
         project, _course = write_kind(tmp_path / kind, kind)
         project.adapters_dir.mkdir()
         project.adapter_file.write_bytes(b"x")
@@ -189,13 +248,15 @@ def test_a_paused_run_is_told_to_go_on_or_to_begin_anew_and_not_both(tmp_path: P
     """Anew only where it broke; the headline says as much."""
     project, _course = write_kind(tmp_path, kind)
     project.state_file.write_text(project.state_file.read_text().replace('"finished"', '"paused"'))
+    write_checkpoint(project, 0, 60, {})
     summary = summarise(project)
     verdict = judge(summary)
     commands = [item.command for item in verdict.advice]
-    has_broken = outcome_of(summary) in ("diverged", "flat")
-    assert any("--restart" in command for command in commands) == has_broken
+    outcome = outcome_of(summary)
+    has_broken, is_empty = outcome in BROKEN, outcome in ("zero_loss", "no_steps")
+    assert any("--restart" in command for command in commands) == (has_broken and not is_empty)
     assert any("--resume" in command for command in commands) == (not has_broken)
-    assert verdict.headline.startswith("Paused at step") == (not has_broken)
+    assert verdict.headline.startswith("Paused at step") == (not has_broken and not is_empty)
 
 
 @pytest.mark.parametrize(("noise", "outcome"), [(0.05, "by_heart"), (1.0, "healthy")])

@@ -109,7 +109,7 @@ def test_the_disk_is_asked_seldom_but_never_late_for_what_matters(
     writer = StateWriter(path, RunState("running", "tiny", total_steps=10, steps_per_epoch=5))
 
     def step_on_disk(step: int, status: str = "running") -> int:
-        writer.write(status, Progress(step=step), 0, Usage(shapes=step))  # type: ignore[arg-type]
+        writer.write(status, Progress(step=step), step, 0, Usage(shapes=step))  # type: ignore[arg-type]
         return int(json.loads(path.read_text())["step"])
 
     assert step_on_disk(1) == 1

@@ -16,7 +16,7 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.lock import run_lock
 from engine.words import duration, rate, size
-from tests.engine.run_files import line, write_lines, write_run
+from tests.engine.run_files import line, write_checkpoint, write_lines, write_run
 
 import pytest
 
@@ -183,6 +183,34 @@ def test_an_unfinished_run_says_so_and_how_to_go_on(
     project = write_run(tmp_path, LOSSES, {20: 2.0}, **state)
     assert judge(summarise(project)).headline.startswith(start)
     assert set(advice_of(project)) == kinds
+
+
+@pytest.mark.parametrize(
+    ("values", "text", "command"),
+    [
+        ({}, "goes on where its last checkpoint is", "train --resume"),
+        ({"format": 3}, "cannot go on with this version", "train --restart"),
+        ({"sampler": "new"}, "cannot go on with this version", "train --restart"),
+        ({"step": 19}, "every checkpoint is damaged", "train --restart"),
+        (None, "no checkpoint to go on from", "train"),
+    ],
+)
+def test_a_run_is_told_to_go_on_only_where_it_can(
+    tmp_path: Path, values: dict[str, Any] | None, text: str, command: str
+) -> None:
+    """What `train` would refuse is not advised."""
+    project = write_run(tmp_path, LOSSES, {20: 2.0}, status="paused")
+    if values is not None:
+        write_checkpoint(project, 1, 20, values)
+    (advice,) = (item for item in judge(summarise(project)).advice if item.kind == "resume")
+    assert text in advice.text and advice.command == f"mqlora-tui {command}"
+
+
+def test_the_reason_of_a_failure_has_commands_that_can_be_pasted(tmp_path: Path) -> None:
+    """The state keeps them as they are: whoever shows them knows the project."""
+    reason = "No space left; free some, then run: mqlora-tui train"
+    values = as_dict(*verdict_of(write_run(tmp_path, LOSSES, status="failed", reason=reason)))
+    assert f" -C {tmp_path} train" in values["reason"]
 
 
 def test_a_process_near_the_memory_of_the_machine_gets_a_smaller_batch(

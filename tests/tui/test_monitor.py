@@ -182,3 +182,13 @@ def test_a_run_whose_state_is_damaged_is_not_called_none(project: Project, as_js
     project.state_file.write_text("{")
     with pytest.raises(UserError, match=r"training_state\.json cannot be read.*mqlora-tui report"):
         watch(project, as_json)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_metrics_that_are_no_file_are_no_run_without_a_step(project: Project, as_json: bool) -> None:
+    """Said as every other command says it, and at once: nothing is waited for."""
+    write_run(project, "paused", 3)
+    project.metrics_file.unlink()
+    os.mkfifo(project.metrics_file)
+    with pytest.raises(UserError, match=r"training_metrics\.json is a named pipe; take that away"):
+        watch(project, as_json)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from engine.analysis.history import HistoryReader, RunHistory
+from engine.analysis.history import HistoryReader, RunHistory, require_readable
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
@@ -51,7 +51,7 @@ def watch(project: Project, as_json: bool) -> None:
     On a terminal Ctrl+C pauses the run and q leaves it alone.
 
     Raises:
-        UserError: there is no run, its state cannot be read, or another version wrote it.
+        UserError: there is no run, its state or its metrics cannot be read, or another version wrote it.
     """
     if known_state(project.state_file) is None and lock_owner(project) is None:
         if os.path.lexists(project.state_file):
@@ -63,6 +63,7 @@ def watch(project: Project, as_json: bool) -> None:
             _("There is no run in {folder}").format(folder=project.run_dir),
             _("start one with: mqlora-tui train"),
         )
+    require_readable(project)
     if as_json:
         for event in _events(project):
             print_json(event)

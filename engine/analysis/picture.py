@@ -1,0 +1,72 @@
+"""A chart's file: drawn in one step, and only over a chart that this program drew."""
+
+import struct
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import UserError
+from engine.files import open_own, write_atomic
+from engine.i18n import _
+from engine.training.failures import explained_writes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 150
+_SOFTWARE = "mqlora-tui"
+"""Stands in every chart as the program that drew it."""
+_UNMARKED = "Matplotlib"
+"""How the same began in charts from before they had a mark; these had the size of today's."""
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_MOST_BYTES = 4096
+"""From a chart's beginning within which it names its program."""
+
+
+def write_picture(figure: "Figure", path: Path) -> Path:
+    """Draw a figure as PNG and put it in its place in one step.
+
+    Raises:
+        UserError: another picture or file has its name, or it cannot be written.
+    """
+    picture = BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a model's name in a script without a font
+        figure.savefig(picture, format="png", dpi=DPI, metadata={"Software": _SOFTWARE})
+    with explained_writes(path.parent):
+        if not _is_free(path, picture.getvalue()):
+            raise UserError(
+                _("{path} is not a chart that mqlora-tui drew").format(path=path),
+                _("move it elsewhere or rename it, then run: mqlora-tui plot"),
+            )
+        write_atomic(path, picture.getvalue())
+    return path
+
+
+def _is_free(path: Path, drawn: bytes) -> bool:
+    """Whether a path has nothing, or an older chart of ours, in the place of the picture `drawn`."""
+    try:
+        with open_own(path) as file:
+            found = file.read(_MOST_BYTES)
+    except FileNotFoundError:
+        return True
+    size, program = _size_and_program(found)
+    if program == _SOFTWARE:
+        return True
+    return program.startswith(_UNMARKED) and size == _size_and_program(drawn[:_MOST_BYTES])[0]
+
+
+def _size_and_program(png: bytes) -> tuple[bytes, str]:
+    """Return the bytes of a PNG's width and height, and the program that it names; of others nothing."""
+    size, program, place = b"", "", len(_SIGNATURE)
+    while png.startswith(_SIGNATURE) and place + 8 <= len(png):
+        length, kind = struct.unpack_from(">I4s", png, place)
+        content = png[place + 8 : place + 8 + length]
+        if kind == b"IHDR":
+            size = content[:8]
+        key, _zero, value = content.partition(b"\0")
+        if kind == b"tEXt" and key == b"Software":
+            program = value.decode("latin-1")
+        place += 12 + length
+    return size, program
