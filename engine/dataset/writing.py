@@ -33,7 +33,9 @@ class Forms:
         return self._has_pairs and self._has_turns
 
 
-def written_row(record: Record, mapping: Mapping, number: int, not_used: NotUsed) -> tuple[str, Row]:
+def written_row(
+    record: Record, mapping: Mapping, number: int, not_used: NotUsed | None = None
+) -> tuple[str, Row]:
     """Return a row as it is written, one line of JSON, and as line `number` will be read.
 
     Args:
@@ -51,7 +53,7 @@ def written_row(record: Record, mapping: Mapping, number: int, not_used: NotUsed
     if len(line) >= MOST_BYTES // 4:  # a character takes four bytes at most
         message = _("the row has {size} million characters").format(size=round(len(line) / 1e6))
         raise RowError("line_too_long", message, _("split it"))
-    if names := not_used_of(record.value, reading) + names:
+    if not_used and (names := not_used_of(record.value, reading) + names):
         not_used.see(names, record.place)
     return line, row
 
