@@ -132,7 +132,11 @@ def _diverged(run: RunSummary) -> str:
             "Diverged: the last {failed} validations were not finite.",
             run.failed_at_end,
         ),
-        "steps": _("Diverged: {skipped} of the last {recent} steps had no finite loss or gradient."),
+        "steps": ngettext(
+            "Diverged: its only step had no finite loss or gradient.",
+            "Diverged: {skipped} of the last {recent} steps had no finite loss or gradient.",
+            min(RECENT, run.steps),
+        ),
         "jump": ngettext(
             "Diverged: the loss was {end} at the last step, and {late} before.",
             "Diverged: the loss was far too high in the last {odd} steps, {end} at the end, "
