@@ -76,7 +76,6 @@ def import_rows(project: Project, table: "Table", mapping: "Mapping", cancel: Ev
     try:
         post(ImportOver(import_all(project, table, mapping, Wish(), tell, cancel)))
     except UserError as error:
-        # Without the traceback: it holds on to the finder of near twins, which must end on its own thread.
-        post(ImportOver(error=UserError(error.problem, error.fix)))
+        post(ImportOver(error=error))
     except Cancelled:
         post(ImportOver())

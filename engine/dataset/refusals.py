@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable
+from typing import Literal
 
 from engine.dataset.fields import Sense, sense_of
 from engine.dataset.names import plain
@@ -42,7 +43,9 @@ def refuse_field(name: str, sense: Sense, where: str) -> RowError:
     return RowError("unsupported_field", message.format(where=where, key=one_line(name, 30)), fix)
 
 
-def refuse_preference(name: str, names: Iterable[str], learned: str, option: str = "--answer") -> RowError:
+def refuse_preference(
+    name: str, names: Iterable[str], learned: str, option: Literal["--answer", "--text"] = "--answer"
+) -> RowError:
     """Return the refusal of a row with answers to choose between; the way out is the better one's name.
 
     Args:
@@ -52,8 +55,10 @@ def refuse_preference(name: str, names: Iterable[str], learned: str, option: str
         option: of the import that names this.
     """
     better = next((other for other in names if sense_of(other) == "preference" and not is_worse(other)), "")
-    wish = f"{'--answer' if better else option} {one_line(shlex.quote(better or learned), 60)}"
-    fix = _("choose the answer on importing: mqlora-tui import FILE {wish}").format(wish=wish)
+    fix = {
+        "--answer": _("choose the answer on importing: mqlora-tui import FILE --answer {name}"),
+        "--text": _("choose the answer on importing: mqlora-tui import FILE --text {name}"),
+    }["--answer" if better else option].format(name=one_line(shlex.quote(better or learned), 60))
     return RowError("unsupported_field", refuse_field(name, "preference", _("the row")).message, fix)
 
 
