@@ -3,7 +3,6 @@
 import re
 import shlex
 from collections.abc import Iterable
-from typing import Literal
 
 from engine.dataset.fields import Sense, sense_of
 from engine.dataset.names import plain
@@ -43,9 +42,7 @@ def refuse_field(name: str, sense: Sense, where: str) -> RowError:
     return RowError("unsupported_field", message.format(where=where, key=one_line(name, 30)), fix)
 
 
-def refuse_preference(
-    name: str, names: Iterable[str], learned: str, option: Literal["--answer", "--text"] = "--answer"
-) -> RowError:
+def refuse_preference(name: str, names: Iterable[str], learned: str, option: str = "--answer") -> RowError:
     """Return the refusal of a row with answers to choose between; the way out is the better one's name.
 
     Args:
