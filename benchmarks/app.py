@@ -47,7 +47,7 @@ def first_paint(root: Path) -> float:
 
 async def training_lag(root: Path) -> list[float]:
     """Return how late each tick came, in seconds, while the app trains and shows its plot."""
-    from tui.app import MqloraApp
+    from tui.app.app import MqloraApp
 
     app = MqloraApp(Project(root))
     late = []

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from engine.backend import mx
 from engine.config import TrainingConfig
-from engine.memory import trainable_parameters
-from engine.model_shape import ModelShape
+from engine.memory.predict import trainable_parameters
+from engine.model_folder.dimensions import ModelShape
 from engine.training.checkpoint import RunIdentity, discard, save_checkpoint
 from engine.training.progress import Progress
 

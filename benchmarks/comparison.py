@@ -22,7 +22,7 @@ from benchmarks.variants import (
 )
 from benchmarks.workload import Lengths, Workload, write_rows
 from engine.config import TrainingConfig
-from engine.model_shape import ModelShape
+from engine.model_folder.dimensions import ModelShape
 
 # Writes a copy of a model with every float in float32: packed weights stay packed, or are unpacked.
 _CONVERT = (

@@ -13,15 +13,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.backend import compute_dtype, mx, nn
-from engine.calibrations import WAYS
 from engine.config import TrainingConfig
-from engine.dataset.batches import MicroBatch, micro_batches
-from engine.dataset.cutting import Shape
-from engine.dataset.tokenizing import Example
+from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
+from engine.dataset.batches.tokenize import Example
 from engine.model.adapter import adapter_weights, attach_adapter
-from engine.model.fast import make_fast, packed_layers
-from engine.model.frozen import matrix_key
+from engine.model.frozen_linear import matrix_key
 from engine.model.loading import load_base
+from engine.model.matmul_timings import WAYS
+from engine.model.replace_layers import make_fast, packed_layers
 from engine.training.loss import batch_arrays, make_loss
 from engine.training.step import StepFunction, make_optimizer
 

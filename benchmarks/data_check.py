@@ -25,8 +25,8 @@ _CHECK = """
 import sys, time
 from pathlib import Path
 from engine.config import TrainingConfig
-from engine.dataset.check import check_stages
-from engine.dataset.mending import mend_data
+from engine.dataset.inspect.check import check_stages
+from engine.dataset.convert.clean import mend_data
 from engine.project import Project
 project, config = Project(Path(sys.argv[1])), TrainingConfig()
 def told(stage, begin, rows):

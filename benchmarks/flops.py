@@ -17,8 +17,8 @@ A product of a vector with N weights is 2N operations (Kaplan et al. 2020, secti
 
 from benchmarks.workload import Lengths
 from engine.config import TrainingConfig
-from engine.memory import adapted_layers, trainable_parameters
-from engine.model_shape import ModelShape
+from engine.memory.predict import adapted_layers, trainable_parameters
+from engine.model_folder.dimensions import ModelShape
 
 
 def flops_per_token(shape: ModelShape, config: TrainingConfig, lengths: Lengths) -> float:

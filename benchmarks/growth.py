@@ -22,7 +22,7 @@ from benchmarks.job import Job
 from benchmarks.results import Run
 from benchmarks.workload import Lengths, Workload, write_rows
 from engine.config import TrainingConfig, parse_assignment
-from engine.model_shape import ModelShape
+from engine.model_folder.dimensions import ModelShape
 
 TABLES = ("length", "batch", "layers")
 

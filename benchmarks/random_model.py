@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import mx
-from engine.model_shape import ModelShape
+from engine.model_folder.dimensions import ModelShape
 from tests.tiny import write_tokenizer
 
 GROUP_SIZE, BITS = 64, 4

@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import ParamSpec, Self, TypeVar
 
-from engine.dataset.turns import Message
+from engine.dataset.jsonl.turns import Message
 from engine.project import Project
 
 P = ParamSpec("P")

@@ -13,8 +13,8 @@ import sys
 import time
 from collections.abc import Iterator
 
-from engine.dataset.row import Row
-from engine.dataset.twins import TwinFinder
+from engine.dataset.inspect.duplicates import TwinFinder
+from engine.dataset.jsonl.row import Row
 
 _WORDS = [
     f"{first}{vowel}{end}"

@@ -8,9 +8,9 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.dataset.row import Row
-from engine.dataset.tokenizing import Example, ExampleTokenizer
-from engine.dataset.turns import Message
+from engine.dataset.batches.tokenize import Example, ExampleTokenizer
+from engine.dataset.jsonl.row import Row
+from engine.dataset.jsonl.turns import Message
 from engine.model.demo import sample_data_dir
 from engine.model_folder.tokenizer import load_tokenizer
 

@@ -12,8 +12,8 @@ from engine.errors import UserError
 from engine.files import PARTIAL
 from engine.project import Project
 from engine.training.checkpoint import load_checkpoint
+from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
 from engine.training.events import CheckpointSaved, Event, Finished, Mode, StepDone
-from engine.training.folders import checkpoint_folders, checkpoint_step
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
 from tests.tiny import RUN, tiny_project

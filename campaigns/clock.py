@@ -11,7 +11,8 @@ from unittest import mock
 
 from campaigns.bench import Bench, Try, pause_at
 from engine.project import Project
-from engine.training import ownership, state
+from engine.training import retention as ownership
+from engine.training import state
 from engine.training.crash import cut_off_reason
 from engine.training.events import Event, Paused, StepDone
 from engine.training.state import RunState

@@ -72,7 +72,7 @@ def _serve(pipe: Connection) -> None:
 
     import engine.training.trainer  # noqa: F401  # MLX, so that no command is the slow first one
     from engine.backend import mx  # noqa: F401
-    from tui.cli import main
+    from tui.cli.main import main
 
     os.setpgid(0, 0)
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))

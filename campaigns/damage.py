@@ -17,8 +17,8 @@ from pathlib import Path
 from campaigns.bench import Bench, Sitting, Try, leftovers, pause_at, sentence_faults, table
 from campaigns.common import Result, outcome, print_results
 from engine.project import Project
+from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
 from engine.training.events import Notice, Started
-from engine.training.folders import checkpoint_folders, checkpoint_step
 from tests.tiny import RUN
 
 CONFIG = RUN.updated({"keep_checkpoints": 9})

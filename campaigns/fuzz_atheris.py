@@ -9,7 +9,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["engine.dataset", "engine.text"]):
+with atheris.instrument_imports(include=["engine.dataset", "engine.sanitize"]):
     from campaigns.fuzz_target import Target
 
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.dataset import lines as reading
-from engine.dataset.lines import OTHER_FORMATS
-from engine.dataset.parsing import RowError, parse_object
-from engine.dataset.preview import find_row
+from engine.dataset.inspect.preview import find_row
+from engine.dataset.jsonl import lines as reading
+from engine.dataset.jsonl.lines import OTHER_FORMATS
+from engine.dataset.jsonl.parse import RowError, parse_object
+from engine.dataset.jsonl.row import Row
+from engine.dataset.jsonl.rows import read_rows
+from engine.dataset.jsonl.turns import Message
 from engine.dataset.report import Fault
-from engine.dataset.row import Row
-from engine.dataset.rows import read_rows
-from engine.dataset.turns import Message
-from engine.text import one_line
+from engine.sanitize import one_line
 
 from pydantic_core import from_json
 

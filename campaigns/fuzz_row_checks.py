@@ -8,14 +8,14 @@ from typing import Any
 
 from campaigns.fuzz_checks import numbered
 from engine.config import TrainingConfig
-from engine.dataset.chat_template import TemplateError
-from engine.dataset.mending import mend_data
-from engine.dataset.row import Row
-from engine.dataset.tokenizing import ExampleTokenizer
-from engine.dataset.twins import TwinFinder
+from engine.dataset.batches.chat_template import TemplateError
+from engine.dataset.batches.tokenize import ExampleTokenizer
+from engine.dataset.convert.clean import mend_data
+from engine.dataset.inspect.duplicates import TwinFinder
+from engine.dataset.jsonl.row import Row
 from engine.errors import UserError
 from engine.project import Project
-from engine.text import json_text, printable
+from engine.sanitize import json_text, printable
 
 MOST_TWINS = 60
 """Rows of a file that are compared by brute force."""

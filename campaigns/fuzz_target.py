@@ -11,7 +11,7 @@ from unittest import mock
 
 from campaigns.fuzz_checks import check_file
 from campaigns.fuzz_row_checks import check_display, check_mended, check_tokens, check_twins
-from engine.dataset import lines
+from engine.dataset.jsonl import lines
 from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
 from tests.tiny import write_tokenizer

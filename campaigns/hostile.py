@@ -64,7 +64,7 @@ def harmless(written: bytes, allowed: re.Pattern[str] | None = None) -> bool:
 
 def in_process(arguments: Sequence[str]) -> Outcome:
     """Run the command line in this process: quick, for tests."""
-    from tui.cli import main
+    from tui.cli.main import main
 
     text = io.StringIO()
     with (

@@ -29,9 +29,9 @@ from engine.project import Project
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
 from engine.verify.child import Event, training_process
-from engine.verify.verify import leftovers
+from engine.verify.experiment import leftovers
 from tests.tiny import RUN, tiny_project
-from tui.commands.verify import launcher
+from tui.cli.verify import launcher
 
 CONFIG = RUN.updated({"num_epochs": 6, "keep_checkpoints": 2, "lora_dropout": 0.1})
 """36 steps with 15 validations and 19 checkpoints; dropout makes the random state count."""

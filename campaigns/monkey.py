@@ -24,7 +24,7 @@ from campaigns.common import Result, print_results
 from campaigns.monkey_bursts import ESCAPE, Burst, draw
 from campaigns.signal_checks import processes_of
 from engine.project import Project
-from engine.text import one_line
+from engine.sanitize import one_line
 from engine.training.events import StepDone
 from tests.e2e.terminal import LIMIT_S, Terminal
 from tests.tiny import RUN, files_below, tiny_project, train

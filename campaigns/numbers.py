@@ -25,10 +25,11 @@ from campaigns.bench import Bench, Sitting, Try, leftovers, sentence_faults, tab
 from campaigns.common import Result, outcome, print_results
 from engine.backend import mx
 from engine.project import Project
-from engine.training import assemble, dispatch, step
+from engine.training import dispatch, step
+from engine.training import setup as assemble
 from engine.training.checkpoint import load_checkpoint
+from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.events import Evaluated, Event, Started, StepDone
-from engine.training.folders import checkpoint_folders
 from engine.training.loss import LossFunction, make_loss
 from engine.training.schedule import learning_rate
 from engine.training.state import RunState

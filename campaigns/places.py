@@ -22,7 +22,7 @@ from campaigns.commander import Commander, Ended
 from campaigns.common import Result, print_results
 from engine.files import remove
 from engine.project import Project
-from engine.training.folders import checkpoint_folders
+from engine.training.checkpoint_folders import checkpoint_folders
 from tests.e2e.terminal import Terminal
 
 _FOREIGN = b"somebody else's\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.project import Project
 from engine.training.checkpoint import load_checkpoint
-from engine.training.folders import checkpoint_folders
+from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.metrics import COLUMNS
 from engine.training.state import RunState
 

@@ -20,8 +20,8 @@ from campaigns.bench import Try, table
 from campaigns.common import Result, print_results
 from campaigns.streams import Command, Ended, run, said_badly
 from engine.project import Project
-from engine.training.folders import checkpoint_folders
-from engine.training.integrity import STATE, read_state, sealed
+from engine.training.checkpoint_folders import checkpoint_folders
+from engine.training.checksums import STATE, read_state, sealed
 from tests.engine.moments import step_done
 from tests.tiny import RUN, files_below, tiny_project, train
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine import counts
 from engine.config import TrainingConfig
-from engine.context_length import context_length
-from engine.dataset.chat_template import ChatTemplate, TemplateError
-from engine.dataset.rendering import PLAIN_SEPARATOR
-from engine.dataset.turns import Message
+from engine.dataset.batches.chat_template import ChatTemplate, TemplateError
+from engine.dataset.batches.render import PLAIN_SEPARATOR
+from engine.dataset.jsonl.turns import Message
 from engine.errors import UserError
 from engine.i18n import _
+from engine.model_folder.context_length import context_length
 from engine.model_folder.panics import refused_panics
 from engine.project import Project
 
@@ -93,10 +93,10 @@ class ChatSession:
         Raises:
             UserError: the model or the adapter cannot be loaded.
         """
-        from engine.dataset.model_tokens import example_tokenizer
+        from engine.dataset.inspect.model_tokens import example_tokenizer
         from engine.model.adapter import WEIGHTS, load_adapter
         from engine.model.loading import load_base
-        from engine.model.reading import PromptReader
+        from engine.model.prefill import PromptReader
 
         self._base: BaseModel = load_base(project.model_dir(model))
         trained = example_tokenizer(self._base.folder, TrainingConfig())

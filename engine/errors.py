@@ -3,8 +3,8 @@
 import errno
 
 from engine.i18n import _
+from engine.sanitize import one_line
 from engine.shell import ended
-from engine.text import one_line
 
 LONGEST = 2000
 """Characters of each half of a refusal; what it quotes may be a whole file."""

@@ -15,8 +15,8 @@ from typing import IO, Any, overload
 
 from engine.errors import UserError
 from engine.i18n import _
-from engine.text import json_text, one_line
-from engine.words import size
+from engine.sanitize import json_text, one_line
+from engine.units import size
 
 PARTIAL = ".partial-"
 """How the name of everything begins that is not yet, or no longer, whole."""

@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
+from engine.estimate import planned_seconds, planned_steps, planned_tokens
 from engine.hardware.report import HardwareReport
 from engine.i18n import _
-from engine.memory import CPU_MAX_ROWS, layers_to_recompute, predict_peak
-from engine.model_shape import Device, ModelShape
-from engine.planned import planned_seconds, planned_steps, planned_tokens
-from engine.words import size
+from engine.memory.predict import CPU_MAX_ROWS, layers_to_recompute, predict_peak
+from engine.model_folder.dimensions import Device, ModelShape
+from engine.units import size
 
 ProfileName = Literal["SAFE", "BALANCED", "PERFORMANCE"]
 

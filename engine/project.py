@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.find_models import find_models, misplaced
 from engine.i18n import _
-from engine.model_folder.finding import find_models, misplaced
-from engine.text import one_line
+from engine.sanitize import one_line
 
 LOCK_NAME = ".lock"
 """Name of the lock file in the run's folder."""

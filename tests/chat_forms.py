@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.row import Row
-from engine.dataset.tokenizing import Example, ExampleTokenizer
+from engine.dataset.batches.tokenize import Example, ExampleTokenizer
+from engine.dataset.jsonl.row import Row
 from engine.model_folder.stops import StopTokens
 from engine.model_folder.tokenizer import load_tokenizer
 from tests.tiny import write_tokenizer

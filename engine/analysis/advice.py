@@ -9,7 +9,7 @@ from engine.analysis.outcome import FEW_STEPS, is_unreadable, outcome_of
 from engine.analysis.remedies import BROKEN, Advice, lower_rate, remedy, restart
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
-from engine.words import duration, rate
+from engine.units import duration, rate
 
 # Sequence lengths worth trying.
 _LENGTHS = (256, 384, 512)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from engine import counts
 from engine.analysis import drawing, epoch_panels, panels
-from engine.analysis.history import RunHistory, load_history
 from engine.analysis.outcome import FEW_STEPS
 from engine.analysis.picture import DPI, write_picture
 from engine.analysis.run_folder import run_config
@@ -14,7 +13,8 @@ from engine.analysis.validations import validations_of
 from engine.errors import UserError
 from engine.i18n import _, ngettext
 from engine.project import Project
-from engine.text import one_line
+from engine.sanitize import one_line
+from engine.training.history import RunHistory, load_history
 from engine.training.state import RunState, known_state
 
 import numpy as np

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from engine.analysis.history import Ints, RunHistory
 from engine.analysis.series import Floats, bucket_means, smooth, smoothing_weight
+from engine.training.history import Ints, RunHistory
 
 import numpy as np
 

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from engine.analysis.drawing import BLUE, COLUMNS, GREY, VERMILION, dress, legend, trend, whole_steps
-from engine.analysis.history import Ints, RunHistory
 from engine.analysis.series import Floats, bucket_means, downsample
 from engine.analysis.validations import Validations
 from engine.i18n import _
+from engine.training.history import Ints, RunHistory
 
 import numpy as np
 

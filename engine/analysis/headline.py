@@ -5,8 +5,8 @@ from engine.analysis.levels import RECENT
 from engine.analysis.outcome import Outcome, divergence_of, is_unreadable, odd_steps, outcome_of
 from engine.analysis.remedies import BROKEN, Level
 from engine.i18n import _, ngettext
-from engine.text import one_line
-from engine.words import duration, nats
+from engine.sanitize import one_line
+from engine.units import duration, nats
 
 
 def headline_of(summary: RunSummary) -> tuple[Level, str]:

@@ -1,6 +1,6 @@
 """What the losses and the speeds of a run come to: numbers worked out from one column each."""
 
-from engine.analysis.history import Floats
+from engine.training.history import Floats
 
 import numpy as np
 

@@ -16,11 +16,11 @@ from engine.analysis.drawing import (
     trend,
     whole_steps,
 )
-from engine.analysis.history import RunHistory
 from engine.analysis.series import bucket_means, downsample, rolling_std, smooth, smoothing_weight
 from engine.analysis.validations import Validations
 from engine.i18n import _, ngettext
-from engine.words import rate
+from engine.training.history import RunHistory
+from engine.units import rate
 
 import numpy as np
 

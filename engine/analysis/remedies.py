@@ -10,7 +10,7 @@ from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import LITTLE_PERCENT, Outcome, outcome_of
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
-from engine.words import rate
+from engine.units import rate
 
 Level = Literal["ok", "attention", "wrong"]
 

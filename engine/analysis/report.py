@@ -11,9 +11,9 @@ from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import Outcome, outcome_of
 from engine.analysis.verdict import Verdict
 from engine.i18n import _, ngettext
+from engine.sanitize import one_line
 from engine.shell import complete, continued
-from engine.text import one_line
-from engine.words import duration, nats, signed, size
+from engine.units import duration, nats, signed, size
 
 WIDTH = 78
 SYMBOLS = {"ok": "✓", "attention": "!", "wrong": "✗"}

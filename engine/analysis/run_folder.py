@@ -9,8 +9,8 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import read_own
 from engine.project import Project
-from engine.training.folders import checkpoint_epoch, checkpoint_folders, checkpoint_step
-from engine.training.integrity import read_state, require_known
+from engine.training.checkpoint_folders import checkpoint_epoch, checkpoint_folders, checkpoint_step
+from engine.training.checksums import read_state, require_known
 
 WayOn = Literal["checkpoint", "other_version", "damaged", "anew"]
 """From where an unfinished run goes on: its newest intact checkpoint; nowhere, because another version wrote

@@ -5,7 +5,6 @@ import socket
 
 from engine.analysis import levels
 from engine.analysis.facts import RunStatus, RunSummary
-from engine.analysis.history import RunHistory, load_history
 from engine.analysis.overfitting import judge_overfitting
 from engine.analysis.run_folder import find_checkpoints, run_config, way_on
 from engine.analysis.validations import Validations, validations_of
@@ -13,6 +12,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.crash import cut_off_reason
+from engine.training.history import RunHistory, load_history
 from engine.training.state import RunState, known_state
 
 import numpy as np

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from engine.analysis.history import Floats, Ints, RunHistory
 from engine.config import TrainingConfig
+from engine.training.history import Floats, Ints, RunHistory
 from engine.training.state import RunState
 
 import numpy as np

@@ -6,13 +6,13 @@ from pathlib import Path
 from engine.analysis.advice import LIVE_RULES, RULES
 from engine.analysis.facts import RunSummary
 from engine.analysis.headline import headline_of
-from engine.analysis.history import RunHistory
 from engine.analysis.outcome import outcome_of
 from engine.analysis.remedies import BROKEN, Advice, Level
 from engine.i18n import _, ngettext
+from engine.sanitize import one_line
 from engine.shell import complete, path_of, program
-from engine.text import one_line
-from engine.words import duration
+from engine.training.history import RunHistory
+from engine.units import duration
 
 import numpy as np
 

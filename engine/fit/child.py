@@ -22,16 +22,16 @@ from typing import Any
 
 from engine.backend import mx
 from engine.config import TrainingConfig
-from engine.dataset.batches import filled
-from engine.dataset.cutting import Shape
-from engine.dataset.loading import load_file
-from engine.dataset.model_tokens import example_tokenizer
-from engine.dataset.tokenizing import Example, ExampleTokenizer
+from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.micro_batch import filled
+from engine.dataset.batches.tokenize import Example, ExampleTokenizer
+from engine.dataset.inspect.load import load_file
+from engine.dataset.inspect.model_tokens import example_tokenizer
 from engine.errors import UserError
-from engine.model.room import limit_cache, read_room
 from engine.parent import end_with_parent
 from engine.project import Project
-from engine.training.assemble import Assembled, assemble, largest, shapes_for
+from engine.training.memory_limits import limit_cache, read_room
+from engine.training.setup import Assembled, assemble, largest, shapes_for
 
 import numpy as np
 

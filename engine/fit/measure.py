@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from engine.config import TrainingConfig
-from engine.dataset.cutting import Shape
+from engine.dataset.batches.cut import Shape
 from engine.errors import Cancelled, UserError
 from engine.i18n import _
-from engine.memory import Room
+from engine.memory.predict import Room
 from engine.project import Project
-from engine.text import one_line
+from engine.sanitize import one_line
 from engine.training.crash import cause_of_death
 from engine.training.failures import OUT_OF_MEMORY
-from engine.words import size
+from engine.units import size
 
 LIMIT_S = 180.0
 """Seconds after which a measurement is given up."""

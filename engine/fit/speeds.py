@@ -1,11 +1,11 @@
 """How fast training is on this machine, as far as it was seen."""
 
-from engine.analysis.history import load_history
 from engine.config import TrainingConfig
 from engine.errors import UserError
-from engine.fit.cache import measured_profiles
+from engine.fit.measured import measured_profiles
 from engine.profiles import NAMES, ProfileName
 from engine.project import Project
+from engine.training.history import load_history
 from engine.training.state import RunState
 
 

@@ -4,10 +4,10 @@ from engine import counts
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.fit.measure import Fit
-from engine.fit.nearest import advice, nearest_predicted
 from engine.i18n import _
+from engine.memory.suggest import advice, nearest_predicted
 from engine.project import Project
-from engine.words import size
+from engine.units import size
 
 
 def outcome(fit: Fit) -> str:

@@ -10,7 +10,7 @@ from engine.hardware import mac
 from engine.hardware.command import Run, run_command
 from engine.hardware.report import Check
 from engine.i18n import _, ngettext
-from engine.text import one_line
+from engine.sanitize import one_line
 
 CPUINFO = Path("/proc/cpuinfo")
 OLDEST_PYTHON = (3, 11)

@@ -11,8 +11,8 @@ from pathlib import Path
 from engine.blas import has_compiler
 from engine.hardware.report import Accelerator, Check
 from engine.i18n import _
-from engine.text import one_line
-from engine.words import size
+from engine.sanitize import one_line
+from engine.units import size
 
 TIMEOUT_S = 20.0
 SLOW_GFLOPS = 20.0

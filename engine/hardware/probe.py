@@ -20,9 +20,9 @@ from engine.hardware.storage import (
 )
 from engine.hardware.terminal import check_terminal
 from engine.hardware.weights import check_weights
-from engine.memory import run_bytes
+from engine.memory.predict import run_bytes
+from engine.model_folder.dimensions import ModelShape
 from engine.model_folder.trial import ModelTrial
-from engine.model_shape import ModelShape
 from engine.project import Project
 
 DISK_OF_A_7B_RUN = 1_500_000_000

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from engine import counts
 from engine.config import TrainingConfig
-from engine.dataset.lines import Oddities, missing_fix, numbered_lines
+from engine.dataset.jsonl.lines import Oddities, missing_fix, numbered_lines
+from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.report import Fault
-from engine.dataset.rows import read_rows
 from engine.errors import UserError
 from engine.files import open_given
+from engine.find_models import label
 from engine.hardware.report import Check, CheckStatus
 from engine.i18n import _
-from engine.model_folder.finding import label
 from engine.model_folder.trial import ModelTrial
 from engine.project import Project
-from engine.text import one_line
-from engine.words import size
+from engine.sanitize import one_line
+from engine.units import size
 
 _FIRST_ROWS = 500
 """So many of a file are looked into."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.hardware.report import Check
 from engine.i18n import _
-from engine.words import size
+from engine.units import size
 
 import psutil
 

@@ -1,10 +1,10 @@
 """What was measured here of the ways to multiply by a model's frozen weights: which is fastest."""
 
-from engine.calibrations import read_calibrations
 from engine.hardware.report import Check
 from engine.i18n import _
-from engine.model_shape import ModelShape
-from engine.text import one_line
+from engine.model.matmul_timings import read_calibrations
+from engine.model_folder.dimensions import ModelShape
+from engine.sanitize import one_line
 
 
 def check_weights(shape: ModelShape | None) -> Check | None:

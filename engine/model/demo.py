@@ -11,7 +11,7 @@ from engine.files import open_given, read_given, write_atomic
 from engine.i18n import _
 from engine.model.demo_source import find_demo_gguf
 from engine.project import Project
-from engine.text import one_line
+from engine.sanitize import one_line
 
 MODEL_NAME = "smollm2-135m-instruct-4bit"
 # The training file comes last: where it is, the project has data of its own.

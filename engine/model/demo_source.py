@@ -17,7 +17,7 @@ from pathlib import Path
 from engine.errors import UserError, write_fix
 from engine.files import partial_folder
 from engine.i18n import _
-from engine.text import one_line
+from engine.sanitize import one_line
 
 from platformdirs import user_cache_path
 

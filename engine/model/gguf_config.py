@@ -4,7 +4,7 @@ from typing import Any
 
 from engine.i18n import _
 from engine.model.gguf_header import GgufHeader, GgufTensor
-from engine.text import one_line
+from engine.sanitize import one_line
 
 _MATRIX_TYPES = ("Q4_0", "Q4_1", "Q8_0", "F16")
 _VECTOR_TYPES = ("F32", "F16")

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from engine.errors import UserError
 from engine.i18n import _
-from engine.text import one_line
+from engine.sanitize import one_line
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from engine.errors import UserError
 from engine.files import open_given
 from engine.i18n import _, ngettext
 from engine.model.gguf_header import GgufHeader, GgufTensor, refusal
-from engine.text import one_line
+from engine.sanitize import one_line
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)

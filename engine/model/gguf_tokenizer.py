@@ -9,7 +9,7 @@ from typing import Any
 from engine.files import sync, write_json
 from engine.i18n import _
 from engine.model.gguf_header import GgufHeader
-from engine.text import one_line
+from engine.sanitize import one_line
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.backend import compute_dtype, is_cpu, mx, nn
 from engine.errors import UserError
 from engine.i18n import _, ngettext
-from engine.model_folder import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.model_folder.config_fields import misfits
 from engine.model_folder.panics import refused_panics
 from engine.model_folder.settings import again, read_settings
@@ -21,7 +21,7 @@ from engine.model_folder.tokenizer import chat_template, refuse_config
 from engine.model_folder.trust import names_code, wants_code
 from engine.model_folder.usable import require_usable, wrong_value
 from engine.model_folder.weights import embedding_rows
-from engine.text import one_line
+from engine.sanitize import one_line
 
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear
@@ -59,7 +59,7 @@ def load_base(folder: Path, keep_packed: bool = False) -> BaseModel:
 
     Args:
         folder: of the base model.
-        keep_packed: leave quantised layers packed on a CPU too that `engine.model.fast.make_fast` replaces.
+        keep_packed: leave quantised layers packed on a CPU too that `engine.model.replace_layers.make_fast` replaces.
 
     Raises:
         UserError: a file is missing or damaged, or the architecture is unknown.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.model_tokens import example_tokenizer, stop_faults
+from engine.dataset.inspect.model_tokens import example_tokenizer, stop_faults
 from engine.errors import UserError
 from engine.model.adapter import attach_adapter
 from engine.model.loading import open_model

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from engine.errors import UserError
 from engine.i18n import _
-from engine.text import one_line
+from engine.sanitize import one_line
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.model_folder.settings import optional_settings, read_settings
-from engine.text import one_line
+from engine.sanitize import one_line
 
 _GENERATION, _CONFIG, _TOKENIZER = "generation_config.json", "config.json", "tokenizer_config.json"
 

@@ -2,7 +2,7 @@
 
     python -m engine.model_folder.template_trial      (standard input: the template)
 
-`engine.model_folder.template_limits` bounds what a template does here. But texts multiplied by each
+`engine.model_folder.template_sandbox` bounds what a template does here. But texts multiplied by each
 other, lists in lists and the like grow inside a single call, where nobody can count; a process of its
 own can be ended there. What came to its end once is remembered by its text.
 """
@@ -88,7 +88,7 @@ def conversations() -> list[list[dict[str, Any]]]:
 def main() -> None:
     """Render the template on standard input, and say that it came to its end."""
     source = sys.stdin.buffer.read().decode(errors="surrogatepass")
-    from engine.model_folder.template_limits import TooMuch, render  # before there are limits
+    from engine.model_folder.template_sandbox import TooMuch, render  # before there are limits
 
     with suppress(Exception):
         render("", [])

@@ -9,7 +9,7 @@ from engine.model_folder.panics import refused_panics
 from engine.model_folder.settings import again, optional_settings, read_settings
 from engine.model_folder.trust import names_code, wants_code
 from engine.model_folder.usable import require_tokenizer, wrong_value
-from engine.text import one_line
+from engine.sanitize import one_line
 
 _DEFAULT = "default"
 """Name of the chat template that is taken where a model has several."""
@@ -26,7 +26,7 @@ def load_tokenizer(folder: Path) -> Any:
             that cannot be used.
     """
     require_tokenizer(folder)
-    from engine.model_folder.auto_tokenizer import AutoTokenizer  # takes a second
+    from engine.auto_tokenizer import AutoTokenizer  # takes a second
 
     try:
         with refused_panics(_("Loading it")):
@@ -57,7 +57,7 @@ def refuse_config(folder: Path) -> None:
     Raises:
         UserError: it is so.
     """
-    from engine.model_folder.auto_tokenizer import takes_config
+    from engine.auto_tokenizer import takes_config
 
     config = read_settings(folder / "config.json")
     if takes_config(config):
@@ -125,7 +125,7 @@ def template_fix() -> str:
 
 
 def _require_template(folder: Path, source: Any) -> None:
-    from engine.model_folder.template_limits import MOST_SOURCE, TooMuch, render  # jinja takes its time
+    from engine.model_folder.template_sandbox import MOST_SOURCE, TooMuch, render  # jinja takes its time
     from engine.model_folder.template_trial import comes_to_an_end
 
     from jinja2 import TemplateSyntaxError

@@ -17,9 +17,9 @@ from typing import Any
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import read_given, write_atomic
+from engine.fingerprint import model_fingerprint
 from engine.i18n import _
 from engine.model_folder.usable import ModelFiles, require_usable
-from engine.training.fingerprint import model_fingerprint
 
 import platformdirs
 

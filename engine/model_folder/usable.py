@@ -16,7 +16,7 @@ from engine.model_folder.config_fields import misfits
 from engine.model_folder.settings import again, optional_settings, read_settings, require_file, require_plain
 from engine.model_folder.trust import names_code, refuse_code, wants_code
 from engine.model_folder.weights import read_weights
-from engine.text import one_line
+from engine.sanitize import one_line
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model")
 """What a tokenizer is made from; the second is turned into the first when it is loaded."""

@@ -7,8 +7,8 @@ from engine.errors import UserError
 from engine.files import open_given
 from engine.i18n import _
 from engine.model_folder.settings import again, optional_settings, read_settings, require_file
-from engine.text import one_line
-from engine.words import size
+from engine.sanitize import one_line
+from engine.units import size
 
 from safetensors import SafetensorError, safe_open
 

@@ -18,12 +18,12 @@ from engine.errors import UserError
 from engine.files import PARTIAL, remove, sync, write_json
 from engine.format import FORMAT, KEY, other_version
 from engine.model.adapter import CONFIG, WEIGHTS
-from engine.model.arrays import write_arrays
-from engine.training.folders import checkpoint_folders, checkpoint_name, checkpoint_step
-from engine.training.integrity import STATE, is_whole, read_state, require_known, sealed, sums_of
-from engine.training.ownership import OPTIMIZER, dispose
-from engine.training.plan import Plan
+from engine.model.safetensors_file import write_arrays
+from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_name, checkpoint_step
+from engine.training.checksums import STATE, is_whole, read_state, require_known, sealed, sums_of
+from engine.training.execution_plan import Plan
 from engine.training.progress import Progress
+from engine.training.retention import OPTIMIZER, dispose
 
 _HASHED = (WEIGHTS, CONFIG, OPTIMIZER)
 """Files whose checksums it has."""

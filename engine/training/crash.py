@@ -7,7 +7,7 @@ from engine.files import open_own
 from engine.hardware.boot import boot_id
 from engine.i18n import _
 from engine.project import Project
-from engine.text import printable
+from engine.sanitize import printable
 from engine.training.failures import OUT_OF_MEMORY
 from engine.training.lock import lock_owner
 from engine.training.state import RunState, now

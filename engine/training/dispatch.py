@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from engine.backend import is_cpu
-from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches
+from engine.dataset.batches.micro_batch import MicroBatch, epoch_steps, micro_batches
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.schedule import learning_rate

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from engine.backend import mx, nn
-from engine.dataset.batches import MicroBatch
+from engine.dataset.batches.micro_batch import MicroBatch
 from engine.i18n import _
 from engine.training.loss import LossFunction, batch_arrays
 

@@ -5,14 +5,14 @@ import uuid
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.dataset.lines import missing_fix
+from engine.dataset.jsonl.lines import missing_fix
 from engine.errors import UserError
+from engine.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
 from engine.i18n import _
 from engine.model_folder.usable import require_usable
 from engine.project import Project
 from engine.training.checkpoint import RunIdentity
-from engine.training.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
-from engine.training.selected import differences
+from engine.training.selected_config import differences
 
 _IMPORTABLE = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".gz")
 

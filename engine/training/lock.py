@@ -8,7 +8,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.failures import explained_writes
-from engine.training.held import HeldFolder
+from engine.training.folder_handle import HeldFolder
 from engine.training.lock_file import Owner, owner_of, take
 
 

@@ -25,7 +25,7 @@ from engine.training.events import (
     StepMetrics,
 )
 from engine.training.failures import begins_bad, explain, explained_writes, stays_bad
-from engine.training.held import FolderLost
+from engine.training.folder_handle import FolderLost
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.recorder import Recorder

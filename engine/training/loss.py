@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any
 
 from engine.backend import is_cpu, mx, nn
-from engine.calibrations import Way
-from engine.dataset.batches import MicroBatch
-from engine.memory import LOGIT_CHUNK
-from engine.model.frozen import FrozenLinear
-from engine.model.head import Logits, own_head, plain_head
-from engine.model.unpadded import run_rows
+from engine.dataset.batches.micro_batch import MicroBatch
+from engine.memory.predict import LOGIT_CHUNK
+from engine.model.frozen_linear import FrozenLinear
+from engine.model.lm_head import Logits, own_head, plain_head
+from engine.model.matmul_timings import Way
+from engine.model.padding_free import run_rows
 
 LossFunction = Callable[[nn.Module, mx.array, mx.array, mx.array, mx.array, mx.array], mx.array]
 """(model, tokens, slots, places, targets, labels: see `MicroBatch`) -> summed loss in nats."""

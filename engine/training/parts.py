@@ -6,19 +6,19 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
-from engine.dataset.batches import MicroBatch
-from engine.dataset.cutting import Shape
-from engine.dataset.tokenizing import Example
+from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.micro_batch import MicroBatch
+from engine.dataset.batches.tokenize import Example
 from engine.errors import UserError
+from engine.estimate import planned_steps
 from engine.i18n import _
 from engine.model.adapter import WEIGHTS, adapter_weights
-from engine.planned import planned_steps
 from engine.project import Project
 from engine.training.checkpoint import Checkpoint, RunIdentity
-from engine.training.held import HeldFolder
+from engine.training.folder_handle import HeldFolder
 from engine.training.loss import LossFunction
-from engine.training.ownership import OPTIMIZER
 from engine.training.progress import Progress
+from engine.training.retention import OPTIMIZER
 from engine.training.step import StepFunction
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 from engine import counts
 from engine.errors import UserError
 from engine.files import read_own, write_atomic
+from engine.fingerprint import file_sha256
 from engine.i18n import _
 from engine.model.adapter import CONFIG, WEIGHTS, adapter_weights, save_adapter
-from engine.model.arrays import is_written_here
+from engine.model.safetensors_file import is_written_here
 from engine.training.checkpoint import find_checkpoint, newest_checkpoint, save_checkpoint
 from engine.training.events import Phase, StepMetrics
 from engine.training.failures import explained_writes
-from engine.training.fingerprint import file_sha256
-from engine.training.held import FolderLost, lost
+from engine.training.folder_handle import FolderLost, lost
 from engine.training.metrics import MetricsWriter
-from engine.training.ownership import archive, dispose, prune_checkpoints
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
+from engine.training.retention import archive, dispose, prune_checkpoints
 from engine.training.state import RunState, StateWriter, Status
 from engine.training.usage import UsageMeter
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from engine.backend import can_compile, compute_dtype, mx, nn
 from engine.config import TrainingConfig
-from engine.dataset.batches import MicroBatch, filled
-from engine.dataset.cutting import Shape
+from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.micro_batch import MicroBatch, filled
+from engine.training.flat_parameters import ParameterVector
 from engine.training.loss import LossFunction, batch_arrays
-from engine.training.vector import ParameterVector
 
 import mlx.optimizers as optim
 from mlx.utils import tree_flatten, tree_map

@@ -8,31 +8,31 @@ from typing import Any
 
 from engine.backend import describe_device, is_cpu
 from engine.config import TrainingConfig
-from engine.dataset.batches import micro_batches
-from engine.dataset.loading import LoadedFile, load_file
-from engine.dataset.model_tokens import example_tokenizer, template_settings, token_faults
-from engine.dataset.tokenizing import Example, ExampleTokenizer
+from engine.dataset.batches.micro_batch import micro_batches
+from engine.dataset.batches.tokenize import Example, ExampleTokenizer
+from engine.dataset.inspect.load import LoadedFile, load_file
+from engine.dataset.inspect.model_tokens import example_tokenizer, template_settings, token_faults
 from engine.errors import UserError
-from engine.fit.nearest import refuse_if_too_large
 from engine.hardware.keep_awake import keep_awake
 from engine.hardware.power import night_warnings, read_battery
 from engine.i18n import _, ngettext
+from engine.memory.suggest import refuse_if_too_large
 from engine.model.adapter import TEMPLATE_SETTINGS, adapter_weights
-from engine.model.room import limit_cache, limits_restored, read_room
 from engine.project import Project
 from engine.shell import for_file
-from engine.training.assemble import assemble, largest, shapes_for
-from engine.training.claim import claim_folder
+from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.events import AS_BEFORE, Event, Mode, Notice, Phase, Resumption, Started
-from engine.training.folders import checkpoint_folders
-from engine.training.held import FolderLost, HeldFolder, lost
+from engine.training.execution_plan import Plan
+from engine.training.folder_handle import FolderLost, HeldFolder, lost
 from engine.training.lock import run_lock
 from engine.training.loop import TrainingLoop
+from engine.training.memory_limits import limit_cache, limits_restored, read_room
 from engine.training.night import warn_of_the_display
-from engine.training.opening import Opening, open_run
 from engine.training.parts import Parts, restore
-from engine.training.plan import Plan
 from engine.training.progress import Progress
+from engine.training.resume import Opening, open_run
+from engine.training.run_folder import claim_folder
+from engine.training.setup import assemble, largest, shapes_for
 
 _LISTED_LINES = 5
 

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Sequence
 
-from engine.dataset.batches import MicroBatch
-from engine.dataset.cutting import Shape
+from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.micro_batch import MicroBatch
 from engine.training.events import Usage
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.i18n import _, ngettext
 from engine.project import Project
-from engine.training.folders import checkpoint_folders, checkpoint_step
+from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
 
 TIMES = frozenset({"elapsed_s", "time", "tokens_per_second", "peak_memory_gb"})
 """Columns that depend on the clock and the machine."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from engine.project import Project
 from engine.verify.child import Launcher, TrainingProcess, training_process
-from engine.verify.interrupt import Usual, blows, moment, strike
+from engine.verify.interruption_point import Usual, blows, moment, strike
 from engine.verify.results import Advance, Interruption
 
 _MAX_TRIES = 4

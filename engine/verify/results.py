@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.verify.compare import Comparison
-from engine.verify.interrupt import Kind
+from engine.verify.interruption_point import Kind
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from itertools import islice
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.dataset.row import Row
-from engine.dataset.rows import read_rows
+from engine.dataset.jsonl.row import Row
+from engine.dataset.jsonl.rows import read_rows
 from engine.files import open_given
-from engine.model_folder.finding import label
+from engine.find_models import label
 from engine.project import Project
 
 # Several micro-batches on a CPU (at most 4 rows each) and, with like lengths, on a GPU.

@@ -7,9 +7,9 @@ from pathlib import Path
 from campaigns import fuzz_checks
 from campaigns.fuzz_data import with_hypothesis
 from campaigns.fuzz_target import Target
+from engine.dataset.jsonl.row import Row
+from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.report import Fault
-from engine.dataset.row import Row
-from engine.dataset.rows import read_rows
 
 import pytest
 

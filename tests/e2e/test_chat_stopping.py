@@ -20,15 +20,15 @@ def load(*_arguments):
 """
 STUCK_COMMAND = f"""{STUCK}
 from engine.chat import ChatSession
-from tui.cli import main
+from tui.cli.main import main
 ChatSession.__init__ = load
 sys.exit(main())
 """
 STUCK_APP = f"""{STUCK}
 from pathlib import Path
 from engine.project import Project
-from tui.run import run_app
-from tui.screens.chat import ChatScreen
+from tui.app.run import run_app
+from tui.app.screens.chat.chat import ChatScreen
 ChatScreen.create_session = staticmethod(load)
 sys.exit(run_app(Project(Path(sys.argv[1]))))
 """

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from engine.chat import ChatSession, ReplyChunk
 from engine.config import TrainingConfig
-from engine.dataset.turns import Message
+from engine.dataset.jsonl.turns import Message
 from engine.project import Project
 from tests.tiny import pairs, tiny_project, write_rows
-from tui.cli import main
-from tui.commands.output import print_json
+from tui.cli.main import main
+from tui.console import print_json
 
 import pytest
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tui.cli import main
+from tui.cli.main import main
 
 import pytest
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.project import Project
 from engine.training.state import RunState
-from tui.cli import main
+from tui.cli.main import main
 
 import pytest
 

@@ -14,8 +14,8 @@ from engine.project import Project
 from engine.verify.compare import Comparison
 from engine.verify.results import Advance, Interruption, Told, Verdict
 from tests.tiny import RUN, files_below, tiny_project, write_rows
-from tui.cli import main
-from tui.commands import verify
+from tui.cli import verify
+from tui.cli.main import main
 
 import pytest
 

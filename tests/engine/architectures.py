@@ -5,11 +5,11 @@ from importlib import import_module
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.calibrations import Way
 from engine.model.adapter import attach_adapter
-from engine.model.fast import make_fast, packed_layers
-from engine.model.frozen import matrix_key
-from engine.model.unpadded import run_rows
+from engine.model.frozen_linear import matrix_key
+from engine.model.matmul_timings import Way
+from engine.model.padding_free import run_rows
+from engine.model.replace_layers import make_fast, packed_layers
 from engine.training.loss import batch_arrays, make_loss
 from tests.engine.batching import whole_batch
 from tests.engine.test_step import some_examples

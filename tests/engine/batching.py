@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from engine.dataset.batches import MicroBatch, micro_batches
-from engine.dataset.cutting import Shape
-from engine.dataset.shapes import Limits, plan_shapes
-from engine.dataset.tokenizing import Example
+from engine.dataset.batches.bucket_plan import Limits, plan_shapes
+from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
+from engine.dataset.batches.tokenize import Example
 
 
 def whole_batch(examples: Sequence[Example], length: int = 0, free: int = 0) -> MicroBatch:

@@ -5,10 +5,10 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from engine.dataset.detecting import choose
-from engine.dataset.imported import REJECTED, Imported
-from engine.dataset.importing import Wish, import_rows
-from engine.dataset.tables import open_table
+from engine.dataset.convert.detect_columns import choose
+from engine.dataset.convert.import_table import Wish, import_rows
+from engine.dataset.convert.imported import REJECTED, Imported
+from engine.dataset.convert.tables import open_table
 from engine.project import Project
 
 IN_ORDER = Wish(valid_share=0, shuffle=False)

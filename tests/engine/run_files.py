@@ -8,8 +8,8 @@ from typing import Any
 from engine.config import TrainingConfig
 from engine.format import FORMAT
 from engine.project import Project
-from engine.training.folders import checkpoint_name
-from engine.training.integrity import STATE, sealed
+from engine.training.checkpoint_folders import checkpoint_name
+from engine.training.checksums import STATE, sealed
 from engine.training.state import RunState, Status
 
 BASE = {

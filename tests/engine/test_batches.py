@@ -1,9 +1,9 @@
 """The order of an epoch and the padding of its micro-batches, against plain loops."""
 
-from engine.dataset.batches import NO_LABEL, epoch_steps, filled, micro_batches
-from engine.dataset.cutting import Shape
-from engine.dataset.shapes import Limits, plan_shapes
-from engine.dataset.tokenizing import Example
+from engine.dataset.batches.bucket_plan import Limits, plan_shapes
+from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.micro_batch import NO_LABEL, epoch_steps, filled, micro_batches
+from engine.dataset.batches.tokenize import Example
 
 import numpy as np
 import pytest

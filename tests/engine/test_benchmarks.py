@@ -14,7 +14,7 @@ from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.model.loading import load_base
-from engine.model_shape import ModelShape
+from engine.model_folder.dimensions import ModelShape
 from tests.tiny import write_model, write_tokenizer
 
 import pytest

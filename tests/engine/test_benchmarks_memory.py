@@ -5,9 +5,9 @@ from pathlib import Path
 from benchmarks import footprint, memory
 from benchmarks.memory import CASES, Case
 from engine.config import TrainingConfig
-from engine.dataset.cutting import Shape
+from engine.dataset.batches.cut import Shape
 from engine.fit.measure import Fit, Measured
-from engine.memory import Room
+from engine.memory.predict import Room
 from tests.tiny import RUN, write_model
 
 import pytest

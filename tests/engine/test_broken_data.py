@@ -13,8 +13,8 @@ from typing import Any
 
 from campaigns.fuzz_checks import check_file
 from engine.config import TrainingConfig
-from engine.dataset import lines
-from engine.dataset.check import check_data
+from engine.dataset.inspect.check import check_data
+from engine.dataset.jsonl import lines
 from engine.dataset.report import Fault
 from engine.project import Project
 from tests.chat_forms import template

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 from engine.backend import mx, nn
-from engine.calibrations import WAYS, Way, read_calibrations, write_calibrations
-from engine.model import calibration
-from engine.model.calibration import calibrate
-from engine.model.frozen import matrix_key
+from engine.model import matmul_benchmark as calibration
+from engine.model.frozen_linear import matrix_key
+from engine.model.matmul_benchmark import calibrate
+from engine.model.matmul_timings import WAYS, Way, read_calibrations, write_calibrations
 
 import pytest
 
@@ -120,7 +120,7 @@ def test_a_folder_that_cannot_be_written_is_borne(
 ) -> None:
     """A file is in the place of the folder: each run measures then."""
     (tmp_path / "cache").write_text("")
-    monkeypatch.setattr("engine.calibrations._file", lambda: tmp_path / "cache" / "calibration.json")
+    monkeypatch.setattr("engine.model.matmul_timings._file", lambda: tmp_path / "cache" / "calibration.json")
     for count in (6, 12):
         assert calibrate(layers(), 32, mx.float32).keys() == layers().keys()
         assert len(measured) == count

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from engine.analysis import epoch_panels, panels
 from engine.analysis.charts import DPI, write_analysis, write_dashboard
-from engine.analysis.history import load_history
 from engine.analysis.run_folder import run_config
 from engine.analysis.validations import validations_of
 from engine.errors import UserError
 from engine.project import Project
+from engine.training.history import load_history
 from engine.training.state import RunState
 from tests.engine.run_files import write_run
 from tests.engine.run_kinds import write_kind
@@ -117,7 +117,7 @@ def test_metrics_that_nobody_may_read_are_no_run_without_a_step(
     def closed(_path: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("engine.analysis.history.open_own", closed)
+    monkeypatch.setattr("engine.training.history.open_own", closed)
     with pytest.raises(UserError, match="cannot be read: Permission denied; make it readable"):
         write_dashboard(project)
 

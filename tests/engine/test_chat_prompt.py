@@ -8,9 +8,9 @@ from typing import Any
 
 from engine.backend import mx
 from engine.chat import ChatSession, ChatSettings, ContextFull
-from engine.dataset.turns import Message
+from engine.dataset.jsonl.turns import Message
 from engine.errors import UserError
-from engine.model.reading import PromptReader, _next_portion
+from engine.model.prefill import PromptReader, _next_portion
 from engine.project import Project
 from tests.tiny import tiny_project
 
@@ -35,8 +35,8 @@ def session(project: Project) -> ChatSession:
 def portion(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Let every portion have the size in a list, whatever the machine's speed is."""
     size = [16]
-    monkeypatch.setattr("engine.model.reading._FIRST", 16)
-    monkeypatch.setattr("engine.model.reading._next_portion", lambda _tokens, _seconds: size[0])
+    monkeypatch.setattr("engine.model.prefill._FIRST", 16)
+    monkeypatch.setattr("engine.model.prefill._next_portion", lambda _tokens, _seconds: size[0])
     yield size
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from threading import Event
 
 from engine.config import TrainingConfig
-from engine.dataset.check import check_data, check_stages
-from engine.dataset.figures import TokenCounter
+from engine.dataset.batches.tokenize import Example
+from engine.dataset.inspect.check import check_data, check_stages
+from engine.dataset.inspect.token_stats import TokenCounter
 from engine.dataset.report import BINS, Stage
-from engine.dataset.tokenizing import Example
 from engine.dataset.watch import EVERY
 from engine.errors import Cancelled
 from engine.project import Project

@@ -19,8 +19,8 @@ from engine.training.checkpoint import (
     newest_checkpoint,
     save_checkpoint,
 )
-from engine.training.ownership import prune_checkpoints
 from engine.training.progress import Progress
+from engine.training.retention import prune_checkpoints
 from tests.tiny import files_below
 
 import pytest

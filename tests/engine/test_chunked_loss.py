@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from engine.backend import mx, nn
-from engine.calibrations import WAYS, Way
-from engine.model.frozen import FrozenLinear
+from engine.model.frozen_linear import FrozenLinear
+from engine.model.matmul_timings import WAYS, Way
 from engine.training import loss as loss_module
 from engine.training.loss import batch_arrays, chunked_loss, holds_all_logits, make_loss
 from tests.engine.architectures import build, found, made_fast, plain_loss

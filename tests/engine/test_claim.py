@@ -9,10 +9,10 @@ from campaigns.common import outcome
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
-from engine.training import ownership
+from engine.training import retention as ownership
 from engine.training.checkpoint import checkpoint_folders
-from engine.training.claim import archive_run, require_space
 from engine.training.events import Event, Notice, StepDone
+from engine.training.run_folder import archive_run, require_space
 from engine.training.state import RunState
 from tests.engine.moments import step_done
 from tests.tiny import RUN, files_below, metrics_rows, train

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.context_length import context_length
+from engine.model_folder.context_length import context_length
 
 import pytest
 

@@ -4,9 +4,9 @@ import json
 import unicodedata
 from pathlib import Path
 
-from engine.dataset.differences import MOST_WORDS, Said, compared, read_pair
+from engine.dataset.inspect.word_diff import MOST_WORDS, Said, compared, read_pair
+from engine.dataset.jsonl.row import Row
 from engine.dataset.report import Place
-from engine.dataset.row import Row
 from engine.errors import UserError
 
 from hypothesis import given, settings

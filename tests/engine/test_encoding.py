@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.encoding import TextEncoder
-from engine.dataset.row import Row
-from engine.dataset.tokenizing import ExampleTokenizer, TemplateError
+from engine.dataset.batches.encode import TextEncoder
+from engine.dataset.batches.tokenize import ExampleTokenizer, TemplateError
+from engine.dataset.jsonl.row import Row
 from engine.model_folder.tokenizer import load_tokenizer
 from tests.chat_forms import byte_tokenizer, conversation
 from tests.engine.test_tokenizing import melting_tokenizer

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.dataset.batches import MicroBatch
-from engine.dataset.tokenizing import Example
-from engine.model.fast import make_fast
-from engine.model.unpadded import takes_unpadded
+from engine.dataset.batches.micro_batch import MicroBatch
+from engine.dataset.batches.tokenize import Example
+from engine.model.padding_free import takes_unpadded
+from engine.model.replace_layers import make_fast
 from engine.training.loss import batch_arrays, make_loss
 from tests.chat_forms import byte_tokenizer, conversation, tokenize
 from tests.engine.batching import whole_batch

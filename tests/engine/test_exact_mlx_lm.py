@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.dataset.tokenizing import Example
+from engine.dataset.batches.tokenize import Example
 from engine.training.loss import batch_arrays, make_loss
 from tests.chat_forms import byte_tokenizer, conversation, tokenize
 from tests.engine.batching import whole_batch

@@ -6,9 +6,9 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
-from engine.dataset.batches import MicroBatch, micro_batches
-from engine.dataset.cutting import Shape
-from engine.dataset.tokenizing import Example
+from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
+from engine.dataset.batches.tokenize import Example
 from engine.training.loss import batch_arrays, make_loss
 from engine.training.schedule import learning_rate
 from engine.training.step import StepFunction, StepResult, make_optimizer

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.dataset.batches import MicroBatch, epoch_steps, micro_batches
-from engine.dataset.cutting import Shape
-from engine.dataset.loading import load_file
-from engine.dataset.shapes import Limits, plan_shapes
-from engine.dataset.tokenizing import Example, ExampleTokenizer
+from engine.dataset.batches.bucket_plan import Limits, plan_shapes
+from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.micro_batch import MicroBatch, epoch_steps, micro_batches
+from engine.dataset.batches.tokenize import Example, ExampleTokenizer
+from engine.dataset.inspect.load import load_file
 from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
 from engine.training.events import Evaluated, Started

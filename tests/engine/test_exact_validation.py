@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from engine.backend import nn
-from engine.dataset.batches import micro_batches
-from engine.dataset.cutting import Shape
+from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.micro_batch import micro_batches
 from engine.training.evaluate import evaluate
 from engine.training.events import Evaluated, Finished
 from engine.training.loss import make_loss

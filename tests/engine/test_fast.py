@@ -1,13 +1,13 @@
 """Models with our layers against the same models with mlx-lm's: loss and every gradient."""
 
 from engine.backend import mx, nn
-from engine.calibrations import WAYS, Way
-from engine.model.checkpointing import checkpoint_layers
-from engine.model.fast import ATTENTION, make_fast
-from engine.model.frozen import FrozenLinear
-from engine.model.gated import GatedMLP
+from engine.model.frozen_linear import FrozenLinear
+from engine.model.gradient_checkpointing import checkpoint_layers
 from engine.model.lora import LoRALinear
-from engine.model.unpadded import takes_unpadded, unpad_attention
+from engine.model.matmul_timings import WAYS, Way
+from engine.model.padding_free import takes_unpadded, unpad_attention
+from engine.model.replace_layers import ATTENTION, make_fast
+from engine.model.swiglu import GatedMLP
 from tests.engine.architectures import (
     ARCHITECTURES,
     BATCH,

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from engine.dataset.parsing import RowError
+from engine.dataset.jsonl.parse import RowError
+from engine.dataset.jsonl.row import Row, row_of
+from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.report import Fault
-from engine.dataset.row import Row, row_of
-from engine.dataset.rows import read_rows
 from tests.tiny import write_rows
 
 import pytest

@@ -4,17 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.dataset.chat_template import TemplateError
-from engine.dataset.detecting import choose
-from engine.dataset.fields import sense_of
-from engine.dataset.loading import FileReader
-from engine.dataset.parsing import RowError
-from engine.dataset.records import Record
+from engine.dataset.batches.chat_template import TemplateError
+from engine.dataset.convert.detect_columns import choose
+from engine.dataset.convert.records import Record
+from engine.dataset.convert.tables import open_table
+from engine.dataset.convert.written_row import written_row
+from engine.dataset.inspect.load import FileReader
+from engine.dataset.jsonl.fields import sense_of
+from engine.dataset.jsonl.parse import RowError
+from engine.dataset.jsonl.row import Row
+from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.report import Fault
-from engine.dataset.row import Row
-from engine.dataset.rows import read_rows
-from engine.dataset.tables import open_table
-from engine.dataset.writing import written_row
 from tests.chat_forms import answers, byte_tokenizer, tokenize
 from tests.tiny import write_rows
 

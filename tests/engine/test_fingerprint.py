@@ -4,9 +4,9 @@ import hashlib
 import tracemalloc
 from pathlib import Path
 
+from engine import fingerprint
+from engine.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
 from engine.project import Project
-from engine.training import fingerprint
-from engine.training.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
 from tests.tiny import write_model
 
 import pytest

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.cutting import Shape
-from engine.fit import cache
-from engine.fit.cache import Known, measure_and_remember, recall_profiles
+from engine.dataset.batches.cut import Shape
+from engine.fit import measured as cache
 from engine.fit.measure import Fit, Measured
-from engine.memory import Room
+from engine.fit.measured import Known, measure_and_remember, recall_profiles
+from engine.memory.predict import Room
 from engine.profiles import ProfileName, profile_config
 from engine.project import Project
 

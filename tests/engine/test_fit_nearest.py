@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.dataset.cutting import Shape
+from engine.dataset.batches.cut import Shape
 from engine.errors import UserError
-from engine.fit.nearest import (
+from engine.memory.predict import Room, predict_peak
+from engine.memory.suggest import (
     PREDICTION_ERROR,
     SHORTEST,
     as_options,
@@ -14,8 +15,7 @@ from engine.fit.nearest import (
     nearest_predicted,
     refuse_if_too_large,
 )
-from engine.memory import Room, predict_peak
-from engine.model_shape import ModelShape
+from engine.model_folder.dimensions import ModelShape
 from tests.engine.test_memory import MISTRAL_7B
 
 import pytest

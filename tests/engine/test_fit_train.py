@@ -1,7 +1,7 @@
 """What a run makes of too little memory: refused before anything is loaded, or warned of."""
 
 from engine.errors import UserError
-from engine.memory import Room
+from engine.memory.predict import Room
 from engine.project import Project
 from engine.training.events import Finished, Notice
 from tests.tiny import RUN, train
@@ -21,9 +21,7 @@ def test_a_run_that_cannot_fit_is_refused_before_anything_is_loaded(
 ) -> None:
     """The base model is not even opened, and nothing of an earlier run is touched."""
     room(monkeypatch, 90_000, 100_000)
-    monkeypatch.setattr(
-        "engine.training.assemble.load_base", lambda *_args, **_options: pytest.fail("opened")
-    )
+    monkeypatch.setattr("engine.training.setup.load_base", lambda *_args, **_options: pytest.fail("opened"))
     with pytest.raises(UserError, match=r"would need about .* and there is 100 kB"):
         train(project)
     assert not list(project.run_dir.glob("checkpoint*"))

@@ -3,8 +3,8 @@
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.calibrations import WAYS, Way
-from engine.model.frozen import FrozenLinear, matrix_key, matrix_shape
+from engine.model.frozen_linear import FrozenLinear, matrix_key, matrix_shape
+from engine.model.matmul_timings import WAYS, Way
 
 import numpy as np
 import pytest

@@ -28,7 +28,7 @@ def full_disk(*_args: Any, **_kwargs: Any) -> None:
         "mlx.core.save_safetensors",
         "engine.training.checkpoint.write_json",
         "engine.training.checkpoint.sync",
-        "engine.training.ownership.discard",
+        "engine.training.retention.discard",
         "engine.training.recorder.save_adapter",
         "engine.training.state.write_json",
         "engine.training.metrics.MetricsWriter.write",

@@ -1,8 +1,8 @@
 """The CUDA kernel of the gated block's backward pass, against float64."""
 
 from engine.backend import is_cuda, mx, nn
-from engine.model import gated
-from engine.model.gated_kernel import gated_gradient, has_kernel
+from engine.model import swiglu as gated
+from engine.model.swiglu_kernel import gated_gradient, has_kernel
 from tests.engine.architectures import assert_same, build, found, made_fast, plain_loss
 
 import numpy as np

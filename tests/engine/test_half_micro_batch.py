@@ -6,7 +6,7 @@ from threading import Event as StopEvent
 from engine.config import TrainingConfig
 from engine.project import Project
 from engine.training.events import Event, Notice, Resumption, StepDone
-from engine.training.opening import open_run
+from engine.training.resume import open_run
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
 from tests.engine.conftest import copy_of

@@ -153,7 +153,7 @@ def test_the_worst_check_is_the_status() -> None:
 def test_importing_it_never_imports_mlx() -> None:
     """The app imports this before it knows whether MLX can start."""
     code = (
-        "import sys, engine.hardware.probe, engine.profiles, engine.memory; "
+        "import sys, engine.hardware.probe, engine.profiles, engine.memory.predict; "
         "print([m for m in sys.modules if m.split('.')[0] in ('mlx', 'mlx_lm', 'numpy', 'textual', 'typer')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from engine.calibrations import read_calibrations, write_calibrations
 from engine.hardware.weights import check_weights
-from engine.model_shape import ModelShape
+from engine.model.matmul_timings import read_calibrations, write_calibrations
+from engine.model_folder.dimensions import ModelShape
 
 import pytest
 

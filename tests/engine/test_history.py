@@ -4,10 +4,10 @@ import os
 import tracemalloc
 from pathlib import Path
 
-from engine.analysis.history import HistoryReader, load_history
 from engine.analysis.series import bucket_means, downsample, rolling_std, smooth
 from engine.errors import UserError
 from engine.project import Project
+from engine.training.history import HistoryReader, load_history
 from tests.engine.run_files import line, write_lines
 
 import numpy as np

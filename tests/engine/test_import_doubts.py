@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.check import check_data
-from engine.dataset.detecting import choose
-from engine.dataset.importing import Wish
-from engine.dataset.tables import open_table
-from engine.dataset.trying import Tried, try_rows
+from engine.dataset.convert.detect_columns import choose
+from engine.dataset.convert.import_table import Wish
+from engine.dataset.convert.tables import open_table
+from engine.dataset.convert.try_rows import Tried, try_rows
+from engine.dataset.inspect.check import check_data
 from engine.project import Project
 from tests.engine.import_files import bring, lines
 from tests.tiny import pairs, write_rows

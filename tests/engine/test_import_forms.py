@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.dataset.detecting import detect
-from engine.dataset.tables import open_table
+from engine.dataset.convert.detect_columns import detect
+from engine.dataset.convert.tables import open_table
 from engine.errors import UserError
 from tests.engine.import_files import became
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.check import check_data
-from engine.dataset.detecting import choose
-from engine.dataset.parsing import RowError
-from engine.dataset.row import read_row
-from engine.dataset.tables import open_table
+from engine.dataset.convert.detect_columns import choose
+from engine.dataset.convert.tables import open_table
+from engine.dataset.inspect.check import check_data
+from engine.dataset.jsonl.parse import RowError
+from engine.dataset.jsonl.row import read_row
 from engine.errors import UserError
 from engine.hardware import project_checks
 from engine.project import Project

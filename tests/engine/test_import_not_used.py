@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from engine.dataset.imported import Imported
+from engine.dataset.convert.imported import Imported
+from engine.dataset.jsonl.rows import read_rows
+from engine.dataset.jsonl.unused_fields import NotUsed, named
 from engine.dataset.report import Fault
-from engine.dataset.rows import read_rows
-from engine.dataset.unused import NotUsed, named
-from engine.text import printable
+from engine.sanitize import printable
 from tests.engine.import_files import bring
 from tests.tiny import write_rows
 

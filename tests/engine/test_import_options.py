@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.dataset.parsing import RowError
-from engine.dataset.row import row_of
+from engine.dataset.jsonl.parse import RowError
+from engine.dataset.jsonl.row import row_of
 from tests.engine.import_files import became
 from tests.tiny import write_rows
 

@@ -4,11 +4,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from engine.dataset.detecting import choose
-from engine.dataset.parsing import RowError
-from engine.dataset.row import row_of
-from engine.dataset.tables import open_table
-from engine.dataset.unclear import answers_of
+from engine.dataset.convert.ambiguous_columns import answers_of
+from engine.dataset.convert.detect_columns import choose
+from engine.dataset.convert.tables import open_table
+from engine.dataset.jsonl.parse import RowError
+from engine.dataset.jsonl.row import row_of
 from engine.errors import UserError
 from tests.engine.import_files import became, bring
 from tests.tiny import write_rows

@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from engine.dataset.row import Row
-from engine.dataset.rows import read_rows
+from engine.dataset.jsonl.row import Row
+from engine.dataset.jsonl.rows import read_rows
 from engine.errors import UserError
 from tests.engine.import_files import became, bring, lines, tree
 

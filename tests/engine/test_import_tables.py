@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.dataset import parquet as parquet_file
-from engine.dataset import tables
-from engine.dataset.formats import recognise
+from engine.dataset.convert import parquet as parquet_file
+from engine.dataset.convert import tables
+from engine.dataset.convert.formats import recognise
 from engine.errors import UserError
 from tests.engine.import_files import became, bring, lines, tree
 
@@ -226,7 +226,7 @@ def test_huge_cells_and_lines_are_told_of(tmp_path: Path, monkeypatch: pytest.Mo
     """A cell longer than csv's usual limit is read; what would not fit into memory is rejected or refused."""
     monkeypatch.setattr(tables, "MOST_BYTES", 1_000_000)
     monkeypatch.setattr(tables, "MOST_ARRAY_BYTES", 1_000_000)
-    monkeypatch.setattr("engine.dataset.writing.MOST_BYTES", 1_000_000)
+    monkeypatch.setattr("engine.dataset.convert.written_row.MOST_BYTES", 1_000_000)
     path = tmp_path / "a.csv"
     path.write_text(f"prompt,completion\na,{'x' * 200_000}\nb,{'x' * 300_000}\nc,d\n")
     rows, rejected = became(path, tmp_path / "p")

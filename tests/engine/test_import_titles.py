@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.dataset.detecting import choose, detect
-from engine.dataset.records import Record
-from engine.dataset.tables import open_table
-from engine.dataset.writing import written_row
+from engine.dataset.convert.detect_columns import choose, detect
+from engine.dataset.convert.records import Record
+from engine.dataset.convert.tables import open_table
+from engine.dataset.convert.written_row import written_row
 from engine.errors import UserError
 
 import pytest

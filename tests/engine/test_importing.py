@@ -6,12 +6,13 @@ from pathlib import Path
 from threading import Event
 
 from engine.config import TrainingConfig
-from engine.dataset import importing, publish
-from engine.dataset.check import check_data
-from engine.dataset.detecting import choose
-from engine.dataset.imported import REJECTED
-from engine.dataset.importing import Wish, import_rows
-from engine.dataset.tables import open_table
+from engine.dataset.convert import import_table as importing
+from engine.dataset.convert import publish
+from engine.dataset.convert.detect_columns import choose
+from engine.dataset.convert.import_table import Wish, import_rows
+from engine.dataset.convert.imported import REJECTED
+from engine.dataset.convert.tables import open_table
+from engine.dataset.inspect.check import check_data
 from engine.errors import Cancelled, UserError
 from engine.project import Project
 from tests.engine.import_files import IN_ORDER, bring, lines, tree

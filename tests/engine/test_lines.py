@@ -6,11 +6,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from engine.dataset import lines
-from engine.dataset.parsing import RowError, _object, _quick_object
+from engine.dataset.jsonl import lines
+from engine.dataset.jsonl.parse import RowError, _object, _quick_object
+from engine.dataset.jsonl.row import Row
+from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.report import Fault
-from engine.dataset.row import Row
-from engine.dataset.rows import read_rows
 
 import pytest
 from hypothesis import example, given, settings

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.check import check_data
-from engine.dataset.loading import LoadedFile, load_file
-from engine.dataset.preview import preview_row
-from engine.dataset.tokenizing import ExampleTokenizer
+from engine.dataset.batches.tokenize import ExampleTokenizer
+from engine.dataset.inspect.check import check_data
+from engine.dataset.inspect.load import LoadedFile, load_file
+from engine.dataset.inspect.preview import preview_row
 from engine.errors import UserError
 from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project

@@ -1,7 +1,7 @@
 """The loss of large vocabularies against float64: what rounds in one long sum does not add up."""
 
 from engine.backend import mx, nn
-from engine.model.frozen import FrozenLinear
+from engine.model.frozen_linear import FrozenLinear
 from engine.training.loss import LossFunction, chunked_loss, log_sum_exp, make_loss
 
 import numpy as np

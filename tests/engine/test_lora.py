@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.calibrations import WAYS, Way
-from engine.model.frozen import FrozenLinear
+from engine.model.frozen_linear import FrozenLinear
 from engine.model.lora import LoRALinear, SharedInput, project
+from engine.model.matmul_timings import WAYS, Way
 
 import pytest
 from mlx.utils import tree_flatten

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.dataset.cutting import Shape
+from engine.dataset.batches.cut import Shape
 from engine.errors import UserError
-from engine.memory import Room
-from engine.model.checkpointing import checkpoint_layers
-from engine.model.head import plain_head
+from engine.memory.predict import Room
+from engine.model.gradient_checkpointing import checkpoint_layers
+from engine.model.lm_head import plain_head
+from engine.training.execution_plan import make_plan
 from engine.training.loss import _full_loss, batch_arrays, make_loss
-from engine.training.plan import make_plan
 from tests.engine.batching import whole_batch
 from tests.engine.test_step import some_examples
 from tests.tiny import RUN, lora_model, write_model

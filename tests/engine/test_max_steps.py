@@ -3,7 +3,7 @@
 from campaigns.common import outcome
 from engine.analysis.summary import summarise
 from engine.analysis.verdict import judge
-from engine.planned import planned_steps
+from engine.estimate import planned_steps
 from engine.project import Project
 from engine.training.events import CheckpointSaved, Evaluated, Event, Finished, Started, StepDone
 from engine.training.schedule import learning_rate

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.memory import run_bytes, trainable_parameters
-from engine.model_shape import ModelShape
+from engine.memory.predict import run_bytes, trainable_parameters
+from engine.model_folder.dimensions import ModelShape
 
 import pytest
 

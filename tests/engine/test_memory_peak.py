@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.memory import layers_to_recompute, predict_peak
-from engine.model_shape import ModelShape
+from engine.memory.predict import layers_to_recompute, predict_peak
+from engine.model_folder.dimensions import ModelShape
 from tests.engine.test_memory import MISTRAL_7B, SMOLLM2_135M, shape_of
 
 import pytest

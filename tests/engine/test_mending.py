@@ -8,11 +8,11 @@ from threading import Event
 from typing import Any, Literal
 
 from engine.config import TrainingConfig
-from engine.dataset.check import check_data
-from engine.dataset.mending import DROPPED, mend_data
+from engine.dataset.convert.clean import DROPPED, mend_data
+from engine.dataset.convert.row_file import RowStore
+from engine.dataset.convert.validation_split import SHARE, draw_validation
+from engine.dataset.inspect.check import check_data
 from engine.dataset.report import Stage
-from engine.dataset.split import SHARE, draw_validation
-from engine.dataset.store import RowStore
 from engine.errors import Cancelled, UserError
 from engine.project import Project
 from tests.tiny import pairs, write_rows

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.check import check_data
+from engine.dataset.inspect.check import check_data
 from engine.errors import UserError
 from engine.hardware.project_checks import begin_trial, check_model
 from engine.model.loading import load_base

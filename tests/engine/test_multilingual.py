@@ -7,19 +7,19 @@ from typing import Any
 
 from campaigns.fuzz_row_checks import check_display
 from engine.config import TrainingConfig
-from engine.dataset.check import check_data
-from engine.dataset.mending import mend_data
-from engine.dataset.preview import preview_row
+from engine.dataset.batches.tokenize import ExampleTokenizer
+from engine.dataset.convert.clean import mend_data
+from engine.dataset.inspect.check import check_data
+from engine.dataset.inspect.preview import preview_row
+from engine.dataset.jsonl.row import Row
+from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.report import Fault
-from engine.dataset.row import Row
-from engine.dataset.rows import read_rows
-from engine.dataset.tokenizing import ExampleTokenizer
 from engine.model.demo_source import find_demo_gguf
 from engine.model.gguf_reader import read_header
 from engine.model.gguf_tokenizer import build_tokenizer
 from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
-from engine.text import printable
+from engine.sanitize import printable
 from tests.tiny import write_rows, write_tokenizer
 
 import pytest

@@ -7,11 +7,11 @@ from pathlib import Path
 from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.errors import UserError
+from engine.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
 from engine.project import Project
 from engine.training.checkpoint import RunIdentity, save_checkpoint
-from engine.training.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
-from engine.training.opening import open_run
 from engine.training.progress import Progress
+from engine.training.resume import open_run
 from engine.training.state import RunState
 from tests.tiny import RUN, pairs, write_model, write_rows
 
@@ -147,6 +147,6 @@ def test_a_checkpoint_that_cannot_be_read_now_is_not_called_damaged(
     def fail(path: Path) -> str:
         raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
-    monkeypatch.setattr("engine.training.integrity.file_sha256", fail)
+    monkeypatch.setattr("engine.training.checksums.file_sha256", fail)
     with pytest.raises(UserError, match=r"Cannot read .*adapters.safetensors: Input/output error"):
         open_run(project, None, "auto")

@@ -11,10 +11,10 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.checkpoint import newest_checkpoint
+from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
+from engine.training.checksums import read_state, sealed
 from engine.training.events import Finished, Notice, Resumption
-from engine.training.folders import checkpoint_folders, checkpoint_step
-from engine.training.integrity import read_state, sealed
-from engine.training.opening import OtherVersions
+from engine.training.resume import OtherVersions
 from engine.training.trainer import Trainer
 from tests.engine.moments import step_done
 from tests.tiny import RUN, files_below, train

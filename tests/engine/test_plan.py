@@ -6,14 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engine.backend import nn
-from engine.calibrations import WAYS, Seconds, Way
 from engine.config import TrainingConfig
-from engine.dataset.cutting import Shape
-from engine.memory import Room
-from engine.model.fast import packed_layers
-from engine.model.frozen import matrix_key
-from engine.training import plan as plan_module
-from engine.training.plan import Plan, make_plan, needed_bytes
+from engine.dataset.batches.cut import Shape
+from engine.memory.predict import Room
+from engine.model.frozen_linear import matrix_key
+from engine.model.matmul_timings import WAYS, Seconds, Way
+from engine.model.replace_layers import packed_layers
+from engine.training import execution_plan as plan_module
+from engine.training.execution_plan import Plan, make_plan, needed_bytes
 from tests.engine.architectures import SIZES, build
 from tests.tiny import RUN
 

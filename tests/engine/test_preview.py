@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.dataset.lines import Oddities, read_lines
-from engine.dataset.preview import PreviewToken, RowFigures, find_row, preview_row, row_figures
-from engine.dataset.row import Row
-from engine.dataset.rows import read_rows
+from engine.dataset.inspect.preview import PreviewToken, RowFigures, find_row, preview_row, row_figures
+from engine.dataset.jsonl.lines import Oddities, read_lines
+from engine.dataset.jsonl.row import Row
+from engine.dataset.jsonl.rows import read_rows
 from engine.errors import UserError
 from engine.project import Project
 from tests.tiny import RUN, write_tokenizer

@@ -6,8 +6,8 @@ from typing import Literal
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport, FileReport, TokenFigures
 from engine.hardware.report import HardwareReport
-from engine.memory import predict_peak
-from engine.model_shape import ModelShape
+from engine.memory.predict import predict_peak
+from engine.model_folder.dimensions import ModelShape
 from engine.profiles import NAMES, PROFILES, ProfileName, profile_config, profile_name, recommend
 
 import pytest

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from campaigns.common import outcome
 from engine.project import Project
+from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
 from engine.training.events import Event, Notice, Paused, Started
-from engine.training.folders import checkpoint_folders, checkpoint_step
 from tests.engine.moments import step_done
 from tests.tiny import train
 

@@ -18,7 +18,7 @@ import os, signal, sys
 from pathlib import Path
 from threading import Event
 import engine.training.checkpoint as checkpoint
-import engine.training.ownership as ownership
+import engine.training.retention as ownership
 from engine.project import Project
 from engine.training.events import StepDone
 from engine.training.trainer import Trainer

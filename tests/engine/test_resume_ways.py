@@ -7,12 +7,12 @@ from typing import Any
 
 from campaigns.common import outcome
 from engine.backend import nn
-from engine.calibrations import WAYS, Seconds, Way
+from engine.model.matmul_timings import WAYS, Seconds, Way
 from engine.project import Project
-from engine.training import plan as plan_module
+from engine.training import execution_plan as plan_module
 from engine.training.checkpoint import newest_checkpoint
 from engine.training.events import Event, Finished, Paused, Resumption
-from engine.training.plan import Plan
+from engine.training.execution_plan import Plan
 from engine.training.trainer import Trainer
 from tests.engine.conftest import copy_of
 from tests.engine.moments import step_done

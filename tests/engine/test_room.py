@@ -1,9 +1,9 @@
 """The memory that MLX computes in, and its cache."""
 
 from engine.backend import mx
-from engine.memory import Room
-from engine.model import room
-from engine.model.room import limit_cache, read_room
+from engine.memory.predict import Room
+from engine.training import memory_limits as room
+from engine.training.memory_limits import limit_cache, read_room
 
 import psutil
 import pytest

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from engine.dataset.jsonl.row import Row
+from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.report import Fault
-from engine.dataset.row import Row
-from engine.dataset.rows import read_rows
 from engine.errors import UserError
 
 import pytest

@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from engine.analysis.history import load_history
 from engine.analysis.outcome import Outcome, outcome_of
 from engine.analysis.remedies import BROKEN, Level
 from engine.analysis.report import format_report
 from engine.analysis.summary import summarise
 from engine.analysis.verdict import judge, live_advice
 from engine.project import Project
+from engine.training.history import load_history
 from engine.training.lock import run_lock
 from tests.engine.run_files import write_checkpoint, write_lines, write_run
 from tests.engine.run_kinds import EVERY, KINDS, write_kind

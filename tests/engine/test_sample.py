@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from engine.dataset.loading import FileReader
-from engine.dataset.model_tokens import example_tokenizer
-from engine.dataset.sample import sample_figures
+from engine.dataset.inspect.load import FileReader
+from engine.dataset.inspect.model_tokens import example_tokenizer
+from engine.dataset.inspect.sample import sample_figures
 from engine.project import Project
 from tests.tiny import RUN, pairs, write_rows
 

@@ -4,11 +4,11 @@ from collections import Counter
 from itertools import combinations, pairwise
 from math import inf
 
-from engine.dataset.batches import epoch_steps, micro_batches
-from engine.dataset.choosing import Costs, Size, choose
-from engine.dataset.cutting import Shape, cut
-from engine.dataset.shapes import Limits, plan_shapes
-from engine.dataset.tokenizing import Example
+from engine.dataset.batches.bucket_plan import Limits, plan_shapes
+from engine.dataset.batches.bucket_search import Costs, Size, choose
+from engine.dataset.batches.cut import Shape, cut
+from engine.dataset.batches.micro_batch import epoch_steps, micro_batches
+from engine.dataset.batches.tokenize import Example
 
 import numpy as np
 import pytest

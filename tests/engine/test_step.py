@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
-from engine.dataset.batches import MicroBatch
-from engine.dataset.tokenizing import Example
+from engine.dataset.batches.micro_batch import MicroBatch
+from engine.dataset.batches.tokenize import Example
 from engine.training.loss import make_loss
 from engine.training.step import StepFunction, l2_norm, make_optimizer
 from tests.engine.batching import planned_batches

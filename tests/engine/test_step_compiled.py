@@ -7,7 +7,7 @@ from threading import Event as StopEvent
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.model.checkpointing import checkpoint_layers
+from engine.model.gradient_checkpointing import checkpoint_layers
 from engine.training import step as step_module
 from engine.training.loss import batch_arrays, make_loss
 from engine.training.step import StepFunction, StepResult, compiled_loss, make_optimizer

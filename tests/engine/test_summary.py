@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from engine.analysis.facts import RunSummary
-from engine.analysis.history import load_history
 from engine.analysis.overfitting import judge_overfitting
 from engine.analysis.report import as_dict, format_report
 from engine.analysis.summary import summarise
@@ -14,8 +13,9 @@ from engine.analysis.verdict import Verdict, judge, live_advice
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
+from engine.training.history import load_history
 from engine.training.lock import run_lock
-from engine.words import duration, rate, size
+from engine.units import duration, rate, size
 from tests.engine.run_files import line, write_checkpoint, write_lines, write_run
 
 import pytest

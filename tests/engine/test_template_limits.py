@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.dataset.check import check_data
+from engine.dataset.inspect.check import check_data
 from engine.errors import UserError
 from engine.model_folder.panics import refused_panics
-from engine.model_folder.template_limits import MOST_SOURCE, MOST_STEPS, TooMuch, render
+from engine.model_folder.template_sandbox import MOST_SOURCE, MOST_STEPS, TooMuch, render
 from engine.model_folder.template_trial import comes_to_an_end
 from engine.model_folder.tokenizer import load_tokenizer
 from tests.tiny import CHATML, pairs, tiny_project, write_rows

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from engine.dataset.turns import answers_of
+from engine.dataset.jsonl.turns import answers_of
 from tests.chat_forms import (
     GOLDEN,
     answers,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.dataset.chat_template import TemplateError
+from engine.dataset.batches.chat_template import TemplateError
 from engine.project import Project
 from engine.training.events import Finished
 from tests.chat_forms import conversation, tokenize

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.chat_template import TemplateError
-from engine.dataset.loading import load_file
-from engine.dataset.tokenizing import ExampleTokenizer
+from engine.dataset.batches.chat_template import TemplateError
+from engine.dataset.batches.tokenize import ExampleTokenizer
+from engine.dataset.inspect.load import load_file
 from engine.errors import UserError
 from tests.chat_forms import FOLDER, GOLDEN, byte_tokenizer, conversation, expected, template, tokenize
 from tests.tiny import write_rows

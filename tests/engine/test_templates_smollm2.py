@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from engine.dataset.row import Row
-from engine.dataset.rows import read_rows
+from engine.dataset.jsonl.row import Row
+from engine.dataset.jsonl.rows import read_rows
 from engine.model.demo import sample_data_dir
 from engine.model.demo_source import find_demo_gguf
 from engine.model.gguf_reader import read_header

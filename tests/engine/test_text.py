@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.files import write_json
-from engine.text import json_text, one_line, printable
+from engine.sanitize import json_text, one_line, printable
 
 import pytest
 from hypothesis import given

@@ -5,7 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
-from engine.thread import EngineThread
+from engine.worker import EngineThread
 from tests.tiny import tiny_project
 
 import pytest
@@ -60,7 +60,7 @@ def test_close_does_not_wait_for_a_job_with_nothing_to_save(
     engine: EngineThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reply in native code is left; training before it or after it is not."""
-    monkeypatch.setattr("engine.thread._MOMENT_S", 0.0)
+    monkeypatch.setattr("engine.worker._MOMENT_S", 0.0)
     let_go, saved = threading.Event(), threading.Event()
     engine.submit(saved.wait)
     engine.submit_leavable(let_go.wait)
@@ -110,7 +110,7 @@ TRAINS = """
 import sys
 from pathlib import Path
 from engine.project import Project
-from engine.thread import EngineThread
+from engine.worker import EngineThread
 from engine.training.events import StepDone
 
 def train(stop):

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.dataset.chat_template import TemplateError
-from engine.dataset.rendering import PLAIN_SEPARATOR
-from engine.dataset.row import Row
+from engine.dataset.batches.chat_template import TemplateError
+from engine.dataset.batches.render import PLAIN_SEPARATOR
+from engine.dataset.jsonl.row import Row
 from engine.errors import UserError
 from engine.model_folder.tokenizer import load_tokenizer
 from tests.chat_forms import answers, byte_tokenizer, conversation, tokenize

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.chat_template import TemplateError
-from engine.dataset.row import Row
-from engine.dataset.tokenizing import ExampleTokenizer
+from engine.dataset.batches.chat_template import TemplateError
+from engine.dataset.batches.tokenize import ExampleTokenizer
+from engine.dataset.jsonl.row import Row
 from engine.errors import UserError
 from engine.hardware.project_checks import begin_trial, check_model
 from engine.model.loading import load_base

@@ -4,12 +4,13 @@ import random
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.dataset import check, twins
-from engine.dataset.check import check_data
-from engine.dataset.near import LIKENESS, NearTwins
+from engine.dataset.inspect import check
+from engine.dataset.inspect import duplicates as twins
+from engine.dataset.inspect.check import check_data
+from engine.dataset.inspect.duplicates import TwinFinder, Twins, as_fault
+from engine.dataset.inspect.near_duplicates import LIKENESS, NearTwins
+from engine.dataset.jsonl.row import Row
 from engine.dataset.report import Place
-from engine.dataset.row import Row
-from engine.dataset.twins import TwinFinder, Twins, as_fault
 from engine.project import Project
 from tests.tiny import write_rows
 

@@ -3,14 +3,8 @@
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.model import unpadded
-from engine.model.unpadded import (
-    Rows,
-    UnpaddedAttention,
-    run_rows,
-    takes_unpadded,
-    unpad_attention,
-)
+from engine.model import padding_free as unpadded
+from engine.model.padding_free import Rows, UnpaddedAttention, run_rows, takes_unpadded, unpad_attention
 from engine.training.loss import batch_arrays
 from tests.engine.architectures import BATCH, assert_same, build, found, made_fast, plain_loss, unpadded_loss
 from tests.engine.batching import whole_batch

@@ -3,8 +3,8 @@
 import json
 from dataclasses import replace
 
-from engine.dataset.batches import MicroBatch, filled
-from engine.dataset.cutting import Shape
+from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.micro_batch import MicroBatch, filled
 from engine.project import Project
 from engine.training.events import Event, Started, StepDone, Usage, as_json
 from engine.training.state import RunState

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from engine.dataset.batches import epoch_steps
+from engine.dataset.batches.micro_batch import epoch_steps
 from engine.project import Project
 from engine.verify.child import TrainingProcess
 from engine.verify.compare import checkpoint_digests, compare_runs
-from engine.verify.interrupt import Blow, Usual, blows, moment
+from engine.verify.experiment import leftovers
+from engine.verify.interruption_point import Blow, Usual, blows, moment
 from engine.verify.results import Interruption, Verdict
 from engine.verify.scratch import first_rows, scratch_project, shortened
-from engine.verify.verify import leftovers
 from tests.tiny import RUN, pairs, tiny_project, train, write_rows
 
 import pytest

@@ -8,8 +8,8 @@ from engine.chat import ChatSettings
 from engine.project import Project
 from tests.tui.fake_chat import FakeSession
 from tests.tui.fake_engine import FakeEngine
-from tui.app import MqloraApp
-from tui.screens.chat import ChatScreen
+from tui.app.app import MqloraApp
+from tui.app.screens.chat.chat import ChatScreen
 
 import pytest
 
@@ -39,8 +39,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Put the fakes in the place of the engine's slow functions."""
     fake = FakeEngine()
     monkeypatch.setattr("engine.hardware.probe.iter_checks", fake.iter_checks)
-    monkeypatch.setattr("engine.dataset.check.check_stages", fake.check_stages)
-    monkeypatch.setattr("engine.dataset.preview.preview_row", fake.preview_row)
+    monkeypatch.setattr("engine.dataset.inspect.check.check_stages", fake.check_stages)
+    monkeypatch.setattr("engine.dataset.inspect.preview.preview_row", fake.preview_row)
     monkeypatch.setattr("engine.model.demo.install_demo", fake.install_demo)
     return fake
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from engine.chat import ChatSettings, ReplyChunk, ReplyEnd
 from engine.project import Project
 from tests.tui.fake_engine import ready, wait_for
-from tui.screens.chat import ChatScreen
-from tui.widgets.chat_turn import ChatTurn
-from tui.widgets.prompt import Prompt
+from tui.app.screens.chat.chat import ChatScreen
+from tui.app.screens.chat.prompt import Prompt
+from tui.app.screens.chat.turn import ChatTurn
 
 from textual.pilot import Pilot
 

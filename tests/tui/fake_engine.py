@@ -7,15 +7,15 @@ from threading import Event
 from typing import Any, TypeVar
 
 from engine.config import TrainingConfig
-from engine.dataset.check import Tell
-from engine.dataset.preview import PreviewToken
+from engine.dataset.inspect.check import Tell
+from engine.dataset.inspect.preview import PreviewToken
 from engine.dataset.report import DataReport, Fault, FileReport, TokenFigures
 from engine.errors import Cancelled
 from engine.hardware.report import Check, HardwareReport
 from engine.project import Project
-from tui.app import MqloraApp
-from tui.messages import RunChanged
-from tui.training.status import Phase, RunStatus
+from tui.app.app import MqloraApp
+from tui.app.messages import RunChanged
+from tui.run.status import Phase, RunStatus
 
 from textual.app import App
 from textual.pilot import Pilot
@@ -70,7 +70,7 @@ class FakeEngine:
     def check_stages(
         self, _project: Project, config: TrainingConfig, tell: Tell, cancel: Event
     ) -> Iterator[DataReport]:
-        """Stand in for `engine.dataset.check.check_stages`."""
+        """Stand in for `engine.dataset.inspect.check.check_stages`."""
         self.data_configs.append(config)
         tell("read", "train.jsonl", 1000)
         if cancel.is_set():
@@ -80,7 +80,7 @@ class FakeEngine:
     def preview_row(
         self, _project: Project, _config: TrainingConfig, file: str, line: int
     ) -> tuple[PreviewToken, ...]:
-        """Stand in for `engine.dataset.preview.preview_row`."""
+        """Stand in for `engine.dataset.inspect.preview.preview_row`."""
         self.rows.append((file, line))
         return _answer(self.tokens)
 

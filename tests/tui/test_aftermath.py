@@ -8,8 +8,8 @@ from signal import SIGHUP, SIGINT, SIGTERM
 from engine.project import Project
 from engine.training.state import RunState
 from tests.tiny import owned_by
-from tui.aftermath import MOST_RESTARTS, Aftermath
-from tui.guard import Death
+from tui.supervisor.parent import Death
+from tui.supervisor.restart import MOST_RESTARTS, Aftermath
 
 import pytest
 
@@ -40,10 +40,12 @@ def unattended(project: Project, *arguments: str) -> Aftermath:
 
 def at_terminal(project: Project, monkeypatch: pytest.MonkeyPatch, keys: str, *arguments: str) -> Aftermath:
     typed = iter(keys)
-    monkeypatch.setattr("tui.aftermath.single_keys", lambda: nullcontext(lambda _seconds: next(typed)))
-    monkeypatch.setattr("tui.aftermath.is_foreground", lambda: True)
-    monkeypatch.setattr("tui.aftermath.sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("tui.aftermath.err._force_terminal", True)
+    monkeypatch.setattr(
+        "tui.supervisor.restart.single_keys", lambda: nullcontext(lambda _seconds: next(typed))
+    )
+    monkeypatch.setattr("tui.supervisor.restart.is_foreground", lambda: True)
+    monkeypatch.setattr("tui.supervisor.restart.sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("tui.supervisor.restart.err._force_terminal", True)
     return Aftermath(project.root, arguments)
 
 

@@ -20,13 +20,13 @@ from tests.tui.fake_engine import (
     wait_for,
 )
 from tests.tui.fake_run import write_run
-from tui.app import PLACES, MqloraApp
-from tui.screens.base import PlaceScreen
-from tui.screens.confirm import ConfirmScreen
-from tui.screens.help import HelpScreen
-from tui.training.controller import TrainingController
-from tui.widgets.check_list import CheckList
-from tui.widgets.footer import KeyFooter
+from tui.app.app import PLACES, MqloraApp
+from tui.app.screens.hardware.check_list import CheckList
+from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.confirm import ConfirmScreen
+from tui.app.screens.shared.footer import KeyFooter
+from tui.app.screens.shared.help import HelpScreen
+from tui.run.controller import TrainingController
 
 import pytest
 from textual.binding import Binding

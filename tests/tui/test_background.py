@@ -9,8 +9,8 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.state import RunState
 from tests.tiny import owned_by
-from tui.commands.background import spawn, start_background
-from tui.start import GUARDED
+from tui.launch import GUARDED
+from tui.run.background import spawn, start_background
 
 import pytest
 
@@ -41,7 +41,7 @@ def start(project: Project, monkeypatch: pytest.MonkeyPatch, code: int, said: st
         raise AssertionError("there is nothing to wait for")
 
     monkeypatch.setattr(subprocess, "Popen", run)
-    monkeypatch.setattr("tui.commands.background.time.sleep", wait)
+    monkeypatch.setattr("tui.run.background.time.sleep", wait)
     return start_background(project, ["--resume"])
 
 
@@ -75,7 +75,7 @@ def test_the_trainer_may_be_a_child_of_what_was_started(
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as trainer:
         project.run_dir.mkdir()
         RunState("running", "toy", pid=trainer.pid).save(project.state_file)
-        monkeypatch.setattr("tui.commands.background.subprocess.Popen", lambda *_a, **_k: Alive())
+        monkeypatch.setattr("tui.run.background.subprocess.Popen", lambda *_a, **_k: Alive())
         with owned_by(project, trainer.pid):
             assert start_background(project, []) == trainer.pid
         trainer.communicate(b"\n")
@@ -87,8 +87,8 @@ def test_a_run_of_somebody_else_is_not_taken_for_the_new_one(
     """Another process that trains there meanwhile is not what was started."""
     project.run_dir.mkdir()
     RunState("running", "toy", pid=os.getppid()).save(project.state_file)
-    monkeypatch.setattr("tui.commands.background.subprocess.Popen", lambda *_a, **_k: Alive())
-    monkeypatch.setattr("tui.commands.background._START_LIMIT_S", 0.05)
+    monkeypatch.setattr("tui.run.background.subprocess.Popen", lambda *_a, **_k: Alive())
+    monkeypatch.setattr("tui.run.background._START_LIMIT_S", 0.05)
     with owned_by(project, os.getppid()):
         assert start_background(project, []) == Alive.pid
 

@@ -4,8 +4,8 @@ import asyncio
 from threading import Event
 
 from tests.tui.fake_engine import ready
-from tui.app import MqloraApp
-from tui.brief_pool import BriefPool
+from tui.app.app import MqloraApp
+from tui.app.brief_pool import BriefPool
 
 
 def test_the_end_does_not_wait_for_a_job_that_goes_on() -> None:

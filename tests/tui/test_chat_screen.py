@@ -5,16 +5,16 @@ import threading
 from engine.chat import ChatSettings
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.selected import adapter_model
+from engine.training.selected_config import adapter_model
 from tests.tui.fake_chat import FakeSession, ask, open_chat
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, shown, wait_for
 from tests.tui.fake_run import FakeTrainer, write_run
-from tui.app import MqloraApp
-from tui.screens.chat import ChatScreen
+from tui.app.app import MqloraApp
+from tui.app.screens.chat.chat import ChatScreen
+from tui.app.screens.chat.prompt import Prompt
+from tui.app.screens.chat.turn import ChatTurn
+from tui.run.controller import TrainingController
 from tui.shell import complete
-from tui.training.controller import TrainingController
-from tui.widgets.chat_turn import ChatTurn
-from tui.widgets.prompt import Prompt
 
 import pytest
 from textual.widgets import Input

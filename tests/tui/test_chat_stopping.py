@@ -5,9 +5,9 @@ import threading
 from engine.chat import ContextFull
 from tests.tui.fake_chat import FakeSession, ask, open_chat, send
 from tests.tui.fake_engine import SIZES, sees, sees_no_more, shown, wait_for
-from tui.app import MqloraApp
-from tui.widgets.chat_turn import ChatTurn
-from tui.widgets.prompt import Prompt
+from tui.app.app import MqloraApp
+from tui.app.screens.chat.prompt import Prompt
+from tui.app.screens.chat.turn import ChatTurn
 
 import pytest
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 from threading import Event
 
 from engine.config import TrainingConfig
-from engine.dataset.check import Tell
-from engine.dataset.mending import Mended
-from engine.dataset.preview import PreviewToken
+from engine.dataset.convert.clean import Mended
+from engine.dataset.inspect.check import Tell
+from engine.dataset.inspect.preview import PreviewToken
 from engine.dataset.report import Fault, Place
 from engine.errors import Cancelled, UserError
 from engine.project import Project
@@ -21,9 +21,9 @@ from tests.tui.fake_engine import (
     shown,
     wait_for,
 )
-from tui.app import MqloraApp
-from tui.screens.data import DataScreen
-from tui.widgets.row_preview import RowPreview
+from tui.app.app import MqloraApp
+from tui.app.screens.data.data import DataScreen
+from tui.app.screens.data.row_preview import RowPreview
 
 import pytest
 from textual.pilot import Pilot
@@ -128,7 +128,7 @@ async def test_f_writes_a_mended_copy(
             raise error
         return Mended(of.data_dir / "mended", 1100, 12, ())
 
-    monkeypatch.setattr("engine.dataset.mending.mend_data", mend_data)
+    monkeypatch.setattr("engine.dataset.convert.clean.mend_data", mend_data)
     engine.data = data_report(EMPTY)
     async with app.run_test() as pilot:
         await opened(pilot)
@@ -246,7 +246,7 @@ async def test_progress_is_told_and_escape_ends_the_check(
         assert cancel.wait(20)
         raise Cancelled
 
-    monkeypatch.setattr("engine.dataset.check.check_stages", check_stages)
+    monkeypatch.setattr("engine.dataset.inspect.check.check_stages", check_stages)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("3")
@@ -272,7 +272,7 @@ async def test_a_check_in_part_finds_nothing_wrong_only_so_far(
         assert cancel.wait(20)
         raise Cancelled
 
-    monkeypatch.setattr("engine.dataset.check.check_stages", check_stages)
+    monkeypatch.setattr("engine.dataset.inspect.check.check_stages", check_stages)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("3")
@@ -289,7 +289,7 @@ async def test_after_an_import_the_data_are_checked_again(
     class Dialog(ModalScreen[str | None]):
         BINDINGS = [("y", "dismiss('done')"), ("z", "dismiss(None)")]  # noqa: RUF012
 
-    monkeypatch.setattr("tui.screens.import_data.ImportDialog", Dialog)
+    monkeypatch.setattr("tui.app.screens.import_table.import_table.ImportDialog", Dialog)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         await wait_for(pilot, lambda: not app.data_progress)

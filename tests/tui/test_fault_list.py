@@ -5,8 +5,8 @@ from dataclasses import replace
 from engine.dataset.report import Fault
 from tests.tui.fake_engine import FakeEngine, data_report, sees, shown, wait_for
 from tests.tui.test_data_screen import EMPTY, LEAK, opened
-from tui.app import MqloraApp
-from tui.widgets.fault_table import MOST_ROWS, FaultTable
+from tui.app.app import MqloraApp
+from tui.app.screens.data.fault_table import MOST_ROWS, FaultTable
 
 from textual.pilot import Pilot
 

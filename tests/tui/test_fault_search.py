@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from engine.dataset.report import Fault, Place, Severity
-from tui.widgets.fault_search import FaultFilter, overview, search
+from tui.app.screens.data.fault_search import FaultFilter, overview, search
 
 import pytest
 

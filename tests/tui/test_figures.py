@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.analysis.history import load_history
 from engine.analysis.run_folder import run_config
 from engine.project import Project
+from engine.training.history import load_history
 from engine.training.state import RunState
 from tests.engine.run_kinds import write_kind
 from tests.tui.fake_run import append, metrics, write_state
-from tui.commands.monitor_view import view
-from tui.training.figures import RunFigures, curves_of, figures_of
-from tui.widgets.loss_chart import Colours, LossCurves, draw
-from tui.widgets.loss_legend import ZOOMS, _legend
-from tui.widgets.run_stats import groups_of
+from tui.app.screens.train.loss_chart import Colours, LossCurves, draw
+from tui.app.screens.train.loss_legend import ZOOMS, _legend
+from tui.app.screens.train.stats import groups_of
+from tui.cli.monitor_view import view
+from tui.run.figures import RunFigures, curves_of, figures_of
 
 import pytest
 from rich.console import Console

@@ -5,14 +5,14 @@ import sys
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.cutting import Shape
+from engine.dataset.batches.cut import Shape
 from engine.errors import UserError
 from engine.fit.measure import Fit, Measured, Tell
-from engine.memory import Room
+from engine.memory.predict import Room
 from engine.profiles import PROFILES, profile_name, recommend
 from engine.project import Project
 from tests.tui.fake_engine import HOSTILE, hardware_report
-from tui.cli import main
+from tui.cli.main import main
 
 import pytest
 
@@ -34,10 +34,10 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Fit | UserError]:
             raise answer
         return answer
 
-    monkeypatch.setattr("tui.commands.fit.measure_and_remember", measure)
+    monkeypatch.setattr("tui.cli.fit.measure_and_remember", measure)
     advice = recommend(hardware_report(), None, None)
-    monkeypatch.setattr("tui.commands.fit.recommendation", lambda _project, _base: advice)
-    monkeypatch.setattr("engine.dataset.sample.sample_report", lambda _project, _config: None)
+    monkeypatch.setattr("tui.cli.fit.recommendation", lambda _project, _base: advice)
+    monkeypatch.setattr("engine.dataset.inspect.sample.sample_report", lambda _project, _config: None)
     return answers
 
 

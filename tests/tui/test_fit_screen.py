@@ -3,16 +3,16 @@
 from threading import Event
 
 from engine.config import TrainingConfig
-from engine.dataset.cutting import Shape
+from engine.dataset.batches.cut import Shape
 from engine.errors import Cancelled, UserError
-from engine.fit.cache import Known
 from engine.fit.measure import Fit, Measured, Tell
-from engine.memory import Room
+from engine.fit.measured import Known
+from engine.memory.predict import Room
 from engine.profiles import PROFILES
 from engine.project import Project
 from tests.tui.fake_engine import SIZES, pretend, ready, sees, sees_no_more, shown, wait_for
-from tui.app import MqloraApp
-from tui.screens.profile import ProfileScreen
+from tui.app.app import MqloraApp
+from tui.app.screens.profile.profile import ProfileScreen
 
 import pytest
 from textual.pilot import Pilot
@@ -59,8 +59,8 @@ class FakeFit:
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeFit:
     """Put the fake in the place of the measurement."""
     fake = FakeFit()
-    monkeypatch.setattr("tui.checks.measure_and_remember", fake.measure)
-    monkeypatch.setattr("tui.checks.recall_profiles", fake.recall)
+    monkeypatch.setattr("tui.app.jobs.machine_and_data.measure_and_remember", fake.measure)
+    monkeypatch.setattr("tui.app.jobs.machine_and_data.recall_profiles", fake.recall)
     return fake
 
 

@@ -8,15 +8,15 @@ import sys
 import time
 from pathlib import Path
 
-from tui.guard import Death, guard, keep_running
-from tui.start import peek, wants_guard
-from tui.watchdog import LEAST_VARIABLE, least_silence
+from tui.launch import peek, wants_guard
+from tui.supervisor.parent import Death, guard, keep_running
+from tui.supervisor.stall import LEAST_VARIABLE, least_silence
 
 import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NATIVE = "from tui.native import keep_native_messages; keep_native_messages(); import os, signal, sys, time;"
+NATIVE = "from tui.supervisor.child import keep_native_messages; keep_native_messages(); import os, signal, sys, time;"
 # Gives three signs of life and a fourth, then does what the argument says.
 TRAINS = (
     NATIVE
@@ -93,7 +93,7 @@ def test_it_starts_again_with_the_arguments_decided_on(tmp_path: Path) -> None:
 GUARD = """
 import sys
 from pathlib import Path
-from tui.guard import keep_running
+from tui.supervisor.parent import keep_running
 sys.exit(keep_running([sys.executable, "-c", sys.argv[1]], [], Path(sys.argv[2]), lambda death: None, 300.0))
 """
 HANDLES = (
@@ -179,7 +179,7 @@ def test_a_slow_or_a_stopped_run_is_left_alone(tmp_path: Path, busy: str) -> Non
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are looked at one by one on Linux alone")
 def test_a_run_that_gets_no_core_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under nice, or beside many other programs, it wants to compute and cannot: that is no stall."""
-    monkeypatch.setattr("tui.watchdog._BUSY_SHARE", 1000.0)  # however much it gets, it is not enough
+    monkeypatch.setattr("tui.supervisor.stall._BUSY_SHARE", 1000.0)  # however much it gets, it is not enough
     assert keep(tmp_path, TRAINS, "compute(3)") == (0, [])
     result, deaths = keep(tmp_path, TRAINS, "time.sleep(600)")
     assert result == 128 + signal.SIGKILL and deaths[0].stalled_s
@@ -206,7 +206,7 @@ def test_a_nonsensical_limit_is_refused_in_one_sentence(
 def test_closed_standard_streams_are_replaced_by_empty_ones(tmp_path: Path) -> None:
     """Else the next file that is opened would get their numbers, and what libraries print."""
     code = (
-        "import os; [os.close(n) for n in (0, 2)]; from tui.start import open_standard_streams;"
+        "import os; [os.close(n) for n in (0, 2)]; from tui.launch import open_standard_streams;"
         "open_standard_streams(); f = open(os.devnull); same = os.fstat(2).st_rdev == os.fstat(0).st_rdev;"
         "print(f.fileno() > 2, same)"
     )

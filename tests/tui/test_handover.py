@@ -10,10 +10,10 @@ from engine.project import Project
 from engine.training.state import RunState
 from tests.tiny import owned_by
 from tests.tui.fake_engine import FakeEngine, sees, shown
-from tui.app import MqloraApp
-from tui.commands.handover import hand_over
-from tui.training.news import Handover, has_news, is_starting, take_news
-from tui.training.standing import standing
+from tui.app.app import MqloraApp
+from tui.run.handover import hand_over
+from tui.run.notice import Handover, has_news, is_starting, take_news
+from tui.run.standing import standing
 
 import pytest
 
@@ -30,7 +30,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str]]:
         calls.append((list(arguments), first_line))
         return SimpleNamespace(pid=NOBODY), 0
 
-    monkeypatch.setattr("tui.commands.handover.spawn", spawn)
+    monkeypatch.setattr("tui.run.handover.spawn", spawn)
     return calls
 
 
@@ -78,7 +78,7 @@ def loading(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proje
     """A run that was handed over to a process that still gets ready."""
     command = [sys.executable, "-c", "input()", "-C", str(project.root), "train"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        monkeypatch.setattr("tui.commands.handover.spawn", lambda *_arguments: (process, 0))
+        monkeypatch.setattr("tui.run.handover.spawn", lambda *_arguments: (process, 0))
         paused_at(project, 41)
         hand_over(project)
         yield project
@@ -142,7 +142,7 @@ def test_a_background_that_cannot_be_started_leaves_the_run_saved(
     def refuse(*_arguments: object) -> None:
         raise OSError("no processes left")
 
-    monkeypatch.setattr("tui.commands.handover.spawn", refuse)
+    monkeypatch.setattr("tui.run.handover.spawn", refuse)
     paused_at(project, 41)
     hand_over(project)
     assert "did not go on" in take_news(project)

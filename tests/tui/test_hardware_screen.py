@@ -18,8 +18,8 @@ from tests.tui.fake_engine import (
     shown,
     wait_for,
 )
-from tui.app import MqloraApp
-from tui.widgets.check_list import CheckList
+from tui.app.app import MqloraApp
+from tui.app.screens.hardware.check_list import CheckList
 
 import pytest
 

@@ -10,7 +10,7 @@ from typing import Any
 from engine.project import Project
 from engine.training.events import Event, Finished, Notice, Paused, Phase
 from tests.tui.fake_engine import HOSTILE
-from tui.commands.headless import train
+from tui.cli.train import train
 
 import pytest
 
@@ -44,7 +44,7 @@ def tell(monkeypatch: pytest.MonkeyPatch) -> list[Event | Exception | signal.Sig
 def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[Project]:
     """The projects whose runs went on in the background."""
     projects: list[Project] = []
-    monkeypatch.setattr("tui.commands.headless.hand_over", projects.append)
+    monkeypatch.setattr("tui.cli.train.hand_over", projects.append)
     return projects
 
 

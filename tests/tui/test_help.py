@@ -15,12 +15,12 @@ from tests.tui.fake_engine import (
     wait_for,
 )
 from tests.tui.fake_run import write_run
-from tui.app import MqloraApp
-from tui.app_keys import PLACES
-from tui.key_help import is_own
-from tui.screens.help import HelpScreen
-from tui.screens.report import ReportScreen
-from tui.screens.train import TrainScreen
+from tui.app.app import MqloraApp
+from tui.app.key_help import is_own
+from tui.app.keys import PLACES
+from tui.app.screens.report.report import ReportScreen
+from tui.app.screens.shared.help import HelpScreen
+from tui.app.screens.train.train import TrainScreen
 
 import pytest
 from textual.binding import ActiveBinding
@@ -121,8 +121,8 @@ async def test_the_keys_are_named_as_on_the_keyboard(app: MqloraApp) -> None:
 
 def test_one_key_writes_the_sample_everywhere() -> None:
     """Whatever place offers it."""
-    from tui.screens.data import DataScreen
-    from tui.screens.hardware import HardwareScreen
+    from tui.app.screens.data.data import DataScreen
+    from tui.app.screens.hardware.hardware import HardwareScreen
 
     keys = [
         binding.key

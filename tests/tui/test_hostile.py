@@ -5,10 +5,10 @@ from pathlib import Path
 
 from engine.project import Project
 from tests.tui.fake_engine import FakeEngine, ready, shown, wait_for
-from tui.app import MqloraApp
-from tui.widgets.harmless import HARMLESS
-from tui.widgets.line_input import LineInput
-from tui.widgets.prompt import Prompt
+from tui.app.app import MqloraApp
+from tui.app.screens.chat.prompt import Prompt
+from tui.app.screens.shared.line_input import LineInput
+from tui.terminal.filter import HARMLESS
 
 import pytest
 from rich.cells import cell_len

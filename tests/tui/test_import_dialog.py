@@ -6,16 +6,16 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from engine.dataset.imported import Imported
-from engine.dataset.importing import Tell, Wish
-from engine.dataset.mapping import Mapping
-from engine.dataset.tables import Table
+from engine.dataset.convert.column_mapping import Mapping
+from engine.dataset.convert.import_table import Tell, Wish
+from engine.dataset.convert.imported import Imported
+from engine.dataset.convert.tables import Table
 from engine.errors import Cancelled, UserError
 from engine.project import Project
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
-from tui import import_job
-from tui.app import MqloraApp
-from tui.screens.import_data import ImportDialog
+from tui.app.app import MqloraApp
+from tui.app.jobs import import_table as import_job
+from tui.app.screens.import_table.import_table import ImportDialog
 
 import pytest
 from textual.message import Message
@@ -278,7 +278,7 @@ async def test_what_is_found_is_chosen(
         asked.append(mapping)
         return Imported(of.data_dir, 1234, 100, {}, ())
 
-    monkeypatch.setattr("engine.dataset.importing.import_rows", import_rows)
+    monkeypatch.setattr("engine.dataset.convert.import_table.import_rows", import_rows)
     (project.root / "rows.json").write_text(json.dumps(rows))
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
@@ -353,7 +353,7 @@ async def test_escape_ends_an_import_and_leaves_the_dialog_open(
         assert cancel.wait(20)
         raise Cancelled
 
-    monkeypatch.setattr("engine.dataset.importing.import_rows", import_rows)
+    monkeypatch.setattr("engine.dataset.convert.import_table.import_rows", import_rows)
     table(project, "prompt,completion", "a,b")
     async with app.run_test(size=(80, 24)) as pilot:
         answers = await opened(pilot)
@@ -380,7 +380,7 @@ async def test_leaving_the_app_ends_the_import(
             ended.set()
         raise UserError("too late")
 
-    monkeypatch.setattr("engine.dataset.importing.import_rows", import_rows)
+    monkeypatch.setattr("engine.dataset.convert.import_table.import_rows", import_rows)
     table(project, "prompt,completion", "a,b")
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)

@@ -8,10 +8,10 @@ from tests.tui.fake_chat import FakeSession
 from tests.tui.fake_engine import ready, sees, wait_for
 from tests.tui.test_chat_screen import open_chat
 from tests.tui.test_profile_screen import field, form
-from tui.app import MqloraApp
-from tui.screens.chat import ChatScreen
-from tui.widgets.config_field import ConfigField
-from tui.widgets.prompt import Prompt
+from tui.app.app import MqloraApp
+from tui.app.screens.chat.chat import ChatScreen
+from tui.app.screens.chat.prompt import Prompt
+from tui.app.screens.profile.config_field import ConfigField
 
 import pytest
 from textual.events import Key, Paste
@@ -85,7 +85,7 @@ async def test_a_place_may_take_its_time_at_the_first_visit(
         time.sleep(1.0)  # in the way of everything, as an import is
         real(screen)
 
-    monkeypatch.setattr("tui.in_turn._PATIENCE_S", 0.5)
+    monkeypatch.setattr("tui.app.input_order._PATIENCE_S", 0.5)
     monkeypatch.setattr(ChatScreen, "__init__", slow)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
@@ -137,8 +137,8 @@ async def test_a_key_that_never_settles_does_not_silence_the_others(
     app: MqloraApp, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     """A widget that is always at work holds keys for a moment only."""
-    monkeypatch.setattr("tui.in_turn._PATIENCE_S", 0.05)
-    monkeypatch.setattr("tui.in_turn._waits", lambda _pump: False)
+    monkeypatch.setattr("tui.app.input_order._PATIENCE_S", 0.05)
+    monkeypatch.setattr("tui.app.input_order._waits", lambda _pump: False)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press(key, "2")

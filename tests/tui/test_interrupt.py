@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.project import Project
 from engine.training.lock import lock_owner
 from tests.tiny import owned_by
-from tui.training.interrupt import ask_to_pause
+from tui.run.other_process import ask_to_pause
 
 _HOLDER = """
 import fcntl, json, os, socket, sys

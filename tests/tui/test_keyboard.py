@@ -2,7 +2,7 @@
 
 import time
 
-from tui.keyboard import Keyboard
+from tui.terminal.keyboard import Keyboard
 
 import pytest
 from textual.events import Key, Paste

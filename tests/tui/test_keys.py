@@ -7,9 +7,9 @@ from pathlib import Path
 
 from engine.project import Project
 from tests.tui.test_aftermath import PID, running
-from tui.aftermath import Aftermath
-from tui.commands.keys import single_keys
-from tui.guard import Death
+from tui.supervisor.parent import Death
+from tui.supervisor.restart import Aftermath
+from tui.terminal.keys import single_keys
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_an_arrow_key_does_not_leave_a_crashed_run(
     project = Project(tmp_path)
     project.run_dir.mkdir()
     running(project, "checkpoint_epoch0_step6")
-    monkeypatch.setattr("tui.aftermath.is_foreground", lambda: True)
-    monkeypatch.setattr("tui.aftermath.err._force_terminal", True)
+    monkeypatch.setattr("tui.supervisor.restart.is_foreground", lambda: True)
+    monkeypatch.setattr("tui.supervisor.restart.err._force_terminal", True)
     os.write(keyboard, typed)
     assert (Aftermath(project.root, ()).decide(Death(PID, 9, None, "")) is not None) == goes_on

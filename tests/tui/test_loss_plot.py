@@ -1,9 +1,9 @@
 """The plot of the loss: what is drawn, and how little of it is sent again."""
 
 from tests.tui.themed import ThemedApp
-from tui.widgets.lines import changed_span
-from tui.widgets.loss_chart import Colours, Curve, LossCurves, View, draw, log_ticks, nice_ticks
-from tui.widgets.loss_plot import LossPlot
+from tui.app.screens.shared.lines import changed_span
+from tui.app.screens.train.loss_chart import Colours, Curve, LossCurves, View, draw, log_ticks, nice_ticks
+from tui.app.screens.train.loss_plot import LossPlot
 
 import numpy as np
 import pytest

@@ -4,16 +4,16 @@ import json
 import os
 import signal
 
-from engine.analysis.history import HistoryReader
 from engine.errors import UserError
 from engine.project import Project
+from engine.training.history import HistoryReader
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tests.tiny import owned_by
 from tests.tui.fake_run import USAGE, append, metrics, write_run, write_state
-from tui.commands.monitor import watch
-from tui.commands.monitor_view import view
+from tui.cli.monitor import watch
+from tui.cli.monitor_view import view
 
 import pytest
 from rich.console import Console
@@ -132,7 +132,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def __exit__(self, *_error: object) -> None:
             pass
 
-    monkeypatch.setattr("tui.commands.monitor.single_keys", Keys)
+    monkeypatch.setattr("tui.cli.monitor.single_keys", Keys)
     return typed
 
 
@@ -141,7 +141,7 @@ def test_q_leaves_the_run_alone(
 ) -> None:
     """Nobody is asked to pause."""
     asked: list[Owner] = []
-    monkeypatch.setattr("tui.commands.monitor.ask_to_pause", lambda _project, owner: asked.append(owner))
+    monkeypatch.setattr("tui.cli.monitor.ask_to_pause", lambda _project, owner: asked.append(owner))
     write_run(project, "running", 30)
     keys += ["x", "q"]
     with owned_by(project, os.getppid()):
@@ -155,7 +155,7 @@ def test_ctrl_c_asks_for_a_pause_and_keeps_watching(
     """The owner of the run gets one SIGINT; the view stays until q."""
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr("os.kill", lambda pid, number: asked.append((pid, number)))
-    monkeypatch.setattr("tui.training.interrupt.may_train", lambda _process, _lock: True)
+    monkeypatch.setattr("tui.run.other_process.may_train", lambda _process, _lock: True)
     write_run(project, "running", 30)
     keys += ["\x03", "", "\x03", "q"]
     with owned_by(project, os.getppid()):

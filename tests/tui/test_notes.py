@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from engine.chat import ContextFull
-from engine.dataset.check import Tell
+from engine.dataset.inspect.check import Tell
 from engine.dataset.report import Fault
 from engine.errors import Cancelled, UserError
 from engine.hardware.report import Check
@@ -24,13 +24,13 @@ from tests.tui.fake_engine import (
     wait_for,
 )
 from tests.tui.fake_run import FakeTrainer
-from tui import notes
-from tui.app import MqloraApp
-from tui.messages import FitDone
-from tui.screens.chat import ChatScreen
-from tui.screens.confirm import ConfirmScreen
-from tui.training.controller import TrainingController
-from tui.widgets.prompt import Prompt
+from tui.app import notes
+from tui.app.app import MqloraApp
+from tui.app.messages import FitDone
+from tui.app.screens.chat.chat import ChatScreen
+from tui.app.screens.chat.prompt import Prompt
+from tui.app.screens.shared.confirm import ConfirmScreen
+from tui.run.controller import TrainingController
 
 import pytest
 from textual.pilot import Pilot
@@ -241,7 +241,7 @@ async def test_that_the_data_are_read_is_said_as_long_as_they_are(
         assert cancel.wait(20)
         raise Cancelled
 
-    monkeypatch.setattr("engine.dataset.check.check_stages", check_stages)
+    monkeypatch.setattr("engine.dataset.inspect.check.check_stages", check_stages)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("3")

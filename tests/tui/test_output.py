@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TextIO
 
 from engine.errors import UserError
-from engine.text import printable
-from tui.commands.output import (
+from engine.sanitize import printable
+from tui.console import (
     end_output,
     err,
     make_output_harmless,

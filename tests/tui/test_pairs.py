@@ -6,10 +6,10 @@ from dataclasses import replace
 from engine.dataset.report import Fault, Place
 from engine.project import Project
 from tests.tui.fake_engine import HOSTILE, FakeEngine, data_report, ready, sees, sees_no_more, shown, wait_for
-from tui.app import MqloraApp
-from tui.screens.data import DataScreen
-from tui.screens.pairs import PairsScreen
-from tui.widgets.pair_row import PairRow
+from tui.app.app import MqloraApp
+from tui.app.screens.data.data import DataScreen
+from tui.app.screens.data.pair_row import PairRow
+from tui.app.screens.data.pairs import PairsScreen
 
 import pytest
 from textual.pilot import Pilot

@@ -4,10 +4,10 @@ from typing import Any
 
 from tests.tui.fake_engine import ready, sees, sees_no_more, wait_for
 from tests.tui.test_in_turn import NAMED, burst
-from tui.app import MqloraApp
-from tui.screens.base import PlaceScreen
-from tui.screens.closing import Closing
-from tui.screens.line_number import LineNumberScreen
+from tui.app.app import MqloraApp
+from tui.app.screens.data.line_number import LineNumberScreen
+from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.closing import Closing
 
 import pytest
 from textual.events import Key
@@ -23,7 +23,7 @@ BURSTS = (
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hand keys on at once, as on a machine so slow that they are no longer handled in turn."""
-    monkeypatch.setattr("tui.in_turn._PATIENCE_S", 0)
+    monkeypatch.setattr("tui.app.input_order._PATIENCE_S", 0)
     monkeypatch.setattr("tests.tui.test_in_turn.NAMED", NAMED | KEYS)
 
 

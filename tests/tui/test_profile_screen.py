@@ -4,12 +4,12 @@ from engine.config import TrainingConfig, help_text
 from engine.profiles import PROFILES, profile_config
 from engine.project import Project
 from tests.tui.fake_engine import SIZES, FakeEngine, pretend, ready, sees, sees_no_more, shown, wait_for
-from tui.app import MqloraApp
-from tui.screens.config_form import ConfigForm
-from tui.screens.confirm import ConfirmScreen
-from tui.screens.profile import CUSTOM, ProfileScreen
-from tui.widgets.config_field import Choice, ConfigField
-from tui.widgets.profile_card import ProfileCard
+from tui.app.app import MqloraApp
+from tui.app.screens.profile.card import ProfileCard
+from tui.app.screens.profile.config_field import Choice, ConfigField
+from tui.app.screens.profile.config_form import ConfigForm
+from tui.app.screens.profile.profile import CUSTOM, ProfileScreen
+from tui.app.screens.shared.confirm import ConfirmScreen
 
 import pytest
 from textual.pilot import Pilot

@@ -7,8 +7,8 @@ from engine.errors import UserError
 from engine.project import Project
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
 from tests.tui.fake_run import write_run
-from tui.app import MqloraApp
-from tui.screens.report import ReportScreen
+from tui.app.app import MqloraApp
+from tui.app.screens.report.report import ReportScreen
 
 import pytest
 from textual.geometry import Region
@@ -42,7 +42,9 @@ class FakeCharts:
 def charts(monkeypatch: pytest.MonkeyPatch) -> FakeCharts:
     """Draw nothing."""
     fake = FakeCharts()
-    monkeypatch.setattr("tui.screens.report._chart_writers", lambda: (fake.dashboard, fake.analysis))
+    monkeypatch.setattr(
+        "tui.app.screens.report.report._chart_writers", lambda: (fake.dashboard, fake.analysis)
+    )
     return fake
 
 

@@ -2,7 +2,7 @@
 
 from engine.training.events import Started, StepDone, Usage
 from tests.tui.fake_run import USAGE, metrics
-from tui.commands.reporters import JsonReporter, LineReporter
+from tui.cli.train_output import JsonReporter, LineReporter
 
 import pytest
 

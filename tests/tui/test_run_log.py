@@ -1,7 +1,7 @@
 """The log of a run, when the terminal changes its size and when somebody reads back in it."""
 
 from tests.tui.themed import ThemedApp
-from tui.widgets.run_log import RunLog
+from tui.app.screens.train.log import RunLog
 
 import pytest
 from textual.app import ComposeResult

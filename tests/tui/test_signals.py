@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
-from tui.signals import SignalExit, leaving_signals, pausing_signals
+from tui.terminal.signals import SignalExit, leaving_signals, pausing_signals
 
 import pytest
 
@@ -44,7 +44,7 @@ class Recorder:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the app no time to close."""
-    monkeypatch.setattr("tui.signals.CLOSE_LIMIT_S", 0.0)
+    monkeypatch.setattr("tui.terminal.signals.CLOSE_LIMIT_S", 0.0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -73,7 +73,7 @@ def test_a_second_signal_changes_nothing() -> None:
 
 def test_a_checkpoint_that_takes_forever_does_not_keep_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the limit the process ends, and nothing is said to be saved."""
-    monkeypatch.setattr("tui.signals.SAVE_LIMIT_S", 0.0)
+    monkeypatch.setattr("tui.terminal.signals.SAVE_LIMIT_S", 0.0)
     recorder = Recorder()
     recorder.exit.handle(signal.SIGTERM)
     assert recorder.ended.wait(10)
@@ -140,7 +140,7 @@ def test_work_with_nothing_to_save_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     """Work that does not stop is left, with the usual exit code."""
-    monkeypatch.setattr("tui.signals.LEAVE_LIMIT_S", 0.0)
+    monkeypatch.setattr("tui.terminal.signals.LEAVE_LIMIT_S", 0.0)
     ended: SimpleQueue[int] = SimpleQueue()
     with leaving_signals(end=ended.put) as (stop, _received):
         os.kill(os.getpid(), number)
@@ -150,7 +150,7 @@ def test_work_with_nothing_to_save_is_not_waited_for(
 
 def test_a_first_ctrl_c_ends_only_the_work_where_there_is_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second one leaves."""
-    monkeypatch.setattr("tui.signals.LEAVE_LIMIT_S", 0.0)
+    monkeypatch.setattr("tui.terminal.signals.LEAVE_LIMIT_S", 0.0)
     ended: SimpleQueue[list[int]] = SimpleQueue()
     with leaving_signals(can_go_on=True, end=lambda _code: ended.put(list(received))) as (stop, received):
         os.kill(os.getpid(), signal.SIGINT)
@@ -161,7 +161,7 @@ def test_a_first_ctrl_c_ends_only_the_work_where_there_is_more(monkeypatch: pyte
 
 CALLING = """
 import ctypes, os, signal
-from tui.signals import leaving_signals
+from tui.terminal.signals import leaving_signals
 with leaving_signals() as (stop, received):
     ctypes.CDLL(None).system(b"kill -INT $PPID")
     print(stop.wait(10), received == [signal.SIGINT], flush=True)
@@ -194,7 +194,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from engine.project import Project
-from tui.run import run_app
+from tui.app.run import run_app
 sys.exit(run_app(Project(Path(sys.argv[1]))))
 """
 

@@ -8,8 +8,8 @@ from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tests.tiny import owned_by
 from tests.tui.fake_run import write_run
+from tui.run.standing import standing, words
 from tui.shell import complete, work_in
-from tui.training.standing import standing, words
 
 import pytest
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from engine.project import Project
 from tests.tui.fake_run import append, metrics, write_run
 from tests.tui.themed import ThemedApp
-from tui.training.view import RunReader
-from tui.widgets.lines import Lines
-from tui.widgets.progress_line import ProgressLine
-from tui.widgets.steady_text import SteadyText
-from tui.widgets.verdict import Verdict
+from tui.app.screens.shared.lines import Lines
+from tui.app.screens.shared.steady_text import SteadyText
+from tui.app.screens.shared.verdict import Verdict
+from tui.app.screens.train.progress_line import ProgressLine
+from tui.run.view import RunReader
 
 import pytest
 from rich.text import Text
@@ -89,7 +89,7 @@ async def test_the_bar_takes_the_room_between_its_texts(share: float, bar: str) 
 def test_a_view_is_kept_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is read twice; a new step, a new state or another width make a new view, and so does time."""
     clock = [1000.0]
-    monkeypatch.setattr("tui.training.view.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("tui.run.view.time.monotonic", lambda: clock[0])
     project = Project(tmp_path)
     write_run(project, "paused", 30)
     reader = RunReader(project)
@@ -112,8 +112,8 @@ def test_a_view_is_kept_until_a_file_changes(tmp_path: Path, monkeypatch: pytest
 def test_a_busy_machine_does_not_make_looks_rarer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The CPU time of a look counts, not how long it had to wait for it; and there is a longest rest."""
     clock, cpu = [1000.0], [5.0]
-    monkeypatch.setattr("tui.training.view.time.monotonic", lambda: clock[0])
-    monkeypatch.setattr("tui.training.view.time.thread_time", lambda: cpu[0])
+    monkeypatch.setattr("tui.run.view.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("tui.run.view.time.thread_time", lambda: cpu[0])
     project = Project(tmp_path)
     write_run(project, "paused", 30)
     reader = RunReader(project)
@@ -123,7 +123,7 @@ def test_a_busy_machine_does_not_make_looks_rarer(tmp_path: Path, monkeypatch: p
             clock[0] += 9.0
             cpu[0] += cpu_seconds
 
-        monkeypatch.setattr("tui.training.view.lock_owner", slow)
+        monkeypatch.setattr("tui.run.view.lock_owner", slow)
         reader.read(80)
 
     look(cpu_seconds=2.0)  # the first also imports

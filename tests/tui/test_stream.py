@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
-from tui.stream import UnblockedStream
+from tui.terminal.stream import UnblockedStream
 
 import pytest
 

@@ -10,7 +10,7 @@ from tests.tiny import owned_by
 from tests.tui.fake_engine import sees_no_more, shown, wait_for
 from tests.tui.fake_run import write_run, write_state
 from tests.tui.test_train_screen import Factory, open_train, use
-from tui.app import MqloraApp
+from tui.app.app import MqloraApp
 
 import pytest
 from textual.pilot import Pilot
@@ -38,7 +38,7 @@ def neighbour(app: MqloraApp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Neigh
     """A run in another process, which the app of the test follows."""
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr("os.kill", lambda pid, number: asked.append((pid, number)))
-    monkeypatch.setattr("tui.training.interrupt.may_train", lambda _process, _lock: True)
+    monkeypatch.setattr("tui.run.other_process.may_train", lambda _process, _lock: True)
     neighbour = Neighbour(app.project, asked)
     yield neighbour
     neighbour.ends("paused")
@@ -115,7 +115,7 @@ async def test_a_process_that_does_not_react_is_said_not_to(
     app: MqloraApp, neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the limit the app waits no longer."""
-    monkeypatch.setattr("tui.training.takeover.LIMIT_S", 0.3)
+    monkeypatch.setattr("tui.run.takeover.LIMIT_S", 0.3)
     factory = use(app, Factory())
     async with app.run_test(size=(80, 24)) as pilot:
         await ask(pilot, app, neighbour)

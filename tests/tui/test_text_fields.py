@@ -5,13 +5,13 @@ from tests.tui.fake_chat import FakeSession
 from tests.tui.fake_engine import SIZES, ready, sees, shown, wait_for
 from tests.tui.test_chat_screen import open_chat
 from tests.tui.test_profile_screen import field, form
-from tui.app import MqloraApp
-from tui.screens.import_data import ImportDialog
-from tui.screens.line_number import LineNumberScreen
-from tui.widgets.line_input import LineInput
-from tui.widgets.note_line import NoteLine
-from tui.widgets.pasting import LONGEST
-from tui.widgets.prompt import Prompt
+from tui.app.app import MqloraApp
+from tui.app.screens.chat.prompt import Prompt
+from tui.app.screens.data.line_number import LineNumberScreen
+from tui.app.screens.import_table.import_table import ImportDialog
+from tui.app.screens.shared.line_input import LineInput
+from tui.app.screens.shared.note_line import NoteLine
+from tui.app.screens.shared.pasting import LONGEST
 
 import pytest
 from textual.events import Paste

@@ -16,12 +16,12 @@ from engine.training.state import Status
 from tests.tiny import owned_by
 from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
 from tests.tui.fake_run import LIMIT_S, TOTAL, USAGE, FakeTrainer, append, metrics, write_run, write_state
-from tui.app import MqloraApp
-from tui.screens.train import TrainScreen
-from tui.training.controller import Running, TrainingController
-from tui.training.outbox import Outbox
-from tui.widgets.loss_plot import LossPlot
-from tui.widgets.run_log import RunLog
+from tui.app.app import MqloraApp
+from tui.app.screens.train.log import RunLog
+from tui.app.screens.train.loss_plot import LossPlot
+from tui.app.screens.train.train import TrainScreen
+from tui.run.controller import Running, TrainingController
+from tui.run.outbox import Outbox
 
 import pytest
 from textual.events import Key
@@ -343,7 +343,7 @@ async def test_ctrl_c_pauses_a_run_of_another_process(
     """The other process is asked to pause; one on another machine is left alone."""
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr("os.kill", lambda pid, number: asked.append((pid, number)))
-    monkeypatch.setattr("tui.training.interrupt.may_train", lambda _process, _lock: True)
+    monkeypatch.setattr("tui.run.other_process.may_train", lambda _process, _lock: True)
     parent = os.getppid()
     write_run(app.project, "running", 30)
     with owned_by(app.project, parent):
@@ -365,7 +365,7 @@ async def test_a_process_that_cannot_be_asked_to_pause_is_no_defect(
     def refuse(_pid: int, _number: int) -> None:
         raise ProcessLookupError
 
-    monkeypatch.setattr("tui.training.controller.os.kill", refuse)
+    monkeypatch.setattr("tui.run.controller.os.kill", refuse)
     with owned_by(app.project, os.getppid()):
         assert app.training.other_process()
         assert not app.training.pause()
@@ -432,7 +432,7 @@ async def test_the_log_keeps_what_happened(app: MqloraApp) -> None:
 def test_outbox_keeps_every_step_in_order_but_sends_few_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand steps within a second make a handful of messages, with nothing left out."""
     clock = iter(i / 1000 for i in range(10_000))
-    monkeypatch.setattr("tui.training.outbox.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("tui.run.outbox.time.monotonic", lambda: next(clock))
     sent: list[tuple[Event, ...]] = []
     outbox = Outbox(sent.append)
     events = [StepDone(metrics(step), Usage()) for step in range(1, 1001)]

@@ -5,11 +5,11 @@ from engine.project import Project
 from tests.tui.fake_chat import open_chat
 from tests.tui.fake_engine import sees, sees_no_more, wait_for
 from tests.tui.test_profile_screen import field, form, note
-from tui.app import MqloraApp
-from tui.screens.base import PlaceScreen
-from tui.screens.chat import ChatScreen
-from tui.screens.config_form import ConfigForm
-from tui.screens.unsaved import UnsavedScreen
+from tui.app.app import MqloraApp
+from tui.app.screens.chat.chat import ChatScreen
+from tui.app.screens.profile.config_form import ConfigForm
+from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.unsaved import UnsavedScreen
 
 import pytest
 from textual.pilot import Pilot

@@ -11,8 +11,8 @@ from engine.training.events import Event, Finished, Resumption
 from tests.tui.fake_engine import sees, sees_no_more, shown, wait_for
 from tests.tui.fake_run import write_run
 from tests.tui.test_train_screen import Factory, Told, open_train, use
-from tui.app import MqloraApp
-from tui.commands.headless import train
+from tui.app.app import MqloraApp
+from tui.cli.train import train
 
 import pytest
 

@@ -5,8 +5,8 @@ from engine.errors import UserError
 from engine.project import Project
 from tests.tui.fake_engine import FakeEngine, data_report, ready, sees, shown, wait_for
 from tests.tui.fake_run import write_run
-from tui.app import MqloraApp
-from tui.training.status import RunStatus
+from tui.app.app import MqloraApp
+from tui.run.status import RunStatus
 
 from textual.pilot import Pilot
 

@@ -1,14 +1,14 @@
 """The token X-ray: each token visible to the last character, and what becomes of it."""
 
-from engine.dataset.preview import PreviewToken
+from engine.dataset.inspect.preview import PreviewToken
 from engine.errors import UserError
 from engine.project import Project
 from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, ready, sees, sees_no_more, shown, wait_for
-from tui.app import MqloraApp
-from tui.screens.data import DataScreen
-from tui.screens.xray import MOST_TOKENS, XrayScreen
-from tui.widgets.token_cells import cells, packed, pieces
-from tui.widgets.token_view import TokenView
+from tui.app.app import MqloraApp
+from tui.app.screens.data.data import DataScreen
+from tui.app.screens.data.token_cells import cells, packed, pieces
+from tui.app.screens.data.token_view import TokenView
+from tui.app.screens.data.xray import MOST_TOKENS, XrayScreen
 
 import pytest
 from rich.cells import cell_len
@@ -152,8 +152,8 @@ async def test_nobody_is_led_behind_the_end_of_a_file(
             return ROW
         raise UserError(f"{file} has no row on line {line}", "choose another line")
 
-    monkeypatch.setattr("engine.dataset.preview.preview_row", preview_row)
-    monkeypatch.setattr("tui.notes._MOMENT_S", 600)
+    monkeypatch.setattr("engine.dataset.inspect.preview.preview_row", preview_row)
+    monkeypatch.setattr("tui.app.notes._MOMENT_S", 600)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
         if not key:

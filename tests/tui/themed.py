@@ -1,6 +1,6 @@
 """A bare app with the look of ours, for tests of single widgets."""
 
-from tui.theme import THEME
+from tui.app.theme import THEME
 
 from textual.app import App
 

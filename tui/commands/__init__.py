@@ -1,1 +1,1 @@
-"""What each command does; `tui.cli` reads its options. Text is printed through `tui.commands.output`."""
+"""What each command does; `tui.cli.main` reads its options. Text is printed through `tui.console`."""

@@ -1,0 +1,140 @@
+"""Measurements of this machine, kept from one start to the next."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import distributions
+from pathlib import Path
+from threading import Event
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.files import write_json
+from engine.fingerprint import data_fingerprint, model_fingerprint
+from engine.fit.measure import Fit, Tell, measure_fit
+from engine.hardware.machine import device_name
+from engine.hardware.storage import read_memory
+from engine.profiles import NAMES, ProfileName, profile_config
+from engine.project import Project
+
+import msgspec
+import platformdirs
+
+_INDIFFERENT = {
+    "model",
+    "learning_rate",
+    "num_epochs",
+    "max_steps",
+    "lora_alpha",
+    "lr_schedule",
+    "warmup_ratio",
+    "weight_decay",
+    "max_grad_norm",
+    "seed",
+    "eval_every",
+    "save_every",
+    "keep_checkpoints",
+    "early_stopping_patience",
+}
+"""Fields of the configuration that change nothing about memory; the model counts by its files."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What earlier measurements say about the three profiles."""
+
+    peaks: Mapping[ProfileName, int]
+    """Measured peaks, bytes."""
+    failed: frozenset[ProfileName]
+    """Profiles that ran out of memory when there was at least as much as now."""
+
+
+def measure_and_remember(
+    project: Project, config: TrainingConfig, tell: Tell, cancel: Event | None = None
+) -> Fit:
+    """Measure a configuration (see `measure_fit`) and keep the answer for later starts.
+
+    It is kept for the files as they were before; a disk that takes no file loses it.
+    """
+    key = _key(project, config)
+    fit = measure_fit(project, config, tell, cancel)
+    if key:
+        path = _file(key, config)
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, asdict(fit))
+    return fit
+
+
+def recall_profiles(project: Project, base: TrainingConfig, room: int) -> Known:
+    """Return what is known of the three profiles, the other settings being those of `base`.
+
+    Args:
+        project: whose model and data count.
+        base: the settings that a profile leaves alone.
+        room: bytes that MLX may take now. What was measured with more says nothing about a run
+            that adapts to less, and is left out.
+    """
+    peaks: dict[ProfileName, int] = {}
+    failed: set[ProfileName] = set()
+    for name, fit in measured_profiles(project, base):
+        if fit.measured is None:
+            failed |= {name} if room <= fit.room.free else set()
+        elif fit.measured.peak <= room or not fit.measured.adapts:
+            peaks[name] = fit.measured.peak
+    return Known(peaks, frozenset(failed))
+
+
+def measured_profiles(project: Project, base: TrainingConfig) -> Iterator[tuple[ProfileName, Fit]]:
+    """Yield what was measured here of each profile, whatever memory there was."""
+    if key := _key(project, base):
+        for name in NAMES:
+            if fit := _read(_file(key, profile_config(name, base))):
+                yield name, fit
+
+
+def _key(project: Project, config: TrainingConfig) -> tuple[str, ...]:
+    """Return what a measurement depends on besides the configuration; nothing without a readable model."""
+    try:
+        model = model_fingerprint(project.model_dir(config.model))
+    except (OSError, UserError):
+        return ()
+    return (*_machine(), *_programs(), model, _data(project))
+
+
+def _file(key: tuple[str, ...], config: TrainingConfig) -> Path:
+    """Return where the measurement of `config` is kept."""
+    fields = config.model_dump(mode="json", exclude=_INDIFFERENT)
+    name = hashlib.sha256(json.dumps([*key, fields]).encode()).hexdigest()[:32]
+    return Path(platformdirs.user_cache_dir("mqlora-tui")) / "fit" / f"{name}.json"
+
+
+def _machine() -> tuple[str, ...]:
+    return platform.node(), device_name(), str(read_memory().total)
+
+
+@cache  # every package's metadata is read for it
+def _programs() -> tuple[str, ...]:
+    """Return the versions of this program and of MLX, whose device hangs on which parts are installed."""
+    found = {(item.name or "").lower(): item.version for item in distributions()}
+    return tuple(sorted(f"{name} {found[name]}" for name in found if name.startswith(("mlx", "mqlora"))))
+
+
+def _data(project: Project) -> str:
+    """Return the fingerprint of the data; nothing where a file is missing."""
+    try:
+        return data_fingerprint(project)
+    except OSError:
+        return ""
+
+
+def _read(path: Path) -> Fit | None:
+    """Return a measurement; None where there is none, or a file that is damaged or of another version."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Fit)
+    except (OSError, msgspec.MsgspecError):
+        return None

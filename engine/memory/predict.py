@@ -1,0 +1,187 @@
+"""How much memory and disk a configuration takes on a base model: predictions, without MLX."""
+
+from dataclasses import dataclass
+
+from engine.config import TrainingConfig
+from engine.model_folder.dimensions import BFLOAT16, FLOAT32, Device, ModelShape
+
+CPU_MAX_ROWS = 4
+"""Rows of a micro-batch on a CPU. Element-wise operations run on one core there, so larger
+micro-batches cost more per token."""
+
+_ACTIVATION = {"cpu": FLOAT32, "gpu": BFLOAT16}
+"""Bytes of one kept number."""
+_LOGIT_COPIES = 4
+"""Float32 logits, their gradient and what the cross-entropy needs between them."""
+_BACKWARD_LAYER = 1.15
+"""Working memory of one layer's backward pass, as a multiple of what the layer keeps (measured)."""
+_RECOMPUTED_LAYER = 2.0
+"""The same where the layer's activations are computed again (measured)."""
+_UPDATE = {"cpu": 11, "gpu": 5}
+"""Copies of the adapter that an update takes besides it and AdamW's moments: measured on a CPU; on a
+GPU, where its operations are fused, the gradient in parts and joined and the three new vectors."""
+LOGIT_CHUNK = 1 << 27
+"""Logits that exist at a time: 512 MiB in float32."""
+ALL_LOGITS = _LOGIT_COPIES * FLOAT32
+"""Bytes of each logit of a model whose head cannot be told apart: all of them exist at once."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """The memory that MLX computes in, bytes."""
+
+    device: Device
+    free: int
+    """What a run can have now."""
+    total: int
+    """All there is, were nothing else running."""
+
+
+def trainable_parameters(shape: ModelShape, config: TrainingConfig) -> int:
+    """Return the number of weights in the adapter: rank x (inputs + outputs) for each projection."""
+    layer = sum(sum(shape.projections[target]) for target in config.lora_targets)
+    return layer * config.lora_rank * adapted_layers(shape.layers, config)
+
+
+def predict_peak(
+    shape: ModelShape,
+    config: TrainingConfig,
+    device: Device,
+    longest: int | None = None,
+    trained: float = 1.0,
+    recomputed_layers: int | None = None,
+    fill: float = 1.0,
+) -> int:
+    """Return the most memory that MLX holds at once while training, bytes.
+
+    peak = weights + adapter + max(passes, update)
+
+    - weights: see `ModelShape.weight_bytes`; resident on a CPU and where so configured.
+    - adapter: 12 bytes a trainable weight: the float32 master and AdamW's two moments.
+    - passes: forward and backward, see `_passes`.
+    - update: copies of the adapter, see `_UPDATE`; the activations are gone by then.
+
+    Args:
+        shape: sizes of the base model.
+        config: the run's configuration; "auto" counts as gradient checkpointing off.
+        device: where MLX computes.
+        longest: tokens of the longest example; None takes `max_seq_length`.
+        trained: share of the tokens that carry loss, 0 to 1.
+        recomputed_layers: layers with gradient checkpointing; None takes all or none, as configured.
+        fill: share of the positions that hold a token; only attention sees the others.
+    """
+    length = min(config.max_seq_length, longest or config.max_seq_length)
+    if recomputed_layers is None:
+        all_layers = adapted_layers(shape.layers, config)
+        recomputed_layers = all_layers if config.gradient_checkpointing == "on" else 0
+    resident = config.frozen_weights == "resident" or (config.frozen_weights == "auto" and device == "cpu")
+    adapter = trainable_parameters(shape, config) * FLOAT32
+    passes = _passes(shape, config, device, length, trained, recomputed_layers, fill)
+    weights = shape.weight_bytes(device, resident)
+    return int(weights + 3 * adapter + max(passes, _UPDATE[device] * adapter))
+
+
+def _passes(
+    shape: ModelShape,
+    config: TrainingConfig,
+    device: Device,
+    length: int,
+    trained: float,
+    recomputed_layers: int,
+    fill: float,
+) -> float:
+    """Return what a forward and a backward pass take: kept + max(logits, backward), bytes.
+
+    - kept: what the forward pass keeps for the backward pass, for each of the
+      batch_size x length positions of the fullest micro-batch and each layer with an adapter
+      (what lies below the first of them is not differentiated): see `_layer_numbers`. A layer
+      that is recomputed keeps its input, and one such layer at a time all of it. A number
+      takes 4 bytes on a CPU, 2 on a GPU.
+    - logits: float32 copies of vocab numbers at each trained position, at most `LOGIT_CHUNK` at a time.
+    - backward: one layer's working memory and two float32 gradients of the adapter.
+    """
+    tokens = config.batch_size * length
+    layer = layer_bytes(shape, config, device, length, fill)
+    stream = tokens * fill * shape.hidden * _ACTIVATION[device]
+    kept, backward = _activations(layer, stream, adapted_layers(shape.layers, config), recomputed_layers)
+    logits = _LOGIT_COPIES * FLOAT32 * min(shape.vocab * tokens * trained, LOGIT_CHUNK)
+    return kept + max(logits, backward + 2 * FLOAT32 * trainable_parameters(shape, config))
+
+
+def layer_bytes(
+    shape: ModelShape, config: TrainingConfig, device: Device, length: int, fill: float = 1.0
+) -> float:
+    """Return what one layer keeps of a micro-batch for the backward pass, bytes; see `predict_peak`."""
+    numbers = config.batch_size * length * _layer_numbers(shape, config, device, length, fill)
+    return numbers * _ACTIVATION[device]
+
+
+def _activations(layer: float, stream: float, layers: int, recomputed: int) -> tuple[float, float]:
+    """Return what the forward pass keeps and what a layer's backward pass works in, bytes.
+
+    Args:
+        layer: what a layer keeps that is not recomputed.
+        stream: what one keeps that is: its input.
+        layers: how many have an adapter.
+        recomputed: how many of these are recomputed.
+    """
+    kept = layer * (layers - recomputed) + stream * recomputed
+    if recomputed:
+        return kept + layer, _RECOMPUTED_LAYER * layer
+    return kept, _BACKWARD_LAYER * layer
+
+
+def layers_to_recompute(
+    shape: ModelShape,
+    config: TrainingConfig,
+    device: Device,
+    room: int,
+    longest: int | None = None,
+    trained: float = 1.0,
+    fill: float = 1.0,
+) -> int:
+    """Return the layers that a run recomputes: as configured; "auto" takes the fewest for `room` bytes."""
+    if config.gradient_checkpointing != "auto" or config.lora_dropout > 0:
+        return adapted_layers(shape.layers, config) if config.gradient_checkpointing == "on" else 0
+    for count in range(adapted_layers(shape.layers, config)):
+        if predict_peak(shape, config, device, longest, trained, count, fill) <= room:
+            return count
+    return adapted_layers(shape.layers, config)
+
+
+def run_bytes(shape: ModelShape, config: TrainingConfig) -> int:
+    """Return the disk space of one run, bytes.
+
+    There are `keep_checkpoints` checkpoints, the best and one being written, and `adapters/`.
+    """
+    adapter = trainable_parameters(shape, config) * FLOAT32
+    return checkpoint_bytes(adapter) * (config.keep_checkpoints + 2) + adapter
+
+
+def checkpoint_bytes(adapter: int) -> int:
+    """Return the disk space of a checkpoint: a float32 adapter of `adapter` bytes, AdamW's two moments."""
+    return 3 * adapter
+
+
+def adapted_layers(layers: int, config: TrainingConfig) -> int:
+    """Return how many of a model's `layers` get an adapter."""
+    return layers if config.lora_layers < 0 else min(config.lora_layers, layers)
+
+
+def _layer_numbers(
+    shape: ModelShape, config: TrainingConfig, device: Device, length: int, fill: float
+) -> float:
+    """Return the numbers that one layer keeps for each position of the padded rows.
+
+    In the rows queries, keys, values and the attention's output; for each token, the share
+    `fill` of the positions, the residual stream twice, its two norms, the attention's output, gate
+    and up. With dropout the inputs of the projections and the feed-forward block's inner
+    activations come on top; on a CPU the attention scores in the rows and the gate's sigmoid.
+    """
+    query, key = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    in_rows, numbers = 2 * query + 2 * key, 4 * shape.hidden + query + 2 * shape.intermediate
+    if config.lora_dropout:
+        numbers += 5 * shape.hidden + query + 4 * shape.intermediate
+    if device == "cpu":
+        in_rows, numbers = in_rows + shape.heads * length, numbers + shape.intermediate
+    return in_rows + fill * numbers

@@ -1,0 +1,102 @@
+"""Puts our layers in the place of mlx-lm's: same parameters, same results, faster and smaller steps."""
+
+from collections.abc import Mapping, Sequence
+
+from engine import auto_tokenizer  # noqa: F401  # before mlx-lm
+from engine.backend import mx, nn
+from engine.model.frozen_linear import FrozenLinear, matrix_key
+from engine.model.lora import LoRALinear, SharedInput, from_mlx_lm
+from engine.model.matmul_timings import Way
+from engine.model.padding_free import unpad_attention
+from engine.model.swiglu import GatedMLP
+
+from mlx.utils import tree_unflatten
+from mlx_lm.tuner.lora import LoRALinear as MlxLmLoRALinear
+
+ATTENTION = ("q_proj", "k_proj", "v_proj")
+FEED_FORWARD = ("gate_proj", "up_proj", "down_proj")
+_TRIAL_GATES = (1, 1, 64, 64)
+"""Sizes of the gates in the rows a block is tried out with: near 1 activation functions differ
+most, and at 64 the numbers are cut off in blocks that limit them."""
+_TOLERANCE = 0.05
+"""Largest difference from a row's largest number; another activation function exceeds it by far."""
+
+
+def packed_layers(model: nn.Module) -> list[nn.Module]:
+    """Return the quantised layers that products are made with: LoRA's frozen ones, the output head too."""
+    found = [module for module in model.modules() if isinstance(module, nn.QuantizedLinear)]
+    embedding = getattr(getattr(model, "model", None), "embed_tokens", None)
+    if not hasattr(model, "lm_head") and isinstance(embedding, nn.QuantizedEmbedding):
+        found.append(embedding)
+    return found
+
+
+def make_fast(model: nn.Module, ways: Mapping[str, Way], dtype: mx.Dtype) -> None:
+    """Replace mlx-lm's LoRA layers and quantised layers by ours, in place.
+
+    Projections that share their input are then computed together, and feed-forward blocks
+    that prove to be `GatedMLP`s become such, where no dropout stands against it. Attention then
+    takes tokens without padding, where it can.
+
+    Args:
+        model: frozen, with mlx-lm's LoRA layers attached.
+        ways: how to multiply by each kind of quantised matrix (`matrix_key`); packed if not named.
+        dtype: of resident matrices.
+    """
+
+    def frozen(layer: nn.Module) -> FrozenLinear:
+        return FrozenLinear(layer, ways.get(matrix_key(layer), "packed"), dtype)
+
+    replaced: list[tuple[str, nn.Module]] = []
+    inside_lora: set[int] = set()
+    for path, module in model.named_modules():
+        if isinstance(module, MlxLmLoRALinear):
+            inside_lora.add(id(module.linear))
+            replaced.append((path, module))
+        elif type(module) is nn.QuantizedLinear:
+            replaced.append((path, module))
+    for path, module in replaced:
+        if id(module) in inside_lora:
+            continue
+        lora = isinstance(module, MlxLmLoRALinear)
+        new = from_mlx_lm(module, frozen(module.linear)) if lora else frozen(module)
+        model.update_modules(tree_unflatten([(path, new)]))
+    _join(model, dtype)
+    unpad_attention(model)
+
+
+def _join(model: nn.Module, dtype: mx.Dtype) -> None:
+    groups: list[SharedInput] = []
+    for path, module in list(model.named_modules()):
+        feed_forward = _without_dropout(module, FEED_FORWARD)
+        if feed_forward:
+            if _behaves_as_gated(module, feed_forward[0], dtype):
+                model.update_modules(tree_unflatten([(path, GatedMLP(module))]))
+                continue
+            groups.append(SharedInput(feed_forward[:2]))
+        attention = _without_dropout(module, ATTENTION)
+        if attention:
+            groups.append(SharedInput(attention))
+    model(mx.zeros((1, 1), mx.int32))
+    for group in groups:
+        group.dissolve_unless_used()
+
+
+def _without_dropout(module: nn.Module, names: Sequence[str]) -> list[LoRALinear]:
+    """Return the children of these names if all are LoRA layers of ours without dropout, else nothing."""
+    children = [module.get(name) for name in names]
+    if all(isinstance(child, LoRALinear) and not child.drops for child in children):
+        return children
+    return []
+
+
+def _behaves_as_gated(module: nn.Module, gate: LoRALinear, dtype: mx.Dtype) -> bool:
+    """Whether a block computes what `GatedMLP` does: tried out on a few random rows."""
+    x = mx.random.normal((1, len(_TRIAL_GATES), gate.lora_a.shape[0]), key=mx.random.key(0)).astype(dtype)
+    x *= mx.array(_TRIAL_GATES, dtype)[:, None] / mx.std(gate(x))
+    try:
+        wanted = module(x)
+    except TypeError:  # it takes more than the hidden states
+        return False
+    difference = mx.abs(GatedMLP(module)(x) - wanted).max(axis=-1)
+    return bool((difference <= _TOLERANCE * mx.abs(wanted).max(axis=-1)).all().item())

@@ -1,0 +1,203 @@
+"""How a run's steps are computed on this machine: chosen once, by measurement and memory, then kept.
+
+The choice decides how numbers are rounded, so a checkpoint carries it: a resumed
+run goes on exactly as it began, whatever is measured on another day.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.backend import bytes_in_flight, compute_dtype, is_cpu, nn
+from engine.config import TrainingConfig
+from engine.dataset.batches.cut import Shape
+from engine.errors import UserError
+from engine.i18n import _
+from engine.memory.predict import Room, adapted_layers, layer_bytes, layers_to_recompute, predict_peak
+from engine.model.frozen_linear import matrix_key, matrix_shape
+from engine.model.matmul_benchmark import calibrate
+from engine.model.matmul_timings import Seconds, Way
+from engine.model.replace_layers import packed_layers
+from engine.model_folder.dimensions import Device, ModelShape
+from engine.units import size
+
+from mlx.utils import tree_flatten
+from pydantic import TypeAdapter
+
+_USABLE = 0.85
+"""Share of the memory there is that a plan may fill: predictions are within 15 %."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was chosen."""
+
+    ways: dict[str, Way]
+    """How to multiply by each kind of quantised matrix, by `matrix_key`."""
+    recomputed_layers: int
+    """Layers with an adapter, counted from the first, whose activations are computed again."""
+    micro_batch_divisor: int = 1
+    """How many times fewer tokens than usual a micro-batch has."""
+
+    @classmethod
+    def parse(cls, values: Any) -> "Plan":
+        """Read what `dataclasses.asdict` gave.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        return TypeAdapter(cls).validate_python(values)
+
+
+def make_plan(
+    model: nn.Module,
+    folder: Path,
+    config: TrainingConfig,
+    shape: Shape,
+    room: Room,
+    divisor: int,
+    is_too_much: bool,
+) -> tuple[Plan, str]:
+    """Choose for a model that has its adapter attached, and say why in one sentence.
+
+    Args:
+        model: with mlx-lm's layers.
+        folder: of the base model.
+        config: the run's configuration; a setting that names a way is followed.
+        shape: the largest micro-batch.
+        room: the memory there is, the model's included.
+        divisor: how many times fewer tokens than usual it has.
+        is_too_much: memory ran out with a single row: every layer is computed again.
+
+    Raises:
+        UserError: gradient checkpointing is "on" together with dropout.
+    """
+    refuse_dropout(config)
+    kinds = _Kinds(model)
+    usable = int(room.free * _USABLE)
+    if is_too_much and config.gradient_checkpointing == "auto" and not config.lora_dropout:
+        config = config.updated({"gradient_checkpointing": "on"})
+    recomputed = _recomputed(model, folder, config, shape, usable)
+    needed = needed_bytes(model, folder, config, shape, Plan({}, recomputed)) or usable // 2
+    ways, reason = _ways(kinds, config, shape.tokens, max(0, usable - needed) if divisor == 1 else 0)
+    return Plan(ways, recomputed, divisor), reason
+
+
+def needed_bytes(
+    model: nn.Module, folder: Path, config: TrainingConfig, shape: Shape, plan: Plan
+) -> int | None:
+    """Return the predicted peak of a plan, bytes; None for a model whose need is not known.
+
+    Args:
+        model: with mlx-lm's layers.
+        folder: of the base model.
+        config: the run's configuration.
+        shape: the largest micro-batch.
+        plan: how its steps are computed.
+    """
+    sizes = ModelShape.read(folder)
+    if sizes is None:
+        return None
+    device: Device = "cpu" if is_cpu() else "gpu"
+    filled, recomputed = _filled(config, shape), plan.recomputed_layers
+    peak = predict_peak(sizes, filled, device, shape.length, shape.trained, recomputed, shape.fill)
+    activations = sizes.layers * layer_bytes(sizes, filled, device, shape.length, shape.fill)
+    peak += bytes_in_flight(shape.tokens, int(activations))
+    # The model is here: what it takes need not be predicted.
+    arrays = dict(tree_flatten(model.parameters())).items()
+    weights: int = sum(a.nbytes for name, a in arrays if not name.endswith((".lora_a", ".lora_b")))
+    kinds = _Kinds(model)
+    written = sum(kinds.extra_bytes(key) for key in kinds.layers if plan.ways.get(key) == "resident")
+    return peak - sizes.weight_bytes(device, resident=False) + weights + written
+
+
+def _recomputed(model: nn.Module, folder: Path, config: TrainingConfig, shape: Shape, usable: int) -> int:
+    """Return how many of the layers with an adapter to recompute; none too many where `usable` bytes are."""
+    sizes = ModelShape.read(folder)
+    if sizes is None:  # its need is not known
+        on = config.gradient_checkpointing == "on"
+        return adapted_layers(len(model.layers), config) if on else 0
+    device: Device = "cpu" if is_cpu() else "gpu"
+    filled = _filled(config, shape)
+    # What the model that is here takes besides what is predicted for it.
+    needed = needed_bytes(model, folder, config, shape, Plan({}, 0)) or 0
+    besides = needed - predict_peak(sizes, filled, device, shape.length, shape.trained, 0, shape.fill)
+    room = usable - besides
+    return layers_to_recompute(sizes, filled, device, room, shape.length, shape.trained, shape.fill)
+
+
+def _filled(config: TrainingConfig, shape: Shape) -> TrainingConfig:
+    """Return what `predict_peak` takes for micro-batches of a shape, frozen weights packed."""
+    return config.model_copy(update={"batch_size": shape.rows, "frozen_weights": "packed"})
+
+
+def refuse_dropout(config: TrainingConfig) -> None:
+    """Refuse gradient checkpointing with dropout: the second forward pass would draw other units.
+
+    Raises:
+        UserError: both are asked for.
+    """
+    if config.gradient_checkpointing == "on" and config.lora_dropout > 0:
+        raise UserError(
+            _("gradient_checkpointing=on does not go with lora_dropout={dropout}").format(
+                dropout=config.lora_dropout
+            ),
+            _("set lora_dropout=0 or gradient_checkpointing=off"),
+        )
+
+
+class _Kinds:
+    """The kinds of quantised matrices in a model, with what writing them out would take."""
+
+    def __init__(self, model: nn.Module) -> None:
+        layers = packed_layers(model)
+        self.layers = {matrix_key(layer): layer for layer in layers}
+        self._counts = Counter(matrix_key(layer) for layer in layers)
+
+    def extra_bytes(self, key: str) -> int:
+        """Return the bytes that all matrices of a kind take more when they are resident."""
+        layer = self.layers[key]
+        outputs, inputs = matrix_shape(layer)
+        stays = isinstance(layer, nn.QuantizedEmbedding)  # its rows are still looked up
+        arrays = () if stays else (layer.get(name) for name in ("weight", "scales", "biases"))
+        packed = sum(array.nbytes for array in arrays if array is not None)
+        return self._counts[key] * int(outputs * inputs * compute_dtype().size - packed)
+
+    def saved_seconds(self, key: str, times: Seconds) -> float:
+        """Return the seconds of a pass that residence saves for a kind, against the next best way."""
+        return self._counts[key] * (times[_unwritten(times)] - times["resident"])
+
+
+def _ways(kinds: _Kinds, config: TrainingConfig, rows: int, room: int) -> tuple[dict[str, Way], str]:
+    """Return the way of each kind, and why in a sentence where it was chosen; `room` bytes are left over."""
+    if config.frozen_weights != "auto":
+        return dict.fromkeys(kinds.layers, config.frozen_weights), ""
+    times = calibrate(kinds.layers, rows, compute_dtype())
+    ways = {key: _unwritten(found) for key, found in times.items()}
+    gains = {key: kinds.saved_seconds(key, found) for key, found in times.items()}
+    taken = 0
+    for key in sorted(gains, key=lambda key: gains[key] / max(1, kinds.extra_bytes(key)), reverse=True):
+        extra = kinds.extra_bytes(key)
+        if gains[key] > 0 and taken + extra <= room:
+            ways[key] = "resident"
+            taken += extra
+    return ways, _sentence(ways, times, taken, room)
+
+
+def _unwritten(times: Seconds) -> Way:
+    """Return the faster of the ways that keep the matrix packed."""
+    return min((way for way in times if way != "resident"), key=lambda way: times[way])
+
+
+def _sentence(ways: Mapping[str, Way], times: Mapping[str, Seconds], taken: int, room: int) -> str:
+    if not ways:
+        return ""
+    largest = max(times.values(), key=lambda found: found["resident"])
+    return _("Frozen weights: {ways}. Largest product: {times}. Memory for it: {taken} of {room}").format(
+        ways=", ".join(f"{way} ({count})" for way, count in Counter(ways.values()).most_common()),
+        times=", ".join(f"{seconds * 1e3:.1f} ms {way}" for way, seconds in largest.items()),
+        taken=size(taken),
+        room=size(room),
+    )

@@ -1,0 +1,66 @@
+"""How much memory MLX may take on this machine, and how much of it may lie idle in its cache."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engine.backend import is_cpu, mx
+from engine.hardware.storage import read_memory
+from engine.memory.predict import Room
+
+# A Mac's other programs live in the same memory, so less of it may lie idle; a card's is the run's own.
+_CACHE_SHARE_OF_METAL, _CACHE_SHARE_OF_CARD = 0.25, 0.5
+
+
+def read_room(limit_gb: float = 0.0) -> Room:
+    """Measure the memory that MLX computes in: the machine's own, or that of a CUDA card.
+
+    What this process holds counts as free.
+
+    Args:
+        limit_gb: take no more than so much, 1e9 bytes; 0 takes what there is.
+    """
+    room = _room()
+    limit = int(limit_gb * 1e9) or room.total
+    return Room(room.device, min(room.free, limit), min(room.total, limit))
+
+
+def _room() -> Room:
+    memory = read_memory()
+    info = mx.device_info()
+    if is_cpu():
+        return Room("cpu", memory.obtainable, memory.total)
+    if mx.metal.is_available():
+        # The share that Metal keeps resident can be raised by the user: it does not limit the total.
+        wired = int(info["max_recommended_working_set_size"])
+        return Room("gpu", min(memory.obtainable, wired), memory.total)
+    total = int(info.get("total_memory", memory.total))
+    held = mx.get_active_memory() + mx.get_cache_memory()
+    return Room("gpu", min(total, int(info.get("free_memory", total)) + held), total)
+
+
+@contextmanager
+def limits_restored() -> Iterator[None]:
+    """Give back what a run took when it is over: its memory and the limits it set."""
+    before = mx.get_memory_limit()
+    try:
+        yield
+    finally:
+        gc.collect()  # a model's custom functions and layers refer to each other
+        mx.clear_cache()
+        mx.set_memory_limit(before)
+
+
+def limit_cache(room: Room) -> None:
+    """Let MLX keep at most a share of a GPU's room in freed buffers.
+
+    MLX keeps the buffers it frees for later arrays of the same size, by default up to
+    nearly all memory, and `mx.get_peak_memory` does not count them. Each length that
+    rows are padded to leaves buffers of its own, so over many steps the machine fills
+    and swaps while the peak looks flat. Without any, a step would ask the driver anew
+    for every buffer; what a step frees fits into the share unless memory is short anyway.
+    On a CPU MLX keeps 32 MiB, and more made no step faster.
+    """
+    if not is_cpu():
+        share = _CACHE_SHARE_OF_METAL if mx.metal.is_available() else _CACHE_SHARE_OF_CARD
+        mx.set_cache_limit(int(room.free * share))

@@ -1,0 +1,57 @@
+"""The settings selected for the next run, beside a run that is unfinished and keeps its own."""
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from engine.sanitize import one_line
+from engine.training.state import RunState
+
+_FREE = ("max_memory_gb",)
+"""Settings that may change between two sittings: a run's plan is kept, so they change no number."""
+
+
+def selected_settings(project: Project) -> TrainingConfig:
+    """Return the configuration selected last (a fresh run writes its own there), else the defaults.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    return TrainingConfig.load(project.config_file) if project.config_file.exists() else TrainingConfig()
+
+
+def adapter_model(project: Project) -> str:
+    """Return the base model that the run's best adapter belongs to; empty where there is no adapter."""
+    state = RunState.load(project.state_file)
+    return state.model if state and project.adapter_file.is_file() else ""
+
+
+def settings_beside(project: Project, run: TrainingConfig) -> TrainingConfig:
+    """Return the selected configuration; that of the unfinished run where none can be read."""
+    try:
+        return TrainingConfig.load(project.config_file)
+    except UserError:
+        return run
+
+
+def unreadable_settings(project: Project) -> tuple[str, ...]:
+    """Return why the selected configuration cannot be read, in a sentence; nothing where it can be."""
+    try:
+        if project.config_file.exists():
+            TrainingConfig.load(project.config_file)
+    except UserError as error:
+        text = _("The run goes on with its own settings, not with the selected ones: {problem}")
+        return (text.format(problem=error.problem),)
+    return ()
+
+
+def going_on(run: TrainingConfig, selected: TrainingConfig) -> TrainingConfig:
+    """Return what an unfinished run goes on with: its own settings, and the selected ones that are free."""
+    return run.updated({key: getattr(selected, key) for key in _FREE})
+
+
+def differences(run: TrainingConfig, wanted: TrainingConfig) -> list[str]:
+    """Name what `wanted` would change of a run, such as "batch_size 2 -> 3"; no model means the run's."""
+    kept = {*_FREE, *(() if wanted.model else ("model",))}
+    old, new = run.model_dump(exclude=kept), wanted.model_dump(exclude=kept)
+    return [one_line(f"{key} {old[key]} -> {new[key]}", 80) for key in new if old[key] != new[key]]

@@ -1,0 +1,131 @@
+"""From a model folder and a configuration to all that a training step needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.backend import attention_tile, compute_dtype, is_cpu, mx, nn, tune_launches
+from engine.config import TrainingConfig
+from engine.dataset.batches.bucket_plan import Limits, plan_shapes
+from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.tokenize import Example
+from engine.memory.predict import ALL_LOGITS, CPU_MAX_ROWS, Room, predict_peak
+from engine.model.adapter import attach_adapter
+from engine.model.gradient_checkpointing import checkpoint_layers
+from engine.model.loading import load_base
+from engine.model.replace_layers import make_fast
+from engine.model_folder.dimensions import Device, ModelShape
+from engine.training.execution_plan import Plan, make_plan, needed_bytes
+from engine.training.failures import out_of_memory
+from engine.training.loss import LossFunction, holds_all_logits, make_loss
+from engine.training.step import StepFunction, compiled_loss, make_optimizer
+
+_USED = 0.95
+"""Share of the memory there is that a run may fill before it waits for the device."""
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A model ready to be trained, and how that is done."""
+
+    model: nn.Module
+    adapter_config: dict[str, Any]
+    score: LossFunction
+    """The loss without a gradient, for validation."""
+    step: StepFunction
+    plan: Plan
+    reason: str
+    """Why the plan is so, in a sentence; empty where it was given."""
+    predicted: int | None
+    """Peak memory of MLX, bytes; None for a model whose need is not known."""
+
+
+def shapes_for(
+    train: Sequence[Example], valid: Sequence[Example], config: TrainingConfig, divisor: int = 1
+) -> tuple[Shape, ...]:
+    """Return what a run's micro-batches are padded to: `batch_size` x `max_seq_length` tokens at most.
+
+    Args:
+        train: the training examples.
+        valid: the validation examples.
+        config: the run's configuration.
+        divisor: how many times fewer tokens than usual a micro-batch may have.
+    """
+    tile = attention_tile()
+    row = config.max_seq_length if tile == 1 else Limits(0, 0, tile).padded(config.max_seq_length)
+    max_tokens = max(1, config.batch_size * row // divisor)
+    max_rows = max(1, CPU_MAX_ROWS // divisor) if is_cpu() else max_tokens
+    limits = Limits(max_tokens, max_rows, tile)
+    return plan_shapes(train, valid, config.examples_per_step, config.seed, limits, config.num_epochs)
+
+
+def largest(shapes: Sequence[Shape], folder: Path, config: TrainingConfig) -> Shape:
+    """Return the shape that takes the most memory, as predicted; else the one with the most tokens."""
+    sizes = ModelShape.read(folder)
+    if sizes is None:
+        return max(shapes, key=lambda shape: (shape.tokens, shape.length, shape.targets))
+
+    def peak(shape: Shape) -> int:
+        filled = config.model_copy(update={"batch_size": shape.rows})
+        device: Device = "cpu" if is_cpu() else "gpu"
+        return predict_peak(sizes, filled, device, shape.length, shape.trained, fill=shape.fill)
+
+    return max(shapes, key=peak)
+
+
+def assemble(
+    folder: Path,
+    config: TrainingConfig,
+    shape: Shape,
+    room: Room,
+    plan: Plan | None = None,
+    divisor: int = 1,
+) -> Assembled:
+    """Load a base model, attach a fresh adapter and ready both for training.
+
+    Args:
+        folder: of the base model.
+        config: the run's configuration.
+        shape: the largest micro-batch.
+        room: the memory there is.
+        plan: of the run to go on with; None chooses one.
+        divisor: how many times fewer tokens than usual a micro-batch has.
+
+    Raises:
+        UserError: the model cannot be loaded, the configuration does not go with it, or memory runs out.
+    """
+    try:
+        return _assemble(folder, config, shape, room, plan, divisor)
+    except (MemoryError, RuntimeError, ValueError) as error:
+        raise out_of_memory(error, config, divisor) or error from None
+
+
+def _assemble(
+    folder: Path, config: TrainingConfig, shape: Shape, room: Room, plan: Plan | None, divisor: int
+) -> Assembled:
+    tune_launches(shape.tokens)
+    model = load_base(folder, keep_packed=True).model
+    adapter_config = attach_adapter(model, config)
+    reason = ""
+    if plan is None:
+        # A row alone cannot be halved: what remains is to keep less of it.
+        is_too_much = divisor > 1 and shape.rows == 1
+        plan, reason = make_plan(model, folder, config, shape, room, divisor, is_too_much)
+    predicted = needed_bytes(model, folder, config, shape, plan)
+    make_fast(model, plan.ways, compute_dtype())
+    checkpoint_layers(model, adapter_config["num_layers"], plan.recomputed_layers)
+    mx.eval(model.parameters())
+    loss = make_loss(model, plan.ways)
+    sizes = ModelShape.read(folder)
+    if predicted and sizes and holds_all_logits(loss):
+        predicted += ALL_LOGITS * sizes.vocab * shape.tokens
+    if not is_cpu():
+        # MLX hands work on far ahead of the device and holds memory for it: beyond this it waits for
+        # it. Near what a run needs at least, that makes a step of few tokens twice as slow (H100).
+        mx.set_memory_limit(int(room.free * _USED))
+    step = StepFunction(model, make_optimizer(config), loss, config.max_grad_norm)
+    mx.clear_cache()
+    mx.reset_peak_memory()
+    score = compiled_loss(model, loss)
+    return Assembled(model, adapter_config, score, step, plan, reason, predicted)

@@ -1,0 +1,111 @@
+"""When to strike a training process, and what the blow hit."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.project import Project
+from engine.training.checkpoint_folders import checkpoint_folders
+from engine.verify.child import Event, TrainingProcess
+
+Kind = Literal["step", "evaluation", "checkpoint", "pause"]
+KILL, PAUSE = signal.SIGKILL, signal.SIGINT
+# How often a folder is looked at while a checkpoint is awaited, in seconds.
+_GLANCE_S = 0.0005
+_PARTIAL_WEIGHTS = ".partial-checkpoint*/*.safetensors"
+
+
+@dataclass(frozen=True)
+class Usual:
+    """How long things take in a run that nobody disturbs, in seconds (medians)."""
+
+    step_s: float
+    evaluation_s: float
+
+
+@dataclass(frozen=True)
+class Blow:
+    """A place in the run to strike at."""
+
+    kind: Kind
+    step: int
+    """Not before this many steps are done."""
+
+    @property
+    def signal(self) -> signal.Signals:
+        """What is sent."""
+        return PAUSE if self.kind == "pause" else KILL
+
+
+def blows(total: int) -> list[Blow]:
+    """Return where a run of `total` steps in two epochs is struck, in order."""
+    return [
+        Blow("step", 1),
+        Blow("evaluation", total // 3),
+        Blow("checkpoint", total // 2),
+        Blow("pause", total // 2 + 1),
+        Blow("step", total // 2 + 1),
+    ]
+
+
+def moment(blow: Blow, event: Event, step: int, save_every: int, usual: Usual) -> float | None:
+    """Return how many seconds after `event` to strike; None if this is not the place.
+
+    Args:
+        blow: the blow to be struck.
+        event: the newest event.
+        step: steps whose event was seen.
+        save_every: steps between two checkpoints.
+        usual: durations in the undisturbed run.
+    """
+    name, phase = event["event"], event.get("name")
+    if blow.kind == "evaluation" and phase == "validating" and step + 1 >= blow.step:
+        if event["total"] == 1:  # one micro-batch: no event comes while it is scored
+            return usual.evaluation_s / 2 if event["done"] == 0 else None
+        return 0.0 if event["done"] == event["total"] // 2 else None
+    if blow.kind == "checkpoint" and phase == "saving" and step >= blow.step:
+        return 0.0
+    if name != "step_done" or step < blow.step:
+        return None
+    if blow.kind == "pause":
+        return 0.0
+    goes_straight_on = event["val_loss"] is None and step % save_every
+    return usual.step_s / 2 if blow.kind == "step" and goes_straight_on else None
+
+
+def strike(blow: Blow, process: TrainingProcess, project: Project, delay: float) -> bool:
+    """Strike after `delay` seconds, wait for the end and return whether the blow hit its place."""
+    if blow.kind == "checkpoint":
+        _await_partial(process, project)
+    else:
+        time.sleep(delay)
+    process.strike(blow.signal)
+    for _event in process.events():
+        pass
+    process.end(blow.signal)
+    return _HIT[blow.kind](process.last, project)
+
+
+def _await_partial(process: TrainingProcess, project: Project) -> None:
+    """Return once a checkpoint's arrays are being written, or when it is too late for that."""
+    before = checkpoint_folders(project.run_dir)
+    while process.is_running and checkpoint_folders(project.run_dir) == before:
+        if _any(project.run_dir.glob(_PARTIAL_WEIGHTS)):
+            return
+        time.sleep(_GLANCE_S)
+
+
+def _any(found: Iterator[object]) -> bool:
+    return next(found, None) is not None
+
+
+_HIT: dict[Kind, Callable[[Event, Project], bool]] = {
+    # The evidence: what was told last, and what was left behind.
+    "step": lambda last, _project: last["event"] == "step_done",
+    "evaluation": lambda last, _project: last.get("name") == "validating" and last["done"] < last["total"],
+    "checkpoint": lambda _last, project: _any(project.run_dir.glob(_PARTIAL_WEIGHTS)),
+    "pause": lambda last, _project: last["event"] == "paused",
+}
+"""Whether a blow hit, from the last event before the end and the files left behind."""

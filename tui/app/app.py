@@ -1,0 +1,253 @@
+"""The app: its six places, its keys and the little state that they share."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path, PurePath
+from typing import Any, ClassVar
+
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from engine.training.events import Resumption
+from engine.worker import EngineThread
+from tui.app.brief_pool import BriefPool
+from tui.app.ending import EndingApp
+from tui.app.jobs import machine_and_data as checks
+from tui.app.keys import APP_KEYS, KEY_NAMES, PLACES, going_to
+from tui.app.lists import mend_lists
+from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.confirm import ConfirmScreen
+from tui.app.screens.shared.help import HelpScreen
+from tui.app.screens.shared.note_line import Busy
+from tui.app.screens.shared.palette import Palette
+from tui.app.screens.shared.unsaved import Form, UnsavedScreen
+from tui.app.screens.train.questions import leave_training
+from tui.app.state import AppState
+from tui.app.theme import THEME
+from tui.run.controller import TrainingController
+from tui.run.notice import has_news
+from tui.run.other_process import nothing_to_pause
+from tui.run.status import UNFINISHED
+from tui.shell import work_in
+from tui.terminal.driver import PatientDriver
+from tui.terminal.filter import HARMLESS
+
+from textual import work
+from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
+from textual.screen import Screen
+from textual.widgets import Input, TextArea
+from textual.worker import Worker, WorkerState
+
+
+def _open(mode: str) -> Screen[Any]:
+    """Create a place's screen, which is imported only now: plots and figures cost half a second."""
+    screen: type[Screen[Any]] = getattr(import_module(f"tui.screens.{mode}"), f"{mode.capitalize()}Screen")
+    return screen()
+
+
+class MqloraApp(AppState, EndingApp):
+    """Declares places, keys and shared state; the screens do the work."""
+
+    TITLE = "mqlora-tui"
+    CSS_PATH: ClassVar[list[str | PurePath]] = sorted((Path(__file__).parent / "styles").glob("*.tcss"))
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        mode: partial(_open, mode) for mode in PLACES
+    }
+    DEFAULT_MODE = "hardware"
+    BINDINGS: ClassVar[list[BindingType]] = APP_KEYS
+
+    def __init__(self, project: Project, go_on: bool = False, half_micro_batch: bool = False) -> None:
+        """Prepare the app.
+
+        Args:
+            project: the project directory.
+            go_on: resume the unfinished run as soon as the app is up.
+            half_micro_batch: do that with micro-batches of half the size.
+        """
+        super().__init__(project)
+        work_in(project)
+        mend_lists()
+        self.driver_class = PatientDriver
+        self.on_hang_up: Callable[[], None] = lambda: None
+        """Called when the terminal is gone, on any thread."""
+        self._go_on = go_on
+        self._half_micro_batch = half_micro_batch
+        self.engine = EngineThread()
+        self.pool = BriefPool()
+        """What the checks run on."""
+        self.training = TrainingController(project, self.engine)
+        self._leaving = False
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self.register_theme(THEME)
+        self.theme = THEME.name
+
+    def on_mount(self) -> None:
+        """Learn what the run is doing, look at the machine, and follow both."""
+        self._event_loop = asyncio.get_running_loop()
+        self._event_loop.set_default_executor(self.pool)
+        self.training.follow(self)
+        self.look_at_run()
+        # In another process, perhaps since the last connection was lost, or to go on with: that comes first.
+        is_under_way = self.run_state.is_training or self.run_state.phase in UNFINISHED
+        if is_under_way or self._go_on or has_news(self.project):
+            self.switch_mode("train")
+        if self.start_error:
+            self.call_after_refresh(self.show_error, self.start_error)
+        if self._go_on and not self.run_state.is_training:
+            self.call_after_refresh(self._resume)
+        # Only when the first screen is drawn: threads that compute would hold it back.
+        self.call_after_refresh(self.start_hardware_check)
+        self.call_after_refresh(self._import_places)
+
+    def _resume(self) -> None:
+        try:
+            self.training.start(None, "resume", Resumption(self._half_micro_batch))
+        except UserError as error:
+            self.show_error(error)
+
+    @work(thread=True, exit_on_error=False)
+    def _import_places(self) -> None:
+        """Import the other screens while the first one is read, so that they open at once."""
+        for mode in PLACES:
+            import_module(f"tui.screens.{mode}")
+
+    def action_command_palette(self) -> None:
+        """Open the list of places and commands."""
+
+        def run(command: SystemCommand | None) -> None:
+            if command:
+                self.call_later(command.callback)
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(self.get_system_commands(self.screen)), run)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Let nothing reach the terminal that could steer it."""
+        return [*super().get_line_filters(), HARMLESS]
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Name this app's own colours, so that every theme has them."""
+        return THEME.variables
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Write the names of keys as on the keyboard."""
+        return binding.key_display or KEY_NAMES.get(binding.key) or super().get_key_display(binding)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Offer the six places, help and quit in the command palette."""
+        for mode, name in PLACES.items():
+            yield SystemCommand(name, _("Go to {place}").format(place=name), partial(self.action_go_to, mode))
+        yield SystemCommand(_("Help"), _("Show every key of this place"), self.action_help)
+        yield SystemCommand(_("Quit"), _("Leave the app"), self.action_quit)
+
+    def action_go_to(self, mode: str) -> None:
+        """Open a place, after the question of a form that was changed."""
+        if isinstance(self.screen, Form):
+            self.screen.action_leave(going_to(mode))
+        else:
+            self.switch_mode(mode)
+
+    def look_at_run(self) -> None:
+        """Show everywhere what the run is doing now; whoever shows news of it calls this first."""
+        self.run_state = self.training.status()
+
+    def on_run_changed(self) -> None:
+        """Show the new phase everywhere; leave if this is the pause that quitting asked for."""
+        self.look_at_run()
+        if not self._leaving or self.run_state.is_training:
+            return
+        if refusal := self.training.refusal:  # a run that could not be saved is not left without a word
+            self._leaving, self.news = False, ""
+            self.show_error(refusal)
+        else:
+            self.exit(0)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Show a defect in a background job instead of ending the app."""
+        if event.state is WorkerState.ERROR:
+            self.forget_checks()
+            problem = _("Unexpected error: {error!r}").format(error=event.worker.error)
+            self.show_error(UserError(problem, _("report it with the steps that led here")))
+
+    def start_demo(self) -> None:
+        """Write the built-in model and the sample data into the project, unless that is under way."""
+        if not self.writing:
+            self.writing, self.news = _("Writing the built-in model and the sample data"), ""
+            self._write_demo()
+
+    @work(exit_on_error=False)
+    async def _write_demo(self) -> None:
+        job = self.engine.submit_leavable(checks.write_demo, self.project, self.post_message)
+        await asyncio.wrap_future(job)
+
+    def action_help(self) -> None:
+        """List every key of the present place."""
+        if isinstance(self.screen, PlaceScreen):
+            self.push_screen(HelpScreen(self.screen.PLACE, self.screen))
+
+    def on_paste(self) -> None:
+        """Say that no field took what was pasted."""
+        self.tell(_("There is no text field here to paste into."))
+
+    def action_copy_or_pause(self) -> None:
+        """Copy the selection; without one pause training or stop a reply; else say what the key does."""
+        if text := self._selected_text():
+            self.copy_to_clipboard(text)
+            self.tell(_("Copied."))
+        elif not self.training.is_running and self._stops_work():
+            return  # a run of another process is not what was meant
+        elif self.training.pause():
+            self.look_at_run()
+            if self.current_mode != "train":
+                self.tell(_("The run is asked to pause; it saves a checkpoint first."))
+        elif self.run_state.phase == "starting":
+            self.tell(_("The run is only starting; it can be paused as soon as it is shown running."))
+        else:
+            is_typing = isinstance(self.screen.focused, Input | TextArea)  # q would be typed
+            key = "q" if isinstance(self.screen, PlaceScreen) and not is_typing else "Ctrl+Q"
+            self.tell(nothing_to_pause(self.training.other_process(), key))
+
+    def _stops_work(self) -> bool:
+        """Stop what the place is at, such as a reply; False if it is at nothing."""
+        return isinstance(self.screen, PlaceScreen) and self.screen.stop_work()
+
+    def _selected_text(self) -> str:
+        in_field = getattr(self.screen.focused, "selected_text", "")  # a line, or several
+        return in_field or self.screen.get_selected_text() or ""
+
+    def exit_from_signal(self) -> None:
+        """Ask the app to exit, on any thread."""
+        if self._event_loop is not None and not self._event_loop.is_closed():
+            self._event_loop.call_soon_threadsafe(self.exit, 0)
+
+    async def action_quit(self) -> None:
+        """Leave at once, as soon as a pause is saved, or ask first: while training, and of a changed form."""
+        if any(isinstance(screen, Form) and screen.is_changed for screen in self.screen_stack):
+            self._ask_about_form()
+        elif self.training.is_taking_over:
+            problem, wait = _("The run is on its way here"), _("leave when it has arrived")
+            self.show_error(Busy(problem, wait, lambda: self.training.is_taking_over))
+        elif not self.training.is_running:
+            self.exit(0)
+        elif self.training.status().phase == "pausing":
+            self._leave(confirmed=True)
+        elif not self._leaving and not isinstance(self.screen, ConfirmScreen):
+            self.push_screen(leave_training(), self._leave)
+
+    def _ask_about_form(self) -> None:
+        """Ask what shall become of the changes, unless that is being asked."""
+        while not isinstance(self.screen, Form | UnsavedScreen):
+            self.pop_screen()  # such as the palette
+        if isinstance(self.screen, Form):
+            self.screen.action_leave("app.quit")
+
+    def _leave(self, confirmed: bool | None) -> None:
+        if confirmed:
+            self._leaving = True
+            self.news = _("Saving a checkpoint, then leaving.")
+            if not self.training.pause():
+                self.exit(0)

@@ -1,0 +1,139 @@
+"""Replies drawn on the engine's thread and sent to the chat screen in small batches."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.chat import ChatSettings, ContextFull, ReplyChunk
+from engine.dataset.jsonl.turns import Message as Turn
+from engine.errors import UserError
+from engine.files import read_given
+from engine.i18n import _
+from engine.project import Project
+from tui.app.messages import PromptRead, ReplyDone, ReplyPiece
+from tui.app.screens.shared.note_line import Busy
+from tui.run.controller import TrainingController
+
+from textual.message import Message
+
+BATCH_SECONDS = 0.1
+"""Tokens that come faster than this reach the screen together."""
+
+
+Stop = Callable[[], bool]
+"""Whether the reply is to end."""
+Tell = Callable[[int, int], None]
+"""Told how many of the prompt's tokens are read, and how many there are."""
+
+
+class Session(Protocol):
+    """The part of `engine.chat.ChatSession` that chatting needs."""
+
+    has_adapter: bool
+
+    def reply(
+        self, messages: list[Turn], settings: ChatSettings, with_adapter: bool, stop: Stop, tell: Tell
+    ) -> Iterator[ReplyChunk]:
+        """Yield the next turn piece by piece."""
+        ...
+
+
+CreateSession = Callable[[Project, str], Session]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A conversation to answer, ending with the user's turn."""
+
+    turns: list[Turn]
+    with_base: bool
+    """Also let the model answer without the adapter."""
+
+
+class ChatJob:
+    """Owns the loaded model; its methods run on the engine's thread and only post messages."""
+
+    def __init__(self, project: Project, post: Callable[[Message], object], create: CreateSession) -> None:
+        self._project = project
+        self._post = post
+        self._create = create
+        self._session: Session | None = None
+        self._loaded = ("", 0)
+        """Model and modification time of the adapter in `_session`."""
+
+    def forget(self) -> None:
+        """Drop the model, so that training has its memory and a newer adapter is loaded next time."""
+        self._session = None
+
+    def answer(self, question: Question, model: str, settings: ChatSettings, stop: Stop) -> None:
+        """Answer with the adapter if there is one, then also without it if that is wanted."""
+        error: UserError | None = None
+        try:
+            self._answer(question, self._open(model), settings, stop)
+        except ContextFull as full:
+            fix = _("begin a new conversation with Ctrl+N") if full.is_grown else full.fix
+            error = UserError(full.problem, fix)
+        except UserError as refusal:
+            error = refusal
+        except Exception as defect:
+            problem = _("The reply broke off: {error!r}").format(error=defect)
+            error = UserError(problem, _("ask again, or look at the machine with 1"))
+        self._post(ReplyDone(question, error))
+
+    def _open(self, model: str) -> Session:
+        """Load the model, unless it is loaded with this very adapter."""
+        adapter = self._project.adapter_file
+        wanted = (model, adapter.stat().st_mtime_ns if adapter.exists() else 0)
+        if self._session is None or wanted != self._loaded:
+            self._session = None  # free the memory of the one before first
+            self._session, self._loaded = self._create(self._project, model), wanted
+        return self._session
+
+    def _answer(self, question: Question, session: Session, settings: ChatSettings, stop: Stop) -> None:
+        if session.has_adapter:
+            self._stream(session, question, settings, True, stop)
+        if not session.has_adapter or (question.with_base and not stop()):
+            self._stream(session, question, settings, False, stop)
+
+    def _stream(
+        self, session: Session, question: Question, settings: ChatSettings, tuned: bool, stop: Stop
+    ) -> None:
+        def tell(read: int, total: int) -> None:
+            self._post(PromptRead(question, tuned, read / total))
+
+        text, sent_at = "", -math.inf
+        for chunk in session.reply(question.turns, settings, tuned, stop, tell):
+            text += chunk.text
+            if chunk.end or time.monotonic() - sent_at >= BATCH_SECONDS:
+                speed = chunk.tokens_per_second
+                self._post(ReplyPiece(question, tuned, text, chunk.tokens, speed, chunk.end))
+                text, sent_at = "", time.monotonic()
+
+
+def busy_training(training: TrainingController) -> Busy | None:
+    """Return why the model cannot answer now, if a run of this process has it."""
+    if not training.is_running:
+        return None
+    if training.status().phase == "pausing":
+        problem, fix = _("Training is being paused, so the model is busy"), _("ask again in a moment")
+    else:
+        problem, fix = _("Training is running, so the model is busy"), _("pause it with Ctrl+C to chat")
+    return Busy(problem, fix, lambda: training.is_running)
+
+
+def questions_of(project: Project) -> list[str]:
+    """Return the lines of prompts.txt that are not blank; none if it cannot be read."""
+    try:
+        lines = read_given(project.prompts_file).decode("utf-8", errors="replace").split("\n")  # as rows are
+    except OSError:
+        return []
+    return [line.strip() for line in lines if line.strip()]
+
+
+def create_session(project: Project, model: str) -> Session:
+    """Load the model; imports MLX, so only on the engine's thread."""
+    from engine.chat import ChatSession
+
+    return ChatSession(project, model)

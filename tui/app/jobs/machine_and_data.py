@@ -1,0 +1,169 @@
+"""The slow looks at machine and data: called in threads, they answer with messages."""
+
+import time
+from collections.abc import Callable, Generator
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from threading import Event
+from typing import Literal
+
+from engine.config import TrainingConfig
+from engine.dataset.report import DataReport, Stage
+from engine.errors import Cancelled, UserError
+from engine.files import open_given
+from engine.fit.measured import measure_and_remember, recall_profiles
+from engine.fit.words import outcome, refusal
+from engine.hardware.report import Check, HardwareReport
+from engine.model_folder.dimensions import ModelShape
+from engine.profiles import Recommendation, mlx_room, recommend
+from engine.project import Project
+from tui.app.messages import (
+    CheckDone,
+    DataChecked,
+    DataCheckOver,
+    DataMended,
+    DataProgress,
+    DemoProgress,
+    DemoWritten,
+    FitDone,
+    FitProgress,
+    HardwareChecked,
+    OffersMade,
+    RowRead,
+)
+
+from textual.message import Message
+
+Post = Callable[[Message], bool]
+MOST_CHARACTERS = 4_000
+"""How much of an unusable line is shown."""
+_TELL_S = 0.25
+"""More often nobody reads it, and over SSH every word costs."""
+
+
+def check_hardware(project: Project, model: str, post: Post) -> None:
+    """Look at the machine; post each finding at once and the report at the end."""
+    from engine.hardware.probe import iter_checks
+
+    def looking() -> Generator[Check, None, None]:
+        report = yield from iter_checks(project, model)
+        post(HardwareChecked(report))
+
+    for check in looking():
+        post(CheckDone(check))
+
+
+def check_data(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:
+    """Check both data files with the model's tokenizer and post how far that is and what is known.
+
+    Loading a tokenizer takes a second or more, so it is imported here.
+    """
+    from engine.dataset.inspect.check import check_stages
+
+    try:
+        for report in check_stages(project, config, _teller(post), cancel):
+            post(DataChecked(config, report))
+    except UserError as error:
+        post(DataChecked(config, error=error))
+    except Cancelled:
+        pass  # what is known stays
+    post(DataCheckOver(config))
+
+
+def mend_data(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:
+    """Write a mended copy of the data; post how far that is and what the copy holds."""
+    from engine.dataset.convert.clean import mend_data as mend
+
+    try:
+        post(DataMended(mend(project, config, tell=_teller(post), cancel=cancel)))
+    except UserError as error:
+        post(DataMended(error=error))
+    except Cancelled:
+        post(DataMended())
+
+
+def _teller(post: Post) -> Callable[[Stage | Literal["copied"], str, int], None]:
+    """Return a function that posts how far reading is, `_TELL_S` apart at least."""
+    last = -_TELL_S
+
+    def tell(stage: Stage | Literal["copied"], file: str, lines: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _TELL_S:
+            last = time.monotonic()
+            post(DataProgress(stage, file, lines))
+
+    return tell
+
+
+def read_row(project: Project, config: TrainingConfig, file: str, line: int, post: Post) -> None:
+    """Tokenise one row and post it; a row that cannot be used is posted as it stands."""
+    from engine.dataset.inspect.preview import preview_row
+
+    try:
+        post(RowRead(file, line, preview_row(project, config, file, line)))
+    except UserError as error:
+        post(RowRead(file, line, error=error, raw=_raw_line(project.data_dir / file, line)))
+
+
+def _raw_line(path: Path, line: int) -> str:
+    """Return the start of a line, or nothing where there is none."""
+    try:
+        with TextIOWrapper(open_given(path), encoding="utf-8", errors="replace") as lines:
+            return next(islice(lines, line - 1, None), "")[:MOST_CHARACTERS]
+    except OSError:
+        return ""
+
+
+def write_demo(project: Project, post: Post) -> None:
+    """Write the built-in model and the sample data, and post that it is done.
+
+    It imports MLX, so it runs on the engine's thread.
+    """
+    from engine.model.demo import install_demo
+
+    def tell(stage: str) -> None:
+        post(DemoProgress(stage))
+
+    try:
+        install_demo(project, tell)
+        post(DemoWritten())
+    except UserError as error:
+        post(DemoWritten(error))
+
+
+def make_offers(
+    project: Project, config: TrainingConfig, hardware: HardwareReport, data: DataReport | None, post: Post
+) -> None:
+    """Price the three profiles and post the recommendation."""
+    post(OffersMade(_recommendation(project, config, hardware, data)))
+
+
+def _recommendation(
+    project: Project, config: TrainingConfig, hardware: HardwareReport, data: DataReport | None
+) -> Recommendation:
+    """Price the three profiles on this machine, with the speed that was seen on it if there is one."""
+    from engine.fit.speeds import known_speeds  # imports numpy
+
+    known = recall_profiles(project, config, mlx_room(hardware))
+    try:
+        shape = ModelShape.read(project.model_dir(config.model))
+    except UserError:
+        shape = None
+    speeds = known_speeds(project, config) if shape else None
+    return recommend(hardware, shape, data, speeds, known.peaks, config, known.failed)
+
+
+def measure_fit(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:
+    """Measure whether a configuration fits; post how far that is and what was found."""
+
+    def tell(text: str) -> None:
+        post(FitProgress(text))
+
+    try:
+        fit = measure_and_remember(project, config, tell, cancel)
+        post(FitDone(error=None if fit.fits else refusal(project, config, fit), outcome=outcome(fit)))
+    except Cancelled:
+        post(FitDone())
+    except UserError as error:
+        post(FitDone(error))

@@ -1,0 +1,59 @@
+"""Refusals and news: shown in place, where they cover nothing and stay until they are dismissed."""
+
+from collections.abc import Callable
+from functools import partial
+
+from engine.errors import UserError
+from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.note_line import NoteLine, Told
+
+from textual.app import App
+from textual.reactive import reactive
+
+_MOMENT_S = 5.0
+"""How long is told what a key did, from when it is drawn: on a busy machine that may be seconds later."""
+
+
+class NotesApp(App[int]):
+    """Shows notes on the present place, and below a dialog that covers it."""
+
+    news: reactive[str] = reactive("", init=False)
+    """What came of the last job, for every place to show until it is dismissed."""
+
+    def show_error(self, error: UserError) -> None:
+        """Show a refusal until it is dismissed or the user tries again."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, PlaceScreen):
+                screen.show_error(error)
+                break
+        if not isinstance(self.screen, PlaceScreen):
+            self._note_line().show(error)
+
+    def tell(self, news: str) -> None:
+        """Say for a moment what a key did."""
+        if isinstance(self.screen, PlaceScreen):
+            self.news = news
+            self._after_a_moment(partial(self._forget, news))
+        else:
+            line = self._note_line()
+            line.tell(news)
+            self._after_a_moment(partial(line.tell, ""))
+
+    def on_told(self, message: Told) -> None:
+        """Say what a widget has to say."""
+        self.tell(message.text)
+
+    def _after_a_moment(self, forget: Callable[[], None]) -> None:
+        self.call_after_refresh(self.set_timer, _MOMENT_S, forget)
+
+    def _forget(self, news: str) -> None:
+        if self.news == news:
+            self.news = ""
+
+    def _note_line(self) -> NoteLine:
+        """Return the line for notes of the present screen; a dialog gets one below it."""
+        for line in self.screen.query(NoteLine):
+            return line
+        line = NoteLine()
+        self.screen.mount(line)
+        return line

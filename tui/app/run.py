@@ -1,0 +1,98 @@
+"""Running the app in a terminal, from the first paint to a clean end."""
+
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+
+from engine.project import Project
+from engine.training.lock import lock_owner
+from tui.terminal.signals import SAVE_LIMIT_S, SignalExit
+
+_LOOK_S = 0.2
+
+
+def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = False) -> int:
+    """Open the app; at its end say where the run stands.
+
+    Returns the exit status: 0, 128 + the signal that ended it, or 1 after a defect or where a
+    signal came and the run could not be saved.
+
+    Textual reads two settings when it is imported: at most ten frames a second,
+    and no animations, both for slow links.
+
+    Args:
+        project: the project directory.
+        go_on: resume the unfinished run at once.
+        half_micro_batch: resume it with micro-batches of half the size.
+    """
+    os.environ.setdefault("TEXTUAL_FPS", "10")
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    from tui.app.app import MqloraApp
+    from tui.console import refuse, report_defect
+    from tui.run.handover import hand_over
+
+    app = MqloraApp(project, go_on or half_micro_batch, half_micro_batch)
+    was_training = was_running = False
+
+    def leave() -> None:
+        nonlocal was_training, was_running
+        was_running = app.training.is_running
+        is_training = app.training.is_running and not app.engine.stop_event.is_set()
+        was_training = is_training or app.training.is_taking_over
+        app.exit_from_signal()
+
+    def when_saved(number: int) -> None:
+        if number == signal.SIGHUP and was_training:
+            _wait_until_free(project)
+            hand_over(project)
+
+    exit_on_signal = SignalExit(app.engine, leave, when_saved)
+    exit_on_signal.install()
+    app.on_hang_up = lambda: exit_on_signal.handle(signal.SIGHUP)
+    try:
+        app.run()
+    finally:
+        ended = app.engine.close(SAVE_LIMIT_S)
+    code = report_defect(app.defect) if app.defect else _exit_code(app.return_code, exit_on_signal)
+    if ended and was_running and app.training.refusal:
+        with suppress(OSError):
+            code = refuse(app.training.refusal)
+    elif exit_on_signal.received != signal.SIGHUP:
+        _say_standing(project)
+    if not ended or app.pool.is_busy:
+        _end_now(code)
+    return code
+
+
+def _say_standing(project: Project) -> None:
+    """Say where the run stands, if there is one."""
+    from tui.console import say
+    from tui.run.standing import standing
+
+    if text := standing(project):
+        with suppress(OSError):  # the terminal may be gone by now
+            say(text)
+
+
+def _exit_code(returned: int | None, exit_on_signal: SignalExit) -> int:
+    """Return the exit status of an app without a defect, once what a signal began is done."""
+    if exit_on_signal.received is None:
+        return returned or 0
+    exit_on_signal.settled.wait(SAVE_LIMIT_S)
+    return 128 + exit_on_signal.received
+
+
+def _end_now(code: int) -> None:
+    """End the process although a thread still computes: the interpreter would wait for it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _wait_until_free(project: Project) -> None:
+    """Wait for another process that was asked to pause, and whose run was to go on here."""
+    limit = time.monotonic() + SAVE_LIMIT_S
+    while lock_owner(project) and time.monotonic() < limit:
+        time.sleep(_LOOK_S)

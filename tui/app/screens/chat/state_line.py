@@ -1,0 +1,42 @@
+"""The first line of the chat: who answers, and how."""
+
+from engine import counts
+from engine.chat import ChatSettings
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from engine.shell import ended
+from engine.training.state import RunState
+from tui.app.screens.shared.verdict import Verdict
+
+
+class ChatState(Verdict):
+    """Names the adapter or the base model and the settings."""
+
+    def show_state(
+        self, project: Project, model: str, settings: ChatSettings, base_beside: bool, is_replying: bool
+    ) -> None:
+        """Say whether `model` can answer, with an adapter or without, or is answering now."""
+        try:
+            name = project.model_name(model)
+        except UserError as error:
+            self.show("error", f"{error.problem}.", ended(_("To mend it: {fix}").format(fix=error.fix)))
+            return
+        rest = _("{beside}   at most {tokens}, temperature {temperature:g}").format(
+            beside=_("base beside: on") if base_beside else _("base beside: off"),
+            tokens=counts.tokens(settings.max_tokens),
+            temperature=settings.temperature,
+        )
+        if is_replying:
+            self.show_waiting(_("{model} is at work; Esc stops it.").format(model=name))
+        elif project.adapter_file.is_file():
+            self.show("ok", f"adapters/{_step(project)}", rest)
+        else:
+            self.show(
+                "warning", _("No adapter yet: this is the base model {model}.").format(model=name), rest
+            )
+
+
+def _step(project: Project) -> str:
+    state = RunState.load(project.state_file)
+    return _(" (step {step:,})").format(step=state.best_step) if state and state.best_step else ""

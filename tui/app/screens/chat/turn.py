@@ -1,0 +1,82 @@
+"""One turn of a conversation: who, what, and how fast it was written."""
+
+from typing import Literal
+
+from engine import counts
+from engine.chat import ReplyEnd
+from engine.i18n import _
+from engine.sanitize import printable
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Static
+
+Speaker = Literal["user", "tuned", "base"]
+_NAMES: dict[Speaker, str] = {"user": _("You"), "tuned": _("Tuned"), "base": _("Base")}
+_STYLES: dict[Speaker, str] = {"user": "bold", "tuned": "bold $accent", "base": "$muted"}
+
+
+def end_words(end: ReplyEnd, tokens: int, has_text: bool) -> str:
+    """Return what there is to say of a reply's end, and how to get more; nothing of one that is whole."""
+    if end == "stopped":
+        return _("stopped") if has_text else _("stopped; the question is left out from here on")
+    if end == "length":
+        return _("cut at {tokens}; Ctrl+T allows more").format(tokens=counts.tokens(tokens))
+    if end == "context":
+        return _("cut: the model takes no more; Ctrl+N begins a new conversation")
+    return "" if has_text else _("the model wrote nothing; the question is left out from here on")
+
+
+class ChatTurn(Horizontal):
+    """Grows while the model writes; its text is shown as it is, never as markup."""
+
+    DEFAULT_CSS = """
+    ChatTurn {
+        height: auto;
+        margin-bottom: 1;
+        .chat-speaker { width: 8; }
+        .chat-text { width: 1fr; }
+        .chat-speed { width: auto; min-width: 18; margin-left: 2; text-align: right; color: $muted; }
+    }
+    """
+
+    def __init__(self, speaker: Speaker, text: str = "") -> None:
+        super().__init__(classes=f"-{speaker}")
+        self.speaker = speaker
+        self.text = text
+        """The turn as the model or user wrote it."""
+        self.is_over = False
+        """Whether nothing is written any more."""
+        self._remark = "" if text else _("…")
+
+    def compose(self) -> ComposeResult:
+        """Yield speaker, text and speed."""
+        yield Static(Content.styled(_NAMES[self.speaker], _STYLES[self.speaker]), classes="chat-speaker")
+        yield Static(self._content(), classes="chat-text")
+        if self.speaker != "user":
+            yield Static(classes="chat-speed", markup=False)
+
+    def write(self, text: str, tokens: int, tokens_per_second: float) -> None:
+        """Append what the model has written since."""
+        self.text += text
+        self.say("")
+        speed = counts.tokens(tokens)
+        if tokens > 1:  # a rate needs two
+            speed = _("{tokens} tok, {rate:.0f} tok/s").format(tokens=tokens, rate=tokens_per_second)
+        self.query_one(".chat-speed", Static).update(Content(speed))
+
+    def say(self, remark: str) -> None:
+        """Show a remark of the app below the text, in place of the one before."""
+        self._remark = remark
+        for shown in self.query(".chat-text").results(Static):  # none before it is mounted
+            shown.update(self._content())
+
+    def end(self, remark: str) -> None:
+        """Say how the turn ended, if there is something to say."""
+        self.is_over = True
+        self.say(remark)
+
+    def _content(self) -> Content:
+        text, remark = Content(printable(self.text.strip())), Content.styled(self._remark, "$muted")
+        return Content("\n").join(part for part in (text, remark) if part)

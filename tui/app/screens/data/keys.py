@@ -1,0 +1,62 @@
+"""The keys of the data screen, the most telling first: the footer shows the first that make sense."""
+
+from engine.i18n import _
+from tui.app.keys import SAMPLE_KEY
+from tui.app.screens.data.fault_table import NEXT_KEY
+
+from textual.binding import Binding, BindingType
+
+DATA_KEYS: list[BindingType] = [
+    NEXT_KEY,
+    SAMPLE_KEY,
+    Binding(
+        "f",
+        "mend",
+        _("Mend"),
+        tooltip=_("Write a copy without the rows that cannot or should not be used, and a list of them"),
+        id="data.mend",
+    ),
+    Binding(
+        "d",
+        "pairs",
+        _("Duplicates"),
+        tooltip=_("Show rows that are there twice, or nearly, side by side"),
+        id="data.pairs",
+    ),
+    Binding("x", "xray", _("X-ray"), tooltip=_("Show the row token by token"), id="data.xray"),
+    Binding(
+        "n",
+        "preview(1)",
+        _("Next row"),
+        tooltip=_("Preview the next row of the file"),
+        key_display="n/b",
+        show=False,
+        id="data.next_row",
+    ),
+    Binding(
+        "b",
+        "preview(-1)",
+        _("Row before"),
+        show=False,
+        tooltip=_("Preview the row before"),
+        id="data.previous_row",
+    ),
+    Binding(
+        "o",
+        "other_file",
+        _("Other file"),
+        show=False,
+        tooltip=_("Preview the other file, train or valid"),
+        id="data.other_file",
+    ),
+    Binding(
+        "i",
+        "import_data",
+        _("Import"),
+        show=False,
+        tooltip=_("Make rows from a table, an array or rows of another form"),
+        id="data.import",
+    ),
+    Binding("r", "check", _("Check again"), show=False, tooltip=_("Read both files again"), id="data.check"),
+    Binding("escape", "clear_error", _("End the check, dismiss the message"), show=False, id="place.dismiss"),
+]

@@ -1,0 +1,129 @@
+"""1 Hardware: can this machine do it, and if not, what is to be done?"""
+
+from typing import ClassVar
+
+from engine.hardware.report import ORDER, Check
+from engine.i18n import _
+from engine.sanitize import printable
+from engine.shell import ended
+from tui.app.keys import SAMPLE_KEY
+from tui.app.screens.hardware.check_list import NEXT_KEY, CheckList
+from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.verdict import STYLES, Verdict
+from tui.app.theme import SYMBOLS
+from tui.shell import complete
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+from textual.widgets import OptionList, Static
+
+_SEVERITY = {"error": 0, "warning": 1, "ok": 2}
+
+
+class HardwareScreen(PlaceScreen):
+    """A verdict, one row per thing looked at, and what to do about the selected one."""
+
+    PLACE: ClassVar[str] = _("1 Hardware")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        NEXT_KEY,
+        Binding("r", "check", _("Check again"), tooltip=_("Look at the machine again"), id="hardware.check"),
+        SAMPLE_KEY,
+    ]
+
+    def compose_body(self) -> ComposeResult:
+        """Yield verdict, list and detail."""
+        yield Verdict()
+        with Container(id="machine"):
+            yield CheckList(id="checks")
+            with VerticalScroll(id="check-detail"):
+                yield Static(id="check-text")
+
+    def on_mount(self) -> None:
+        """Follow the machine check."""
+        self.follow("checks", self._show_checks)
+        self.follow("hardware", self._show_report)
+        self.follow("recommendation", self._show_verdict)
+        self.follow("writing", self._show_verdict)
+        self.query_one(CheckList).focus()
+
+    def action_check(self) -> None:
+        """Look at the machine again."""
+        self.clear_error()
+        self.mqlora.start_hardware_check()
+
+    def action_write_demo(self) -> None:
+        """Write the built-in model and the sample data into the project."""
+        self.clear_error()
+        self.mqlora.start_demo()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the sample only where a model or data is missing."""
+        if action == "write_demo":
+            return not self.mqlora.writing and any(
+                check.id in ("model", "data") and check.status == "error" for check in self.mqlora.checks
+            )
+        return super().check_action(action, parameters)
+
+    def action_go_on(self) -> None:
+        """Go on to the profiles."""
+        self.app.switch_mode("profile")
+
+    @on(OptionList.OptionHighlighted)
+    def _show_detail(self, event: OptionList.OptionHighlighted) -> None:
+        for check in self.mqlora.checks:  # none has that id once a new check has begun
+            if check.id == event.option_id:
+                self.query_one("#check-text", Static).update(_detail(check))
+                self.query_one("#check-detail").scroll_home(animate=False)
+
+    def _show_checks(self) -> None:
+        """Draw what was found so far, in the usual order."""
+        ordered = sorted(self.mqlora.checks, key=lambda check: ORDER.index(check.id))
+        self.query_one(CheckList).show(tuple(ordered))
+        self._show_verdict()
+
+    def _show_report(self) -> None:
+        """Draw everything, and select what needs attention most."""
+        self._show_checks()
+        if report := self.mqlora.hardware:
+            worst = min(report.checks, key=lambda check: _SEVERITY[check.status])
+            self.query_one(CheckList).select(worst)
+
+    def _show_verdict(self) -> None:
+        report, verdict = self.mqlora.hardware, self.query_one(Verdict)
+        self.refresh_bindings()
+        if self.mqlora.writing:
+            verdict.show_waiting(f"{self.mqlora.writing} …")
+            return
+        if report is None:
+            verdict.show_waiting(_("Looking at this machine …"))
+            return
+        faults = [check for check in report.checks if check.status == "error"]
+        if not faults:
+            advice = self.mqlora.recommendation
+            ready = _("Ready.") if advice is None else _("Ready for {name}.").format(name=advice.name)
+            verdict.show(report.status, ready, advice.reason if advice else "")
+        else:
+            names = ", ".join(check.label for check in faults)
+            verdict.show("error", _("Not ready yet."), _("To be mended: {names}.").format(names=names))
+
+
+def _detail(check: Check) -> Content:
+    """Say all that was found, for what the list may cut, and what is to be done about it."""
+    lines = [
+        Content.assemble(
+            (f"{SYMBOLS[check.status]} ", STYLES[check.status]),
+            (f"{check.label}: ", "bold"),
+            printable(check.value),
+        )
+    ]
+    if check.detail:
+        lines.append(Content(f"{printable(check.detail).rstrip('.')}."))
+    if check.fix:
+        fix = complete(ended(printable(check.fix)))
+        lines.append(Content.assemble((_("To mend it: "), "$muted"), fix))
+    elif check.status == "ok":
+        lines.append(Content.styled(_("Nothing to do here."), "$muted"))
+    return Content("\n").join(lines)

@@ -1,0 +1,81 @@
+"""One profile as a card: what it is for and what it costs."""
+
+from engine.i18n import _, ngettext
+from engine.profiles import Offer
+from engine.units import duration, size
+from tui.app.theme import MUTED, TEXT, WRONG
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.reactive import reactive
+from textual.widgets import Static
+
+
+class ProfileCard(Vertical):
+    """A bordered box; the selected one has the accent colour and a pointer in its title."""
+
+    selected: reactive[bool] = reactive(False, toggle_class="-selected")
+
+    def __init__(self, name: str) -> None:
+        super().__init__(classes="card panel")
+        self.profile = name
+        self._offer: Offer | None = None
+        self._mark = ""
+
+    def compose(self) -> ComposeResult:
+        """Yield purpose and price."""
+        yield Static(classes="purpose")
+        yield Static(classes="price")
+
+    def show(self, offer: Offer | None, recommended: bool, use: str) -> None:
+        """Draw an offer, or for None the card of the custom configuration; `use` says what it is for."""
+        self._offer, self._mark = offer, _("recommended ◂") if recommended else use
+        self.set_class(recommended, "-recommended")
+        self._draw()
+
+    def watch_selected(self) -> None:
+        """Point at the selected card with a symbol as well."""
+        if self.is_mounted:
+            self._draw()
+
+    def _draw(self) -> None:
+        pointer = "▸ " if self.selected else ""
+        self.border_title = f"{pointer}{self.profile}"
+        self.border_subtitle = self._mark
+        self.query_one(".purpose", Static).update(self._purpose())
+        self.query_one(".price", Static).update(self._table())
+
+    def _table(self) -> Table:
+        table = Table.grid(expand=True)
+        table.add_column(style=MUTED)
+        table.add_column(justify="right", no_wrap=True)
+        for label, value in _figures(self._offer):
+            table.add_row(label, value)
+        return table
+
+    def _purpose(self) -> Text:
+        if self._offer is not None and not self._offer.fits:
+            return Text(_("✗ needs more memory"), WRONG)
+        text = _("every value, press e") if self._offer is None else self._offer.purpose
+        return Text(text, TEXT if self.selected else MUTED)
+
+
+def _figures(offer: Offer | None) -> list[tuple[str, str]]:
+    if offer is None:
+        return []
+    epochs = offer.values["num_epochs"]
+    return [
+        _memory(offer),
+        (_("time"), "–" if offer.seconds is None else duration(offer.seconds)),
+        (ngettext("epoch", "epochs", epochs), str(epochs)),
+    ]
+
+
+def _memory(offer: Offer) -> tuple[str, str]:
+    """Return the peak memory; the label tells a predicted one from a measured one."""
+    if not offer.peak_memory:
+        return _("peak"), "–"
+    text = size(offer.peak_memory)
+    return (_("measured"), text) if offer.is_measured else (_("expected"), text)

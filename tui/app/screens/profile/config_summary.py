@@ -1,0 +1,116 @@
+"""What a configuration means, in a few lines."""
+
+from typing import ClassVar
+
+from engine import counts
+from engine.config import TrainingConfig, help_text
+from engine.dataset.report import DataReport
+from engine.i18n import _, ngettext
+from engine.profiles import PROFILES
+from engine.training.schedule import learning_rate
+from tui.app.screens.train.spark import spark
+from tui.app.theme import ACCENT, MUTED
+
+from rich.table import Table
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+
+SPARK_WIDTH = 16
+
+
+class Meaning(VerticalScroll, inherit_bindings=False):
+    """A text that scrolls up and down, and leaves the other arrow keys to its place."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll_up", show=False),
+        Binding("down", "scroll_down", show=False),
+        Binding("pageup", "page_up", show=False),
+        Binding("pagedown", "page_down", show=False),
+        Binding("home", "scroll_home", show=False),
+        Binding("end", "scroll_end", show=False),
+    ]
+
+
+def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) -> Table:
+    """Return one row per thing that matters: name, value, what follows from it."""
+    table = Table.grid(expand=True, padding=(0, 2, 0, 0))
+    table.add_column(width=15, style=MUTED, no_wrap=True)
+    table.add_column(justify="right", width=7, no_wrap=True)
+    table.add_column(ratio=1)
+    table.add_row(_("batch"), str(config.batch_size), _batch(config))
+    table.add_row(_("sequence"), f"{config.max_seq_length:,}", _sequence(config, data))
+    table.add_row(_("learning rate"), f"{config.learning_rate:.1e}".replace("e-0", "e-"), _rate(config))
+    table.add_row(_("steps"), "–" if steps is None else f"{steps:,}", _steps(config))
+    table.add_row(_("adapter rank"), str(config.lora_rank), _adapter(config))
+    return table
+
+
+def explained() -> Content:
+    """Return the help texts of the values that the profiles set, for wide terminals."""
+    parts = [
+        Content.assemble((field, "bold"), "\n", (_(help_text(field)), "$muted"))
+        for field in (*PROFILES["BALANCED"], "lora_rank", "lora_alpha")
+    ]
+    return Content("\n").join(parts)
+
+
+def _batch(config: TrainingConfig) -> str:
+    return _("× {accumulation} accumulated = {examples} a step").format(
+        accumulation=config.gradient_accumulation, examples=counts.examples(config.examples_per_step)
+    )
+
+
+def _sequence(config: TrainingConfig, data: DataReport | None) -> str:
+    if data is None or data.train.tokens is None:
+        return _("tokens; press 3 to see how long the examples are")
+    cut = len(data.train.tokens.truncated_lines)
+    end = _("nothing is cut") if not cut else ngettext("{n} is cut", "{n} are cut", cut).format(n=f"{cut:,}")
+    return _("tokens; the longest example has {n}: {end}").format(n=f"{data.train.tokens.longest:,}", end=end)
+
+
+def _rate(config: TrainingConfig) -> Text:
+    words = _("{warmup:g} % warm-up, then {schedule}").format(
+        warmup=100 * config.warmup_ratio, schedule=config.lr_schedule
+    )
+    return Text.assemble((schedule_spark(config), ACCENT), "  ", words)
+
+
+def schedule_spark(config: TrainingConfig, width: int = SPARK_WIDTH) -> str:
+    """Draw the course of the learning rate over a run."""
+    steps = [learning_rate(index * 10 + 5, width * 10, config) for index in range(width)]
+    return spark(steps)
+
+
+def _steps(config: TrainingConfig) -> str:
+    validation, checkpoint = _rhythm(config.eval_every), _rhythm(config.save_every)
+    text = (
+        _("validation and checkpoint {when}").format(when=validation)
+        if validation == checkpoint
+        else _("validation {when}, checkpoint {then}").format(when=validation, then=checkpoint)
+    )
+    epochs = ngettext("in {n} epoch", "in {n} epochs", config.num_epochs).format(n=config.num_epochs)
+    if config.max_steps:
+        epochs = _("{epochs}, at most {steps}").format(epochs=epochs, steps=counts.steps(config.max_steps))
+    return f"{epochs}; {text}"
+
+
+def _rhythm(every: int) -> str:
+    return _("every {n}").format(n=every) if every else _("at each epoch's end")
+
+
+def _adapter(config: TrainingConfig) -> str:
+    layers = (
+        _("every layer")
+        if config.lora_layers == -1
+        else ngettext("the last layer", "the last {n} layers", config.lora_layers).format(
+            n=config.lora_layers
+        )
+    )
+    targets = len(config.lora_targets)
+    return ngettext(
+        "alpha {alpha:g} on {n} projection of {layers}",
+        "alpha {alpha:g} on {n} projections of {layers}",
+        targets,
+    ).format(alpha=config.lora_alpha, n=targets, layers=layers)

@@ -1,0 +1,185 @@
+"""6 Report: a verdict in words, the numbers behind it, what next."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from engine.analysis.facts import RunSummary
+from engine.analysis.report import WIDTH
+from engine.analysis.summary import summarise
+from engine.analysis.verdict import judge
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from tui.app.screens.report.checkpoints import CheckpointsScreen
+from tui.app.screens.report.text import report_text
+from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.verdict import Verdict
+from tui.run.headline import STATUSES
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+_FEWEST_STEPS = 2
+"""Steps that a chart needs."""
+
+
+class ReportScreen(PlaceScreen):
+    """Reads the run whenever it is shown, and draws its charts."""
+
+    PLACE: ClassVar[str] = _("6 Report")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("w", "charts", _("Write charts"), tooltip=_("Draw both PNG files again"), id="report.charts"),
+        Binding(
+            "c", "checkpoints", _("Checkpoints"), tooltip=_("List the checkpoints"), id="report.checkpoints"
+        ),
+        Binding("enter", "chat", _("Chat"), tooltip=_("Talk to the result"), id="report.chat"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.summary: RunSummary | None = None
+        self._drawing = False
+
+    def compose_body(self) -> ComposeResult:
+        """Yield headline, report and the state of the charts."""
+        yield Verdict(id="report-headline")
+        with Horizontal(id="report-main"):
+            with VerticalScroll(id="report-scroll"):
+                yield Static(id="report-text")
+            yield Static(_meaning(), id="report-meaning")
+        yield Static(id="report-charts")
+
+    def on_mount(self) -> None:
+        """Follow the run."""
+        self.watch(self.app, "run_state", self._run_changed, init=False)
+
+    def on_resize(self) -> None:
+        """Break the commands for the new width."""
+        self.call_after_refresh(self._show_known)
+
+    def on_screen_resume(self) -> None:
+        """Read the run anew."""
+        self._read()
+
+    def _run_changed(self) -> None:
+        self._read()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without a run there is nothing to draw, list or talk to."""
+        if action in ("charts", "checkpoints", "chat"):
+            return self.summary is not None
+        return super().check_action(action, parameters)
+
+    def action_charts(self) -> None:
+        """Draw both pictures again."""
+        self._draw()
+
+    def action_checkpoints(self) -> None:
+        """List the checkpoints."""
+        if self.summary:
+            self.app.push_screen(CheckpointsScreen(self.summary))
+
+    def action_chat(self) -> None:
+        """Go and talk to the result."""
+        self.app.switch_mode("chat")
+
+    @work(group="report", exit_on_error=False)
+    async def _read(self) -> None:
+        """Sum the run up in a thread, and draw it if its pictures are out of date."""
+        project = self.mqlora.project
+        try:
+            self.summary = await asyncio.to_thread(summarise, project)
+        except UserError:
+            self.summary = None
+            self._show_empty()
+        else:
+            self._show(self.summary)
+        self.refresh_bindings()
+        if self.summary and not self.mqlora.run_state.is_training and _charts_are_old(project, self.summary):
+            self._draw()
+
+    def _show_known(self) -> None:
+        if self.summary:
+            self._show(self.summary)
+
+    def _show(self, summary: RunSummary) -> None:
+        verdict = judge(summary)
+        self.query_one(Verdict).show(STATUSES[verdict.level], verdict.headline)
+        text = self.query_one("#report-text", Static)
+        text.update(report_text(summary, verdict, text.content_size.width or WIDTH))
+        self._show_charts()
+
+    def _show_empty(self) -> None:
+        self.query_one(Verdict).show_waiting(_("No run yet. Press 4 to train."))
+        self.query_one("#report-text", Static).update("")
+        self.query_one("#report-charts", Static).update("")
+
+    def _show_charts(self) -> None:
+        files = [path for path in _charts(self.mqlora.project) if path.exists()]
+        root = self.mqlora.project.root
+        parts = [Content.assemble(("✓ ", "$success"), str(path.relative_to(root))) for path in files]
+        if self._drawing:
+            parts = [Content.styled(_("· Drawing the charts …"), "$muted")]
+        elif not parts:
+            parts = [Content.styled(_("No charts yet; w draws them."), "$muted")]
+        self.query_one("#report-charts", Static).update(Content("\n").join(parts))
+
+    @work(group="charts", exit_on_error=False)
+    async def _draw(self) -> None:
+        """Draw both pictures in a thread, one drawing at a time."""
+        if self._drawing:
+            return
+        self._drawing = True
+        self._show_charts()
+        try:
+            for write in await asyncio.to_thread(_chart_writers):
+                await asyncio.to_thread(write, self.mqlora.project)
+        except UserError as error:
+            self.show_error(error)
+        finally:
+            self._drawing = False
+            self._show_charts()
+
+
+def _meaning() -> Content:
+    """Explain the words of the report; shown where there is room beside it."""
+    parts = (
+        (
+            _("training loss"),
+            _("How surprised the model is by the examples it learns from; lower is better."),
+        ),
+        (_("validation"), _("The same on examples it never learns from: what you can expect of it.")),
+        (
+            _("gap"),
+            _("Their difference. Growth up to 0.2 is fine; above 0.5 the model learns by heart."),
+        ),
+        (_("best step"), _("Where validation was lowest; adapters/ holds the weights of that step.")),
+        (_("checkpoint"), _("All that is needed to go on from a step; each also works as an adapter.")),
+    )
+    lines = [Content.assemble((name, "bold"), "\n", (text, "$muted"), "\n") for name, text in parts]
+    return Content("\n").join(lines)
+
+
+def _charts(project: Project) -> tuple[Path, Path]:
+    return project.dashboard_png, project.analysis_png
+
+
+def _charts_are_old(project: Project, summary: RunSummary) -> bool:
+    """Whether a picture is missing or older than the last step."""
+    if summary.steps < _FEWEST_STEPS:
+        return False
+    written = project.metrics_file.stat().st_mtime
+    return any(not path.exists() or path.stat().st_mtime < written for path in _charts(project))
+
+
+def _chart_writers() -> tuple[Callable[[Project], Path], ...]:
+    """Return the two functions; importing matplotlib takes a second, so in a thread."""
+    from engine.analysis.charts import write_analysis, write_dashboard
+
+    return write_dashboard, write_analysis

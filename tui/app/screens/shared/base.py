@@ -1,0 +1,110 @@
+"""What all six places share: header, notes, footer, sizes and the state of the app."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from engine.errors import UserError
+from tui.app.keys import DISMISS_KEY
+from tui.app.screens.shared.closing import Closing
+from tui.app.screens.shared.footer import KeyFooter
+from tui.app.screens.shared.header import PlaceHeader
+from tui.app.screens.shared.note_line import Busy, NoteLine
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+
+if TYPE_CHECKING:
+    from tui.app.app import MqloraApp
+
+
+class PlaceScreen(Closing[None]):
+    """One of the six places; a subclass names itself and yields its body."""
+
+    PLACE: ClassVar[str] = ""
+    """Name and number in the header, such as "1 Hardware", translated."""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [DISMISS_KEY]
+
+    @property
+    def mqlora(self) -> "MqloraApp":
+        """The app, with its type."""
+        return cast("MqloraApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Lay header, body, notes and footer below each other."""
+        yield PlaceHeader(self.mqlora.project, self.PLACE)
+        with Container(classes="body"):
+            yield from self.compose_body()
+        yield NoteLine()
+        yield KeyFooter(classes="key-footer")
+
+    def compose_body(self) -> ComposeResult:
+        """Yield the widgets between header and footer."""
+        yield from ()
+
+    def on_mount(self) -> None:
+        """Keep header and news up to date."""
+        self.follow("config", self._refresh_header)
+        self.follow("run_state", self._refresh_header)
+        self.follow("news", self._show_news)
+        self.follow("data_progress", self._end_wait)
+
+    def follow(self, state: str, draw: Callable[[], None]) -> None:
+        """Call `draw` now and whenever the app's reactive `state` changes.
+
+        Not while the app is closing: then the screen's widgets may be gone.
+        """
+
+        def changed() -> None:
+            if self.is_attached and self.app.is_running:
+                draw()
+
+        self.watch(self.app, state, changed)
+
+    def _refresh_header(self) -> None:
+        self.query_one(PlaceHeader).show(self.mqlora.config, self.mqlora.run_state)
+        self._end_wait()
+        self.refresh_bindings()
+
+    def _show_news(self) -> None:
+        self.query_one(NoteLine).tell(self.mqlora.news)
+        self.refresh_bindings()
+
+    def stop_work(self) -> bool:
+        """End what this place is doing, for Ctrl+C; False if there is nothing that ends so."""
+        return False
+
+    def show_error(self, error: UserError) -> None:
+        """Show a refusal: what is wrong, and how to fix it."""
+        self.query_one(NoteLine).show(error)
+        self.refresh_bindings()
+
+    def clear_error(self) -> None:
+        """Take the last refusal away, and the news."""
+        self.query_one(NoteLine).clear()
+        self.mqlora.news = ""
+        self.refresh_bindings()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether what is shown is a refusal because of what is under way."""
+        return isinstance(self.query_one(NoteLine).error, Busy)
+
+    def _end_wait(self) -> None:
+        """Take such a refusal away when that is over; any other one stays."""
+        line = self.query_one(NoteLine)
+        if isinstance(line.error, Busy) and not line.error.holds():
+            line.clear()
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without a note there is nothing to dismiss."""
+        if action == "clear_error":
+            return self.query_one(NoteLine).display
+        return super().check_action(action, parameters)
+
+    def action_clear_error(self) -> None:
+        """Take them away at the user's wish."""
+        self.clear_error()

@@ -1,0 +1,69 @@
+"""A text field of one line."""
+
+from typing import Any
+
+from engine.i18n import _, ngettext
+from engine.sanitize import one_line
+from tui.app.screens.shared.note_line import Told
+from tui.app.screens.shared.pasting import LONGEST, fits, with_line_breaks
+
+from textual.events import Paste
+from textual.geometry import Region
+from textual.widgets import Input
+
+
+class LineInput(Input):
+    """Keeps the cursor in sight, and joins the lines of a pasted text with a word about it.
+
+    What is hidden in a pasted text is shown, so that nothing is sent that was not seen.
+    """
+
+    def __init__(self, value: str | None = None, *, refusal: str = "", **options: Any) -> None:
+        """Take what `Input` takes.
+
+        Args:
+            value: the text to begin with.
+            refusal: what is said of a text that `restrict` or `max_length` keep out.
+            options: of `Input`.
+        """
+        super().__init__(value, **options)
+        self._refusal = refusal
+
+    def _on_paste(self, event: Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        if event.text and fits(self, event.text):
+            self.replace(event.text, *self.selection)
+
+    def on_focus(self) -> None:
+        """Begin where the cursor is."""
+        self._scroll_to_cursor()
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight."""
+        self._scroll_to_cursor()
+
+    def _scroll_to_cursor(self) -> None:
+        """Scroll; Textual does not for the first text of a field."""
+        cursor = Region(self._cursor_offset, 0, 1, 1)
+        self.scroll_to_region(cursor, force=True, animate=False)
+
+    def replace(self, text: str, start: int, end: int) -> None:
+        """Put `text`, made visible and on one line, between two positions."""
+        lines = with_line_breaks(text).split("\n")
+        if len(lines) > 1:
+            lines = [line.strip() for line in lines if line.strip()]
+        before = self.value
+        super().replace(one_line(" ".join(lines), LONGEST), start, end)
+        self._scroll_to_cursor()
+        if len(lines) > 1 and self.value != before:
+            told = ngettext(
+                "{n} line was pasted; this field has one.",
+                "{n} lines were pasted; this field has one, so they are joined.",
+                len(lines),
+            )
+            self.post_message(Told(told.format(n=f"{len(lines):,}")))
+
+    def restricted(self) -> None:
+        """Say why a text is kept out."""
+        self.post_message(Told(self._refusal or _("This field does not take that.")))

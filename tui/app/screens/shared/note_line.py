@@ -1,0 +1,90 @@
+"""Where refusals and news are shown, the same way on all screens: in place, until they are dismissed."""
+
+from collections.abc import Callable
+
+from engine.errors import UserError
+from engine.i18n import _
+from engine.sanitize import one_line
+from engine.shell import ended
+from tui.shell import complete, laid_out
+
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+
+class Told(Message):
+    """A widget has something to say for a moment about a key or a paste."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+
+class Busy(UserError):
+    """A refusal because of what is under way; it is taken away when that is over."""
+
+    def __init__(self, problem: str, fix: str, holds: Callable[[], bool]) -> None:
+        """Take what `UserError` takes.
+
+        Args:
+            problem: what is under way.
+            fix: what can be done about it.
+            holds: whether it still is.
+        """
+        super().__init__(problem, fix)
+        self.holds = holds
+
+
+class NoteLine(Static):
+    """What came of a job, and a refusal with how to mend it, above the footer; else invisible."""
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, classes="note-line")
+        self.error: UserError | None = None
+        """The refusal that is displayed."""
+        self._news = Content("")
+        self._draw()
+
+    def show(self, error: UserError) -> None:
+        """Display `error` until `clear`."""
+        self.error = error
+        self._draw()
+
+    def clear(self) -> None:
+        """Take the error away."""
+        self.error = None
+        self._draw()
+
+    def tell(self, news: str) -> None:
+        """Display `news` in the place of those before; empty for none."""
+        self._news = (
+            Content.assemble(("· ", "$accent"), complete(one_line(news, 600))) if news else Content("")
+        )
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Lay commands out for the new width."""
+        self._draw()
+
+    def _draw(self) -> None:
+        parts = [
+            part for part in (_refusal(self.error, self._width) if self.error else None, self._news) if part
+        ]
+        self.set_class(self.error is not None, "-error")
+        self.display = bool(parts)
+        self.update(Content("\n").join(parts))
+
+    @property
+    def _width(self) -> int:
+        """Columns inside the padding; a line that was not shown yet has no size of its own."""
+        return self.app.size.width - 2
+
+
+def _refusal(error: UserError, width: int) -> Content:
+    lines = [Content.assemble(("✗ ", "bold $error"), f"{one_line(error.problem, 500)}.")]
+    if error.fix:
+        start = _("To mend it: ")
+        fix = laid_out(start + ended(one_line(error.fix, 500)), width)
+        lines.append(Content.assemble((start, "$muted"), fix.removeprefix(start)))
+    return Content("\n").join(lines)

@@ -1,0 +1,45 @@
+"""The first line of a place: the answer to its question."""
+
+from engine.dataset.report import Severity
+from engine.hardware.report import CheckStatus
+from engine.sanitize import one_line
+from tui.app.screens.shared.steady_text import SteadyText
+from tui.app.theme import SYMBOLS
+from tui.shell import complete, laid_out
+
+from rich.cells import cell_len
+from textual.content import Content
+
+STYLES = {"ok": "$success", "note": "$muted", "warning": "$warning", "error": "$error"}
+"""Style of each status in `Content`."""
+
+
+class Verdict(SteadyText):
+    """A symbol and a sentence."""
+
+    _shown: tuple[CheckStatus | Severity, str, str] | None = None
+    """What is said; None while that is awaited."""
+
+    def show(self, status: CheckStatus | Severity, sentence: str, rest: str = "") -> None:
+        """Say `sentence` in the colour of `status`, then `rest` plainly."""
+        self._shown = status, one_line(sentence, 500), one_line(rest, 300)
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Lay commands out for the new width."""
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._shown is None:
+            return
+        status, sentence, rest = self._shown
+        width = self.content_size.width or self.app.size.width  # it has none before it is laid out
+        start = f"{SYMBOLS[status]} "
+        said = complete(sentence) if rest else laid_out(sentence, width, before=cell_len(start))
+        rest = laid_out(f" {rest}", width, before=cell_len(start + said))
+        self.say(Content.assemble((start, f"bold {STYLES[status]}"), (said, "bold"), rest))
+
+    def show_waiting(self, sentence: str) -> None:
+        """Say what is being waited for."""
+        self._shown = None
+        self.say(Content.styled(f"· {one_line(sentence, 300)}", "$muted"))

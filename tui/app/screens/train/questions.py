@@ -1,0 +1,37 @@
+"""What is asked before a run is paused, archived or goes on otherwise."""
+
+from engine.errors import UserError
+from engine.i18n import _
+from tui.app.screens.shared.confirm import ConfirmScreen
+
+
+def leave_training() -> ConfirmScreen:
+    """Return the question before the app is left while it trains."""
+    return ConfirmScreen(
+        _("Leave while training?"),
+        _("Training pauses and saves a checkpoint first. The next start goes on from there."),
+        yes=_("Pause, save and leave"),
+        no=_("Stay"),
+    )
+
+
+def train_anew() -> ConfirmScreen:
+    """Return the question before a run is archived."""
+    return ConfirmScreen(
+        _("Train anew?"),
+        _("The present run moves to checkpoints_qlora/archive; nothing is deleted."),
+        yes=_("Archive and start"),
+        no=_("Keep it"),
+    )
+
+
+def accept_versions(error: UserError) -> ConfirmScreen:
+    """Return the question before a run goes on that other versions computed so far, as `error` tells."""
+    return ConfirmScreen(
+        _("Go on with other versions?"),
+        _("{problem}. A last digit or two may come out otherwise than in one go.").format(
+            problem=error.problem
+        ),
+        yes=_("Go on"),
+        no=_("Leave the run as it is"),
+    )

@@ -1,0 +1,248 @@
+"""4 Train: is it learning, how long still, is anything wrong?"""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+from typing import ClassVar
+
+from engine.errors import UserError
+from engine.estimate import planned_steps
+from engine.format import OtherVersions
+from engine.hardware.report import CheckStatus
+from engine.i18n import _
+from engine.training.events import AS_BEFORE, Mode, Resumption
+from tui.app.messages import TrainingEvents, TrainingFailed
+from tui.app.screens.profile.config_summary import summary
+from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.verdict import Verdict
+from tui.app.screens.train.keys import TRAIN_KEYS
+from tui.app.screens.train.log import RunLog
+from tui.app.screens.train.loss_legend import ZOOMS, LossLegend
+from tui.app.screens.train.loss_plot import LossPlot
+from tui.app.screens.train.progress_line import ProgressLine
+from tui.app.screens.train.questions import accept_versions, train_anew
+from tui.app.screens.train.stats import RunStats
+from tui.run.headline import sentence
+from tui.run.notice import take_news
+from tui.run.progress import progress
+from tui.run.session import Sitting
+from tui.run.status import CRASHED, UNFINISHED
+from tui.run.view import RunReader, RunView
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container, Vertical
+from textual.widgets import Static
+
+READ_SECONDS = 1.0
+"""Time between two looks at the run's files."""
+
+
+class TrainScreen(PlaceScreen):
+    """Shows the run on disk, whoever makes it, and starts, pauses and resumes it."""
+
+    PLACE: ClassVar[str] = _("4 Train")
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = TRAIN_KEYS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._view: RunView | None = None
+        self._sitting = Sitting()
+        self._how = AS_BEFORE
+        """How the present run was begun."""
+        self._reading = False
+
+    def compose_body(self) -> ComposeResult:
+        """Yield sentence, plot, numbers and log."""
+        yield Verdict(id="train-sentence")
+        yield Static(id="train-plan")
+        with Container(id="train-main"):
+            with Vertical(id="train-curves"):
+                yield LossLegend(id="train-legend")
+                yield LossPlot(id="train-plot")
+                yield ProgressLine(id="train-progress")
+            yield RunStats(id="train-stats")
+        yield RunLog(id="train-log")
+
+    def on_mount(self) -> None:
+        """Show what is on disk and follow whatever runs."""
+        self.reader = RunReader(self.mqlora.project)
+        self.mqlora.training.follow(self)
+        self.watch(self.app, "run_state", self._refresh_view)
+        self.watch(self.app, "config", self._show_plan)
+        self.watch(self.app, "data", self._show_plan, init=False)
+        self.set_interval(READ_SECONDS, self._tick)
+        if news := take_news(self.mqlora.project):
+            self.query_one(RunLog).tell("!", news)
+        self._read()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what makes sense in the present state of the run."""
+        phase = self.mqlora.run_state.phase
+        if action in ("start", "resume"):
+            return self._start_of(phase) == action
+        if action == "resume_smaller":
+            return phase in CRASHED
+        if action == "take_over":
+            can_ask = self._view is not None and self._view.can_be_asked
+            return can_ask and phase == "running" and not self.mqlora.training.is_taking_over
+        if action == "zoom":
+            return self._view is not None and not self._view.curves.is_empty
+        if action == "pause":
+            is_out_of_reach = self._view and self._view.other_process and not self._view.can_be_asked
+            is_here = self.mqlora.training.is_running
+            return phase in ("running", "pausing") and (is_here or not is_out_of_reach)
+        if action == "chat":
+            return phase == "finished"
+        if action == "restart":
+            return phase == "finished" or phase in UNFINISHED
+        return super().check_action(action, parameters)
+
+    def _start_of(self, phase: str) -> str:
+        """Return the action that begins a run or goes on with it; empty where neither can be done."""
+        if phase in UNFINISHED:
+            has_checkpoint = self._view is None or self._view.figures.summary.checkpoints
+            return "resume" if has_checkpoint else "start"
+        return "start" if phase == "idle" else ""
+
+    def action_start(self) -> None:
+        """Start training with the chosen configuration."""
+        self._start("auto")
+
+    def action_resume(self) -> None:
+        """Go on with the run on disk."""
+        self._start("auto")
+
+    def action_resume_smaller(self) -> None:
+        """Go on after a crash, or begin anew where nothing was saved, with half the micro-batch."""
+        self._start("auto", Resumption(halve_micro_batch=True))
+
+    def action_pause(self) -> None:
+        """Do what Ctrl+C does everywhere."""
+        self.mqlora.action_copy_or_pause()
+
+    def action_take_over(self) -> None:
+        """Bring a run of another process here."""
+        self.clear_error()
+        self._take_over()
+
+    @work(group="take-over", exit_on_error=False)
+    async def _take_over(self) -> None:
+        log = self.query_one(RunLog)
+        asked = _("the other process is asked to pause; the run goes on here once it is saved")
+        try:
+            goes_on = await self.mqlora.training.take_over(lambda: log.tell("·", asked))
+        except UserError as error:
+            self.show_error(error)
+            return
+        if goes_on:
+            self._sitting = Sitting()
+        else:
+            log.tell("·", _("the other process finished the run before it could pause"))
+
+    def action_chat(self) -> None:
+        """Go and talk to the result."""
+        self.app.switch_mode("chat")
+
+    def action_restart(self) -> None:
+        """Ask, then archive the run and start anew."""
+        self.app.push_screen(train_anew(), lambda yes: self._start("restart") if yes else None)
+
+    def action_zoom(self) -> None:
+        """Go to the next way of looking at the curves."""
+        plot, views = self.query_one(LossPlot), list(ZOOMS)
+        plot.look(views[(views.index(plot.view) + 1) % len(views)])
+        self._refresh_view()
+
+    def _start(self, mode: Mode, how: Resumption = AS_BEFORE) -> None:
+        """Begin with the selected settings, or go on with those of the unfinished run."""
+        self.clear_error()
+        self._how = how
+        goes_on = mode != "restart" and self.mqlora.run_state.config is not None
+        try:
+            self.mqlora.training.start(None if goes_on else self.mqlora.config, mode, how)
+        except UserError as error:
+            self.show_error(error)
+        else:
+            self._sitting = Sitting()
+            self.mqlora.look_at_run()  # so that the same key pressed twice does not start twice
+
+    @on(TrainingEvents)
+    def _take_events(self, message: TrainingEvents) -> None:
+        self.mqlora.look_at_run()
+        log, phase = self.query_one(RunLog), self._sitting.phase
+        for event in message.events:
+            self._sitting.take(event)
+            log.add(event)
+        if self._sitting.phase != phase:  # steps are shown with the next look at the files
+            self._refresh_view()
+
+    @on(TrainingFailed)
+    def _show_failure(self, message: TrainingFailed) -> None:
+        self.mqlora.look_at_run()
+        if isinstance(message.error, OtherVersions):
+            self._ask_for_versions(message.error)
+        else:
+            self.show_error(message.error)
+
+    def _ask_for_versions(self, error: OtherVersions) -> None:
+        how = replace(self._how, accept_versions=True)
+        ask = accept_versions(error)
+        self.app.push_screen(ask, lambda yes: self._start("resume", how) if yes else self.show_error(error))
+
+    def on_screen_resume(self) -> None:
+        """Look at the files at once."""
+        self._read()
+
+    def _tick(self) -> None:
+        if self.is_current and self.reader.is_due():
+            self._read()
+
+    def _read(self) -> None:
+        if not self._reading:
+            self._reading = True
+            self._read_in_thread()
+
+    @work(group="reading", exit_on_error=False)
+    async def _read_in_thread(self) -> None:
+        plot, before = self.query_one(LossPlot), self._view
+        try:
+            self._view = await asyncio.to_thread(self.reader.read, max(20, plot.size.width))
+        finally:
+            self._reading = False
+        plot.show(self._view.curves)
+        if self._view is not before:
+            self._show_view(self._view)
+
+    def _show_view(self, view: RunView) -> None:
+        if view.state and view.other_process:
+            self.query_one(RunLog).follow(view.state)
+        self.refresh_bindings()
+        self.mqlora.look_at_run()
+        self._refresh_view()
+
+    def _refresh_view(self) -> None:
+        """Bring sentence, legend, progress and numbers up to date."""
+        if self._view is None:
+            return
+        status, figures = self.mqlora.run_state, self._view.figures
+        self.set_class(status.phase == "idle" and self._view.curves.is_empty, "-new")
+        self._show_sentence(*sentence(status, self.mqlora.config, self._view, self._sitting))
+        self.query_one(LossLegend).show(figures.summary, self.query_one(LossPlot).view)
+        phase = self._view.phase_elsewhere or self._sitting.phase
+        self.query_one(ProgressLine).show(*progress(figures, phase, status, datetime.now()))
+        self.query_one(RunStats).show(figures)
+
+    def _show_sentence(self, level: CheckStatus | None, text: str, hint: str) -> None:
+        if level:
+            self.query_one(Verdict).show(level, text, hint)
+        else:
+            self.query_one(Verdict).show_waiting(f"{text} {hint}".rstrip())
+
+    def _show_plan(self) -> None:
+        """Say what a run would be, for as long as there is none."""
+        config, data = self.mqlora.config, self.mqlora.data
+        steps = planned_steps(config, data.train.examples) if data else None
+        self.query_one("#train-plan", Static).update(summary(config, data, steps))

@@ -1,0 +1,190 @@
+"""What the whole app knows about the project, and the background jobs that find it out."""
+
+from threading import Event
+
+from engine.config import TrainingConfig
+from engine.errors import UserError, write_fix
+from engine.hardware.report import Check, HardwareReport
+from engine.i18n import _
+from engine.profiles import Recommendation, profile_config
+from engine.project import Project
+from tui.app.data_state import READING_KEYS, DataState
+from tui.app.jobs import machine_and_data as checks
+from tui.app.messages import (
+    CheckDone,
+    DemoProgress,
+    DemoWritten,
+    FitDone,
+    FitProgress,
+    HardwareChecked,
+    OffersMade,
+)
+from tui.run.status import RunStatus
+
+from textual import work
+from textual.reactive import reactive
+
+
+class AppState(DataState):
+    """Shared state as reactives that screens watch; jobs run in threads and answer with messages."""
+
+    checks: reactive[tuple[Check, ...]] = reactive((), init=False)
+    """What the machine check has found so far."""
+    hardware: reactive[HardwareReport | None] = reactive(None, init=False)
+    """The last complete machine check."""
+    recommendation: reactive[Recommendation | None] = reactive(None, init=False)
+    """The three profiles with their price on this machine."""
+    run_state: reactive[RunStatus] = reactive(RunStatus, init=False)
+    """What the run is doing, as told by the training controller."""
+    measuring: reactive[str] = reactive("", init=False)
+    """How far the measurement of a configuration's memory is, in words; empty while there is none."""
+
+    writing: reactive[str] = reactive("", init=False)
+    """How far writing the sample is, in words; empty while it is not written."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self.start_error: UserError | None = None
+        """Why the saved configuration could not be read."""
+        self._checking_hardware = False
+        self._checked_model = ""
+        """Base model of the machine check under way, or the last one."""
+        self._end_measuring = Event()
+        self._load_config()
+
+    def _load_config(self) -> None:
+        if self.project.config_file.exists():
+            try:
+                self.set_reactive(AppState.config, TrainingConfig.load(self.project.config_file))
+            except UserError as error:
+                self.start_error = error
+
+    def choose_config(self, config: TrainingConfig) -> None:
+        """Make `config` the configuration of the next run and write it to the project.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        path = self.project.config_file
+        try:
+            config.save(path)
+        except OSError as error:
+            raise UserError(
+                _("Cannot write {path}: {reason}").format(path=path, reason=error.strerror),
+                write_fix(error),
+            ) from None
+        self.config = config
+
+    def watch_config(self, old: TrainingConfig, new: TrainingConfig) -> None:
+        """Drop what was found out for another configuration."""
+        if any(getattr(old, key) != getattr(new, key) for key in READING_KEYS):
+            self.cancel_data_check()
+            self.data = None
+        if old.model != new.model:
+            self.start_hardware_check()
+
+    def start_hardware_check(self) -> None:
+        """Look at the machine again, unless that is under way."""
+        if not self._checking_hardware:
+            self._checking_hardware = True
+            self._checked_model = self.config.model
+            self.checks, self.hardware = (), None
+            self._check_hardware(self.config.model)
+
+    def forget_checks(self) -> None:
+        """Allow the checks to be started again after one of them failed."""
+        self._checking_hardware = False
+        self.forget_data_check()
+        self.measuring = self.writing = ""
+
+    @work(thread=True, exit_on_error=False)
+    def _check_hardware(self, model: str) -> None:
+        checks.check_hardware(self.project, model, self.post_message)
+
+    def make_offers(self) -> None:
+        """Price the profiles, once the machine is known; ends with an `OffersMade`."""
+        if self.hardware is not None:
+            self._make_offers(self.hardware)
+
+    @work(thread=True, exit_on_error=False)
+    def _make_offers(self, hardware: HardwareReport) -> None:
+        checks.make_offers(self.project, self.config, hardware, self.data, self.post_message)
+
+    def start_measuring(self, config: TrainingConfig) -> None:
+        """Measure in the background whether `config` fits; ends with a `FitDone`.
+
+        Raises:
+            UserError: training takes memory at this moment.
+        """
+        if self.run_state.is_training:
+            raise UserError(_("Training is running and takes memory itself"), _("measure when it is over"))
+        if not self.measuring:
+            self.measuring, self.news = _("Starting …"), ""
+            self._end_measuring = Event()
+            self._measure(config, self._end_measuring)
+
+    @work(thread=True, exit_on_error=False)
+    def _measure(self, config: TrainingConfig, cancel: Event) -> None:
+        checks.measure_fit(self.project, config, cancel, self.post_message)
+
+    def end_measuring(self) -> None:
+        """End the measurement under way; also where the app is left, or training wants the memory."""
+        self._end_measuring.set()
+
+    def on_unmount(self) -> None:
+        """Leave no process and no long work behind."""
+        self.end_measuring()
+        self.cancel_data_check()
+
+    def watch_run_state(self, run: RunStatus) -> None:
+        """Give training the memory."""
+        if run.is_training:
+            self.end_measuring()
+
+    def on_fit_progress(self, message: FitProgress) -> None:
+        """Keep how far the measurement is."""
+        self.measuring = message.text
+
+    def on_fit_done(self, message: FitDone) -> None:
+        """Say what was found, and price the profiles anew with it."""
+        self.measuring = ""
+        if message.error:
+            self.show_error(message.error)
+        elif message.outcome:
+            self.news = f"{message.outcome}."
+        self.make_offers()
+
+    def on_check_done(self, message: CheckDone) -> None:
+        """Add one finding."""
+        self.checks = (*self.checks, message.check)
+
+    def on_hardware_checked(self, message: HardwareChecked) -> None:
+        """Keep the machine check and price the profiles; check anew if the model was changed meanwhile."""
+        self._checking_hardware = False
+        if self._checked_model != self.config.model:
+            self.start_hardware_check()
+            return
+        self.checks = message.report.checks
+        self.hardware = message.report
+        self.make_offers()
+
+    def on_demo_progress(self, message: DemoProgress) -> None:
+        """Keep how far writing the sample is."""
+        self.writing = message.stage
+
+    def on_demo_written(self, message: DemoWritten) -> None:
+        """Look again at what the sample has changed, or say why there is none."""
+        self.writing = ""
+        if message.error:
+            self.show_error(message.error)
+            return
+        self.news = _("The built-in model and the sample data are written.")
+        self.data = None
+        self.start_hardware_check()
+        self.start_data_check()
+
+    def on_offers_made(self, message: OffersMade) -> None:
+        """Keep the offers; take the recommended one until the user has chosen."""
+        self.recommendation = message.recommendation
+        if not self.project.config_file.exists():
+            self.config = profile_config(message.recommendation.name, self.config)

@@ -1,0 +1,59 @@
+"""The command that writes a mended copy of the data."""
+
+from dataclasses import asdict
+
+from engine import counts
+from engine.i18n import _
+from engine.project import Project
+from engine.sanitize import one_line
+from engine.shell import path_of
+from engine.training.selected_config import selected_settings
+from tui.cli.data_progress import data_progress
+from tui.console import model_taken, print_json, say, say_model
+
+_LISTED = 20
+
+
+def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None:
+    """Write the copy and say what changed; rows are read as `validate` does."""
+    from engine.dataset.convert.clean import mend_data
+
+    config = selected_settings(project)
+    if not as_json:
+        say_model(project, config.model)
+    with data_progress() as tell:
+        mended = mend_data(project, config, seed, shuffle, tell)
+    if as_json:
+        more = {"dropped": mended.dropped, "moved": mended.moved, "model": model_taken(project, config.model)}
+        print_json(asdict(mended) | more)
+        return
+    listed = [change for change in mended.changes if change.action == "dropped"]
+    for change in listed[:_LISTED]:
+        say(
+            _("  - {file} line {line}: {reason}").format(
+                file=one_line(change.file, 40), line=change.line, reason=one_line(change.reason, 200)
+            )
+        )
+    if len(listed) > _LISTED:
+        say(_("  … and {n} more").format(n=len(listed) - _LISTED))
+    for change in mended.tidied:
+        said = _("  · {file}, mended: {reason}") if change.action == "tidied" else _("  · {file}: {reason}")
+        say(said.format(file=one_line(change.file, 40), reason=change.reason))
+    if mended.warned:
+        text = _(
+            "  ! kept in spite of warnings: {rows}, of which only you can tell; see: mqlora-tui validate"
+        )
+        say(text.format(rows=counts.rows(mended.warned)))
+    text = _("✓ {folder}: {train} train, {valid} valid; dropped {dropped}, set apart {moved}")
+    say(
+        text.format(
+            folder=one_line(str(mended.folder), 300),
+            train=mended.train,
+            valid=mended.valid,
+            dropped=mended.dropped,
+            moved=mended.moved,
+        )
+    )
+    say(_("  changes.jsonl there says what and why; to use both files in place of yours:"))
+    files = (mended.folder / project.train_file.name, mended.folder / project.valid_file.name)
+    say(f"  cp {' '.join(map(path_of, files))} {path_of(project.data_dir)}/")

@@ -1,0 +1,83 @@
+"""The commands of the command line that read and write data; `tui.cli.main` registers them."""
+
+from pathlib import Path
+from typing import Annotated
+
+from engine.i18n import _
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help=_("Print JSON."))]
+_COLUMN = "COLUMN"
+
+
+def validate(
+    context: typer.Context,
+    strict: Annotated[
+        bool, typer.Option("--strict", help=_("Exit 1 for any error or warning too, for scripts and CI."))
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check the data; exit 1 if it cannot be trained on."""
+    from tui.cli.validate import show_data
+
+    raise typer.Exit(show_data(context.obj, json, strict))
+
+
+def mend(
+    context: typer.Context,
+    seed: Annotated[
+        int, typer.Option(min=0, help=_("Draws the rows that are set apart, and the order."))
+    ] = 0,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help=_("Write the rows in random order."))] = False,
+    json: Json = False,
+) -> None:
+    """Write a mended copy of the data to a new folder beside it, with a list of what changed and why."""
+    from tui.cli.clean import mend_copy
+
+    mend_copy(context.obj, seed, shuffle, json)
+
+
+def import_file(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help=_("CSV, TSV, JSON, JSON Lines (also gzip) or Parquet."))],
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(metavar=_COLUMN, help=_("Column with the prompt; given again, one that goes below it.")),
+    ] = None,
+    completion: Annotated[str, typer.Option(metavar=_COLUMN, help=_("Column with the completion."))] = "",
+    system: Annotated[
+        str, typer.Option(metavar=_COLUMN, help=_("Column with instructions for the assistant."))
+    ] = "",
+    text: Annotated[
+        str, typer.Option(metavar=_COLUMN, help=_("Column with plain text, instead of the others."))
+    ] = "",
+    answer: Annotated[
+        str,
+        typer.Option(metavar=_COLUMN, help=_("Column with the answers to learn, where rows have several.")),
+    ] = "",
+    header: Annotated[
+        bool, typer.Option(help=_("The first line of a CSV names its columns, or not."))
+    ] = True,
+    skip_lines: Annotated[
+        int,
+        typer.Option(min=0, help=_("First lines of a CSV to pass over, such as a title above the names.")),
+    ] = 0,
+    valid_share: Annotated[
+        float, typer.Option(min=0.0, max=0.9, help=_("Share of the rows to validate with; 0 for none."))
+    ] = 0.1,
+    shuffle: Annotated[bool, typer.Option(help=_("Write the rows in random order, or in theirs."))] = True,
+    seed: Annotated[int, typer.Option(min=0, help=_("Draws the order, and the rows to validate with."))] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help=_("Show what the first rows become; write nothing."))
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Write the rows of a table in any usual form as data to train on; list those that cannot be used."""
+    from engine.dataset.convert.import_table import Wish
+    from tui.cli.import_table import import_table, looked_into, show_first
+
+    table, mapping = looked_into(file, prompt or (), completion, system, text, answer, header, skip_lines)
+    if dry_run:
+        raise typer.Exit(show_first(table, mapping, json))
+    import_table(context.obj, table, mapping, Wish(valid_share, shuffle, seed), json)

@@ -1,0 +1,200 @@
+"""The command line: every command of mqlora-tui, each a few lines on top of the engine."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from engine.errors import UserError
+from engine.files import clear_partial
+from engine.i18n import _
+from engine.project import Project
+from tui.cli.data_commands import Json, import_file, mend, validate
+from tui.cli.train_commands import HalfMicroBatch, fit, monitor, train, verify_resume
+from tui.console import (
+    end_output,
+    make_output_harmless,
+    print_json,
+    refuse,
+    refuse_system,
+    refuse_usage,
+    report_defect,
+    say,
+    silence,
+)
+from tui.shell import work_in
+
+import typer
+
+app = typer.Typer(
+    name="mqlora-tui",
+    help=_("Fine-tune a language model on your own Mac, from the terminal."),
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_BROKEN_PIPE = 141
+"""128 + SIGPIPE, as other programs end whose output nobody reads."""
+
+
+def main() -> int:
+    """Run the command line and return its exit code. No mistake of a user ends in a traceback."""
+    make_output_harmless()
+    failure: OSError | None = None
+    try:
+        code = _run()
+    except OSError as error:
+        code, failure = 1, error
+    unwritten = end_output()
+    failure = unwritten or failure
+    if isinstance(failure, BrokenPipeError):
+        silence(sys.stdout)
+        return _BROKEN_PIPE
+    return refuse_system(failure) if failure else code
+
+
+def _run() -> int:
+    """Run the command line and return its exit code.
+
+    Raises:
+        OSError: something could not be opened or written, such as the output.
+    """
+    try:
+        code = app(standalone_mode=False, prog_name="mqlora-tui")
+    except UserError as error:
+        return refuse(error)
+    except OSError:
+        raise
+    except SystemExit as leave:
+        if isinstance(leave.__context__, BrokenPipeError):  # which typer hides behind a code of its own
+            raise leave.__context__ from None
+        raise
+    except typer.Exit as leave:
+        return leave.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        show = getattr(error, "show", None)  # usage errors of typer know how to show themselves
+        if show:
+            explain = getattr(error, "format_message", error.__str__)
+            refuse_usage(show, explain())
+            return int(getattr(error, "exit_code", 2))
+        return report_defect(error)
+    return code if isinstance(code, int) else 0
+
+
+@app.callback(invoke_without_command=True)
+def open_app(
+    context: typer.Context,
+    directory: Annotated[
+        Path,
+        typer.Option("-C", "--directory", help=_("Project directory."), show_default=_("the current one")),
+    ] = Path(),
+    go_on: Annotated[
+        bool, typer.Option("--go-on", help=_("Open the app and go on with the unfinished run at once."))
+    ] = False,
+    half_micro_batch: HalfMicroBatch = False,
+) -> int:
+    """Without a command: open the app."""
+    if not os.path.isdir(directory):  # also takes a name that no folder can have
+        raise UserError(
+            _("There is no folder {folder}").format(folder=directory), _("create it or name another with -C")
+        )
+    context.obj = Project(directory.resolve())
+    work_in(context.obj)
+    for folder in (context.obj.root, context.obj.data_dir, context.obj.models_dir):
+        clear_partial(folder)
+    if context.invoked_subcommand:
+        if go_on or half_micro_batch:
+            raise UserError(
+                _("--go-on and --half-micro-batch before a command are options of the app"),
+                _("write: mqlora-tui train --half-micro-batch"),
+            )
+        return 0
+    if not (sys.stdout.isatty() and sys.stdin.isatty()):
+        raise UserError(_("The app needs a terminal"), _("without one use: mqlora-tui train"))
+    from tui.app.run import run_app
+
+    raise typer.Exit(run_app(context.obj, go_on, half_micro_batch))
+
+
+@app.command()
+def demo(context: typer.Context, json: Json = False) -> None:
+    """Write the built-in model and the sample data; what is there already stays."""
+    from tui.cli.reports import write_demo
+
+    write_demo(context.obj, json)
+
+
+@app.command()
+def check(context: typer.Context, json: Json = False) -> None:
+    """Look at this machine: can it train, and if not, what is to be done?"""
+    from tui.cli.reports import show_hardware
+
+    raise typer.Exit(show_hardware(context.obj, json))
+
+
+@app.command()
+def profiles(context: typer.Context, json: Json = False) -> None:
+    """Show the three profiles, the recommended one and why."""
+    from tui.cli.reports import show_profiles
+
+    show_profiles(context.obj, json)
+
+
+app.command()(fit)
+app.command()(validate)
+app.command()(mend)
+app.command("import")(import_file)
+app.command()(train)
+app.command("verify-resume")(verify_resume)
+app.command()(monitor)
+
+
+@app.command()
+def plot(context: typer.Context, json: Json = False) -> None:
+    """Write the two chart files."""
+    from engine.analysis.charts import write_analysis, write_dashboard
+
+    paths = [write_dashboard(context.obj), write_analysis(context.obj)]
+    if json:
+        print_json({"charts": [str(path) for path in paths]})
+    else:
+        for path in paths:
+            say(f"✓ {path}")
+
+
+@app.command()
+def chat(
+    context: typer.Context,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(help=_("A question; may be repeated. Without it: a conversation.")),
+    ] = None,
+    base: Annotated[bool, typer.Option("--base", help=_("Answer without the adapter."))] = False,
+    max_tokens: Annotated[int, typer.Option(min=1, help=_("Longest reply, in tokens."))] = 256,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, max=5.0, help=_("0 takes the likeliest token."))
+    ] = 0.0,
+    json: Json = False,
+) -> None:
+    """Talk to the trained model."""
+    from engine.chat import ChatSettings
+    from tui.cli.chat import converse, reply_to_each
+
+    if json and not prompt:
+        raise UserError(_("--json answers questions"), _("name one with --prompt"))
+    settings = ChatSettings(max_tokens, temperature)
+    if prompt:
+        code = reply_to_each(context.obj, prompt, settings, with_adapter=not base, as_json=json)
+    else:
+        code = converse(context.obj, settings, with_adapter=not base)
+    raise typer.Exit(code)
+
+
+@app.command()
+def report(context: typer.Context, json: Json = False) -> None:
+    """Say how the run went and what to do next."""
+    from tui.cli.reports import show_report
+
+    show_report(context.obj, json)

@@ -1,0 +1,147 @@
+"""Watching a run from another terminal, and pausing it: everything is read from its files."""
+
+import errno
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from engine.training.events import Usage
+from engine.training.history import HistoryReader, RunHistory, require_readable
+from engine.training.lock import lock_owner
+from engine.training.lock_file import Owner
+from engine.training.state import RunState, known_state
+from tui.cli.monitor_view import view
+from tui.console import out, print_json, say
+from tui.run.notice import take_news
+from tui.run.other_process import ask_to_pause, out_of_reach
+from tui.run.standing import words
+from tui.terminal.keys import CTRL_C, single_keys
+
+from rich.live import Live
+
+_INTERVAL_S = 1.0
+_COLUMNS = ("step", "epoch", "loss", "val_loss", "learning_rate", "grad_norm", "tokens", "tokens_per_second",
+            "peak_memory_gb", "elapsed_s")  # fmt: skip
+_PART = 10_000
+"""Steps that are made ready at once: each alone takes many times as long."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A run as its files tell it at one moment."""
+
+    state: RunState | None
+    """None while a first run gets ready."""
+    history: RunHistory
+    owner: Owner | None
+    """The process that trains; None if none does."""
+
+
+def watch(project: Project, as_json: bool) -> None:
+    """Show the run until it stops; with JSON, one object a step, one for usage that changed, one at the end.
+
+    On a terminal Ctrl+C pauses the run and q leaves it alone.
+
+    Raises:
+        UserError: there is no run, its state or its metrics cannot be read, or another version wrote it.
+    """
+    if known_state(project.state_file) is None and lock_owner(project) is None:
+        if os.path.lexists(project.state_file):
+            raise UserError(
+                _("{file} cannot be read: it is damaged").format(file=project.state_file),
+                _("see what the run's other files tell with: mqlora-tui report"),
+            )
+        raise UserError(
+            _("There is no run in {folder}").format(folder=project.run_dir),
+            _("start one with: mqlora-tui train"),
+        )
+    require_readable(project)
+    if as_json:
+        for event in _events(project):
+            print_json(event)
+    else:
+        if out.is_terminal and (news := take_news(project)):
+            say(news)
+        with _leaving_a_lost_terminal():
+            look = _show(project)
+            say(words(look.state, look.owner))
+
+
+@contextmanager
+def _leaving_a_lost_terminal() -> Iterator[None]:
+    """End as a hang-up does when the terminal is gone: nobody is there to be told."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise SystemExit(128 + signal.SIGHUP) from None
+
+
+def _look(project: Project, reader: HistoryReader) -> Look:
+    owner = lock_owner(project)  # first: what the files say after it was free is the last
+    return Look(RunState.load(project.state_file), reader.poll(), owner)
+
+
+def _show(project: Project) -> Look:
+    """Draw until the run stops or the user leaves; return the last look."""
+    reader, hint, asked = HistoryReader(project), "", None
+    with Live(console=out, refresh_per_second=2) as live, single_keys() as next_key:
+        while True:
+            look = _look(project, reader)
+            live.update(view(project, look.state, look.history, look.owner, hint or _hint()))
+            if look.owner is None:
+                return look
+            key = next_key(_INTERVAL_S)
+            if key == "q":
+                return look
+            if key == CTRL_C:
+                asked, hint = look.owner, hint if look.owner == asked else _pause(project, look.owner)
+
+
+def _hint() -> str:
+    return _("Ctrl+C pauses the run   q leaves it alone") if out.is_terminal else ""
+
+
+def _pause(project: Project, owner: Owner) -> str:
+    """Ask for a pause and say so."""
+    if ask_to_pause(project, owner):
+        return _("Process {pid} is asked to pause; it saves a checkpoint first   q leaves").format(
+            pid=owner.pid
+        )
+    return _("{reason}   q leaves").format(reason=out_of_reach(owner))
+
+
+def _events(project: Project) -> Iterator[dict[str, Any]]:
+    reader, told, usage = HistoryReader(project), 0, Usage()
+    while True:
+        look = _look(project, reader)
+        told = min(told, len(look.history))
+        yield from _steps(look.history, told)
+        told = len(look.history)
+        if look.state and look.state.usage != usage:
+            usage = look.state.usage
+            yield {"event": "usage", "step": look.state.step, **asdict(usage)}
+        if look.owner is None:
+            break
+        time.sleep(_INTERVAL_S)
+    if state := look.state:
+        status = "interrupted" if state.status == "running" else state.status
+        yield {"event": "run_state", "status": status, "step": state.step, "total_steps": state.total_steps}
+
+
+def _steps(history: RunHistory, told: int) -> Iterator[dict[str, Any]]:
+    """Yield an event for each step after the first `told`; null stands for a number that is not there."""
+    for begin in range(told, len(history), _PART):
+        columns = [getattr(history, name)[begin : begin + _PART].tolist() for name in _COLUMNS]
+        for values in zip(*columns, strict=True):
+            known = [value if math.isfinite(value) else None for value in values]
+            yield {"event": "step_done", **dict(zip(_COLUMNS, known, strict=True))}

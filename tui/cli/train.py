@@ -1,0 +1,134 @@
+"""Training without the app: events on the terminal, signals that pause, a lost terminal that hands over."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Event
+from typing import TYPE_CHECKING
+
+from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.format import OtherVersions
+from engine.i18n import _
+from engine.project import Project
+from engine.training.events import AS_BEFORE, Mode, Paused, Resumption
+from tui.cli.train_output import Reporter, reporter
+from tui.console import err, refuse, say
+from tui.run.defect import training_defect
+from tui.run.handover import hand_over
+from tui.run.notice import take_news
+from tui.terminal.signals import pausing_signals
+from tui.terminal.stream import UnblockedStream
+
+import typer
+
+if TYPE_CHECKING:
+    from engine.training.trainer import Trainer
+
+# Time that what is left to say has to reach a slow terminal.
+_FAREWELL_S = 2.0
+_LOOK_S = 0.2
+_BROKEN_PIPE = 141
+
+
+def train(
+    project: Project,
+    config: TrainingConfig | None,
+    mode: Mode,
+    as_lines: bool,
+    how: Resumption = AS_BEFORE,
+) -> int:
+    """Train to the end or to a signal; return the exit code.
+
+    Where other versions of MLX computed the run so far, a person at the terminal is asked.
+
+    A run that began on a terminal and loses it (SIGHUP) goes on in the
+    background. One whose output nobody reads any more pauses, like any
+    program in a pipe; what else becomes of its output does not touch it.
+    """
+    try:
+        return _train(project, config, mode, as_lines, how)
+    except OtherVersions as error:
+        if as_lines or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return refuse(error)
+        say(f"{error.problem}.", err)
+        if not typer.confirm(_("Go on, although a last digit or two may come out otherwise?"), err=True):
+            return refuse(error)
+    return _train(project, config, mode, as_lines, replace(how, accept_versions=True))
+
+
+def _train(
+    project: Project, config: TrainingConfig | None, mode: Mode, as_lines: bool, how: Resumption
+) -> int:
+    from engine.training.trainer import Trainer  # imports MLX
+
+    had_terminal = sys.stdin.isatty() or sys.stdout.isatty()
+    show = reporter(as_lines)
+    with (
+        pausing_signals(lambda _received: show.pausing()) as (stop, received),
+        unblocked_output(stop) as unread,
+    ):
+        if had_terminal and (news := take_news(project)):
+            say(news, err)
+        try:
+            paused = _follow(Trainer(project, config, stop, mode, how), show)
+        except OtherVersions:
+            raise
+        except UserError as error:
+            return refuse(error)
+        except Exception as error:
+            return refuse(training_defect(project, error))
+        if paused and received:
+            if received[0] == signal.SIGHUP and had_terminal:
+                hand_over(project)
+            return 128 + received[0]
+        if paused and unread.is_set():
+            say(_("Nobody reads the output any more, so the run was paused."), err)
+            return _BROKEN_PIPE
+        return 0
+
+
+def _follow(trainer: "Trainer", show: Reporter) -> bool:
+    """Train and tell of it; return whether the run was paused."""
+    paused = False
+    show.open()
+    try:
+        for event in trainer.run():
+            show.show(event)
+            paused = isinstance(event, Paused)
+    finally:
+        show.close()
+    return paused
+
+
+@contextmanager
+def unblocked_output(stop: Event) -> Iterator[Event]:
+    """Let nothing that is printed wait or fail, and set `stop` if the reader of the output has gone.
+
+    Yields:
+        An event that tells this reason to stop from others.
+    """
+    unread = Event()
+
+    def lose_output(error: OSError) -> None:
+        if isinstance(error, BrokenPipeError):
+            unread.set()
+            stop.set()
+
+    before = sys.stdout, sys.stderr
+    if not (before[0] is sys.__stdout__ and before[1] is sys.__stderr__):  # read in this process
+        yield unread
+        return
+    streams = UnblockedStream(sys.stdout.fileno(), lose_output), UnblockedStream(sys.stderr.fileno())
+    sys.stdout, sys.stderr = streams
+    try:
+        yield unread
+    finally:
+        sys.stdout, sys.stderr = before
+        for stream in streams:
+            # Training is over: a program that reads slowly may have every line, until somebody stops it.
+            while not (stream.isatty() or stop.is_set() or stream.wait_written(_LOOK_S)):
+                pass
+            stream.finish(_FAREWELL_S)

@@ -1,0 +1,117 @@
+"""The commands of the command line that train, try it beforehand or watch it; `tui.cli.main` registers them."""
+
+from pathlib import Path
+from typing import Annotated
+
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from engine.training.events import Mode, Resumption
+from tui.cli.data_commands import Json
+from tui.console import say_model
+
+import typer
+
+HalfMicroBatch = Annotated[
+    bool,
+    typer.Option(
+        "--half-micro-batch",
+        help=_("Go on with half as many examples in memory: the same steps, equal to rounding."),
+    ),
+]
+Profile = Annotated[str | None, typer.Option(help=_("SAFE, BALANCED or PERFORMANCE."))]
+ConfigFile = Annotated[Path | None, typer.Option(help=_("A configuration file (JSON)."))]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help=_("Change one value; may be repeated.")),
+]
+
+
+def fit(
+    context: typer.Context,
+    profile: Profile = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    every: Annotated[
+        bool, typer.Option("--all", help=_("Measure the three profiles and recommend one."))
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Measure in a process of its own whether a configuration fits into memory; exit 1 if not."""
+    from tui.cli.choose_config import chosen_config
+    from tui.cli.fit import fit_one, fit_profiles
+
+    if every and profile:
+        raise UserError(_("--all and --profile were both given"), _("give one of them"))
+    chosen = chosen_config(context.obj, profile, config, assignments or [])
+    raise typer.Exit((fit_profiles if every else fit_one)(context.obj, chosen, json))
+
+
+def train(
+    context: typer.Context,
+    profile: Profile = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help=_("Go on with the unfinished run, or refuse."))
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help=_("Archive the old run and begin anew."))
+    ] = False,
+    background: Annotated[
+        bool, typer.Option("--background", help=_("Train in a process of its own."))
+    ] = False,
+    half_micro_batch: HalfMicroBatch = False,
+    accept_versions: Annotated[
+        bool,
+        typer.Option("--accept-versions", help=_("Go on also where other versions of MLX computed so far.")),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Train without the app. An unfinished run is resumed."""
+    from tui.cli.choose_config import wanted_config
+
+    if resume and restart:
+        raise UserError(_("--resume and --restart were both given"), _("give one of them"))
+    project: Project = context.obj
+    wanted = wanted_config(project, profile, config, assignments or [], resume, restart)
+    if wanted and not json:
+        say_model(project, wanted.model)
+    if background:
+        from tui.run.background import background_command
+
+        options = ["--resume"] * resume + ["--restart"] * restart
+        options += ["--profile", profile] if profile else []
+        options += ["--config", str(config.resolve())] if config else []
+        options += [part for text in assignments or [] for part in ("--set", text)]
+        options += ["--half-micro-batch"] * half_micro_batch + ["--accept-versions"] * accept_versions
+        raise typer.Exit(background_command(project, options, json))
+    from tui.cli.train import train as train_here
+
+    mode: Mode = "resume" if resume else "restart" if restart else "auto"
+    raise typer.Exit(train_here(project, wanted, mode, json, Resumption(half_micro_batch, accept_versions)))
+
+
+def verify_resume(
+    context: typer.Context,
+    steps: Annotated[int, typer.Option(min=6, help=_("Optimizer steps, in two epochs."))] = 12,
+    profile: Profile = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    json: Json = False,
+) -> None:
+    """Try on your model and data, in a temporary folder, whether interruptions leave a trace."""
+    from tui.cli.choose_config import chosen_config
+    from tui.cli.verify import verify_resume as try_it
+
+    chosen = chosen_config(context.obj, profile, config, assignments or [])
+    if not json:
+        say_model(context.obj, chosen.model)
+    raise typer.Exit(try_it(context.obj, chosen, steps, json))
+
+
+def monitor(context: typer.Context, json: Json = False) -> None:
+    """Watch a run from another terminal."""
+    from tui.cli.monitor import watch
+
+    watch(context.obj, json)

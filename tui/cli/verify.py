@@ -1,0 +1,152 @@
+"""`verify-resume`: the experiment in engine/verify as it is shown on the terminal."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any
+
+from engine import counts
+from engine.config import TrainingConfig
+from engine.i18n import _, ngettext
+from engine.project import Project
+from engine.verify.child import Launcher
+from engine.verify.experiment import verify
+from engine.verify.results import Advance, Interruption, Told, Verdict
+from tui.console import out, print_json, say, status_mark
+from tui.launch import GUARDED
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+_DIGITS = 12
+
+
+def verify_resume(project: Project, config: TrainingConfig, steps: int, as_json: bool) -> int:
+    """Run the experiment, tell how it goes, and return 0 if interruptions leave no trace, else 1.
+
+    Raises:
+        UserError: training was refused or failed.
+    """
+    with closing(verify(project, config, steps, launcher())) as told:
+        verdict = _last(told if as_json else _shown(told, config))
+    if as_json:
+        print_json(_as_json(verdict))
+    else:
+        _show(verdict)
+    return 0 if verdict.identical else 1
+
+
+def launcher() -> Launcher:
+    """Return how this program is started again, without a guard around it."""
+    return Launcher((sys.executable, "-P", "-m", "tui"), {**os.environ, GUARDED: "1"})
+
+
+def _last(told: Iterator[Told]) -> Verdict:
+    *_before, verdict = told
+    assert isinstance(verdict, Verdict)
+    return verdict
+
+
+def _shown(told: Iterator[Told], config: TrainingConfig) -> Iterator[Told]:
+    """Pass on what is told; show a bar for each run, where there is a terminal, and each interruption."""
+    say(_("The same run twice in a temporary folder: left alone, then interrupted."))
+    say(_("A step has {batch} x {examples}.").format(
+        batch=config.batch_size, examples=counts.examples(config.gradient_accumulation)
+    ))  # fmt: skip
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=out, disable=not out.is_terminal) as bar:
+        tasks = [bar.add_task(text, total=None, start=False) for text in (_("left alone"), _("interrupted"))]
+        for item in told:
+            if isinstance(item, Advance):
+                bar.start_task(tasks[item.interrupted])
+                bar.update(tasks[item.interrupted], completed=item.step, total=item.total)
+                if not item.interrupted and item.step == item.total:
+                    bar.stop_task(tasks[0])
+                    say(_("✓ left alone: {steps}").format(steps=counts.steps(item.total)), bar.console)
+            elif isinstance(item, Interruption):
+                say(f"  {_struck(item)}", bar.console)
+            yield item
+
+
+PLACES = {
+    "step": lambda: _("killed in the middle of step {next}"),
+    "evaluation": lambda: _("killed in the validation after step {step}"),
+    "checkpoint": lambda: _("killed while the checkpoint of step {step} was written"),
+    "pause": lambda: _("paused by SIGINT after step {step}"),
+}
+MISSES = {
+    "step": lambda: _("the middle of a step was not hit"),
+    "evaluation": lambda: _("the middle of a validation was not hit"),
+    "checkpoint": lambda: _("the writing of a checkpoint was not hit"),
+    "pause": lambda: _("the pause came too late"),
+}
+
+
+def _place(blow: Interruption) -> str:
+    """Say where the run was struck, and how often that was tried if not at once."""
+    text = (PLACES if blow.hit else MISSES)[blow.kind]().format(step=blow.step, next=blow.step + 1)
+    if blow.tries > 1:
+        text += ngettext(" ({n} try)", " ({n} tries)", blow.tries).format(n=blow.tries)
+    return text
+
+
+def _struck(blow: Interruption) -> str:
+    text = ngettext("{place}; resumed at step {step}, {lost} step again",
+                    "{place}; resumed at step {step}, {lost} steps again", blow.lost_steps)  # fmt: skip
+    return text.format(place=_place(blow), step=blow.resumed_step, lost=blow.lost_steps)
+
+
+def _show(verdict: Verdict) -> None:
+    """Print what was compared and the verdict in one sentence."""
+    table = _table("", _("interruption"), _("next checkpoint"))
+    for blow in verdict.interruptions:
+        table.add_row(*_compared(blow))
+    out.print(table)
+    table = _table("", _("file"), _("left alone"), _("interrupted"))
+    for file in verdict.files:
+        mark = status_mark("ok" if file.identical else "error")
+        digests = (Text(digest[:_DIGITS] or "-") for digest in (file.straight, file.interrupted))
+        table.add_row(mark, Text(file.file), *digests)
+    out.print(table)
+    for file in verdict.files:
+        if not file.identical:
+            say(f"✗ {file.file}: {file.difference}")
+    if verdict.leftovers:
+        say(_("✗ left behind: {names}").format(names=", ".join(verdict.leftovers)))
+    say(_sentence(verdict))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _compared(blow: Interruption) -> tuple[Text, str, str]:
+    """Return the row of an interruption: a mark, where it was, and the checkpoint after it."""
+    if blow.compared_step is None:
+        return status_mark("warning"), _place(blow), _("not compared")
+    text = _("step {step}: identical") if blow.identical else _("step {step}: different")
+    mark = status_mark("ok" if blow.identical else "error")
+    return mark, _place(blow), text.format(step=blow.compared_step)
+
+
+def _sentence(verdict: Verdict) -> str:
+    hit = [blow.kind for blow in verdict.interruptions if blow.hit]
+    paused = hit.count("pause")
+    if verdict.identical:
+        text = _("✓ Identical: killed {k}, paused {p}, no byte differs after {steps} (times aside).")
+    else:
+        text = _("✗ Different: killed {k}, paused {p}, another result after {steps}.")
+    killed = ngettext("{n} time", "{n} times", len(hit) - paused).format(n=len(hit) - paused)
+    return text.format(k=killed, p=paused, steps=counts.steps(verdict.steps))
+
+
+def _as_json(verdict: Verdict) -> dict[str, Any]:
+    interruptions = [{**asdict(blow), "lost_steps": blow.lost_steps} for blow in verdict.interruptions]
+    files = [{**asdict(file), "identical": file.identical} for file in verdict.files]
+    return {"identical": verdict.identical, **asdict(verdict), "interruptions": interruptions, "files": files}

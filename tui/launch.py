@@ -1,0 +1,101 @@
+"""Where `mqlora-tui` begins: what may crash inside MLX runs in a child, the rest right here.
+
+Only the standard library is imported before that is decided, so that the child starts at once.
+"""
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+GUARDED = "MQLORA_GUARDED"
+"""Environment variable of a process that has a guard, or shall have none."""
+_WITH_VALUE = ("-C", "--directory")
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    open_standard_streams()
+    speak_utf8()
+    try:
+        return _run()
+    except OSError as error:  # before there is anybody to tell it better
+        more = "processes: ulimit -u 1024" if error.errno == errno.EAGAIN else "open files: ulimit -n 1024"
+        print(f"mqlora-tui cannot start: {error.strerror}; allow more {more}.", file=sys.stderr)
+        return 1
+
+
+def _run() -> int:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)  # nothing is held yet
+    arguments = sys.argv[1:]
+    directory, command = peek(arguments)
+    if GUARDED not in os.environ and wants_guard(arguments, command):
+        from tui.supervisor.parent import guard
+
+        return guard(arguments, directory)
+    from tui.supervisor.child import keep_native_messages
+
+    keep_native_messages()
+    from tui.cli.main import main as run
+    from tui.terminal.signals import clean_up_on_signals, ignore_signals
+
+    clean_up_on_signals()
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    code = run()
+    ignore_signals()  # the exit code is known; one more Ctrl+C must not change it
+    return code
+
+
+def open_standard_streams() -> None:
+    """Give a process that was started without input, output or error stream an empty one.
+
+    Otherwise the next file that is opened would get its number, and what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+        if getattr(sys, name) is None:
+            stream = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+
+
+def speak_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where letters have no bytes: names of files could not be written."""
+    if sys.getfilesystemencoding() == "ascii":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    os._exit(128 + number)
+
+
+def peek(arguments: Sequence[str]) -> tuple[Path, str | None]:
+    """Return the project directory and the command that `arguments` name, None for the app."""
+    directory, rest = Path(), iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if argument in _WITH_VALUE:
+            directory = Path(next(rest, ""))
+        elif equals and name in _WITH_VALUE:
+            directory = Path(value)
+        elif argument.startswith("-C"):
+            directory = Path(argument[2:])
+        elif not argument.startswith("-"):
+            return directory, argument
+    return directory, None
+
+
+def wants_guard(arguments: Sequence[str], command: str | None) -> bool:
+    """Whether this is the app or a training run, and not just a question about them."""
+    if {"-h", "--help", "--background"} & set(arguments):
+        return False
+    return command in (None, "train")

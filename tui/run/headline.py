@@ -1,0 +1,102 @@
+"""The first line of the training screen: is it learning, is anything wrong, what is next."""
+
+from engine import counts
+from engine.config import TrainingConfig
+from engine.hardware.report import CheckStatus
+from engine.i18n import _, ngettext
+from engine.training.selected_config import differences
+from tui.profile_name import profile_name
+from tui.run.session import Sitting
+from tui.run.status import RunStatus
+from tui.run.view import RunView
+from tui.run.words import PREPARING, phase_words
+
+_FEW_STEPS = 20
+"""Before that the mean of the newer steps may be lower by chance: the curve has to fall as well."""
+_LEVEL = 0.01
+"""Share of the loss that it has to fall by, to have fallen and not to be level."""
+STATUSES: dict[str, CheckStatus] = {"ok": "ok", "attention": "warning", "wrong": "error"}
+"""Status that a level of the analysis is shown as."""
+
+
+def sentence(
+    status: RunStatus, config: TrainingConfig, view: RunView, sitting: Sitting
+) -> tuple[CheckStatus | None, str, str]:
+    """Return a status (None: nothing to judge yet), a sentence and what to do."""
+    match status.phase:
+        case "idle":
+            return None, _("Nothing trained yet."), _start_hint(config)
+        case "starting":
+            return None, _("The run is starting in the background."), _("It is shown here once it goes on.")
+        case "pausing":
+            return None, _pausing(view.other_process), ""
+        case "paused":
+            text = _("Paused at step {step:,}, saved.").format(step=status.step)
+            return "ok", text, _other_settings(status, config) or _("Enter goes on.")
+        case "finished":
+            level = STATUSES[view.verdict.level]
+            return level, view.verdict.headline, _("Enter: chat with it. 6: report.")
+        case "interrupted" | "failed":
+            hint = (
+                _("Enter goes on from the last checkpoint.")
+                if view.figures.summary.checkpoints
+                else _("Enter begins anew: no checkpoint was saved.")
+            )
+            level = STATUSES[view.verdict.level]
+            return level, view.verdict.headline, _other_settings(status, config) or hint
+        case _:
+            return _running(view, sitting)
+
+
+def _other_settings(status: RunStatus, selected: TrainingConfig) -> str:
+    """Say what Enter and R would train with where other settings are selected than the run's."""
+    changes = differences(status.config, selected) if status.config else []
+    text = _(
+        "The selected settings differ from the run's: {changes}. "
+        "R begins anew with them; Enter goes on with the run's own."
+    )
+    return text.format(changes=", ".join(changes)) if changes else ""
+
+
+def _pausing(other: int | None) -> str:
+    if other:
+        text = _("Process {pid} is asked to pause: it finishes its step, then saves a checkpoint.")
+        return text.format(pid=other)
+    return _("Pausing: the step is finished, then a checkpoint is saved.")
+
+
+def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, str]:
+    pid = view.other_process
+    text = _("Process {pid} trains; Ctrl+C pauses it.")
+    if not view.can_be_asked:
+        text = _("Process {pid} trains; it cannot be paused from here.")
+    where = text.format(pid=pid) if pid else ""
+    phase = view.phase_elsewhere or sitting.phase
+    if phase and phase.name in PREPARING:
+        return None, _("Getting ready: {stage}.").format(stage=phase_words(phase)), where
+    if view.state is None or view.state.status != "running":
+        return None, _("Getting ready."), where
+    busy = phase is not None
+    for advice in view.advice:
+        if not (advice.kind == "stalled" and busy):
+            return STATUSES[advice.level], advice.text, where
+    run = view.figures.summary
+    if not run.steps or run.first_loss is None or run.last_loss is None:
+        return None, _("Getting ready."), where
+    if view.figures.summary.overfitting == "significant":
+        text = _("Overfitting: validation is well above training; adapters/ keeps the best.")
+        return "warning", text, where
+    first, last = f"{run.first_loss:.2f}", f"{run.last_loss:.2f}"
+    has_fallen = run.last_loss < (1 - _LEVEL) * run.first_loss and first != last
+    if not has_fallen or (run.steps < _FEW_STEPS and view.figures.trend == 1):
+        return None, _("Too early to tell: the loss has not clearly fallen yet."), where
+    return "ok", _("Learning: training loss {first} → {last}.").format(first=first, last=last), where
+
+
+def _start_hint(config: TrainingConfig) -> str:
+    epochs = ngettext("{n} epoch", "{n} epochs", config.num_epochs).format(n=config.num_epochs)
+    if steps := config.max_steps:
+        epochs = _("{epochs}, at most {steps}").format(epochs=epochs, steps=counts.steps(steps))
+    return _("Enter starts {profile}: {epochs}, {examples} a step.").format(
+        profile=profile_name(config), epochs=epochs, examples=counts.examples(config.examples_per_step)
+    )

@@ -1,0 +1,174 @@
+"""The small parent of the app and of training: it survives what kills them, and says so.
+
+Running out of memory inside MLX ends a process without a traceback, and the
+system kills without a word. The child's terminal settings die with it, so
+this process keeps them, explains the end in a sentence and goes on from the
+last checkpoint: at a terminal it asks first, unattended it does so by itself.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import FrameType
+from typing import IO, TYPE_CHECKING
+
+from tui.launch import GUARDED, peek
+from tui.supervisor.child import ALIVE, NATIVE_LOG
+from tui.supervisor.stall import LEAST_VARIABLE, Watchdog, least_silence
+from tui.terminal.settings import TerminalSettings
+
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOG_TAIL = 20_000
+"""Bytes of the child's last native messages that are looked at."""
+if TYPE_CHECKING:
+    from tui.supervisor.restart import Aftermath
+
+Decide = Callable[["Death"], list[str] | None]
+"""Told of a death, returns the arguments to start again with, or None to leave."""
+
+
+@dataclass(frozen=True)
+class Death:
+    """How a child ended that did not end by itself."""
+
+    pid: int
+    signal: int
+    """Signal that ended it."""
+    stalled_s: float | None
+    """Seconds without a sign of life after which the watchdog ended it; None if it was not the watchdog."""
+    messages: str
+    """The last that native code wrote on the error stream."""
+    told: int = 0
+    """Signal that had asked the program to end before; 0 if none had."""
+
+
+def guard(arguments: Sequence[str], directory: Path) -> int:
+    """Run `mqlora-tui` with `arguments` in a child and return its exit code.
+
+    A child killed by a signal is explained and, if wanted, started again;
+    otherwise the exit code is 128 + that signal.
+    """
+    least = least_silence()
+    if least is None:
+        print(f"{LEAST_VARIABLE} is not a number of seconds; unset it or write {LEAST_VARIABLE}=300.",
+              file=sys.stderr)  # fmt: skip
+        return 1
+    terminal, is_app = TerminalSettings.save(), peek(arguments)[1] is None
+
+    @cache
+    def aftermath() -> "Aftermath":
+        from tui.supervisor.restart import Aftermath  # only now: it imports much more than a guard needs
+
+        return Aftermath(directory, arguments)
+
+    def decide(death: Death) -> list[str] | None:
+        terminal.restore(is_app)
+        return aftermath().decide(death)
+
+    command = [sys.executable, "-P", "-m", "tui"]
+    code = keep_running(command, list(arguments), directory, decide, least)
+    if terminal.are_changed:  # the child had to leave without putting it right
+        terminal.restore(is_app)
+    return code
+
+
+def keep_running(
+    command: Sequence[str], arguments: list[str], directory: Path, decide: Decide, least_silence_s: float
+) -> int:
+    """Start `command` with `arguments`, and again with what `decide` says after each death.
+
+    From here to the end of this process its signals mean the child.
+    """
+    forwarding = _Forwarding()
+    forwarding.install()
+    while True:
+        end = _run([*command, *arguments], directory, forwarding, least_silence_s)
+        if isinstance(end, int):
+            return end
+        forwarding.told = 0
+        again = decide(end)
+        if again is None or forwarding.told:
+            return 128 + (forwarding.told or end.signal)
+        arguments = again
+
+
+def _run(
+    command: Sequence[str], directory: Path, forwarding: "_Forwarding", least_silence_s: float
+) -> int | Death:
+    """Run one child to its end."""
+    with _native_log() as log, _pipe() as (alive, _kept):
+        child = subprocess.Popen(
+            command,
+            pass_fds=(log.fileno(), alive),
+            env={**os.environ, GUARDED: "1", NATIVE_LOG: str(log.fileno()), ALIVE: str(alive)},
+        )
+        forwarding.begin(child)
+        state_file = directory / "checkpoints_qlora" / "training_state.json"
+        watchdog = Watchdog(state_file, child.pid, least_silence_s)
+        watchdog.start()
+        code = child.wait()
+        forwarding.child = None
+        watchdog.stop()
+        if code >= 0:
+            return code
+        return Death(child.pid, -code, watchdog.stalled_s, _tail(log), forwarding.told)
+
+
+def _native_log() -> IO[bytes]:
+    """Return a file without a name; where the disk has no room for one, one that keeps nothing."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "w+b")
+
+
+@contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    """A pipe whose writing end lives as long as this process."""
+    reading, writing = os.pipe()
+    try:
+        yield reading, writing
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@dataclass
+class _Forwarding:
+    """Sends the signals that mean the program on to its child, and remembers the last of them."""
+
+    child: "subprocess.Popen[bytes] | None" = None
+    told: int = 0
+
+    def install(self) -> None:
+        """Take over the signals; ignored ones stay ignored.
+
+        Ctrl+C and a hang-up reach the child from the terminal too: it takes the second for the first.
+        """
+        for number in _FORWARDED:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._forward)
+
+    def begin(self, child: "subprocess.Popen[bytes]") -> None:
+        """Send signals to `child` from now on, also one that came while it was started."""
+        self.child = child
+        if self.told:
+            child.send_signal(self.told)
+
+    def _forward(self, number: int, _frame: FrameType | None) -> None:
+        self.told = number
+        if self.child:
+            self.child.send_signal(number)
+
+
+def _tail(log: IO[bytes]) -> str:
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - _LOG_TAIL))
+    return log.read().decode("utf-8", errors="replace")

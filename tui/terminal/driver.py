@@ -1,0 +1,80 @@
+"""Textual's terminal driver, for lines that stall or break: neither holds the app up."""
+
+import os
+import select
+import sys
+import threading
+from contextlib import suppress
+from typing import Any
+
+from tui.terminal.keyboard import Keyboard
+from tui.terminal.stream import UnblockedStream
+
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+
+_LOOK_INTERVAL_S = 0.25
+_KEY_LIMIT_S = 0.1
+"""A pause after which Escape was a key of its own."""
+_AT_ONCE = 65536
+"""Most bytes that are read before what they mean is handed on."""
+_FAREWELL_S = 1.0
+
+
+class PatientDriver(LinuxDriver):
+    """Draws as fast as the terminal reads, and notices when it is gone.
+
+    Textual's own output blocks its event loop once 30 frames wait, so that no
+    key would be heard; its input thread reads a lost terminal without end, and
+    takes parts of pastes for keys.
+    """
+
+    def __init__(self, app: App[Any], **options: Any) -> None:
+        """Take what `LinuxDriver` takes."""
+        super().__init__(app, **options)
+        # Textual draws on the error stream, which may go to a file; the output is known to be a terminal.
+        stream = sys.__stdout__ or sys.stdout
+        self._output = UnblockedStream(stream.fileno(), on_caught_up=self._draw_again)
+        self._file = self._output  # type: ignore[assignment]
+        self._ended = threading.Event()
+
+    def start_application_mode(self) -> None:
+        """Draw and listen, and look after the terminal."""
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        threading.Thread(target=self._look_after_terminal, daemon=True, name="terminal").start()
+
+    def run_input_thread(self) -> None:
+        """Hand on keys, clicks and pastes until the app ends."""
+        keyboard = Keyboard()
+        while not self.exit_event.is_set():
+            if select.select([self.fileno], [], [], _KEY_LIMIT_S)[0]:
+                for message in keyboard.take(self._read()):
+                    self.process_message(message)
+            for message in keyboard.tick():
+                self.process_message(message)
+
+    def _read(self) -> bytes:
+        """Return what was typed; of a lost terminal nothing, after a pause."""
+        with suppress(OSError):
+            if data := os.read(self.fileno, _AT_ONCE):
+                return data
+        self.exit_event.wait(_LOOK_INTERVAL_S)
+        return b""
+
+    def close(self) -> None:
+        """Give what is left to draw a moment."""
+        self._ended.set()
+        super().close()
+        self._output.finish(_FAREWELL_S)
+
+    def _draw_again(self) -> None:
+        """Draw everything: frames were left out while the terminal stalled."""
+        with suppress(RuntimeError):  # the app has just ended
+            self._loop.call_soon_threadsafe(lambda: self._app.refresh(layout=True))
+
+    def _look_after_terminal(self) -> None:
+        while not self._ended.wait(_LOOK_INTERVAL_S):
+            if not os.isatty(self.fileno):
+                self.exit_event.set()
+                self._app.on_hang_up()  # type: ignore[attr-defined]
+                return

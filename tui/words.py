@@ -1,0 +1,34 @@
+"""Words for the data check that the screen and the command line share."""
+
+from typing import Literal
+
+from engine.dataset.report import Stage
+from engine.i18n import _
+from engine.sanitize import one_line
+
+
+def progress_words(stage: Stage | Literal["copied"], file: str, lines: int) -> str:
+    """Say how far the check, or the copy after it, is.
+
+    Args:
+        stage: what will be known next, or that rows are copied.
+        file: that is read for it.
+        lines: read so far.
+    """
+    words = {
+        "read": _("Reading {file}, line {lines} …"),
+        "compared": _("Looking for twins in {file}, line {lines} …"),
+        "counted": _("Counting the tokens of {file}, line {lines} …"),
+        "copied": _("Copying {file}, line {lines} …"),
+    }
+    return words[stage].format(file=one_line(file, 40), lines=f"{lines:,}")
+
+
+def no_line(file: str, line: int) -> str:
+    """Say that a file has no such line.
+
+    Args:
+        file: its name.
+        line: that was asked for, from 1.
+    """
+    return _("There is no line {line} in {file}.").format(file=one_line(file, 40), line=f"{line:,}")
