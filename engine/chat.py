@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine import counts
+from engine import units
 from engine.config import TrainingConfig
 from engine.dataset.batches.chat_template import ChatTemplate, TemplateError
 from engine.dataset.batches.render import PLAIN_SEPARATOR
@@ -60,7 +60,7 @@ class ContextFull(UserError):
         what = _("The conversation") if is_grown or turns > 1 else _("The question")
         super().__init__(
             _("{what} has {tokens}, and this model takes {limit:,} with the answer").format(
-                what=what, tokens=counts.tokens(tokens), limit=limit
+                what=what, tokens=units.tokens(tokens), limit=limit
             ),
             _("begin a new conversation") if is_grown else _("ask something shorter"),
         )

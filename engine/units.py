@@ -1,6 +1,6 @@
-"""Durations, sizes and rates as people read them."""
+"""Numbers with their units as people read them: durations, sizes, rates, and numbers of things."""
 
-from engine.i18n import _
+from engine.i18n import _, ngettext
 
 
 def duration(seconds: float) -> str:
@@ -48,3 +48,28 @@ def signed(value: float, decimals: int) -> str:
         return f"{value:+.2e}"
     rounded = round(value, decimals)
     return f"{rounded:+.{decimals}f}" if rounded else f"{0:.{decimals}f}"
+
+
+def rows(n: int) -> str:
+    """Return a number of rows, such as "1 row" or "1,200 rows"."""
+    return ngettext("{n} row", "{n} rows", n).format(n=f"{n:,}")
+
+
+def examples(n: int) -> str:
+    """Return a number of examples, such as "1 example" or "8 examples"."""
+    return ngettext("{n} example", "{n} examples", n).format(n=f"{n:,}")
+
+
+def steps(n: int) -> str:
+    """Return a number of optimizer steps, such as "1 step" or "1,200 steps"."""
+    return ngettext("{n} step", "{n} steps", n).format(n=f"{n:,}")
+
+
+def epochs(n: int) -> str:
+    """Return a number of epochs, such as "1 epoch" or "3 epochs"."""
+    return ngettext("{n} epoch", "{n} epochs", n).format(n=f"{n:,}")
+
+
+def tokens(n: int) -> str:
+    """Return a number of tokens, such as "1 token" or "1,200 tokens"."""
+    return ngettext("{n} token", "{n} tokens", n).format(n=f"{n:,}")

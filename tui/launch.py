@@ -8,12 +8,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 
-GUARDED = "MQLORA_GUARDED"
-"""Environment variable of a process that has a guard, or shall have none."""
-_WITH_VALUE = ("-C", "--directory")
+from tui.respawn import GUARDED, peek
 
 
 def main() -> int:
@@ -76,22 +73,6 @@ def speak_utf8() -> None:
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     os._exit(128 + number)
-
-
-def peek(arguments: Sequence[str]) -> tuple[Path, str | None]:
-    """Return the project directory and the command that `arguments` name, None for the app."""
-    directory, rest = Path(), iter(arguments)
-    for argument in rest:
-        name, equals, value = argument.partition("=")
-        if argument in _WITH_VALUE:
-            directory = Path(next(rest, ""))
-        elif equals and name in _WITH_VALUE:
-            directory = Path(value)
-        elif argument.startswith("-C"):
-            directory = Path(argument[2:])
-        elif not argument.startswith("-"):
-            return directory, argument
-    return directory, None
 
 
 def wants_guard(arguments: Sequence[str], command: str | None) -> bool:

@@ -1,7 +1,9 @@
-"""Words for the data check that the screen and the command line share."""
+"""Words that screens and the command line share."""
 
 from typing import Literal
 
+from engine import profiles
+from engine.config import TrainingConfig
 from engine.dataset.report import Stage
 from engine.i18n import _
 from engine.sanitize import one_line
@@ -32,3 +34,8 @@ def no_line(file: str, line: int) -> str:
         line: that was asked for, from 1.
     """
     return _("There is no line {line} in {file}.").format(file=one_line(file, 40), line=f"{line:,}")
+
+
+def profile_name(config: TrainingConfig) -> str:
+    """Return the profile whose values `config` has, or "Custom"."""
+    return profiles.profile_name(config) or _("Custom")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from engine import counts
+from engine import units
 from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import FEW_STEPS, is_unreadable, outcome_of
 from engine.analysis.remedies import BROKEN, Advice, lower_rate, remedy, restart
@@ -51,7 +51,7 @@ def slow(summary: RunSummary) -> Advice | None:
     elif _tokens_per_example(summary, config) > 0.5 * config.max_seq_length:
         shorter = _shorter(config.max_seq_length)
         text += _("Cutting examples at {length} makes it shorter; the data report tells which.").format(
-            length=counts.tokens(shorter)
+            length=units.tokens(shorter)
         )
         command = restart(max_seq_length=shorter)
     else:

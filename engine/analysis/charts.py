@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import counts
+from engine import units
 from engine.analysis import drawing, epoch_panels, panels
 from engine.analysis.outcome import FEW_STEPS
 from engine.analysis.picture import DPI, write_picture
@@ -85,7 +85,7 @@ def _run(project: Project) -> tuple[RunHistory, RunState | None]:
             drawable,
         ).format(file=project.metrics_file, n=drawable)
         fix = _("train first: mqlora-tui train (about {few} make a useful chart)")
-        raise UserError(problem, fix.format(few=counts.steps(FEW_STEPS)))
+        raise UserError(problem, fix.format(few=units.steps(FEW_STEPS)))
     return history, known_state(project.state_file)
 
 
@@ -127,7 +127,7 @@ def _note(history: RunHistory, state: RunState | None) -> str:
         note += f"  ·  {one_line(state.updated[:16].replace('T', ' '))}"
     if len(history) < FEW_STEPS:
         few = _("Only {steps}: a run of at least {m} shows more.").format(
-            steps=counts.steps(len(history)), m=FEW_STEPS
+            steps=units.steps(len(history)), m=FEW_STEPS
         )
         note += f"  ·  ! {few}"
     return note

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from engine import counts
+from engine import units
 from engine.analysis.drawing import (
     BLUE,
     COLUMNS,
@@ -79,7 +79,7 @@ def volatility(axes: "Axes", history: RunHistory) -> None:
     axes.plot(*downsample(steps[window - 1 :], spread, COLUMNS), color=PURPLE, lw=1.4)
     axes.fill_between(*downsample(steps[window - 1 :], spread, COLUMNS), color=PURPLE, alpha=0.12, lw=0)
     part_epochs(axes, history)
-    title = _("Volatility: spread of the loss over {steps}").format(steps=counts.steps(window))
+    title = _("Volatility: spread of the loss over {steps}").format(steps=units.steps(window))
     dress(axes, title, _("step"), _("standard deviation (nats)"))
     whole_steps(axes)
     axes.set_ylim(bottom=0)

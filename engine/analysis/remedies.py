@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from engine import counts
+from engine import units
 from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import LITTLE_PERCENT, Outcome, outcome_of
 from engine.config import TrainingConfig
@@ -151,7 +151,7 @@ def _underfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
         return Advice("underfitting", "attention", text, restart(max_steps=0))
     more = config.num_epochs + max(1, config.num_epochs // 2)
     text = _("The loss was still falling at the end: {epochs} may give a better model.").format(
-        epochs=counts.epochs(more)
+        epochs=units.epochs(more)
     )
     return Advice("underfitting", "attention", text, restart(num_epochs=more))
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engine import counts
+from engine import units
 from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import Outcome, outcome_of
 from engine.analysis.verdict import Verdict
@@ -127,7 +127,7 @@ def _gap(summary: RunSummary, gap: float) -> list[str]:
 def _costs(summary: RunSummary) -> list[str]:
     parts = [duration(summary.duration_s)] if summary.steps else []
     if summary.tokens_per_epoch is not None:
-        parts.append(_("{tokens} an epoch").format(tokens=counts.tokens(summary.tokens_per_epoch)))
+        parts.append(_("{tokens} an epoch").format(tokens=units.tokens(summary.tokens_per_epoch)))
     if summary.tokens_per_second is not None:
         parts.append(_("{n:,.0f} tok/s in training steps").format(n=summary.tokens_per_second))
     if summary.peak_memory_gb is not None:

@@ -1,6 +1,6 @@
 """What a measurement means, in sentences."""
 
-from engine import counts
+from engine import units
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.fit.measure import Fit
@@ -21,7 +21,7 @@ def outcome(fit: Fit) -> str:
         predicted=_("none") if measured.predicted is None else size(measured.predicted),
         free=size(fit.room.free),
         rows=fit.shape.rows,
-        tokens=counts.tokens(fit.shape.length),
+        tokens=units.tokens(fit.shape.length),
         seconds=measured.seconds,
     )
 

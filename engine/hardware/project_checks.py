@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from engine import counts
+from engine import units
 from engine.config import TrainingConfig
 from engine.dataset.jsonl.lines import Oddities, missing_fix, numbered_lines
 from engine.dataset.jsonl.rows import read_rows
@@ -116,7 +116,7 @@ def _unusable(file: str, usable: int, faults: Sequence[Fault]) -> str:
     text = _("{n} of the first {rows} of data/{file} cannot be used; line {line}: {message}")
     return text.format(
         n=len(faults),
-        rows=counts.rows(usable + len(faults)),
+        rows=units.rows(usable + len(faults)),
         file=file,
         line=first.line,
         message=first.message,

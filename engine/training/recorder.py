@@ -4,7 +4,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from engine import counts
+from engine import units
 from engine.errors import UserError
 from engine.files import read_own, write_atomic
 from engine.fingerprint import file_sha256
@@ -151,7 +151,7 @@ class Recorder:
         metrics = MetricsWriter(self._parts.project, self._progress.lines)
         if metrics.lost:
             text = _("The metrics of {steps} were damaged and are missing from now on")
-            self.lost.append(text.format(steps=counts.steps(metrics.lost)))
+            self.lost.append(text.format(steps=units.steps(metrics.lost)))
         return metrics
 
     def _restore_best(self) -> None:

@@ -14,7 +14,7 @@ from engine.errors import Cancelled
 from engine.hardware.report import Check, HardwareReport
 from engine.project import Project
 from tui.app.app import MqloraApp
-from tui.app.messages import RunChanged
+from tui.run.messages import RunChanged
 from tui.run.status import Phase, RunStatus
 
 from textual.app import App

@@ -8,7 +8,7 @@ from signal import SIGHUP, SIGINT, SIGTERM
 from engine.project import Project
 from engine.training.state import RunState
 from tests.tiny import owned_by
-from tui.supervisor.parent import Death
+from tui.supervisor.death import Death
 from tui.supervisor.restart import MOST_RESTARTS, Aftermath
 
 import pytest

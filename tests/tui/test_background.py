@@ -9,7 +9,7 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.state import RunState
 from tests.tiny import owned_by
-from tui.launch import GUARDED
+from tui.respawn import GUARDED
 from tui.run.background import spawn, start_background
 
 import pytest

@@ -9,11 +9,12 @@ from engine.training.history import load_history
 from engine.training.state import RunState
 from tests.engine.run_kinds import write_kind
 from tests.tui.fake_run import append, metrics, write_state
-from tui.app.screens.train.loss_chart import Colours, LossCurves, draw
+from tui.app.screens.train.loss_chart import Colours, draw
 from tui.app.screens.train.loss_legend import ZOOMS, _legend
 from tui.app.screens.train.stats import groups_of
 from tui.cli.monitor_view import view
-from tui.run.figures import RunFigures, curves_of, figures_of
+from tui.run.curves import LossCurves, curves_of
+from tui.run.figures import RunFigures, figures_of
 
 import pytest
 from rich.console import Console

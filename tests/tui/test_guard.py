@@ -8,8 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from tui.launch import peek, wants_guard
-from tui.supervisor.parent import Death, guard, keep_running
+from tui.launch import wants_guard
+from tui.respawn import peek
+from tui.supervisor.death import Death
+from tui.supervisor.parent import guard, keep_running
 from tui.supervisor.stall import LEAST_VARIABLE, least_silence
 
 import psutil

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.project import Project
 from tests.tui.test_aftermath import PID, running
-from tui.supervisor.parent import Death
+from tui.supervisor.death import Death
 from tui.supervisor.restart import Aftermath
 from tui.terminal.keys import single_keys
 

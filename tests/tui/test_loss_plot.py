@@ -2,8 +2,9 @@
 
 from tests.tui.themed import ThemedApp
 from tui.app.screens.shared.lines import changed_span
-from tui.app.screens.train.loss_chart import Colours, Curve, LossCurves, View, draw, log_ticks, nice_ticks
+from tui.app.screens.train.loss_chart import Colours, View, draw, log_ticks, nice_ticks
 from tui.app.screens.train.loss_plot import LossPlot
+from tui.run.curves import Curve, LossCurves
 
 import numpy as np
 import pytest

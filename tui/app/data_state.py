@@ -2,7 +2,7 @@
 
 from threading import Event
 
-from engine import counts
+from engine import units
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.errors import UserError
@@ -126,7 +126,7 @@ class DataState(InTurnApp, NotesApp):
             "what changed is in changes.jsonl there."
         )
         folder = one_line(str(mended.folder), 300)
-        dropped = counts.rows(mended.dropped)
+        dropped = units.rows(mended.dropped)
         self.news = text.format(
             folder=folder, train=f"{mended.train:,}", valid=f"{mended.valid:,}", dropped=dropped
         )

@@ -8,7 +8,6 @@ from engine.dataset.report import DataReport, Stage
 from engine.errors import UserError
 from engine.hardware.report import Check, HardwareReport
 from engine.profiles import Recommendation
-from engine.training.events import Event
 
 from textual.message import Message
 
@@ -121,25 +120,6 @@ class RowRead(Message, bubble=False):
     def is_beyond(self) -> bool:
         """Whether the file has no such line."""
         return self.error is not None and not self.raw and self.line > 1
-
-
-@dataclass
-class TrainingEvents(Message, bubble=False):
-    """The trainer yielded these since the last message; posted from the engine's thread."""
-
-    events: tuple[Event, ...]
-
-
-@dataclass
-class TrainingFailed(Message, bubble=False):
-    """The run ended with a refusal or a defect."""
-
-    error: UserError
-
-
-@dataclass
-class RunChanged(Message, bubble=False):
-    """The run may be in another phase than before: ask the training controller."""
 
 
 @dataclass

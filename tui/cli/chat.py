@@ -11,7 +11,7 @@ from functools import partial
 from io import TextIOWrapper
 from typing import TextIO
 
-from engine import counts
+from engine import units
 from engine.chat import ChatSession, ChatSettings, ContextFull, ReplyChunk, ReplyEnd, reading_words
 from engine.dataset.jsonl.turns import Message
 from engine.errors import UserError
@@ -63,11 +63,11 @@ class Asking:
             return _("The reply was stopped.")
         if end == "length":
             return _("The reply was cut at {tokens}; --max-tokens allows more.").format(
-                tokens=counts.tokens(self.settings.max_tokens)
+                tokens=units.tokens(self.settings.max_tokens)
             )
         if end == "context":
             return _("The reply was cut: this model takes {limit}, the question among them.").format(
-                limit=counts.tokens(self.session.context_length or 0)
+                limit=units.tokens(self.session.context_length or 0)
             )
         return ""
 

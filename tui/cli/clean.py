@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from engine import counts
+from engine import units
 from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import one_line
@@ -43,7 +43,7 @@ def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None
         text = _(
             "  ! kept in spite of warnings: {rows}, of which only you can tell; see: mqlora-tui validate"
         )
-        say(text.format(rows=counts.rows(mended.warned)))
+        say(text.format(rows=units.rows(mended.warned)))
     text = _("✓ {folder}: {train} train, {valid} valid; dropped {dropped}, set apart {moved}")
     say(
         text.format(

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from engine import counts
+from engine import units
 from engine.dataset.convert.column_mapping import Mapping
 from engine.dataset.convert.detect_columns import choose
 from engine.dataset.convert.import_table import Stage, Wish, import_rows
@@ -65,7 +65,7 @@ def show_first(table: Table, mapping: Mapping, as_json: bool) -> int:
         quote(f"  {table.where(shown['place'])}: {text}")
     if fields := tried.tally.not_used.counts:
         text = _("  · fields that are not used, and in how many of the first {rows}: {names}")
-        say(text.format(rows=counts.rows(len(tried.rows)), names=named(fields)))
+        say(text.format(rows=units.rows(len(tried.rows)), names=named(fields)))
     _say_doubts(table, tried.tally.doubts)
     _say_share(tried.usable, tried.rejected, tried.left_out, is_all=len(tried.rows) < SAMPLE)
     return code
@@ -102,7 +102,7 @@ def _say_share(usable: int, rejected: int, left_out: int, is_all: bool = True) -
         text = _("  {usable} of {rows} can be used")
     else:
         text = _("  {usable} of the first {rows} can be used")
-    rows = counts.rows(usable + rejected + left_out)
+    rows = units.rows(usable + rejected + left_out)
     text = text.format(usable=f"{usable:,}", rejected=f"{rejected:,}", rows=rows)
     say(text + (_("; {count} left out on request").format(count=f"{left_out:,}") if left_out else ""))
 
@@ -119,7 +119,7 @@ def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, a
 
         def tell(stage: Stage, count: int) -> None:
             text = _("{rows} read …") if stage == "read" else _("{rows} written …")
-            status.update(text.format(rows=counts.rows(count)))
+            status.update(text.format(rows=units.rows(count)))
 
         imported = import_rows(project, table, mapping, wish, tell, Event())
     _say_rejected(table, imported)

@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Protocol
 
-from engine import counts
+from engine import units
 from engine.i18n import _, ngettext
 from engine.training.events import (
     CheckpointSaved,
@@ -199,8 +199,8 @@ def _started(event: Started) -> str:
     ).format(
         begin=begin,
         model=event.model,
-        examples=counts.examples(event.train_examples),
-        steps=counts.steps(event.total_steps),
+        examples=units.examples(event.train_examples),
+        steps=units.steps(event.total_steps),
         parameters=parameters.format(n=f"{event.trainable_parameters:,}"),
         shapes=ngettext("{n} shape", "{n} shapes", event.shapes).format(n=event.shapes),
         device=event.device,

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from engine import counts
+from engine import units
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport, Fault, FileReport
 from engine.errors import UserError
@@ -83,14 +83,14 @@ def _print_data(
         is_wrong = any(f.severity != "note" and (f.file, f.line) in dropped for f in report.faults)
         if report.is_trainable and is_wrong:
             text = _("Copies of both files without {rows} of these are written by: mqlora-tui mend")
-            say(text.format(rows=counts.rows(len(dropped))))
+            say(text.format(rows=units.rows(len(dropped))))
     if any(fault.severity == "error" for fault in report.model_faults):
         say(_("✗ cannot be trained on: the base model cannot be used"))
         return
     if not report.is_trainable:
         say(_("✗ cannot be trained on: both files need at least one usable row"))
         return
-    say(_("✓ trainable: {steps} an epoch").format(steps=counts.steps(report.steps_per_epoch)))
+    say(_("✓ trainable: {steps} an epoch").format(steps=units.steps(report.steps_per_epoch)))
     if not report.model:
         say(_("Tokens are not counted, since there is no base model to train yet."))
         try:
@@ -110,8 +110,8 @@ def _print_data(
 def _estimate_line(estimate: Estimate) -> str:
     text = _("  {profile}: {steps}, {tokens} an epoch").format(
         profile=f"{estimate.profile:<11}",
-        steps=counts.steps(estimate.steps),
-        tokens=counts.tokens(estimate.tokens or 0),
+        steps=units.steps(estimate.steps),
+        tokens=units.tokens(estimate.tokens or 0),
     )
     if estimate.seconds is None:
         return text
@@ -133,9 +133,9 @@ def _file_line(file: FileReport, config: TrainingConfig) -> str:
         longest=tokens.longest,
         median=tokens.median,
         share=tokens.trained / max(1, tokens.total),
-        rows=counts.rows(len(tokens.truncated_lines)),
+        rows=units.rows(len(tokens.truncated_lines)),
         limit=config.max_seq_length,
-        cut=counts.tokens(tokens.cut),
+        cut=units.tokens(tokens.cut),
     )
 
 

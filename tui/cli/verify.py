@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
-from engine import counts
+from engine import units
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
 from engine.project import Project
@@ -15,7 +15,7 @@ from engine.verify.child import Launcher
 from engine.verify.experiment import verify
 from engine.verify.results import Advance, Interruption, Told, Verdict
 from tui.console import out, print_json, say, status_mark
-from tui.launch import GUARDED
+from tui.respawn import GUARDED
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -54,7 +54,7 @@ def _shown(told: Iterator[Told], config: TrainingConfig) -> Iterator[Told]:
     """Pass on what is told; show a bar for each run, where there is a terminal, and each interruption."""
     say(_("The same run twice in a temporary folder: left alone, then interrupted."))
     say(_("A step has {batch} x {examples}.").format(
-        batch=config.batch_size, examples=counts.examples(config.gradient_accumulation)
+        batch=config.batch_size, examples=units.examples(config.gradient_accumulation)
     ))  # fmt: skip
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=out, disable=not out.is_terminal) as bar:
@@ -65,7 +65,7 @@ def _shown(told: Iterator[Told], config: TrainingConfig) -> Iterator[Told]:
                 bar.update(tasks[item.interrupted], completed=item.step, total=item.total)
                 if not item.interrupted and item.step == item.total:
                     bar.stop_task(tasks[0])
-                    say(_("✓ left alone: {steps}").format(steps=counts.steps(item.total)), bar.console)
+                    say(_("✓ left alone: {steps}").format(steps=units.steps(item.total)), bar.console)
             elif isinstance(item, Interruption):
                 say(f"  {_struck(item)}", bar.console)
             yield item
@@ -143,7 +143,7 @@ def _sentence(verdict: Verdict) -> str:
     else:
         text = _("✗ Different: killed {k}, paused {p}, another result after {steps}.")
     killed = ngettext("{n} time", "{n} times", len(hit) - paused).format(n=len(hit) - paused)
-    return text.format(k=killed, p=paused, steps=counts.steps(verdict.steps))
+    return text.format(k=killed, p=paused, steps=units.steps(verdict.steps))
 
 
 def _as_json(verdict: Verdict) -> dict[str, Any]:

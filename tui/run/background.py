@@ -14,7 +14,7 @@ from engine.sanitize import one_line
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
 from tui.console import print_json, say
-from tui.launch import GUARDED
+from tui.respawn import GUARDED
 
 import psutil
 

@@ -17,8 +17,8 @@ from engine.training.events import AS_BEFORE, Event, Finished, Mode, Paused, Res
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
-from tui.app.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.run.defect import training_defect
+from tui.run.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.run.notice import is_starting
 from tui.run.other_process import ask_to_pause, can_ask, out_of_reach
 from tui.run.outbox import Outbox

@@ -1,15 +1,15 @@
 """The first line of the training screen: is it learning, is anything wrong, what is next."""
 
-from engine import counts
+from engine import units
 from engine.config import TrainingConfig
 from engine.hardware.report import CheckStatus
 from engine.i18n import _, ngettext
 from engine.training.selected_config import differences
-from tui.profile_name import profile_name
 from tui.run.session import Sitting
 from tui.run.status import RunStatus
 from tui.run.view import RunView
 from tui.run.words import PREPARING, phase_words
+from tui.words import profile_name
 
 _FEW_STEPS = 20
 """Before that the mean of the newer steps may be lower by chance: the curve has to fall as well."""
@@ -96,7 +96,7 @@ def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, 
 def _start_hint(config: TrainingConfig) -> str:
     epochs = ngettext("{n} epoch", "{n} epochs", config.num_epochs).format(n=config.num_epochs)
     if steps := config.max_steps:
-        epochs = _("{epochs}, at most {steps}").format(epochs=epochs, steps=counts.steps(steps))
+        epochs = _("{epochs}, at most {steps}").format(epochs=epochs, steps=units.steps(steps))
     return _("Enter starts {profile}: {epochs}, {examples} a step.").format(
-        profile=profile_name(config), epochs=epochs, examples=counts.examples(config.examples_per_step)
+        profile=profile_name(config), epochs=epochs, examples=units.examples(config.examples_per_step)
     )

@@ -14,8 +14,8 @@ from engine.training.history import HistoryReader, RunHistory
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
-from tui.app.screens.train.loss_chart import LossCurves
-from tui.run.figures import RunFigures, curves_of, figures_of
+from tui.run.curves import LossCurves, curves_of
+from tui.run.figures import RunFigures, figures_of
 from tui.run.other_process import can_ask
 from tui.run.words import phase_of
 

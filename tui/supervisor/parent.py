@@ -19,8 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING
 
-from tui.launch import GUARDED, peek
+from tui.respawn import GUARDED, peek
 from tui.supervisor.child import ALIVE, NATIVE_LOG
+from tui.supervisor.death import Death
 from tui.supervisor.stall import LEAST_VARIABLE, Watchdog, least_silence
 from tui.terminal.settings import TerminalSettings
 
@@ -30,23 +31,8 @@ _LOG_TAIL = 20_000
 if TYPE_CHECKING:
     from tui.supervisor.restart import Aftermath
 
-Decide = Callable[["Death"], list[str] | None]
+Decide = Callable[[Death], list[str] | None]
 """Told of a death, returns the arguments to start again with, or None to leave."""
-
-
-@dataclass(frozen=True)
-class Death:
-    """How a child ended that did not end by itself."""
-
-    pid: int
-    signal: int
-    """Signal that ended it."""
-    stalled_s: float | None
-    """Seconds without a sign of life after which the watchdog ended it; None if it was not the watchdog."""
-    messages: str
-    """The last that native code wrote on the error stream."""
-    told: int = 0
-    """Signal that had asked the program to end before; 0 if none had."""
 
 
 def guard(arguments: Sequence[str], directory: Path) -> int:

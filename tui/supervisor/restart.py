@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from signal import SIGINT
-from typing import TYPE_CHECKING
 
 from engine.i18n import _, ngettext
 from engine.project import Project
@@ -12,14 +11,12 @@ from engine.training.crash import cause_of_death, record_crash
 from engine.training.state import RunState
 from engine.units import duration
 from tui.console import err, report_crash, say
-from tui.launch import peek
+from tui.respawn import peek
 from tui.shell import work_in
+from tui.supervisor.death import Death
 from tui.terminal import keys
 from tui.terminal.keys import single_keys
 from tui.terminal.settings import is_foreground
-
-if TYPE_CHECKING:
-    from tui.supervisor.parent import Death
 
 MOST_RESTARTS = 3
 """Unattended restarts in a row without a new checkpoint; the first only if memory had not surely run out."""
@@ -41,7 +38,7 @@ class Aftermath:
         self._deaths = 0
         """Since there was a new checkpoint."""
 
-    def decide(self, death: "Death") -> list[str] | None:
+    def decide(self, death: Death) -> list[str] | None:
         """Tell of a death; return the arguments to start again with, or None to leave."""
         if death.signal in _NO_CRASH:
             return None

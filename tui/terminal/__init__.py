@@ -1,1 +1,1 @@
-"""."""
+"""The terminal itself: settings, signals, keys, and output that neither stalls nor steers it."""

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from engine import counts
+from engine import units
 from engine.dataset.convert.records import Rejected
 from engine.dataset.convert.tables import Table
 from engine.dataset.convert.written_row import Forms
@@ -121,7 +121,7 @@ class Imported:
         if self.is_undivided:
             parts.append(_("no two rows differ, so none could be set apart for validation"))
         if self.left_out:
-            parts.append(_("{rows} left out on request").format(rows=counts.rows(self.left_out)))
+            parts.append(_("{rows} left out on request").format(rows=units.rows(self.left_out)))
         if self.rejected:
             parts.append(_("{count} rejected").format(count=f"{self.rejected:,}"))
         if self.kinds:

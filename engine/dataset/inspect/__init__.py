@@ -1,1 +1,1 @@
-"""."""
+"""What can be said about the data before training: faults, duplicates, token figures, previews."""

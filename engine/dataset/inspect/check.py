@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from engine import counts
+from engine import units
 from engine.config import TrainingConfig
 from engine.dataset.batches.tokenize import ExampleTokenizer
 from engine.dataset.inspect.duplicates import MOST_ROWS, TwinFinder, as_fault
@@ -181,7 +181,7 @@ class _Model:
 
 
 def _not_all_compared(file: str) -> Fault:
-    text = _("near twins were looked for among {rows}, not among all").format(rows=counts.rows(MOST_ROWS))
+    text = _("near twins were looked for among {rows}, not among all").format(rows=units.rows(MOST_ROWS))
     return Fault(file, 0, None, "near_twins_limit", "note", text, _("look at a part of the rows at a time"))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import counts
+from engine import units
 from engine.config import TrainingConfig
 from engine.dataset.batches.chat_template import TemplateError
 from engine.dataset.batches.tokenize import Example, ExampleTokenizer
@@ -153,8 +153,8 @@ def _control_text(file: str, line: int, mark: str) -> Fault:
 
 def _length_faults(file: str, counter: TokenCounter, limit: int) -> Iterator[Fault]:
     dropped = set(counter.dropped)
-    no_token = _("no token to learn within {tokens}").format(tokens=counts.tokens(limit))
-    cut = _("cut at {tokens}").format(tokens=counts.tokens(limit))
+    no_token = _("no token to learn within {tokens}").format(tokens=units.tokens(limit))
+    cut = _("cut at {tokens}").format(tokens=units.tokens(limit))
     shorter_prompt = _("raise max_seq_length or shorten the prompt")
     shorter_row = _("raise max_seq_length or shorten the row")
     for line in counter.dropped:

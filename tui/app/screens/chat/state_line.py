@@ -1,6 +1,6 @@
 """The first line of the chat: who answers, and how."""
 
-from engine import counts
+from engine import units
 from engine.chat import ChatSettings
 from engine.errors import UserError
 from engine.i18n import _
@@ -24,7 +24,7 @@ class ChatState(Verdict):
             return
         rest = _("{beside}   at most {tokens}, temperature {temperature:g}").format(
             beside=_("base beside: on") if base_beside else _("base beside: off"),
-            tokens=counts.tokens(settings.max_tokens),
+            tokens=units.tokens(settings.max_tokens),
             temperature=settings.temperature,
         )
         if is_replying:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from engine import counts
+from engine import units
 from engine.chat import ReplyEnd
 from engine.i18n import _
 from engine.sanitize import printable
@@ -22,7 +22,7 @@ def end_words(end: ReplyEnd, tokens: int, has_text: bool) -> str:
     if end == "stopped":
         return _("stopped") if has_text else _("stopped; the question is left out from here on")
     if end == "length":
-        return _("cut at {tokens}; Ctrl+T allows more").format(tokens=counts.tokens(tokens))
+        return _("cut at {tokens}; Ctrl+T allows more").format(tokens=units.tokens(tokens))
     if end == "context":
         return _("cut: the model takes no more; Ctrl+N begins a new conversation")
     return "" if has_text else _("the model wrote nothing; the question is left out from here on")
@@ -61,7 +61,7 @@ class ChatTurn(Horizontal):
         """Append what the model has written since."""
         self.text += text
         self.say("")
-        speed = counts.tokens(tokens)
+        speed = units.tokens(tokens)
         if tokens > 1:  # a rate needs two
             speed = _("{tokens} tok, {rate:.0f} tok/s").format(tokens=tokens, rate=tokens_per_second)
         self.query_one(".chat-speed", Static).update(Content(speed))

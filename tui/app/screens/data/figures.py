@@ -1,6 +1,6 @@
 """What training on the data means in numbers: tokens, cuts, steps and hours."""
 
-from engine import counts
+from engine import units
 from engine.dataset.report import DataReport, TokenFigures
 from engine.i18n import _, ngettext
 from engine.profiles import Offer
@@ -69,7 +69,7 @@ def _sums(report: DataReport, tokens: TokenFigures, limit: int) -> Content:
     else:
         cut = _("nothing cut at {limit}").format(limit=f"{limit:,}")
     epoch = _("an epoch: {steps}, {tokens}").format(
-        steps=counts.steps(report.steps_per_epoch), tokens=counts.tokens(tokens.total)
+        steps=units.steps(report.steps_per_epoch), tokens=units.tokens(tokens.total)
     )
     return Content.assemble((cut, "$warning" if rows else ""), f" · {epoch}")
 

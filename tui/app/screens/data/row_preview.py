@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from engine import counts
+from engine import units
 from engine.dataset.report import Fault
 from engine.errors import UserError
 from engine.i18n import _
@@ -69,7 +69,7 @@ class RowPreview(VerticalScroll):
 
     def show_tokens(self, file: str, line: int, tokens: "tuple[PreviewToken, ...]") -> None:
         """Draw a row."""
-        self._title(file, line, f": {counts.tokens(sum(len(token.ids) for token in tokens))}")
+        self._title(file, line, f": {units.tokens(sum(len(token.ids) for token in tokens))}")
         self.query_one("#row-text", Static).update(_drawn(tokens))
         self.scroll_home(animate=False)
 

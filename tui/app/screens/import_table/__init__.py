@@ -1,1 +1,1 @@
-"""."""
+"""Importing rows of another file."""

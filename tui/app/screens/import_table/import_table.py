@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from engine import counts
+from engine import units
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
@@ -204,7 +204,7 @@ class ImportDialog(Dialog["Imported | None"]):
         """Say how far it is."""
         if self._cancel and not self._cancel.is_set():
             text = _("{rows} read …") if message.stage == "read" else _("{rows} written …")
-            self._say(_("{text} Esc ends it.").format(text=text.format(rows=counts.rows(message.count))))
+            self._say(_("{text} Esc ends it.").format(text=text.format(rows=units.rows(message.count))))
 
     def on_import_over(self, message: ImportOver) -> None:
         """Say what came of it."""

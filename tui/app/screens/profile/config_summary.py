@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from engine import counts
+from engine import units
 from engine.config import TrainingConfig, help_text
 from engine.dataset.report import DataReport
 from engine.i18n import _, ngettext
@@ -58,7 +58,7 @@ def explained() -> Content:
 
 def _batch(config: TrainingConfig) -> str:
     return _("× {accumulation} accumulated = {examples} a step").format(
-        accumulation=config.gradient_accumulation, examples=counts.examples(config.examples_per_step)
+        accumulation=config.gradient_accumulation, examples=units.examples(config.examples_per_step)
     )
 
 
@@ -92,7 +92,7 @@ def _steps(config: TrainingConfig) -> str:
     )
     epochs = ngettext("in {n} epoch", "in {n} epochs", config.num_epochs).format(n=config.num_epochs)
     if config.max_steps:
-        epochs = _("{epochs}, at most {steps}").format(epochs=epochs, steps=counts.steps(config.max_steps))
+        epochs = _("{epochs}, at most {steps}").format(epochs=epochs, steps=units.steps(config.max_steps))
     return f"{epochs}; {text}"
 
 

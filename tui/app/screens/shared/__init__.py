@@ -1,1 +1,1 @@
-"""."""
+"""What several places use: base screen, header, footer, notes, fields and dialogs."""

@@ -5,8 +5,8 @@ from pathlib import Path
 from engine.config import TrainingConfig
 from engine.project import Project
 from engine.sanitize import one_line
-from tui.profile_name import profile_name
 from tui.run.status import RunStatus
+from tui.words import profile_name
 
 from textual.content import Content
 from textual.widgets import Static

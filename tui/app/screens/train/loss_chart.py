@@ -2,20 +2,19 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
+from tui.run.curves import EMPTY, Floats, LossCurves
+
 import numpy as np
-from numpy.typing import NDArray
 from rich.text import Text
 from textual_plotext import Plot
 
-Floats = NDArray[np.float64]
 Colour = tuple[int, int, int]
 Scale = Callable[[Floats], Floats]
 View = Literal["all", "recent", "log"]
 
-EMPTY: Floats = np.empty(0)
 _COLUMNS_PER_X_TICK = 12
 _ROWS_PER_Y_TICK = 2
 _MOST_Y_TICKS = 8
@@ -25,56 +24,6 @@ _FLATTEST = 0.01
 """The same in nats, for losses near 0."""
 _LOWEST = 1e-4
 """Losses below this are drawn at the lower edge; a log scale needs more than 0."""
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Points of one curve; y is always finite."""
-
-    x: Floats = field(default_factory=lambda: EMPTY)
-    y: Floats = field(default_factory=lambda: EMPTY)
-
-    def since(self, start: float) -> "Curve":
-        """Return the part at and after x = `start`."""
-        kept = self.x >= start
-        return Curve(self.x[kept], self.y[kept])
-
-
-@dataclass(frozen=True)
-class LossCurves:
-    """What the plot shows; x is optimizer steps, y is mean cross-entropy per token in nats."""
-
-    train: Curve = field(default_factory=Curve)
-    smoothed: Curve = field(default_factory=Curve)
-    validation: Curve = field(default_factory=Curve)
-    best: Curve = field(default_factory=Curve)
-    """One point, or none before the first validation."""
-    total_steps: int = 1
-    failed: Floats = field(default_factory=lambda: EMPTY)
-    """Steps whose validation was not finite."""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to draw."""
-        return not len(self.train.x) and not len(self.validation.x)
-
-    @property
-    def last_step(self) -> float:
-        """Newest step with a point; 0 before the first."""
-        return max(
-            (float(curve.x[-1]) for curve in (self.train, self.validation) if len(curve.x)), default=0.0
-        )
-
-    def since(self, start: float) -> "LossCurves":
-        """Return the curves from step `start` on."""
-        return LossCurves(
-            self.train.since(start),
-            self.smoothed.since(start),
-            self.validation.since(start),
-            self.best.since(start),
-            self.total_steps,
-            self.failed[self.failed >= start],
-        )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import time
 from typing import ClassVar
 
 from tui.app.screens.shared.lines import Lines
-from tui.app.screens.train.loss_chart import Colour, Colours, LossCurves, View, draw
+from tui.app.screens.train.loss_chart import Colour, Colours, View, draw
+from tui.run.curves import LossCurves
 
 from rich.text import Text
 from textual import work

@@ -11,7 +11,6 @@ from engine.format import OtherVersions
 from engine.hardware.report import CheckStatus
 from engine.i18n import _
 from engine.training.events import AS_BEFORE, Mode, Resumption
-from tui.app.messages import TrainingEvents, TrainingFailed
 from tui.app.screens.profile.config_summary import summary
 from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.verdict import Verdict
@@ -23,6 +22,7 @@ from tui.app.screens.train.progress_line import ProgressLine
 from tui.app.screens.train.questions import accept_versions, train_anew
 from tui.app.screens.train.stats import RunStats
 from tui.run.headline import sentence
+from tui.run.messages import TrainingEvents, TrainingFailed
 from tui.run.notice import take_news
 from tui.run.progress import progress
 from tui.run.session import Sitting

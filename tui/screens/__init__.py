@@ -1,1 +1,0 @@
-"""The places of the app, one screen a file."""
