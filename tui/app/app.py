@@ -11,10 +11,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Resumption
-from engine.worker import EngineThread
-from tui.app.brief_pool import BriefPool
 from tui.app.ending import EndingApp
-from tui.app.jobs import machine_and_data as checks
 from tui.app.keys import APP_KEYS, KEY_NAMES, PLACES, going_to
 from tui.app.lists import mend_lists
 from tui.app.screens.shared.base import PlaceScreen
@@ -26,7 +23,6 @@ from tui.app.screens.shared.unsaved import Form, UnsavedScreen
 from tui.app.screens.train.questions import leave_training
 from tui.app.state import AppState
 from tui.app.theme import THEME
-from tui.run.controller import TrainingController
 from tui.run.notice import has_news
 from tui.run.other_process import nothing_to_pause
 from tui.run.status import UNFINISHED
@@ -45,7 +41,9 @@ from textual.worker import Worker, WorkerState
 
 def _open(mode: str) -> Screen[Any]:
     """Create a place's screen, which is imported only now: plots and figures cost half a second."""
-    screen: type[Screen[Any]] = getattr(import_module(f"tui.screens.{mode}"), f"{mode.capitalize()}Screen")
+    screen: type[Screen[Any]] = getattr(
+        import_module(f"tui.app.screens.{mode}.{mode}"), f"{mode.capitalize()}Screen"
+    )
     return screen()
 
 
@@ -76,10 +74,6 @@ class MqloraApp(AppState, EndingApp):
         """Called when the terminal is gone, on any thread."""
         self._go_on = go_on
         self._half_micro_batch = half_micro_batch
-        self.engine = EngineThread()
-        self.pool = BriefPool()
-        """What the checks run on."""
-        self.training = TrainingController(project, self.engine)
         self._leaving = False
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self.register_theme(THEME)
@@ -113,7 +107,7 @@ class MqloraApp(AppState, EndingApp):
     def _import_places(self) -> None:
         """Import the other screens while the first one is read, so that they open at once."""
         for mode in PLACES:
-            import_module(f"tui.screens.{mode}")
+            import_module(f"tui.app.screens.{mode}.{mode}")
 
     def action_command_palette(self) -> None:
         """Open the list of places and commands."""
@@ -151,10 +145,6 @@ class MqloraApp(AppState, EndingApp):
         else:
             self.switch_mode(mode)
 
-    def look_at_run(self) -> None:
-        """Show everywhere what the run is doing now; whoever shows news of it calls this first."""
-        self.run_state = self.training.status()
-
     def on_run_changed(self) -> None:
         """Show the new phase everywhere; leave if this is the pause that quitting asked for."""
         self.look_at_run()
@@ -172,17 +162,6 @@ class MqloraApp(AppState, EndingApp):
             self.forget_checks()
             problem = _("Unexpected error: {error!r}").format(error=event.worker.error)
             self.show_error(UserError(problem, _("report it with the steps that led here")))
-
-    def start_demo(self) -> None:
-        """Write the built-in model and the sample data into the project, unless that is under way."""
-        if not self.writing:
-            self.writing, self.news = _("Writing the built-in model and the sample data"), ""
-            self._write_demo()
-
-    @work(exit_on_error=False)
-    async def _write_demo(self) -> None:
-        job = self.engine.submit_leavable(checks.write_demo, self.project, self.post_message)
-        await asyncio.wrap_future(job)
 
     def action_help(self) -> None:
         """List every key of the present place."""

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from engine.chat import ReplyEnd  # imports numpy, as below
     from engine.dataset.convert.clean import Mended
     from engine.dataset.inspect.preview import PreviewToken  # imports numpy, so not at start-up
-    from tui.app.jobs.chat import Question  # imports this module
 
 
 @dataclass
@@ -122,11 +121,20 @@ class RowRead(Message, bubble=False):
         return self.error is not None and not self.raw and self.line > 1
 
 
+@dataclass(frozen=True)
+class Question:
+    """A conversation to answer, ending with the user's turn."""
+
+    turns: list[Turn]
+    with_base: bool
+    """Also let the model answer without the adapter."""
+
+
 @dataclass
 class PromptRead(Message, bubble=False):
     """The model has read on in the question and what was said before it."""
 
-    question: "Question"
+    question: Question
     tuned: bool
     """Whether the adapter is at work."""
     share: float
@@ -137,7 +145,7 @@ class PromptRead(Message, bubble=False):
 class ReplyPiece(Message, bubble=False):
     """The model has written on; pieces come in order and none is left out."""
 
-    question: "Question"
+    question: Question
     tuned: bool
     text: str
     tokens: int
@@ -151,5 +159,5 @@ class ReplyPiece(Message, bubble=False):
 class ReplyDone(Message, bubble=False):
     """The question is answered, stopped or refused."""
 
-    question: "Question"
+    question: Question
     error: UserError | None = None

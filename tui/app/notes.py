@@ -4,8 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from engine.errors import UserError
-from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.note_line import NoteLine, Told
+from tui.app.screens.shared.note_line import Noted, NoteLine, Told
 
 from textual.app import App
 from textual.reactive import reactive
@@ -23,15 +22,15 @@ class NotesApp(App[int]):
     def show_error(self, error: UserError) -> None:
         """Show a refusal until it is dismissed or the user tries again."""
         for screen in reversed(self.screen_stack):
-            if isinstance(screen, PlaceScreen):
+            if isinstance(screen, Noted):
                 screen.show_error(error)
                 break
-        if not isinstance(self.screen, PlaceScreen):
+        if not isinstance(self.screen, Noted):
             self._note_line().show(error)
 
     def tell(self, news: str) -> None:
         """Say for a moment what a key did."""
-        if isinstance(self.screen, PlaceScreen):
+        if isinstance(self.screen, Noted):
             self.news = news
             self._after_a_moment(partial(self._forget, news))
         else:

@@ -1,5 +1,6 @@
 """What the whole app knows about the project, and the background jobs that find it out."""
 
+import asyncio
 from threading import Event
 
 from engine.config import TrainingConfig
@@ -8,6 +9,8 @@ from engine.hardware.report import Check, HardwareReport
 from engine.i18n import _
 from engine.profiles import Recommendation, profile_config
 from engine.project import Project
+from engine.worker import EngineThread
+from tui.app.brief_pool import BriefPool
 from tui.app.data_state import READING_KEYS, DataState
 from tui.app.jobs import machine_and_data as checks
 from tui.app.messages import (
@@ -19,6 +22,7 @@ from tui.app.messages import (
     HardwareChecked,
     OffersMade,
 )
+from tui.run.controller import TrainingController
 from tui.run.status import RunStatus
 
 from textual import work
@@ -44,6 +48,10 @@ class AppState(DataState):
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
+        self.engine = EngineThread()
+        self.pool = BriefPool()
+        """What the checks run on."""
+        self.training = TrainingController(project, self.engine)
         self.start_error: UserError | None = None
         """Why the saved configuration could not be read."""
         self._checking_hardware = False
@@ -58,6 +66,21 @@ class AppState(DataState):
                 self.set_reactive(AppState.config, TrainingConfig.load(self.project.config_file))
             except UserError as error:
                 self.start_error = error
+
+    def look_at_run(self) -> None:
+        """Show everywhere what the run is doing now; whoever shows news of it calls this first."""
+        self.run_state = self.training.status()
+
+    def start_demo(self) -> None:
+        """Write the built-in model and the sample data into the project, unless that is under way."""
+        if not self.writing:
+            self.writing, self.news = _("Writing the built-in model and the sample data"), ""
+            self._write_demo()
+
+    @work(exit_on_error=False)
+    async def _write_demo(self) -> None:
+        job = self.engine.submit_leavable(checks.write_demo, self.project, self.post_message)
+        await asyncio.wrap_future(job)
 
     def choose_config(self, config: TrainingConfig) -> None:
         """Make `config` the configuration of the next run and write it to the project.

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from engine.chat import ChatSettings, ContextFull, ReplyChunk
@@ -12,7 +11,7 @@ from engine.errors import UserError
 from engine.files import read_given
 from engine.i18n import _
 from engine.project import Project
-from tui.app.messages import PromptRead, ReplyDone, ReplyPiece
+from tui.app.messages import PromptRead, Question, ReplyDone, ReplyPiece
 from tui.app.screens.shared.note_line import Busy
 from tui.run.controller import TrainingController
 
@@ -41,15 +40,6 @@ class Session(Protocol):
 
 
 CreateSession = Callable[[Project, str], Session]
-
-
-@dataclass(frozen=True)
-class Question:
-    """A conversation to answer, ending with the user's turn."""
-
-    turns: list[Turn]
-    with_base: bool
-    """Also let the model answer without the adapter."""
 
 
 class ChatJob:

@@ -8,8 +8,8 @@ from engine.dataset.jsonl.turns import Message as Turn
 from engine.errors import UserError
 from engine.i18n import _
 from engine.training.selected_config import adapter_model
-from tui.app.jobs.chat import ChatJob, CreateSession, Question, busy_training, create_session, questions_of
-from tui.app.messages import PromptRead, ReplyDone, ReplyPiece
+from tui.app.jobs.chat import ChatJob, CreateSession, busy_training, create_session, questions_of
+from tui.app.messages import PromptRead, Question, ReplyDone, ReplyPiece
 from tui.app.screens.chat.keys import CHAT_KEYS
 from tui.app.screens.chat.log import ChatLog
 from tui.app.screens.chat.prompt import Prompt

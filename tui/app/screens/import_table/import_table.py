@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from engine.dataset.convert.column_mapping import Mapping
     from engine.dataset.convert.imported import Imported
     from engine.dataset.convert.tables import Table
-    from tui.app.app import MqloraApp
+    from tui.app.state import AppState
 
 
 class ImportDialog(Dialog["Imported | None"]):
@@ -57,7 +57,7 @@ class ImportDialog(Dialog["Imported | None"]):
 
     @property
     def _project(self) -> Project:
-        return cast("MqloraApp", self.app).project
+        return cast("AppState", self.app).project
 
     def compose(self) -> ComposeResult:
         """Draw file, columns, preview, one line of news and the buttons."""

@@ -1,24 +1,22 @@
 """What all six places share: header, notes, footer, sizes and the state of the app."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from engine.errors import UserError
 from tui.app.keys import DISMISS_KEY
 from tui.app.screens.shared.closing import Closing
 from tui.app.screens.shared.footer import KeyFooter
 from tui.app.screens.shared.header import PlaceHeader
-from tui.app.screens.shared.note_line import Busy, NoteLine
+from tui.app.screens.shared.note_line import Busy, Noted, NoteLine
+from tui.app.state import AppState
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 
-if TYPE_CHECKING:
-    from tui.app.app import MqloraApp
 
-
-class PlaceScreen(Closing[None]):
+class PlaceScreen(Closing[None], Noted):
     """One of the six places; a subclass names itself and yields its body."""
 
     PLACE: ClassVar[str] = ""
@@ -28,9 +26,9 @@ class PlaceScreen(Closing[None]):
     BINDINGS: ClassVar[list[BindingType]] = [DISMISS_KEY]
 
     @property
-    def mqlora(self) -> "MqloraApp":
-        """The app, with its type."""
-        return cast("MqloraApp", self.app)
+    def mqlora(self) -> AppState:
+        """The app, with what all places know of it."""
+        return cast(AppState, self.app)
 
     def compose(self) -> ComposeResult:
         """Lay header, body, notes and footer below each other."""

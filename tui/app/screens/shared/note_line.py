@@ -36,6 +36,14 @@ class Busy(UserError):
         self.holds = holds
 
 
+class Noted:
+    """A screen with a line of its own for refusals and news."""
+
+    def show_error(self, error: UserError) -> None:
+        """Show a refusal: what is wrong, and how to fix it."""
+        raise NotImplementedError
+
+
 class NoteLine(Static):
     """What came of a job, and a refusal with how to mend it, above the footer; else invisible."""
 

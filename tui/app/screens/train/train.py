@@ -119,9 +119,9 @@ class TrainScreen(PlaceScreen):
         """Go on after a crash, or begin anew where nothing was saved, with half the micro-batch."""
         self._start("auto", Resumption(halve_micro_batch=True))
 
-    def action_pause(self) -> None:
+    async def action_pause(self) -> None:
         """Do what Ctrl+C does everywhere."""
-        self.mqlora.action_copy_or_pause()
+        await self.app.run_action("copy_or_pause")
 
     def action_take_over(self) -> None:
         """Bring a run of another process here."""
