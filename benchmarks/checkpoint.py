@@ -18,14 +18,14 @@ from pathlib import Path
 from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.memory.predict import trainable_parameters
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 from engine.training.checkpoint import RunIdentity, discard, save_checkpoint
 from engine.training.progress import Progress
 
 SAVES = 9
 SHAPES = {
-    "SmolLM2-135M": ModelShape(576, 30, 9, 3, 64, 1536, 49152, True, 4),
-    "Mistral-7B": ModelShape(4096, 32, 32, 8, 128, 14336, 32768, False, 4),
+    "SmolLM2-135M": ModelDimensions(576, 30, 9, 3, 64, 1536, 49152, True, 4),
+    "Mistral-7B": ModelDimensions(4096, 32, 32, 8, 128, 14336, 32768, False, 4),
 }
 
 

@@ -22,7 +22,7 @@ from benchmarks.variants import (
 )
 from benchmarks.workload import Lengths, Workload, write_rows
 from engine.config import TrainingConfig
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 
 # Writes a copy of a model with every float in float32: packed weights stay packed, or are unpacked.
 _CONVERT = (
@@ -51,7 +51,7 @@ class Comparison:
             self._rows, workload, max(options.steps, options.data_steps), options.model
         )
         config = TrainingConfig(lora_rank=RANK, lora_alpha=ALPHA)
-        self._flops = flops_per_token(ModelShape.read(options.model), config, self.lengths)
+        self._flops = flops_per_token(ModelDimensions.read(options.model), config, self.lengths)
         self.runs: list[Run] = []
 
     def run(self) -> None:

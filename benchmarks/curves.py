@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engine.backend import compute_dtype, mx, nn
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
 from engine.dataset.batches.tokenize import Example
 from engine.model.adapter import adapter_weights, attach_adapter
@@ -42,7 +42,7 @@ def batches(steps: int, rows: int, vocabulary: int) -> Iterator[MicroBatch]:
         tokens[noise] = draw.integers(0, vocabulary, int(noise.sum()))
         trained = (np.arange(LENGTH) % 2).astype(bool)
         examples = [Example(line, row, trained, True) for line, row in enumerate(tokens)]
-        (batch,) = micro_batches(examples, [Shape.full(rows, LENGTH, rows * LENGTH // 2)])
+        (batch,) = micro_batches(examples, [BatchShape.full(rows, LENGTH, rows * LENGTH // 2)])
         yield batch
 
 

@@ -18,10 +18,10 @@ A product of a vector with N weights is 2N operations (Kaplan et al. 2020, secti
 from benchmarks.workload import Lengths
 from engine.config import TrainingConfig
 from engine.memory.predict import adapted_layers, trainable_parameters
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 
 
-def flops_per_token(shape: ModelShape, config: TrainingConfig, lengths: Lengths) -> float:
+def flops_per_token(shape: ModelDimensions, config: TrainingConfig, lengths: Lengths) -> float:
     """Return the floating-point operations of training on one real token."""
     adapted = adapted_layers(shape.layers, config)
     layer = sum(inputs * outputs for inputs, outputs in shape.projections.values())

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import mx
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 from tests.tiny import write_tokenizer
 
 GROUP_SIZE, BITS = 64, 4
@@ -85,12 +85,12 @@ def write_model(folder: Path, shape: str, seed: int = 0) -> int:
     (folder / "config.json").write_text(json.dumps(config, indent=2))
     write_tokenizer(folder, TEMPLATE)
     mx.random.seed(seed)
-    for index, arrays in enumerate(_files(ModelShape.read(folder)), start=1):
+    for index, arrays in enumerate(_files(ModelDimensions.read(folder)), start=1):
         mx.save_safetensors(str(folder / f"model-{index:05d}.safetensors"), arrays, {"format": "mlx"})
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def _files(shape: ModelShape) -> Iterator[dict[str, mx.array]]:
+def _files(shape: ModelDimensions) -> Iterator[dict[str, mx.array]]:
     """Yield the arrays of each file."""
     arrays = _packed("model.embed_tokens", shape.hidden, shape.vocab)
     if not shape.tied:
@@ -103,7 +103,7 @@ def _files(shape: ModelShape) -> Iterator[dict[str, mx.array]]:
         yield arrays
 
 
-def _layer(shape: ModelShape, path: str) -> dict[str, mx.array]:
+def _layer(shape: ModelDimensions, path: str) -> dict[str, mx.array]:
     arrays = {
         f"{path}.input_layernorm.weight": _ones(shape),
         f"{path}.post_attention_layernorm.weight": _ones(shape),
@@ -114,7 +114,7 @@ def _layer(shape: ModelShape, path: str) -> dict[str, mx.array]:
     return arrays
 
 
-def _ones(shape: ModelShape) -> mx.array:
+def _ones(shape: ModelDimensions) -> mx.array:
     return mx.ones((shape.hidden,), mx.bfloat16)
 
 

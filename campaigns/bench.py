@@ -33,7 +33,7 @@ def pause_at(step: int) -> Strike:
 
 
 @dataclass
-class Sitting:
+class Session:
     """What a sitting of a run told."""
 
     events: list[Event] = field(default_factory=list)
@@ -78,9 +78,9 @@ class Bench:
 
     def sit(
         self, project: Project, strike: Strike = lambda event, stop: None, mode: Mode = "auto"
-    ) -> Sitting:
+    ) -> Session:
         """Train until the run ends, pauses or is refused. Any other error is a defect, and raised."""
-        sitting, stop = Sitting(), StopEvent()
+        sitting, stop = Session(), StopEvent()
         try:
             for event in Trainer(project, self.config, stop, mode).run():
                 sitting.events.append(event)
@@ -117,7 +117,7 @@ def is_finished(project: Project) -> bool:
     return state is not None and state.status == "finished"
 
 
-def standing_faults(project: Project, sitting: Sitting) -> list[str]:
+def standing_faults(project: Project, sitting: Session) -> list[str]:
     """Return the promises broken by what lies on disk right after a sitting that was refused."""
     folders = checkpoint_folders(project.run_dir)
     faults = [f"{folder.name} is damaged" for folder in folders if load_checkpoint(folder) is None]
@@ -147,7 +147,7 @@ def leftovers(project: Project) -> list[Path]:
     return sorted(project.run_dir.rglob(f"{PARTIAL}*"))
 
 
-def steps_to_redo(project: Project, sitting: Sitting) -> int:
+def steps_to_redo(project: Project, sitting: Session) -> int:
     """Return how many steps a sitting made that are in no checkpoint."""
     newest = max(map(checkpoint_step, checkpoint_folders(project.run_dir)), default=0)
     return max(0, sitting.step - newest)

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from campaigns.bench import Bench, Sitting, Try, leftovers, pause_at, sentence_faults, table
+from campaigns.bench import Bench, Session, Try, leftovers, pause_at, sentence_faults, table
 from campaigns.common import Result, outcome, print_results
 from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
@@ -178,7 +178,7 @@ def damage_other(bench: Bench, paused: Project, name: Path, way: Damage, chance:
     return Try(str(name), tuple(f"{way.__name__}: {fault}" for fault in faults), 0)
 
 
-def _end(bench: Bench, project: Project, sitting: Sitting) -> list[str]:
+def _end(bench: Bench, project: Project, sitting: Session) -> list[str]:
     faults = [] if sitting.is_finished else [f"did not finish: {sitting.refusal}"]
     if sitting.is_finished:
         found = outcome(project)

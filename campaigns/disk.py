@@ -19,7 +19,7 @@ from threading import Event as StopEvent
 
 from campaigns.bench import (
     Bench,
-    Sitting,
+    Session,
     Strike,
     Try,
     sentence_faults,
@@ -98,7 +98,7 @@ def _refused_request(bench: Bench, number: int, error: int, for_good: bool) -> T
     return Try(case, tuple(f"{disk.failed} {number}: {fault}" for fault in faults[0]), faults[1])
 
 
-def judge(bench: Bench, project: Project, sitting: Sitting, is_struck: bool = True) -> tuple[list[str], int]:
+def judge(bench: Bench, project: Project, sitting: Session, is_struck: bool = True) -> tuple[list[str], int]:
     """Return the broken promises, and the steps that have to be made again."""
     lost = steps_to_redo(project, sitting)
     faults = [] if sitting.is_finished else standing_faults(project, sitting)

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from campaigns.bench import Bench, Sitting, Try, sentence_faults, table
+from campaigns.bench import Bench, Session, Try, sentence_faults, table
 from campaigns.common import ROOT, Result, print_results
 from campaigns.disk import judge
 from campaigns.file_system import (
@@ -58,13 +58,13 @@ def _command(bench: Bench, project: Project) -> list[str]:
     return [sys.executable, "-m", "tui", *options]
 
 
-def _refusal(process: "subprocess.Popen[str]", faults: list[str]) -> Sitting:
+def _refusal(process: "subprocess.Popen[str]", faults: list[str]) -> Session:
     """Wait for a process that has to end with exit code 1 and one sentence."""
     errors = process.communicate()[1].strip()
     if process.returncode != 1 or len(errors.splitlines()) != 1:
         faults.append(f"exit {process.returncode}: {errors}")
     faults.extend(sentence_faults(errors))
-    return Sitting(refusal=errors)
+    return Session(refusal=errors)
 
 
 def _start(command: list[str], file_limit: int = resource.RLIM_INFINITY) -> "subprocess.Popen[str]":

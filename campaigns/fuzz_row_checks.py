@@ -10,7 +10,7 @@ from campaigns.fuzz_checks import numbered
 from engine.config import TrainingConfig
 from engine.dataset.batches.chat_template import TemplateError
 from engine.dataset.batches.tokenize import ExampleTokenizer
-from engine.dataset.convert.clean import mend_data
+from engine.dataset.convert.clean import clean_data
 from engine.dataset.inspect.duplicates import TwinFinder
 from engine.dataset.jsonl.row import Row
 from engine.errors import UserError
@@ -39,7 +39,7 @@ def check_mended(project: Project) -> None:
     paths = (project.train_file, project.valid_file)
     before = [path.read_bytes() for path in paths]
     try:
-        mended = mend_data(project, TrainingConfig())
+        mended = clean_data(project, TrainingConfig())
     except UserError:
         assert [path.read_bytes() for path in paths] == before and len(list(project.data_dir.iterdir())) == 2
         return

@@ -28,7 +28,7 @@ from engine.files import PARTIAL
 from engine.project import Project
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
-from engine.verify.child import Event, training_process
+from engine.verify.child import ChildEvent, training_process
 from engine.verify.experiment import leftovers
 from tests.tiny import RUN, tiny_project
 from tui.cli.verify import launcher
@@ -123,7 +123,7 @@ def attempt(root: Path, template: Project, undisturbed: Undisturbed, moment: Mom
     return Attempt(place, tuple(faults), step - resumed_step, looks.number)
 
 
-def _train_and_kill(project: Project, config_file: Path, moment: Moment) -> Event:
+def _train_and_kill(project: Project, config_file: Path, moment: Moment) -> ChildEvent:
     """Return the last event of the killed process."""
     with training_process(launcher(), project, "--config", str(config_file)) as process:
         if moment.event >= 0:
@@ -171,7 +171,7 @@ def _leave_alone(template: Project, folder: Path) -> Undisturbed:
     return Undisturbed(config_file, outcome(project), tuple(times), writing)
 
 
-def _place(project: Project, last: Event) -> str:
+def _place(project: Project, last: ChildEvent) -> str:
     """Say what was going on: debris tells for certain, else the last event."""
     debris = " ".join(path.name for path in project.run_dir.rglob(f"{PARTIAL}*"))
     for prefix, place in _DEBRIS.items():

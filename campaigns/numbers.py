@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 from unittest import mock
 
-from campaigns.bench import Bench, Sitting, Try, leftovers, sentence_faults, table
+from campaigns.bench import Bench, Session, Try, leftovers, sentence_faults, table
 from campaigns.common import Result, outcome, print_results
 from engine.backend import mx
 from engine.project import Project
@@ -167,7 +167,7 @@ class _Dropped(Exception):
     """A sitting ends without a word."""
 
 
-def _sit(bench: Bench, project: Project, bad: BadNumbers, place: int = -1, is_pause: bool = True) -> Sitting:
+def _sit(bench: Bench, project: Project, bad: BadNumbers, place: int = -1, is_pause: bool = True) -> Session:
     def strike(event: Event, stop: Any) -> None:
         bad.at_event(event)
         if isinstance(event, StepDone) and event.metrics.step == place:
@@ -179,10 +179,10 @@ def _sit(bench: Bench, project: Project, bad: BadNumbers, place: int = -1, is_pa
         try:
             return bench.sit(project, strike)
         except _Dropped:
-            return Sitting()
+            return Session()
 
 
-def _end(project: Project, sitting: Sitting) -> object:
+def _end(project: Project, sitting: Session) -> object:
     """Return what must not depend on interruptions: the files of a finished run, else why it stopped."""
     return outcome(project) if sitting.is_finished else (sitting.refusal, sorted(_names(project)))
 
@@ -191,7 +191,7 @@ def _names(project: Project) -> list[str]:
     return [folder.name for folder in checkpoint_folders(project.run_dir)]
 
 
-def _told(project: Project, sitting: Sitting, bad: BadNumbers) -> list[str]:
+def _told(project: Project, sitting: Session, bad: BadNumbers) -> list[str]:
     """Return what events, metrics and state do not tell as it was."""
     faults = _bad_files(project)
     is_rolled_back = len(bad.steps) >= 3

@@ -9,10 +9,10 @@ import resource
 import time
 
 from engine.blas import load_blas
-from engine.compile_cache import mend_compile_cache
+from engine.compile_cache import repair_compile_cache
 
 BLAS = load_blas()
-mend_compile_cache()
+repair_compile_cache()
 
 import mlx.core as mx  # after the BLAS, see engine/blas.py
 import mlx.nn as nn

@@ -19,7 +19,7 @@ _ELF64 = struct.Struct("<16x2HI3QI6H")
 """An ELF file header of 64 bits, little endian, after its identification (System V ABI)."""
 
 
-def mend_compile_cache() -> None:
+def repair_compile_cache() -> None:
     """Delete every compiled function that is not whole; what cannot be deleted stays."""
     if sys.platform != "linux":
         return

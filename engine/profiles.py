@@ -10,7 +10,7 @@ from engine.estimate import planned_seconds, planned_steps, planned_tokens
 from engine.hardware.report import HardwareReport
 from engine.i18n import _
 from engine.memory.predict import CPU_MAX_ROWS, layers_to_recompute, predict_peak
-from engine.model_folder.dimensions import Device, ModelShape
+from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.units import size
 
 ProfileName = Literal["SAFE", "BALANCED", "PERFORMANCE"]
@@ -81,7 +81,7 @@ class Recommendation:
 
 def recommend(
     report: HardwareReport,
-    model: ModelShape | None,
+    model: ModelDimensions | None,
     data: DataReport | None,
     speeds: Mapping[ProfileName, float] | None = None,
     measured: Mapping[ProfileName, int] | None = None,
@@ -160,7 +160,7 @@ class _Prices:
     room: int
     """Bytes that MLX may take."""
     device: Device
-    model: ModelShape | None
+    model: ModelDimensions | None
     data: DataReport | None
     speeds: Mapping[ProfileName, float]
     measured: Mapping[ProfileName, int]

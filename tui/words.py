@@ -4,12 +4,12 @@ from typing import Literal
 
 from engine import profiles
 from engine.config import TrainingConfig
-from engine.dataset.report import Stage
+from engine.dataset.report import CheckStage
 from engine.i18n import _
 from engine.sanitize import one_line
 
 
-def progress_words(stage: Stage | Literal["copied"], file: str, lines: int) -> str:
+def progress_words(stage: CheckStage | Literal["copied"], file: str, lines: int) -> str:
     """Say how far the check, or the copy after it, is.
 
     Args:

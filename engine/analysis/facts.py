@@ -9,7 +9,7 @@ from engine.analysis.overfitting import SLIGHT_RISE, Overfitting, growth_of
 from engine.analysis.run_folder import CheckpointInfo, WayOn
 from engine.config import TrainingConfig
 
-RunStatus = Literal["running", "paused", "finished", "failed", "interrupted"]
+ReportedStatus = Literal["running", "paused", "finished", "failed", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class RunSummary:
     folder: Path
     """Where the run's files are."""
     model: str
-    status: RunStatus
+    status: ReportedStatus
     reason: str
     """Why it stopped, as the trainer wrote it."""
     config: TrainingConfig | None

@@ -4,7 +4,7 @@ import math
 import socket
 
 from engine.analysis import levels
-from engine.analysis.facts import RunStatus, RunSummary
+from engine.analysis.facts import ReportedStatus, RunSummary
 from engine.analysis.overfitting import judge_overfitting
 from engine.analysis.run_folder import find_checkpoints, run_config, way_on
 from engine.analysis.validations import Validations, validations_of
@@ -132,7 +132,7 @@ def _doubt(noise: float | None) -> float:
     return 2 * (noise or 0.0) * math.sqrt(1 / _FIRST_STEPS + 1 / levels.RECENT)
 
 
-def _status(state: RunState | None) -> RunStatus:
+def _status(state: RunState | None) -> ReportedStatus:
     if state is None or (state.status == "running" and not state.is_alive):
         return "interrupted"
     return state.status

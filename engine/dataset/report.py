@@ -11,7 +11,7 @@ Severity = Literal["error", "warning", "note"]
 
 BINS = 24
 """Of a histogram."""
-Stage = Literal["read", "compared", "counted"]
+CheckStage = Literal["read", "compared", "counted"]
 """How far a report goes: faults of rows; twins and leaks too; tokens too."""
 
 
@@ -114,7 +114,7 @@ class DataReport:
     steps_per_epoch: int
     model: str
     """Base model whose tokenizer is used; empty if none."""
-    stage: Stage = "counted"
+    stage: CheckStage = "counted"
     """Without a base model nothing is counted."""
     model_faults: tuple[Fault, ...] = ()
     """What is to be said about the base model; with an error of it nothing can be trained."""

@@ -10,11 +10,11 @@ EVERY = 1000
 """Items between two looks at whether it should go on."""
 
 Item = TypeVar("Item")
-Tell = Callable[[int], None]
+OnCount = Callable[[int], None]
 """Called with the number of items seen so far."""
 
 
-def watched(items: Iterable[Item], tell: Tell, cancel: Event) -> Iterator[Item]:
+def watched(items: Iterable[Item], tell: OnCount, cancel: Event) -> Iterator[Item]:
     """Yield items, telling now and then how many it were.
 
     Raises:

@@ -22,7 +22,7 @@ from typing import Any
 
 from engine.backend import mx
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import filled
 from engine.dataset.batches.tokenize import Example, ExampleTokenizer
 from engine.dataset.inspect.load import load_file
@@ -113,7 +113,7 @@ def _examples(path: Path, tokenize: ExampleTokenizer, config: TrainingConfig) ->
         return ()
 
 
-def _largest(project: Project, config: TrainingConfig, folder: Path) -> Shape:
+def _largest(project: Project, config: TrainingConfig, folder: Path) -> BatchShape:
     """Return the largest shape of micro-batches that a run is made of.
 
     Without training examples every row is as long as it may be, and all of it is trained on.

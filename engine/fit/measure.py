@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.errors import Cancelled, UserError
 from engine.i18n import _
-from engine.memory.predict import Room
+from engine.memory.predict import MemoryBudget
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.training.crash import cause_of_death
@@ -55,9 +55,9 @@ class Fit:
     """Whether a configuration fits."""
 
     fits: bool
-    room: Room
+    room: MemoryBudget
     """The memory there was."""
-    shape: Shape
+    shape: BatchShape
     """What was tried: the largest micro-batch of a run."""
     measured: Measured | None
     """None where memory ran out."""
@@ -65,13 +65,13 @@ class Fit:
     """Why it does not fit, without a full stop; else empty."""
 
 
-Tell = Callable[[str], None]
+OnFitProgress = Callable[[str], None]
 
 
 def measure_fit(
     project: Project,
     config: TrainingConfig,
-    tell: Tell = lambda text: None,
+    tell: OnFitProgress = lambda text: None,
     cancel: threading.Event | None = None,
     limit_s: float = LIMIT_S,
 ) -> Fit:
@@ -160,7 +160,7 @@ def _judge(answer: dict[str, Any], code: int, errors: str) -> Fit:
     """
     problem, fix = answer.get("refused") or ("", "")
     if "shape" in answer:
-        room, shape = Room(**answer["room"]), Shape(**answer["shape"])
+        room, shape = MemoryBudget(**answer["room"]), BatchShape(**answer["shape"])
         if found := answer.get("measured"):
             return _compared(room, shape, Measured(**found))
         if (code < 0 and -code not in _ASKED_TO_END) or _NO_MEMORY.search(problem + errors):
@@ -175,7 +175,7 @@ def _judge(answer: dict[str, Any], code: int, errors: str) -> Fit:
     )
 
 
-def _compared(room: Room, shape: Shape, measured: Measured) -> Fit:
+def _compared(room: MemoryBudget, shape: BatchShape, measured: Measured) -> Fit:
     """Judge a measurement that came to its end: on a machine that swaps it can, and yet not fit."""
     is_own_memory = room.device == "cpu" or sys.platform == "darwin"
     need = max(measured.peak, measured.process) if is_own_memory else measured.peak

@@ -15,7 +15,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import write_json
 from engine.fingerprint import data_fingerprint, model_fingerprint
-from engine.fit.measure import Fit, Tell, measure_fit
+from engine.fit.measure import Fit, OnFitProgress, measure_fit
 from engine.hardware.machine import device_name
 from engine.hardware.storage import read_memory
 from engine.profiles import NAMES, ProfileName, profile_config
@@ -54,7 +54,7 @@ class Known:
 
 
 def measure_and_remember(
-    project: Project, config: TrainingConfig, tell: Tell, cancel: Event | None = None
+    project: Project, config: TrainingConfig, tell: OnFitProgress, cancel: Event | None = None
 ) -> Fit:
     """Measure a configuration (see `measure_fit`) and keep the answer for later starts.
 

@@ -21,7 +21,7 @@ from engine.hardware.storage import (
 from engine.hardware.terminal import check_terminal
 from engine.hardware.weights import check_weights
 from engine.memory.predict import run_bytes
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 from engine.model_folder.trial import ModelTrial
 from engine.project import Project
 
@@ -98,10 +98,10 @@ def _quick_checks(
     yield check_data(project)
 
 
-def _shape(project: Project, model: str) -> ModelShape | None:
+def _shape(project: Project, model: str) -> ModelDimensions | None:
     """Return the sizes of the base model; None where there is none, or they are not known."""
     try:
-        return ModelShape.read(project.model_dir(model))
+        return ModelDimensions.read(project.model_dir(model))
     except UserError:
         return None
 

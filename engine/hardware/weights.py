@@ -3,11 +3,11 @@
 from engine.hardware.report import Check
 from engine.i18n import _
 from engine.model.matmul_timings import read_calibrations
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 from engine.sanitize import one_line
 
 
-def check_weights(shape: ModelShape | None) -> Check | None:
+def check_weights(shape: ModelDimensions | None) -> Check | None:
     """Report the newest measurement of a matrix that the base model has.
 
     Args:
@@ -28,7 +28,7 @@ def check_weights(shape: ModelShape | None) -> Check | None:
     return Check("weights", _("Frozen weights"), value, "ok", one_line(name, 120))
 
 
-def _kinds(shape: ModelShape) -> tuple[str, ...]:
+def _kinds(shape: ModelDimensions) -> tuple[str, ...]:
     """Return what the measurements of a model's matrices have in their names."""
     matrices = {*shape.projections.values(), (shape.hidden, shape.vocab)}
     return tuple(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.config import TrainingConfig
-from engine.model_folder.dimensions import BFLOAT16, FLOAT32, Device, ModelShape
+from engine.model_folder.dimensions import BFLOAT16, FLOAT32, Device, ModelDimensions
 
 CPU_MAX_ROWS = 4
 """Rows of a micro-batch on a CPU. Element-wise operations run on one core there, so larger
@@ -27,7 +27,7 @@ ALL_LOGITS = _LOGIT_COPIES * FLOAT32
 
 
 @dataclass(frozen=True)
-class Room:
+class MemoryBudget:
     """The memory that MLX computes in, bytes."""
 
     device: Device
@@ -37,14 +37,14 @@ class Room:
     """All there is, were nothing else running."""
 
 
-def trainable_parameters(shape: ModelShape, config: TrainingConfig) -> int:
+def trainable_parameters(shape: ModelDimensions, config: TrainingConfig) -> int:
     """Return the number of weights in the adapter: rank x (inputs + outputs) for each projection."""
     layer = sum(sum(shape.projections[target]) for target in config.lora_targets)
     return layer * config.lora_rank * adapted_layers(shape.layers, config)
 
 
 def predict_peak(
-    shape: ModelShape,
+    shape: ModelDimensions,
     config: TrainingConfig,
     device: Device,
     longest: int | None = None,
@@ -82,7 +82,7 @@ def predict_peak(
 
 
 def _passes(
-    shape: ModelShape,
+    shape: ModelDimensions,
     config: TrainingConfig,
     device: Device,
     length: int,
@@ -109,7 +109,7 @@ def _passes(
 
 
 def layer_bytes(
-    shape: ModelShape, config: TrainingConfig, device: Device, length: int, fill: float = 1.0
+    shape: ModelDimensions, config: TrainingConfig, device: Device, length: int, fill: float = 1.0
 ) -> float:
     """Return what one layer keeps of a micro-batch for the backward pass, bytes; see `predict_peak`."""
     numbers = config.batch_size * length * _layer_numbers(shape, config, device, length, fill)
@@ -132,7 +132,7 @@ def _activations(layer: float, stream: float, layers: int, recomputed: int) -> t
 
 
 def layers_to_recompute(
-    shape: ModelShape,
+    shape: ModelDimensions,
     config: TrainingConfig,
     device: Device,
     room: int,
@@ -149,7 +149,7 @@ def layers_to_recompute(
     return adapted_layers(shape.layers, config)
 
 
-def run_bytes(shape: ModelShape, config: TrainingConfig) -> int:
+def run_bytes(shape: ModelDimensions, config: TrainingConfig) -> int:
     """Return the disk space of one run, bytes.
 
     There are `keep_checkpoints` checkpoints, the best and one being written, and `adapters/`.
@@ -169,7 +169,7 @@ def adapted_layers(layers: int, config: TrainingConfig) -> int:
 
 
 def _layer_numbers(
-    shape: ModelShape, config: TrainingConfig, device: Device, length: int, fill: float
+    shape: ModelDimensions, config: TrainingConfig, device: Device, length: int, fill: float
 ) -> float:
     """Return the numbers that one layer keeps for each position of the padded rows.
 

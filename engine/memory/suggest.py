@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.errors import UserError
 from engine.i18n import _
-from engine.memory.predict import Room, predict_peak
-from engine.model_folder.dimensions import ModelShape
+from engine.memory.predict import MemoryBudget, predict_peak
+from engine.model_folder.dimensions import ModelDimensions
 from engine.units import size
 
 PREDICTION_ERROR = 1.15
@@ -60,7 +60,7 @@ def _typed(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def refuse_if_too_large(folder: Path, config: TrainingConfig, room: Room, shape: Shape) -> str:
+def refuse_if_too_large(folder: Path, config: TrainingConfig, room: MemoryBudget, shape: BatchShape) -> str:
     """Refuse a run that cannot fit on this machine, before anything is loaded.
 
     Only one that would not even if its prediction were `PREDICTION_ERROR` too high, with
@@ -90,7 +90,7 @@ def refuse_if_too_large(folder: Path, config: TrainingConfig, room: Room, shape:
 
 
 def nearest_predicted(
-    folder: Path, config: TrainingConfig, room: Room, shape: Shape
+    folder: Path, config: TrainingConfig, room: MemoryBudget, shape: BatchShape
 ) -> TrainingConfig | None:
     """Return the nearest other configuration that, as predicted, surely fits what is free now.
 
@@ -111,7 +111,7 @@ def advice(config: TrainingConfig, near: TrainingConfig | None) -> str:
     return _("use: {options}").format(options=as_options(config, near))
 
 
-def _least_peak(folder: Path, config: TrainingConfig, room: Room, shape: Shape) -> int | None:
+def _least_peak(folder: Path, config: TrainingConfig, room: MemoryBudget, shape: BatchShape) -> int | None:
     """Predict the peak of a run that saves all the memory its configuration allows, bytes.
 
     "auto" counts as what takes least. None for a model that is not llama-like: its need
@@ -132,7 +132,7 @@ def _least_peak(folder: Path, config: TrainingConfig, room: Room, shape: Shape) 
     if config.frozen_weights == "auto":
         changes["frozen_weights"] = "packed"
     made = config.model_copy(update=changes)
-    sizes = ModelShape.read(folder)
+    sizes = ModelDimensions.read(folder)
     if sizes is None:
         return None
     return predict_peak(sizes, made, room.device, length, shape.trained, fill=shape.fill)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.model.matmul_timings import Way
+from engine.model.matmul_timings import MatmulMode
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def written_dtype(layer: nn.Module, dtype: mx.Dtype) -> mx.Dtype:
 class FrozenLinear(nn.Module):  # type: ignore[misc]
     """y = x Wᵀ + bias, where W (outputs, inputs) and bias never change."""
 
-    def __init__(self, layer: nn.Module, way: Way, dtype: mx.Dtype) -> None:
+    def __init__(self, layer: nn.Module, way: MatmulMode, dtype: mx.Dtype) -> None:
         """Take over a layer's arrays.
 
         Args:
@@ -68,7 +68,7 @@ class FrozenLinear(nn.Module):  # type: ignore[misc]
             self.packing = None
             del self["scales"]
             self.pop("biases", None)
-        self.way: Way = way if self.packing else "resident"
+        self.way: MatmulMode = way if self.packing else "resident"
         self._apply = _without_gradient(self)
 
     def __call__(self, x: mx.array) -> mx.array:

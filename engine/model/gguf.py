@@ -21,7 +21,7 @@ from engine.model.gguf_header import GgufHeader
 from engine.model.gguf_reader import read_header
 from engine.model.gguf_tokenizer import build_tokenizer
 
-Progress = Callable[[str], None]
+OnConversion = Callable[[str], None]
 """Called with one translated sentence whenever a new stage begins."""
 
 GROUP_SIZE = 32
@@ -44,7 +44,7 @@ _NAMES = {
 _ROPE_FACTORS = "rope_freqs.weight"
 
 
-def import_gguf(source: Path, target: Path, progress: Progress = lambda stage: None) -> None:
+def import_gguf(source: Path, target: Path, progress: OnConversion = lambda stage: None) -> None:
     """Write the model of the GGUF file `source` into the new folder `target`.
 
     Raises:
@@ -80,7 +80,7 @@ def new_model_folder(target: Path) -> Iterator[Path]:
         ) from None
 
 
-def convert_gguf(source: Path, folder: Path, progress: Progress) -> None:
+def convert_gguf(source: Path, folder: Path, progress: OnConversion) -> None:
     """Write weights, configuration and tokenizer of the GGUF file `source` into `folder`.
 
     Raises:

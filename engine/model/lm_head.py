@@ -5,13 +5,13 @@ from typing import Any
 
 from engine.backend import compute_dtype, mx, nn
 from engine.model.frozen_linear import FrozenLinear, matrix_key
-from engine.model.matmul_timings import Way
+from engine.model.matmul_timings import MatmulMode
 
 Logits = Callable[[nn.Module, mx.array], mx.array]
 """(model, hidden states (..., width)) -> logits (..., vocabulary)."""
 
 
-def plain_head(model: nn.Module, ways: Mapping[str, Way]) -> FrozenLinear | None:
+def plain_head(model: nn.Module, ways: Mapping[str, MatmulMode]) -> FrozenLinear | None:
     """Return the head of a model where it is a product and no more; a tied one shares the embedding's arrays.
 
     Args:

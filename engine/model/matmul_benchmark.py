@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from engine.backend import describe_device, is_cpu, is_cuda, mx, nn
 from engine.model.frozen_linear import FrozenLinear, matrix_shape, written_dtype
-from engine.model.matmul_timings import WAYS, Seconds, Way, read_calibrations, write_calibrations
+from engine.model.matmul_timings import WAYS, MatmulMode, Seconds, read_calibrations, write_calibrations
 
 _ROWS = {"cpu": 64, "gpu": 4096}
 """Most rows that are tried: beyond, the ranking of the ways no longer changes."""
@@ -46,11 +46,11 @@ def calibrate(layers: Mapping[str, nn.Module], rows: int, dtype: mx.Dtype) -> di
     return found
 
 
-def _tried(rows: int) -> tuple[Way, ...]:
+def _tried(rows: int) -> tuple[MatmulMode, ...]:
     return tuple(way for way in WAYS if way != "packed" or not is_cuda() or rows <= _CUDA_PACKED_ROWS)
 
 
-def _seconds(layer: nn.Module, way: Way, rows: int, dtype: mx.Dtype) -> float:
+def _seconds(layer: nn.Module, way: MatmulMode, rows: int, dtype: mx.Dtype) -> float:
     """Return the best time of a few for y = x Wᵀ and dx = y W."""
     frozen = FrozenLinear(_Piece(layer), way, dtype)
     x = mx.random.normal((rows, frozen.inputs), key=mx.random.key(0)).astype(written_dtype(layer, dtype))

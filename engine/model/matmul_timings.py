@@ -11,11 +11,11 @@ from engine.files import write_json
 
 import platformdirs
 
-Way = Literal["packed", "transient", "resident"]
+MatmulMode = Literal["packed", "transient", "resident"]
 """See `engine.model.frozen_linear`."""
-WAYS: tuple[Way, ...] = get_args(Way)
+WAYS: tuple[MatmulMode, ...] = get_args(MatmulMode)
 
-Seconds = dict[Way, float]
+Seconds = dict[MatmulMode, float]
 """Of one product forward and one backward, by way; a way that was not tried is missing."""
 
 

@@ -19,7 +19,7 @@ _TOLERANCE = 0.05
 """Largest difference, as a share of the largest number: rounding in bfloat16 stays far below."""
 
 
-class Rows:
+class PackedRows:
     """Where the tokens of a micro-batch stand in padded rows.
 
     Goes the way of mlx-lm's caches, which models hand on to every layer and ask for their mask.
@@ -80,14 +80,14 @@ def _taken(x: mx.array, positions: mx.array) -> mx.array:
 
 
 class UnpaddedAttention(nn.Module):  # type: ignore[misc]
-    """Comes before an attention block of mlx-lm among the classes of a block: takes `Rows` for a cache.
+    """Comes before an attention block of mlx-lm among the classes of a block: takes `PackedRows` for a cache.
 
     The block itself does what depends on positions; its projections are replaced while it does.
     """
 
     def __call__(self, x: mx.array, mask: Any = None, cache: Any = None) -> mx.array:
-        """Return the block's output for x: (1, tokens, hidden) with `Rows`, else as ever."""
-        if not isinstance(cache, Rows):
+        """Return the block's output for x: (1, tokens, hidden) with `PackedRows`, else as ever."""
+        if not isinstance(cache, PackedRows):
             return super().__call__(x, mask, cache)
         projected = {name: self[name](x) for name in _INPUTS if name in self}
         stand_ins = {name: _Given(cache.pad(y)) for name, y in projected.items()}
@@ -165,7 +165,7 @@ def run_rows(model: nn.Module, body: Any, tokens: mx.array, slots: mx.array, pla
 def _run_unpadded(
     model: nn.Module, body: Any, tokens: mx.array, slots: mx.array, places: mx.array
 ) -> mx.array:
-    y: mx.array = body(tokens[None], cache=[Rows(slots, places)] * len(model.layers))
+    y: mx.array = body(tokens[None], cache=[PackedRows(slots, places)] * len(model.layers))
     return y[0]
 
 

@@ -6,7 +6,7 @@ from engine import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.backend import mx, nn
 from engine.model.frozen_linear import FrozenLinear, matrix_key
 from engine.model.lora import LoRALinear, SharedInput, from_mlx_lm
-from engine.model.matmul_timings import Way
+from engine.model.matmul_timings import MatmulMode
 from engine.model.padding_free import unpad_attention
 from engine.model.swiglu import GatedMLP
 
@@ -31,7 +31,7 @@ def packed_layers(model: nn.Module) -> list[nn.Module]:
     return found
 
 
-def make_fast(model: nn.Module, ways: Mapping[str, Way], dtype: mx.Dtype) -> None:
+def make_fast(model: nn.Module, ways: Mapping[str, MatmulMode], dtype: mx.Dtype) -> None:
     """Replace mlx-lm's LoRA layers and quantised layers by ours, in place.
 
     Projections that share their input are then computed together, and feed-forward blocks

@@ -22,7 +22,7 @@ MOST_LAYERS = 10_000
 
 
 @dataclass(frozen=True)
-class ModelShape:
+class ModelDimensions:
     """The sizes of a decoder of Llama's kind, as its `config.json` tells them."""
 
     hidden: int

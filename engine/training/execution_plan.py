@@ -12,15 +12,15 @@ from typing import Any
 
 from engine.backend import bytes_in_flight, compute_dtype, is_cpu, nn
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.errors import UserError
 from engine.i18n import _
-from engine.memory.predict import Room, adapted_layers, layer_bytes, layers_to_recompute, predict_peak
+from engine.memory.predict import MemoryBudget, adapted_layers, layer_bytes, layers_to_recompute, predict_peak
 from engine.model.frozen_linear import matrix_key, matrix_shape
 from engine.model.matmul_benchmark import calibrate
-from engine.model.matmul_timings import Seconds, Way
+from engine.model.matmul_timings import MatmulMode, Seconds
 from engine.model.replace_layers import packed_layers
-from engine.model_folder.dimensions import Device, ModelShape
+from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.units import size
 
 from mlx.utils import tree_flatten
@@ -34,7 +34,7 @@ _USABLE = 0.85
 class Plan:
     """What was chosen."""
 
-    ways: dict[str, Way]
+    ways: dict[str, MatmulMode]
     """How to multiply by each kind of quantised matrix, by `matrix_key`."""
     recomputed_layers: int
     """Layers with an adapter, counted from the first, whose activations are computed again."""
@@ -55,8 +55,8 @@ def make_plan(
     model: nn.Module,
     folder: Path,
     config: TrainingConfig,
-    shape: Shape,
-    room: Room,
+    shape: BatchShape,
+    room: MemoryBudget,
     divisor: int,
     is_too_much: bool,
 ) -> tuple[Plan, str]:
@@ -86,7 +86,7 @@ def make_plan(
 
 
 def needed_bytes(
-    model: nn.Module, folder: Path, config: TrainingConfig, shape: Shape, plan: Plan
+    model: nn.Module, folder: Path, config: TrainingConfig, shape: BatchShape, plan: Plan
 ) -> int | None:
     """Return the predicted peak of a plan, bytes; None for a model whose need is not known.
 
@@ -97,7 +97,7 @@ def needed_bytes(
         shape: the largest micro-batch.
         plan: how its steps are computed.
     """
-    sizes = ModelShape.read(folder)
+    sizes = ModelDimensions.read(folder)
     if sizes is None:
         return None
     device: Device = "cpu" if is_cpu() else "gpu"
@@ -113,9 +113,11 @@ def needed_bytes(
     return peak - sizes.weight_bytes(device, resident=False) + weights + written
 
 
-def _recomputed(model: nn.Module, folder: Path, config: TrainingConfig, shape: Shape, usable: int) -> int:
+def _recomputed(
+    model: nn.Module, folder: Path, config: TrainingConfig, shape: BatchShape, usable: int
+) -> int:
     """Return how many of the layers with an adapter to recompute; none too many where `usable` bytes are."""
-    sizes = ModelShape.read(folder)
+    sizes = ModelDimensions.read(folder)
     if sizes is None:  # its need is not known
         on = config.gradient_checkpointing == "on"
         return adapted_layers(len(model.layers), config) if on else 0
@@ -128,7 +130,7 @@ def _recomputed(model: nn.Module, folder: Path, config: TrainingConfig, shape: S
     return layers_to_recompute(sizes, filled, device, room, shape.length, shape.trained, shape.fill)
 
 
-def _filled(config: TrainingConfig, shape: Shape) -> TrainingConfig:
+def _filled(config: TrainingConfig, shape: BatchShape) -> TrainingConfig:
     """Return what `predict_peak` takes for micro-batches of a shape, frozen weights packed."""
     return config.model_copy(update={"batch_size": shape.rows, "frozen_weights": "packed"})
 
@@ -170,7 +172,7 @@ class _Kinds:
         return self._counts[key] * (times[_unwritten(times)] - times["resident"])
 
 
-def _ways(kinds: _Kinds, config: TrainingConfig, rows: int, room: int) -> tuple[dict[str, Way], str]:
+def _ways(kinds: _Kinds, config: TrainingConfig, rows: int, room: int) -> tuple[dict[str, MatmulMode], str]:
     """Return the way of each kind, and why in a sentence where it was chosen; `room` bytes are left over."""
     if config.frozen_weights != "auto":
         return dict.fromkeys(kinds.layers, config.frozen_weights), ""
@@ -186,12 +188,12 @@ def _ways(kinds: _Kinds, config: TrainingConfig, rows: int, room: int) -> tuple[
     return ways, _sentence(ways, times, taken, room)
 
 
-def _unwritten(times: Seconds) -> Way:
+def _unwritten(times: Seconds) -> MatmulMode:
     """Return the faster of the ways that keep the matrix packed."""
     return min((way for way in times if way != "resident"), key=lambda way: times[way])
 
 
-def _sentence(ways: Mapping[str, Way], times: Mapping[str, Seconds], taken: int, room: int) -> str:
+def _sentence(ways: Mapping[str, MatmulMode], times: Mapping[str, Seconds], taken: int, room: int) -> str:
     if not ways:
         return ""
     largest = max(times.values(), key=lambda found: found["resident"])

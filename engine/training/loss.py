@@ -9,7 +9,7 @@ from engine.dataset.batches.micro_batch import MicroBatch
 from engine.memory.predict import LOGIT_CHUNK
 from engine.model.frozen_linear import FrozenLinear
 from engine.model.lm_head import Logits, own_head, plain_head
-from engine.model.matmul_timings import Way
+from engine.model.matmul_timings import MatmulMode
 from engine.model.padding_free import run_rows
 
 LossFunction = Callable[[nn.Module, mx.array, mx.array, mx.array, mx.array, mx.array], mx.array]
@@ -22,7 +22,7 @@ ChunkFunction = Callable[[mx.array, mx.array], tuple[mx.array, mx.array]]
 """(hidden states (count, width), labels (count,)) -> summed loss, its gradient by the hidden states."""
 
 
-def make_loss(model: nn.Module, ways: Mapping[str, Way] | None = None) -> LossFunction:
+def make_loss(model: nn.Module, ways: Mapping[str, MatmulMode] | None = None) -> LossFunction:
     """Return a loss function for `model` that computes logits only where they are needed.
 
     Where the architecture is a body with an output head on top, hidden states

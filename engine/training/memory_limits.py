@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 from engine.backend import is_cpu, mx
 from engine.hardware.storage import read_memory
-from engine.memory.predict import Room
+from engine.memory.predict import MemoryBudget
 
 # A Mac's other programs live in the same memory, so less of it may lie idle; a card's is the run's own.
 _CACHE_SHARE_OF_METAL, _CACHE_SHARE_OF_CARD = 0.25, 0.5
 
 
-def read_room(limit_gb: float = 0.0) -> Room:
+def read_room(limit_gb: float = 0.0) -> MemoryBudget:
     """Measure the memory that MLX computes in: the machine's own, or that of a CUDA card.
 
     What this process holds counts as free.
@@ -22,21 +22,21 @@ def read_room(limit_gb: float = 0.0) -> Room:
     """
     room = _room()
     limit = int(limit_gb * 1e9) or room.total
-    return Room(room.device, min(room.free, limit), min(room.total, limit))
+    return MemoryBudget(room.device, min(room.free, limit), min(room.total, limit))
 
 
-def _room() -> Room:
+def _room() -> MemoryBudget:
     memory = read_memory()
     info = mx.device_info()
     if is_cpu():
-        return Room("cpu", memory.obtainable, memory.total)
+        return MemoryBudget("cpu", memory.obtainable, memory.total)
     if mx.metal.is_available():
         # The share that Metal keeps resident can be raised by the user: it does not limit the total.
         wired = int(info["max_recommended_working_set_size"])
-        return Room("gpu", min(memory.obtainable, wired), memory.total)
+        return MemoryBudget("gpu", min(memory.obtainable, wired), memory.total)
     total = int(info.get("total_memory", memory.total))
     held = mx.get_active_memory() + mx.get_cache_memory()
-    return Room("gpu", min(total, int(info.get("free_memory", total)) + held), total)
+    return MemoryBudget("gpu", min(total, int(info.get("free_memory", total)) + held), total)
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def limits_restored() -> Iterator[None]:
         mx.set_memory_limit(before)
 
 
-def limit_cache(room: Room) -> None:
+def limit_cache(room: MemoryBudget) -> None:
     """Let MLX keep at most a share of a GPU's room in freed buffers.
 
     MLX keeps the buffers it frees for later arrays of the same size, by default up to

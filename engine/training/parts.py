@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch
 from engine.dataset.batches.tokenize import Example
 from engine.errors import UserError
@@ -40,7 +40,7 @@ class Parts:
     valid_examples: int
     vocabulary: int | None
     """How many tokens the model has vectors for; None where that is not known."""
-    shapes: tuple[Shape, ...]
+    shapes: tuple[BatchShape, ...]
     """What micro-batches are padded to."""
     micro_batch_divisor: int
     """How many times fewer tokens than usual they hold."""

@@ -33,7 +33,7 @@ _COMPUTING = ("mlx", "mlx-lm")
 
 
 @dataclass(frozen=True)
-class Opening:
+class RunStart:
     """What the trainer begins with."""
 
     identity: RunIdentity
@@ -51,7 +51,7 @@ def open_run(
     config: TrainingConfig | None,
     mode: Mode,
     how: Resumption = AS_BEFORE,
-) -> Opening:
+) -> RunStart:
     """Decide where a run begins; nothing is changed yet. The caller holds the run lock.
 
     Args:
@@ -69,7 +69,7 @@ def open_run(
     """
     halving = 2 if how.halve_micro_batch else 1
     if mode == "restart":
-        return Opening(identity_of(project, config or selected_settings(project)), None, (), (), halving)
+        return RunStart(identity_of(project, config or selected_settings(project)), None, (), (), halving)
     state = known_state(project.state_file)
     if state and state.status == "finished":
         raise UserError(
@@ -87,7 +87,7 @@ def open_run(
         identity = identity_of(project, config or selected_settings(project))
     older = damaged_before(checkpoint) if checkpoint else []
     notices = (*told, *_notices(checkpoint, damaged, older), *_micro_batches(divisor, identity.config))
-    return Opening(identity, checkpoint, (*damaged, *older), notices, divisor)
+    return RunStart(identity, checkpoint, (*damaged, *older), notices, divisor)
 
 
 def _continued(

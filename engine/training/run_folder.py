@@ -15,7 +15,7 @@ from engine.training.checkpoint import newest_checkpoint
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.failures import explained_writes
 from engine.training.parts import Parts
-from engine.training.resume import Opening
+from engine.training.resume import RunStart
 from engine.training.retention import archive
 from engine.training.selected_config import differences, settings_beside
 from engine.units import size
@@ -24,7 +24,7 @@ _MARGIN = 1 << 20
 """Bytes of a checkpoint's small files, its metrics and the disk's rounding up."""
 
 
-def claim_folder(parts: Parts, opening: Opening) -> list[str]:
+def claim_folder(parts: Parts, opening: RunStart) -> list[str]:
     """Make the run's folder ready to be written; the caller holds the run lock.
 
     What an earlier run left is archived where a new one begins; damaged checkpoints are where one goes on.

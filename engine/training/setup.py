@@ -8,14 +8,14 @@ from typing import Any
 from engine.backend import attention_tile, compute_dtype, is_cpu, mx, nn, tune_launches
 from engine.config import TrainingConfig
 from engine.dataset.batches.bucket_plan import Limits, plan_shapes
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.tokenize import Example
-from engine.memory.predict import ALL_LOGITS, CPU_MAX_ROWS, Room, predict_peak
+from engine.memory.predict import ALL_LOGITS, CPU_MAX_ROWS, MemoryBudget, predict_peak
 from engine.model.adapter import attach_adapter
 from engine.model.gradient_checkpointing import checkpoint_layers
 from engine.model.loading import load_base
 from engine.model.replace_layers import make_fast
-from engine.model_folder.dimensions import Device, ModelShape
+from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.training.execution_plan import Plan, make_plan, needed_bytes
 from engine.training.failures import out_of_memory
 from engine.training.loss import LossFunction, holds_all_logits, make_loss
@@ -43,7 +43,7 @@ class Assembled:
 
 def shapes_for(
     train: Sequence[Example], valid: Sequence[Example], config: TrainingConfig, divisor: int = 1
-) -> tuple[Shape, ...]:
+) -> tuple[BatchShape, ...]:
     """Return what a run's micro-batches are padded to: `batch_size` x `max_seq_length` tokens at most.
 
     Args:
@@ -60,13 +60,13 @@ def shapes_for(
     return plan_shapes(train, valid, config.examples_per_step, config.seed, limits, config.num_epochs)
 
 
-def largest(shapes: Sequence[Shape], folder: Path, config: TrainingConfig) -> Shape:
+def largest(shapes: Sequence[BatchShape], folder: Path, config: TrainingConfig) -> BatchShape:
     """Return the shape that takes the most memory, as predicted; else the one with the most tokens."""
-    sizes = ModelShape.read(folder)
+    sizes = ModelDimensions.read(folder)
     if sizes is None:
         return max(shapes, key=lambda shape: (shape.tokens, shape.length, shape.targets))
 
-    def peak(shape: Shape) -> int:
+    def peak(shape: BatchShape) -> int:
         filled = config.model_copy(update={"batch_size": shape.rows})
         device: Device = "cpu" if is_cpu() else "gpu"
         return predict_peak(sizes, filled, device, shape.length, shape.trained, fill=shape.fill)
@@ -77,8 +77,8 @@ def largest(shapes: Sequence[Shape], folder: Path, config: TrainingConfig) -> Sh
 def assemble(
     folder: Path,
     config: TrainingConfig,
-    shape: Shape,
-    room: Room,
+    shape: BatchShape,
+    room: MemoryBudget,
     plan: Plan | None = None,
     divisor: int = 1,
 ) -> Assembled:
@@ -102,7 +102,12 @@ def assemble(
 
 
 def _assemble(
-    folder: Path, config: TrainingConfig, shape: Shape, room: Room, plan: Plan | None, divisor: int
+    folder: Path,
+    config: TrainingConfig,
+    shape: BatchShape,
+    room: MemoryBudget,
+    plan: Plan | None,
+    divisor: int,
 ) -> Assembled:
     tune_launches(shape.tokens)
     model = load_base(folder, keep_packed=True).model
@@ -117,7 +122,7 @@ def _assemble(
     checkpoint_layers(model, adapter_config["num_layers"], plan.recomputed_layers)
     mx.eval(model.parameters())
     loss = make_loss(model, plan.ways)
-    sizes = ModelShape.read(folder)
+    sizes = ModelDimensions.read(folder)
     if predicted and sizes and holds_all_logits(loss):
         predicted += ALL_LOGITS * sizes.vocab * shape.tokens
     if not is_cpu():

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.backend import can_compile, compute_dtype, mx, nn
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch, filled
 from engine.training.flat_parameters import ParameterVector
 from engine.training.loss import LossFunction, batch_arrays
@@ -103,7 +103,7 @@ class StepFunction:
         mx.async_eval(loss, norm, self._parts, vector, state)
         return PendingStep(loss, norm, sum(batch.real_tokens for batch in batches))
 
-    def warm_up(self, shapes: Sequence[Shape], stop: StopEvent) -> None:
+    def warm_up(self, shapes: Sequence[BatchShape], stop: StopEvent) -> None:
         """Trace the gradient for each shape of micro-batch, so that no later step has to, or until `stop`."""
         if not can_compile():
             return

@@ -30,7 +30,7 @@ from engine.training.memory_limits import limit_cache, limits_restored, read_roo
 from engine.training.night import warn_of_the_display
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
-from engine.training.resume import Opening, open_run
+from engine.training.resume import RunStart, open_run
 from engine.training.run_folder import claim_folder
 from engine.training.setup import assemble, largest, shapes_for
 
@@ -96,7 +96,7 @@ class Trainer:
         yield _started(parts, progress)
         yield from events if is_cpu() else warn_of_the_display(events)
 
-    def _prepare(self, opening: Opening, held: HeldFolder) -> Generator[Event, None, Parts]:
+    def _prepare(self, opening: RunStart, held: HeldFolder) -> Generator[Event, None, Parts]:
         for message in (*opening.notices, *night_warnings(read_battery())):
             yield Notice("warning", message)
         config, project = opening.identity.config, self._project
@@ -159,7 +159,7 @@ def _with_template(adapter_config: dict[str, Any], examples: Sequence[Example]) 
     return adapter_config | {TEMPLATE_SETTINGS: settings} if settings else adapter_config
 
 
-def _kept_plan(opening: Opening) -> Plan | None:
+def _kept_plan(opening: RunStart) -> Plan | None:
     """Return the plan that the run was made with; memory that ran out asks for another one."""
     plan = opening.checkpoint.identity.plan if opening.checkpoint else None
     return plan if plan and plan.micro_batch_divisor == opening.micro_batch_divisor else None

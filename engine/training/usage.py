@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch
 from engine.training.events import Usage
 
@@ -17,7 +17,7 @@ class UsageMeter:
         self._evaluation_s = 0.0
         self._padding = 0
         self._tokens = 0
-        self._shapes: set[Shape] = set()
+        self._shapes: set[BatchShape] = set()
 
     def step(self, batches: Sequence[MicroBatch]) -> None:
         """Count the micro-batches of one optimizer step."""

@@ -13,7 +13,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 
-Event = dict[str, Any]
+ChildEvent = dict[str, Any]
 """What `train --json` prints: see `engine.training.events.as_json`."""
 
 
@@ -33,12 +33,12 @@ class TrainingProcess:
         """Watch `process`, whose output is a pipe and whose errors go to the file `errors`."""
         self._process = process
         self._errors = errors
-        self.last: Event = {"event": ""}
+        self.last: ChildEvent = {"event": ""}
         """The newest event that was read."""
         self.step = 0
         """Steps of the run that are done, as far as events were read."""
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[ChildEvent]:
         """Yield events until the process closes its output; a line torn by its death is left out."""
         assert self._process.stdout is not None
         for line in self._process.stdout:

@@ -15,7 +15,7 @@ from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_st
 
 TIMES = frozenset({"elapsed_s", "time", "tokens_per_second", "peak_memory_gb"})
 """Columns that depend on the clock and the machine."""
-Record = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -93,15 +93,15 @@ def _sha256(content: bytes | None) -> str:
 # Files of records
 
 
-def _metrics_json(path: Path) -> list[Record]:
+def _metrics_json(path: Path) -> list[JsonObject]:
     return [_timeless(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _metrics_csv(path: Path) -> list[Record]:
+def _metrics_csv(path: Path) -> list[JsonObject]:
     return [_timeless(row) for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))]
 
 
-def _state(path: Path) -> list[Record]:
+def _state(path: Path) -> list[JsonObject]:
     """Return the content of a checkpoint's `state.json`; its own checksums follow from the rest."""
     values = json.loads(path.read_text(encoding="utf-8"))
     progress = _timeless(values.pop("progress"))
@@ -110,18 +110,18 @@ def _state(path: Path) -> list[Record]:
     return [{key: value for key, value in values.items() if key not in ("files", "run", "sha256")} | progress]
 
 
-def _timeless(record: Record) -> Record:
+def _timeless(record: JsonObject) -> JsonObject:
     return {key: value for key, value in record.items() if key not in TIMES}
 
 
-_READERS: dict[str, Callable[[Path], list[Record]]] = {
+_READERS: dict[str, Callable[[Path], list[JsonObject]]] = {
     "state.json": _state,
     "training_metrics.json": _metrics_json,
     "training_metrics.csv": _metrics_csv,
 }
 
 
-def _records_difference(straight: list[Record], interrupted: list[Record]) -> str:
+def _records_difference(straight: list[JsonObject], interrupted: list[JsonObject]) -> str:
     for line, (one, other) in enumerate(zip(straight, interrupted, strict=False), start=1):
         for key in one.keys() | other.keys():
             if one.get(key) != other.get(key):
@@ -134,11 +134,11 @@ def _records_difference(straight: list[Record], interrupted: list[Record]) -> st
 # Safetensors: 8 bytes with the length of a JSON header (little endian), the header, the arrays
 
 
-def _arrays(content: bytes) -> dict[str, tuple[Record, bytes]]:
+def _arrays(content: bytes) -> dict[str, tuple[JsonObject, bytes]]:
     """Return description and bytes of each array by its name; empty if this is no such file."""
     try:
         start = 8 + int.from_bytes(content[:8], "little")
-        header: dict[str, Record] = json.loads(content[8:start])
+        header: dict[str, JsonObject] = json.loads(content[8:start])
         header.pop("__metadata__", None)
         return {
             name: ({**entry, "data_offsets": None}, content[start:][slice(*entry["data_offsets"])])
@@ -149,7 +149,7 @@ def _arrays(content: bytes) -> dict[str, tuple[Record, bytes]]:
 
 
 def _arrays_difference(
-    straight: dict[str, tuple[Record, bytes]], interrupted: dict[str, tuple[Record, bytes]]
+    straight: dict[str, tuple[JsonObject, bytes]], interrupted: dict[str, tuple[JsonObject, bytes]]
 ) -> str:
     names = sorted(straight.keys() | interrupted.keys())
     different = [name for name in names if straight.get(name) != interrupted.get(name)]

@@ -15,7 +15,7 @@ from engine.verify.child import Launcher, training_process
 from engine.verify.compare import checkpoint_digests, compare_runs
 from engine.verify.interrupted import InterruptedRun
 from engine.verify.interruption_point import Usual
-from engine.verify.results import Advance, Interruption, Told, Verdict
+from engine.verify.results import Advance, ExperimentEvent, ExperimentResult, Interruption
 from engine.verify.scratch import scratch_project, shortened
 
 MIN_STEPS = 6
@@ -24,7 +24,7 @@ MIN_STEPS = 6
 
 def verify(
     project: Project, config: TrainingConfig, steps: int, launcher: Launcher
-) -> Generator[Told, None, None]:
+) -> Generator[ExperimentEvent, None, None]:
     """Train twice in a temporary folder, once without and once with interruptions, and compare.
 
     Args:
@@ -55,7 +55,7 @@ def verify(
             shutil.rmtree(checkpoint)  # the interrupted run needs the room
         struck = InterruptedRun(interrupted, launcher, short.save_every, usual, total)
         yield from struck.run("--config", str(file))
-        yield Verdict(
+        yield ExperimentResult(
             total,
             tuple(_judged(struck.interruptions, expected, checkpoint_digests(interrupted.run_dir))),
             tuple(compare_runs(straight, interrupted)),

@@ -8,9 +8,9 @@ from typing import Literal
 
 from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders
-from engine.verify.child import Event, TrainingProcess
+from engine.verify.child import ChildEvent, TrainingProcess
 
-Kind = Literal["step", "evaluation", "checkpoint", "pause"]
+PointKind = Literal["step", "evaluation", "checkpoint", "pause"]
 KILL, PAUSE = signal.SIGKILL, signal.SIGINT
 # How often a folder is looked at while a checkpoint is awaited, in seconds.
 _GLANCE_S = 0.0005
@@ -26,10 +26,10 @@ class Usual:
 
 
 @dataclass(frozen=True)
-class Blow:
+class InterruptionPoint:
     """A place in the run to strike at."""
 
-    kind: Kind
+    kind: PointKind
     step: int
     """Not before this many steps are done."""
 
@@ -39,18 +39,20 @@ class Blow:
         return PAUSE if self.kind == "pause" else KILL
 
 
-def blows(total: int) -> list[Blow]:
+def blows(total: int) -> list[InterruptionPoint]:
     """Return where a run of `total` steps in two epochs is struck, in order."""
     return [
-        Blow("step", 1),
-        Blow("evaluation", total // 3),
-        Blow("checkpoint", total // 2),
-        Blow("pause", total // 2 + 1),
-        Blow("step", total // 2 + 1),
+        InterruptionPoint("step", 1),
+        InterruptionPoint("evaluation", total // 3),
+        InterruptionPoint("checkpoint", total // 2),
+        InterruptionPoint("pause", total // 2 + 1),
+        InterruptionPoint("step", total // 2 + 1),
     ]
 
 
-def moment(blow: Blow, event: Event, step: int, save_every: int, usual: Usual) -> float | None:
+def moment(
+    blow: InterruptionPoint, event: ChildEvent, step: int, save_every: int, usual: Usual
+) -> float | None:
     """Return how many seconds after `event` to strike; None if this is not the place.
 
     Args:
@@ -75,7 +77,7 @@ def moment(blow: Blow, event: Event, step: int, save_every: int, usual: Usual) -
     return usual.step_s / 2 if blow.kind == "step" and goes_straight_on else None
 
 
-def strike(blow: Blow, process: TrainingProcess, project: Project, delay: float) -> bool:
+def strike(blow: InterruptionPoint, process: TrainingProcess, project: Project, delay: float) -> bool:
     """Strike after `delay` seconds, wait for the end and return whether the blow hit its place."""
     if blow.kind == "checkpoint":
         _await_partial(process, project)
@@ -101,7 +103,7 @@ def _any(found: Iterator[object]) -> bool:
     return next(found, None) is not None
 
 
-_HIT: dict[Kind, Callable[[Event, Project], bool]] = {
+_HIT: dict[PointKind, Callable[[ChildEvent, Project], bool]] = {
     # The evidence: what was told last, and what was left behind.
     "step": lambda last, _project: last["event"] == "step_done",
     "evaluation": lambda last, _project: last.get("name") == "validating" and last["done"] < last["total"],

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.verify.compare import Comparison
-from engine.verify.interruption_point import Kind
+from engine.verify.interruption_point import PointKind
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Advance:
 class Interruption:
     """One place where the run was struck and resumed."""
 
-    kind: Kind
+    kind: PointKind
     step: int
     """Steps done when it was struck; in an evaluation its own step included."""
     hit: bool
@@ -42,7 +42,7 @@ class Interruption:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ExperimentResult:
     """What came out."""
 
     steps: int
@@ -58,4 +58,4 @@ class Verdict:
         return all(file.identical for file in self.files) and all(compared) and not self.leftovers
 
 
-Told = Advance | Interruption | Verdict
+ExperimentEvent = Advance | Interruption | ExperimentResult

@@ -3,7 +3,7 @@
 import errno
 from pathlib import Path
 
-from campaigns.bench import Bench, Sitting, pause_at, sentence_faults, standing_faults
+from campaigns.bench import Bench, Session, pause_at, sentence_faults, standing_faults
 from campaigns.faults import FaultyDisk
 from engine.files import write_atomic
 from engine.training.checkpoint import checkpoint_folders
@@ -76,7 +76,7 @@ def test_what_a_refused_sitting_broke_is_seen(bench: Bench) -> None:
     project = bench.copy()
     sitting = bench.sit(project, pause_at(5))
     saved = next(event for event in sitting.events if isinstance(event, CheckpointSaved))
-    told = Sitting([saved], SENTENCE)
+    told = Session([saved], SENTENCE)
     assert standing_faults(project, told) == ["the state says paused"]
     RunState("failed", "tiny").save(project.state_file)
     assert standing_faults(project, told) == []
@@ -86,7 +86,7 @@ def test_what_a_refused_sitting_broke_is_seen(bench: Bench) -> None:
     assert isinstance(sitting.events[-1], Paused)
     project.state_file.write_text("{")
     newest.rename(project.root / "away")
-    later = Sitting([CheckpointSaved(9, newest, 0.1)], SENTENCE)
+    later = Session([CheckpointSaved(9, newest, 0.1)], SENTENCE)
     assert standing_faults(project, later) == [
         "the checkpoint of step 9 is gone",
         "the state cannot be read",

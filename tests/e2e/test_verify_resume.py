@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.project import Project
 from engine.verify.compare import Comparison
-from engine.verify.results import Advance, Interruption, Told, Verdict
+from engine.verify.results import Advance, ExperimentEvent, ExperimentResult, Interruption
 from tests.tiny import RUN, files_below, tiny_project, write_rows
 from tui.cli import verify
 from tui.cli.main import main
@@ -105,8 +105,8 @@ MISSED = Interruption("checkpoint", 6, False, 4, 6, compared_step=9, identical=T
 PAUSE = Interruption("pause", 8, True, 2, 8)
 
 
-def show(monkeypatch: pytest.MonkeyPatch, project: Project, verdict: Verdict) -> int:
-    def told(*_arguments: object) -> Iterator[Told]:
+def show(monkeypatch: pytest.MonkeyPatch, project: Project, verdict: ExperimentResult) -> int:
+    def told(*_arguments: object) -> Iterator[ExperimentEvent]:
         yield Advance(False, 12, 12)
         yield from verdict.interruptions
         yield verdict
@@ -119,7 +119,7 @@ def test_an_identical_end_is_told_with_what_was_hit_and_what_was_not(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A place that was never hit is no evidence, so it is said."""
-    assert show(monkeypatch, project, Verdict(12, (STEP, MISSED, PAUSE), (SAME,), ())) == 0
+    assert show(monkeypatch, project, ExperimentResult(12, (STEP, MISSED, PAUSE), (SAME,), ())) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any("killed in the middle of step 8; resumed at step 6, 1 step again" in line for line in lines)
     assert any("the writing of a checkpoint was not hit (4 tries)" in line for line in lines)
@@ -132,7 +132,7 @@ def test_a_different_end_is_told_and_exits_with_1(
 ) -> None:
     """With the first difference, the checkpoint that differed first, and what was left behind."""
     file = replace(SAME, interrupted="b" * 64, difference="1 of 28 arrays")
-    verdict = Verdict(12, (replace(STEP, identical=False),), (file,), (".partial-x",))
+    verdict = ExperimentResult(12, (replace(STEP, identical=False),), (file,), (".partial-x",))
     assert show(monkeypatch, project, verdict) == 1
     out = capsys.readouterr().out
     assert "✗ adapters/adapters.safetensors: 1 of 28 arrays" in out and "aaaaaaaaaaaa  bbbbbbbbbbbb" in out

@@ -7,7 +7,7 @@ from typing import Any
 from engine.backend import mx, nn
 from engine.model.adapter import attach_adapter
 from engine.model.frozen_linear import matrix_key
-from engine.model.matmul_timings import Way
+from engine.model.matmul_timings import MatmulMode
 from engine.model.padding_free import run_rows
 from engine.model.replace_layers import make_fast, packed_layers
 from engine.training.loss import batch_arrays, make_loss
@@ -83,7 +83,7 @@ def found(model: nn.Module, loss: Loss) -> Found:
     return float(value), dict(tree_flatten(gradient))
 
 
-def made_fast(model: nn.Module, way: Way) -> Loss:
+def made_fast(model: nn.Module, way: MatmulMode) -> Loss:
     """Replace a model's layers by ours, and return our loss for it."""
     ways = {matrix_key(layer): way for layer in packed_layers(model)}
     model.eval()  # as it is loaded

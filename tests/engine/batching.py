@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from engine.dataset.batches.bucket_plan import Limits, plan_shapes
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
 from engine.dataset.batches.tokenize import Example
 
@@ -13,7 +13,7 @@ def whole_batch(examples: Sequence[Example], length: int = 0, free: int = 0) -> 
     longest = max(length, *(len(example.tokens) for example in examples))
     trained = sum(int(example.trained.sum()) for example in examples)
     tokens = sum(len(example.tokens) - 1 for example in examples) + 1 + free
-    (batch,) = micro_batches(examples, [Shape(len(examples), longest, trained, tokens)])
+    (batch,) = micro_batches(examples, [BatchShape(len(examples), longest, trained, tokens)])
     return batch
 
 

@@ -6,12 +6,12 @@ from threading import Event
 from typing import Any
 
 from engine.dataset.convert.detect_columns import choose
-from engine.dataset.convert.import_table import Wish, import_rows
+from engine.dataset.convert.import_table import ImportOptions, import_rows
 from engine.dataset.convert.imported import REJECTED, Imported
 from engine.dataset.convert.tables import open_table
 from engine.project import Project
 
-IN_ORDER = Wish(valid_share=0, shuffle=False)
+IN_ORDER = ImportOptions(valid_share=0, shuffle=False)
 
 
 def lines(path: Path) -> list[Any]:
@@ -19,7 +19,7 @@ def lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text("utf-8").split("\n")[:-1]] if path.exists() else []
 
 
-def bring(path: Path, root: Path, wish: Wish = IN_ORDER, **columns: str) -> Imported:
+def bring(path: Path, root: Path, wish: ImportOptions = IN_ORDER, **columns: str) -> Imported:
     """Import a file into the project at `root`."""
     root.mkdir(exist_ok=True)
     table = open_table(path)

@@ -1,7 +1,7 @@
 """The order of an epoch and the padding of its micro-batches, against plain loops."""
 
 from engine.dataset.batches.bucket_plan import Limits, plan_shapes
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import NO_LABEL, epoch_steps, filled, micro_batches
 from engine.dataset.batches.tokenize import Example
 
@@ -132,9 +132,14 @@ def test_places_and_slots_undo_each_other(examples: list[Example], max_tokens: i
 
 @pytest.mark.parametrize(
     ("shape", "padding"),
-    [(Shape(3, 16, 20, 30), 1), (Shape(1, 8, 7, 8), 1), (Shape(4, 16, 5, 61), 1), (Shape(4, 16, 5, 64), 4)],
+    [
+        (BatchShape(3, 16, 20, 30), 1),
+        (BatchShape(1, 8, 7, 8), 1),
+        (BatchShape(4, 16, 5, 61), 1),
+        (BatchShape(4, 16, 5, 64), 4),
+    ],
 )
-def test_a_filled_micro_batch_has_its_shape(shape: Shape, padding: int) -> None:
+def test_a_filled_micro_batch_has_its_shape(shape: BatchShape, padding: int) -> None:
     """With all the tokens and targets that the shape holds."""
     batch = filled(shape)
     assert batch.shape == shape and batch.padding == padding and batch.trained_tokens == shape.targets
@@ -144,8 +149,8 @@ def test_a_filled_micro_batch_has_its_shape(shape: Shape, padding: int) -> None:
 def test_an_example_that_no_shape_holds_is_an_error() -> None:
     """Nothing is cut off or left out in silence."""
     example = Example(0, np.arange(9, dtype=np.int32), np.arange(9) > 3, True)
-    for shape in (Shape.full(1, 8, 7), Shape.full(1, 9, 4)):
+    for shape in (BatchShape.full(1, 8, 7), BatchShape.full(1, 9, 4)):
         with pytest.raises(ValueError, match="no shape holds a row of length 9"):
             micro_batches([example], [shape])
-    (batch,) = micro_batches([example], [Shape.full(1, 9, 5)])
+    (batch,) = micro_batches([example], [BatchShape.full(1, 9, 5)])
     assert batch.labels.tolist() == [4, 5, 6, 7, 8]

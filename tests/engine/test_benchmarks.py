@@ -14,12 +14,12 @@ from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.model.loading import load_base
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 from tests.tiny import write_model, write_tokenizer
 
 import pytest
 
-SHAPE = ModelShape(8, 3, 2, 1, 4, 16, 32, False, 4)
+SHAPE = ModelDimensions(8, 3, 2, 1, 4, 16, 32, False, 4)
 
 
 @pytest.fixture(scope="module")

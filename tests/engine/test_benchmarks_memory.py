@@ -5,15 +5,15 @@ from pathlib import Path
 from benchmarks import footprint, memory
 from benchmarks.memory import CASES, Case
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.fit.measure import Fit, Measured
-from engine.memory.predict import Room
+from engine.memory.predict import MemoryBudget
 from tests.tiny import RUN, write_model
 
 import pytest
 
-ROOM = Room("gpu", 70_000_000_000, 80_000_000_000)
-SHAPE = Shape.full(4, 512, 1000)
+ROOM = MemoryBudget("gpu", 70_000_000_000, 80_000_000_000)
+SHAPE = BatchShape.full(4, 512, 1000)
 
 
 def found(peak: int, predicted: int | None) -> Fit:

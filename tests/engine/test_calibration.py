@@ -7,7 +7,7 @@ from engine.backend import mx, nn
 from engine.model import matmul_benchmark as calibration
 from engine.model.frozen_linear import matrix_key
 from engine.model.matmul_benchmark import calibrate
-from engine.model.matmul_timings import WAYS, Way, read_calibrations, write_calibrations
+from engine.model.matmul_timings import WAYS, MatmulMode, read_calibrations, write_calibrations
 
 import pytest
 
@@ -25,7 +25,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """Count measurements, which take no time here: the way and the rows of each."""
     calls: Calls = []
 
-    def seconds(layer: nn.Module, way: Way, rows: int, dtype: mx.Dtype) -> float:
+    def seconds(layer: nn.Module, way: MatmulMode, rows: int, dtype: mx.Dtype) -> float:
         calls.append((way, rows))
         return float(len(calls))
 

@@ -7,7 +7,7 @@ from engine.config import TrainingConfig
 from engine.dataset.batches.tokenize import Example
 from engine.dataset.inspect.check import check_data, check_stages
 from engine.dataset.inspect.token_stats import TokenCounter
-from engine.dataset.report import BINS, Stage
+from engine.dataset.report import BINS, CheckStage
 from engine.dataset.watch import EVERY
 from engine.errors import Cancelled
 from engine.project import Project
@@ -50,7 +50,7 @@ def test_it_tells_how_far_it_is(tmp_path: Path) -> None:
     project.data_dir.mkdir()
     write_rows(project.train_file, pairs(2 * EVERY + 1))
     write_rows(project.valid_file, pairs(EVERY))
-    told: list[tuple[Stage, str, int]] = []
+    told: list[tuple[CheckStage, str, int]] = []
     for _report in check_stages(project, TrainingConfig(), lambda *what: told.append(what)):
         pass
     files = [("train.jsonl", EVERY), ("train.jsonl", 2 * EVERY), ("valid.jsonl", EVERY)]
@@ -62,9 +62,9 @@ def test_it_can_be_ended_and_what_was_known_stays(tmp_path: Path) -> None:
     project = tiny_project(tmp_path)
     write_rows(project.train_file, pairs(EVERY))
     end = Event()
-    known: list[Stage] = []
+    known: list[CheckStage] = []
 
-    def tell(stage: Stage, _file: str, _lines: int) -> None:
+    def tell(stage: CheckStage, _file: str, _lines: int) -> None:
         if stage == "counted":
             end.set()
 

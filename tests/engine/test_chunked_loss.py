@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from engine.backend import mx, nn
 from engine.model.frozen_linear import FrozenLinear
-from engine.model.matmul_timings import WAYS, Way
+from engine.model.matmul_timings import WAYS, MatmulMode
 from engine.training import loss as loss_module
 from engine.training.loss import batch_arrays, chunked_loss, holds_all_logits, make_loss
 from tests.engine.architectures import build, found, made_fast, plain_loss
@@ -26,7 +26,7 @@ def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     return int(request.param)
 
 
-def head(way: Way, dtype: mx.Dtype = mx.float32, vocabulary: int = VOCABULARY) -> FrozenLinear:
+def head(way: MatmulMode, dtype: mx.Dtype = mx.float32, vocabulary: int = VOCABULARY) -> FrozenLinear:
     mx.random.seed(4)
     layer = nn.QuantizedLinear.from_linear(nn.Linear(WIDTH, vocabulary, bias=False), 32, 4)
     layer.set_dtype(dtype)
@@ -57,7 +57,7 @@ def exact(layer: FrozenLinear, hidden: mx.array, labels: mx.array) -> tuple[floa
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_loss_and_gradient_are_those_of_float64(chunk: int, way: Way) -> None:
+def test_loss_and_gradient_are_those_of_float64(chunk: int, way: MatmulMode) -> None:
     """However many rows a chunk has; a label of -1 gives neither loss nor gradient."""
     layer, (hidden, labels) = head(way), drawn()
     loss, gradient = mx.value_and_grad(lambda x: chunked_loss(x, labels, layer, True))(hidden)
@@ -123,7 +123,9 @@ def test_evaluation_computes_no_gradient(with_gradient: bool) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("with_gradient", [True, False])
-def test_the_full_logits_never_exist(monkeypatch: pytest.MonkeyPatch, way: Way, with_gradient: bool) -> None:
+def test_the_full_logits_never_exist(
+    monkeypatch: pytest.MonkeyPatch, way: MatmulMode, with_gradient: bool
+) -> None:
     """With a vocabulary of 20,000 and chunks of 16 rows, 600 rows take a fraction of their logits."""
     vocabulary, count = 20_000, 600
     monkeypatch.setattr(loss_module, "LOGIT_CHUNK", 16 * vocabulary)

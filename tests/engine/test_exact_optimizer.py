@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
 from engine.dataset.batches.tokenize import Example
 from engine.training.loss import batch_arrays, make_loss
@@ -63,7 +63,7 @@ def run(model: nn.Module, config: TrainingConfig, rows: int) -> list[StepResult]
 
 
 def batches_of(step: int, rows: int) -> list[MicroBatch]:
-    return micro_batches(examples_of(step), [Shape.full(rows, 16, 15 * rows)])
+    return micro_batches(examples_of(step), [BatchShape.full(rows, 16, 15 * rows)])
 
 
 def bigram_loss_and_gradient(table: Array, examples: list[Example]) -> tuple[float, Array]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.dataset.batches.bucket_plan import Limits, plan_shapes
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch, epoch_steps, micro_batches
 from engine.dataset.batches.tokenize import Example, ExampleTokenizer
 from engine.dataset.inspect.load import load_file
@@ -74,7 +74,7 @@ def splits(draw: st.DrawFn) -> list[MicroBatch]:
     while order:
         size = draw(st.integers(1, len(order)))
         rows, length = draw(st.integers(1, 7)), draw(st.integers(24, 90))
-        shape = Shape.full(rows, length, draw(st.integers(23, rows * (length - 1))))
+        shape = BatchShape.full(rows, length, draw(st.integers(23, rows * (length - 1))))
         batches += micro_batches(order[:size], [shape])
         order = order[size:]
     return batches
@@ -128,7 +128,7 @@ def test_an_epoch_passes_every_example_through_the_model_once(
     budget, per_step = batch_size * longest, batch_size * accumulation
     planned = plan_shapes(examples, [], per_step, seed, Limits(budget, 4))
     seen: list[int] = []
-    shapes: set[Shape] = set()
+    shapes: set[BatchShape] = set()
     for step in epoch_steps(lengths, per_step, seed, epoch):
         for batch in micro_batches([examples[i] for i in step], planned):
             assert batch.shape.area <= budget

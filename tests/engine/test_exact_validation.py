@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from engine.backend import nn
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import micro_batches
 from engine.training.evaluate import evaluate
 from engine.training.events import Evaluated, Finished
@@ -44,7 +44,7 @@ def test_validation_does_not_depend_on_its_batches(
     """From one example to all of them, in batches of any shape: the mean over all trained tokens."""
     model.train()
     batches = micro_batches(
-        EXAMPLES[:count], [Shape.full(rows, longest, max(23, min(tokens, rows * (longest - 1))))]
+        EXAMPLES[:count], [BatchShape.full(rows, longest, max(23, min(tokens, rows * (longest - 1))))]
     )
     scores = list(evaluate(model, make_loss(model), batches))
     total, number = (sum(column) for column in zip(*losses[:count], strict=True))

@@ -4,7 +4,7 @@ from engine.backend import mx, nn
 from engine.model.frozen_linear import FrozenLinear
 from engine.model.gradient_checkpointing import checkpoint_layers
 from engine.model.lora import LoRALinear
-from engine.model.matmul_timings import WAYS, Way
+from engine.model.matmul_timings import WAYS, MatmulMode
 from engine.model.padding_free import takes_unpadded, unpad_attention
 from engine.model.replace_layers import ATTENTION, make_fast
 from engine.model.swiglu import GatedMLP
@@ -42,7 +42,9 @@ def ours(model: nn.Module) -> list[type[nn.Module]]:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("quantize", [True, False])
-def test_a_llama_has_the_loss_and_gradient_of_mlx_lms_layers(way: Way, tied: bool, quantize: bool) -> None:
+def test_a_llama_has_the_loss_and_gradient_of_mlx_lms_layers(
+    way: MatmulMode, tied: bool, quantize: bool
+) -> None:
     """Each way, with a head of its own or the embedding's, quantised or not."""
     model = build(quantize=quantize, tie_word_embeddings=tied)
     expected = found(model, plain_loss)
@@ -64,7 +66,7 @@ def test_any_choice_of_projections_has_the_same_loss_and_gradient(targets: str) 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("recomputed", [0, 1])
-def test_layers_below_the_adapters_are_only_passed_through(way: Way, recomputed: int) -> None:
+def test_layers_below_the_adapters_are_only_passed_through(way: MatmulMode, recomputed: int) -> None:
     """One layer of two with an adapter, its activations kept or computed again."""
     model = build(run={"lora_layers": 1})
     expected = found(model, plain_loss)
@@ -76,7 +78,7 @@ def test_layers_below_the_adapters_are_only_passed_through(way: Way, recomputed:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_recomputed_layers_have_the_same_gradient(way: Way) -> None:
+def test_recomputed_layers_have_the_same_gradient(way: MatmulMode) -> None:
     """The joined products are made twice then, and each pass stands for itself."""
     model = build()
     expected = found(model, plain_loss)
@@ -86,7 +88,7 @@ def test_recomputed_layers_have_the_same_gradient(way: Way) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_biases_of_attention_and_feed_forward_are_added(way: Way) -> None:
+def test_biases_of_attention_and_feed_forward_are_added(way: MatmulMode) -> None:
     """They stay frozen like the matrices they belong to."""
     model = build(attention_bias=True, mlp_bias=True)
     biases = [path for path, _array in tree_flatten(model.parameters()) if path.endswith(".linear.bias")]
@@ -96,7 +98,7 @@ def test_biases_of_attention_and_feed_forward_are_added(way: Way) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_dropout_draws_what_mlx_lm_draws(way: Way) -> None:
+def test_dropout_draws_what_mlx_lm_draws(way: MatmulMode) -> None:
     """With the same random state the same units are dropped; when evaluating none are."""
     model = build(run={"lora_dropout": 0.4})
     assert unpad_attention(model)
@@ -115,7 +117,7 @@ def test_dropout_draws_what_mlx_lm_draws(way: Way) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_every_architecture_has_the_loss_and_gradient_of_mlx_lms_layers(kind: str, way: Way) -> None:
+def test_every_architecture_has_the_loss_and_gradient_of_mlx_lms_layers(kind: str, way: MatmulMode) -> None:
     """With fused projections, other activations, norms of queries and keys, scaled logits, experts."""
     model = build(kind)
     expected = found(model, plain_loss)

@@ -5,19 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.fit import measured as cache
 from engine.fit.measure import Fit, Measured
 from engine.fit.measured import Known, measure_and_remember, recall_profiles
-from engine.memory.predict import Room
+from engine.memory.predict import MemoryBudget
 from engine.profiles import ProfileName, profile_config
 from engine.project import Project
 
 import pytest
 
 GB = 1_000_000_000
-ROOM = Room("cpu", 8 * GB, 16 * GB)
-SHAPE = Shape.full(rows=2, length=64, targets=40)
+ROOM = MemoryBudget("cpu", 8 * GB, 16 * GB)
+SHAPE = BatchShape.full(rows=2, length=64, targets=40)
 MEASURED = Measured(3 * GB, 4 * GB, 1.5, predicted=None, adapts=True)
 FITS = Fit(True, ROOM, SHAPE, MEASURED)
 RAN_OUT = Fit(False, ROOM, SHAPE, None, "MLX ran out of memory")

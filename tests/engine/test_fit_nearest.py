@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.errors import UserError
-from engine.memory.predict import Room, predict_peak
+from engine.memory.predict import MemoryBudget, predict_peak
 from engine.memory.suggest import (
     PREDICTION_ERROR,
     SHORTEST,
@@ -15,13 +15,13 @@ from engine.memory.suggest import (
     nearest_predicted,
     refuse_if_too_large,
 )
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 from tests.engine.test_memory import MISTRAL_7B
 
 import pytest
 
 WANTED = TrainingConfig(batch_size=8, gradient_accumulation=3, max_seq_length=2048, lora_rank=16)
-LARGEST = Shape(8, 2048, 8 * 2048, 8 * 2048)
+LARGEST = BatchShape(8, 2048, 8 * 2048, 8 * 2048)
 
 
 @pytest.fixture
@@ -34,14 +34,14 @@ def mistral(tmp_path: Path) -> Path:
 def need(folder: Path, config: TrainingConfig) -> int:
     """Return the predicted peak on a GPU, packed and with gradient checkpointing."""
     saving = config.updated({"gradient_checkpointing": "on", "frozen_weights": "packed"})
-    return predict_peak(ModelShape.read(folder), saving, "gpu")
+    return predict_peak(ModelDimensions.read(folder), saving, "gpu")
 
 
-def refuse(folder: Path, config: TrainingConfig, room: Room, shape: Shape | None = None) -> str:
+def refuse(folder: Path, config: TrainingConfig, room: MemoryBudget, shape: BatchShape | None = None) -> str:
     """Call `refuse_if_too_large` with the largest micro-batch that `config` allows, all of it trained."""
     rows, length = config.batch_size, config.max_seq_length
     return refuse_if_too_large(
-        folder, config, room, shape or Shape(rows, length, rows * length, rows * length)
+        folder, config, room, shape or BatchShape(rows, length, rows * length, rows * length)
     )
 
 
@@ -96,10 +96,10 @@ def test_weights_written_out_are_given_up_before_anything_else() -> None:
 
 def test_many_short_rows_are_counted_by_their_tokens(mistral: Path) -> None:
     """A micro-batch holds as many tokens as the settings allow, so halving the batch halves it."""
-    short = Shape(64, 256, 64 * 256, 64 * 256)
+    short = BatchShape(64, 256, 64 * 256, 64 * 256)
     assert short.tokens == LARGEST.tokens
     half = WANTED.updated({"batch_size": 4, "gradient_accumulation": 6})
-    room = Room("gpu", round(need(mistral, half) * PREDICTION_ERROR) + 1, 64_000_000_000)
+    room = MemoryBudget("gpu", round(need(mistral, half) * PREDICTION_ERROR) + 1, 64_000_000_000)
     near = nearest_predicted(mistral, WANTED, room, short)
     assert near is not None and (near.batch_size, near.max_seq_length) == (4, 2048)
 
@@ -122,7 +122,7 @@ def test_the_way_there_can_be_typed() -> None:
 
 def test_a_run_beyond_all_memory_is_refused_with_what_fits(mistral: Path) -> None:
     """The refusal has the need, the memory there is, and settings that find room in what is free."""
-    room = Room("gpu", 11_000_000_000, 12_000_000_000)
+    room = MemoryBudget("gpu", 11_000_000_000, 12_000_000_000)
     with pytest.raises(UserError) as refused:
         refuse(mistral, WANTED, room)
     assert f"about {need(mistral, WANTED) / 1e9:.1f} GB" in refused.value.problem
@@ -135,42 +135,42 @@ def test_a_run_beyond_all_memory_is_refused_with_what_fits(mistral: Path) -> Non
 def test_nothing_is_proposed_where_even_the_smallest_is_too_large(mistral: Path) -> None:
     """The weights alone take 4 GB."""
     with pytest.raises(UserError) as refused:
-        refuse(mistral, WANTED, Room("gpu", 3_000_000_000, 3_000_000_000))
+        refuse(mistral, WANTED, MemoryBudget("gpu", 3_000_000_000, 3_000_000_000))
     assert "smaller base model" in refused.value.fix
 
 
 def test_a_wrong_prediction_refuses_nothing(mistral: Path) -> None:
     """Within its error a run that might fit is warned of, not refused."""
     needed = need(mistral, WANTED)
-    near_miss = Room("gpu", needed // 2, round(needed / PREDICTION_ERROR) + 1)
+    near_miss = MemoryBudget("gpu", needed // 2, round(needed / PREDICTION_ERROR) + 1)
     assert "and if it fails" in refuse(mistral, WANTED, near_miss).replace("; if", ", and if")
     with pytest.raises(UserError):
-        refuse(mistral, WANTED, Room("gpu", needed // 2, round(needed / PREDICTION_ERROR) - 1))
+        refuse(mistral, WANTED, MemoryBudget("gpu", needed // 2, round(needed / PREDICTION_ERROR) - 1))
 
 
 def test_other_programs_memory_is_a_warning_only(mistral: Path) -> None:
     """They may be closed: the run begins, and says what is free."""
-    warning = refuse(mistral, WANTED, Room("gpu", 6_000_000_000, 64_000_000_000))
+    warning = refuse(mistral, WANTED, MemoryBudget("gpu", 6_000_000_000, 64_000_000_000))
     assert "6.0 GB is free" in warning and "--set" in warning
 
 
 def test_what_fits_is_not_talked_about(mistral: Path) -> None:
     """Neither a refusal nor a warning; the data's own lengths count, whatever the limit allows."""
     needed = need(mistral, WANTED)
-    assert refuse(mistral, WANTED, Room("gpu", needed, needed)) == ""
-    assert refuse(mistral, WANTED, Room("gpu", needed - 1, needed), Shape.full(8, 96, 300)) == ""
+    assert refuse(mistral, WANTED, MemoryBudget("gpu", needed, needed)) == ""
+    assert refuse(mistral, WANTED, MemoryBudget("gpu", needed - 1, needed), BatchShape.full(8, 96, 300)) == ""
 
 
 def test_a_model_of_another_kind_is_not_judged(tmp_path: Path) -> None:
     """Its need is not known, so it is tried."""
     (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
-    assert refuse(tmp_path, WANTED, Room("gpu", 1, 1)) == ""
-    assert nearest_predicted(tmp_path, WANTED, Room("gpu", 1, 1), LARGEST) is None
+    assert refuse(tmp_path, WANTED, MemoryBudget("gpu", 1, 1)) == ""
+    assert nearest_predicted(tmp_path, WANTED, MemoryBudget("gpu", 1, 1), LARGEST) is None
 
 
 def test_auto_is_not_refused_for_what_checkpointing_saves(mistral: Path) -> None:
     """ "off" is what the user asked for; "auto" saves memory where it must."""
-    room = Room("gpu", 2 * need(mistral, WANTED), 2 * need(mistral, WANTED))
+    room = MemoryBudget("gpu", 2 * need(mistral, WANTED), 2 * need(mistral, WANTED))
     assert refuse(mistral, WANTED, room) == ""
     with pytest.raises(UserError) as refused:
         refuse(mistral, WANTED.updated({"gradient_checkpointing": "off"}), room)

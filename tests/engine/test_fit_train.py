@@ -1,7 +1,7 @@
 """What a run makes of too little memory: refused before anything is loaded, or warned of."""
 
 from engine.errors import UserError
-from engine.memory.predict import Room
+from engine.memory.predict import MemoryBudget
 from engine.project import Project
 from engine.training.events import Finished, Notice
 from tests.tiny import RUN, train
@@ -13,7 +13,7 @@ GB = 1_000_000_000
 
 def room(monkeypatch: pytest.MonkeyPatch, free: int, total: int) -> None:
     """Let the machine have so much memory when a run begins."""
-    monkeypatch.setattr("engine.training.trainer.read_room", lambda limit: Room("cpu", free, total))
+    monkeypatch.setattr("engine.training.trainer.read_room", lambda limit: MemoryBudget("cpu", free, total))
 
 
 def test_a_run_that_cannot_fit_is_refused_before_anything_is_loaded(

@@ -4,7 +4,7 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.model.frozen_linear import FrozenLinear, matrix_key, matrix_shape
-from engine.model.matmul_timings import WAYS, Way
+from engine.model.matmul_timings import WAYS, MatmulMode
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ def assert_near(found: Array, expected: Array, size: Array, dtype: mx.Dtype) -> 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("packing", PACKINGS)
 def test_forward_and_backward_are_those_of_the_written_out_matrix(
-    packing: str, way: Way, bias: bool, dtype: mx.Dtype
+    packing: str, way: MatmulMode, bias: bool, dtype: mx.Dtype
 ) -> None:
     """For rows in two dimensions, of each quantisation, in each dtype: so all ways agree."""
     layer = made(packing, bias, dtype)
@@ -87,7 +87,7 @@ def test_forward_and_backward_are_those_of_the_written_out_matrix(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_sum_with_the_product_is_the_sum_of_both(way: Way, bias: bool) -> None:
+def test_a_sum_with_the_product_is_the_sum_of_both(way: MatmulMode, bias: bool) -> None:
     """What LoRA adds its part with, forward and backward."""
     frozen = FrozenLinear(made("4-bit/32", bias), way, mx.float32)
     x, y = mx.random.normal((7, INPUTS)), mx.random.normal((7, OUTPUTS))
@@ -96,7 +96,7 @@ def test_a_sum_with_the_product_is_the_sum_of_both(way: Way, bias: bool) -> None
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_embedding_used_backwards_is_a_matrix_too(way: Way) -> None:
+def test_an_embedding_used_backwards_is_a_matrix_too(way: MatmulMode) -> None:
     """The head of a model whose embedding is tied: the logits of MLX's own `as_linear`."""
     mx.random.seed(3)
     embedding = nn.QuantizedEmbedding.from_embedding(nn.Embedding(OUTPUTS, INPUTS), 32, 4)
@@ -107,7 +107,7 @@ def test_an_embedding_used_backwards_is_a_matrix_too(way: Way) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("packing", PACKINGS)
-def test_nothing_in_it_is_trainable(packing: str, way: Way) -> None:
+def test_nothing_in_it_is_trainable(packing: str, way: MatmulMode) -> None:
     """Neither packed arrays nor matrix nor bias; what is not quantised is resident whatever is asked."""
     frozen = FrozenLinear(made(packing, bias=True), way, mx.float32)
     assert tree_flatten(frozen.trainable_parameters()) == []

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from engine.hardware.weights import check_weights
 from engine.model.matmul_timings import read_calibrations, write_calibrations
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 
 import pytest
 
-SHAPE = ModelShape(4096, 32, 32, 8, 128, 14336, 32000, tied=False, bits=4)
+SHAPE = ModelDimensions(4096, 32, 32, 8, 128, 14336, 32000, tied=False, bits=4)
 
 
 def test_nothing_is_told_before_something_was_measured() -> None:
@@ -35,7 +35,7 @@ def test_the_fastest_way_is_named_with_its_time() -> None:
 
 
 @pytest.mark.parametrize("shape", [None, replace(SHAPE, bits=None), replace(SHAPE, hidden=64)])
-def test_another_models_times_are_not_told(shape: ModelShape | None) -> None:
+def test_another_models_times_are_not_told(shape: ModelDimensions | None) -> None:
     """Nor any for a model whose sizes are not known, or whose weights are not quantised."""
     write_calibrations({"GPU: 4096x4096 4-bit/64 affine, 64 rows": {"packed": 2.0, "resident": 1.0}})
     assert check_weights(shape) is None

@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.config import TrainingConfig
 from engine.dataset.convert.detect_columns import choose
-from engine.dataset.convert.import_table import Wish
+from engine.dataset.convert.import_table import ImportOptions
 from engine.dataset.convert.tables import open_table
 from engine.dataset.convert.try_rows import Tried, try_rows
 from engine.dataset.inspect.check import check_data
@@ -26,7 +26,7 @@ def tried(path: Path, **columns: str) -> Tried:
 def test_a_file_is_written_in_one_form(tmp_path: Path) -> None:
     """All as conversations where one row has to be one: the check has nothing to say of its own making."""
     write_rows(tmp_path / "s.jsonl", [*pairs(30), SYSTEM, *pairs(30, 30)])
-    done = bring(tmp_path / "s.jsonl", tmp_path / "p", Wish(), **NAMED)
+    done = bring(tmp_path / "s.jsonl", tmp_path / "p", ImportOptions(), **NAMED)
     project = Project(tmp_path / "p")
     rows = lines(project.train_file) + lines(project.valid_file)
     assert len(rows) == 61 and all(row.keys() == {"messages"} for row in rows)

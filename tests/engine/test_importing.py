@@ -9,7 +9,7 @@ from engine.config import TrainingConfig
 from engine.dataset.convert import import_table as importing
 from engine.dataset.convert import publish
 from engine.dataset.convert.detect_columns import choose
-from engine.dataset.convert.import_table import Wish, import_rows
+from engine.dataset.convert.import_table import ImportOptions, import_rows
 from engine.dataset.convert.imported import REJECTED
 from engine.dataset.convert.tables import open_table
 from engine.dataset.inspect.check import check_data
@@ -35,7 +35,7 @@ def source(tmp_path: Path) -> Path:
 def test_an_empty_project_gets_its_data_folder(tmp_path: Path, source: Path) -> None:
     """Both files and the list of rejected rows; the check of the data has nothing to say."""
     project = Project(tmp_path / "p")
-    done = bring(source, project.root, Wish())
+    done = bring(source, project.root, ImportOptions())
     assert done.folder == project.data_dir
     assert tree(project.root) == ["data", "data/rejected.jsonl", "data/train.jsonl", "data/valid.jsonl"]
     assert (done.train, done.valid, done.rejected) == (35, 4, 2)
@@ -59,7 +59,7 @@ def test_other_files_of_the_data_folder_stay(tmp_path: Path, source: Path) -> No
     project = Project(tmp_path / "p")
     project.data_dir.mkdir(parents=True)
     project.prompts_file.write_text("Olá?\n")
-    assert bring(source, project.root, Wish()).folder == project.data_dir
+    assert bring(source, project.root, ImportOptions()).folder == project.data_dir
     assert project.prompts_file.read_text() == "Olá?\n"
     names = ["prompts.txt", "rejected.jsonl", "train.jsonl", "valid.jsonl"]
     assert tree(project.data_dir) == names
@@ -71,7 +71,7 @@ def test_files_that_are_there_are_never_touched(tmp_path: Path, source: Path, th
     project = Project(tmp_path / "p")
     project.data_dir.mkdir(parents=True)
     (project.data_dir / there).write_text("mine")
-    folders = [bring(source, project.root, Wish()).folder.name for _time in range(2)]
+    folders = [bring(source, project.root, ImportOptions()).folder.name for _time in range(2)]
     assert folders == ["imported", "imported-2"]
     assert (project.data_dir / there).read_text() == "mine"
     assert [name for name in tree(project.data_dir) if "/" not in name] == sorted([*folders, there])
@@ -80,13 +80,17 @@ def test_files_that_are_there_are_never_touched(tmp_path: Path, source: Path, th
 def test_order_and_share_are_as_wished(tmp_path: Path, source: Path) -> None:
     """The seed draws both; without shuffling rows stay in their order."""
 
-    def written(name: str, wish: Wish) -> tuple[list[object], list[object]]:
+    def written(name: str, wish: ImportOptions) -> tuple[list[object], list[object]]:
         folder = bring(source, tmp_path / name, wish).folder
         return lines(folder / "train.jsonl"), lines(folder / "valid.jsonl")
 
     assert written("a", IN_ORDER) == (pairs(39), [])
-    assert written("b", Wish(seed=1)) == written("c", Wish(seed=1)) != written("d", Wish(seed=2))
-    train, valid = written("e", Wish(0.25, shuffle=False))
+    assert (
+        written("b", ImportOptions(seed=1))
+        == written("c", ImportOptions(seed=1))
+        != written("d", ImportOptions(seed=2))
+    )
+    train, valid = written("e", ImportOptions(0.25, shuffle=False))
     assert len(valid) == 10 and all(
         [row for row in pairs(39) if row in part] == part for part in (train, valid)
     )
@@ -97,7 +101,7 @@ def test_twins_are_on_one_side(tmp_path: Path) -> None:
     write_rows(
         tmp_path / "s.jsonl", [row for one in pairs(40) for row in (one, one | {"completion": "Não sei."})]
     )
-    folder = bring(tmp_path / "s.jsonl", tmp_path / "p", Wish(0.3)).folder
+    folder = bring(tmp_path / "s.jsonl", tmp_path / "p", ImportOptions(0.3)).folder
     train, valid = (
         {row["prompt"] for row in lines(folder / name)} for name in ("train.jsonl", "valid.jsonl")
     )
@@ -107,7 +111,7 @@ def test_twins_are_on_one_side(tmp_path: Path) -> None:
 def test_rows_that_are_all_the_same_are_not_divided(tmp_path: Path) -> None:
     """That is said, and no file to validate with is written."""
     write_rows(tmp_path / "s.jsonl", pairs(1) * 3)
-    done = bring(tmp_path / "s.jsonl", tmp_path / "p", Wish())
+    done = bring(tmp_path / "s.jsonl", tmp_path / "p", ImportOptions())
     assert (done.train, done.valid) == (3, 0) and "none could be set apart" in done.words(
         Project(tmp_path / "p")
     )
@@ -130,7 +134,7 @@ def test_a_file_that_changes_after_it_was_looked_into(tmp_path: Path) -> None:
     table = open_table(path)
     path.write_text("prompt,completion\n")
     with pytest.raises(UserError, match="has no rows"):
-        import_rows(project, table, choose(table), Wish(), lambda _stage, _count: None, Event())
+        import_rows(project, table, choose(table), ImportOptions(), lambda _stage, _count: None, Event())
     assert tree(project.root) == ["s.csv"]
 
 
@@ -152,7 +156,7 @@ def test_an_import_that_is_ended_leaves_nothing(
 
     before = tree(project.root)
     with pytest.raises(Cancelled):
-        import_rows(project, table, choose(table), Wish(), tell, cancel)
+        import_rows(project, table, choose(table), ImportOptions(), tell, cancel)
     assert counts == [10] and tree(project.root) == before
 
 
@@ -182,7 +186,7 @@ def test_a_full_disk_leaves_nothing(
 
     monkeypatch.setattr(publish, failing, full)
     with pytest.raises(UserError, match="No space left on device"):
-        bring(source, project.root, Wish())
+        bring(source, project.root, ImportOptions())
     assert tree(project.root) == before
 
 
@@ -200,7 +204,7 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(
 
     monkeypatch.setattr(importing, "draw_validation", meanwhile)
     with pytest.raises(UserError, match="File exists"):
-        bring(source, project.root, Wish())
+        bring(source, project.root, ImportOptions())
     assert project.train_file.read_text() == "mine" and tree(project.data_dir) == ["train.jsonl"]
 
 

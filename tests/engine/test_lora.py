@@ -6,7 +6,7 @@ from typing import Any
 from engine.backend import mx, nn
 from engine.model.frozen_linear import FrozenLinear
 from engine.model.lora import LoRALinear, SharedInput, project
-from engine.model.matmul_timings import WAYS, Way
+from engine.model.matmul_timings import WAYS, MatmulMode
 
 import pytest
 from mlx.utils import tree_flatten
@@ -19,7 +19,7 @@ TOLERANCES = {mx.float32: 1e-5, mx.bfloat16: 3e-2}
 Calls = Callable[[list[LoRALinear], mx.array], list[mx.array]]
 
 
-def made(way: Way, dtype: mx.Dtype, bias: bool = False, dropout: float = 0.0) -> list[LoRALinear]:
+def made(way: MatmulMode, dtype: mx.Dtype, bias: bool = False, dropout: float = 0.0) -> list[LoRALinear]:
     """Return three layers of different sizes and ranks."""
     mx.random.seed(2)
     layers = []
@@ -68,7 +68,7 @@ def gradients(layers: list[LoRALinear], x: mx.array, call: Calls) -> dict[str, m
 @pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("bias", [False, True])
-def test_joined_products_are_those_of_the_formula(way: Way, dtype: mx.Dtype, bias: bool) -> None:
+def test_joined_products_are_those_of_the_formula(way: MatmulMode, dtype: mx.Dtype, bias: bool) -> None:
     """Outputs and gradients of x, each A and each B, for projections of different ranks and widths."""
     layers = made(way, dtype, bias)
     x = mx.random.normal((2, 5, INPUTS)).astype(dtype)

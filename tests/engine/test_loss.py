@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.errors import UserError
-from engine.memory.predict import Room
+from engine.memory.predict import MemoryBudget
 from engine.model.gradient_checkpointing import checkpoint_layers
 from engine.model.lm_head import plain_head
 from engine.training.execution_plan import make_plan
@@ -94,7 +94,11 @@ def test_recomputing_with_dropout_is_refused_and_never_chosen(tmp_path: Path) ->
     """The second pass would draw another mask, and the gradient would be of no function."""
 
     def recomputed(**changes: Any) -> int:
-        config, shape, room = RUN.updated(changes), Shape.full(2, 64, 64), Room("cpu", 10**9, 10**9)
+        config, shape, room = (
+            RUN.updated(changes),
+            BatchShape.full(2, 64, 64),
+            MemoryBudget("cpu", 10**9, 10**9),
+        )
         plan, _why = make_plan(lora_model(), tmp_path, config, shape, room, 2, is_too_much=True)
         return plan.recomputed_layers
 

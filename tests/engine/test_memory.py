@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.config import TrainingConfig
 from engine.memory.predict import run_bytes, trainable_parameters
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 
 import pytest
 
@@ -32,28 +32,30 @@ SMOLLM2_135M: dict[str, Any] = {
 }
 
 
-def shape_of(folder: Path, values: dict[str, Any]) -> ModelShape:
+def shape_of(folder: Path, values: dict[str, Any]) -> ModelDimensions:
     (folder / "config.json").write_text(json.dumps(values))
-    return ModelShape.read(folder)
+    return ModelDimensions.read(folder)
 
 
 @pytest.fixture
-def mistral(tmp_path: Path) -> ModelShape:
+def mistral(tmp_path: Path) -> ModelDimensions:
     return shape_of(tmp_path, MISTRAL_7B)
 
 
 @pytest.fixture
-def smollm(tmp_path: Path) -> ModelShape:
+def smollm(tmp_path: Path) -> ModelDimensions:
     return shape_of(tmp_path, SMOLLM2_135M)
 
 
-def test_published_parameter_counts_come_out(mistral: ModelShape, smollm: ModelShape) -> None:
+def test_published_parameter_counts_come_out(mistral: ModelDimensions, smollm: ModelDimensions) -> None:
     """The counts are those the models' authors publish."""
     assert mistral.parameters == 7_241_732_096
     assert smollm.parameters == 134_515_008
 
 
-def test_packed_weights_take_their_bits_and_their_scales(mistral: ModelShape, smollm: ModelShape) -> None:
+def test_packed_weights_take_their_bits_and_their_scales(
+    mistral: ModelDimensions, smollm: ModelDimensions
+) -> None:
     """Mistral on a GPU: 4 bits, and a 16-bit scale and bias a 64 weights, make 4.5 bits, so 4.07 GB.
 
     On a CPU scales and biases are float32: with groups of 32 that makes 6 bits.
@@ -62,7 +64,7 @@ def test_packed_weights_take_their_bits_and_their_scales(mistral: ModelShape, sm
     assert smollm.weight_bytes("cpu", resident=False) == 134_515_008 * 3 // 4
 
 
-def test_resident_weights_take_a_number_each(mistral: ModelShape, smollm: ModelShape) -> None:
+def test_resident_weights_take_a_number_each(mistral: ModelDimensions, smollm: ModelDimensions) -> None:
     """4 bytes on a CPU, 2 on a GPU. The embedding stays packed, unless it is the head too."""
     assert smollm.weight_bytes("cpu", resident=True) == 4 * 134_515_008
     embedding = 32000 * 4096
@@ -125,25 +127,25 @@ def test_a_nested_description_is_read(tmp_path: Path) -> None:
 def test_of_a_broken_model_description_no_sizes_are_known(tmp_path: Path, content: str) -> None:
     """That the model cannot be used is said where it is looked at."""
     (tmp_path / "config.json").write_text(content)
-    assert ModelShape.read(tmp_path) is None
+    assert ModelDimensions.read(tmp_path) is None
 
 
 def test_of_a_missing_model_description_no_sizes_are_known(tmp_path: Path) -> None:
     """A folder without config.json is no model."""
-    assert ModelShape.read(tmp_path) is None
+    assert ModelDimensions.read(tmp_path) is None
 
 
-def test_adapter_of_mistral_has_the_known_size(mistral: ModelShape) -> None:
+def test_adapter_of_mistral_has_the_known_size(mistral: ModelDimensions) -> None:
     """Rank 8 on all seven projections of 32 layers: 20,971,520 weights."""
     assert trainable_parameters(mistral, TrainingConfig()) == 20_971_520
 
 
-def test_adapter_counts_only_chosen_projections_and_layers(mistral: ModelShape) -> None:
+def test_adapter_counts_only_chosen_projections_and_layers(mistral: ModelDimensions) -> None:
     """Rank 4 on the queries of two layers: 2 x 4 x (4096 + 4096)."""
     config = TrainingConfig(lora_rank=4, lora_targets=("q_proj",), lora_layers=2)
     assert trainable_parameters(mistral, config) == 65_536
 
 
-def test_disk_of_a_run_holds_all_its_checkpoints(mistral: ModelShape) -> None:
+def test_disk_of_a_run_holds_all_its_checkpoints(mistral: ModelDimensions) -> None:
     """Five checkpoints of adapter and two moments (252 MB each) and the best adapter (84 MB)."""
     assert run_bytes(mistral, TrainingConfig(keep_checkpoints=3)) == 5 * 251_658_240 + 83_886_080

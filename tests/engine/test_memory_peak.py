@@ -4,19 +4,19 @@ from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.memory.predict import layers_to_recompute, predict_peak
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 from tests.engine.test_memory import MISTRAL_7B, SMOLLM2_135M, shape_of
 
 import pytest
 
 
 @pytest.fixture
-def mistral(tmp_path: Path) -> ModelShape:
+def mistral(tmp_path: Path) -> ModelDimensions:
     return shape_of(tmp_path, MISTRAL_7B)
 
 
 @pytest.fixture
-def smollm(tmp_path: Path) -> ModelShape:
+def smollm(tmp_path: Path) -> ModelDimensions:
     return shape_of(tmp_path, SMOLLM2_135M)
 
 
@@ -27,20 +27,20 @@ LAYER = 128 * 4 * (4 * 576 + 3 * 576 + 2 * 192 + 3 * 1536 + 9 * 128)
 ROW = TrainingConfig(batch_size=1, max_seq_length=128)
 
 
-def test_peak_on_a_cpu_matches_the_sum_by_hand(smollm: ModelShape) -> None:
+def test_peak_on_a_cpu_matches_the_sum_by_hand(smollm: ModelDimensions) -> None:
     """Every term of the formula for one row of 128 tokens; the logits are the larger working memory."""
     logits = 4 * 4 * 49152 * 128
     assert predict_peak(smollm, ROW, "cpu") == RESIDENT + 3 * ADAPTER + 30 * LAYER + logits
 
 
-def test_where_little_is_trained_the_backward_pass_takes_most(smollm: ModelShape) -> None:
+def test_where_little_is_trained_the_backward_pass_takes_most(smollm: ModelDimensions) -> None:
     """Then the largest moment is that of a layer's gradient: 1.15 of what it keeps, two gradients."""
     expected = RESIDENT + 5 * ADAPTER + 30 * LAYER + 1.15 * LAYER
     assert predict_peak(smollm, ROW, "cpu", trained=0.01) == pytest.approx(expected, abs=1)
 
 
 @pytest.mark.parametrize("count", [1, 12, 30])
-def test_a_recomputed_layer_keeps_its_input_alone(smollm: ModelShape, count: int) -> None:
+def test_a_recomputed_layer_keeps_its_input_alone(smollm: ModelDimensions, count: int) -> None:
     """One such layer at a time is there in full, with twice its size to work in; or the update takes more."""
     kept = (30 - count) * LAYER + count * 128 * 4 * 576
     expected = RESIDENT + 3 * ADAPTER + max(2 * ADAPTER + kept + LAYER + 2 * LAYER, 11 * ADAPTER)
@@ -48,13 +48,13 @@ def test_a_recomputed_layer_keeps_its_input_alone(smollm: ModelShape, count: int
     assert found == pytest.approx(expected, abs=1)
 
 
-def test_gradient_checkpointing_on_recomputes_all(smollm: ModelShape) -> None:
+def test_gradient_checkpointing_on_recomputes_all(smollm: ModelDimensions) -> None:
     """What is configured counts where no number of layers is given."""
     config = ROW.updated({"gradient_checkpointing": "on"})
     assert predict_peak(smollm, config, "cpu") == predict_peak(smollm, ROW, "cpu", recomputed_layers=30)
 
 
-def test_layers_without_an_adapter_keep_nothing(smollm: ModelShape) -> None:
+def test_layers_without_an_adapter_keep_nothing(smollm: ModelDimensions) -> None:
     """They lie below the first that has one, so nothing is differentiated there."""
     few = ROW.updated({"lora_layers": 4})
     expected = RESIDENT + 3 * ADAPTER * 4 / 30 + 4 * LAYER + 4 * 4 * 49152 * 128
@@ -73,7 +73,7 @@ def test_layers_without_an_adapter_keep_nothing(smollm: ModelShape) -> None:
     ],
 )
 def test_weights_are_resident_on_a_cpu_or_where_configured(
-    smollm: ModelShape, way: str, cpu: bool, gpu: bool
+    smollm: ModelDimensions, way: str, cpu: bool, gpu: bool
 ) -> None:
     """The way changes the weights and nothing else."""
     config = ROW.updated({"frozen_weights": way})
@@ -98,7 +98,7 @@ MEASURED = [
 
 @pytest.mark.parametrize(("rows", "length", "recomputed", "trained", "measured"), MEASURED)
 def test_prediction_is_near_what_was_measured(
-    smollm: ModelShape, rows: int, length: int, recomputed: int, trained: float, measured: float
+    smollm: ModelDimensions, rows: int, length: int, recomputed: int, trained: float, measured: float
 ) -> None:
     """The prediction stays within 5 % of the recorded peaks."""
     config = TrainingConfig(batch_size=rows, max_seq_length=length)
@@ -106,7 +106,7 @@ def test_prediction_is_near_what_was_measured(
     assert found == pytest.approx(measured, rel=0.05)
 
 
-def test_the_update_of_a_large_adapter_takes_most(smollm: ModelShape) -> None:
+def test_the_update_of_a_large_adapter_takes_most(smollm: ModelDimensions) -> None:
     """Rank 64 on one row of 256 tokens: after the backward pass, 11 copies; 1.632 GB were measured."""
     config = TrainingConfig(batch_size=1, max_seq_length=256, lora_rank=64)
     found = predict_peak(smollm, config, "cpu")
@@ -114,14 +114,14 @@ def test_the_update_of_a_large_adapter_takes_most(smollm: ModelShape) -> None:
     assert found == pytest.approx(1.632e9, rel=0.02)
 
 
-def test_short_examples_need_less_memory(mistral: ModelShape) -> None:
+def test_short_examples_need_less_memory(mistral: ModelDimensions) -> None:
     """Memory follows the longest example where that is shorter than the limit."""
     config = TrainingConfig(max_seq_length=512)
     assert predict_peak(mistral, config, "gpu", longest=100) < predict_peak(mistral, config, "gpu")
     assert predict_peak(mistral, config, "gpu", longest=9000) == predict_peak(mistral, config, "gpu")
 
 
-def test_attention_scores_are_kept_on_a_cpu_only(mistral: ModelShape) -> None:
+def test_attention_scores_are_kept_on_a_cpu_only(mistral: ModelDimensions) -> None:
     """On a GPU the same number of tokens costs the same however long the rows are."""
     wide, tall = (
         TrainingConfig(batch_size=4, max_seq_length=128),
@@ -131,7 +131,7 @@ def test_attention_scores_are_kept_on_a_cpu_only(mistral: ModelShape) -> None:
     assert predict_peak(mistral, wide, "cpu") < predict_peak(mistral, tall, "cpu")
 
 
-def test_auto_recomputes_the_fewest_layers_that_fit(mistral: ModelShape) -> None:
+def test_auto_recomputes_the_fewest_layers_that_fit(mistral: ModelDimensions) -> None:
     """It follows the room there is; "on" and "off" do not, and dropout allows none."""
     auto = TrainingConfig()
     for count in (0, 5, 31):
@@ -149,7 +149,7 @@ def test_auto_recomputes_the_fewest_layers_that_fit(mistral: ModelShape) -> None
     assert layers_to_recompute(mistral, auto.updated({"lora_dropout": 0.1}), "gpu", room=0) == 0
 
 
-def test_each_layer_that_is_recomputed_saves_memory(mistral: ModelShape) -> None:
+def test_each_layer_that_is_recomputed_saves_memory(mistral: ModelDimensions) -> None:
     """Otherwise nobody would pay its time."""
     peaks = [
         predict_peak(mistral, TrainingConfig(), "gpu", recomputed_layers=count) for count in range(1, 33)
@@ -157,7 +157,7 @@ def test_each_layer_that_is_recomputed_saves_memory(mistral: ModelShape) -> None
     assert peaks == sorted(peaks, reverse=True) and len(set(peaks)) == 32
 
 
-def test_only_a_chunk_of_the_logits_is_there_at_a_time(mistral: ModelShape) -> None:
+def test_only_a_chunk_of_the_logits_is_there_at_a_time(mistral: ModelDimensions) -> None:
     """From 2^27 logits on, four float32 copies of them are all there is: 2 GiB."""
     config = TrainingConfig(lora_layers=1)
     chunk = 2**27 // 32000
@@ -171,7 +171,7 @@ def test_only_a_chunk_of_the_logits_is_there_at_a_time(mistral: ModelShape) -> N
     assert many - enough == pytest.approx(16 * (2**27 - 32000 * chunk), abs=2)
 
 
-def test_dropout_keeps_more(mistral: ModelShape) -> None:
+def test_dropout_keeps_more(mistral: ModelDimensions) -> None:
     """The inputs of the projections and the inner activations of the feed-forward block come on top."""
     config, query, wide = TrainingConfig(batch_size=1, max_seq_length=100), 4096, 14336
     more = 32 * 100 * 2 * (5 * 4096 + query + 4 * wide)

@@ -8,11 +8,11 @@ from threading import Event
 from typing import Any, Literal
 
 from engine.config import TrainingConfig
-from engine.dataset.convert.clean import DROPPED, mend_data
+from engine.dataset.convert.clean import DROPPED, clean_data
 from engine.dataset.convert.row_file import RowStore
 from engine.dataset.convert.validation_split import SHARE, draw_validation
 from engine.dataset.inspect.check import check_data
-from engine.dataset.report import Stage
+from engine.dataset.report import CheckStage
 from engine.errors import Cancelled, UserError
 from engine.project import Project
 from tests.tiny import pairs, write_rows
@@ -43,7 +43,7 @@ def test_only_what_the_check_names_is_left_out(tmp_path: Path) -> None:
     project.train_file.write_bytes(text.encode())
     write_rows(project.valid_file, [pair("a?", "d"), pair("only here", "e")])
     before = project.train_file.read_bytes(), project.valid_file.read_bytes()
-    mended = mend_data(project, CONFIG)
+    mended = clean_data(project, CONFIG)
     assert (project.train_file.read_bytes(), project.valid_file.read_bytes()) == before
     assert lines(mended.folder / "train.jsonl") == good
     assert lines(mended.folder / "valid.jsonl") == [pair("only here", "e")]
@@ -66,7 +66,7 @@ def test_a_row_with_several_faults_is_dropped_once(tmp_path: Path) -> None:
     doubtful = [pair("e?", "TODO"), pair("f?", "Tem pÃ£o e [your name]")]
     write_rows(project.train_file, [*pairs(20), *doubtful])
     write_rows(project.valid_file, [*pairs(2, 50), *pairs(2), *pairs(2), doubtful[0]])
-    mended = mend_data(project, CONFIG)
+    mended = clean_data(project, CONFIG)
     rows = {(change.file, change.line) for change in mended.changes if change.action == "dropped"}
     assert len([change for change in mended.changes if change.action == "dropped"]) > len(rows)
     before = len(lines(project.train_file)) + len(lines(project.valid_file))
@@ -79,7 +79,7 @@ def test_the_copy_has_nothing_left_to_mend(tmp_path: Path) -> None:
     project = Project(tmp_path)
     write_rows(project.train_file, [*pairs(30), pair("p", ""), *pairs(3)])
     write_rows(project.valid_file, pairs(5, 28))
-    first, second = mend_data(project, CONFIG), mend_data(project, CONFIG)
+    first, second = clean_data(project, CONFIG), clean_data(project, CONFIG)
     assert (first.folder.name, second.folder.name) == ("mended", "mended-2")
     again = Project(tmp_path / "again")
     again.root.mkdir()
@@ -95,7 +95,7 @@ def test_rows_are_set_apart_where_there_are_none_to_validate_with(tmp_path: Path
     write_rows(
         project.train_file, [row for one in pairs(40) for row in (one, one | {"completion": "Não sei."})]
     )
-    mended, same, other = (mend_data(project, CONFIG, seed) for seed in (1, 1, 2))
+    mended, same, other = (clean_data(project, CONFIG, seed) for seed in (1, 1, 2))
     train, valid, *others = (
         lines(folder / name)
         for folder, name in (
@@ -119,7 +119,7 @@ def test_what_cannot_be_mended_is_refused(tmp_path: Path, rows: list[Any], words
     project = Project(tmp_path)
     write_rows(project.train_file, rows)
     with pytest.raises(UserError, match=words):
-        mend_data(project, CONFIG)
+        clean_data(project, CONFIG)
     assert [path.name for path in project.data_dir.iterdir()] == ["train.jsonl"]
 
 
@@ -131,7 +131,7 @@ def test_a_file_of_another_format_is_not_taken_for_an_empty_one(tmp_path: Path, 
     write_rows(project.valid_file, pairs(5, 10))
     (project.data_dir / name).write_text(json.dumps(pairs(5)), encoding="utf-8")
     with pytest.raises(UserError, match=f"{name} cannot be mended: the file is one JSON array") as refused:
-        mend_data(project, CONFIG)
+        clean_data(project, CONFIG)
     assert refused.value.fix.endswith(f"mqlora-tui import {project.data_dir / name}")
     assert len(list(project.data_dir.iterdir())) == 2
 
@@ -154,7 +154,7 @@ def test_a_copy_that_cannot_be_written_whole_is_not_there_at_all(
 
     monkeypatch.setattr(RowStore, "copy", fail)
     with pytest.raises(UserError, match="No space left on device"):
-        mend_data(project, CONFIG)
+        clean_data(project, CONFIG)
     assert written and sorted(path.name for path in project.data_dir.iterdir()) == [
         "train.jsonl",
         "valid.jsonl",
@@ -193,7 +193,7 @@ def test_a_copy_can_be_shuffled(tmp_path: Path) -> None:
     write_rows(project.train_file, pairs(60))
     write_rows(project.valid_file, pairs(5, 100))
     plain, first, same, other = (
-        lines(mend_data(project, CONFIG, seed, shuffle).folder / "train.jsonl")
+        lines(clean_data(project, CONFIG, seed, shuffle).folder / "train.jsonl")
         for seed, shuffle in ((1, False), (1, True), (1, True), (2, True))
     )
     assert plain == pairs(60) and first == same and first != other != plain
@@ -211,11 +211,11 @@ def test_mending_tells_how_far_it_is_and_can_be_ended(tmp_path: Path) -> None:
     write_rows(project.train_file, pairs(1000))
     end = Event()
 
-    def tell(stage: Stage | Literal["copied"], file: str, count: int) -> None:
+    def tell(stage: CheckStage | Literal["copied"], file: str, count: int) -> None:
         if stage == "copied":
             assert (file, count) == ("train.jsonl", 1000)
             end.set()
 
     with pytest.raises(Cancelled):
-        mend_data(project, CONFIG, tell=tell, cancel=end)
+        clean_data(project, CONFIG, tell=tell, cancel=end)
     assert end.is_set() and [path.name for path in project.data_dir.iterdir()] == ["train.jsonl"]

@@ -8,7 +8,7 @@ from typing import Any
 from campaigns.fuzz_row_checks import check_display
 from engine.config import TrainingConfig
 from engine.dataset.batches.tokenize import ExampleTokenizer
-from engine.dataset.convert.clean import mend_data
+from engine.dataset.convert.clean import clean_data
 from engine.dataset.inspect.check import check_data
 from engine.dataset.inspect.preview import preview_row
 from engine.dataset.jsonl.row import Row
@@ -166,7 +166,7 @@ def test_a_mended_copy_has_the_same_bytes(tmp_path: Path) -> None:
     bad = [b'{"text": "\xff"}', b'{"text": "\\ud83d"}', b"{", b""]
     project.train_file.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join([*lines[:9], *bad, *lines[9:]]))
     write_rows(project.valid_file, [pair("Só para validar")])
-    mended = mend_data(project, TrainingConfig())
+    mended = clean_data(project, TrainingConfig())
     copied = (mended.folder / "train.jsonl").read_bytes().split(b"\n")
     assert copied.pop() == b"" and sorted(copied) == sorted(lines)
 

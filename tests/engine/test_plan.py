@@ -7,10 +7,10 @@ from pathlib import Path
 
 from engine.backend import nn
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
-from engine.memory.predict import Room
+from engine.dataset.batches.cut import BatchShape
+from engine.memory.predict import MemoryBudget
 from engine.model.frozen_linear import matrix_key
-from engine.model.matmul_timings import WAYS, Seconds, Way
+from engine.model.matmul_timings import WAYS, MatmulMode, Seconds
 from engine.model.replace_layers import packed_layers
 from engine.training import execution_plan as plan_module
 from engine.training.execution_plan import Plan, make_plan, needed_bytes
@@ -22,7 +22,7 @@ import pytest
 LAYERS = 8
 WIDE, TALL = "64x128 4-bit/64 affine", "128x64 4-bit/64 affine"
 """The feed-forward block's second matrix, and its first two."""
-SHAPE = Shape.full(2, 32, 1)
+SHAPE = BatchShape.full(2, 32, 1)
 AUTO = RUN.updated({"frozen_weights": "auto", "gradient_checkpointing": "off"})
 SLOW: Seconds = {"packed": 2.0, "transient": 1.0, "resident": 3.0}
 FAST: Seconds = {"packed": 3.0, "transient": 2.0, "resident": 1.0}
@@ -54,7 +54,7 @@ def planned(model: nn.Module, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(
             plan_module, "calibrate", lambda layers, rows, dtype: {k: known[k] for k in layers}
         )
-        return make_plan(model, folder, config, SHAPE, Room("cpu", room, room), divisor, False)
+        return make_plan(model, folder, config, SHAPE, MemoryBudget("cpu", room, room), divisor, False)
 
     return plan
 
@@ -81,7 +81,7 @@ def needed(model: nn.Module, folder: Path) -> int:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("room", [0, 10**12])
 def test_a_setting_that_names_a_way_is_followed(
-    model: nn.Module, planned: Planner, way: Way, room: int
+    model: nn.Module, planned: Planner, way: MatmulMode, room: int
 ) -> None:
     """For every kind of matrix, whatever memory there is and whatever was measured."""
     plan, reason = planned(room, config=AUTO.updated({"frozen_weights": way}))

@@ -7,16 +7,16 @@ from engine.config import TrainingConfig
 from engine.dataset.report import DataReport, FileReport, TokenFigures
 from engine.hardware.report import HardwareReport
 from engine.memory.predict import predict_peak
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 from engine.profiles import NAMES, PROFILES, ProfileName, profile_config, profile_name, recommend
 
 import pytest
 
 GB = 1_000_000_000
-SMALL = ModelShape(
+SMALL = ModelDimensions(
     hidden=64, layers=2, heads=4, kv_heads=2, head_dim=16, intermediate=128, vocab=500, tied=True, bits=4
 )
-MISTRAL_7B = ModelShape(
+MISTRAL_7B = ModelDimensions(
     hidden=4096,
     layers=32,
     heads=32,

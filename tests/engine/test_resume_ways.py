@@ -7,7 +7,7 @@ from typing import Any
 
 from campaigns.common import outcome
 from engine.backend import nn
-from engine.model.matmul_timings import WAYS, Seconds, Way
+from engine.model.matmul_timings import WAYS, MatmulMode, Seconds
 from engine.project import Project
 from engine.training import execution_plan as plan_module
 from engine.training.checkpoint import newest_checkpoint
@@ -38,7 +38,7 @@ def plan_of(project: Project) -> Plan:
 @pytest.mark.parametrize("checkpointing", ["on", pytest.param("off", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("way", WAYS)
 def test_each_way_is_resumed_to_the_byte(
-    project: Project, straight: Project, way: Way, checkpointing: str
+    project: Project, straight: Project, way: MatmulMode, checkpointing: str
 ) -> None:
     """With activations recomputed or kept."""
     config = SHORT.updated({"frozen_weights": way, "gradient_checkpointing": checkpointing})
@@ -52,9 +52,9 @@ def test_each_way_is_resumed_to_the_byte(
 
 
 @pytest.fixture
-def fastest(monkeypatch: pytest.MonkeyPatch) -> dict[str, Way]:
+def fastest(monkeypatch: pytest.MonkeyPatch) -> dict[str, MatmulMode]:
     """Name under "way" what every measurement finds the fastest."""
-    chosen: dict[str, Way] = {}
+    chosen: dict[str, MatmulMode] = {}
 
     def calibrate(layers: Mapping[str, nn.Module], rows: int, dtype: Any) -> dict[str, Seconds]:
         times: Seconds = {way: 1.0 if way == chosen["way"] else 2.0 for way in WAYS}
@@ -65,7 +65,7 @@ def fastest(monkeypatch: pytest.MonkeyPatch) -> dict[str, Way]:
 
 
 def test_a_resumed_run_goes_on_as_it_began(
-    project: Project, straight: Project, template: Project, tmp_path: Path, fastest: dict[str, Way]
+    project: Project, straight: Project, template: Project, tmp_path: Path, fastest: dict[str, MatmulMode]
 ) -> None:
     """Though on another day another way is found the fastest, by which the numbers are rounded otherwise."""
     config = SHORT.updated({"frozen_weights": "auto"})
@@ -81,7 +81,7 @@ def test_a_resumed_run_goes_on_as_it_began(
     assert outcome(project) == outcome(straight) != outcome(other)
 
 
-def test_memory_that_ran_out_makes_a_new_plan(project: Project, fastest: dict[str, Way]) -> None:
+def test_memory_that_ran_out_makes_a_new_plan(project: Project, fastest: dict[str, MatmulMode]) -> None:
     """Fewer tokens in a micro-batch, and nothing written out any more; later sittings keep to that."""
     config = SHORT.updated({"frozen_weights": "auto"})
     fastest["way"] = "resident"

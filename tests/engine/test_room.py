@@ -1,7 +1,7 @@
 """The memory that MLX computes in, and its cache."""
 
 from engine.backend import mx
-from engine.memory.predict import Room
+from engine.memory.predict import MemoryBudget
 from engine.training import memory_limits as room
 from engine.training.memory_limits import limit_cache, read_room
 
@@ -39,10 +39,10 @@ def test_a_cuda_card_has_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None
     as_device(monkeypatch, "cuda", total_memory=80 * GB, free_memory=70 * GB)
     monkeypatch.setattr(mx, "get_active_memory", lambda: 3 * GB)
     monkeypatch.setattr(mx, "get_cache_memory", lambda: GB)
-    assert read_room() == Room("gpu", 74 * GB, 80 * GB), "what this process holds counts as free"
+    assert read_room() == MemoryBudget("gpu", 74 * GB, 80 * GB), "what this process holds counts as free"
     as_device(monkeypatch, "cuda", total_memory=80 * GB)
-    assert read_room() == Room("gpu", 80 * GB, 80 * GB)
-    assert read_room(limit_gb=24) == Room("gpu", 24 * GB, 24 * GB), "what the configuration allows"
+    assert read_room() == MemoryBudget("gpu", 80 * GB, 80 * GB)
+    assert read_room(limit_gb=24) == MemoryBudget("gpu", 24 * GB, 24 * GB), "what the configuration allows"
 
 
 @pytest.mark.parametrize(("kind", "share"), [("metal", 0.25), ("cuda", 0.5)])
@@ -53,12 +53,12 @@ def test_the_cache_keeps_a_share_of_what_is_free(
     limits: list[int] = []
     monkeypatch.setattr(mx, "set_cache_limit", limits.append)
     as_device(monkeypatch, kind)
-    limit_cache(Room("gpu", 40 * GB, 64 * GB))
+    limit_cache(MemoryBudget("gpu", 40 * GB, 64 * GB))
     assert limits == [share * 40 * GB]
 
 
 def test_a_cpus_small_cache_is_not_raised() -> None:
     """It keeps 32 MiB, as MLX sets it."""
     before = mx.set_cache_limit(1 << 25)
-    limit_cache(Room("cpu", 40 * GB, 64 * GB))
+    limit_cache(MemoryBudget("cpu", 40 * GB, 64 * GB))
     assert mx.set_cache_limit(before) == 1 << 25

@@ -6,7 +6,7 @@ from math import inf
 
 from engine.dataset.batches.bucket_plan import Limits, plan_shapes
 from engine.dataset.batches.bucket_search import Costs, Size, choose
-from engine.dataset.batches.cut import Shape, cut
+from engine.dataset.batches.cut import BatchShape, cut
 from engine.dataset.batches.micro_batch import epoch_steps, micro_batches
 from engine.dataset.batches.tokenize import Example
 
@@ -83,7 +83,7 @@ def test_rows_are_cut_as_cheaply_as_can_be(
     """Against every way of cutting the rows, each piece in the cheapest shape that holds it."""
     lengths = sorted(length for length, _count in sizes)
     trained = [min(count, length - 1) for length, (_other, count) in zip(lengths, sizes, strict=True)]
-    shapes = [Shape(*other, overhead=extra) for other in others] + [Shape(1, 60, 59, 60, extra)]
+    shapes = [BatchShape(*other, overhead=extra) for other in others] + [BatchShape(1, 60, 59, 60, extra)]
 
     def cheapest(begin: int, end: int) -> float:
         fitting = [
@@ -184,7 +184,7 @@ def test_the_choice_is_nearly_the_best_of_all() -> None:
     assert min(ratios) > 1 - 1e-9 and np.mean(ratios) < 1.01 and max(ratios) < 1.1
 
 
-def waste(examples: list[Example], shapes: tuple[Shape, ...], per_step: int) -> float:
+def waste(examples: list[Example], shapes: tuple[BatchShape, ...], per_step: int) -> float:
     """Share of padding in what is computed over an epoch that was not planned with."""
     steps = epoch_steps([len(e.tokens) for e in examples], per_step, 0, 1)
     batches = [batch for step in steps for batch in micro_batches([examples[i] for i in step], shapes)]
@@ -220,7 +220,7 @@ def test_rows_of_very_different_lengths_are_not_padded_to_the_longest() -> None:
 def test_a_later_epoch_may_have_more_targets_than_the_first() -> None:
     """The rows are then cut in more pieces; nothing is lost."""
     examples = examples_of([20] * 8)
-    few = Shape.full(4, 20, max(int(example.trained.sum()) for example in examples))
+    few = BatchShape.full(4, 20, max(int(example.trained.sum()) for example in examples))
     batches = micro_batches(examples, [few])
     assert len(batches) > 2 and {batch.shape for batch in batches} == {few}
     assert sum(b.trained_tokens for b in batches) == sum(int(e.trained.sum()) for e in examples)

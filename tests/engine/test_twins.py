@@ -7,7 +7,7 @@ from engine.config import TrainingConfig
 from engine.dataset.inspect import check
 from engine.dataset.inspect import duplicates as twins
 from engine.dataset.inspect.check import check_data
-from engine.dataset.inspect.duplicates import TwinFinder, Twins, as_fault
+from engine.dataset.inspect.duplicates import Duplicates, TwinFinder, as_fault
 from engine.dataset.inspect.near_duplicates import LIKENESS, NearTwins
 from engine.dataset.jsonl.row import Row
 from engine.dataset.report import Place
@@ -26,7 +26,7 @@ def pair(line: int, prompt: str, answer: str) -> Row:
     return Row(line, turns)
 
 
-def twins_of(train: list[Row], valid: list[Row]) -> list[Twins]:
+def twins_of(train: list[Row], valid: list[Row]) -> list[Duplicates]:
     finder = TwinFinder("train.jsonl", "valid.jsonl")
     for name, rows in (("train.jsonl", train), ("valid.jsonl", valid)):
         for row in rows:
@@ -34,7 +34,7 @@ def twins_of(train: list[Row], valid: list[Row]) -> list[Twins]:
     return list(finder.twins())
 
 
-def told(found: list[Twins]) -> set[tuple[str, str, int, str, int]]:
+def told(found: list[Duplicates]) -> set[tuple[str, str, int, str, int]]:
     return {(t.kind, t.row.file[0], t.row.line, t.other.file[0], t.other.line) for t in found}
 
 

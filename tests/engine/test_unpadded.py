@@ -4,7 +4,7 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.model import padding_free as unpadded
-from engine.model.padding_free import Rows, UnpaddedAttention, run_rows, takes_unpadded, unpad_attention
+from engine.model.padding_free import PackedRows, UnpaddedAttention, run_rows, takes_unpadded, unpad_attention
 from engine.training.loss import batch_arrays
 from tests.engine.architectures import BATCH, assert_same, build, found, made_fast, plain_loss, unpadded_loss
 from tests.engine.batching import whole_batch
@@ -106,7 +106,7 @@ def test_numbers_are_moved_in_larger_pieces_on_cuda(
     weights = mx.where((slots < places.size - 1)[..., None], weights, 0)  # no loss depends on padding
 
     def loss(x: mx.array) -> mx.array:
-        rows = Rows(slots, places)
+        rows = PackedRows(slots, places)
         return (rows.pad(rows.unpad(rows.pad(x))) * weights).astype(mx.float32).sum()
 
     def plain(x: mx.array) -> mx.array:

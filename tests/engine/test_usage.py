@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch, filled
 from engine.project import Project
 from engine.training.events import Event, Started, StepDone, Usage, as_json
@@ -16,7 +16,7 @@ import pytest
 
 def batch(rows: int, length: int, real: int) -> MicroBatch:
     """A micro-batch of this shape with `real` tokens that are not padding."""
-    shape = Shape(rows, length, targets=4, tokens=rows * length)
+    shape = BatchShape(rows, length, targets=4, tokens=rows * length)
     return replace(filled(shape), padding=shape.tokens - real)
 
 

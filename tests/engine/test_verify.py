@@ -13,8 +13,8 @@ from engine.project import Project
 from engine.verify.child import TrainingProcess
 from engine.verify.compare import checkpoint_digests, compare_runs
 from engine.verify.experiment import leftovers
-from engine.verify.interruption_point import Blow, Usual, blows, moment
-from engine.verify.results import Interruption, Verdict
+from engine.verify.interruption_point import InterruptionPoint, Usual, blows, moment
+from engine.verify.results import ExperimentResult, Interruption
 from engine.verify.scratch import first_rows, scratch_project, shortened
 from tests.tiny import RUN, pairs, tiny_project, train, write_rows
 
@@ -66,7 +66,7 @@ def test_two_seeds_are_different(finished: Project, template: Project, tmp_path:
     assert [name for name, file in files.items() if file.identical] == ["adapter_config.json"]
     assert "record 1" in files["training_metrics.json"].difference
     assert "arrays" in files["adapters.safetensors"].difference
-    assert not Verdict(6, (), tuple(files.values()), ()).identical
+    assert not ExperimentResult(6, (), tuple(files.values()), ()).identical
 
 
 def flip(path: Path) -> None:
@@ -123,9 +123,9 @@ def test_the_verdict_counts_everything(finished: Project, other: Project) -> Non
     """Files, checkpoints in between and what is left behind."""
     same = tuple(compare_runs(finished, other))
     blow = Interruption("step", 1, True, 1, compared_step=3, identical=True)
-    assert Verdict(6, (blow,), same, ()).identical
-    assert not Verdict(6, (replace(blow, identical=False),), same, ()).identical
-    assert not Verdict(6, (blow,), same, (".partial-x",)).identical
+    assert ExperimentResult(6, (blow,), same, ()).identical
+    assert not ExperimentResult(6, (replace(blow, identical=False),), same, ()).identical
+    assert not ExperimentResult(6, (blow,), same, (".partial-x",)).identical
 
 
 def test_leftovers_are_found_but_the_lock_is_none(other: Project) -> None:
@@ -201,25 +201,25 @@ def phase(name: str, done: int = 0, total: int = 0) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("blow", "event", "step", "delay"),
     [
-        (Blow("step", 1), step_done(1), 1, 1.0),
-        (Blow("step", 2), step_done(1), 1, None),  # too early
-        (Blow("step", 1), step_done(3), 3, None),  # a checkpoint follows
-        (Blow("step", 1), step_done(4, val_loss=2.0), 4, None),  # a validation was just made
-        (Blow("evaluation", 4), phase("validating", 1, 3), 3, 0.0),
-        (Blow("evaluation", 4), phase("validating", 0, 3), 3, None),
-        (Blow("evaluation", 4), phase("validating", 3, 3), 3, None),
-        (Blow("evaluation", 4), phase("validating", 1, 3), 1, None),
-        (Blow("evaluation", 4), phase("validating", 0, 1), 3, 3.0),
-        (Blow("evaluation", 4), phase("validating", 1, 1), 3, None),
-        (Blow("checkpoint", 6), phase("saving"), 6, 0.0),
-        (Blow("checkpoint", 6), phase("saving"), 3, None),
-        (Blow("pause", 8), step_done(8), 8, 0.0),
-        (Blow("pause", 8), step_done(7), 7, None),
-        (Blow("pause", 8), phase("training"), 8, None),
+        (InterruptionPoint("step", 1), step_done(1), 1, 1.0),
+        (InterruptionPoint("step", 2), step_done(1), 1, None),  # too early
+        (InterruptionPoint("step", 1), step_done(3), 3, None),  # a checkpoint follows
+        (InterruptionPoint("step", 1), step_done(4, val_loss=2.0), 4, None),  # a validation was just made
+        (InterruptionPoint("evaluation", 4), phase("validating", 1, 3), 3, 0.0),
+        (InterruptionPoint("evaluation", 4), phase("validating", 0, 3), 3, None),
+        (InterruptionPoint("evaluation", 4), phase("validating", 3, 3), 3, None),
+        (InterruptionPoint("evaluation", 4), phase("validating", 1, 3), 1, None),
+        (InterruptionPoint("evaluation", 4), phase("validating", 0, 1), 3, 3.0),
+        (InterruptionPoint("evaluation", 4), phase("validating", 1, 1), 3, None),
+        (InterruptionPoint("checkpoint", 6), phase("saving"), 6, 0.0),
+        (InterruptionPoint("checkpoint", 6), phase("saving"), 3, None),
+        (InterruptionPoint("pause", 8), step_done(8), 8, 0.0),
+        (InterruptionPoint("pause", 8), step_done(7), 7, None),
+        (InterruptionPoint("pause", 8), phase("training"), 8, None),
     ],
 )
 def test_a_blow_waits_for_its_place(
-    blow: Blow, event: dict[str, object], step: int, delay: float | None
+    blow: InterruptionPoint, event: dict[str, object], step: int, delay: float | None
 ) -> None:
     """Half a step's or half a validation's usual time after the event that begins it."""
     assert moment(blow, event, step, save_every=3, usual=Usual(step_s=2.0, evaluation_s=6.0)) == delay

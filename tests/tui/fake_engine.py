@@ -7,7 +7,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from engine.config import TrainingConfig
-from engine.dataset.inspect.check import Tell
+from engine.dataset.inspect.check import OnCheckProgress
 from engine.dataset.inspect.preview import PreviewToken
 from engine.dataset.report import DataReport, Fault, FileReport, TokenFigures
 from engine.errors import Cancelled
@@ -15,7 +15,7 @@ from engine.hardware.report import Check, HardwareReport
 from engine.project import Project
 from tui.app.app import MqloraApp
 from tui.run.messages import RunChanged
-from tui.run.status import Phase, RunStatus
+from tui.run.status import RunPhase, RunStatus
 
 from textual.app import App
 from textual.pilot import Pilot
@@ -68,7 +68,7 @@ class FakeEngine:
         return self.hardware
 
     def check_stages(
-        self, _project: Project, config: TrainingConfig, tell: Tell, cancel: Event
+        self, _project: Project, config: TrainingConfig, tell: OnCheckProgress, cancel: Event
     ) -> Iterator[DataReport]:
         """Stand in for `engine.dataset.inspect.check.check_stages`."""
         self.data_configs.append(config)
@@ -133,7 +133,7 @@ async def ready(pilot: Pilot[int]) -> MqloraApp:
     return app
 
 
-def pretend(app: MqloraApp, phase: Phase, step: int = 0, config: TrainingConfig | None = None) -> None:
+def pretend(app: MqloraApp, phase: RunPhase, step: int = 0, config: TrainingConfig | None = None) -> None:
     """Let the app believe that its run is in a phase, and has settings of its own."""
     status = RunStatus(phase, step, config)
     app.training.status = lambda: status  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ from engine.project import Project
 from engine.training.state import RunState
 from tests.tiny import owned_by
 from tui.supervisor.death import Death
-from tui.supervisor.restart import MOST_RESTARTS, Aftermath
+from tui.supervisor.restart import MOST_RESTARTS, RestartPolicy
 
 import pytest
 
@@ -34,11 +34,13 @@ def death(signal: int = 9, messages: str = "", stalled_s: float | None = None, t
     return Death(PID, signal, stalled_s, messages, told)
 
 
-def unattended(project: Project, *arguments: str) -> Aftermath:
-    return Aftermath(project.root, arguments or ("train",))
+def unattended(project: Project, *arguments: str) -> RestartPolicy:
+    return RestartPolicy(project.root, arguments or ("train",))
 
 
-def at_terminal(project: Project, monkeypatch: pytest.MonkeyPatch, keys: str, *arguments: str) -> Aftermath:
+def at_terminal(
+    project: Project, monkeypatch: pytest.MonkeyPatch, keys: str, *arguments: str
+) -> RestartPolicy:
     typed = iter(keys)
     monkeypatch.setattr(
         "tui.supervisor.restart.single_keys", lambda: nullcontext(lambda _seconds: next(typed))
@@ -46,7 +48,7 @@ def at_terminal(project: Project, monkeypatch: pytest.MonkeyPatch, keys: str, *a
     monkeypatch.setattr("tui.supervisor.restart.is_foreground", lambda: True)
     monkeypatch.setattr("tui.supervisor.restart.sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("tui.supervisor.restart.err._force_terminal", True)
-    return Aftermath(project.root, arguments)
+    return RestartPolicy(project.root, arguments)
 
 
 def test_what_happened_is_said_logged_and_shown_to_later_readers(

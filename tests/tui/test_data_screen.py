@@ -4,8 +4,8 @@ from dataclasses import replace
 from threading import Event
 
 from engine.config import TrainingConfig
-from engine.dataset.convert.clean import Mended
-from engine.dataset.inspect.check import Tell
+from engine.dataset.convert.clean import Cleaned
+from engine.dataset.inspect.check import OnCheckProgress
 from engine.dataset.inspect.preview import PreviewToken
 from engine.dataset.report import Fault, Place
 from engine.errors import Cancelled, UserError
@@ -123,12 +123,12 @@ async def test_f_writes_a_mended_copy(
     """And says where it is and what it holds, or in a sentence why there is none."""
     answers = [UserError("No row of train.jsonl can be kept", "write it"), None]
 
-    def mend_data(of: Project, _config: object, **_watch: object) -> Mended:
+    def mend_data(of: Project, _config: object, **_watch: object) -> Cleaned:
         if error := answers.pop(0):
             raise error
-        return Mended(of.data_dir / "mended", 1100, 12, ())
+        return Cleaned(of.data_dir / "mended", 1100, 12, ())
 
-    monkeypatch.setattr("engine.dataset.convert.clean.mend_data", mend_data)
+    monkeypatch.setattr("engine.dataset.convert.clean.clean_data", mend_data)
     engine.data = data_report(EMPTY)
     async with app.run_test() as pilot:
         await opened(pilot)
@@ -239,7 +239,9 @@ async def test_progress_is_told_and_escape_ends_the_check(
     """What is known by then stays, and is said to be a part; `r` checks again."""
     asked: list[TrainingConfig] = []
 
-    def check_stages(_project: Project, config: TrainingConfig, tell: Tell, cancel: Event) -> object:
+    def check_stages(
+        _project: Project, config: TrainingConfig, tell: OnCheckProgress, cancel: Event
+    ) -> object:
         asked.append(config)
         yield replace(data_report(EMPTY), stage="read")
         tell("counted", "train.jsonl", 120_000)
@@ -267,7 +269,9 @@ async def test_a_check_in_part_finds_nothing_wrong_only_so_far(
 ) -> None:
     """Neither while it is under way nor when it was ended are the rows all said to be right."""
 
-    def check_stages(_project: Project, _config: TrainingConfig, _tell: Tell, cancel: Event) -> object:
+    def check_stages(
+        _project: Project, _config: TrainingConfig, _tell: OnCheckProgress, cancel: Event
+    ) -> object:
         yield replace(data_report(), stage="read")
         assert cancel.wait(20)
         raise Cancelled

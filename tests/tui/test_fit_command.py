@@ -5,10 +5,10 @@ import sys
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.errors import UserError
-from engine.fit.measure import Fit, Measured, Tell
-from engine.memory.predict import Room
+from engine.fit.measure import Fit, Measured, OnFitProgress
+from engine.memory.predict import MemoryBudget
 from engine.profiles import PROFILES, profile_name, recommend
 from engine.project import Project
 from tests.tui.fake_engine import HOSTILE, hardware_report
@@ -16,8 +16,8 @@ from tui.cli.main import main
 
 import pytest
 
-ROOM = Room("gpu", 9_000_000_000, 16_000_000_000)
-SHAPE = Shape.full(rows=4, length=384, targets=700)
+ROOM = MemoryBudget("gpu", 9_000_000_000, 16_000_000_000)
+SHAPE = BatchShape.full(rows=4, length=384, targets=700)
 FITS = Fit(True, ROOM, SHAPE, Measured(4_321_000_000, 5_000_000_000, 1.5, 4_600_000_000, True))
 RAN_OUT = Fit(False, ROOM, SHAPE, None, f"MLX ran out of memory {HOSTILE}")
 
@@ -27,7 +27,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Fit | UserError]:
     """What is found out, one measurement after the other; what was asked goes to `asked`."""
     answers: list[Fit | UserError] = []
 
-    def measure(_project: Project, config: TrainingConfig, tell: Tell) -> Fit:
+    def measure(_project: Project, config: TrainingConfig, tell: OnFitProgress) -> Fit:
         tell("Loading the base model …")
         answer = answers.pop(0)
         if isinstance(answer, UserError):

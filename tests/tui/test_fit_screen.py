@@ -3,11 +3,11 @@
 from threading import Event
 
 from engine.config import TrainingConfig
-from engine.dataset.batches.cut import Shape
+from engine.dataset.batches.cut import BatchShape
 from engine.errors import Cancelled, UserError
-from engine.fit.measure import Fit, Measured, Tell
+from engine.fit.measure import Fit, Measured, OnFitProgress
 from engine.fit.measured import Known
-from engine.memory.predict import Room
+from engine.memory.predict import MemoryBudget
 from engine.profiles import PROFILES
 from engine.project import Project
 from tests.tui.fake_engine import SIZES, pretend, ready, sees, sees_no_more, shown, wait_for
@@ -17,8 +17,8 @@ from tui.app.screens.profile.profile import ProfileScreen
 import pytest
 from textual.pilot import Pilot
 
-ROOM = Room("cpu", 9_000_000_000, 16_000_000_000)
-SHAPE = Shape.full(rows=4, length=384, targets=700)
+ROOM = MemoryBudget("cpu", 9_000_000_000, 16_000_000_000)
+SHAPE = BatchShape.full(rows=4, length=384, targets=700)
 FITS = Fit(True, ROOM, SHAPE, Measured(4_321_000_000, 5_000_000_000, 1.5, 4_600_000_000, True))
 TOO_LARGE = Fit(False, ROOM, SHAPE, None, "MLX ran out of memory")
 
@@ -34,7 +34,7 @@ class FakeFit:
         self.cancels: list[Event] = []
         self.known = Known({}, frozenset())
 
-    def measure(self, _project: Project, config: TrainingConfig, tell: Tell, cancel: Event) -> Fit:
+    def measure(self, _project: Project, config: TrainingConfig, tell: OnFitProgress, cancel: Event) -> Fit:
         """Stand in for `measure_and_remember`."""
         self.asked.append(config)
         self.cancels.append(cancel)

@@ -6,8 +6,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from engine.dataset.convert.column_mapping import Mapping
-from engine.dataset.convert.import_table import Tell, Wish
+from engine.dataset.convert.column_mapping import ColumnMapping
+from engine.dataset.convert.import_table import ImportOptions, OnImportProgress
 from engine.dataset.convert.imported import Imported
 from engine.dataset.convert.tables import Table
 from engine.errors import Cancelled, UserError
@@ -272,9 +272,9 @@ async def test_what_is_found_is_chosen(
     app: MqloraApp, project: Project, monkeypatch: pytest.MonkeyPatch, rows: list[Any], said: str, form: str
 ) -> None:
     """Each form arrives at the import as it was found."""
-    asked: list[Mapping] = []
+    asked: list[ColumnMapping] = []
 
-    def import_rows(of: Project, _table: Table, mapping: Mapping, *_rest: object) -> Imported:
+    def import_rows(of: Project, _table: Table, mapping: ColumnMapping, *_rest: object) -> Imported:
         asked.append(mapping)
         return Imported(of.data_dir, 1234, 100, {}, ())
 
@@ -348,7 +348,9 @@ async def test_escape_ends_an_import_and_leaves_the_dialog_open(
 ) -> None:
     """How far it is is shown meanwhile; afterwards it can be started again."""
 
-    def import_rows(_p: Project, _t: Table, _m: Mapping, _w: Wish, tell: Tell, cancel: Event) -> Imported:
+    def import_rows(
+        _p: Project, _t: Table, _m: ColumnMapping, _w: ImportOptions, tell: OnImportProgress, cancel: Event
+    ) -> Imported:
         tell("read", 12_000)
         assert cancel.wait(20)
         raise Cancelled
@@ -374,7 +376,9 @@ async def test_leaving_the_app_ends_the_import(
     """No thread goes on writing for nobody."""
     started, ended = Event(), Event()
 
-    def import_rows(_p: Project, _t: Table, _m: Mapping, _w: Wish, _tell: Tell, cancel: Event) -> Imported:
+    def import_rows(
+        _p: Project, _t: Table, _m: ColumnMapping, _w: ImportOptions, _tell: OnImportProgress, cancel: Event
+    ) -> Imported:
         started.set()
         if cancel.wait(20):
             ended.set()

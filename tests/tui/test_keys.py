@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.project import Project
 from tests.tui.test_aftermath import PID, running
 from tui.supervisor.death import Death
-from tui.supervisor.restart import Aftermath
+from tui.supervisor.restart import RestartPolicy
 from tui.terminal.keys import single_keys
 
 import pytest
@@ -43,4 +43,4 @@ def test_an_arrow_key_does_not_leave_a_crashed_run(
     monkeypatch.setattr("tui.supervisor.restart.is_foreground", lambda: True)
     monkeypatch.setattr("tui.supervisor.restart.err._force_terminal", True)
     os.write(keyboard, typed)
-    assert (Aftermath(project.root, ()).decide(Death(PID, 9, None, "")) is not None) == goes_on
+    assert (RestartPolicy(project.root, ()).decide(Death(PID, 9, None, "")) is not None) == goes_on

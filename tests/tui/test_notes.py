@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from engine.chat import ContextFull
-from engine.dataset.inspect.check import Tell
+from engine.dataset.inspect.check import OnCheckProgress
 from engine.dataset.report import Fault
 from engine.errors import Cancelled, UserError
 from engine.hardware.report import Check
@@ -235,7 +235,9 @@ async def test_that_the_data_are_read_is_said_as_long_as_they_are(
 ) -> None:
     """Escape ends the check, as the first line says, and with it the message."""
 
-    def check_stages(_project: Project, _config: object, tell: Tell, cancel: threading.Event) -> object:
+    def check_stages(
+        _project: Project, _config: object, tell: OnCheckProgress, cancel: threading.Event
+    ) -> object:
         yield replace(data_report(), stage="read")
         tell("counted", "train.jsonl", 120_000)
         assert cancel.wait(20)

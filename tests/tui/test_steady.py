@@ -8,7 +8,7 @@ from tests.tui.fake_run import append, metrics, write_run
 from tests.tui.themed import ThemedApp
 from tui.app.screens.shared.lines import Lines
 from tui.app.screens.shared.steady_text import SteadyText
-from tui.app.screens.shared.verdict import Verdict
+from tui.app.screens.shared.verdict import VerdictLine
 from tui.app.screens.train.progress_line import ProgressLine
 from tui.run.view import RunReader
 
@@ -24,7 +24,7 @@ class Texts(ThemedApp):
     CSS = "Lines { height: 3; } Verdict { height: auto; }"
 
     def compose(self) -> ComposeResult:
-        yield Verdict()
+        yield VerdictLine()
         yield Lines(id="lines")
         yield ProgressLine()
 
@@ -35,7 +35,7 @@ async def test_a_sentence_is_laid_out_again_only_when_its_height_changes(
     """The same text does nothing, another one is drawn, a longer one moves what is below."""
     app = Texts()
     async with app.run_test(size=(40, 12)) as pilot:
-        sentence, below = app.query_one(Verdict), app.query_one("#lines")
+        sentence, below = app.query_one(VerdictLine), app.query_one("#lines")
         sentence.show("ok", "Learning: 4.62 to 2.10.")
         await pilot.pause()
         updates: list[bool] = []

@@ -13,13 +13,13 @@ from engine.project import Project
 from engine.training.events import Resumption
 from tui.app.ending import EndingApp
 from tui.app.keys import APP_KEYS, KEY_NAMES, PLACES, going_to
-from tui.app.lists import mend_lists
+from tui.app.lists import patch_lists
 from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.confirm import ConfirmScreen
 from tui.app.screens.shared.help import HelpScreen
 from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.palette import Palette
-from tui.app.screens.shared.unsaved import Form, UnsavedScreen
+from tui.app.screens.shared.unsaved import FormDialog, UnsavedScreen
 from tui.app.screens.train.questions import leave_training
 from tui.app.state import AppState
 from tui.app.theme import THEME
@@ -68,7 +68,7 @@ class MqloraApp(AppState, EndingApp):
         """
         super().__init__(project)
         work_in(project)
-        mend_lists()
+        patch_lists()
         self.driver_class = PatientDriver
         self.on_hang_up: Callable[[], None] = lambda: None
         """Called when the terminal is gone, on any thread."""
@@ -140,7 +140,7 @@ class MqloraApp(AppState, EndingApp):
 
     def action_go_to(self, mode: str) -> None:
         """Open a place, after the question of a form that was changed."""
-        if isinstance(self.screen, Form):
+        if isinstance(self.screen, FormDialog):
             self.screen.action_leave(going_to(mode))
         else:
             self.switch_mode(mode)
@@ -205,7 +205,7 @@ class MqloraApp(AppState, EndingApp):
 
     async def action_quit(self) -> None:
         """Leave at once, as soon as a pause is saved, or ask first: while training, and of a changed form."""
-        if any(isinstance(screen, Form) and screen.is_changed for screen in self.screen_stack):
+        if any(isinstance(screen, FormDialog) and screen.is_changed for screen in self.screen_stack):
             self._ask_about_form()
         elif self.training.is_taking_over:
             problem, wait = _("The run is on its way here"), _("leave when it has arrived")
@@ -219,9 +219,9 @@ class MqloraApp(AppState, EndingApp):
 
     def _ask_about_form(self) -> None:
         """Ask what shall become of the changes, unless that is being asked."""
-        while not isinstance(self.screen, Form | UnsavedScreen):
+        while not isinstance(self.screen, FormDialog | UnsavedScreen):
             self.pop_screen()  # such as the palette
-        if isinstance(self.screen, Form):
+        if isinstance(self.screen, FormDialog):
             self.screen.action_leave("app.quit")
 
     def _leave(self, confirmed: bool | None) -> None:

@@ -76,7 +76,7 @@ class DataState(InTurnApp, NotesApp):
 
     @work(thread=True, exit_on_error=False, exclusive=True, group="mending")
     def _mend_data(self, config: TrainingConfig, cancel: Event) -> None:
-        checks.mend_data(self.project, config, cancel, self.post_message)
+        checks.clean_data(self.project, config, cancel, self.post_message)
 
     @work(thread=True, exit_on_error=False)
     def _check_data(self, config: TrainingConfig, cancel: Event) -> None:

@@ -11,7 +11,7 @@ _move_page = OptionList._move_page
 _content_height = OptionList.get_content_height
 
 
-def mend_lists() -> None:
+def patch_lists() -> None:
     """Let Page up and Page down do nothing in a list that has no lines, and measure none without columns.
 
     Textual raises a `KeyError` and a `ValueError` there.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from engine.config import TrainingConfig
-from engine.dataset.report import DataReport, Stage
+from engine.dataset.report import CheckStage, DataReport
 from engine.errors import UserError
 from engine.hardware.report import Check, HardwareReport
 from engine.profiles import Recommendation
@@ -13,7 +13,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from engine.chat import ReplyEnd  # imports numpy, as below
-    from engine.dataset.convert.clean import Mended
+    from engine.dataset.convert.clean import Cleaned
     from engine.dataset.inspect.preview import PreviewToken  # imports numpy, so not at start-up
 
 
@@ -35,7 +35,7 @@ class HardwareChecked(Message, bubble=False):
 class DataProgress(Message, bubble=False):
     """Reading or copying the data has come further."""
 
-    stage: Stage | Literal["copied"]
+    stage: CheckStage | Literal["copied"]
     """What will be known next, or that rows are copied."""
     file: str
     lines: int
@@ -100,7 +100,7 @@ class DemoWritten(Message, bubble=False):
 class DataMended(Message, bubble=False):
     """A mended copy of the data was written; that was refused, or, without either, ended on request."""
 
-    mended: "Mended | None" = None
+    mended: "Cleaned | None" = None
     error: UserError | None = None
 
 

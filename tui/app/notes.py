@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from engine.errors import UserError
-from tui.app.screens.shared.note_line import Noted, NoteLine, Told
+from tui.app.screens.shared.note_line import NoteAdded, Noted, NoteLine
 
 from textual.app import App
 from textual.reactive import reactive
@@ -38,7 +38,7 @@ class NotesApp(App[int]):
             line.tell(news)
             self._after_a_moment(partial(line.tell, ""))
 
-    def on_told(self, message: Told) -> None:
+    def on_told(self, message: NoteAdded) -> None:
         """Say what a widget has to say."""
         self.tell(message.text)
 

@@ -9,7 +9,7 @@ from engine.errors import UserError
 from engine.fit.measured import recall_profiles
 from engine.hardware.probe import probe
 from engine.i18n import _
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation, mlx_room, recommend
 from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders
@@ -83,7 +83,7 @@ def _priced(project: Project, config: TrainingConfig, data: DataReport | None) -
     """Price the three profiles with what is known of the data."""
     from engine.fit.speeds import known_speeds  # imports numpy
 
-    shape = ModelShape.read(project.model_dir(config.model)) if project.models() else None
+    shape = ModelDimensions.read(project.model_dir(config.model)) if project.models() else None
     hardware = probe(project, config.model)
     known = recall_profiles(project, config, mlx_room(hardware))
     speeds = known_speeds(project, config) if shape else None

@@ -16,13 +16,13 @@ _LISTED = 20
 
 def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None:
     """Write the copy and say what changed; rows are read as `validate` does."""
-    from engine.dataset.convert.clean import mend_data
+    from engine.dataset.convert.clean import clean_data
 
     config = selected_settings(project)
     if not as_json:
         say_model(project, config.model)
     with data_progress() as tell:
-        mended = mend_data(project, config, seed, shuffle, tell)
+        mended = clean_data(project, config, seed, shuffle, tell)
     if as_json:
         more = {"dropped": mended.dropped, "moved": mended.moved, "model": model_taken(project, config.model)}
         print_json(asdict(mended) | more)

@@ -74,10 +74,10 @@ def import_file(
     json: Json = False,
 ) -> None:
     """Write the rows of a table in any usual form as data to train on; list those that cannot be used."""
-    from engine.dataset.convert.import_table import Wish
+    from engine.dataset.convert.import_table import ImportOptions
     from tui.cli.import_table import import_table, looked_into, show_first
 
     table, mapping = looked_into(file, prompt or (), completion, system, text, answer, header, skip_lines)
     if dry_run:
         raise typer.Exit(show_first(table, mapping, json))
-    import_table(context.obj, table, mapping, Wish(valid_share, shuffle, seed), json)
+    import_table(context.obj, table, mapping, ImportOptions(valid_share, shuffle, seed), json)

@@ -11,11 +11,11 @@ from tui.words import progress_words
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from engine.dataset.convert.clean import Tell  # imports numpy
+    from engine.dataset.convert.clean import OnCleanProgress  # imports numpy
 
 
 @contextmanager
-def data_progress() -> "Iterator[Tell]":
+def data_progress() -> "Iterator[OnCleanProgress]":
     """Return what is to be told, which shows it where stderr is a terminal."""
     if not err.is_terminal:
         yield lambda stage, file, lines: None

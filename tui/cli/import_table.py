@@ -7,9 +7,9 @@ from threading import Event
 from typing import Any
 
 from engine import units
-from engine.dataset.convert.column_mapping import Mapping
+from engine.dataset.convert.column_mapping import ColumnMapping
 from engine.dataset.convert.detect_columns import choose
-from engine.dataset.convert.import_table import Stage, Wish, import_rows
+from engine.dataset.convert.import_table import ImportOptions, ImportStage, import_rows
 from engine.dataset.convert.imported import Doubt, Imported
 from engine.dataset.convert.records import Rejected
 from engine.dataset.convert.tables import SAMPLE, Table, open_table
@@ -37,7 +37,7 @@ def looked_into(
     answer: str,
     has_header: bool,
     skip_lines: int,
-) -> tuple[Table, Mapping]:
+) -> tuple[Table, ColumnMapping]:
     """Return a file's table, and what its columns mean: as named, else as found.
 
     Raises:
@@ -47,7 +47,7 @@ def looked_into(
     return table, choose(table, "".join(prompts[:1]), completion, system, text, answer, prompts[1:])
 
 
-def show_first(table: Table, mapping: Mapping, as_json: bool) -> int:
+def show_first(table: Table, mapping: ColumnMapping, as_json: bool) -> int:
     """Say how a table is read, and print what its first rows become; return 1 if none can be used."""
     tried = try_rows(table, mapping)
     code = 0 if tried.usable else 1
@@ -107,7 +107,9 @@ def _say_share(usable: int, rejected: int, left_out: int, is_all: bool = True) -
     say(text + (_("; {count} left out on request").format(count=f"{left_out:,}") if left_out else ""))
 
 
-def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, as_json: bool) -> None:
+def import_table(
+    project: Project, table: Table, mapping: ColumnMapping, wish: ImportOptions, as_json: bool
+) -> None:
     """Import the rows of a table and say what was written and what was not."""
     if as_json:
         imported = import_rows(project, table, mapping, wish, lambda _stage, _count: None, Event())
@@ -117,7 +119,7 @@ def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, a
     _say_how(table, mapping)
     with err.status("") as status:
 
-        def tell(stage: Stage, count: int) -> None:
+        def tell(stage: ImportStage, count: int) -> None:
             text = _("{rows} read …") if stage == "read" else _("{rows} written …")
             status.update(text.format(rows=units.rows(count)))
 
@@ -131,7 +133,7 @@ def import_table(project: Project, table: Table, mapping: Mapping, wish: Wish, a
     say(f"✓ {one_line(str(imported.folder), 300)}: {imported.words(project)}")
 
 
-def _described(table: Table, mapping: Mapping) -> dict[str, Any]:
+def _described(table: Table, mapping: ColumnMapping) -> dict[str, Any]:
     """Return how a table is read, for JSON."""
     return {
         "file": str(table.source.path),
@@ -143,7 +145,7 @@ def _described(table: Table, mapping: Mapping) -> dict[str, Any]:
     }
 
 
-def _say_how(table: Table, mapping: Mapping) -> None:
+def _say_how(table: Table, mapping: ColumnMapping) -> None:
     say(f"{one_line(str(table.source.path), 300)}: {table.source.words}")
     say(f"  {mapping.words(table.columns)}")
 

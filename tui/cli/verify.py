@@ -13,7 +13,7 @@ from engine.i18n import _, ngettext
 from engine.project import Project
 from engine.verify.child import Launcher
 from engine.verify.experiment import verify
-from engine.verify.results import Advance, Interruption, Told, Verdict
+from engine.verify.results import Advance, ExperimentEvent, ExperimentResult, Interruption
 from tui.console import out, print_json, say, status_mark
 from tui.respawn import GUARDED
 
@@ -44,13 +44,13 @@ def launcher() -> Launcher:
     return Launcher((sys.executable, "-P", "-m", "tui"), {**os.environ, GUARDED: "1"})
 
 
-def _last(told: Iterator[Told]) -> Verdict:
+def _last(told: Iterator[ExperimentEvent]) -> ExperimentResult:
     *_before, verdict = told
-    assert isinstance(verdict, Verdict)
+    assert isinstance(verdict, ExperimentResult)
     return verdict
 
 
-def _shown(told: Iterator[Told], config: TrainingConfig) -> Iterator[Told]:
+def _shown(told: Iterator[ExperimentEvent], config: TrainingConfig) -> Iterator[ExperimentEvent]:
     """Pass on what is told; show a bar for each run, where there is a terminal, and each interruption."""
     say(_("The same run twice in a temporary folder: left alone, then interrupted."))
     say(_("A step has {batch} x {examples}.").format(
@@ -99,7 +99,7 @@ def _struck(blow: Interruption) -> str:
     return text.format(place=_place(blow), step=blow.resumed_step, lost=blow.lost_steps)
 
 
-def _show(verdict: Verdict) -> None:
+def _show(verdict: ExperimentResult) -> None:
     """Print what was compared and the verdict in one sentence."""
     table = _table("", _("interruption"), _("next checkpoint"))
     for blow in verdict.interruptions:
@@ -135,7 +135,7 @@ def _compared(blow: Interruption) -> tuple[Text, str, str]:
     return mark, _place(blow), text.format(step=blow.compared_step)
 
 
-def _sentence(verdict: Verdict) -> str:
+def _sentence(verdict: ExperimentResult) -> str:
     hit = [blow.kind for blow in verdict.interruptions if blow.hit]
     paused = hit.count("pause")
     if verdict.identical:
@@ -146,7 +146,7 @@ def _sentence(verdict: Verdict) -> str:
     return text.format(k=killed, p=paused, steps=units.steps(verdict.steps))
 
 
-def _as_json(verdict: Verdict) -> dict[str, Any]:
+def _as_json(verdict: ExperimentResult) -> dict[str, Any]:
     interruptions = [{**asdict(blow), "lost_steps": blow.lost_steps} for blow in verdict.interruptions]
     files = [{**asdict(file), "identical": file.identical} for file in verdict.files]
     return {"identical": verdict.identical, **asdict(verdict), "interruptions": interruptions, "files": files}

@@ -51,7 +51,7 @@ CreateTrainer = Callable[[Project, TrainingConfig | None, threading.Event, Mode,
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunEnding:
     """What is told of a run when it no longer holds the engine."""
 
     last: Paused | Finished | None = None
@@ -73,7 +73,7 @@ class TrainingController:
         self._engine = engine
         self._create = create or create_trainer
         self._followers: tuple[MessagePump, ...] = ()
-        self._job: Future[Ending] | None = None
+        self._job: Future[RunEnding] | None = None
         self._asked: tuple[Owner, str] | None = None
         """The other process that was asked to pause, and its sitting; empty while that is not known."""
         self.is_taking_over = False
@@ -195,7 +195,7 @@ class TrainingController:
             return RunStatus("finished", state.step)
         return RunStatus("interrupted" if state.status == "running" else state.status, state.step, config)
 
-    def _drive(self, config: TrainingConfig | None, mode: Mode, how: Resumption) -> Ending:
+    def _drive(self, config: TrainingConfig | None, mode: Mode, how: Resumption) -> RunEnding:
         """Run the trainer to its end, on the engine's thread; return what is still to be told."""
         stop = self._engine.stop_event
         outbox = Outbox(lambda events: self._tell(lambda: TrainingEvents(events)))
@@ -210,9 +210,9 @@ class TrainingController:
         except Exception as error:
             refusal = error if isinstance(error, UserError) else training_defect(self._project, error)
         outbox.flush()
-        return Ending(last, refusal)
+        return RunEnding(last, refusal)
 
-    def _tell_of_the_end(self, ending: Ending) -> None:
+    def _tell_of_the_end(self, ending: RunEnding) -> None:
         self._tell(RunChanged)
         if last := ending.last:
             self._tell(lambda: TrainingEvents((last,)))

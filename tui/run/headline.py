@@ -5,7 +5,7 @@ from engine.config import TrainingConfig
 from engine.hardware.report import CheckStatus
 from engine.i18n import _, ngettext
 from engine.training.selected_config import differences
-from tui.run.session import Sitting
+from tui.run.session import PhaseTracker
 from tui.run.status import RunStatus
 from tui.run.view import RunView
 from tui.run.words import PREPARING, phase_words
@@ -20,7 +20,7 @@ STATUSES: dict[str, CheckStatus] = {"ok": "ok", "attention": "warning", "wrong":
 
 
 def sentence(
-    status: RunStatus, config: TrainingConfig, view: RunView, sitting: Sitting
+    status: RunStatus, config: TrainingConfig, view: RunView, sitting: PhaseTracker
 ) -> tuple[CheckStatus | None, str, str]:
     """Return a status (None: nothing to judge yet), a sentence and what to do."""
     match status.phase:
@@ -65,7 +65,7 @@ def _pausing(other: int | None) -> str:
     return _("Pausing: the step is finished, then a checkpoint is saved.")
 
 
-def _running(view: RunView, sitting: Sitting) -> tuple[CheckStatus | None, str, str]:
+def _running(view: RunView, sitting: PhaseTracker) -> tuple[CheckStatus | None, str, str]:
     pid = view.other_process
     text = _("Process {pid} trains; Ctrl+C pauses it.")
     if not view.can_be_asked:

@@ -3,7 +3,7 @@
 from engine.training.events import Event, Phase
 
 
-class Sitting:
+class PhaseTracker:
     """Follows the events from one start of the trainer to its pause or end."""
 
     def __init__(self) -> None:

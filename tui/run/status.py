@@ -6,11 +6,11 @@ from typing import Literal
 from engine.config import TrainingConfig
 from engine.i18n import _
 
-Phase = Literal["idle", "starting", "running", "pausing", "paused", "interrupted", "finished", "failed"]
+RunPhase = Literal["idle", "starting", "running", "pausing", "paused", "interrupted", "finished", "failed"]
 
-UNFINISHED: tuple[Phase, ...] = ("paused", "interrupted", "failed")
+UNFINISHED: tuple[RunPhase, ...] = ("paused", "interrupted", "failed")
 """Phases of a run that stands still and can go on from a checkpoint."""
-CRASHED: tuple[Phase, ...] = ("interrupted", "failed")
+CRASHED: tuple[RunPhase, ...] = ("interrupted", "failed")
 """Those of them that nobody asked for."""
 
 
@@ -18,7 +18,7 @@ CRASHED: tuple[Phase, ...] = ("interrupted", "failed")
 class RunStatus:
     """What the run of this project is doing."""
 
-    phase: Phase = "idle"
+    phase: RunPhase = "idle"
     step: int = 0
     """Optimizer steps done when it came to stand still; 0 while it moves."""
     config: TrainingConfig | None = None

@@ -22,14 +22,14 @@ from typing import IO, TYPE_CHECKING
 from tui.respawn import GUARDED, peek
 from tui.supervisor.child import ALIVE, NATIVE_LOG
 from tui.supervisor.death import Death
-from tui.supervisor.stall import LEAST_VARIABLE, Watchdog, least_silence
+from tui.supervisor.stall import LEAST_VARIABLE, StallDetector, least_silence
 from tui.terminal.settings import TerminalSettings
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOG_TAIL = 20_000
 """Bytes of the child's last native messages that are looked at."""
 if TYPE_CHECKING:
-    from tui.supervisor.restart import Aftermath
+    from tui.supervisor.restart import RestartPolicy
 
 Decide = Callable[[Death], list[str] | None]
 """Told of a death, returns the arguments to start again with, or None to leave."""
@@ -49,10 +49,10 @@ def guard(arguments: Sequence[str], directory: Path) -> int:
     terminal, is_app = TerminalSettings.save(), peek(arguments)[1] is None
 
     @cache
-    def aftermath() -> "Aftermath":
-        from tui.supervisor.restart import Aftermath  # only now: it imports much more than a guard needs
+    def aftermath() -> "RestartPolicy":
+        from tui.supervisor.restart import RestartPolicy  # only now: it imports much more than a guard needs
 
-        return Aftermath(directory, arguments)
+        return RestartPolicy(directory, arguments)
 
     def decide(death: Death) -> list[str] | None:
         terminal.restore(is_app)
@@ -97,7 +97,7 @@ def _run(
         )
         forwarding.begin(child)
         state_file = directory / "checkpoints_qlora" / "training_state.json"
-        watchdog = Watchdog(state_file, child.pid, least_silence_s)
+        watchdog = StallDetector(state_file, child.pid, least_silence_s)
         watchdog.start()
         code = child.wait()
         forwarding.child = None

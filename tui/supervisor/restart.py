@@ -25,7 +25,7 @@ _PATIENCE_S = 3600.0
 _NO_CRASH = (1, 2, 3, 13, 15)
 
 
-class Aftermath:
+class RestartPolicy:
     """Remembers the deaths of one guard's children."""
 
     def __init__(self, directory: Path, arguments: Sequence[str]) -> None:

@@ -46,7 +46,7 @@ def least_silence() -> float | None:
     return seconds if 0 < seconds < float("inf") else None
 
 
-class Watchdog(threading.Thread):
+class StallDetector(threading.Thread):
     """Ends a child that trains but gives no sign of life any more."""
 
     def __init__(self, state_file: Path, pid: int, least_s: float) -> None:

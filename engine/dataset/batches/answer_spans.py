@@ -20,7 +20,7 @@ _EMPTY = re.compile(rf"\s*{_OPENS.pattern}{_CLOSES.pattern}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnswerSpan:
     """One answer in a text: what is trained of it, in characters."""
 
     begin: int
@@ -41,7 +41,7 @@ class Located:
     """A conversation up to one of its answers, as generation would see it."""
 
     text: str
-    answer: Answer
+    answer: AnswerSpan
 
 
 class AnswerFinder:
@@ -89,7 +89,7 @@ class AnswerFinder:
         begin = turn.words_end - len(words)
         is_usual = turn.text.startswith(prompt) and words and turn.text.startswith(words, begin)
         if is_usual and begin >= len(prompt) and not turn.text[len(prompt) : begin].strip():
-            return Located(turn.text, Answer(len(prompt), turn.end, turn.ends_turn))
+            return Located(turn.text, AnswerSpan(len(prompt), turn.end, turn.ends_turn))
         return self._search(messages[: index + 1], tools, turn, prompt)
 
     def end_mark(self) -> str:
@@ -128,7 +128,7 @@ class AnswerFinder:
         told = _EMPTY.search(text, turn_begin, begin)
         return Located(
             text,
-            Answer(
+            AnswerSpan(
                 begin,
                 turn.end,
                 turn.ends_turn,
@@ -228,7 +228,7 @@ def _continued(turn: LastTurn, prompt: str, content: str, number: int) -> Locate
         )
     text = prompt + body.rstrip()
     end = len(text) + turn.end - turn.words_end
-    return Located(text + turn.text[turn.words_end :], Answer(len(prompt), end, turn.ends_turn))
+    return Located(text + turn.text[turn.words_end :], AnswerSpan(len(prompt), end, turn.ends_turn))
 
 
 def _rewritten(messages: Sequence[Message], number: int) -> TemplateError:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from engine.dataset.batches.bucket_search import Costs, Size, choose
-from engine.dataset.batches.cut import Shape, cut, options_of
+from engine.dataset.batches.cut import BatchShape, cut, options_of
 from engine.dataset.batches.micro_batch import epoch_steps
 from engine.dataset.batches.tokenize import Example
 
@@ -26,7 +26,7 @@ _ALIGNMENT = 4
 # Up to so many rows every count may be a shape's, beyond it only equal parts of a step.
 _SMALL = 8
 
-Rows = tuple[list[int], list[int]]
+RowLengths = tuple[list[int], list[int]]
 """Tokens and trained tokens of rows that are cut together, shortest first."""
 
 
@@ -61,7 +61,7 @@ def plan_shapes(
     limits: Limits,
     epochs: int = 1,
     most: int = MAX_SHAPES,
-) -> tuple[Shape, ...]:
+) -> tuple[BatchShape, ...]:
     """Return at most `most` shapes, one of which holds any of the examples alone.
 
     Args:
@@ -112,7 +112,7 @@ def _sizes(examples: Sequence[Example]) -> NDArray[np.int64]:
     return np.array([lengths, trained], np.int64)
 
 
-def _rows(sizes: NDArray[np.int64]) -> Rows:
+def _rows(sizes: NDArray[np.int64]) -> RowLengths:
     lengths, trained = sizes[:, np.argsort(sizes[0], kind="stable")].tolist()
     return lengths, trained
 
@@ -125,7 +125,7 @@ def _row_counts(examples_per_step: int, max_rows: int) -> list[int]:
 
 def _free_options(
     row_counts: Sequence[int], longest: int, limits: Limits, costs: Costs
-) -> Callable[[int], list[Shape]]:
+) -> Callable[[int], list[BatchShape]]:
     """Return the function from a row's tokens to all shapes that just hold it, of whatever targets.
 
     They count as moved for attention (0 tokens is less than any area): how many tokens each has is only
@@ -133,31 +133,31 @@ def _free_options(
     """
 
     @cache
-    def options(tokens: int) -> list[Shape]:
+    def options(tokens: int) -> list[BatchShape]:
         length = min(limits.padded(tokens), longest)
         if tokens <= limits.max_tokens:
             length = min(length, limits.max_tokens)
         counts = [n for n in row_counts if n == 1 or n * length <= limits.max_tokens]
-        return [Shape(n, length, n * length, n * length, costs.overhead(n, length, 0)) for n in counts]
+        return [BatchShape(n, length, n * length, n * length, costs.overhead(n, length, 0)) for n in counts]
 
     return options
 
 
-def _size(lengths: Sequence[int], shape: Shape, limits: Limits) -> Size:
+def _size(lengths: Sequence[int], shape: BatchShape, limits: Limits) -> Size:
     """Return the size of a micro-batch of rows of these lengths; it can hold one full row at least."""
     tokens = sum(lengths) - len(lengths) + 1
     return Size(shape.rows, shape.length, _aligned(max(tokens, shape.length), limits.alignment))
 
 
 def _with_targets(
-    chosen: Sequence[Size], costs: Costs, samples: Sequence[Rows], every: NDArray[np.int64]
-) -> tuple[Shape, ...]:
+    chosen: Sequence[Size], costs: Costs, samples: Sequence[RowLengths], every: NDArray[np.int64]
+) -> tuple[BatchShape, ...]:
     """Give each shape room for the targets it met in the samples, and for any single example it holds.
 
     Other steps mix the rows in another way, so there is room for a standard deviation more.
     """
     free = [
-        Shape(n, length, n * length, tokens, costs.overhead(n, length, tokens))
+        BatchShape(n, length, n * length, tokens, costs.overhead(n, length, tokens))
         for n, length, tokens in chosen
     ]
     met = dict.fromkeys(free, 0)
@@ -168,7 +168,7 @@ def _with_targets(
     return tuple(_with_room(shape, most, spread, every) for shape, most in met.items())
 
 
-def _with_room(shape: Shape, met: int, spread: float, every: NDArray[np.int64]) -> Shape:
+def _with_room(shape: BatchShape, met: int, spread: float, every: NDArray[np.int64]) -> BatchShape:
     """Return a shape with its final targets; `spread` is that of the share of trained tokens in a row."""
     lengths, trained = every
     held = trained[lengths <= shape.length]

@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 
 @dataclass(frozen=True)
-class Shape:
+class BatchShape:
     """What a micro-batch is padded to; the compiled training step is traced once for each."""
 
     rows: int
@@ -54,15 +54,15 @@ class Piece(NamedTuple):
 
     begin: int
     end: int
-    shape: Shape
+    shape: BatchShape
 
 
-Options = Callable[[int], Sequence[Shape]]
+ShapeOptions = Callable[[int], Sequence[BatchShape]]
 """The shapes there are for a longest row of so many tokens; one of them holds that row alone."""
 
 
 def cut(
-    lengths: Sequence[int], trained: Sequence[int], options: Options, is_exact: bool = False
+    lengths: Sequence[int], trained: Sequence[int], options: ShapeOptions, is_exact: bool = False
 ) -> list[Piece]:
     """Cut rows into consecutive pieces as cheaply as possible.
 
@@ -77,7 +77,7 @@ def cut(
     """
     targets = list(accumulate(trained, initial=0))
     tokens = list(accumulate((length - 1 for length in lengths), initial=0))
-    paid, last = [0.0], [Piece(0, 0, Shape(0, 0, 0, 0))]
+    paid, last = [0.0], [Piece(0, 0, BatchShape(0, 0, 0, 0))]
     for end, longest in enumerate(lengths, start=1):
         cheapest, piece = -1.0, last[0]
         for shape in options(longest):
@@ -99,10 +99,10 @@ def cut(
     return _followed_back(last)
 
 
-def options_of(shapes: Sequence[Shape]) -> Options:
+def options_of(shapes: Sequence[BatchShape]) -> ShapeOptions:
     """Return the options that a run's shapes are."""
 
-    def options(longest: int) -> list[Shape]:
+    def options(longest: int) -> list[BatchShape]:
         return [shape for shape in shapes if shape.length >= longest]
 
     return options

@@ -7,7 +7,7 @@ An epoch shows every example exactly once. Its order is a function of
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.dataset.batches.cut import Shape, cut, options_of
+from engine.dataset.batches.cut import BatchShape, cut, options_of
 from engine.dataset.batches.tokenize import Example
 
 import numpy as np
@@ -40,7 +40,7 @@ class MicroBatch:
     """Which of `tokens` are followed by one that carries loss, shape (targets,); padded with 0."""
     labels: NDArray[np.int32]
     """The token to be predicted at each of `targets`, shape (targets,); padded with `NO_LABEL`."""
-    shape: Shape
+    shape: BatchShape
     """What it is padded to."""
     real_tokens: int
     """Tokens of all rows, each row's last included."""
@@ -72,7 +72,7 @@ def epoch_steps(
     return [*steps, order[full:]] if full < len(order) else steps
 
 
-def micro_batches(examples: Sequence[Example], shapes: Sequence[Shape]) -> list[MicroBatch]:
+def micro_batches(examples: Sequence[Example], shapes: Sequence[BatchShape]) -> list[MicroBatch]:
     """Cut the examples of one step into padded batches, shortest rows first.
 
     Args:
@@ -88,7 +88,7 @@ def micro_batches(examples: Sequence[Example], shapes: Sequence[Shape]) -> list[
     return [_pad(rising[piece.begin : piece.end], piece.shape) for piece in pieces]
 
 
-def filled(shape: Shape) -> MicroBatch:
+def filled(shape: BatchShape) -> MicroBatch:
     """Return a micro-batch of one token over and over that fills a shape.
 
     What it takes to compute depends on the shape only.
@@ -102,7 +102,7 @@ def filled(shape: Shape) -> MicroBatch:
     return _pad(rows, shape)
 
 
-def _pad(rows: Sequence[Example], shape: Shape) -> MicroBatch:
+def _pad(rows: Sequence[Example], shape: BatchShape) -> MicroBatch:
     slots, places = _positions([len(row.tokens) - 1 for row in rows], shape)
     tokens = np.zeros(shape.tokens, np.int32)
     targets, labels = np.zeros(shape.targets, np.int32), np.full(shape.targets, NO_LABEL, np.int32)
@@ -120,7 +120,7 @@ def _pad(rows: Sequence[Example], shape: Shape) -> MicroBatch:
     )
 
 
-def _positions(inputs: Sequence[int], shape: Shape) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _positions(inputs: Sequence[int], shape: BatchShape) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return `slots` and `places` of a `MicroBatch` whose rows have so many tokens but their last."""
     if shape.is_padded:
         places = np.arange(shape.tokens, dtype=np.int32)

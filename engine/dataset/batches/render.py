@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engine.dataset.batches.answer_spans import Answer, AnswerFinder
+from engine.dataset.batches.answer_spans import AnswerFinder, AnswerSpan
 from engine.dataset.batches.chat_template import ChatTemplate, TemplateError, require_tools
 from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.turns import answers_of
@@ -18,7 +18,7 @@ class Text:
     """What becomes one example."""
 
     text: str
-    answers: list[Answer]
+    answers: list[AnswerSpan]
     """Places of what is trained."""
     is_plain: bool = False
     """Whether it was written without a chat template."""
@@ -104,4 +104,4 @@ def _without_template(row: Row) -> Text:
 
 def _plain(prompt: str, answer: str) -> Text:
     text = prompt + answer
-    return Text(text, [Answer(len(prompt), len(text), ends_turn=True)], is_plain=True)
+    return Text(text, [AnswerSpan(len(prompt), len(text), ends_turn=True)], is_plain=True)

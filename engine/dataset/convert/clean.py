@@ -20,7 +20,7 @@ from engine.dataset.inspect.duplicates import TwinFinder
 from engine.dataset.jsonl.lines import OTHER_FORMATS, Oddities, read_lines
 from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.rows import read_rows
-from engine.dataset.report import DataReport, Fault, Stage
+from engine.dataset.report import CheckStage, DataReport, Fault
 from engine.dataset.watch import watched
 from engine.errors import UserError
 from engine.i18n import _
@@ -38,8 +38,8 @@ TIDIED = frozenset({"byte_order_mark", "windows_line_ends", "blank_lines", "no_l
 """Kinds of notes on what a copy does not have."""
 _NAME = "mended"
 _CHANGES = "changes.jsonl"
-Tell = Callable[[Stage | Literal["copied"], str, int], None]
-"""As `engine.dataset.inspect.check.Tell`, and of the lines copied."""
+OnCleanProgress = Callable[[CheckStage | Literal["copied"], str, int], None]
+"""As `engine.dataset.inspect.check.OnCheckProgress`, and of the lines copied."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Mended:
+class Cleaned:
     """What was written."""
 
     folder: Path
@@ -84,14 +84,14 @@ class Mended:
         return tuple(change for change in self.changes if change.action in ("tidied", "shuffled"))
 
 
-def mend_data(
+def clean_data(
     project: Project,
     config: TrainingConfig,
     seed: int = 0,
     shuffle: bool = False,
-    tell: Tell = lambda stage, file, lines: None,
+    tell: OnCleanProgress = lambda stage, file, lines: None,
     cancel: Event | None = None,
-) -> Mended:
+) -> Cleaned:
     """Write usable copies of both files, and what changed and why, to a new folder beside them.
 
     Where no row is left to validate with, a tenth of the training rows is set apart, twins together.
@@ -115,18 +115,18 @@ def mend_data(
     job = _Job(project, report, seed, shuffle, tell, cancel)
     folder, mended = publish(job.write, project.data_dir, _NAME)
     train, valid, changes = mended
-    return Mended(folder, train, valid, changes, len(_warned(report) - dropped_rows(report)))
+    return Cleaned(folder, train, valid, changes, len(_warned(report) - dropped_rows(report)))
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One copy; see `mend_data` for the fields."""
+    """One copy; see `clean_data` for the fields."""
 
     project: Project
     report: DataReport
     seed: int
     shuffle: bool
-    tell: Tell
+    tell: OnCleanProgress
     cancel: Event
 
     def write(self, folder: Path) -> tuple[int, int, tuple[Change, ...]]:

@@ -11,7 +11,7 @@ from engine.dataset.jsonl.options import option_names
 from engine.i18n import _
 from engine.sanitize import one_line
 
-Form = Literal["pair", "alpaca", "messages", "sharegpt", "interactions", "transcript", "text"]
+SourceForm = Literal["pair", "alpaca", "messages", "sharegpt", "interactions", "transcript", "text"]
 """Two columns; instruction and input for the prompt; turns with role and content; turns with from and value;
 turns that say whether the user speaks; turns in one text; one column of plain text."""
 Fate = Literal["used", "kept", "meant", "unused"]
@@ -23,10 +23,10 @@ _LISTED = 20
 
 
 @dataclass(frozen=True)
-class Mapping:
+class ColumnMapping:
     """Names of the columns that are used; empty where there is none."""
 
-    form: Form
+    form: SourceForm
     prompt: str = ""
     inputs: tuple[str, ...] = ()
     """Go below the prompt, each after a blank line, where they have a text; alone where that has none."""

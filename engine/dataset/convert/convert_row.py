@@ -13,7 +13,7 @@ from engine.dataset.convert.cells import (
     turn,
     turns_before,
 )
-from engine.dataset.convert.column_mapping import Mapping
+from engine.dataset.convert.column_mapping import ColumnMapping
 from engine.dataset.jsonl.field_names import part_of
 from engine.dataset.jsonl.fields import YES_OR_NO, answer_of, says_nothing, sense_of
 from engine.dataset.jsonl.options import below_question, options_of
@@ -23,7 +23,7 @@ from engine.i18n import _
 from engine.sanitize import one_line
 
 
-def fits(value: dict[str, Any], mapping: Mapping) -> bool:
+def fits(value: dict[str, Any], mapping: ColumnMapping) -> bool:
     """Whether a row has what a mapping reads, and no other question or answer."""
     learned = (mapping.answer,) if mapping.answer else (mapping.turns, mapping.text, mapping.completion)
     asked = (mapping.prompt, *mapping.inputs)
@@ -34,7 +34,7 @@ def fits(value: dict[str, Any], mapping: Mapping) -> bool:
     )
 
 
-def convert(value: dict[str, Any], mapping: Mapping) -> dict[str, Any]:
+def convert(value: dict[str, Any], mapping: ColumnMapping) -> dict[str, Any]:
     """Return a row of a table as a row of ours, which is still to be checked.
 
     Fields that change what a row means stay in it: the check of rows honours or refuses them.
@@ -59,7 +59,7 @@ def convert(value: dict[str, Any], mapping: Mapping) -> dict[str, Any]:
     return row | {"prompt": prompt, "completion": completion}
 
 
-def _kept(value: dict[str, Any], mapping: Mapping) -> dict[str, Any]:
+def _kept(value: dict[str, Any], mapping: ColumnMapping) -> dict[str, Any]:
     """Return the fields that are not mapped and change what a row means.
 
     Raises:
@@ -83,7 +83,7 @@ def _kept(value: dict[str, Any], mapping: Mapping) -> dict[str, Any]:
     return kept
 
 
-def not_used_of(value: dict[str, Any], mapping: Mapping) -> list[str]:
+def not_used_of(value: dict[str, Any], mapping: ColumnMapping) -> list[str]:
     """Return the fields of a row that do not go into its row of ours, though they say something."""
     fates = mapping.fates(value)
     names = [name for name in fates["meant"] + fates["unused"] if not says_nothing(value[name])]
@@ -92,12 +92,12 @@ def not_used_of(value: dict[str, Any], mapping: Mapping) -> list[str]:
     return names
 
 
-def _left_out(value: dict[str, Any], mapping: Mapping) -> list[str]:
+def _left_out(value: dict[str, Any], mapping: ColumnMapping) -> list[str]:
     """Return the fields of a row that may be question or answer and would be left out."""
     return [name for name in mapping.fates(value)["meant"] if not says_nothing(value[name])]
 
 
-def _refuse_left_out(value: dict[str, Any], mapping: Mapping) -> None:
+def _refuse_left_out(value: dict[str, Any], mapping: ColumnMapping) -> None:
     """Refuse a row with another question or answer, unless it only says once more what is read.
 
     Raises:
@@ -128,7 +128,7 @@ def _texts(cell: Any) -> list[str]:
     return [] if says_nothing(cell) else [str(cell)]
 
 
-def _prompt(value: dict[str, Any], mapping: Mapping) -> Any:
+def _prompt(value: dict[str, Any], mapping: ColumnMapping) -> Any:
     """Return the question: a text, or a list of turns."""
     asked = value.get(mapping.prompt)
     if turns := list_of_turns(asked.get("messages") if isinstance(asked, dict) else asked):

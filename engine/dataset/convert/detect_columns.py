@@ -7,22 +7,22 @@ from typing import Any
 
 from engine.dataset.convert.ambiguous_columns import below_title, unclear
 from engine.dataset.convert.cells import list_of_turns, spoken_turns
-from engine.dataset.convert.column_mapping import Form, Mapping, list_names
+from engine.dataset.convert.column_mapping import ColumnMapping, SourceForm, list_names
 from engine.dataset.convert.convert_row import fits
 from engine.dataset.convert.records import Record
 from engine.dataset.convert.tables import Table
-from engine.dataset.jsonl.field_names import Part, of_part, part_of
+from engine.dataset.jsonl.field_names import FieldRole, of_part, part_of
 from engine.dataset.jsonl.fields import YES_OR_NO, answer_of, says_nothing, sense_of
 from engine.dataset.jsonl.options import option_names
 from engine.errors import UserError
 from engine.i18n import _
 from engine.sanitize import one_line
 
-_ONE_SIDE: tuple[Part, ...] = ("question", "input", "history", "answer")
+_ONE_SIDE: tuple[FieldRole, ...] = ("question", "input", "history", "answer")
 """Of a conversation: a list of turns in one of these is not all of it."""
 
 
-def detect(table: Table, answer: str = "") -> Mapping | None:
+def detect(table: Table, answer: str = "") -> ColumnMapping | None:
     """Return what the columns of a table seem to mean, None where that is not clear.
 
     Args:
@@ -42,7 +42,9 @@ def detect(table: Table, answer: str = "") -> Mapping | None:
     return replace(found, ignored=ignored, is_fixed=is_table, is_chosen=bool(answer))
 
 
-def _of_several(found: Mapping | None, rows: Sequence[dict[str, Any]], answer: str) -> Mapping | None:
+def _of_several(
+    found: ColumnMapping | None, rows: Sequence[dict[str, Any]], answer: str
+) -> ColumnMapping | None:
     """Return the reading of all columns, else the most common of single rows; marked where rows differ."""
     own = [reading for row in rows if (reading := _own(row, answer))]
     if not found and own:
@@ -52,7 +54,7 @@ def _of_several(found: Mapping | None, rows: Sequence[dict[str, Any]], answer: s
     return replace(found, is_mixed=any(not {*one.columns} <= {*found.columns} for one in own))
 
 
-def reading_of(value: dict[str, Any], mapping: Mapping) -> Mapping:
+def reading_of(value: dict[str, Any], mapping: ColumnMapping) -> ColumnMapping:
     """Return how one row is read: as its table is, or where that does not fit as its own fields say."""
     has_answer = not mapping.answer or not says_nothing(value.get(mapping.answer))
     if mapping.is_named or (mapping.is_fixed and has_answer) or fits(value, mapping):
@@ -61,7 +63,7 @@ def reading_of(value: dict[str, Any], mapping: Mapping) -> Mapping:
     return replace(own, ignored=mapping.ignored, is_chosen=mapping.is_chosen) if own else mapping
 
 
-def _own(row: dict[str, Any], answer: str) -> Mapping | None:
+def _own(row: dict[str, Any], answer: str) -> ColumnMapping | None:
     """Return what a row's own fields mean; one without the chosen answer may have another to learn."""
     return _reading(_filled(row), [row], "" if says_nothing(row.get(answer)) else answer)
 
@@ -70,7 +72,7 @@ def _filled(row: dict[str, Any]) -> list[str]:
     return [name for name, cell in row.items() if name and not says_nothing(cell)]
 
 
-def _reading(columns: Sequence[str], rows: Sequence[dict[str, Any]], answer: str) -> Mapping | None:
+def _reading(columns: Sequence[str], rows: Sequence[dict[str, Any]], answer: str) -> ColumnMapping | None:
     """Return what columns mean by their names and by what is in some rows; None where that is not clear."""
     names = [name for name in columns if name != answer and not (answer and sense_of(name) == "preference")]
     options = option_names(names)
@@ -83,13 +85,13 @@ def _reading(columns: Sequence[str], rows: Sequence[dict[str, Any]], answer: str
     if len(questions) == 1 and (answer or len(answers) == 1):
         extras = (*(name for name in names if _is_extra(name) and name not in questions), *options)
         history = "".join(of_part(names, "history")[:1])
-        form: Form = "alpaca" if extras or history else "pair"
+        form: SourceForm = "alpaca" if extras or history else "pair"
         completion = "".join(answers)
-        return Mapping(form, questions[0], extras, completion, system, history=history, answer=answer)
+        return ColumnMapping(form, questions[0], extras, completion, system, history=history, answer=answer)
     texts = of_part(names, "text")
     if len(texts) != 1 or of_part(names, "question") or answers or answer:
         return None
-    return Mapping("text", text=texts[0])
+    return ColumnMapping("text", text=texts[0])
 
 
 def _is_extra(name: str) -> bool:
@@ -120,7 +122,7 @@ def choose(
     text: str = "",
     answer: str = "",
     inputs: Sequence[str] = (),
-) -> Mapping:
+) -> ColumnMapping:
     """Return the mapping that was asked for; what was not is found by the names of the columns.
 
     Args:
@@ -141,11 +143,13 @@ def choose(
             _refuse_unknown(table, name)
     _refuse_contradictions(prompt, completion, system, text, answer)
     if not (table.source.has_header or prompt or text or answer) and len(table.columns) == 2:
-        return Mapping("pair", table.columns[0], completion=table.columns[1], is_fixed=True)
+        return ColumnMapping("pair", table.columns[0], completion=table.columns[1], is_fixed=True)
     if text:
-        found: Mapping | None = Mapping("text", text=text)
+        found: ColumnMapping | None = ColumnMapping("text", text=text)
     elif prompt:
-        found = Mapping("alpaca" if inputs else "pair", prompt, tuple(inputs), completion, answer=answer)
+        found = ColumnMapping(
+            "alpaca" if inputs else "pair", prompt, tuple(inputs), completion, answer=answer
+        )
     else:
         found = detect(table, answer)
     if not found or (system and found.form == "text"):
@@ -169,7 +173,7 @@ def _refuse_contradictions(prompt: str, completion: str, system: str, text: str,
         )
 
 
-def refuse_twice(mapping: Mapping) -> None:
+def refuse_twice(mapping: ColumnMapping) -> None:
     """Refuse a column that is to be two things at once.
 
     Raises:
@@ -200,19 +204,19 @@ def refuse_twice(mapping: Mapping) -> None:
             )
 
 
-def _turns(names: Sequence[str], rows: Sequence[dict[str, Any]], answer: str) -> Mapping | None:
+def _turns(names: Sequence[str], rows: Sequence[dict[str, Any]], answer: str) -> ColumnMapping | None:
     """Return a mapping for the column that holds conversations, if one does.
 
     Of several it is the one with a usual name; where there is none, nobody but the user can tell which is
     meant. A chosen answer may be a whole conversation.
     """
     if answer and (whole := _form_of_turns(answer, rows)) and _has_question(answer, rows):
-        return Mapping(whole, turns=answer)
+        return ColumnMapping(whole, turns=answer)
     found = {name: form for name in names if (form := _form_of_turns(name, rows)) and _is_whole(name)}
     usual = [name for name in found if part_of(name) == "turns"] or list(found)
     if len(usual) != 1:
         return None
-    return Mapping(found[usual[0]], turns=usual[0], answer=answer)
+    return ColumnMapping(found[usual[0]], turns=usual[0], answer=answer)
 
 
 def _is_whole(name: str) -> bool:
@@ -230,7 +234,7 @@ def _has_question(name: str, rows: Sequence[dict[str, Any]]) -> bool:
     return False
 
 
-def _form_of_turns(name: str, rows: Sequence[dict[str, Any]]) -> Form | None:
+def _form_of_turns(name: str, rows: Sequence[dict[str, Any]]) -> SourceForm | None:
     """Return in which form the first conversation of a column is, None where there is none."""
     for row in rows:
         turns = list_of_turns(row.get(name))

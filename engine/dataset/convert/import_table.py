@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import BinaryIO, Literal
 
-from engine.dataset.convert.column_mapping import Mapping
+from engine.dataset.convert.column_mapping import ColumnMapping
 from engine.dataset.convert.imported import REJECTED, Imported, Tally
 from engine.dataset.convert.publish import publish, publish_into
 from engine.dataset.convert.records import Record, Rejected
@@ -32,13 +32,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ROWS = ".rows"
-Stage = Literal["read", "written"]
-Tell = Callable[[Stage, int], None]
+ImportStage = Literal["read", "written"]
+OnImportProgress = Callable[[ImportStage, int], None]
 """Called with the number of rows that have reached a stage."""
 
 
 @dataclass(frozen=True)
-class Wish:
+class ImportOptions:
     """How the rows are to be written."""
 
     valid_share: float = SHARE
@@ -49,7 +49,12 @@ class Wish:
 
 
 def import_rows(
-    project: Project, table: Table, mapping: Mapping, wish: Wish, tell: Tell, cancel: Event
+    project: Project,
+    table: Table,
+    mapping: ColumnMapping,
+    wish: ImportOptions,
+    tell: OnImportProgress,
+    cancel: Event,
 ) -> Imported:
     """Write the rows of a table to the project's data folder, or to a new one in it if data are there.
 
@@ -93,9 +98,9 @@ class _Job:
 
     project: Project
     table: Table
-    mapping: Mapping
-    wish: Wish
-    tell: Tell
+    mapping: ColumnMapping
+    wish: ImportOptions
+    tell: OnImportProgress
     cancel: Event
 
     def write(self, folder: Path) -> Tally:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-Lines = Iterable[bytes]
+EncodedRows = Iterable[bytes]
 
 
 class RowStore:
@@ -44,7 +44,10 @@ class RowStore:
         self._ends.append((self._ends[-1] if self._ends else 0) + written)
 
     def copy(
-        self, rows: Sequence[int], path: Path, passing: Callable[[Lines], Lines] = lambda lines: lines
+        self,
+        rows: Sequence[int],
+        path: Path,
+        passing: Callable[[EncodedRows], EncodedRows] = lambda lines: lines,
     ) -> None:
         """Write some of the rows, by their numbers from 0, to a file in that order.
 

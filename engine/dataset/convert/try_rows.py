@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.dataset.convert.column_mapping import Mapping
+from engine.dataset.convert.column_mapping import ColumnMapping
 from engine.dataset.convert.imported import Tally
 from engine.dataset.convert.records import Record, Rejected
 from engine.dataset.convert.tables import Table
@@ -38,7 +38,7 @@ class Tried:
         return len(self.rows) - self.tally.kinds.total()
 
 
-def try_rows(table: Table, mapping: Mapping) -> Tried:
+def try_rows(table: Table, mapping: ColumnMapping) -> Tried:
     """Return what the rows that were looked into would become.
 
     Args:

@@ -1,6 +1,6 @@
 """Rows of another file as lines of JSON: those of one file all as pairs, or all as conversations."""
 
-from engine.dataset.convert.column_mapping import Mapping
+from engine.dataset.convert.column_mapping import ColumnMapping
 from engine.dataset.convert.convert_row import convert, not_used_of
 from engine.dataset.convert.detect_columns import reading_of
 from engine.dataset.convert.records import Record
@@ -34,7 +34,7 @@ class Forms:
 
 
 def written_row(
-    record: Record, mapping: Mapping, number: int, not_used: NotUsed | None = None
+    record: Record, mapping: ColumnMapping, number: int, not_used: NotUsed | None = None
 ) -> tuple[str, Row]:
     """Return a row as it is written, one line of JSON, and as line `number` will be read.
 

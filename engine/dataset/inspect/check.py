@@ -13,7 +13,7 @@ from engine.dataset.batches.tokenize import ExampleTokenizer
 from engine.dataset.inspect.duplicates import MOST_ROWS, TwinFinder, as_fault
 from engine.dataset.inspect.load import FileReader, Passing
 from engine.dataset.inspect.model_tokens import example_tokenizer, model_fault, token_faults
-from engine.dataset.report import DataReport, Fault, FileReport, Stage
+from engine.dataset.report import CheckStage, DataReport, Fault, FileReport
 from engine.dataset.watch import watched
 from engine.errors import UserError
 from engine.find_models import label
@@ -21,7 +21,7 @@ from engine.i18n import _
 from engine.model_folder.trial import ModelTrial
 from engine.project import Project
 
-Tell = Callable[[Stage, str, int], None]
+OnCheckProgress = Callable[[CheckStage, str, int], None]
 """Called with what will be known next, the file that is read for it, and the lines read so far."""
 
 
@@ -33,10 +33,10 @@ def check_data(project: Project, config: TrainingConfig) -> DataReport:
 def check_stages(
     project: Project,
     config: TrainingConfig,
-    tell: Tell = lambda stage, file, lines: None,
+    tell: OnCheckProgress = lambda stage, file, lines: None,
     cancel: Event | None = None,
 ) -> Iterator[DataReport]:
-    """Read both data files and yield reports that know more and more, see `Stage`.
+    """Read both data files and yield reports that know more and more, see `CheckStage`.
 
     The first takes seconds for a million rows, the last half a millisecond a row. What is wrong with
     the data is never raised: a missing file is a fault of line 0.
@@ -63,7 +63,9 @@ def check_stages(
 class _Check:
     """Both files, read once for each stage: what is kept between them is small."""
 
-    def __init__(self, project: Project, config: TrainingConfig, tell: Tell, cancel: Event) -> None:
+    def __init__(
+        self, project: Project, config: TrainingConfig, tell: OnCheckProgress, cancel: Event
+    ) -> None:
         self._paths = (project.train_file, project.valid_file)
         self._config = config
         self._tell = tell
@@ -103,7 +105,7 @@ class _Check:
         """End what was begun and is not needed any more."""
         self._model.end()
 
-    def _report(self, stage: Stage, file_report: Callable[[Path, Passing], FileReport]) -> DataReport:
+    def _report(self, stage: CheckStage, file_report: Callable[[Path, Passing], FileReport]) -> DataReport:
         reports = []
         for path in self._paths:
             tell = partial(self._tell, stage, path.name)

@@ -20,7 +20,7 @@ from engine.i18n import _
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["duplicate", "near_duplicate", "other_answer", "leak", "near_leak"]
+DuplicateKind = Literal["duplicate", "near_duplicate", "other_answer", "leak", "near_leak"]
 MOST_ROWS = 100_000
 """Near twins are looked for among so many rows: each takes 0.1 ms and two kilobytes."""
 _NOT_THE_SAME = 0.99
@@ -29,10 +29,10 @@ Keys = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Twins:
+class Duplicates:
     """Two rows that should not both be there, the later one first."""
 
-    kind: Kind
+    kind: DuplicateKind
     row: Place
     other: Place
     likeness: float
@@ -62,7 +62,7 @@ class TwinFinder:
         self._train, self._valid = _File(train), _File(valid)
         self._near = NearTwins()
         self._seen: set[int] = set()
-        self._nearly: list[Twins] = []
+        self._nearly: list[Duplicates] = []
         self.is_complete = True
         """Whether near twins were looked for among all rows."""
 
@@ -82,10 +82,10 @@ class TwinFinder:
         self._seen.add(whole)
         place = Place(file, row.line)
         if found := self._near.nearest(place, f"{prompt} {answer}"):
-            kind: Kind = "near_leak" if found[0].file != file else "near_duplicate"
-            self._nearly.append(Twins(kind, place, *found))
+            kind: DuplicateKind = "near_leak" if found[0].file != file else "near_duplicate"
+            self._nearly.append(Duplicates(kind, place, *found))
 
-    def twins(self) -> Iterator[Twins]:
+    def twins(self) -> Iterator[Duplicates]:
         """Yield what was found, exact twins first."""
         exact = [*_inside(self._train), *_inside(self._valid), *_leaks(self._train, self._valid)]
         yield from exact
@@ -93,7 +93,7 @@ class TwinFinder:
         yield from (twins for twins in self._nearly if twins.row not in told)
 
 
-def as_fault(twins: Twins) -> Fault:
+def as_fault(twins: Duplicates) -> Fault:
     """Return a warning at the later row; a note where two of one file are only alike, which may be meant."""
     line, file = twins.other.line, twins.other.file
     message, fix = {
@@ -132,7 +132,7 @@ def _first(keys: Keys) -> NDArray[np.int64]:
     return index[inverse]
 
 
-def _inside(file: _File) -> Iterator[Twins]:
+def _inside(file: _File) -> Iterator[Duplicates]:
     """Yield the later rows of a file that are the same as one before, or answer its prompt otherwise."""
     prompts, wholes = _first(np.array(file.prompts, np.uint64)), _first(np.array(file.wholes, np.uint64))
     own = np.arange(len(wholes))
@@ -142,10 +142,10 @@ def _inside(file: _File) -> Iterator[Twins]:
     ):
         for index in rows.tolist():
             row, other = (Place(file.name, file.lines[i]) for i in (index, int(firsts[index])))
-            yield Twins(kind, row, other, 1.0)  # type: ignore[arg-type]
+            yield Duplicates(kind, row, other, 1.0)  # type: ignore[arg-type]
 
 
-def _leaks(train: _File, valid: _File) -> Iterator[Twins]:
+def _leaks(train: _File, valid: _File) -> Iterator[Duplicates]:
     """Yield the rows to validate with whose prompt is trained on."""
     keys, index = np.unique(np.array(train.prompts, np.uint64), return_index=True)
     if not len(keys):
@@ -154,4 +154,4 @@ def _leaks(train: _File, valid: _File) -> Iterator[Twins]:
     found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     for row in np.flatnonzero(keys[found] == wanted).tolist():
         other = train.lines[int(index[found[row]])]
-        yield Twins("leak", Place(valid.name, valid.lines[row]), Place(train.name, other), 1.0)
+        yield Duplicates("leak", Place(valid.name, valid.lines[row]), Place(train.name, other), 1.0)

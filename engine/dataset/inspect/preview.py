@@ -37,7 +37,7 @@ class PreviewToken:
     """The token's number in the model's vocabulary; several where tokens share a character."""
 
 
-Ending = Literal["trained", "cut", "missing", "nothing"]
+AnswerEnding = Literal["trained", "cut", "missing", "nothing"]
 """What becomes of the token that ends an answer; nothing: no token carries loss."""
 
 
@@ -53,7 +53,7 @@ class RowFigures:
     cut: int
     answers: int
     """Stretches of tokens that carry loss."""
-    ending: Ending
+    ending: AnswerEnding
     """Of the worst of them."""
 
 
@@ -80,7 +80,7 @@ def row_figures(tokens: Sequence[PreviewToken]) -> RowFigures:
     first = next((index for index, token in enumerate(tokens) if token.trained), len(tokens))
     answers = [list(run) for trained, run in groupby(tokens, lambda token: token.trained) if trained]
     endings = [_ending(answer) for answer in answers]
-    worst: Sequence[Ending] = ("missing", "cut", "trained", "nothing")
+    worst: Sequence[AnswerEnding] = ("missing", "cut", "trained", "nothing")
     return RowFigures(
         total=_count(tokens),
         prompt=_count(tokens[:first]),
@@ -135,7 +135,7 @@ def _text(tokenize: ExampleTokenizer, before: list[int], ids: list[int]) -> str:
     return str(both.removeprefix(first))
 
 
-def _ending(answer: Sequence[PreviewToken]) -> Ending:
+def _ending(answer: Sequence[PreviewToken]) -> AnswerEnding:
     """Look at the last token of an answer that is not white space of the template."""
     last = next((token for token in reversed(answer) if token.special or token.text.strip()), answer[-1])
     if not last.special:

@@ -19,7 +19,7 @@ _WORD = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
 """A word or a sign with the white space before it."""
 
 
-class Part(NamedTuple):
+class DiffPart(NamedTuple):
     """A stretch of a text."""
 
     text: str
@@ -32,7 +32,7 @@ class Said(NamedTuple):
 
     role: str
     """Empty for plain text, and for a turn that the row does not have."""
-    parts: tuple[Part, ...]
+    parts: tuple[DiffPart, ...]
     is_whole: bool
     """Whether all of its text is there."""
 
@@ -85,13 +85,13 @@ def _turns(left: tuple[str, str], right: tuple[str, str]) -> tuple[Said, Said]:
     )
 
 
-def _parts(left: Sequence[str], right: Sequence[str]) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+def _parts(left: Sequence[str], right: Sequence[str]) -> tuple[tuple[DiffPart, ...], tuple[DiffPart, ...]]:
     """Return both texts in stretches that are the same, and that are not."""
     if left == right:
-        same = (Part("".join(left), False),) if left else ()
+        same = (DiffPart("".join(left), False),) if left else ()
         return same, same
     changes = SequenceMatcher(None, left, right).get_opcodes()
     return (
-        tuple(Part("".join(left[a:b]), how != "equal") for how, a, b, _c, _d in changes if a < b),
-        tuple(Part("".join(right[c:d]), how != "equal") for how, _a, _b, c, d in changes if c < d),
+        tuple(DiffPart("".join(left[a:b]), how != "equal") for how, a, b, _c, _d in changes if a < b),
+        tuple(DiffPart("".join(right[c:d]), how != "equal") for how, _a, _b, c, d in changes if c < d),
     )

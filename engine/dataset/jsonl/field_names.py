@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal
 
-Part = Literal["question", "input", "context", "history", "answer", "turns", "text"]
+FieldRole = Literal["question", "input", "context", "history", "answer", "turns", "text"]
 """What is asked; what it is asked about, which is the question where there is no other; what belongs to it;
 earlier turns; what is learned; a whole conversation; plain text."""
 
 # In English, Portuguese, Spanish, French, Italian, German and Dutch; as `plain` writes them.
-_NAMES: dict[Part, tuple[str, ...]] = {
+_NAMES: dict[FieldRole, tuple[str, ...]] = {
     "question": (
         *("prompt", "instruction", "question", "query", "user", "human", "q"),
         *("instrucao", "pergunta", "questao", "solicitacao", "utilizador", "usuario"),
@@ -37,7 +37,7 @@ _NAMES: dict[Part, tuple[str, ...]] = {
     ),
     "text": ("text", "texto", "texte", "testo", "tekst"),
 }
-_PARTS: dict[str, Part] = {name: part for part, names in _NAMES.items() for name in names}
+_PARTS: dict[str, FieldRole] = {name: part for part, names in _NAMES.items() for name in names}
 SYSTEMS = (
     *("system", "system_prompt", "systemprompt", "system_message", "system_instruction", "systeminstruction"),
     *("developer", "developer_message", "sistema", "systeme", "systeem"),
@@ -77,14 +77,14 @@ def is_speaker(name: str) -> bool:
     return plain(name) in _SPEAKERS
 
 
-def of_part(names: Iterable[str], part: Part) -> list[str]:
+def of_part(names: Iterable[str], part: FieldRole) -> list[str]:
     """Return the columns that hold a part; those named after a speaker only where there is no other."""
     found = [name for name in names if part_of(name) == part]
     return [name for name in found if not is_speaker(name)] or found
 
 
 @lru_cache(maxsize=1024)
-def part_of(name: str) -> Part | None:
+def part_of(name: str) -> FieldRole | None:
     """Return what a column of this name, also in the plural, holds; None where it does not say."""
     bare = plain(name)
     single = _PLURALS.get(bare, bare.removesuffix("s") if len(bare) > _SHORT else bare)

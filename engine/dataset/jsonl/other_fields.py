@@ -12,17 +12,17 @@ from engine.dataset.jsonl.tools import read_tools
 from engine.i18n import _
 from engine.sanitize import one_line
 
-Form = Literal["pair", "messages", "text"]
+RowForm = Literal["pair", "messages", "text"]
 """How a row is written."""
 FIELDS = ("prompt", "completion", "messages", "text")
 """Of all forms."""
-OF_FORM: dict[Form, frozenset[str]] = {
+OF_FORM: dict[RowForm, frozenset[str]] = {
     "pair": frozenset({"prompt", "completion"}),
     "messages": frozenset({"messages"}),
     "text": frozenset({"text"}),
 }
 
-_ANSWERS: dict[Form, tuple[str, str]] = {
+_ANSWERS: dict[RowForm, tuple[str, str]] = {
     "pair": ("completion", "--answer"),
     "messages": ("messages", "--answer"),
     "text": ("text", "--text"),
@@ -33,7 +33,7 @@ _ANSWERS: dict[Form, tuple[str, str]] = {
 class Beside:
     """What stands beside the fields of a row's form."""
 
-    def __init__(self, value: dict[str, Any], form: Form, texts: list[str]) -> None:
+    def __init__(self, value: dict[str, Any], form: RowForm, texts: list[str]) -> None:
         """Look at each field.
 
         Args:
@@ -85,7 +85,7 @@ class Beside:
             raise refuse_field(name, sense, where)
 
 
-def _refuse_of_question(name: str, sense: Sense, form: Form) -> RowError:
+def _refuse_of_question(name: str, sense: Sense, form: RowForm) -> RowError:
     """Return the refusal of what belongs to a question; beside turns or a text its place is not known."""
     fix = _("write it into the text")
     if form == "pair":

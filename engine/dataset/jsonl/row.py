@@ -4,7 +4,7 @@ import difflib
 from typing import Any
 
 from engine.dataset.jsonl.field_names import part_of
-from engine.dataset.jsonl.other_fields import FIELDS, OF_FORM, Beside, Form
+from engine.dataset.jsonl.other_fields import FIELDS, OF_FORM, Beside, RowForm
 from engine.dataset.jsonl.parse import RowError, refuse_endless, refuse_odd_characters
 from engine.dataset.jsonl.refusals import refuse_field, refuse_media
 from engine.dataset.jsonl.turns import (
@@ -74,7 +74,7 @@ def row_of(value: dict[str, Any], line: int) -> tuple[Row, list[str]]:
     return row, not_used
 
 
-def read_row(value: dict[str, Any], line: int) -> tuple[Form, Row, list[str]]:
+def read_row(value: dict[str, Any], line: int) -> tuple[RowForm, Row, list[str]]:
     """Return the form of an object, its row and the names of the fields that are not used.
 
     Args:
@@ -108,7 +108,7 @@ def read_row(value: dict[str, Any], line: int) -> tuple[Form, Row, list[str]]:
     return form, row, extra.not_used + found.not_used
 
 
-def _form(value: dict[str, Any]) -> Form:
+def _form(value: dict[str, Any]) -> RowForm:
     if "messages" in value:
         return "messages"
     if "prompt" in value or "completion" in value:

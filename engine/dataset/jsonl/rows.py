@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from engine.dataset.jsonl.lines import Oddities, read_lines
-from engine.dataset.jsonl.other_fields import Form
+from engine.dataset.jsonl.other_fields import RowForm
 from engine.dataset.jsonl.parse import (
     MOST_CHARACTERS,
     RowError,
@@ -32,10 +32,10 @@ class Forms:
 
     def __init__(self) -> None:
         """Nothing was seen yet."""
-        self._counts: Counter[Form] = Counter()
-        self._first: dict[Form, int] = {}
+        self._counts: Counter[RowForm] = Counter()
+        self._first: dict[RowForm, int] = {}
 
-    def see(self, form: Form, line: int) -> None:
+    def see(self, form: RowForm, line: int) -> None:
         """Count a row."""
         self._counts[form] += 1
         if form not in self._first:
@@ -77,7 +77,7 @@ def control_fault(file: str, row: Row, raw: bytes) -> Iterator[Fault]:
     yield Fault(file, row.line, None, "control_character", "warning", text, fix)
 
 
-_FORM_NAMES: dict[Form, Callable[[], str]] = {
+_FORM_NAMES: dict[RowForm, Callable[[], str]] = {
     "pair": lambda: _("prompt and completion"),
     "messages": lambda: _("messages"),
     "text": lambda: _("text"),

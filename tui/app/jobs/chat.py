@@ -23,7 +23,7 @@ BATCH_SECONDS = 0.1
 
 Stop = Callable[[], bool]
 """Whether the reply is to end."""
-Tell = Callable[[int, int], None]
+OnPromptRead = Callable[[int, int], None]
 """Told how many of the prompt's tokens are read, and how many there are."""
 
 
@@ -33,7 +33,7 @@ class Session(Protocol):
     has_adapter: bool
 
     def reply(
-        self, messages: list[Turn], settings: ChatSettings, with_adapter: bool, stop: Stop, tell: Tell
+        self, messages: list[Turn], settings: ChatSettings, with_adapter: bool, stop: Stop, tell: OnPromptRead
     ) -> Iterator[ReplyChunk]:
         """Yield the next turn piece by piece."""
         ...

@@ -12,8 +12,8 @@ from tui.app.jobs.machine_and_data import Post
 from textual.message import Message
 
 if TYPE_CHECKING:  # they import numpy, so not at start-up
-    from engine.dataset.convert.column_mapping import Mapping
-    from engine.dataset.convert.import_table import Stage
+    from engine.dataset.convert.column_mapping import ColumnMapping
+    from engine.dataset.convert.import_table import ImportStage
     from engine.dataset.convert.imported import Imported
     from engine.dataset.convert.tables import Table
 
@@ -24,7 +24,7 @@ class TableOpened(Message, bubble=False):
 
     path: Path
     table: "Table | None" = None
-    found: "Mapping | None" = None
+    found: "ColumnMapping | None" = None
     """What its columns seem to mean."""
     error: UserError | None = None
 
@@ -33,7 +33,7 @@ class TableOpened(Message, bubble=False):
 class ImportMoved(Message, bubble=False):
     """So many rows have reached a stage."""
 
-    stage: "Stage"
+    stage: "ImportStage"
     count: int
 
 
@@ -65,16 +65,18 @@ def open_table(path: Path, has_header: bool, skip_lines: int, post: Post) -> Non
         post(TableOpened(path, error=error))
 
 
-def import_rows(project: Project, table: "Table", mapping: "Mapping", cancel: Event, post: Post) -> None:
+def import_rows(
+    project: Project, table: "Table", mapping: "ColumnMapping", cancel: Event, post: Post
+) -> None:
     """Import the rows of a table; post how far that is and what came of it."""
-    from engine.dataset.convert.import_table import Wish
+    from engine.dataset.convert.import_table import ImportOptions
     from engine.dataset.convert.import_table import import_rows as import_all
 
-    def tell(stage: "Stage", count: int) -> None:
+    def tell(stage: "ImportStage", count: int) -> None:
         post(ImportMoved(stage, count))
 
     try:
-        post(ImportOver(import_all(project, table, mapping, Wish(), tell, cancel)))
+        post(ImportOver(import_all(project, table, mapping, ImportOptions(), tell, cancel)))
     except UserError as error:
         post(ImportOver(error=error))
     except Cancelled:

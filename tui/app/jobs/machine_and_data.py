@@ -9,13 +9,13 @@ from threading import Event
 from typing import Literal
 
 from engine.config import TrainingConfig
-from engine.dataset.report import DataReport, Stage
+from engine.dataset.report import CheckStage, DataReport
 from engine.errors import Cancelled, UserError
 from engine.files import open_given
 from engine.fit.measured import measure_and_remember, recall_profiles
 from engine.fit.words import outcome, refusal
 from engine.hardware.report import Check, HardwareReport
-from engine.model_folder.dimensions import ModelShape
+from engine.model_folder.dimensions import ModelDimensions
 from engine.profiles import Recommendation, mlx_room, recommend
 from engine.project import Project
 from tui.app.messages import (
@@ -71,9 +71,9 @@ def check_data(project: Project, config: TrainingConfig, cancel: Event, post: Po
     post(DataCheckOver(config))
 
 
-def mend_data(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:
+def clean_data(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:
     """Write a mended copy of the data; post how far that is and what the copy holds."""
-    from engine.dataset.convert.clean import mend_data as mend
+    from engine.dataset.convert.clean import clean_data as mend
 
     try:
         post(DataMended(mend(project, config, tell=_teller(post), cancel=cancel)))
@@ -83,11 +83,11 @@ def mend_data(project: Project, config: TrainingConfig, cancel: Event, post: Pos
         post(DataMended())
 
 
-def _teller(post: Post) -> Callable[[Stage | Literal["copied"], str, int], None]:
+def _teller(post: Post) -> Callable[[CheckStage | Literal["copied"], str, int], None]:
     """Return a function that posts how far reading is, `_TELL_S` apart at least."""
     last = -_TELL_S
 
-    def tell(stage: Stage | Literal["copied"], file: str, lines: int) -> None:
+    def tell(stage: CheckStage | Literal["copied"], file: str, lines: int) -> None:
         nonlocal last
         if time.monotonic() - last >= _TELL_S:
             last = time.monotonic()
@@ -147,7 +147,7 @@ def _recommendation(
 
     known = recall_profiles(project, config, mlx_room(hardware))
     try:
-        shape = ModelShape.read(project.model_dir(config.model))
+        shape = ModelDimensions.read(project.model_dir(config.model))
     except UserError:
         shape = None
     speeds = known_speeds(project, config) if shape else None

@@ -17,7 +17,7 @@ from tui.app.screens.chat.settings import ChatSettingsScreen
 from tui.app.screens.chat.state_line import ChatState
 from tui.app.screens.chat.turn import ChatTurn, end_words
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.unsaved import Answer
+from tui.app.screens.shared.unsaved import FormResult
 
 from textual import on
 from textual.app import ComposeResult
@@ -141,7 +141,7 @@ class ChatScreen(PlaceScreen):
             self.show_error(UserError(problem, _("write one question a line into it")))
         self._ask_next_prompt()
 
-    def _use_settings(self, answer: Answer[ChatSettings] | None) -> None:
+    def _use_settings(self, answer: FormResult[ChatSettings] | None) -> None:
         if answer and answer.values:
             self.settings = answer.values
             self._show_state()

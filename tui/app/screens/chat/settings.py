@@ -7,7 +7,7 @@ from engine.i18n import _
 from engine.sanitize import one_line
 from engine.values import refusal
 from tui.app.screens.shared.line_input import LineInput
-from tui.app.screens.shared.unsaved import Answer, Form
+from tui.app.screens.shared.unsaved import FormDialog, FormResult
 
 from pydantic import BaseModel, Field, ValidationError
 from textual import on
@@ -24,7 +24,7 @@ class _Typed(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False, title=_("temperature, 0 to 2"))]
 
 
-class ChatSettingsScreen(Form[ChatSettings]):
+class ChatSettingsScreen(FormDialog[ChatSettings]):
     """Two fields; Enter takes them, Escape leaves and asks first where they were changed."""
 
     def __init__(self, settings: ChatSettings) -> None:
@@ -77,7 +77,7 @@ class ChatSettingsScreen(Form[ChatSettings]):
             self.query_one("#chat-settings-error", Static).update(f"✗ {one_line(problem, 200)}.")
             self.query_one(f"#{error.errors()[0]['loc'][0]}", LineInput).focus()
         else:
-            self.dismiss(Answer(settings, then))
+            self.dismiss(FormResult(settings, then))
 
 
 def _settings(values: dict[str, str]) -> ChatSettings:

@@ -7,10 +7,10 @@ from engine.i18n import _
 from engine.project import Project
 from engine.shell import ended
 from engine.training.state import RunState
-from tui.app.screens.shared.verdict import Verdict
+from tui.app.screens.shared.verdict import VerdictLine
 
 
-class ChatState(Verdict):
+class ChatState(VerdictLine):
     """Names the adapter or the base model and the settings."""
 
     def show_state(

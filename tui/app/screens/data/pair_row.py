@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 if TYPE_CHECKING:
-    from engine.dataset.inspect.word_diff import Part, Said, Turns  # imports numpy, so not at start-up
+    from engine.dataset.inspect.word_diff import DiffPart, Said, Turns  # imports numpy, so not at start-up
 
 OPEN, CLOSE = "▸", "◂"
 """Stand around what differs, for eyes and terminals without colours."""
@@ -55,7 +55,7 @@ def _turn(turn: "Said") -> Content:
     return Content.assemble(head, body, (tail, "$muted"), "\n")
 
 
-def _part(part: "Part") -> Content:
+def _part(part: "DiffPart") -> Content:
     text = printable(part.text)
     if not part.differs:
         return Content(text)

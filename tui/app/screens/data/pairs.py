@@ -9,7 +9,7 @@ from engine.i18n import _
 from engine.project import Project
 from tui.app.screens.data.pair_row import CLOSE, OPEN, PairRow
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.verdict import Verdict
+from tui.app.screens.shared.verdict import VerdictLine
 
 from textual import work
 from textual.app import ComposeResult
@@ -71,7 +71,7 @@ class PairsScreen(PlaceScreen):
 
     def compose_body(self) -> ComposeResult:
         """Yield what the pair is, and its rows."""
-        yield Verdict(id="pair-verdict")
+        yield VerdictLine(id="pair-verdict")
         with Container(id="pair-rows"):
             yield PairRow()
             yield PairRow()
@@ -102,7 +102,7 @@ class PairsScreen(PlaceScreen):
         number = _("{kind}, {index} of {total}:").format(
             kind=_KINDS[fault.kind], index=f"{self._index + 1:,}", total=f"{len(self._pairs):,}"
         )
-        self.query_one(Verdict).show(fault.severity, number, fault.message)
+        self.query_one(VerdictLine).show(fault.severity, number, fault.message)
         boxes = list(self.query(PairRow))
         for box, place in zip(boxes, places, strict=True):
             box.show_place(place)

@@ -26,7 +26,7 @@ BORDERS = {"prompt": "│", "trained": "┃", "cut": "┊"}
 """Stand before each token, by what becomes of it."""
 
 
-class Piece(NamedTuple):
+class CellRun(NamedTuple):
     """A part of a token's text."""
 
     text: str
@@ -38,7 +38,7 @@ class Cell(NamedTuple):
     """A token, or the part of a long one that fits on a line."""
 
     token: "PreviewToken"
-    pieces: tuple[Piece, ...]
+    pieces: tuple[CellRun, ...]
     width: int
     """Terminal cells of text and number, without the border before them."""
     number: str
@@ -77,20 +77,20 @@ def packed(cells: Iterable[Cell], room: int) -> list[list[Cell]]:
     return [*lines, line] if line else lines
 
 
-def pieces(token: "PreviewToken") -> tuple[Piece, ...]:
+def pieces(token: "PreviewToken") -> tuple[CellRun, ...]:
     """Return a token's text with everything in it visible and harmless."""
     text = token.text
-    found = [Piece(SPECIAL, True)] if token.special else []
+    found = [CellRun(SPECIAL, True)] if token.special else []
     if text and unicodedata.category(text[0]).startswith("M") and not _UNSEEN.match(text):
-        found.append(Piece(_BASE, True))
+        found.append(CellRun(_BASE, True))
     begin = 0
     for match in _UNSEEN.finditer(text):
         if match.start() > begin:
-            found.append(Piece(text[begin : match.start()], False))
-        found.append(Piece(_mark(match[0]), True))
+            found.append(CellRun(text[begin : match.start()], False))
+        found.append(CellRun(_mark(match[0]), True))
         begin = match.end()
     if begin < len(text):
-        found.append(Piece(text[begin:], False))
+        found.append(CellRun(text[begin:], False))
     return tuple(found)
 
 
@@ -100,12 +100,12 @@ def _mark(character: str) -> str:
     return _MARKS.get(character, escape)
 
 
-def _chopped(pieces: Sequence[Piece], room: int) -> list[tuple[Piece, ...]]:
+def _chopped(pieces: Sequence[CellRun], room: int) -> list[tuple[CellRun, ...]]:
     """Return pieces in parts of at most `room` terminal cells each."""
     if sum(cell_len(piece.text) for piece in pieces) <= room:
         return [tuple(pieces)]
-    short = [Piece(text, mark) for whole, mark in pieces for text in chop_cells(whole, room)]
-    parts: list[list[Piece]] = [[]]
+    short = [CellRun(text, mark) for whole, mark in pieces for text in chop_cells(whole, room)]
+    parts: list[list[CellRun]] = [[]]
     used = 0
     for piece in short:
         width = cell_len(piece.text)

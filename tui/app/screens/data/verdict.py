@@ -3,10 +3,10 @@
 from engine.dataset.report import DataReport
 from engine.i18n import _, ngettext
 from tui.app.screens.data.fault_search import Overview
-from tui.app.screens.shared.verdict import Verdict
+from tui.app.screens.shared.verdict import VerdictLine
 
 
-class DataVerdict(Verdict):
+class DataVerdict(VerdictLine):
     """Says how far the check is, and what it found."""
 
     def show_data(self, report: DataReport | None, counts: Overview, progress: str) -> None:

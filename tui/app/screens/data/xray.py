@@ -9,7 +9,7 @@ from tui.app.screens.data.line_number import LineNumberScreen
 from tui.app.screens.data.token_cells import BORDERS, SPECIAL
 from tui.app.screens.data.token_view import TokenView
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.verdict import Verdict
+from tui.app.screens.shared.verdict import VerdictLine
 from tui.words import no_line
 
 from textual.app import ComposeResult
@@ -66,7 +66,7 @@ class XrayScreen(PlaceScreen):
 
     def compose_body(self) -> ComposeResult:
         """Yield figures, tokens or the refused line, and what the marks mean."""
-        yield Verdict(id="xray-figures")
+        yield VerdictLine(id="xray-figures")
         yield Static(id="xray-ending")
         yield TokenView()
         with VerticalScroll(id="xray-refused"):
@@ -113,7 +113,7 @@ class XrayScreen(PlaceScreen):
 
     def _read(self, file: str, line: int) -> None:
         self._shown = (file, line)
-        self.query_one("#xray-figures", Verdict).show_waiting(_("{row}: reading …").format(row=self._row))
+        self.query_one("#xray-figures", VerdictLine).show_waiting(_("{row}: reading …").format(row=self._row))
         self.mqlora.read_row(self, file, line)
 
     @property
@@ -135,7 +135,7 @@ class XrayScreen(PlaceScreen):
         self.query_one("#xray-refused").display = is_refused
         self.query_one("#xray-ending").display = not is_refused
         if message.error:
-            self.query_one("#xray-figures", Verdict).show("error", str(message.error))
+            self.query_one("#xray-figures", VerdictLine).show("error", str(message.error))
             raw = printable(message.raw.rstrip("\n")).replace("\t", "⇥")
             self.query_one("#xray-raw", Static).update(Content(raw))
         else:
@@ -159,7 +159,7 @@ class XrayScreen(PlaceScreen):
         )
         if len(self._tokens) > MOST_TOKENS:
             text += _("; the first {n} are shown").format(n=f"{MOST_TOKENS:,}")
-        self.query_one("#xray-figures", Verdict).show("note", f"{self._row}.", text)
+        self.query_one("#xray-figures", VerdictLine).show("note", f"{self._row}.", text)
         self.query_one("#xray-ending", Static).update(_ending(figures))
 
 

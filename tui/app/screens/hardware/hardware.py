@@ -9,7 +9,7 @@ from engine.shell import ended
 from tui.app.keys import SAMPLE_KEY
 from tui.app.screens.hardware.check_list import NEXT_KEY, CheckList
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.verdict import STYLES, Verdict
+from tui.app.screens.shared.verdict import STYLES, VerdictLine
 from tui.app.theme import SYMBOLS
 from tui.shell import complete
 
@@ -35,7 +35,7 @@ class HardwareScreen(PlaceScreen):
 
     def compose_body(self) -> ComposeResult:
         """Yield verdict, list and detail."""
-        yield Verdict()
+        yield VerdictLine()
         with Container(id="machine"):
             yield CheckList(id="checks")
             with VerticalScroll(id="check-detail"):
@@ -92,7 +92,7 @@ class HardwareScreen(PlaceScreen):
             self.query_one(CheckList).select(worst)
 
     def _show_verdict(self) -> None:
-        report, verdict = self.mqlora.hardware, self.query_one(Verdict)
+        report, verdict = self.mqlora.hardware, self.query_one(VerdictLine)
         self.refresh_bindings()
         if self.mqlora.writing:
             verdict.show_waiting(f"{self.mqlora.writing} …")

@@ -13,13 +13,13 @@ from textual.content import Content
 from textual.widgets import Static
 
 if TYPE_CHECKING:
-    from engine.dataset.convert.column_mapping import Form, Mapping
+    from engine.dataset.convert.column_mapping import ColumnMapping, SourceForm
     from engine.dataset.convert.source import Source
     from engine.dataset.convert.tables import Table
 
 _MOST_COLUMNS = 200
 """So many can be chosen from; a list of more is slow, and nobody reads it."""
-Options = list[tuple[str, Any]]
+SelectOptions = list[tuple[str, Any]]
 
 
 class Head(NamedTuple):
@@ -41,7 +41,7 @@ class ImportColumns(Vertical):
 
     def __init__(self) -> None:
         super().__init__()
-        self._found: Mapping | None = None
+        self._found: ColumnMapping | None = None
         self._table: Table | None = None
 
     def compose(self) -> ComposeResult:
@@ -61,22 +61,27 @@ class ImportColumns(Vertical):
                 yield Static(name, classes="field-name")
                 yield Choice([("", None)], allow_blank=False, compact=True, id=f"import-{id_}")
 
-    def show(self, table: "Table", found: "Mapping | None") -> None:
+    def show(self, table: "Table", found: "ColumnMapping | None") -> None:
         """Offer the columns of a table, with what was found chosen."""
         from engine.dataset.convert.ambiguous_columns import answers_of, questions_of
 
         self._found, self._table = found, table
         self._offer("header", _heads(table.source), Head.of(table.source))
-        answers: Options = [(_("— none is learned —"), ""), *((name, name) for name in answers_of(table))]
+        answers: SelectOptions = [
+            (_("— none is learned —"), ""),
+            *((name, name) for name in answers_of(table)),
+        ]
         self._offer("answer", answers, found.answer if found else "")
         used = found.columns if found else ()
-        columns: Options = [(name, name) for name in dict.fromkeys((*used, *table.columns[:_MOST_COLUMNS]))]
-        prompts: Options = [(name, (name,)) for name, _value in columns]
+        columns: SelectOptions = [
+            (name, name) for name in dict.fromkeys((*used, *table.columns[:_MOST_COLUMNS]))
+        ]
+        prompts: SelectOptions = [(name, (name,)) for name, _value in columns]
         prompt = (found.prompt, *found.inputs) if found and found.prompt else ()
         joined = prompt or tuple(questions_of(table))
         if len(joined) > 1:
             prompts.insert(0, (" + ".join(joined), joined))
-        choose: Options = [(_("— choose a column —"), "")]
+        choose: SelectOptions = [(_("— choose a column —"), "")]
         self._offer("form", self._forms(), _family(found))
         self._offer("prompt", [(choose[0][0], ()), *prompts], prompt)
         self._offer("below", [(_("— nothing —"), ""), *columns], "")
@@ -124,9 +129,9 @@ class ImportColumns(Vertical):
         return _("say which columns hold the prompt and the completion")
 
     @property
-    def mapping(self) -> "Mapping | None":
+    def mapping(self) -> "ColumnMapping | None":
         """What is chosen; None while a column is missing."""
-        from engine.dataset.convert.column_mapping import Mapping
+        from engine.dataset.convert.column_mapping import ColumnMapping
         from engine.dataset.convert.detect_columns import detect
 
         form, system = self._value("form"), self._value("system")
@@ -140,7 +145,7 @@ class ImportColumns(Vertical):
             return replace(self._found, system=system)
         if form == "text":
             text = self._value("text")
-            return Mapping("text", text=text, is_named=True) if text else None
+            return ColumnMapping("text", text=text, is_named=True) if text else None
         completion = self._value("completion")
         if not prompt or not completion:
             return None
@@ -157,21 +162,21 @@ class ImportColumns(Vertical):
 
     def _pair(
         self, prompt: tuple[str, ...], system: str, completion: str = "", answer: str = ""
-    ) -> "Mapping":
+    ) -> "ColumnMapping":
         """Return the mapping of columns that were chosen: what belongs to none of them is left out."""
-        from engine.dataset.convert.column_mapping import Mapping
+        from engine.dataset.convert.column_mapping import ColumnMapping
 
-        form: Form = "pair" if len(prompt) == 1 else "alpaca"
-        named = Mapping(form, prompt[0], prompt[1:], completion, system, answer=answer, is_named=True)
+        form: SourceForm = "pair" if len(prompt) == 1 else "alpaca"
+        named = ColumnMapping(form, prompt[0], prompt[1:], completion, system, answer=answer, is_named=True)
         return replace(named, ignored=self._found.ignored) if self._found else named
 
-    def _forms(self) -> Options:
-        forms: Options = [(_("prompt and completion"), "pair"), (_("plain text"), "text")]
+    def _forms(self) -> SelectOptions:
+        forms: SelectOptions = [(_("prompt and completion"), "pair"), (_("plain text"), "text")]
         if self._found and self._found.turns:
             forms.insert(0, (_("turns of {column}").format(column=self._found.turns), "turns"))
         return forms
 
-    def _offer(self, name: str, options: Options, value: Any) -> None:
+    def _offer(self, name: str, options: SelectOptions, value: Any) -> None:
         choice = self.query_one(f"#import-{name}", Choice)
         choice.set_options([(Content(one_line(label, 60)), item) for label, item in options])
         choice.value = value
@@ -180,16 +185,16 @@ class ImportColumns(Vertical):
         return self.query_one(f"#import-{name}", Choice).value
 
 
-def _heads(source: "Source") -> Options:
+def _heads(source: "Source") -> SelectOptions:
     """Return how a file may begin: as it is read now, as it seems to, and in the two usual ways."""
-    heads: Options = [(_("names the columns"), Head(True, 0)), (_("is a row"), Head(False, 0))]
+    heads: SelectOptions = [(_("names the columns"), Head(True, 0)), (_("is a row"), Head(False, 0))]
     if skipped := source.title_lines or max(0, source.named_at - 1):
         words = _("is passed over; line {n} names the columns").format(n=f"{skipped + 1:,}")
         heads.append((words, Head(True, skipped)))
     return heads
 
 
-def _family(found: "Mapping | None") -> str:
+def _family(found: "ColumnMapping | None") -> str:
     """Return which of the offered forms a mapping is of."""
     if found is None:
         return "pair"

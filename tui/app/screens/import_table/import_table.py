@@ -26,7 +26,7 @@ from textual.content import Content
 from textual.widgets import Button, Input, Select, Static
 
 if TYPE_CHECKING:
-    from engine.dataset.convert.column_mapping import Mapping
+    from engine.dataset.convert.column_mapping import ColumnMapping
     from engine.dataset.convert.imported import Imported
     from engine.dataset.convert.tables import Table
     from tui.app.state import AppState
@@ -52,7 +52,7 @@ class ImportDialog(Dialog["Imported | None"]):
         self._cancel: Event | None = None
         """Ends the import under way; None while there is none."""
         self._imported: Imported | None = None
-        self._refused: Mapping | None = None
+        self._refused: ColumnMapping | None = None
         """The columns that were chosen when they were refused, while that is said."""
 
     @property
@@ -132,7 +132,7 @@ class ImportDialog(Dialog["Imported | None"]):
             if self._is_awaited:
                 self.action_import()
 
-    def _show_table(self, table: "Table | None", found: "Mapping | None") -> None:
+    def _show_table(self, table: "Table | None", found: "ColumnMapping | None") -> None:
         self._table = table
         for selector in ("ImportColumns", "#import-found", "#import-start"):
             self.query_one(selector).display = table is not None
@@ -197,7 +197,7 @@ class ImportDialog(Dialog["Imported | None"]):
         self._import(self._table, mapping, self._cancel)
 
     @work(thread=True, exit_on_error=False)
-    def _import(self, table: "Table", mapping: "Mapping", cancel: Event) -> None:
+    def _import(self, table: "Table", mapping: "ColumnMapping", cancel: Event) -> None:
         import_job.import_rows(self._project, table, mapping, cancel, self.post_message)
 
     def on_import_moved(self, message: ImportMoved) -> None:

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 if TYPE_CHECKING:
-    from engine.dataset.convert.column_mapping import Mapping
+    from engine.dataset.convert.column_mapping import ColumnMapping
     from engine.dataset.convert.imported import Doubt, Imported
     from engine.dataset.convert.records import Rejected
     from engine.dataset.convert.tables import Table
@@ -31,7 +31,7 @@ class ImportPreview(VerticalScroll):
         """Yield the one text."""
         yield Static(id="import-rows")
 
-    def show_rows(self, table: "Table", mapping: "Mapping | None") -> None:
+    def show_rows(self, table: "Table", mapping: "ColumnMapping | None") -> None:
         """Show what the first rows become, or as they are while it is not said what the columns mean."""
         self.border_title = Content(_("first rows"))
         shown = replace(table, sample=table.sample[:_ROWS])
@@ -80,7 +80,7 @@ def _as_they_are(table: "Table") -> list[Content]:
     ]
 
 
-def _tried(table: "Table", mapping: "Mapping") -> list[Content]:
+def _tried(table: "Table", mapping: "ColumnMapping") -> list[Content]:
     """Show what rows become, and what the check of the data will say of them."""
     from engine.dataset.convert.records import Rejected
     from engine.dataset.convert.try_rows import try_rows

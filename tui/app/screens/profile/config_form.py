@@ -8,7 +8,7 @@ from engine.i18n import _
 from engine.project import Project
 from tui.app.screens.profile.config_field import ConfigField
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.unsaved import Answer, Form
+from tui.app.screens.shared.unsaved import FormDialog, FormResult
 
 from textual import on
 from textual.app import ComposeResult
@@ -22,7 +22,7 @@ class Fields(VerticalScroll, inherit_bindings=False):
     """The scrolling part; it leaves the arrow keys to the form."""
 
 
-class ConfigForm(Form[TrainingConfig]):
+class ConfigForm(FormDialog[TrainingConfig]):
     """One `ConfigField` per field of `TrainingConfig`; answers with a valid configuration or none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -92,7 +92,7 @@ class ConfigForm(Form[TrainingConfig]):
                 field.show_problem(problem)
                 field.editor.focus()
                 return
-        self.dismiss(Answer(self._config.updated(self._values), then))
+        self.dismiss(FormResult(self._config.updated(self._values), then))
 
     @on(Button.Pressed, "#leave")
     def _leave(self) -> None:

@@ -15,8 +15,8 @@ from tui.app.screens.profile.config_summary import Meaning, explained, summary
 from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.confirm import ConfirmScreen
 from tui.app.screens.shared.note_line import Busy
-from tui.app.screens.shared.unsaved import Answer
-from tui.app.screens.shared.verdict import Verdict
+from tui.app.screens.shared.unsaved import FormResult
+from tui.app.screens.shared.verdict import VerdictLine
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -80,7 +80,7 @@ class ProfileScreen(PlaceScreen):
 
     def compose_body(self) -> ComposeResult:
         """Yield verdict, cards and the meaning of the selected one."""
-        yield Verdict()
+        yield VerdictLine()
         with Horizontal(id="cards"):
             for name in (*NAMES, _("Custom")):
                 yield ProfileCard(name)
@@ -138,7 +138,7 @@ class ProfileScreen(PlaceScreen):
         """Edit every value, starting from the selected card."""
         self.app.push_screen(ConfigForm(self._shown_config(), self.mqlora.project), self._customised)
 
-    def _customised(self, answer: Answer[TrainingConfig] | None) -> None:
+    def _customised(self, answer: FormResult[TrainingConfig] | None) -> None:
         if answer and answer.values:
             self._adopt(answer.values, answer.then)
         elif answer:
@@ -208,7 +208,7 @@ class ProfileScreen(PlaceScreen):
         self.query_one("#meaning-text", Static).update(summary(config, self.mqlora.data, self._steps(config)))
 
     def _draw_verdict(self, recommendation: Recommendation | None) -> None:
-        verdict = self.query_one(Verdict)
+        verdict = self.query_one(VerdictLine)
         if self.mqlora.measuring:
             text = _("Measuring: {stage} Esc ends it.").format(stage=self.mqlora.measuring)
             verdict.show_waiting(text)

@@ -15,7 +15,7 @@ from engine.project import Project
 from tui.app.screens.report.checkpoints import CheckpointsScreen
 from tui.app.screens.report.text import report_text
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.verdict import Verdict
+from tui.app.screens.shared.verdict import VerdictLine
 from tui.run.headline import STATUSES
 
 from textual import work
@@ -48,7 +48,7 @@ class ReportScreen(PlaceScreen):
 
     def compose_body(self) -> ComposeResult:
         """Yield headline, report and the state of the charts."""
-        yield Verdict(id="report-headline")
+        yield VerdictLine(id="report-headline")
         with Horizontal(id="report-main"):
             with VerticalScroll(id="report-scroll"):
                 yield Static(id="report-text")
@@ -110,13 +110,13 @@ class ReportScreen(PlaceScreen):
 
     def _show(self, summary: RunSummary) -> None:
         verdict = judge(summary)
-        self.query_one(Verdict).show(STATUSES[verdict.level], verdict.headline)
+        self.query_one(VerdictLine).show(STATUSES[verdict.level], verdict.headline)
         text = self.query_one("#report-text", Static)
         text.update(report_text(summary, verdict, text.content_size.width or WIDTH))
         self._show_charts()
 
     def _show_empty(self) -> None:
-        self.query_one(Verdict).show_waiting(_("No run yet. Press 4 to train."))
+        self.query_one(VerdictLine).show_waiting(_("No run yet. Press 4 to train."))
         self.query_one("#report-text", Static).update("")
         self.query_one("#report-charts", Static).update("")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from engine.i18n import _, ngettext
 from engine.sanitize import one_line
-from tui.app.screens.shared.note_line import Told
+from tui.app.screens.shared.note_line import NoteAdded
 from tui.app.screens.shared.pasting import LONGEST, fits, with_line_breaks
 
 from textual.events import Paste
@@ -62,8 +62,8 @@ class LineInput(Input):
                 "{n} lines were pasted; this field has one, so they are joined.",
                 len(lines),
             )
-            self.post_message(Told(told.format(n=f"{len(lines):,}")))
+            self.post_message(NoteAdded(told.format(n=f"{len(lines):,}")))
 
     def restricted(self) -> None:
         """Say why a text is kept out."""
-        self.post_message(Told(self._refusal or _("This field does not take that.")))
+        self.post_message(NoteAdded(self._refusal or _("This field does not take that.")))

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 
-class Told(Message):
+class NoteAdded(Message):
     """A widget has something to say for a moment about a key or a paste."""
 
     def __init__(self, text: str) -> None:

@@ -1,7 +1,7 @@
 """What text fields of one and of several lines do alike with what is pasted."""
 
 from engine.i18n import ngettext
-from tui.app.screens.shared.note_line import Told
+from tui.app.screens.shared.note_line import NoteAdded
 
 from textual.widget import Widget
 
@@ -18,7 +18,7 @@ def fits(field: Widget, text: str) -> bool:
         "{n} characters were pasted, more than the {most} that fit here; nothing was changed.",
         len(text),
     )
-    field.post_message(Told(refusal.format(n=f"{len(text):,}", most=f"{LONGEST:,}")))
+    field.post_message(NoteAdded(refusal.format(n=f"{len(text):,}", most=f"{LONGEST:,}")))
     return False
 
 

@@ -13,11 +13,11 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-Wish = Literal["save", "discard", "stay"]
+LeaveChoice = Literal["save", "discard", "stay"]
 Values = TypeVar("Values")
 
 
-class Answer(NamedTuple, Generic[Values]):
+class FormResult(NamedTuple, Generic[Values]):
     """How a form was left."""
 
     values: Values | None
@@ -26,7 +26,7 @@ class Answer(NamedTuple, Generic[Values]):
     """The action to go on with once that is done, such as `app.quit`; empty for none."""
 
 
-class UnsavedScreen(Dialog[Wish]):
+class UnsavedScreen(Dialog[LeaveChoice]):
     """Asks what shall become of the changes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -44,12 +44,12 @@ class UnsavedScreen(Dialog[Wish]):
             yield Static(_("Values of the form were changed and are not saved."), markup=False)
             yield Static(Content("   ").join(parts), classes="dialog-keys")
 
-    def action_answer(self, wish: Wish) -> None:
+    def action_answer(self, wish: LeaveChoice) -> None:
         """Close with the answer."""
         self.dismiss(wish)
 
 
-class Form(Dialog[Answer[Values]], Generic[Values]):
+class FormDialog(Dialog[FormResult[Values]], Generic[Values]):
     """Left by Escape, the number of a place or q; asks first where something was changed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -77,13 +77,13 @@ class Form(Dialog[Answer[Values]], Generic[Values]):
             then: the action to go on with.
         """
 
-        def leave(wish: Wish | None) -> None:
+        def leave(wish: LeaveChoice | None) -> None:
             if wish == "save":
                 self.save(then)
             elif wish == "discard":
-                self.dismiss(Answer(None, then))
+                self.dismiss(FormResult(None, then))
 
         if self.is_changed:
             self.app.push_screen(UnsavedScreen(), leave)
         else:
-            self.dismiss(Answer(None, then))
+            self.dismiss(FormResult(None, then))

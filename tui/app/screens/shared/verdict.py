@@ -14,7 +14,7 @@ STYLES = {"ok": "$success", "note": "$muted", "warning": "$warning", "error": "$
 """Style of each status in `Content`."""
 
 
-class Verdict(SteadyText):
+class VerdictLine(SteadyText):
     """A symbol and a sentence."""
 
     _shown: tuple[CheckStatus | Severity, str, str] | None = None

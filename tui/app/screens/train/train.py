@@ -13,7 +13,7 @@ from engine.i18n import _
 from engine.training.events import AS_BEFORE, Mode, Resumption
 from tui.app.screens.profile.config_summary import summary
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.verdict import Verdict
+from tui.app.screens.shared.verdict import VerdictLine
 from tui.app.screens.train.keys import TRAIN_KEYS
 from tui.app.screens.train.log import RunLog
 from tui.app.screens.train.loss_legend import ZOOMS, LossLegend
@@ -25,7 +25,7 @@ from tui.run.headline import sentence
 from tui.run.messages import TrainingEvents, TrainingFailed
 from tui.run.notice import take_news
 from tui.run.progress import progress
-from tui.run.session import Sitting
+from tui.run.session import PhaseTracker
 from tui.run.status import CRASHED, UNFINISHED
 from tui.run.view import RunReader, RunView
 
@@ -49,14 +49,14 @@ class TrainScreen(PlaceScreen):
     def __init__(self) -> None:
         super().__init__()
         self._view: RunView | None = None
-        self._sitting = Sitting()
+        self._sitting = PhaseTracker()
         self._how = AS_BEFORE
         """How the present run was begun."""
         self._reading = False
 
     def compose_body(self) -> ComposeResult:
         """Yield sentence, plot, numbers and log."""
-        yield Verdict(id="train-sentence")
+        yield VerdictLine(id="train-sentence")
         yield Static(id="train-plan")
         with Container(id="train-main"):
             with Vertical(id="train-curves"):
@@ -138,7 +138,7 @@ class TrainScreen(PlaceScreen):
             self.show_error(error)
             return
         if goes_on:
-            self._sitting = Sitting()
+            self._sitting = PhaseTracker()
         else:
             log.tell("·", _("the other process finished the run before it could pause"))
 
@@ -166,7 +166,7 @@ class TrainScreen(PlaceScreen):
         except UserError as error:
             self.show_error(error)
         else:
-            self._sitting = Sitting()
+            self._sitting = PhaseTracker()
             self.mqlora.look_at_run()  # so that the same key pressed twice does not start twice
 
     @on(TrainingEvents)
@@ -237,9 +237,9 @@ class TrainScreen(PlaceScreen):
 
     def _show_sentence(self, level: CheckStatus | None, text: str, hint: str) -> None:
         if level:
-            self.query_one(Verdict).show(level, text, hint)
+            self.query_one(VerdictLine).show(level, text, hint)
         else:
-            self.query_one(Verdict).show_waiting(f"{text} {hint}".rstrip())
+            self.query_one(VerdictLine).show_waiting(f"{text} {hint}".rstrip())
 
     def _show_plan(self) -> None:
         """Say what a run would be, for as long as there is none."""
