@@ -29,7 +29,7 @@ from campaigns.signal_checks import end_of_background, processes_of
 from campaigns.signals import Attempt, make_project, press_start, status, steps, tried, wait_for
 from engine.project import Project
 from tests.e2e.terminal import Terminal
-from tui.run.notice import has_news
+from tui.run.handover import has_news
 
 import psutil
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from engine.files import open_own
-from engine.hardware.boot import boot_id
+from engine.hardware.command import boot_id
 from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import printable

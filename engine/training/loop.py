@@ -11,7 +11,6 @@ from engine.backend import mx
 from engine.errors import UserError
 from engine.i18n import _
 from engine.training.dispatch import Dispatcher, MadeStep
-from engine.training.evaluate import chance_warning, evaluate
 from engine.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -26,6 +25,7 @@ from engine.training.events import (
 )
 from engine.training.failures import begins_bad, explain, explained_writes, stays_bad
 from engine.training.folder_handle import FolderLost
+from engine.training.loss import chance_warning, evaluate
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.recorder import Recorder

@@ -1,11 +1,13 @@
 """Cross-entropy over the tokens that carry loss, and over no others."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from engine.backend import is_cpu, mx, nn
 from engine.dataset.batches.micro_batch import MicroBatch
+from engine.i18n import _
 from engine.memory.predict import LOGIT_CHUNK
 from engine.model.frozen_linear import FrozenLinear
 from engine.model.lm_head import Logits, own_head, plain_head
@@ -153,3 +155,43 @@ def _chunk(hidden: mx.array, labels: mx.array, head: FrozenLinear) -> tuple[mx.a
     losses = (normaliser - mx.take_along_axis(logits, labels, axis=-1)) * counts
     difference = mx.exp(logits - normaliser) - (mx.arange(logits.shape[-1]) == labels)
     return losses.sum(), head.backward((difference * counts).astype(hidden.dtype))
+
+
+_CHANCE = 0.75
+"""Share of the loss of guessing that no model which knows its tokens comes near.
+
+With 49,152 tokens that is 8.1: SmolLM2 has 2.4 on its own tokens, 8.9 on those of another order.
+"""
+
+
+def evaluate(
+    model: nn.Module, loss: LossFunction, batches: Sequence[MicroBatch]
+) -> Iterator[tuple[int, float]]:
+    """Score `batches` one by one, so that the caller may stop in between.
+
+    Yields:
+        (number of batches scored, mean loss in nats per trained token over them).
+    """
+    model.eval()
+    total, count = 0.0, 0
+    try:
+        for done, batch in enumerate(batches, start=1):
+            summed = loss(model, *batch_arrays(batch))
+            mx.eval(summed)
+            total += float(summed.item())
+            count += batch.trained_tokens
+            yield done, total / count
+    finally:
+        model.train()
+
+
+def chance_warning(loss: float, vocabulary: int | None) -> str:
+    """Say that a model hardly predicts better than one that takes all tokens for equally likely, if so.
+
+    Args:
+        loss: of the base model, mean over the tokens, nats.
+        vocabulary: how many tokens there are; None where that is not known.
+    """
+    if vocabulary is None or loss <= _CHANCE * math.log(vocabulary):
+        return ""
+    return _("The base model predicts this data hardly better than chance: is its tokenizer the right one?")

@@ -15,12 +15,11 @@ from engine.training.checkpoint import find_checkpoint, newest_checkpoint, save_
 from engine.training.events import Phase, StepMetrics
 from engine.training.failures import explained_writes
 from engine.training.folder_handle import FolderLost, lost
-from engine.training.metrics import MetricsWriter
+from engine.training.metrics import MetricsWriter, UsageMeter
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
 from engine.training.retention import archive, dispose, prune_checkpoints
 from engine.training.state import RunState, StateWriter, Status
-from engine.training.usage import UsageMeter
 
 
 class Recorder:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from engine.files import read_own, write_json
 from engine.format import FORMAT, is_newer, other_version
-from engine.hardware.boot import boot_id
+from engine.hardware.command import boot_id
 from engine.project import LOCK_NAME
 from engine.training.events import Phase, Usage
 from engine.training.lock_file import owner_of
@@ -59,7 +59,7 @@ class RunState:
     pid: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
     boot: str = ""
-    """Which start of the machine the run was made in, see `engine.hardware.boot`."""
+    """Which start of the machine the run was made in, see `engine.hardware.command`."""
     started: str = field(default_factory=lambda: now())
     updated: str = field(default_factory=lambda: now())
     """Rewritten about once a second while steps or validation batches are made."""

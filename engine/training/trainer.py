@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from threading import Event as StopEvent
 from typing import Any
 
@@ -14,20 +15,19 @@ from engine.dataset.inspect.load import LoadedFile, load_file
 from engine.dataset.inspect.model_tokens import example_tokenizer, template_settings, token_faults
 from engine.errors import UserError
 from engine.hardware.keep_awake import keep_awake
-from engine.hardware.power import night_warnings, read_battery
+from engine.hardware.power import display_warning, night_warnings, read_battery
 from engine.i18n import _, ngettext
 from engine.memory.suggest import refuse_if_too_large
 from engine.model.adapter import TEMPLATE_SETTINGS, adapter_weights
 from engine.project import Project
 from engine.shell import for_file
 from engine.training.checkpoint_folders import checkpoint_folders
-from engine.training.events import AS_BEFORE, Event, Mode, Notice, Phase, Resumption, Started
+from engine.training.events import AS_BEFORE, Event, Mode, Notice, Phase, Resumption, Started, StepDone
 from engine.training.execution_plan import Plan
 from engine.training.folder_handle import FolderLost, HeldFolder, lost
 from engine.training.lock import run_lock
 from engine.training.loop import TrainingLoop
 from engine.training.memory_limits import limit_cache, limits_restored, read_room
-from engine.training.night import warn_of_the_display
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
 from engine.training.resume import RunStart, open_run
@@ -217,3 +217,18 @@ def _started(parts: Parts, progress: Progress) -> Started:
         device=describe_device(),
         shapes=len(parts.shapes),
     )
+
+
+_STEPS = 5
+"""Steps that are timed; the first ones compile."""
+
+
+def warn_of_the_display(events: Iterator[Event]) -> Iterator[Event]:
+    """Pass on `events`; add a warning after a few steps if macOS may end such long ones."""
+    seconds: list[float] = []
+    for event in events:
+        yield event
+        if isinstance(event, StepDone) and len(seconds) < _STEPS:
+            seconds.append(event.metrics.tokens / max(event.metrics.tokens_per_second, 1e-9))
+            if len(seconds) == _STEPS and (text := display_warning(median(seconds))):
+                yield Notice("warning", text)

@@ -15,7 +15,7 @@ from engine.training.lock import lock_owner
 from engine.training.state import RunState
 from tests.e2e.terminal import LIMIT_S, Terminal, process_is_gone
 from tests.tiny import RUN, owned_by, pairs, write_rows
-from tui.run.notice import has_news
+from tui.run.handover import has_news
 
 import pytest
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from engine.hardware.boot import boot_id
+from engine.hardware.command import boot_id
 from engine.training.crash import cut_off_reason
 from engine.training.state import RunState
 

@@ -5,9 +5,8 @@ from pathlib import Path
 from engine.backend import nn
 from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import micro_batches
-from engine.training.evaluate import evaluate
 from engine.training.events import Evaluated, Finished
-from engine.training.loss import make_loss
+from engine.training.loss import evaluate, make_loss
 from tests.engine.test_exact_loss import arrays
 from tests.engine.test_step import some_examples
 from tests.numpy_llama import summed_loss

@@ -7,7 +7,6 @@ from threading import Event as StopEvent
 from engine.config import TrainingConfig
 from engine.project import Project
 from engine.training.checkpoint import load_checkpoint
-from engine.training.evaluate import chance_warning
 from engine.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -18,6 +17,7 @@ from engine.training.events import (
     Started,
     StepDone,
 )
+from engine.training.loss import chance_warning
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
 from tests.tiny import RUN, metrics_rows, train

@@ -7,8 +7,8 @@ from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch, filled
 from engine.project import Project
 from engine.training.events import Event, Started, StepDone, Usage, as_json
+from engine.training.metrics import UsageMeter
 from engine.training.state import RunState
-from engine.training.usage import UsageMeter
 from tests.engine.test_metrics import metrics
 
 import pytest
@@ -23,7 +23,7 @@ def batch(rows: int, length: int, real: int) -> MicroBatch:
 def test_figures_add_up_over_the_sitting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Padding over all steps' tokens, different shapes of steps and validation, time against time."""
     clock = [100.0]
-    monkeypatch.setattr("engine.training.usage.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("engine.training.metrics.time.monotonic", lambda: clock[0])
     meter = UsageMeter()
     assert meter.read() == Usage(None, 0, None)
     meter.validation([batch(2, 8, 16), batch(1, 8, 8)])

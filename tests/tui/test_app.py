@@ -23,7 +23,7 @@ from tests.tui.fake_run import write_run
 from tui.app.app import PLACES, MqloraApp
 from tui.app.screens.hardware.check_list import CheckList
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.confirm import ConfirmScreen
+from tui.app.screens.shared.dialog import ConfirmScreen
 from tui.app.screens.shared.footer import KeyFooter
 from tui.app.screens.shared.help import HelpScreen
 from tui.run.controller import TrainingController

@@ -11,8 +11,7 @@ from engine.training.state import RunState
 from tests.tiny import owned_by
 from tests.tui.fake_engine import FakeEngine, sees, shown
 from tui.app.app import MqloraApp
-from tui.run.handover import hand_over
-from tui.run.notice import Handover, has_news, is_starting, take_news
+from tui.run.handover import Handover, hand_over, has_news, is_starting, take_news
 from tui.run.standing import standing
 
 import pytest

@@ -29,7 +29,7 @@ from tui.app.app import MqloraApp
 from tui.app.messages import FitDone
 from tui.app.screens.chat.chat import ChatScreen
 from tui.app.screens.chat.prompt import Prompt
-from tui.app.screens.shared.confirm import ConfirmScreen
+from tui.app.screens.shared.dialog import ConfirmScreen
 from tui.run.controller import TrainingController
 
 import pytest

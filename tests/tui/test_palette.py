@@ -7,7 +7,7 @@ from tests.tui.test_in_turn import NAMED, burst
 from tui.app.app import MqloraApp
 from tui.app.screens.data.line_number import LineNumberScreen
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.closing import Closing
+from tui.app.screens.shared.dialog import Closing
 
 import pytest
 from textual.events import Key

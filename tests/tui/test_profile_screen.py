@@ -9,7 +9,7 @@ from tui.app.screens.profile.card import ProfileCard
 from tui.app.screens.profile.config_field import Choice, ConfigField
 from tui.app.screens.profile.config_form import ConfigForm
 from tui.app.screens.profile.profile import CUSTOM, ProfileScreen
-from tui.app.screens.shared.confirm import ConfirmScreen
+from tui.app.screens.shared.dialog import ConfirmScreen
 
 import pytest
 from textual.pilot import Pilot

@@ -6,8 +6,7 @@ from pathlib import Path
 from engine.project import Project
 from tests.tui.fake_run import append, metrics, write_run
 from tests.tui.themed import ThemedApp
-from tui.app.screens.shared.lines import Lines
-from tui.app.screens.shared.steady_text import SteadyText
+from tui.app.screens.shared.lines import Lines, SteadyText
 from tui.app.screens.shared.verdict import VerdictLine
 from tui.app.screens.train.progress_line import ProgressLine
 from tui.run.view import RunReader

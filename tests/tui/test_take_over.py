@@ -115,7 +115,7 @@ async def test_a_process_that_does_not_react_is_said_not_to(
     app: MqloraApp, neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the limit the app waits no longer."""
-    monkeypatch.setattr("tui.run.takeover.LIMIT_S", 0.3)
+    monkeypatch.setattr("tui.run.other_process.LIMIT_S", 0.3)
     factory = use(app, Factory())
     async with app.run_test(size=(80, 24)) as pilot:
         await ask(pilot, app, neighbour)

@@ -9,9 +9,8 @@ from tui.app.app import MqloraApp
 from tui.app.screens.chat.prompt import Prompt
 from tui.app.screens.data.line_number import LineNumberScreen
 from tui.app.screens.import_table.import_table import ImportDialog
-from tui.app.screens.shared.line_input import LineInput
+from tui.app.screens.shared.line_input import LONGEST, LineInput
 from tui.app.screens.shared.note_line import NoteLine
-from tui.app.screens.shared.pasting import LONGEST
 
 import pytest
 from textual.events import Paste

@@ -11,19 +11,18 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Resumption
-from tui.app.ending import EndingApp
 from tui.app.keys import APP_KEYS, KEY_NAMES, PLACES, going_to
-from tui.app.lists import patch_lists
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.confirm import ConfirmScreen
+from tui.app.screens.shared.dialog import ConfirmScreen
 from tui.app.screens.shared.help import HelpScreen
 from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.palette import Palette
 from tui.app.screens.shared.unsaved import FormDialog, UnsavedScreen
 from tui.app.screens.train.questions import leave_training
 from tui.app.state import AppState
+from tui.app.textual_faults import EndingApp, patch_lists
 from tui.app.theme import THEME
-from tui.run.notice import has_news
+from tui.run.handover import has_news
 from tui.run.other_process import nothing_to_pause
 from tui.run.status import UNFINISHED
 from tui.shell import work_in

@@ -8,7 +8,7 @@ from engine.project import Project
 from engine.sanitize import one_line
 from engine.shell import path_of
 from engine.training.selected_config import selected_settings
-from tui.cli.data_progress import data_progress
+from tui.cli.validate import data_progress
 from tui.console import model_taken, print_json, say, say_model
 
 _LISTED = 20

@@ -20,7 +20,7 @@ from engine.training.lock_file import Owner
 from engine.training.state import RunState, known_state
 from tui.cli.monitor_view import view
 from tui.console import out, print_json, say
-from tui.run.notice import take_news
+from tui.run.handover import take_news
 from tui.run.other_process import ask_to_pause, out_of_reach
 from tui.run.standing import words
 from tui.terminal.keys import CTRL_C, single_keys

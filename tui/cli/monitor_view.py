@@ -13,10 +13,9 @@ from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from engine.units import duration
 from tui.console import out
-from tui.run.pace import seconds_per_step
+from tui.run.figures import seconds_per_step
 from tui.run.status import RunStatus
-from tui.run.usage_words import usage_words
-from tui.run.words import phase_of, phase_words
+from tui.run.words import phase_of, phase_words, usage_words
 
 import numpy as np
 from rich.console import Group

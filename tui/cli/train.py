@@ -17,8 +17,7 @@ from engine.training.events import AS_BEFORE, Mode, Paused, Resumption
 from tui.cli.train_output import Reporter, reporter
 from tui.console import err, refuse, say
 from tui.run.defect import training_defect
-from tui.run.handover import hand_over
-from tui.run.notice import take_news
+from tui.run.handover import hand_over, take_news
 from tui.terminal.signals import pausing_signals
 from tui.terminal.stream import UnblockedStream
 

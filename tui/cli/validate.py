@@ -1,6 +1,9 @@
 """The command `validate`: what is known of the data, in words or as JSON."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from engine import units
 from engine.config import TrainingConfig
@@ -12,11 +15,15 @@ from engine.profiles import NAMES, profile_config
 from engine.project import Project
 from engine.training.selected_config import selected_settings
 from engine.units import duration
-from tui.cli.data_progress import data_progress
-from tui.console import cell, out, print_json, say, say_model, status_mark, table
+from tui.console import cell, err, out, print_json, say, say_model, status_mark, table
 from tui.shell import fix_of
+from tui.words import progress_words
 
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from engine.dataset.convert.clean import OnCleanProgress  # imports numpy
+
 
 _LISTED_FAULTS = 50
 
@@ -151,3 +158,13 @@ def _fault_row(fault: Fault) -> tuple[Text, ...]:
         cell(fault.message),
         cell(fix_of(fault, fault.fix)),
     )
+
+
+@contextmanager
+def data_progress() -> "Iterator[OnCleanProgress]":
+    """Return what is to be told, which shows it where stderr is a terminal."""
+    if not err.is_terminal:
+        yield lambda stage, file, lines: None
+        return
+    with err.status(Text(_("Reading the data …"))) as status:
+        yield lambda stage, file, lines: status.update(Text(progress_words(stage, file, lines)))

@@ -18,12 +18,11 @@ from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tui.run.defect import training_defect
+from tui.run.handover import is_starting
 from tui.run.messages import RunChanged, TrainingEvents, TrainingFailed
-from tui.run.notice import is_starting
-from tui.run.other_process import ask_to_pause, can_ask, out_of_reach
+from tui.run.other_process import ask_to_pause, can_ask, given_up, out_of_reach
 from tui.run.outbox import Outbox
 from tui.run.status import RunStatus
-from tui.run.takeover import given_up
 
 from textual.message import Message
 from textual.message_pump import MessagePump

@@ -10,7 +10,6 @@ from engine.training.events import Usage
 from engine.training.history import Floats, RunHistory
 from engine.training.state import RunState
 from tui.run.curves import finite, smoothed
-from tui.run.pace import seconds_per_step
 
 import numpy as np
 import psutil
@@ -89,3 +88,19 @@ def _trend(line: Floats) -> int | None:
     before = float(line[-min(len(line), max(_RECENT, len(line) // 20))])
     change = float(line[-1]) / before - 1 if before else 0.0
     return 0 if abs(change) < _STEADY else (1 if change > 0 else -1)
+
+
+_WINDOW = 50
+"""Steps over which the time of one step is averaged."""
+
+
+def seconds_per_step(elapsed_s: Floats) -> float | None:
+    """Return the mean time of the last 50 steps, validations and checkpoints included.
+
+    Args:
+        elapsed_s: seconds of training up to each step.
+    """
+    window = elapsed_s[-_WINDOW - 1 :]
+    if len(window) < 2:
+        return None
+    return float(window[-1] - window[0]) / (len(window) - 1)

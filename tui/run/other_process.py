@@ -1,17 +1,22 @@
 """Asking the process that trains, whichever it is, to pause."""
 
+import asyncio
 import os
 import signal
+import time
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.shell import ended
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
+from engine.training.state import RunState
+from engine.units import duration
 
 import psutil
 
@@ -91,3 +96,34 @@ def _has_open(process: psutil.Process, lock_file: Path) -> bool:
             if os.path.samefile(opened.path, lock_file):
                 return True
     return False
+
+
+LIMIT_S = 120.0
+"""Longest wait for the other process, in seconds; it may be in the middle of a long step."""
+_LOOK_INTERVAL_S = 0.2
+
+
+async def given_up(project: Project, owner: Owner) -> bool:
+    """Wait until `owner`, which was asked to pause, no longer holds the run.
+
+    Returns:
+        Whether the run can go on: it is paused, not finished.
+
+    Raises:
+        UserError: it did not pause in time, or ended otherwise.
+    """
+    limit = time.monotonic() + LIMIT_S
+    while lock_owner(project) == owner:
+        if time.monotonic() > limit:
+            raise UserError(
+                _("Process {pid} has not paused within {time}").format(pid=owner.pid, time=duration(LIMIT_S)),
+                _("it does so when its step is finished, if it is alive: then press Enter"),
+            )
+        await asyncio.sleep(_LOOK_INTERVAL_S)
+    state = RunState.load(project.state_file)
+    if state is None or state.status not in ("paused", "finished"):
+        raise UserError(
+            _("Process {pid} ended without a pause").format(pid=owner.pid),
+            _("press Enter to go on from what it has saved"),
+        )
+    return state.status == "paused"

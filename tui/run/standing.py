@@ -6,7 +6,7 @@ from engine.sanitize import one_line
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
-from tui.run.notice import is_starting
+from tui.run.handover import is_starting
 
 
 def standing(project: Project) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from engine.config import TrainingConfig
 from engine.i18n import _
+from engine.training.events import Event, Phase
 
 RunPhase = Literal["idle", "starting", "running", "pausing", "paused", "interrupted", "finished", "failed"]
 
@@ -56,3 +57,15 @@ class RunStatus:
             "finished": _("finished"),
             "failed": _("failed"),
         }[self.phase].format(step=self.step)
+
+
+class PhaseTracker:
+    """Follows the events from one start of the trainer to its pause or end."""
+
+    def __init__(self) -> None:
+        self.phase: Phase | None = None
+        """The stage being worked on; None while steps are made."""
+
+    def take(self, event: Event) -> None:
+        """Take one event."""
+        self.phase = event if isinstance(event, Phase) and event.name != "training" else None

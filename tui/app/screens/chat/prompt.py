@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from engine.i18n import _
 from engine.sanitize import printable
-from tui.app.screens.shared.pasting import fits, with_line_breaks
+from tui.app.screens.shared.line_input import fits, with_line_breaks
 
 from textual.binding import Binding, BindingType
 from textual.events import Key, Paste

@@ -5,7 +5,7 @@ from engine.dataset.report import DataReport, TokenFigures
 from engine.i18n import _, ngettext
 from engine.profiles import Offer
 from engine.units import duration
-from tui.app.screens.train.spark import spark
+from tui.app.screens.shared.spark import spark
 
 from textual.content import Content
 

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from engine.i18n import _
-from tui.app.screens.shared.closing import Dialog
+from tui.app.screens.shared.dialog import Dialog
 from tui.app.screens.shared.line_input import LineInput
 
 from textual import on

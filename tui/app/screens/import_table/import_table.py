@@ -15,7 +15,7 @@ from tui.app.jobs.import_table import ImportMoved, ImportOver, TableOpened
 from tui.app.screens.import_table.columns import Head, ImportColumns
 from tui.app.screens.import_table.path_suggester import PathSuggester
 from tui.app.screens.import_table.preview import ImportPreview
-from tui.app.screens.shared.closing import Dialog
+from tui.app.screens.shared.dialog import Dialog
 from tui.app.screens.shared.line_input import LineInput
 
 from textual import on, work

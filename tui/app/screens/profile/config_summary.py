@@ -8,7 +8,7 @@ from engine.dataset.report import DataReport
 from engine.i18n import _, ngettext
 from engine.profiles import PROFILES
 from engine.training.schedule import learning_rate
-from tui.app.screens.train.spark import spark
+from tui.app.screens.shared.spark import spark
 from tui.app.theme import ACCENT, MUTED
 
 from rich.table import Table

@@ -13,7 +13,7 @@ from tui.app.screens.profile.card import ProfileCard
 from tui.app.screens.profile.config_form import ConfigForm
 from tui.app.screens.profile.config_summary import Meaning, explained, summary
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.confirm import ConfirmScreen
+from tui.app.screens.shared.dialog import ConfirmScreen
 from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.unsaved import FormResult
 from tui.app.screens.shared.verdict import VerdictLine

@@ -6,7 +6,7 @@ from engine.analysis.facts import RunSummary
 from engine.i18n import _
 from engine.sanitize import one_line
 from engine.units import size
-from tui.app.screens.shared.closing import Dialog
+from tui.app.screens.shared.dialog import Dialog
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType

@@ -5,7 +5,7 @@ from typing import ClassVar, cast
 
 from engine.errors import UserError
 from tui.app.keys import DISMISS_KEY
-from tui.app.screens.shared.closing import Closing
+from tui.app.screens.shared.dialog import Closing
 from tui.app.screens.shared.footer import KeyFooter
 from tui.app.screens.shared.header import PlaceHeader
 from tui.app.screens.shared.note_line import Busy, Noted, NoteLine

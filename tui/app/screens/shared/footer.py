@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tui.app.screens.shared.steady_text import SteadyText
+from tui.app.screens.shared.lines import SteadyText
 
 from textual.binding import Binding
 from textual.content import Content

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from engine.i18n import _
 from tui.app.key_help import KeyLine, moving_lines, own_lines, typing_lines
-from tui.app.screens.shared.closing import Dialog
+from tui.app.screens.shared.dialog import Dialog
 from tui.app.theme import ACCENT
 
 from rich.table import Table

@@ -5,10 +5,10 @@ from typing import Any
 from engine.i18n import _, ngettext
 from engine.sanitize import one_line
 from tui.app.screens.shared.note_line import NoteAdded
-from tui.app.screens.shared.pasting import LONGEST, fits, with_line_breaks
 
 from textual.events import Paste
 from textual.geometry import Region
+from textual.widget import Widget
 from textual.widgets import Input
 
 
@@ -67,3 +67,25 @@ class LineInput(Input):
     def restricted(self) -> None:
         """Say why a text is kept out."""
         self.post_message(NoteAdded(self._refusal or _("This field does not take that.")))
+
+
+LONGEST = 100_000
+"""Characters that may be pasted at once: 30 pages; to lay out a million would hold up the app."""
+
+
+def fits(field: Widget, text: str) -> bool:
+    """Whether a pasted text may go into a field; says so where it is too long."""
+    if len(text) <= LONGEST:
+        return True
+    refusal = ngettext(
+        "{n} character was pasted, more than the {most} that fit here; nothing was changed.",
+        "{n} characters were pasted, more than the {most} that fit here; nothing was changed.",
+        len(text),
+    )
+    field.post_message(NoteAdded(refusal.format(n=f"{len(text):,}", most=f"{LONGEST:,}")))
+    return False
+
+
+def with_line_breaks(text: str) -> str:
+    """Return a text whose lines end as they do in files: terminals paste a key press for each end."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")

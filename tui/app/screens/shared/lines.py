@@ -4,9 +4,11 @@ from collections.abc import Hashable, Sequence
 
 from rich.style import Style
 from rich.text import Text
+from textual.content import Content
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Static
 
 
 class Lines(Widget):
@@ -65,3 +67,15 @@ def changed_span(old: Strip, new: Strip) -> tuple[int, int]:
 def _cells(strip: Strip) -> list[tuple[str, Style | None]]:
     """Return the character and style of each cell; all characters are one cell wide."""
     return [(character, segment.style) for segment in strip for character in segment.text]
+
+
+class SteadyText(Static):
+    """Drawn again only for another text; the screen is laid out again only for another number of lines."""
+
+    def say(self, content: Content) -> None:
+        """Show `content`."""
+        if isinstance(self.content, Content) and self.content.is_same(content):
+            return
+        room = self.content_size
+        lines = content.get_height(self.styles.get_rules(), room.width) if room else None
+        self.update(content, layout=lines != room.height)

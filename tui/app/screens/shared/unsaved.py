@@ -5,7 +5,7 @@ from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from engine.i18n import _
 from tui.app.keys import PLACES, going_to
-from tui.app.screens.shared.closing import Dialog
+from tui.app.screens.shared.dialog import Dialog
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType

@@ -3,7 +3,7 @@
 from engine.dataset.report import Severity
 from engine.hardware.report import CheckStatus
 from engine.sanitize import one_line
-from tui.app.screens.shared.steady_text import SteadyText
+from tui.app.screens.shared.lines import SteadyText
 from tui.app.theme import SYMBOLS
 from tui.shell import complete, laid_out
 

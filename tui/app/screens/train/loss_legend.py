@@ -2,7 +2,7 @@
 
 from engine.analysis.facts import RunSummary
 from engine.i18n import _
-from tui.app.screens.shared.steady_text import SteadyText
+from tui.app.screens.shared.lines import SteadyText
 from tui.app.screens.train.loss_chart import View
 
 from textual.content import Content

@@ -2,7 +2,7 @@
 
 from engine.errors import UserError
 from engine.i18n import _
-from tui.app.screens.shared.confirm import ConfirmScreen
+from tui.app.screens.shared.dialog import ConfirmScreen
 
 
 def leave_training() -> ConfirmScreen:

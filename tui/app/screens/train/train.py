@@ -21,12 +21,10 @@ from tui.app.screens.train.loss_plot import LossPlot
 from tui.app.screens.train.progress_line import ProgressLine
 from tui.app.screens.train.questions import accept_versions, train_anew
 from tui.app.screens.train.stats import RunStats
-from tui.run.headline import sentence
+from tui.run.handover import take_news
+from tui.run.headline import progress, sentence
 from tui.run.messages import TrainingEvents, TrainingFailed
-from tui.run.notice import take_news
-from tui.run.progress import progress
-from tui.run.session import PhaseTracker
-from tui.run.status import CRASHED, UNFINISHED
+from tui.run.status import CRASHED, UNFINISHED, PhaseTracker
 from tui.run.view import RunReader, RunView
 
 from textual import on, work

@@ -1,15 +1,30 @@
-"""A question with two answers."""
+"""How screens that lie over others are closed."""
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from engine.i18n import _
-from tui.app.screens.shared.closing import Dialog
 
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
+
+Answer = TypeVar("Answer")
+
+
+class Closing(Screen[Answer]):
+    """Closes once: Textual would close the screen below for a key that was typed twice."""
+
+    def dismiss(self, result: Answer | None = None) -> AwaitComplete:
+        """Answer and close; only the first answer counts."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()
+
+
+class Dialog(ModalScreen[Answer], Closing[Answer]):
+    """Lies over a place, which takes no keys meanwhile."""
 
 
 class ConfirmScreen(Dialog[bool]):
