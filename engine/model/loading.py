@@ -59,7 +59,8 @@ def load_base(folder: Path, keep_packed: bool = False) -> BaseModel:
 
     Args:
         folder: of the base model.
-        keep_packed: leave quantised layers packed on a CPU too that `engine.model.replace_layers.make_fast` replaces.
+        keep_packed: leave quantised layers packed on a CPU too; `engine.model.replace_layers.make_fast`
+            replaces them.
 
     Raises:
         UserError: a file is missing or damaged, or the architecture is unknown.

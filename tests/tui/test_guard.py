@@ -18,7 +18,10 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NATIVE = "from tui.supervisor.child import keep_native_messages; keep_native_messages(); import os, signal, sys, time;"
+NATIVE = (
+    "from tui.supervisor.child import keep_native_messages; keep_native_messages();"
+    "import os, signal, sys, time;"
+)
 # Gives three signs of life and a fourth, then does what the argument says.
 TRAINS = (
     NATIVE

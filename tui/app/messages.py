@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from engine.config import TrainingConfig
+from engine.dataset.jsonl.turns import Message as Turn
 from engine.dataset.report import CheckStage, DataReport
 from engine.errors import UserError
 from engine.hardware.report import Check, HardwareReport

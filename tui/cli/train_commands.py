@@ -1,4 +1,4 @@
-"""The commands of the command line that train, try it beforehand or watch it; `tui.cli.main` registers them."""
+"""The commands that train, try it beforehand or watch it; `tui.cli.main` registers them."""
 
 from pathlib import Path
 from typing import Annotated

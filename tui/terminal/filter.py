@@ -11,7 +11,7 @@ from textual.filter import LineFilter
 
 
 class HarmlessFilter(LineFilter):
-    """Replaces what `engine.sanitize.printable` would escape, cell by cell, so that no line changes its width."""
+    """Replaces what `engine.sanitize.printable` would escape, cell by cell: no line changes its width."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """Return the segments of a line without anything harmful."""
