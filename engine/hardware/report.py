@@ -15,7 +15,7 @@ class Check:
     """One thing looked at."""
 
     id: str
-    """Stable name, one of `ORDER`."""
+    """Stable name; in a hardware report one of `ORDER`."""
     label: str
     """Short translated name for the first column."""
     value: str

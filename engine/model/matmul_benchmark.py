@@ -39,7 +39,7 @@ def calibrate(layers: Mapping[str, nn.Module], rows: int, dtype: mx.Dtype) -> di
     for key, layer in layers.items():
         name = f"{place}: {key}, {rows} rows"
         if name not in known:
-            known[name] = {way: _seconds(layer, way, rows, dtype) for way in _tried(rows)}
+            known[name] = {way: product_seconds(layer, way, rows, dtype) for way in _tried(rows)}
             mx.clear_cache()
             write_calibrations(known)
         found[key] = known[name]
@@ -50,8 +50,15 @@ def _tried(rows: int) -> tuple[MatmulMode, ...]:
     return tuple(way for way in WAYS if way != "packed" or not is_cuda() or rows <= _CUDA_PACKED_ROWS)
 
 
-def _seconds(layer: nn.Module, way: MatmulMode, rows: int, dtype: mx.Dtype) -> float:
-    """Return the best time of a few for y = x Wᵀ and dx = y W."""
+def product_seconds(layer: nn.Module, way: MatmulMode, rows: int, dtype: mx.Dtype) -> float:
+    """Return the best time of a few for y = x Wᵀ and dx = y W.
+
+    Args:
+        layer: quantised; its W.
+        way: how to multiply.
+        rows: of x.
+        dtype: of the products.
+    """
     frozen = FrozenLinear(_Piece(layer), way, dtype)
     x = mx.random.normal((rows, frozen.inputs), key=mx.random.key(0)).astype(written_dtype(layer, dtype))
     mx.eval(x)

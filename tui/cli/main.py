@@ -135,6 +135,20 @@ def check(context: typer.Context, json: Json = False) -> None:
 
 
 @app.command()
+def selftest(
+    context: typer.Context,
+    model: Annotated[
+        str, typer.Option(help=_("One of this project's base models in place of the built-in one."))
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Try in about three minutes what this machine can do; ends with a text for a bug report."""
+    from tui.cli.selftest import try_machine
+
+    raise typer.Exit(try_machine(context.obj, model, json))
+
+
+@app.command()
 def profiles(context: typer.Context, json: Json = False) -> None:
     """Show the three profiles, the recommended one and why."""
     from tui.cli.reports import show_profiles

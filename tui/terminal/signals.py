@@ -106,18 +106,21 @@ def _do_nothing(_number: int = 0, _frame: FrameType | None = None) -> None:
     """Take the place of a signal's usual effect."""
 
 
-def clean_up_on_signals() -> None:
+def clean_up_on_signals(numbers: Iterable[signal.Signals] = ENDING) -> None:
     """Let SIGTERM and SIGHUP end every command as Ctrl+C does, so that what is half-made goes with it.
 
-    SIGHUP stays ignored where it was, as `nohup` asks for. Only the main thread may call this.
+    Signals stay ignored where they were, as `nohup` asks for. Only the main thread may call this.
+
+    Args:
+        numbers: with SIGINT among them, a second Ctrl+C does not end the tidying up of the first.
     """
-    for number in ENDING:
-        if signal.getsignal(number) is signal.SIG_DFL:
+    for number in numbers:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _unwind)
 
 
 def _unwind(number: int, _frame: FrameType | None) -> None:
-    for other in ENDING:
+    for other in PAUSING:
         signal.signal(other, signal.SIG_IGN)  # what is tidied up now must not be left halfway
     raise SystemExit(128 + number)
 

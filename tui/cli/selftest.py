@@ -1,0 +1,112 @@
+"""`selftest`: what engine/selftest tries, as it is shown on the terminal, and the text for a bug report."""
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import asdict, replace
+from typing import Any
+
+from engine.i18n import _
+from engine.project import Project
+from engine.sanitize import one_line
+from engine.selftest.bug_report import private_words, system_facts, without
+from engine.selftest.run import PARTS, selftest
+from engine.selftest.trial import Begun, Trial
+from engine.verify.child import Launcher
+from tui.cli.verify import launcher
+from tui.console import SYMBOLS, err, print_json, say
+from tui.respawn import GUARDED
+from tui.terminal.signals import PAUSING, clean_up_on_signals
+
+from rich.cells import cell_len
+
+_MARKS = {**SYMBOLS, "skipped": "-"}
+_FRAMES_PER_S = 4
+
+
+def try_machine(project: Project, model: str, as_json: bool) -> int:
+    """Try all parts, tell what came of each, and return 0 if none failed, else 1.
+
+    Raises:
+        UserError: the project has no such base model.
+    """
+    clean_up_on_signals(PAUSING)
+    begin, private = time.monotonic(), private_words()
+    unguarded = launcher()
+    with closing(selftest(project, unguarded, _guarded(unguarded), model, PARTS)) as told:
+        trials = []
+        for trial in _watched(told):
+            trials.append(_anonymous(trial, private))
+            if not as_json:
+                say(line_of(trials[-1]))
+    seconds, facts = time.monotonic() - begin, {k: without(v, private) for k, v in system_facts().items()}
+    failed = sum(trial.status == "error" for trial in trials)
+    report = report_of(facts, trials, seconds)
+    if as_json:
+        print_json(_as_json(facts, trials, seconds, report))
+    else:
+        say("\n" + _verdict(failed, len(trials), seconds))
+        say(_("For a bug report, copy what follows:") + "\n")
+        say(report)
+    return 1 if failed else 0
+
+
+def line_of(trial: Trial) -> str:
+    """Return a part on one line: symbol, name, figure and seconds, and what is wrong with it."""
+    check = trial.check
+    told = [check.value, check.detail, check.fix]
+    label = check.label + " " * max(0, _width() - cell_len(check.label))
+    figure = one_line("; ".join(text for text in told if text), 400)
+    return f"{_MARKS[trial.status]} {label}  {figure}  {trial.seconds:.1f} s"
+
+
+def report_of(facts: dict[str, str], trials: list[Trial], seconds: float) -> str:
+    """Return the text for a bug report: the machine, then each part's line."""
+    machine = [f"{name}: {value}" for name, value in facts.items()]
+    return "\n".join(["mqlora-tui selftest", *machine, f"{seconds:.0f} s", *map(line_of, trials)])
+
+
+def _width() -> int:
+    return max(cell_len(part.label()) for part in PARTS)
+
+
+def _guarded(unguarded: Launcher) -> Launcher:
+    """Return how a user starts this program."""
+    environment = {name: value for name, value in unguarded.environment.items() if name != GUARDED}
+    return replace(unguarded, environment=environment)
+
+
+def _watched(told: Generator[Begun | Trial, None, None]) -> Generator[Trial, None, None]:
+    """Pass on what came of each part; on a terminal say meanwhile which one is tried."""
+    status = err.status("", refresh_per_second=_FRAMES_PER_S) if err.is_terminal else None
+    try:
+        for item in told:
+            if isinstance(item, Trial):
+                if status:
+                    status.stop()  # its line belongs to the result now
+                yield item
+            elif status:
+                text = _("{n} of {total}: {part} …").format(n=item.number, total=item.total, part=item.label)
+                status.update(text)
+                status.start()
+    finally:
+        if status:
+            status.stop()
+
+
+def _anonymous(trial: Trial, private: dict[str, str]) -> Trial:
+    check = trial.check
+    value, detail, fix = (without(text, private) for text in (check.value, check.detail, check.fix))
+    return replace(trial, check=replace(check, value=value, detail=detail, fix=fix))
+
+
+def _verdict(failed: int, total: int, seconds: float) -> str:
+    if not failed:
+        return _("✓ Nothing failed, {seconds:.0f} s.").format(seconds=seconds)
+    return _("✗ {n} of {total} failed, {seconds:.0f} s.").format(n=failed, total=total, seconds=seconds)
+
+
+def _as_json(facts: dict[str, str], trials: list[Trial], seconds: float, report: str) -> dict[str, Any]:
+    parts = [{**asdict(trial.check), "status": trial.status, "seconds": trial.seconds} for trial in trials]
+    passed = all(trial.status != "error" for trial in trials)
+    return {"passed": passed, "seconds": seconds, "machine": facts, "parts": parts, "report": report}
