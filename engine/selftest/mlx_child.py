@@ -16,8 +16,8 @@ from engine.config import TrainingConfig
 from engine.dataset.batches.load import load_file
 from engine.dataset.batches.micro_batch import micro_batches
 from engine.dataset.inspect.model_tokens import example_tokenizer
-from engine.model.loading import load_base
 from engine.model.frozen_linear import matrix_key
+from engine.model.loading import load_base
 from engine.model.matmul_benchmark import product_seconds
 from engine.model.matmul_timings import WAYS
 from engine.model.replace_layers import packed_layers
@@ -59,7 +59,7 @@ def memory() -> dict[str, Any]:
     mx.clear_cache()
     mx.reset_peak_memory()
     active, process = mx.get_active_memory(), own_memory()
-    held = mx.random.normal((_HELD,))
+    held = mx.arange(_HELD, dtype=mx.float32)
     mx.eval(held)
     mx.clear_cache()
     grown = own_memory()

@@ -88,9 +88,7 @@ def try_modes(bench: Bench, limit_s: float) -> Check:
     if bench.model is None:
         raise Skipped(_("There is no base model to try it with"))
     project = bench.project("modes")
-    return judge_modes(
-        _figures(bench, limit_s, "modes", str(project.root), bench.config().model_dump_json())
-    )
+    return judge_modes(_figures(bench, limit_s, "modes", str(project.root), bench.config().model_dump_json()))
 
 
 def judge_modes(figures: dict[str, Any]) -> Check:

@@ -87,5 +87,5 @@ def _tried(part: Part, bench: Bench) -> Trial:
         check = found("", "error", one_line(f"{type(error).__name__}: {error}", 200))
     seconds = time.monotonic() - begin
     if check.status == "error" and seconds >= part.limit_s:  # it was ended, whatever it said to that
-        check = found("", "error", _("It did not end within {n:.0f} s").format(n=part.limit_s))
+        check = found("", "error", _("It did not end within {n:g} s").format(n=part.limit_s))
     return Trial(replace(check, id=part.id, label=part.label()), seconds, is_skipped)

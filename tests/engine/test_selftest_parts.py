@@ -1,0 +1,294 @@
+"""Parts of the self-test: what a Mac would answer, by stand-ins, and what figures mean."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.hardware.keep_awake import start_detached
+from engine.hardware.report import Check
+from engine.project import Project
+from engine.selftest import bug_report
+from engine.selftest.bench import Bench
+from engine.selftest.machine_parts import display, watch_keep_awake
+from engine.selftest.mlx_parts import judge_matmul, judge_memory, judge_modes
+from engine.selftest.process import end_family, run_to_end
+from engine.selftest.process_memory import own_memory, parse_footprint
+from engine.selftest.pseudo_terminal import PseudoTerminal
+from engine.selftest.run import selftest
+from engine.selftest.run_parts import judge_interruptions
+from engine.selftest.trial import Part, Skipped, Trial, found
+from engine.verify.child import Launcher
+
+import psutil
+import pytest
+
+FOOTPRINT = """\
+======================================================================
+python3.12 [4711]: 64-bit    Footprint: 1884592 B (16384 bytes per page)
+======================================================================
+     Dirty          Clean    Reclaimable    Regions    Category
+ 1000000 B            0 B            0 B          7    TOTAL
+
+Auxiliary data:
+    phys_footprint_peak: 2884592 B
+    phys_footprint: 1884592 B
+"""
+GIB = 1024**3
+LAUNCHER = Launcher((sys.executable, "-P", "-m", "tui"), dict(os.environ))
+SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+
+
+# Memory
+
+
+def test_the_footprint_of_this_process_is_asked_for_in_bytes() -> None:
+    """The peak, which may come first, is another figure."""
+    asked: list[list[str]] = []
+
+    def run(arguments: list[str]) -> str:
+        asked.append(arguments)
+        return FOOTPRINT
+
+    assert own_memory("Darwin", run) == 1_884_592
+    assert asked == [["footprint", "-f", "bytes", "-p", str(os.getpid())]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("  phys_footprint: 2.5 GB\n", 2.5 * GIB),
+        ("phys_footprint: 16 KB", 16_384),
+        ("", None),
+        ("sudo?", None),
+    ],
+)
+def test_a_footprint_may_have_another_unit_or_be_missing(text: str, expected: float | None) -> None:
+    """Nothing is made up."""
+    assert parse_footprint(text) == expected
+
+
+def test_linux_tells_the_resident_memory(tmp_path: Path) -> None:
+    """In units of 1024 bytes; not `Pss`, nor a file that is not there."""
+    smaps = tmp_path / "smaps_rollup"
+    smaps.write_text("55d0-7ffe ---p 00000000 00:00 0    [rollup]\nRss:    2048 kB\nPss:    1024 kB\n")
+    assert own_memory("Linux", smaps=smaps) == 2 * 1024**2
+    assert own_memory("Linux", smaps=tmp_path / "none") is None
+
+
+def memory(**changes: object) -> dict[str, object]:
+    figures = {"held": 100, "active": 100, "peak": 120, "process": 105, "is_shared": True}
+    return {**figures, **changes}
+
+
+def test_memory_figures_that_differ_are_told_and_others_are_not() -> None:
+    """A card's memory is no process's, and a system that does not tell is no fault."""
+    assert judge_memory(memory()).status == "ok"
+    assert judge_memory(memory(process=30)).status == "warning"
+    assert judge_memory(memory(active=0)).status == "warning"
+    for change in ({"process": None}, {"is_shared": False}):
+        with pytest.raises(Skipped):
+            judge_memory(memory(**change))
+
+
+# Keeping awake, display
+
+
+def helper(code: str) -> subprocess.Popen[bytes]:
+    return start_detached([sys.executable, "-c", code])
+
+
+STAYS = "import time; time.sleep(600)"
+
+
+def listing(started: Sequence[subprocess.Popen[bytes]]) -> str:
+    return "".join(f"   pid {one.pid}(caffeinate): [0x1] 00:00:00 PreventSystemSleep\n" for one in started)
+
+
+def test_a_helper_that_is_listed_and_ends_is_fine() -> None:
+    """What the real functions start is watched, and it is gone after."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def launch(arguments: list[str]) -> subprocess.Popen[bytes]:
+        assert arguments[0] == "caffeinate"
+        started.append(helper(STAYS))
+        return started[-1]
+
+    check = watch_keep_awake("Darwin", launch, lambda _arguments: listing(started))
+    assert check.status == "ok" and "pmset lists it" in check.value
+    assert len(started) == 1 and not psutil.pid_exists(started[0].pid)
+
+
+def test_a_helper_that_does_nothing_is_told() -> None:
+    """Not listed: a warning. Ended at once or not there: a failure."""
+    unlisted = watch_keep_awake("Darwin", lambda _a: helper(STAYS), lambda _a: "pid 1(powerd)", patience_s=0)
+    assert unlisted.status == "warning" and "may go to sleep" in unlisted.detail
+
+    def ended(_arguments: list[str]) -> subprocess.Popen[bytes]:
+        process = helper("raise SystemExit(64)")
+        process.wait()
+        return process
+
+    refused = watch_keep_awake("Darwin", ended, lambda _a: "")
+    assert refused.status == "error" and "exit code 64" in refused.detail
+
+    def missing(_arguments: list[str]) -> subprocess.Popen[bytes]:
+        raise FileNotFoundError
+
+    assert watch_keep_awake("Darwin", missing, lambda _a: "").status == "error"
+
+
+def test_the_display_of_a_mac_is_told() -> None:
+    """From `pmset` and `ioreg`; a `pmset` without an answer is no display that is off."""
+    answers = {
+        "pmset": "pid 90(powerd): PreventUserIdleSystemSleep named: Prevent sleep while display is on",
+        "ioreg": '"AppleClamshellState" = Yes',
+    }
+    assert display("Darwin", lambda arguments: answers[arguments[0]]).value == "on, lid closed"
+    assert display("Darwin", lambda arguments: "none").value == "off, lid open or none"
+    with pytest.raises(Skipped, match="did not answer"):
+        display("Darwin", lambda arguments: "")
+
+
+def test_linux_skips_what_is_for_a_mac() -> None:
+    """With the reason."""
+    for part in (watch_keep_awake, display):
+        with pytest.raises(Skipped, match="a Mac"):
+            part("Linux")
+
+
+# Figures of MLX and of verify-resume
+
+
+def test_a_wrong_product_is_told_by_its_dtype() -> None:
+    """NaN is no small error."""
+    figures = {"device": "Apple M2", "errors": {"float32": 5e-4, "bfloat16": 4e-3}, "gflops": 900.0}
+    assert judge_matmul(figures).status == "ok"
+    for error in (0.3, float("nan")):
+        check = judge_matmul({**figures, "errors": {"float32": 3e-7, "bfloat16": error}})
+        assert check.status == "error" and "wrongly in bfloat16" in check.detail
+
+
+def test_modes_with_other_losses_are_told() -> None:
+    """A GPU's bfloat16 may differ by more than a CPU's float32."""
+    times = {"packed": 0.002, "transient": 0.001, "resident": 0.0005}
+
+    def judged(loss: float, is_cpu: bool) -> str:
+        losses = {"packed": 2.0, "transient": 2.0, "resident": loss}
+        return judge_modes({"seconds": times, "losses": losses, "is_cpu": is_cpu}).status
+
+    assert judged(2.00001, True) == judged(2.01, False) == "ok"
+    assert judged(2.01, True) == judged(2.5, False) == judged(float("nan"), False) == "error"
+    with pytest.raises(Skipped, match="not quantised"):
+        judge_modes({"seconds": {}, "losses": {}})
+
+
+def test_what_verify_resume_found_is_told() -> None:
+    """A difference by its file; a run that was never hit proves nothing."""
+    blows = [{"kind": "step", "hit": True}, {"kind": "pause", "hit": True}]
+    files = [{"file": "state.json", "identical": True}]
+    verdict = {"identical": True, "steps": 6, "interruptions": blows, "files": files, "leftovers": []}
+    assert judge_interruptions(verdict).value == "6 steps, killed 1 and paused 1 times; no byte differs"
+    assert judge_interruptions({**verdict, "interruptions": []}).status == "warning"
+    other = judge_interruptions({**verdict, "identical": False, "files": [{**files[0], "identical": False}]})
+    assert other.status == "error" and "state.json" in other.detail
+
+
+# Processes
+
+
+def test_a_part_that_hangs_is_ended_and_the_next_one_is_tried() -> None:
+    """Said in a sentence; the folder is gone."""
+    folders: list[Path] = []
+
+    def hang(bench: Bench, limit_s: float) -> Check:
+        folders.append(bench.folder)
+        run_to_end(SLEEP, bench.launcher.environment, limit_s)
+        raise AssertionError("it ended")
+
+    parts = [
+        Part("hang", lambda: "Hang", 0.2, hang),
+        Part("next", lambda: "Next", 60, lambda _bench, _limit: found("fine")),
+    ]
+    told = [t for t in selftest(Project(Path()), LAUNCHER, LAUNCHER, parts=parts) if isinstance(t, Trial)]
+    assert [trial.status for trial in told] == ["error", "ok"]
+    assert told[0].check.detail == "It did not end within 0.2 s" and told[0].check.label == "Hang"
+    assert not folders[0].exists()
+
+
+def test_a_process_ends_with_all_that_it_started() -> None:
+    """Also what it started in a session of its own."""
+    code = f"""import subprocess
+child = subprocess.Popen({SLEEP!r}, stdout=subprocess.DEVNULL, start_new_session=True)
+print(child.pid, flush=True)
+child.wait()"""
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    with parent.stdout:
+        grandchild = int(parent.stdout.readline())
+        end_family(parent)
+    assert parent.returncode == -signal.SIGKILL and not psutil.pid_exists(grandchild)
+
+
+def test_a_part_that_raises_is_told_and_not_the_end() -> None:
+    """Also what nobody expected."""
+
+    def fail(_bench: Bench, _limit_s: float) -> Check:
+        raise ZeroDivisionError("by nought")
+
+    [_begun, trial] = selftest(Project(Path()), LAUNCHER, LAUNCHER, parts=[Part("x", lambda: "X", 9, fail)])
+    assert isinstance(trial, Trial) and trial.check.detail == "ZeroDivisionError: by nought"
+
+
+def test_a_process_that_dies_is_told_by_its_signal_or_its_last_words() -> None:
+    """An abort of MLX says nothing on its own."""
+    code = "import os, signal, sys; print('no Metal device', file=sys.stderr, flush=True); "
+    died = run_to_end([sys.executable, "-c", code + "os.kill(os.getpid(), signal.SIGABRT)"], os.environ, 60)
+    assert died.code == -signal.SIGABRT and "signal 6" in died.failure().problem
+    assert run_to_end([sys.executable, "-c", code + "sys.exit(1)"], os.environ, 60).failure().problem == (
+        "no Metal device"
+    )
+
+
+def test_ctrl_c_comes_from_a_terminal_also_where_it_was_ignored() -> None:
+    """As a shell's background job leaves SIGINT ignored to what it starts."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with PseudoTerminal(SLEEP, os.environ, 60) as terminal:
+            assert terminal.wait_until(lambda: b"up" in terminal.output)
+            terminal.press("\x03")
+            assert terminal.end() in (1, 130, -signal.SIGINT)
+            assert b"KeyboardInterrupt" in terminal.output
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_terminal_says_when_its_program_has_ended_or_takes_too_long() -> None:
+    """A wait never goes on for ever."""
+    with PseudoTerminal([sys.executable, "-c", "print('done')"], os.environ, 60) as terminal:
+        assert not terminal.wait_until(lambda: False)
+    with PseudoTerminal(SLEEP, os.environ, 0) as terminal, pytest.raises(TimeoutError):
+        terminal.end()
+
+
+# The text for a bug report
+
+
+def test_nothing_tells_who_the_user_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Home folder, name and host, as whole words; parts of other words stay."""
+    monkeypatch.setattr(bug_report.Path, "home", lambda: Path("/Users/ana"))
+    monkeypatch.setattr(bug_report.getpass, "getuser", lambda: "ana")
+    monkeypatch.setattr(bug_report.socket, "gethostname", lambda: "anas-mac.local")
+    text = "Cannot read /Users/ana/llm/x of ana on anas-mac (anas-mac.local); banana"
+    words = bug_report.private_words()
+    assert bug_report.without(text, words) == "Cannot read ~/llm/x of USER on HOST (HOST); banana"
+
+
+def test_a_mac_is_named_by_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by its kernel's."""
+    monkeypatch.setattr(bug_report.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(bug_report.platform, "machine", lambda: "arm64")
+    monkeypatch.setattr(bug_report.platform, "mac_ver", lambda: ("15.1", ("", "", ""), "arm64"))
+    assert bug_report.system_facts()["OS"] == "macOS 15.1 arm64"
