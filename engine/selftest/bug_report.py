@@ -30,9 +30,13 @@ def system_facts() -> dict[str, str]:
     }
 
 
-def private_words() -> dict[str, str]:
-    """Return what tells who or where the user is, each with what stands for it: longest first."""
-    words = {str(Path.home()): "~"}
+def private_words(project: Path) -> dict[str, str]:
+    """Return what tells who or where the user is, each with what stands for it: longest first.
+
+    Args:
+        project: folder of the user's project.
+    """
+    words = {str(Path.home()): "~", str(project): "PROJECT"}
     with suppress(OSError, KeyError):  # nobody is known by this user's number
         words[getpass.getuser()] = "USER"
     host = socket.gethostname()
@@ -44,7 +48,7 @@ def without(text: str, words: Mapping[str, str]) -> str:
     """Return a text without private words, see `private_words`, which may stand in it as whole words."""
     for word, instead in words.items():
         if len(word) >= _LEAST:
-            text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", lambda _found, put=instead: put, text)
+            text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", instead, text)
     return text
 
 

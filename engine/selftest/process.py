@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.errors import UserError
 from engine.i18n import _
@@ -64,7 +65,7 @@ def run_to_end(command: Sequence[str], environment: Mapping[str, str], limit_s: 
         return Ended(code, *texts)
 
 
-def end_family(process: "subprocess.Popen[bytes]") -> None:
+def end_family(process: "subprocess.Popen[Any]") -> None:
     """Kill a process and all that it started, and wait until they are gone."""
     family = []
     with suppress(psutil.Error):

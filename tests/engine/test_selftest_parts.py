@@ -281,9 +281,9 @@ def test_nothing_tells_who_the_user_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bug_report.Path, "home", lambda: Path("/Users/ana"))
     monkeypatch.setattr(bug_report.getpass, "getuser", lambda: "ana")
     monkeypatch.setattr(bug_report.socket, "gethostname", lambda: "anas-mac.local")
-    text = "Cannot read /Users/ana/llm/x of ana on anas-mac (anas-mac.local); banana"
-    words = bug_report.private_words()
-    assert bug_report.without(text, words) == "Cannot read ~/llm/x of USER on HOST (HOST); banana"
+    text = "Cannot read /Users/ana/llm/x of ana on anas-mac (anas-mac.local) in /Volumes/x; banana"
+    words = bug_report.private_words(Path("/Volumes/x"))
+    assert bug_report.without(text, words) == "Cannot read ~/llm/x of USER on HOST (HOST) in PROJECT; banana"
 
 
 def test_a_mac_is_named_by_its_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from engine.selftest.run import PARTS, selftest
 from engine.selftest.trial import Begun, Trial
 from engine.verify.child import Launcher
 from tui.cli.verify import launcher
-from tui.console import SYMBOLS, err, print_json, say
+from tui.console import SYMBOLS, err, print_json, quote, say
 from tui.respawn import GUARDED
 from tui.terminal.signals import PAUSING, clean_up_on_signals
 
@@ -31,23 +31,22 @@ def try_machine(project: Project, model: str, as_json: bool) -> int:
         UserError: the project has no such base model.
     """
     clean_up_on_signals(PAUSING)
-    begin, private = time.monotonic(), private_words()
-    unguarded = launcher()
+    begin, unguarded = time.monotonic(), launcher()
+    trials: list[Trial] = []
     with closing(selftest(project, unguarded, _guarded(unguarded), model, PARTS)) as told:
-        trials = []
         for trial in _watched(told):
-            trials.append(_anonymous(trial, private))
+            trials.append(trial)
             if not as_json:
-                say(line_of(trials[-1]))
-    seconds, facts = time.monotonic() - begin, {k: without(v, private) for k, v in system_facts().items()}
+                say(line_of(trial))
+    seconds, facts = time.monotonic() - begin, system_facts()
     failed = sum(trial.status == "error" for trial in trials)
-    report = report_of(facts, trials, seconds)
+    report = without(report_of(facts, trials, seconds), private_words(project.root))
     if as_json:
         print_json(_as_json(facts, trials, seconds, report))
     else:
         say("\n" + _verdict(failed, len(trials), seconds))
         say(_("For a bug report, copy what follows:") + "\n")
-        say(report)
+        quote(report)  # commands in it stay as they are: made ready to be pasted they would name folders
     return 1 if failed else 0
 
 
@@ -92,12 +91,6 @@ def _watched(told: Generator[Begun | Trial, None, None]) -> Generator[Trial, Non
     finally:
         if status:
             status.stop()
-
-
-def _anonymous(trial: Trial, private: dict[str, str]) -> Trial:
-    check = trial.check
-    value, detail, fix = (without(text, private) for text in (check.value, check.detail, check.fix))
-    return replace(trial, check=replace(check, value=value, detail=detail, fix=fix))
 
 
 def _verdict(failed: int, total: int, seconds: float) -> str:
