@@ -73,7 +73,7 @@ def memory() -> dict[str, Any]:
 
 
 def modes(root: Path, config: TrainingConfig) -> dict[str, Any]:
-    """Return seconds of the largest product and the loss of a few rows, each by matmul mode."""
+    """Return seconds of the largest product and the loss of a row, each by matmul mode."""
     project = Project(root)
     folder = project.model_dir(config.model)
     layers = {matrix_key(layer): layer for layer in packed_layers(load_base(folder, keep_packed=True).model)}
@@ -88,9 +88,9 @@ def modes(root: Path, config: TrainingConfig) -> dict[str, Any]:
 
 
 def _loss(folder: Path, project: Project, config: TrainingConfig, way: str) -> float:
-    """Return the mean loss of the validation rows with one mode of all frozen matrices."""
+    """Return the loss of a validation row with one mode of all frozen matrices."""
     config = config.updated({"frozen_weights": way})
-    examples = load_file(project.valid_file, example_tokenizer(folder, config), config).examples
+    examples = load_file(project.valid_file, example_tokenizer(folder, config), config).examples[:1]
     shapes = shapes_for(examples, examples, config)
     made = assemble(folder, config, largest(shapes, folder, config), read_room())
     *_before, (_done, loss) = evaluate(made.model, made.score, micro_batches(examples, shapes))

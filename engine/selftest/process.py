@@ -67,13 +67,23 @@ def run_to_end(command: Sequence[str], environment: Mapping[str, str], limit_s: 
 
 def end_family(process: "subprocess.Popen[Any]") -> None:
     """Kill a process and all that it started, and wait until they are gone."""
-    family = []
+    wait_family(process, kill_family(process))
+
+
+def kill_family(process: "subprocess.Popen[Any]") -> list[psutil.Process]:
+    """Kill a process and all that it started, without waiting; return what it started."""
+    family: list[psutil.Process] = []
     with suppress(psutil.Error):
         family = psutil.Process(process.pid).children(recursive=True)
     process.kill()  # first, so that it has no time to start another
     for member in family:
         with suppress(psutil.Error):
             member.kill()
+    return family
+
+
+def wait_family(process: "subprocess.Popen[Any]", family: Sequence[psutil.Process]) -> None:
+    """Wait until a process that was killed is gone, and what it started too."""
     process.wait()
     psutil.wait_procs(family, timeout=_DEATH_S)
 

@@ -11,7 +11,7 @@ import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.selftest.process import end_family
+from engine.selftest.process import kill_family, wait_family
 
 _TAKE_TERMINAL = """
 import fcntl, os, signal, sys, termios
@@ -64,8 +64,9 @@ class PseudoTerminal:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        end_family(self._process)
-        os.close(self._master)
+        family = kill_family(self._process)
+        os.close(self._master)  # on macOS a process does not end while its terminal has output to give
+        wait_family(self._process, family)
 
     def press(self, keys: str) -> None:
         """Type keys."""

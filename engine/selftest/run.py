@@ -28,7 +28,7 @@ PARTS = (
     Part("pause", lambda: _("Ctrl+C"), 120, run_parts.try_pause),
     Part("resume", lambda: _("Resume"), 120, run_parts.try_resume),
     Part("verify", lambda: _("Interruptions"), 300, run_parts.try_interruptions),
-    Part("modes", lambda: _("Matmul modes"), 120, mlx_parts.try_modes),
+    Part("modes", lambda: _("Matmul modes"), 180, mlx_parts.try_modes),
 )
 """In this order: the later ones need the base model."""
 

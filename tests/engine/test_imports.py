@@ -26,6 +26,7 @@ LIGHT = [
     "engine.model.demo",
     "engine.profiles",
     "engine.project",
+    "engine.selftest.run",
     "engine.worker",
     "engine.training.events",
     "engine.training.state",
