@@ -29,7 +29,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Calls:
         calls.append((way, rows))
         return float(len(calls))
 
-    monkeypatch.setattr(calibration, "_seconds", seconds)
+    monkeypatch.setattr(calibration, "product_seconds", seconds)
     return calls
 
 

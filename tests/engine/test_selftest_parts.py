@@ -190,7 +190,7 @@ def test_what_verify_resume_found_is_told() -> None:
     blows = [{"kind": "step", "hit": True}, {"kind": "pause", "hit": True}]
     files = [{"file": "state.json", "identical": True}]
     verdict = {"identical": True, "steps": 6, "interruptions": blows, "files": files, "leftovers": []}
-    assert judge_interruptions(verdict).value == "6 steps, killed 1 and paused 1 times; no byte differs"
+    assert judge_interruptions(verdict).value == "6 steps, kills: 1, pauses: 1; no byte differs"
     assert judge_interruptions({**verdict, "interruptions": []}).status == "warning"
     other = judge_interruptions({**verdict, "identical": False, "files": [{**files[0], "identical": False}]})
     assert other.status == "error" and "state.json" in other.detail
