@@ -60,7 +60,7 @@ def selftest(
     with tempfile.TemporaryDirectory(prefix="mqlora-selftest-") as folder:
         bench = Bench(Path(folder), _inside(folder, launcher), _inside(folder, guarded), given)
         for number, part in enumerate(parts, start=1):
-            yield Begun(part.label(), number, len(parts))
+            yield Begun(part.label(), number, len(parts), part.limit_s)
             yield _tried(part, bench)
 
 

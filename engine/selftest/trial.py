@@ -32,6 +32,8 @@ class Begun:
     number: int
     total: int
     """Which of the parts it is, from 1, and how many there are."""
+    limit_s: float
+    """Seconds after which it is given up."""
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,7 @@ def test_stopped_in_the_middle_it_takes_everything_with_it(
                 break
         family = _family(process.pid)
         process.send_signal(number)
+        process.send_signal(number)  # while it tidies up
         assert process.wait() == 128 + number
     assert not any(psutil.pid_exists(pid) for pid in family)
     assert not list(temporary.glob("mqlora-selftest-*"))  # MLX keeps compiled code beside it

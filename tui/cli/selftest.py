@@ -12,6 +12,7 @@ from engine.sanitize import one_line
 from engine.selftest.bug_report import private_words, system_facts, without
 from engine.selftest.run import PARTS, selftest
 from engine.selftest.trial import Begun, Trial
+from engine.units import duration
 from engine.verify.child import Launcher
 from tui.cli.verify import launcher
 from tui.console import SYMBOLS, err, print_json, quote, say
@@ -85,12 +86,17 @@ def _watched(told: Generator[Begun | Trial, None, None]) -> Generator[Trial, Non
                     status.stop()  # its line belongs to the result now
                 yield item
             elif status:
-                text = _("{n} of {total}: {part} …").format(n=item.number, total=item.total, part=item.label)
-                status.update(text)
+                status.update(_begun(item))
                 status.start()
     finally:
         if status:
             status.stop()
+
+
+def _begun(part: Begun) -> str:
+    return _("{n} of {total}: {part}, at most {limit} …").format(
+        n=part.number, total=part.total, part=part.label, limit=duration(part.limit_s)
+    )
 
 
 def _verdict(failed: int, total: int, seconds: float) -> str:
