@@ -176,6 +176,35 @@ def test_ctrl_c_is_heard_while_a_program_is_called() -> None:
     assert done.stdout.split() == ["True", "True"] and done.returncode == 128 + signal.SIGINT, done.stderr
 
 
+TIDYING = """
+import sys
+from tui.terminal.signals import PAUSING, clean_up_on_signals
+clean_up_on_signals(PAUSING)
+try:
+    print("working", flush=True)
+    sys.stdin.readline()
+finally:
+    print("tidying", flush=True)
+    sys.stdin.readline()
+    print("tidy", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_does_not_end_the_tidying_up(number: signal.Signals) -> None:
+    """What the first one began is seen through, and the exit code is the first one's."""
+    command = [sys.executable, "-c", TIDYING]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin and process.stdout and process.stdout.readline() == "working\n"
+        process.send_signal(number)
+        assert process.stdout.readline() == "tidying\n"
+        process.send_signal(signal.SIGINT)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.read() == "tidy\n"
+    assert process.returncode == 128 + number
+
+
 def test_handlers_and_pipes_are_given_back() -> None:
     """What had the signals before has them again, and nothing stays open."""
     before = signal.getsignal(signal.SIGTERM)
