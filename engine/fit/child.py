@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import mx
+from engine.child_process import answer, end_with_parent
 from engine.config import TrainingConfig
 from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import filled
@@ -28,7 +29,6 @@ from engine.dataset.batches.tokenize import Example, ExampleTokenizer
 from engine.dataset.inspect.load import load_file
 from engine.dataset.inspect.model_tokens import example_tokenizer
 from engine.errors import UserError
-from engine.parent import end_with_parent
 from engine.project import Project
 from engine.training.memory_limits import limit_cache, read_room
 from engine.training.setup import Assembled, assemble, largest, shapes_for
@@ -47,9 +47,9 @@ def main() -> None:
     _die_first()
     project, config = Project(Path(sys.argv[1])), TrainingConfig.parse(json.loads(sys.argv[2]))
     try:
-        _tell(measured=_measure(project, config))
+        answer(measured=_measure(project, config))
     except UserError as error:
-        _tell(refused=[error.problem, error.fix])
+        answer(refused=[error.problem, error.fix])
     mx.clear_streams()
 
 
@@ -57,10 +57,6 @@ def _die_first() -> None:
     """Ask Linux to end this process, and no other, when memory runs out."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
-
-
-def _tell(**message: Any) -> None:
-    print(json.dumps(message), flush=True)
 
 
 def _measure(project: Project, config: TrainingConfig) -> dict[str, Any]:
@@ -71,16 +67,16 @@ def _measure(project: Project, config: TrainingConfig) -> dict[str, Any]:
     """
     room, folder = read_room(config.max_memory_gb), project.model_dir(config.model)
     limit_cache(room)
-    _tell(room=asdict(room), phase="tokenizing")
+    answer(room=asdict(room), phase="tokenizing")
     shape = _largest(project, config, folder)
-    _tell(shape=asdict(shape), phase="loading")
+    answer(shape=asdict(shape), phase="loading")
     made = assemble(folder, config, shape, room)
     made.model.train()
     # A step of several micro-batches also holds the sum of their gradients.
     batches = [filled(shape)] * (2 if config.examples_per_step > shape.rows else 1)
-    _tell(phase="first_step")  # what is compiled in it is there in the second
+    answer(phase="first_step")  # what is compiled in it is there in the second
     made.step(batches, config.learning_rate)
-    _tell(phase="second_step")
+    answer(phase="second_step")
     seconds = _steady(lambda: made.step(batches, config.learning_rate)) / len(batches)
     return {
         "peak": mx.get_peak_memory(),

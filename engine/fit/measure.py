@@ -1,6 +1,5 @@
 """Measuring in a child process whether a configuration fits."""
 
-import json
 import re
 import signal
 import subprocess
@@ -11,9 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
+from engine import child_process
 from engine.config import TrainingConfig
 from engine.dataset.batches.cut import BatchShape
 from engine.errors import Cancelled, UserError
@@ -27,8 +26,7 @@ from engine.units import size
 
 LIMIT_S = 180.0
 """Seconds after which a measurement is given up."""
-COMMAND = (sys.executable, "-m", "engine.fit.child")
-_ROOT = Path(__file__).parents[2]
+CHILD = ("-m", "engine.fit.child")
 _ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 """Signals that somebody sent; memory that runs out ends a process by others."""
 _NO_MEMORY = re.compile(rf"{OUT_OF_MEMORY.pattern}|bad_alloc|MemoryError", re.IGNORECASE)
@@ -93,10 +91,11 @@ def measure_fit(
     deadline = time.monotonic() + limit_s
     with _child(project, config) as (process, errors):
         threading.Thread(target=_watch, args=(process, cancel, deadline), daemon=True).start()
-        for message in _messages(process):
+        assert process.stdout is not None
+        for message in child_process.messages(process.stdout):
             answer |= message
             if phase := message.get("phase"):
-                tell(_PHASES[phase]())
+                tell(_PHASES[phase])
         code = process.wait()
         if cancel.is_set():
             raise Cancelled
@@ -108,21 +107,9 @@ def measure_fit(
 
 @contextmanager
 def _child(project: Project, config: TrainingConfig) -> Iterator[tuple["subprocess.Popen[bytes]", IO[bytes]]]:
-    """Start the child; at the end of the `with` block it has ended.
-
-    It gets a session of its own: a Ctrl+C is meant for this process, which ends it then.
-    """
-    with (
-        tempfile.TemporaryFile() as errors,
-        subprocess.Popen(
-            [*COMMAND, str(project.root.resolve()), config.model_dump_json()],
-            cwd=_ROOT,  # where `engine` is found, installed or not
-            stdin=subprocess.PIPE,  # closed when this process ends, however that happens
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            start_new_session=True,
-        ) as process,
-    ):
+    """Start the child; at the end of the `with` block it has ended."""
+    arguments = [*CHILD, str(project.root.resolve()), config.model_dump_json()]
+    with tempfile.TemporaryFile() as errors, child_process.start(arguments, errors) as process:
         try:
             yield process, errors
         finally:
@@ -135,18 +122,6 @@ def _watch(process: "subprocess.Popen[bytes]", cancel: threading.Event, deadline
         if cancel.wait(0.1) or time.monotonic() >= deadline:
             process.kill()
             return
-
-
-def _messages(process: "subprocess.Popen[bytes]") -> Iterator[dict[str, Any]]:
-    """Yield what the child says; other lines on its output, and one torn by its death, are left out."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        try:
-            message = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(message, dict):
-            yield message
 
 
 def _judge(answer: dict[str, Any], code: int, errors: str) -> Fit:
@@ -195,8 +170,8 @@ def _too_slow(limit_s: float) -> UserError:
 
 
 _PHASES = {
-    "tokenizing": lambda: _("Reading the data …"),
-    "loading": lambda: _("Loading the base model …"),
-    "first_step": lambda: _("Training the largest micro-batch …"),
-    "second_step": lambda: _("Training it again, timed …"),
+    "tokenizing": _("Reading the data …"),
+    "loading": _("Loading the base model …"),
+    "first_step": _("Training the largest micro-batch …"),
+    "second_step": _("Training it again, timed …"),
 }

@@ -13,19 +13,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from engine.child_process import answer, end_with_parent
 from engine.config import TrainingConfig
 from engine.dataset.inspect.model_tokens import example_tokenizer, stop_faults
 from engine.errors import UserError
 from engine.model.adapter import attach_adapter
 from engine.model.loading import open_model
-from engine.parent import end_with_parent
 
 
 def main() -> None:
     """Try what the command line names and print the answer."""
     end_with_parent()
-    _tell(began=True)
-    _tell(**try_model(Path(sys.argv[1]), TrainingConfig.parse(json.loads(sys.argv[2]))))
+    answer(began=True)
+    answer(**try_model(Path(sys.argv[1]), TrainingConfig.parse(json.loads(sys.argv[2]))))
     os._exit(0)  # all is said: the threads of MLX and of the tokenizer have nothing to bring to an end
 
 
@@ -39,10 +39,6 @@ def try_model(folder: Path, config: TrainingConfig) -> dict[str, Any]:
         return {"refused": [error.problem, error.fix]}
     warnings = [fault for fault in stop_faults(folder, tokenize) if fault.severity == "warning"]
     return {"loads": True, "warnings": [[fault.message, fault.fix] for fault in warnings]}
-
-
-def _tell(**message: Any) -> None:
-    print(json.dumps(message), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from engine import child_process
 from engine.files import write_atomic
 
 import platformdirs
 import psutil
 
-_COMMAND = (sys.executable, "-m", "engine.model_folder.template_trial")
-_ROOT = Path(__file__).parents[2]
 _LIMIT_S = 120.0
 """Seconds of the clock after which nothing is said about a template."""
 _MOST_S = 10
@@ -49,7 +48,7 @@ def comes_to_an_end(source: str) -> bool:
         if mark.exists():
             return True
     try:
-        child = _start()
+        child = child_process.start(["-m", "engine.model_folder.template_trial"])
     except OSError:
         return True
     with child:
@@ -64,17 +63,6 @@ def comes_to_an_end(source: str) -> bool:
         mark.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(mark, "")
     return True
-
-
-def _start() -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        _COMMAND,
-        cwd=_ROOT,  # where `engine` is found, installed or not
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
 
 
 def conversations() -> list[list[dict[str, Any]]]:

@@ -7,13 +7,13 @@ so that it is done once.
 import hashlib
 import json
 import subprocess
-import sys
 from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from engine import child_process
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import read_given, write_atomic
@@ -23,10 +23,8 @@ from engine.model_folder.usable import ModelFiles, require_usable
 
 import platformdirs
 
-COMMAND = (sys.executable, "-m", "engine.model.trial")
 LIMIT_S = 120.0
 """Seconds after which nothing is said about a model."""
-_ROOT = Path(__file__).parents[2]
 _TRIED = 3
 """To be raised when more is tried: what is kept of earlier trials is then no answer any more."""
 _USED = ("lora_targets", "lora_layers")
@@ -121,21 +119,12 @@ class ModelTrial:
 
 def start_child(folder: Path, config: TrainingConfig) -> "subprocess.Popen[bytes]":
     """Start the process that loads a model, see `engine.model.trial`."""
-    return subprocess.Popen(
-        [*COMMAND, str(folder.absolute()), config.model_dump_json()],
-        cwd=_ROOT,  # where `engine` is found, installed or not
-        stdin=subprocess.PIPE,  # closed when this process ends, however that happens
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    return child_process.start(["-m", "engine.model.trial", str(folder.absolute()), config.model_dump_json()])
 
 
 def _parsed(output: bytes) -> dict[str, Any]:
-    """Return what the child said, line by line; nothing where MLX cannot be used at all."""
+    """Return what the child said; nothing where MLX cannot be used at all."""
     answer: dict[str, Any] = {}
-    for line in output.splitlines():
-        with suppress(ValueError):
-            if isinstance(message := json.loads(line), dict):
-                answer |= message
+    for message in child_process.messages(output.splitlines()):
+        answer |= message
     return answer

@@ -38,7 +38,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def put(child: pytest.MonkeyPatch, code: str) -> None:
     """Let the child be `code`."""
-    child.setattr(measure, "COMMAND", (sys.executable, "-c", code))
+    child.setattr(measure, "CHILD", ("-c", code))
 
 
 def test_a_real_measurement(project: Project) -> None:
@@ -136,7 +136,8 @@ def test_a_measurement_ends_in_time(project: Project, child: pytest.MonkeyPatch)
 
 def test_the_child_ends_with_its_parent(project: Project) -> None:
     """Whoever asked may be killed: nobody else would end it."""
-    arguments = [*measure.COMMAND, str(project.root), TrainingConfig(max_seq_length=16).model_dump_json()]
+    config = TrainingConfig(max_seq_length=16).model_dump_json()
+    arguments = [sys.executable, *measure.CHILD, str(project.root), config]
     process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     output, _errors = process.communicate(timeout=60)
     assert process.returncode == 1 and b"measured" not in output

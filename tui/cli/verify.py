@@ -72,22 +72,22 @@ def _shown(told: Iterator[ExperimentEvent], config: TrainingConfig) -> Iterator[
 
 
 PLACES = {
-    "step": lambda: _("killed in the middle of step {next}"),
-    "evaluation": lambda: _("killed in the validation after step {step}"),
-    "checkpoint": lambda: _("killed while the checkpoint of step {step} was written"),
-    "pause": lambda: _("paused by SIGINT after step {step}"),
+    "step": _("killed in the middle of step {next}"),
+    "evaluation": _("killed in the validation after step {step}"),
+    "checkpoint": _("killed while the checkpoint of step {step} was written"),
+    "pause": _("paused by SIGINT after step {step}"),
 }
 MISSES = {
-    "step": lambda: _("the middle of a step was not hit"),
-    "evaluation": lambda: _("the middle of a validation was not hit"),
-    "checkpoint": lambda: _("the writing of a checkpoint was not hit"),
-    "pause": lambda: _("the pause came too late"),
+    "step": _("the middle of a step was not hit"),
+    "evaluation": _("the middle of a validation was not hit"),
+    "checkpoint": _("the writing of a checkpoint was not hit"),
+    "pause": _("the pause came too late"),
 }
 
 
 def _place(blow: Interruption) -> str:
     """Say where the run was struck, and how often that was tried if not at once."""
-    text = (PLACES if blow.hit else MISSES)[blow.kind]().format(step=blow.step, next=blow.step + 1)
+    text = (PLACES if blow.hit else MISSES)[blow.kind].format(step=blow.step, next=blow.step + 1)
     if blow.tries > 1:
         text += ngettext(" ({n} try)", " ({n} tries)", blow.tries).format(n=blow.tries)
     return text

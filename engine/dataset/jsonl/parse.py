@@ -1,7 +1,6 @@
 """One line of a data file: from bytes to a JSON object, or to what is wrong with them."""
 
 import json
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 from engine.dataset.report import LEFT_OUT
@@ -142,20 +141,20 @@ def _column(raw: bytes, byte: int) -> int:
     return len(raw[:byte].decode("utf-8", "replace")) + 1
 
 
-_REASONS: dict[str, Callable[[], str]] = {
-    "Expecting property name": lambda: _("a name in double quotes is expected"),
-    "Expecting ':'": lambda: _("a colon is expected"),
-    "Expecting ','": lambda: _("a comma or a closing bracket is expected"),
-    "Expecting value": lambda: _("a text in double quotes or another value is expected"),
-    "Expecting object": lambda: _("an object is expected, which begins with {"),
-    "Illegal trailing comma": lambda: _("nothing follows the comma"),
-    "Unterminated string": lambda: _("the text that begins here has no end"),
-    "Invalid control character": lambda: _("a control character, such as a tab, must be written as \\t"),
-    "Invalid \\escape": lambda: _("no such escape; a backslash itself is written twice"),
-    "Invalid \\uXXXX": lambda: _("four hexadecimal digits are expected after \\u"),
-    "Unexpected UTF-8 BOM": lambda: _("a byte order mark stands inside the file"),
-    "Extra data": lambda: _("something follows the object"),
-    "": lambda: _("the line ends too early"),
+_REASONS: dict[str, str] = {
+    "Expecting property name": _("a name in double quotes is expected"),
+    "Expecting ':'": _("a colon is expected"),
+    "Expecting ','": _("a comma or a closing bracket is expected"),
+    "Expecting value": _("a text in double quotes or another value is expected"),
+    "Expecting object": _("an object is expected, which begins with {"),
+    "Illegal trailing comma": _("nothing follows the comma"),
+    "Unterminated string": _("the text that begins here has no end"),
+    "Invalid control character": _("a control character, such as a tab, must be written as \\t"),
+    "Invalid \\escape": _("no such escape; a backslash itself is written twice"),
+    "Invalid \\uXXXX": _("four hexadecimal digits are expected after \\u"),
+    "Unexpected UTF-8 BOM": _("a byte order mark stands inside the file"),
+    "Extra data": _("something follows the object"),
+    "": _("the line ends too early"),
 }
 """What Python's errors mean, by how they begin: they are not translated, and differ between versions."""
 
@@ -170,7 +169,7 @@ def _invalid(text: str, error: json.JSONDecodeError) -> RowError:
         position, begin = len(before) - 1, "Illegal trailing comma"
     elif not before and begin.startswith("Expecting value"):
         begin = "Expecting object"
-    reason = next(words() for known, words in _REASONS.items() if begin.startswith(known))
+    reason = next(words for known, words in _REASONS.items() if begin.startswith(known))
     message = _("not JSON: {reason}").format(reason=reason)
     fix = _("write one object a line") if begin.startswith("Extra data") else _("mend the line or drop it")
     return RowError("invalid_json", message, fix, position + 1)

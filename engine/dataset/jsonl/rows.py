@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from engine.dataset.jsonl.lines import Oddities, read_lines
@@ -44,7 +44,7 @@ class Forms:
     def faults(self, file: str) -> Iterator[Fault]:
         """Yield a warning where rows are written in several forms, at the first of the rarest."""
         if len(self._counts) > 1:
-            shown = ", ".join(f"{count} {_FORM_NAMES[form]()}" for form, count in self._counts.most_common())
+            shown = ", ".join(f"{count} {_FORM_NAMES[form]}" for form, count in self._counts.most_common())
             yield Fault(
                 file,
                 self._first[self._counts.most_common()[-1][0]],
@@ -77,10 +77,10 @@ def control_fault(file: str, row: Row, raw: bytes) -> Iterator[Fault]:
     yield Fault(file, row.line, None, "control_character", "warning", text, fix)
 
 
-_FORM_NAMES: dict[RowForm, Callable[[], str]] = {
-    "pair": lambda: _("prompt and completion"),
-    "messages": lambda: _("messages"),
-    "text": lambda: _("text"),
+_FORM_NAMES: dict[RowForm, str] = {
+    "pair": _("prompt and completion"),
+    "messages": _("messages"),
+    "text": _("text"),
 }
 
 
