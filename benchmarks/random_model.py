@@ -17,7 +17,7 @@ from typing import Any
 
 from engine.backend import mx
 from engine.model_folder.dimensions import ModelDimensions
-from tests.tiny import write_tokenizer
+from tests.support.tiny import write_tokenizer
 
 GROUP_SIZE, BITS = 64, 4
 _LAYERS_A_FILE = 8

@@ -3,12 +3,12 @@
 import errno
 from pathlib import Path
 
-from campaigns.bench import Bench, Session, pause_at, sentence_faults, standing_faults
-from campaigns.faults import FaultyDisk
 from engine.files import write_atomic
 from engine.training.checkpoint import checkpoint_folders
 from engine.training.events import CheckpointSaved, Paused
 from engine.training.state import RunState
+from tests.campaigns.bench import Bench, Session, pause_at, sentence_faults, standing_faults
+from tests.campaigns.faults import FaultyDisk
 
 import pytest
 

@@ -3,8 +3,8 @@
 import random
 from pathlib import Path
 
-from campaigns import damage
-from campaigns.bench import Bench, pause_at
+from tests.campaigns import damage
+from tests.campaigns.bench import Bench, pause_at
 
 import pytest
 

@@ -1,6 +1,6 @@
 """A short form of the attack on every write."""
 
-from campaigns.disk import campaign
+from tests.campaigns.disk import campaign
 
 import pytest
 

@@ -1,6 +1,6 @@
 """A short form of the attack on the command line's disk."""
 
-from campaigns.disk_commands import campaign
+from tests.campaigns.disk_commands import campaign
 
 import pytest
 

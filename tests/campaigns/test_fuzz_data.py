@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from campaigns import fuzz_checks
-from campaigns.fuzz_data import with_hypothesis
-from campaigns.fuzz_target import Target
 from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.report import Fault
+from tests.campaigns import fuzz_checks
+from tests.campaigns.fuzz_data import with_hypothesis
+from tests.campaigns.fuzz_target import Target
 
 import pytest
 

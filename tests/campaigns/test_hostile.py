@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from campaigns.hostile import _LINE, _SCREEN, Outcome, attack, harmless, in_process, visit_places
-from campaigns.hostile_project import HostileProject, make_project
+from tests.campaigns.hostile import _LINE, _SCREEN, Outcome, attack, harmless, in_process, visit_places
+from tests.campaigns.hostile_project import HostileProject, make_project
 
 import pytest
 

@@ -6,11 +6,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from campaigns.kill import Undisturbed, campaign, draw
-from campaigns.readable import unreadable
 from engine.project import Project
 from engine.training.checkpoint import checkpoint_folders
-from tests.tiny import RUN, tiny_project, train
+from tests.campaigns.kill import Undisturbed, campaign, draw
+from tests.campaigns.readable import unreadable
+from tests.support.tiny import RUN, tiny_project, train
 
 import pytest
 

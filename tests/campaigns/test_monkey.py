@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 from random import Random
 
-from campaigns.monkey import Monkey, campaign
-from campaigns.monkey_bursts import draw
 from engine.project import Project
-from tests.e2e.terminal import Terminal
-from tests.tiny import tiny_project
+from tests.campaigns.monkey import Monkey, campaign
+from tests.campaigns.monkey_bursts import draw
+from tests.support.terminal import Terminal
+from tests.support.tiny import tiny_project
 
 import pytest
 

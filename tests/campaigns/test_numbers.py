@@ -1,6 +1,6 @@
 """A short form of the attack with numbers that are not finite."""
 
-from campaigns.numbers import campaign
+from tests.campaigns.numbers import campaign
 
 import pytest
 

@@ -1,6 +1,6 @@
 """A short form of the attacks on a run's one owner."""
 
-from campaigns.owners import campaign
+from tests.campaigns.owners import campaign
 
 import pytest
 

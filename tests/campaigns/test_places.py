@@ -1,7 +1,7 @@
 """A short form of the attack on the places of a project, and proof that it would see what comes through."""
 
-from campaigns.commander import Commander, Ended
-from campaigns.places import KINDS, campaign, faults_of
+from tests.campaigns.commander import Commander, Ended
+from tests.campaigns.places import KINDS, campaign, faults_of
 
 import pytest
 

@@ -3,11 +3,11 @@
 import shutil
 from pathlib import Path
 
-from campaigns.signal_cases import CTRL_C, HANG_UP, STALLED, TRAINING, Case, all_cases
-from campaigns.signal_checks import end_of_background, resumed
-from campaigns.signals import campaign
 from engine.project import Project
-from tests.tiny import RUN, tiny_project, train
+from tests.campaigns.signal_cases import CTRL_C, HANG_UP, STALLED, TRAINING, Case, all_cases
+from tests.campaigns.signal_checks import end_of_background, resumed
+from tests.campaigns.signals import campaign
+from tests.support.tiny import RUN, tiny_project, train
 
 import pytest
 
@@ -58,5 +58,5 @@ def test_a_run_that_does_not_go_on_by_itself_is_seen(
     paused: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hand-over without a background process is a broken promise."""
-    monkeypatch.setattr("campaigns.signal_checks.LIMIT_S", 0.1)
+    monkeypatch.setattr("tests.campaigns.signal_checks.LIMIT_S", 0.1)
     assert end_of_background(paused, 3) == ["nothing went on in the background after step 3"]

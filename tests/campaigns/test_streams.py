@@ -2,7 +2,7 @@
 
 import json
 
-from campaigns.streams import Ended, campaign, not_told_as_json, said_badly
+from tests.campaigns.streams import Ended, campaign, not_told_as_json, said_badly
 
 import pytest
 

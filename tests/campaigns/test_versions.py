@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from campaigns.versions import LATER, campaign, judge, rewrite
-from tests.engine.moments import step_done
-from tests.tiny import RUN, tiny_project, train
+from tests.campaigns.versions import LATER, campaign, judge, rewrite
+from tests.support.moments import step_done
+from tests.support.tiny import RUN, tiny_project, train
 
 import pytest
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from campaigns.signal_checks import processes_of
 from engine.project import Project
-from tests.tiny import long_project
+from tests.campaigns.signal_checks import processes_of
+from tests.support.tiny import long_project
 
 import pytest
 

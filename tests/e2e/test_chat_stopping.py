@@ -5,7 +5,7 @@ import signal
 import sys
 
 from engine.project import Project
-from tests.e2e.terminal import Terminal
+from tests.support.terminal import Terminal
 
 import pytest
 

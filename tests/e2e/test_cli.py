@@ -13,7 +13,7 @@ from engine.chat import ChatSession, ReplyChunk
 from engine.config import TrainingConfig
 from engine.dataset.jsonl.turns import Message
 from engine.project import Project
-from tests.tiny import pairs, tiny_project, write_rows
+from tests.support.tiny import pairs, tiny_project, write_rows
 from tui.cli.main import main
 from tui.console import print_json
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from engine.project import Project
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
-from tests.e2e.terminal import Terminal
 from tests.e2e.test_terminal import app_while_training, steps, wait_until
-from tests.tiny import tiny_project
+from tests.support.terminal import Terminal
+from tests.support.tiny import tiny_project
 
 import pytest
 

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from tests.e2e.terminal import Terminal
-from tests.tui.fake_run import fake_project, write_run
+from tests.support.fake_run import fake_project, write_run
+from tests.support.terminal import Terminal
 
 import pytest
 

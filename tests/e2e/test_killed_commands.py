@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.project import Project
-from tests.e2e.terminal import LIMIT_S
 from tests.e2e.test_terminal import wait_until
+from tests.support.terminal import LIMIT_S
 
 import pytest
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.project import Project
 from engine.selftest.run import PARTS
-from tests.tiny import files_below, tiny_project
+from tests.support.tiny import files_below, tiny_project
 from tui.cli import selftest
 from tui.cli.main import main
 

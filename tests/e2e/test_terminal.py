@@ -13,8 +13,8 @@ from engine.analysis.verdict import judge
 from engine.project import Project
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
-from tests.e2e.terminal import LIMIT_S, Terminal, process_is_gone
-from tests.tiny import RUN, owned_by, pairs, write_rows
+from tests.support.terminal import LIMIT_S, Terminal, process_is_gone
+from tests.support.tiny import RUN, owned_by, pairs, write_rows
 from tui.run.handover import has_news
 
 import pytest

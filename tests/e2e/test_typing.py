@@ -2,7 +2,7 @@
 
 from engine.config import TrainingConfig
 from engine.project import Project
-from tests.e2e.terminal import Terminal
+from tests.support.terminal import Terminal
 
 import pytest
 

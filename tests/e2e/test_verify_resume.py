@@ -13,7 +13,7 @@ from pathlib import Path
 from engine.project import Project
 from engine.verify.compare import Comparison
 from engine.verify.results import Advance, ExperimentEvent, ExperimentResult, Interruption
-from tests.tiny import RUN, files_below, tiny_project, write_rows
+from tests.support.tiny import RUN, files_below, tiny_project, write_rows
 from tui.cli import verify
 from tui.cli.main import main
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.project import Project
 from engine.training.events import Event
-from tests.tiny import tiny_project, train
+from tests.support.tiny import tiny_project, train
 
 import pytest
 

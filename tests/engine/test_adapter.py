@@ -12,7 +12,7 @@ from engine.model.adapter import adapter_weights, attach_adapter, load_adapter
 from engine.model.loading import load_base
 from engine.project import Project
 from engine.training.checkpoint import checkpoint_folders
-from tests.tiny import RUN, tiny_project, train
+from tests.support.tiny import RUN, tiny_project, train
 
 import pytest
 from mlx_lm.utils import load as load_with_mlx_lm

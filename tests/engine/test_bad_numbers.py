@@ -3,8 +3,6 @@
 import math
 from pathlib import Path
 
-from campaigns.common import outcome
-from campaigns.numbers import BadNumbers
 from engine.analysis.summary import summarise
 from engine.analysis.verdict import judge
 from engine.errors import UserError
@@ -12,9 +10,11 @@ from engine.project import Project
 from engine.training.checkpoint import checkpoint_folders, load_checkpoint
 from engine.training.events import CheckpointSaved, Event, Finished, Notice
 from engine.training.state import RunState
+from tests.campaigns.common import outcome
+from tests.campaigns.numbers import BadNumbers
 from tests.engine.conftest import copy_of
-from tests.engine.moments import Moment, step_done
-from tests.tiny import RUN, metrics_rows, train
+from tests.support.moments import Moment, step_done
+from tests.support.tiny import RUN, metrics_rows, train
 
 import pytest
 

@@ -15,7 +15,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.model.loading import load_base
 from engine.model_folder.dimensions import ModelDimensions
-from tests.tiny import write_model, write_tokenizer
+from tests.support.tiny import write_model, write_tokenizer
 
 import pytest
 

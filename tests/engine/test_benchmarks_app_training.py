@@ -10,7 +10,7 @@ from benchmarks.app_training import make_project, ratio, summarize
 from benchmarks.program import Steps, run_program
 from engine.config import TrainingConfig
 from engine.project import Project
-from tests.tiny import tiny_project
+from tests.support.tiny import tiny_project
 
 import psutil
 import pytest

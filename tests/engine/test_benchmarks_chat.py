@@ -14,7 +14,7 @@ from benchmarks.variants import FLOAT32, INSTALLED, OURS
 from engine.errors import UserError
 from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
-from tests.tiny import RUN, tiny_project, train, write_model
+from tests.support.tiny import RUN, tiny_project, train, write_model
 
 import pytest
 

@@ -8,7 +8,7 @@ from engine.config import TrainingConfig
 from engine.dataset.batches.cut import BatchShape
 from engine.fit.measure import Fit, Measured
 from engine.memory.predict import MemoryBudget
-from tests.tiny import RUN, write_model
+from tests.support.tiny import RUN, write_model
 
 import pytest
 

@@ -12,8 +12,8 @@ from engine.training import loop
 from engine.training.checkpoint import checkpoint_folders, checkpoint_step, load_checkpoint
 from engine.training.events import CheckpointSaved, Evaluated, Finished, Notice, Started
 from engine.training.trainer import Trainer
-from tests.engine.moments import step_done
-from tests.tiny import RUN, files_below, metrics_rows, train
+from tests.support.moments import step_done
+from tests.support.tiny import RUN, files_below, metrics_rows, train
 
 import pytest
 

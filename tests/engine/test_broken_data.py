@@ -11,15 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from campaigns.fuzz_checks import check_file
 from engine.config import TrainingConfig
 from engine.dataset.inspect.check import check_data
 from engine.dataset.jsonl import lines
 from engine.dataset.report import Fault
 from engine.project import Project
-from tests.chat_forms import template
+from tests.campaigns.fuzz_checks import check_file
 from tests.engine.test_tokenizing import melting_tokenizer
-from tests.tiny import CHATML, pairs, write_model, write_rows, write_tokenizer
+from tests.support.chat_forms import template
+from tests.support.tiny import CHATML, pairs, write_model, write_rows, write_tokenizer
 
 import pytest
 

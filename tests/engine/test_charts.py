@@ -16,8 +16,8 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.history import load_history
 from engine.training.state import RunState
-from tests.engine.run_files import write_run
-from tests.engine.run_kinds import write_kind
+from tests.support.run_files import write_run
+from tests.support.run_kinds import write_kind
 
 import pytest
 from matplotlib.axes import Axes

@@ -11,8 +11,8 @@ from engine.chat import ChatSession, ChatSettings, ReplyChunk
 from engine.errors import UserError
 from engine.model.loading import load_base
 from engine.project import Project
-from tests.chat_forms import template
-from tests.tiny import CHATML, RUN, pairs, tiny_project, train, write_rows, write_tokenizer
+from tests.support.chat_forms import template
+from tests.support.tiny import CHATML, RUN, pairs, tiny_project, train, write_rows, write_tokenizer
 
 import pytest
 from mlx_lm import generate

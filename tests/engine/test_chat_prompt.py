@@ -12,7 +12,7 @@ from engine.dataset.jsonl.turns import Message
 from engine.errors import UserError
 from engine.model.prefill import PromptReader, _next_portion
 from engine.project import Project
-from tests.tiny import tiny_project
+from tests.support.tiny import tiny_project
 
 import pytest
 from mlx_lm.models.cache import make_prompt_cache

@@ -11,7 +11,7 @@ from engine.dataset.report import BINS, CheckStage
 from engine.dataset.watch import EVERY
 from engine.errors import Cancelled
 from engine.project import Project
-from tests.tiny import pairs, tiny_project, write_rows
+from tests.support.tiny import pairs, tiny_project, write_rows
 
 import numpy as np
 import pytest

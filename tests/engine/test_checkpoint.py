@@ -21,7 +21,7 @@ from engine.training.checkpoint import (
 )
 from engine.training.progress import Progress
 from engine.training.retention import prune_checkpoints
-from tests.tiny import files_below
+from tests.support.tiny import files_below
 
 import pytest
 

@@ -5,7 +5,6 @@ from collections import namedtuple
 from datetime import datetime
 from pathlib import Path
 
-from campaigns.common import outcome
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
@@ -14,8 +13,9 @@ from engine.training.checkpoint import checkpoint_folders
 from engine.training.events import Event, Notice, StepDone
 from engine.training.run_folder import archive_run, require_space
 from engine.training.state import RunState
-from tests.engine.moments import step_done
-from tests.tiny import RUN, files_below, metrics_rows, train
+from tests.campaigns.common import outcome
+from tests.support.moments import step_done
+from tests.support.tiny import RUN, files_below, metrics_rows, train
 
 import pytest
 

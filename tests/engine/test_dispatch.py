@@ -11,7 +11,7 @@ from engine.training.loss import make_loss
 from engine.training.progress import Progress
 from engine.training.step import StepFunction, StepResult, make_optimizer
 from tests.engine.test_step import some_examples, split
-from tests.tiny import RUN, lora_model
+from tests.support.tiny import RUN, lora_model
 
 import pytest
 

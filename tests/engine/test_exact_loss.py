@@ -11,11 +11,11 @@ from engine.dataset.batches.tokenize import Example
 from engine.model.padding_free import takes_unpadded
 from engine.model.replace_layers import make_fast
 from engine.training.loss import batch_arrays, make_loss
-from tests.chat_forms import byte_tokenizer, conversation, tokenize
-from tests.engine.batching import whole_batch
 from tests.engine.test_step import some_examples
-from tests.numpy_llama import Weights, slope, summed_loss
-from tests.tiny import CONFIG, RUN, lora_model, write_model
+from tests.support.batching import whole_batch
+from tests.support.chat_forms import byte_tokenizer, conversation, tokenize
+from tests.support.numpy_llama import Weights, slope, summed_loss
+from tests.support.tiny import CONFIG, RUN, lora_model, write_model
 
 import numpy as np
 import pytest

@@ -6,9 +6,9 @@ from typing import Any
 from engine.backend import mx, nn
 from engine.dataset.batches.tokenize import Example
 from engine.training.loss import batch_arrays, make_loss
-from tests.chat_forms import byte_tokenizer, conversation, tokenize
-from tests.engine.batching import whole_batch
-from tests.tiny import lora_model
+from tests.support.batching import whole_batch
+from tests.support.chat_forms import byte_tokenizer, conversation, tokenize
+from tests.support.tiny import lora_model
 
 import numpy as np
 import pytest

@@ -12,7 +12,7 @@ from engine.dataset.batches.tokenize import Example
 from engine.training.loss import batch_arrays, make_loss
 from engine.training.schedule import learning_rate
 from engine.training.step import StepFunction, StepResult, make_optimizer
-from tests.tiny import lora_model
+from tests.support.tiny import lora_model
 
 import mlx.optimizers as optim
 import numpy as np

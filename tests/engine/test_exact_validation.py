@@ -9,8 +9,8 @@ from engine.training.events import Evaluated, Finished
 from engine.training.loss import evaluate, make_loss
 from tests.engine.test_exact_loss import arrays
 from tests.engine.test_step import some_examples
-from tests.numpy_llama import summed_loss
-from tests.tiny import CONFIG, RUN, lora_model, tiny_project, train
+from tests.support.numpy_llama import summed_loss
+from tests.support.tiny import CONFIG, RUN, lora_model, tiny_project, train
 
 import pytest
 from hypothesis import given, settings

@@ -8,7 +8,7 @@ from engine.model.matmul_timings import WAYS, MatmulMode
 from engine.model.padding_free import takes_unpadded, unpad_attention
 from engine.model.replace_layers import ATTENTION, make_fast
 from engine.model.swiglu import GatedMLP
-from tests.engine.architectures import (
+from tests.support.architectures import (
     ARCHITECTURES,
     BATCH,
     assert_same,

@@ -7,7 +7,7 @@ from engine.dataset.jsonl.parse import RowError
 from engine.dataset.jsonl.row import Row, row_of
 from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.report import Fault
-from tests.tiny import write_rows
+from tests.support.tiny import write_rows
 
 import pytest
 

@@ -15,8 +15,8 @@ from engine.dataset.jsonl.parse import RowError
 from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.report import Fault
-from tests.chat_forms import answers, byte_tokenizer, tokenize
-from tests.tiny import write_rows
+from tests.support.chat_forms import answers, byte_tokenizer, tokenize
+from tests.support.tiny import write_rows
 
 import pytest
 

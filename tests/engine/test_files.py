@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from campaigns.places import make_socket
 from engine.errors import UserError
 from engine.files import (
     NoPlainFile,
@@ -18,6 +17,7 @@ from engine.files import (
     write_atomic,
     write_json,
 )
+from tests.campaigns.places import make_socket
 
 import pytest
 

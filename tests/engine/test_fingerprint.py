@@ -7,7 +7,7 @@ from pathlib import Path
 from engine import fingerprint
 from engine.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
 from engine.project import Project
-from tests.tiny import write_model
+from tests.support.tiny import write_model
 
 import pytest
 

@@ -13,7 +13,7 @@ from engine.fit import measure
 from engine.fit.measure import measure_fit
 from engine.fit.words import outcome, refusal
 from engine.project import Project
-from tests.tiny import RUN
+from tests.support.tiny import RUN
 
 import pytest
 

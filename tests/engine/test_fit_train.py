@@ -4,7 +4,7 @@ from engine.errors import UserError
 from engine.memory.predict import MemoryBudget
 from engine.project import Project
 from engine.training.events import Finished, Notice
-from tests.tiny import RUN, train
+from tests.support.tiny import RUN, train
 
 import pytest
 

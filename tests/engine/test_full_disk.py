@@ -4,7 +4,6 @@ import errno
 from threading import Event as StopEvent
 from typing import Any
 
-from campaigns.common import outcome
 from engine.analysis.summary import summarise
 from engine.errors import UserError
 from engine.project import Project
@@ -12,8 +11,9 @@ from engine.training.checkpoint import checkpoint_folders, checkpoint_step, load
 from engine.training.events import CheckpointSaved, Event, Finished, Paused, Started
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
-from tests.engine.moments import inside_validation, step_done
-from tests.tiny import RUN, metrics_rows, train
+from tests.campaigns.common import outcome
+from tests.support.moments import inside_validation, step_done
+from tests.support.tiny import RUN, metrics_rows, train
 
 import pytest
 

@@ -3,7 +3,7 @@
 from engine.backend import is_cuda, mx, nn
 from engine.model import swiglu as gated
 from engine.model.swiglu_kernel import gated_gradient, has_kernel
-from tests.engine.architectures import assert_same, build, found, made_fast, plain_loss
+from tests.support.architectures import assert_same, build, found, made_fast, plain_loss
 
 import numpy as np
 import pytest

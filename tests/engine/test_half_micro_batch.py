@@ -10,8 +10,8 @@ from engine.training.resume import open_run
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
 from tests.engine.conftest import copy_of
-from tests.engine.moments import step_done
-from tests.tiny import RUN, metrics_rows, train
+from tests.support.moments import step_done
+from tests.support.tiny import RUN, metrics_rows, train
 
 import numpy as np
 import pytest

@@ -7,7 +7,7 @@ from engine.hardware.project_checks import begin_trial, check_data, check_model,
 from engine.hardware.report import Check
 from engine.model_folder.trial import start_child
 from engine.project import Project
-from tests.tiny import write_model
+from tests.support.tiny import write_model
 
 import pytest
 

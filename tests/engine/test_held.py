@@ -16,7 +16,7 @@ from engine.training.events import Finished, StepDone
 from engine.training.lock import lock_owner, run_lock
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
-from tests.tiny import RUN, files_below, metrics_rows, owned_by, train
+from tests.support.tiny import RUN, files_below, metrics_rows, owned_by, train
 
 import pytest
 

@@ -8,7 +8,7 @@ from engine.analysis.series import bucket_means, downsample, rolling_std, smooth
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.history import HistoryReader, load_history
-from tests.engine.run_files import line, write_lines
+from tests.support.run_files import line, write_lines
 
 import numpy as np
 import pytest

@@ -10,8 +10,8 @@ from engine.dataset.convert.tables import open_table
 from engine.dataset.convert.try_rows import Tried, try_rows
 from engine.dataset.inspect.check import check_data
 from engine.project import Project
-from tests.engine.import_files import bring, lines
-from tests.tiny import pairs, write_rows
+from tests.support.import_files import bring, lines
+from tests.support.tiny import pairs, write_rows
 
 SYSTEM = {"prompt": "Tem pão?", "completion": "Sim.", "system": "Sê breve."}
 NAMED = {"prompt": "prompt", "completion": "completion"}

@@ -8,7 +8,7 @@ from typing import Any
 from engine.dataset.convert.detect_columns import detect
 from engine.dataset.convert.tables import open_table
 from engine.errors import UserError
-from tests.engine.import_files import became
+from tests.support.import_files import became
 
 import pytest
 

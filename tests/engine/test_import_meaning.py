@@ -14,8 +14,8 @@ from engine.dataset.jsonl.row import read_row
 from engine.errors import UserError
 from engine.hardware import project_checks
 from engine.project import Project
-from tests.engine.import_files import became
-from tests.tiny import write_rows
+from tests.support.import_files import became
+from tests.support.tiny import write_rows
 
 import pytest
 

@@ -8,8 +8,8 @@ from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.jsonl.unused_fields import NotUsed, named
 from engine.dataset.report import Fault
 from engine.sanitize import printable
-from tests.engine.import_files import bring
-from tests.tiny import write_rows
+from tests.support.import_files import bring
+from tests.support.tiny import write_rows
 
 import pytest
 

@@ -9,7 +9,7 @@ from engine.dataset.convert.records import Record
 from engine.dataset.convert.tables import open_table
 from engine.dataset.convert.written_row import written_row
 from engine.errors import UserError
-from tests.tiny import write_rows
+from tests.support.tiny import write_rows
 
 import pytest
 

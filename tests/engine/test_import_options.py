@@ -6,8 +6,8 @@ from typing import Any
 
 from engine.dataset.jsonl.parse import RowError
 from engine.dataset.jsonl.row import row_of
-from tests.engine.import_files import became
-from tests.tiny import write_rows
+from tests.support.import_files import became
+from tests.support.tiny import write_rows
 
 import pytest
 

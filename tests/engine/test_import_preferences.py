@@ -10,8 +10,8 @@ from engine.dataset.convert.tables import open_table
 from engine.dataset.jsonl.parse import RowError
 from engine.dataset.jsonl.row import row_of
 from engine.errors import UserError
-from tests.engine.import_files import became, bring
-from tests.tiny import write_rows
+from tests.support.import_files import became, bring
+from tests.support.tiny import write_rows
 
 import pytest
 

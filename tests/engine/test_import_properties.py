@@ -11,7 +11,7 @@ from typing import Any
 from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.rows import read_rows
 from engine.errors import UserError
-from tests.engine.import_files import became, bring, lines, tree
+from tests.support.import_files import became, bring, lines, tree
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -14,7 +14,7 @@ from engine.dataset.convert import parquet as parquet_file
 from engine.dataset.convert import tables
 from engine.dataset.convert.formats import recognise
 from engine.errors import UserError
-from tests.engine.import_files import became, bring, lines, tree
+from tests.support.import_files import became, bring, lines, tree
 
 import pyarrow
 import pyarrow.parquet as pq

@@ -15,8 +15,8 @@ from engine.dataset.convert.tables import open_table
 from engine.dataset.inspect.check import check_data
 from engine.errors import Cancelled, UserError
 from engine.project import Project
-from tests.engine.import_files import IN_ORDER, bring, lines, tree
-from tests.tiny import pairs, write_rows
+from tests.support.import_files import IN_ORDER, bring, lines, tree
+from tests.support.tiny import pairs, write_rows
 
 import pytest
 

@@ -12,7 +12,7 @@ from engine.dataset.inspect.preview import preview_row
 from engine.errors import UserError
 from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
-from tests.tiny import CHATML, pairs, tiny_project, write_rows, write_tokenizer
+from tests.support.tiny import CHATML, pairs, tiny_project, write_rows, write_tokenizer
 
 import pytest
 from hypothesis import given, settings

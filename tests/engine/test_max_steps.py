@@ -1,15 +1,15 @@
 """`max_steps` ends a run in whatever epoch: validated, saved, exact under resume, and said in the report."""
 
-from campaigns.common import outcome
 from engine.analysis.summary import summarise
 from engine.analysis.verdict import judge
 from engine.estimate import planned_steps
 from engine.project import Project
 from engine.training.events import CheckpointSaved, Evaluated, Event, Finished, Started, StepDone
 from engine.training.schedule import learning_rate
+from tests.campaigns.common import outcome
 from tests.engine.conftest import copy_of
-from tests.engine.moments import step_done
-from tests.tiny import RUN, metrics_rows, train
+from tests.support.moments import step_done
+from tests.support.tiny import RUN, metrics_rows, train
 
 import pytest
 

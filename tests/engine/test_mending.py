@@ -15,7 +15,7 @@ from engine.dataset.inspect.check import check_data
 from engine.dataset.report import CheckStage
 from engine.errors import Cancelled, UserError
 from engine.project import Project
-from tests.tiny import pairs, write_rows
+from tests.support.tiny import pairs, write_rows
 
 import pytest
 from hypothesis import given, settings

@@ -19,8 +19,8 @@ from engine.model.loading import load_base
 from engine.model.trial import try_model
 from engine.project import Project
 from engine.training.events import Finished, Notice
-from tests.engine.folder_kinds import BROKEN, SOUND, STOPS
-from tests.tiny import RUN, train
+from tests.support.folder_kinds import BROKEN, SOUND, STOPS
+from tests.support.tiny import RUN, train
 
 import pytest
 

@@ -5,7 +5,6 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from campaigns.fuzz_row_checks import check_display
 from engine.config import TrainingConfig
 from engine.dataset.batches.tokenize import ExampleTokenizer
 from engine.dataset.convert.clean import clean_data
@@ -20,7 +19,8 @@ from engine.model.gguf_tokenizer import build_tokenizer
 from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
 from engine.sanitize import printable
-from tests.tiny import write_rows, write_tokenizer
+from tests.campaigns.fuzz_row_checks import check_display
+from tests.support.tiny import write_rows, write_tokenizer
 
 import pytest
 

@@ -13,7 +13,7 @@ from engine.training.checkpoint import RunIdentity, save_checkpoint
 from engine.training.progress import Progress
 from engine.training.resume import open_run
 from engine.training.state import RunState
-from tests.tiny import RUN, pairs, write_model, write_rows
+from tests.support.tiny import RUN, pairs, write_model, write_rows
 
 import pytest
 

@@ -16,8 +16,8 @@ from engine.training.checksums import read_state, sealed
 from engine.training.events import Finished, Notice, Resumption
 from engine.training.resume import OtherVersions
 from engine.training.trainer import Trainer
-from tests.engine.moments import step_done
-from tests.tiny import RUN, files_below, train
+from tests.support.moments import step_done
+from tests.support.tiny import RUN, files_below, train
 
 import pytest
 

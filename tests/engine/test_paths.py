@@ -9,7 +9,7 @@ from engine.errors import UserError
 from engine.model.loading import load_base
 from engine.project import Project
 from engine.training.state import RunState
-from tests.tiny import RUN, files_below, tiny_project, train, write_model
+from tests.support.tiny import RUN, files_below, tiny_project, train, write_model
 
 import pytest
 

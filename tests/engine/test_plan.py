@@ -14,8 +14,8 @@ from engine.model.matmul_timings import WAYS, MatmulMode, Seconds
 from engine.model.replace_layers import packed_layers
 from engine.training import execution_plan as plan_module
 from engine.training.execution_plan import Plan, make_plan, needed_bytes
-from tests.engine.architectures import SIZES, build
-from tests.tiny import RUN
+from tests.support.architectures import SIZES, build
+from tests.support.tiny import RUN
 
 import pytest
 

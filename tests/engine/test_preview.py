@@ -10,7 +10,7 @@ from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.rows import read_rows
 from engine.errors import UserError
 from engine.project import Project
-from tests.tiny import RUN, write_tokenizer
+from tests.support.tiny import RUN, write_tokenizer
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers

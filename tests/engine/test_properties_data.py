@@ -5,14 +5,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from campaigns.fuzz_checks import check_file, check_line
-from campaigns.fuzz_inputs import broken_files, files, good_lines, lines
-from campaigns.fuzz_row_checks import check_display, check_mended, check_tokens, check_twins
 from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.rows import read_rows
 from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
-from tests.tiny import write_tokenizer
+from tests.campaigns.fuzz_checks import check_file, check_line
+from tests.campaigns.fuzz_inputs import broken_files, files, good_lines, lines
+from tests.campaigns.fuzz_row_checks import check_display, check_mended, check_tokens, check_twins
+from tests.support.tiny import write_tokenizer
 
 import pytest
 from hypothesis import example, given, settings

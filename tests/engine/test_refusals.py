@@ -8,8 +8,8 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.checkpoint import checkpoint_folders
 from engine.training.events import Event
-from tests.engine.moments import step_done
-from tests.tiny import RUN, files_below, metrics_rows, train, write_model
+from tests.support.moments import step_done
+from tests.support.tiny import RUN, files_below, metrics_rows, train, write_model
 
 import pytest
 

@@ -3,16 +3,16 @@
 import json
 from threading import Event as StopEvent
 
-from campaigns.common import outcome
 from engine.analysis.run_folder import run_config
 from engine.config import TrainingConfig
 from engine.project import Project
 from engine.training.events import CheckpointSaved, Event, Finished, Notice, Paused, Phase, Started
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
+from tests.campaigns.common import outcome
 from tests.engine.conftest import copy_of
-from tests.engine.moments import PLACES, step_done
-from tests.tiny import RUN, train
+from tests.support.moments import PLACES, step_done
+from tests.support.tiny import RUN, train
 
 import pytest
 

@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from campaigns.common import outcome
 from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
 from engine.training.events import Event, Notice, Paused, Started
-from tests.engine.moments import step_done
-from tests.tiny import train
+from tests.campaigns.common import outcome
+from tests.support.moments import step_done
+from tests.support.tiny import train
 
 import pytest
 

@@ -7,7 +7,7 @@ from engine.config import TrainingConfig
 from engine.project import Project
 from engine.training.events import Phase, Started
 from engine.training.trainer import Trainer
-from tests.tiny import RUN, tiny_project, train
+from tests.support.tiny import RUN, tiny_project, train
 
 
 def test_it_begins_again_with_its_own_configuration(tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from campaigns.common import outcome
 from engine.project import Project
 from engine.training.events import Event
 from engine.training.state import RunState
-from tests.tiny import train
+from tests.campaigns.common import outcome
+from tests.support.tiny import train
 
 import pytest
 
@@ -22,7 +22,7 @@ import engine.training.retention as ownership
 from engine.project import Project
 from engine.training.events import StepDone
 from engine.training.trainer import Trainer
-from tests.tiny import RUN
+from tests.support.tiny import RUN
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -5,7 +5,6 @@ from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any
 
-from campaigns.common import outcome
 from engine.backend import nn
 from engine.model.matmul_timings import WAYS, MatmulMode, Seconds
 from engine.project import Project
@@ -14,9 +13,10 @@ from engine.training.checkpoint import newest_checkpoint
 from engine.training.events import Event, Finished, Paused, Resumption
 from engine.training.execution_plan import Plan
 from engine.training.trainer import Trainer
+from tests.campaigns.common import outcome
 from tests.engine.conftest import copy_of
-from tests.engine.moments import step_done
-from tests.tiny import RUN, train
+from tests.support.moments import step_done
+from tests.support.tiny import RUN, train
 
 import pytest
 

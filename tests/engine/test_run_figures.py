@@ -9,7 +9,7 @@ from typing import Any
 from engine.analysis.report import format_report
 from engine.analysis.summary import summarise
 from engine.analysis.verdict import judge
-from tests.engine.run_kinds import KINDS, Course, write_kind
+from tests.support.run_kinds import KINDS, Course, write_kind
 
 import pytest
 

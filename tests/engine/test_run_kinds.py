@@ -11,8 +11,8 @@ from engine.analysis.verdict import judge, live_advice
 from engine.project import Project
 from engine.training.history import load_history
 from engine.training.lock import run_lock
-from tests.engine.run_files import write_checkpoint, write_lines, write_run
-from tests.engine.run_kinds import EVERY, KINDS, write_kind
+from tests.support.run_files import write_checkpoint, write_lines, write_run
+from tests.support.run_kinds import EVERY, KINDS, write_kind
 
 import numpy as np
 import pytest

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event as StopEvent
 
-from campaigns.common import outcome
-from campaigns.numbers import BadNumbers, Kind
 from engine.errors import UserError
 from engine.project import Project
 from engine.training import dispatch
@@ -16,10 +14,12 @@ from engine.training.state import RunState
 from engine.training.step import PendingStep, StepResult
 from engine.training.trainer import Trainer
 from engine.verify.compare import checkpoint_digests
+from tests.campaigns.common import outcome
+from tests.campaigns.numbers import BadNumbers, Kind
 from tests.engine.conftest import copy_of
-from tests.engine.moments import PLACES, step_done
 from tests.engine.test_best import scripted
-from tests.tiny import RUN, train
+from tests.support.moments import PLACES, step_done
+from tests.support.tiny import RUN, train
 
 import pytest
 

@@ -6,7 +6,7 @@ from engine.dataset.inspect.load import FileReader
 from engine.dataset.inspect.model_tokens import example_tokenizer
 from engine.dataset.inspect.sample import sample_figures
 from engine.project import Project
-from tests.tiny import RUN, pairs, write_rows
+from tests.support.tiny import RUN, pairs, write_rows
 
 import pytest
 

@@ -9,8 +9,8 @@ from engine.dataset.batches.micro_batch import MicroBatch
 from engine.dataset.batches.tokenize import Example
 from engine.training.loss import make_loss
 from engine.training.step import StepFunction, l2_norm, make_optimizer
-from tests.engine.batching import planned_batches
-from tests.tiny import RUN, lora_model
+from tests.support.batching import planned_batches
+from tests.support.tiny import RUN, lora_model
 
 import numpy as np
 import pytest

@@ -16,7 +16,7 @@ from engine.project import Project
 from engine.training.history import load_history
 from engine.training.lock import run_lock
 from engine.units import duration, rate, size
-from tests.engine.run_files import line, write_checkpoint, write_lines, write_run
+from tests.support.run_files import line, write_checkpoint, write_lines, write_run
 
 import pytest
 

@@ -10,7 +10,7 @@ from engine.model_folder.panics import refused_panics
 from engine.model_folder.template_sandbox import MOST_SOURCE, MOST_STEPS, TooMuch, render
 from engine.model_folder.template_trial import comes_to_an_end
 from engine.model_folder.tokenizer import load_tokenizer
-from tests.tiny import CHATML, pairs, tiny_project, write_rows
+from tests.support.tiny import CHATML, pairs, tiny_project, write_rows
 
 import pytest
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.dataset.jsonl.turns import answers_of
-from tests.chat_forms import (
+from tests.support.chat_forms import (
     GOLDEN,
     answers,
     byte_tokenizer,

@@ -5,9 +5,9 @@ from pathlib import Path
 from engine.dataset.batches.chat_template import TemplateError
 from engine.project import Project
 from engine.training.events import Finished
-from tests.chat_forms import conversation, tokenize
-from tests.mistral_forms import FILES, Family, Turns
-from tests.tiny import RUN, train, write_model, write_rows
+from tests.support.chat_forms import conversation, tokenize
+from tests.support.mistral_forms import FILES, Family, Turns
+from tests.support.tiny import RUN, train, write_model, write_rows
 
 import pytest
 from hypothesis import given, settings

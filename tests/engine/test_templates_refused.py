@@ -9,8 +9,16 @@ from engine.dataset.batches.chat_template import TemplateError
 from engine.dataset.batches.tokenize import ExampleTokenizer
 from engine.dataset.inspect.load import load_file
 from engine.errors import UserError
-from tests.chat_forms import FOLDER, GOLDEN, byte_tokenizer, conversation, expected, template, tokenize
-from tests.tiny import write_rows
+from tests.support.chat_forms import (
+    FOLDER,
+    GOLDEN,
+    byte_tokenizer,
+    conversation,
+    expected,
+    template,
+    tokenize,
+)
+from tests.support.tiny import write_rows
 
 import pytest
 

@@ -11,7 +11,7 @@ from engine.model.demo_source import find_demo_gguf
 from engine.model.gguf_reader import read_header
 from engine.model.gguf_tokenizer import build_tokenizer
 from engine.model_folder.tokenizer import load_tokenizer
-from tests.chat_forms import conversation, tokenize
+from tests.support.chat_forms import conversation, tokenize
 
 import pytest
 from tiktoken import Encoding

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from engine.worker import EngineThread
-from tests.tiny import tiny_project
+from tests.support.tiny import tiny_project
 
 import pytest
 
@@ -115,7 +115,7 @@ from engine.training.events import StepDone
 
 def train(stop):
     from engine.training.trainer import Trainer
-    from tests.tiny import RUN
+    from tests.support.tiny import RUN
     steps = 0
     for event in Trainer(Project(Path(sys.argv[1])), RUN, stop).run():
         steps += isinstance(event, StepDone)

@@ -9,8 +9,8 @@ from engine.dataset.batches.render import PLAIN_SEPARATOR
 from engine.dataset.jsonl.row import Row
 from engine.errors import UserError
 from engine.model_folder.tokenizer import load_tokenizer
-from tests.chat_forms import answers, byte_tokenizer, conversation, tokenize
-from tests.tiny import write_tokenizer
+from tests.support.chat_forms import answers, byte_tokenizer, conversation, tokenize
+from tests.support.tiny import write_tokenizer
 
 import pytest
 from hypothesis import given, settings

@@ -20,7 +20,7 @@ from engine.training.events import (
 from engine.training.loss import chance_warning
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
-from tests.tiny import RUN, metrics_rows, train
+from tests.support.tiny import RUN, metrics_rows, train
 
 import pytest
 

@@ -15,7 +15,7 @@ from engine.hardware.project_checks import begin_trial, check_model
 from engine.model.loading import load_base
 from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
-from tests.tiny import write_model
+from tests.support.tiny import write_model
 
 import numpy as np
 import pytest

@@ -12,7 +12,7 @@ from engine.dataset.inspect.near_duplicates import LIKENESS, NearTwins
 from engine.dataset.jsonl.row import Row
 from engine.dataset.report import Place
 from engine.project import Project
-from tests.tiny import write_rows
+from tests.support.tiny import write_rows
 
 import pytest
 from hypothesis import given, settings

@@ -16,7 +16,7 @@ from engine.verify.experiment import leftovers
 from engine.verify.interruption_point import InterruptionPoint, Usual, blows, moment
 from engine.verify.results import ExperimentResult, Interruption
 from engine.verify.scratch import first_rows, scratch_project, shortened
-from tests.tiny import RUN, pairs, tiny_project, train, write_rows
+from tests.support.tiny import RUN, pairs, tiny_project, train, write_rows
 
 import pytest
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from engine.chat import ChatSettings
 from engine.project import Project
-from tests.tui.fake_chat import FakeSession
-from tests.tui.fake_engine import FakeEngine
+from tests.support.fake_chat import FakeSession
+from tests.support.fake_engine import FakeEngine
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.chat import ChatScreen
 

@@ -7,7 +7,7 @@ from signal import SIGHUP, SIGINT, SIGTERM
 
 from engine.project import Project
 from engine.training.state import RunState
-from tests.tiny import owned_by
+from tests.support.tiny import owned_by
 from tui.supervisor.death import Death
 from tui.supervisor.restart import MOST_RESTARTS, RestartPolicy
 

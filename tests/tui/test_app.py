@@ -7,8 +7,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.state import RunState
-from tests.tiny import owned_by
-from tests.tui.fake_engine import (
+from tests.support.fake_engine import (
     CHECKS,
     HOSTILE,
     SIZES,
@@ -19,7 +18,8 @@ from tests.tui.fake_engine import (
     shown,
     wait_for,
 )
-from tests.tui.fake_run import write_run
+from tests.support.fake_run import write_run
+from tests.support.tiny import owned_by
 from tui.app.app import PLACES, MqloraApp
 from tui.app.screens.hardware.check_list import CheckList
 from tui.app.screens.shared.base import PlaceScreen

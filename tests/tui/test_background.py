@@ -8,7 +8,7 @@ from typing import Any
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.state import RunState
-from tests.tiny import owned_by
+from tests.support.tiny import owned_by
 from tui.respawn import GUARDED
 from tui.run.background import spawn, start_background
 

@@ -3,7 +3,7 @@
 import asyncio
 from threading import Event
 
-from tests.tui.fake_engine import ready
+from tests.support.fake_engine import ready
 from tui.app.app import MqloraApp
 from tui.app.brief_pool import BriefPool
 

@@ -6,9 +6,9 @@ from engine.chat import ChatSettings
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.selected_config import adapter_model
-from tests.tui.fake_chat import FakeSession, ask, open_chat
-from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, shown, wait_for
-from tests.tui.fake_run import FakeTrainer, write_run
+from tests.support.fake_chat import FakeSession, ask, open_chat
+from tests.support.fake_engine import HOSTILE, SIZES, ready, sees, shown, wait_for
+from tests.support.fake_run import FakeTrainer, write_run
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.chat import ChatScreen
 from tui.app.screens.chat.prompt import Prompt

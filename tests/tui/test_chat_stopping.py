@@ -3,8 +3,8 @@
 import threading
 
 from engine.chat import ContextFull
-from tests.tui.fake_chat import FakeSession, ask, open_chat, send
-from tests.tui.fake_engine import SIZES, sees, sees_no_more, shown, wait_for
+from tests.support.fake_chat import FakeSession, ask, open_chat, send
+from tests.support.fake_engine import SIZES, sees, sees_no_more, shown, wait_for
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.prompt import Prompt
 from tui.app.screens.chat.turn import ChatTurn

@@ -10,7 +10,7 @@ from engine.dataset.inspect.preview import PreviewToken
 from engine.dataset.report import Fault, Place
 from engine.errors import Cancelled, UserError
 from engine.project import Project
-from tests.tui.fake_engine import (
+from tests.support.fake_engine import (
     HOSTILE,
     SIZES,
     FakeEngine,

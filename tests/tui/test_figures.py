@@ -7,8 +7,8 @@ from engine.analysis.run_folder import run_config
 from engine.project import Project
 from engine.training.history import load_history
 from engine.training.state import RunState
-from tests.engine.run_kinds import write_kind
-from tests.tui.fake_run import append, metrics, write_state
+from tests.support.fake_run import append, metrics, write_state
+from tests.support.run_kinds import write_kind
 from tui.app.screens.train.loss_chart import Colours, draw
 from tui.app.screens.train.loss_legend import ZOOMS, _legend
 from tui.app.screens.train.stats import groups_of

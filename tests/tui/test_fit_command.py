@@ -11,7 +11,7 @@ from engine.fit.measure import Fit, Measured, OnFitProgress
 from engine.memory.predict import MemoryBudget
 from engine.profiles import PROFILES, profile_name, recommend
 from engine.project import Project
-from tests.tui.fake_engine import HOSTILE, hardware_report
+from tests.support.fake_engine import HOSTILE, hardware_report
 from tui.cli.main import main
 
 import pytest

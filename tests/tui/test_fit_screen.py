@@ -10,7 +10,7 @@ from engine.fit.measured import Known
 from engine.memory.predict import MemoryBudget
 from engine.profiles import PROFILES
 from engine.project import Project
-from tests.tui.fake_engine import SIZES, pretend, ready, sees, sees_no_more, shown, wait_for
+from tests.support.fake_engine import SIZES, pretend, ready, sees, sees_no_more, shown, wait_for
 from tui.app.app import MqloraApp
 from tui.app.screens.profile.profile import ProfileScreen
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 from engine.project import Project
 from engine.training.state import RunState
-from tests.tiny import owned_by
-from tests.tui.fake_engine import FakeEngine, sees, shown
+from tests.support.fake_engine import FakeEngine, sees, shown
+from tests.support.tiny import owned_by
 from tui.app.app import MqloraApp
 from tui.run.handover import Handover, hand_over, has_news, is_starting, take_news
 from tui.run.standing import standing

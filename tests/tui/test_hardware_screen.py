@@ -6,7 +6,7 @@ from threading import Event
 from engine.hardware.report import Check, HardwareReport
 from engine.profiles import recommend
 from engine.project import Project
-from tests.tui.fake_engine import (
+from tests.support.fake_engine import (
     CHECKS,
     HOSTILE,
     SIZES,

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.project import Project
 from engine.training.events import Event, Finished, Notice, Paused, Phase
-from tests.tui.fake_engine import HOSTILE
+from tests.support.fake_engine import HOSTILE
 from tui.cli.train import train
 
 import pytest

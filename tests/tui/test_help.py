@@ -5,16 +5,8 @@ from collections import Counter
 from engine.dataset.report import Fault, Place
 from engine.hardware.report import Check
 from engine.project import Project
-from tests.tui.fake_engine import (
-    SIZES,
-    FakeEngine,
-    data_report,
-    hardware_report,
-    ready,
-    sees,
-    wait_for,
-)
-from tests.tui.fake_run import write_run
+from tests.support.fake_engine import SIZES, FakeEngine, data_report, hardware_report, ready, sees, wait_for
+from tests.support.fake_run import write_run
 from tui.app.app import MqloraApp
 from tui.app.key_help import is_own
 from tui.app.keys import PLACES

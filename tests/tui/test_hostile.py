@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from engine.project import Project
-from tests.tui.fake_engine import FakeEngine, ready, shown, wait_for
+from tests.support.fake_engine import FakeEngine, ready, shown, wait_for
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.prompt import Prompt
 from tui.app.screens.shared.line_input import LineInput

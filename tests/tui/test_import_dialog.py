@@ -12,7 +12,7 @@ from engine.dataset.convert.imported import Imported
 from engine.dataset.convert.tables import Table
 from engine.errors import Cancelled, UserError
 from engine.project import Project
-from tests.tui.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
+from tests.support.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
 from tui.app.app import MqloraApp
 from tui.app.jobs import import_table as import_job
 from tui.app.screens.import_table.import_table import ImportDialog

@@ -4,8 +4,8 @@ import time
 
 from engine.config import TrainingConfig
 from engine.project import Project
-from tests.tui.fake_chat import FakeSession
-from tests.tui.fake_engine import ready, sees, wait_for
+from tests.support.fake_chat import FakeSession
+from tests.support.fake_engine import ready, sees, wait_for
 from tests.tui.test_chat_screen import open_chat
 from tests.tui.test_profile_screen import field, form
 from tui.app.app import MqloraApp

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.project import Project
 from engine.training.lock import lock_owner
-from tests.tiny import owned_by
+from tests.support.tiny import owned_by
 from tui.run.other_process import ask_to_pause
 
 _HOLDER = """

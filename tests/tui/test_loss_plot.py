@@ -1,6 +1,6 @@
 """The plot of the loss: what is drawn, and how little of it is sent again."""
 
-from tests.tui.themed import ThemedApp
+from tests.support.themed import ThemedApp
 from tui.app.screens.shared.lines import changed_span
 from tui.app.screens.train.loss_chart import Colours, View, draw, log_ticks, nice_ticks
 from tui.app.screens.train.loss_plot import LossPlot

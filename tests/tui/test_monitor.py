@@ -10,8 +10,8 @@ from engine.training.history import HistoryReader
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
-from tests.tiny import owned_by
-from tests.tui.fake_run import USAGE, append, metrics, write_run, write_state
+from tests.support.fake_run import USAGE, append, metrics, write_run, write_state
+from tests.support.tiny import owned_by
 from tui.cli.monitor import watch
 from tui.cli.monitor_view import view
 

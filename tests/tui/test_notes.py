@@ -10,8 +10,8 @@ from engine.dataset.report import Fault
 from engine.errors import Cancelled, UserError
 from engine.hardware.report import Check
 from engine.project import Project
-from tests.tui.fake_chat import FakeSession, open_chat, send
-from tests.tui.fake_engine import (
+from tests.support.fake_chat import FakeSession, open_chat, send
+from tests.support.fake_engine import (
     SIZES,
     FakeEngine,
     data_report,
@@ -23,7 +23,7 @@ from tests.tui.fake_engine import (
     shown,
     wait_for,
 )
-from tests.tui.fake_run import FakeTrainer
+from tests.support.fake_run import FakeTrainer
 from tui.app import notes
 from tui.app.app import MqloraApp
 from tui.app.messages import FitDone

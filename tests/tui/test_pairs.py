@@ -5,7 +5,16 @@ from dataclasses import replace
 
 from engine.dataset.report import Fault, Place
 from engine.project import Project
-from tests.tui.fake_engine import HOSTILE, FakeEngine, data_report, ready, sees, sees_no_more, shown, wait_for
+from tests.support.fake_engine import (
+    HOSTILE,
+    FakeEngine,
+    data_report,
+    ready,
+    sees,
+    sees_no_more,
+    shown,
+    wait_for,
+)
 from tui.app.app import MqloraApp
 from tui.app.screens.data.data import DataScreen
 from tui.app.screens.data.pair_row import PairRow

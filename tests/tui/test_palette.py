@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.tui.fake_engine import ready, sees, sees_no_more, wait_for
+from tests.support.fake_engine import ready, sees, sees_no_more, wait_for
 from tests.tui.test_in_turn import NAMED, burst
 from tui.app.app import MqloraApp
 from tui.app.screens.data.line_number import LineNumberScreen

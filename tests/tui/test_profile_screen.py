@@ -3,7 +3,7 @@
 from engine.config import TrainingConfig, help_text
 from engine.profiles import PROFILES, profile_config
 from engine.project import Project
-from tests.tui.fake_engine import SIZES, FakeEngine, pretend, ready, sees, sees_no_more, shown, wait_for
+from tests.support.fake_engine import SIZES, FakeEngine, pretend, ready, sees, sees_no_more, shown, wait_for
 from tui.app.app import MqloraApp
 from tui.app.screens.profile.card import ProfileCard
 from tui.app.screens.profile.config_field import Choice, ConfigField

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.project import Project
-from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
-from tests.tui.fake_run import write_run
+from tests.support.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
+from tests.support.fake_run import write_run
 from tui.app.app import MqloraApp
 from tui.app.screens.report.report import ReportScreen
 

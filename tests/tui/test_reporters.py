@@ -1,7 +1,7 @@
 """How training without the app tells of its events."""
 
 from engine.training.events import Started, StepDone, Usage
-from tests.tui.fake_run import USAGE, metrics
+from tests.support.fake_run import USAGE, metrics
 from tui.cli.train_output import JsonReporter, LineReporter
 
 import pytest

@@ -1,6 +1,6 @@
 """The log of a run, when the terminal changes its size and when somebody reads back in it."""
 
-from tests.tui.themed import ThemedApp
+from tests.support.themed import ThemedApp
 from tui.app.screens.train.log import RunLog
 
 import pytest

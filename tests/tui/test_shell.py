@@ -15,7 +15,7 @@ from engine.analysis.verdict import judge
 from engine.dataset.report import Fault
 from engine.errors import UserError
 from engine.project import Project
-from tests.tui.fake_run import write_run
+from tests.support.fake_run import write_run
 from tui.cli.main import app
 from tui.console import refuse
 from tui.shell import complete, fix_of, laid_out, work_in

@@ -6,8 +6,8 @@ import socket
 from engine.project import Project
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
-from tests.tiny import owned_by
-from tests.tui.fake_run import write_run
+from tests.support.fake_run import write_run
+from tests.support.tiny import owned_by
 from tui.run.standing import standing, words
 from tui.shell import complete, work_in
 

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from engine.project import Project
-from tests.tui.fake_run import append, metrics, write_run
-from tests.tui.themed import ThemedApp
+from tests.support.fake_run import append, metrics, write_run
+from tests.support.themed import ThemedApp
 from tui.app.screens.shared.lines import Lines, SteadyText
 from tui.app.screens.shared.verdict import VerdictLine
 from tui.app.screens.train.progress_line import ProgressLine

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from engine.project import Project
-from tests.tiny import owned_by
-from tests.tui.fake_engine import sees_no_more, shown, wait_for
-from tests.tui.fake_run import write_run, write_state
+from tests.support.fake_engine import sees_no_more, shown, wait_for
+from tests.support.fake_run import write_run, write_state
+from tests.support.tiny import owned_by
 from tests.tui.test_train_screen import Factory, open_train, use
 from tui.app.app import MqloraApp
 

@@ -1,8 +1,8 @@
 """Text fields: long lines, pasted lines and what is hidden in them, wherever text may be typed."""
 
 from engine.config import ALL_TARGETS
-from tests.tui.fake_chat import FakeSession
-from tests.tui.fake_engine import SIZES, ready, sees, shown, wait_for
+from tests.support.fake_chat import FakeSession
+from tests.support.fake_engine import SIZES, ready, sees, shown, wait_for
 from tests.tui.test_chat_screen import open_chat
 from tests.tui.test_profile_screen import field, form
 from tui.app.app import MqloraApp

@@ -13,9 +13,9 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.events import Event, Mode, Notice, Paused, Phase, Resumption, StepDone, Usage
 from engine.training.state import Status
-from tests.tiny import owned_by
-from tests.tui.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
-from tests.tui.fake_run import LIMIT_S, TOTAL, USAGE, FakeTrainer, append, metrics, write_run, write_state
+from tests.support.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
+from tests.support.fake_run import LIMIT_S, TOTAL, USAGE, FakeTrainer, append, metrics, write_run, write_state
+from tests.support.tiny import owned_by
 from tui.app.app import MqloraApp
 from tui.app.screens.train.log import RunLog
 from tui.app.screens.train.loss_plot import LossPlot

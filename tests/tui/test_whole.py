@@ -3,8 +3,8 @@
 from engine.dataset.report import Fault
 from engine.errors import UserError
 from engine.project import Project
-from tests.tui.fake_engine import FakeEngine, data_report, ready, sees, shown, wait_for
-from tests.tui.fake_run import write_run
+from tests.support.fake_engine import FakeEngine, data_report, ready, sees, shown, wait_for
+from tests.support.fake_run import write_run
 from tui.app.app import MqloraApp
 from tui.run.status import RunStatus
 

@@ -3,7 +3,7 @@
 from engine.dataset.inspect.preview import PreviewToken
 from engine.errors import UserError
 from engine.project import Project
-from tests.tui.fake_engine import HOSTILE, SIZES, FakeEngine, ready, sees, sees_no_more, shown, wait_for
+from tests.support.fake_engine import HOSTILE, SIZES, FakeEngine, ready, sees, sees_no_more, shown, wait_for
 from tui.app.app import MqloraApp
 from tui.app.screens.data.data import DataScreen
 from tui.app.screens.data.token_cells import cells, packed, pieces

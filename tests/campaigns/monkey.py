@@ -1,0 +1,221 @@
+"""A monkey at the keyboard of the app: `python -m tests.campaigns.monkey --minutes 10`.
+
+Random keys, texts, pastes, clicks and sizes go to the real program on a terminal, in
+bursts drawn from a seed, in a project where it can train and chat. At every other start
+a run goes on meanwhile, and now and then the line is lost: the run then goes on in the
+background, where the next start finds it. The app may end only as keys and lost lines end
+it: without a traceback and with the terminal in order. After every burst it has to answer
+a key. At the end every file that the user had before has to be as it was.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from unittest import mock
+
+from engine.project import Project
+from engine.sanitize import one_line
+from engine.training.events import StepDone
+from tests.campaigns.common import Result, print_results
+from tests.campaigns.monkey_bursts import ESCAPE, Burst, draw
+from tests.campaigns.signal_checks import processes_of
+from tests.support.terminal import LIMIT_S, Terminal
+from tests.support.tiny import RUN, files_below, tiny_project, train
+
+import psutil
+
+_SIZE = (80, 24)
+_REMEMBERED = 30
+"""Bursts that are printed where something went wrong."""
+_SET_BACK = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?2004l")
+"""Screen, cursor, mouse and pastes as they were before the app."""
+_CONFIG = RUN.updated({"num_epochs": 1000, "learning_rate": 1e-4, "eval_every": 50, "save_every": 20})
+
+
+class Monkey:
+    """Plays with one project; starts the app again whenever its keys have ended it."""
+
+    def __init__(self, project: Project, seed: int) -> None:
+        self._project = project
+        self._random = Random(seed)
+        self._last: deque[Burst] = deque(maxlen=_REMEMBERED)
+        self._terminal: Terminal | None = None
+        self.bursts = 0
+        """How many were played."""
+        self.starts = 0
+        """How often the app was started."""
+        self.hang_ups = 0
+        """How often the line was lost."""
+
+    def play(self) -> None:
+        """Type one burst and see that the app answers afterwards, or that it ended in order.
+
+        Raises:
+            AssertionError: it did neither; with the last bursts.
+        """
+        terminal = self._terminal or self._start()
+        burst = draw(self._random)
+        self._last.append(burst)
+        self.bursts += 1
+        try:
+            _type(terminal, burst)
+            if burst.hangs_up:
+                self._hang_up(terminal)
+            elif _answers(terminal):
+                assert "Unexpected error" not in terminal.text, terminal.text
+            else:
+                self._end(terminal)
+        except AssertionError as fault:
+            bursts = "\n".join(one_line(repr(burst), 400) for burst in self._last)
+            raise AssertionError(f"{fault}\nafter\n{bursts}") from None
+
+    def leave(self) -> None:
+        """Leave the app as a user does, whatever it asks, and end the run that goes on without it.
+
+        Raises:
+            AssertionError: either does not end, or not in order.
+        """
+        if self._terminal:
+            _leave(self._terminal)
+            self._end(self._terminal)
+        left = processes_of(self._project)
+        for process in left:
+            process.terminate()
+        _gone, alive = psutil.wait_procs(left, LIMIT_S)
+        assert not alive, f"the run in the background does not end: {alive}"
+        log = self._project.log_file
+        assert not log.exists() or b"Traceback" not in log.read_bytes(), log.read_text(errors="replace")
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        for process in processes_of(self._project):
+            process.kill()
+
+    def _start(self) -> Terminal:
+        options = [] if self.starts % 2 else ["--go-on"]
+        self._terminal = Terminal("-C", str(self._project.root), *options)
+        self._terminal.wait_for(f"/{self._project.root.name} · ")  # the header, wherever it opens
+        self.starts += 1
+        return self._terminal
+
+    def _hang_up(self, terminal: Terminal) -> None:
+        """Lose the line, which ends the app unless its keys have done so before."""
+        terminal.hang_up()
+        self.hang_ups += 1
+        self._end(terminal, codes=(0, 128 + signal.SIGHUP))
+
+    def _end(self, terminal: Terminal, codes: tuple[int, ...] = (0,)) -> None:
+        """Check how the app ended; only a run in the background may be left of it."""
+        self._terminal = None
+        code, output = terminal.wait(), terminal.output
+        assert code in codes and b"Traceback" not in output, f"ended with {code}:\n{terminal.text}"
+        if terminal.is_open:
+            now = terminal.attributes()
+            assert now == terminal.first_attributes, "the terminal's settings are not as before"
+            missing = [code for code in _SET_BACK if code not in output[-4096:]]
+            assert not missing, f"the terminal is not set back: {missing}"
+        left = [command for command in map(_command, processes_of(self._project)) if "train" not in command]
+        assert not left, f"processes are left: {left}"
+        terminal.close()
+
+
+def _type(terminal: Terminal, burst: Burst) -> None:
+    if burst.size:
+        terminal.resize(*burst.size)
+    terminal.write(burst.typed)
+
+
+def _answers(terminal: Terminal) -> bool:
+    """Whether the app opens its list of places from wherever it is; False if it has ended."""
+    terminal.resize(*_SIZE)
+    # Out of what may have begun in the burst, then out of the palette itself.
+    for keys, shown in ((ESCAPE * 2 + "\x10", True), (ESCAPE, False)):
+        terminal.write(keys.encode())
+        _wait(terminal, lambda shown=shown: ("Where to?" in terminal.text) == shown)  # type: ignore[misc]
+        if terminal.has_ended:
+            return False
+    return True
+
+
+def _wait(terminal: Terminal, holds: Callable[[], bool]) -> None:
+    terminal.wait_until(lambda: holds() or terminal.has_ended, "the palette")
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has just ended
+        return ["train"]
+
+
+def _leave(terminal: Terminal) -> None:
+    # A run that is on its way here has to arrive first.
+    answers = {"Leave while training?": "\r", "Save the changes?": "d", "leave when it has arrived": ""}
+    while not terminal.has_ended:
+        terminal.write(b"\x11")
+        _wait(terminal, lambda: any(question in terminal.text for question in answers))
+        for question, answer in answers.items():
+            if question in terminal.text:
+                terminal.write(answer.encode())
+                _wait(terminal, lambda question=question: question not in terminal.text)  # type: ignore[misc]
+
+
+def campaign(seed: int, is_over: Callable[[Monkey], bool]) -> list[Result]:
+    """Let a monkey play until it is told that it is over, or something goes wrong."""
+    # The key that downloads the built-in model is refused.
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, PIP_NO_INDEX="1"):
+        project, fault = _project(Path(folder)), ""
+        before, monkey = _files(project), Monkey(project, seed)
+        try:
+            while not is_over(monkey):
+                monkey.play()
+            monkey.leave()
+            after = _files(project)
+            lost = [name for name, content in before.items() if after.get(name) != content]
+            assert not lost, f"files were changed or lost: {lost}"
+        except AssertionError as error:
+            fault = str(error).partition("\n")[0] or repr(error)
+            print(f"FAILED with --seed {seed}: {error}", file=sys.stderr)
+        finally:
+            monkey.close()
+    remark = fault or f"{monkey.starts} starts, {monkey.hang_ups} lost lines"
+    return [Result(f"keys of seed {seed}", monkey.bursts, monkey.bursts - bool(fault), remark=remark)]
+
+
+def _project(folder: Path) -> Project:
+    """Return a project with a run that takes longer than any campaign, and which can be talked to."""
+    project = tiny_project(folder / "project", train=200, valid=10)
+    project.prompts_file.write_text("Quanto é 1 mais 1?\nE 2 mais 2?\n", encoding="utf-8")
+    (folder / "rows.csv").write_text("prompt,completion\nOlá,Adeus\n" * 20, encoding="utf-8")
+    train(project, _CONFIG, until=lambda event: isinstance(event, StepDone))
+    return project
+
+
+def _files(project: Project) -> dict[str, bytes]:
+    """Return what the user had before: everything but what the app is there to write."""
+    files = files_below(project.root.parent)
+    return {name: content for name, content in files.items() if project.run_dir.name not in Path(name).parts}
+
+
+def main() -> int:
+    """Run the campaign and print its table; 1 if anything went wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=10, help="to play")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="the same keys again")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    end = time.monotonic() + 60 * chosen.minutes
+    results = campaign(chosen.seed, lambda _monkey: time.monotonic() > end)
+    print_results("A monkey at the keyboard", results, chosen.json)
+    return int(any(row.survived < row.tries for row in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

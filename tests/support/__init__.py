@@ -1,0 +1,1 @@
+"""What several tests share: files, models, programs and stand-ins."""
