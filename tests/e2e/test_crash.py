@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.project import Project
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
-from tests.e2e.test_terminal import app_while_training, steps, wait_until
+from tests.support.app_on_pty import app_while_training, steps, wait_until
 from tests.support.terminal import Terminal
 from tests.support.tiny import tiny_project
 

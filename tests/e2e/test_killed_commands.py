@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.project import Project
-from tests.e2e.test_terminal import wait_until
+from tests.support.app_on_pty import wait_until
 from tests.support.terminal import LIMIT_S
 
 import pytest

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 from engine.analysis.summary import summarise
@@ -13,6 +12,7 @@ from engine.analysis.verdict import judge
 from engine.project import Project
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
+from tests.support.app_on_pty import app_while_training, steps, wait_until
 from tests.support.terminal import LIMIT_S, Terminal, process_is_gone
 from tests.support.tiny import RUN, owned_by, pairs, write_rows
 from tui.run.handover import has_news
@@ -22,40 +22,15 @@ import pytest
 ALT_SCREEN_OFF = b"\x1b[?1049l"
 
 
-def app_while_training(project: Project) -> Terminal:
-    terminal = Terminal("-C", str(project.root))
-    terminal.wait_for("Ready for")
-    terminal.press("4")
-    terminal.wait_for("Enter Start")
-    terminal.press("\r")
-    terminal.wait_for("● running")
-    wait_until(lambda: steps(project) >= 3)
-    return terminal
-
-
 def headless(project: Project) -> Terminal:
     terminal = Terminal("-C", str(project.root), "train")
     wait_until(lambda: steps(project) >= 3)
     return terminal
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    limit = time.monotonic() + LIMIT_S
-    while not holds():
-        assert time.monotonic() < limit, "it never happened"
-        time.sleep(0.05)
-
-
 def status(project: Project) -> str:
     state = RunState.load(project.state_file)
     return state.status if state else ""
-
-
-def steps(project: Project) -> int:
-    try:
-        return len(project.metrics_file.read_text().splitlines())
-    except OSError:
-        return 0
 
 
 def assert_paused(project: Project) -> None:

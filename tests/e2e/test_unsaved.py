@@ -7,7 +7,7 @@ import sys
 from engine.config import TrainingConfig
 from engine.project import Project
 from engine.training.lock import lock_owner
-from tests.e2e.test_terminal import app_while_training
+from tests.support.app_on_pty import app_while_training
 from tests.support.terminal import Terminal
 
 import pytest

@@ -2,30 +2,19 @@
 
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event as StopEvent
-from typing import Any
 
 from engine.project import Project
-from engine.training import loop
 from engine.training.checkpoint import checkpoint_folders, checkpoint_step, load_checkpoint
 from engine.training.events import CheckpointSaved, Evaluated, Finished, Notice, Started
 from engine.training.trainer import Trainer
 from tests.support.moments import step_done
+from tests.support.scripted_losses import scripted
 from tests.support.tiny import RUN, files_below, metrics_rows, train
 
 import pytest
-
-
-def scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
-    """Make the validations give these losses, one after the other."""
-    script = iter(losses)
-
-    def evaluate(*_args: Any) -> Iterator[tuple[int, float]]:
-        yield 1, next(script)
-
-    monkeypatch.setattr(loop, "evaluate", evaluate)
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(1, [12, 4]), (2, [12, 10, 4]), (9, [12, 10, 8, 6, 4, 2, 0])])

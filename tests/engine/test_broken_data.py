@@ -17,8 +17,8 @@ from engine.dataset.jsonl import lines
 from engine.dataset.report import Fault
 from engine.project import Project
 from tests.campaigns.fuzz_checks import check_file
-from tests.engine.test_tokenizing import melting_tokenizer
 from tests.support.chat_forms import template
+from tests.support.melting_tokenizer import melting_tokenizer
 from tests.support.tiny import CHATML, pairs, write_model, write_rows, write_tokenizer
 
 import pytest

@@ -7,9 +7,9 @@ from engine.model.frozen_linear import FrozenLinear
 from engine.model.matmul_timings import WAYS, MatmulMode
 from engine.training import loss as loss_module
 from engine.training.loss import batch_arrays, chunked_loss, holds_all_logits, make_loss
-from tests.engine.test_step import some_examples
 from tests.support.architectures import build, found, made_fast, plain_loss
 from tests.support.batching import whole_batch
+from tests.support.steps import some_examples
 
 import numpy as np
 import pytest

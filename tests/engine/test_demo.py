@@ -220,7 +220,7 @@ def test_sample_data_never_replaces_a_users_file(tmp_path: Path) -> None:
 
 def test_model_that_answers_nonsense_never_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder shows up only after the model has answered; else nothing is left."""
-    from tests.engine.test_gguf import write_gguf
+    from tests.support.gguf_files import write_gguf
 
     write_gguf(tmp_path / "tiny.gguf")
     monkeypatch.setattr(demo, "find_demo_gguf", lambda progress: tmp_path / "tiny.gguf")

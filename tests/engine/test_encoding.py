@@ -9,8 +9,8 @@ from engine.dataset.batches.encode import TextEncoder
 from engine.dataset.batches.tokenize import ExampleTokenizer, TemplateError
 from engine.dataset.jsonl.row import Row
 from engine.model_folder.tokenizer import load_tokenizer
-from tests.engine.test_tokenizing import melting_tokenizer
 from tests.support.chat_forms import byte_tokenizer, conversation
+from tests.support.melting_tokenizer import melting_tokenizer
 from tests.support.mistral_forms import FILES, Family
 from tests.support.tiny import write_tokenizer
 

@@ -11,10 +11,10 @@ from engine.dataset.batches.tokenize import Example
 from engine.model.padding_free import takes_unpadded
 from engine.model.replace_layers import make_fast
 from engine.training.loss import batch_arrays, make_loss
-from tests.engine.test_step import some_examples
 from tests.support.batching import whole_batch
 from tests.support.chat_forms import byte_tokenizer, conversation, tokenize
 from tests.support.numpy_llama import Weights, slope, summed_loss
+from tests.support.steps import arrays, some_examples
 from tests.support.tiny import CONFIG, RUN, lora_model, write_model
 
 import numpy as np
@@ -28,10 +28,6 @@ EXAMPLES = some_examples(6)
 
 def batch_of(*examples: Example) -> MicroBatch:
     return whole_batch(examples, 24)
-
-
-def arrays(model: nn.Module) -> Weights:
-    return {name: np.array(array, np.float64) for name, array in tree_flatten(model.parameters())}
 
 
 def loss_and_gradient(model: nn.Module, batch: MicroBatch) -> tuple[float, dict[str, Any]]:

@@ -1,10 +1,8 @@
 """Loss and gradient against mlx-lm's own data set, model and loss on the same weights, one row at a time."""
 
 from pathlib import Path
-from typing import Any
 
 from engine.backend import mx, nn
-from engine.dataset.batches.tokenize import Example
 from engine.training.loss import batch_arrays, make_loss
 from tests.support.batching import whole_batch
 from tests.support.chat_forms import byte_tokenizer, conversation, tokenize
@@ -18,16 +16,6 @@ from mlx_lm.tuner.datasets import ChatDataset
 from mlx_lm.tuner.trainer import default_loss
 
 PAIRS = [("Olá?", "Sim, é."), ("a", "b"), ("Quanto é 2 + 2?", "São 4, " * 6)]
-
-
-def mlx_lm_loss(model: nn.Module, example: Example) -> tuple[float, dict[str, Any]]:
-    """Return mlx-lm's mean loss of one example's trained stretch, and its gradient."""
-    first, last = np.flatnonzero(example.trained)[[0, -1]]
-    spans = mx.array([[int(first), int(last)]])
-    (loss, _count), gradient = nn.value_and_grad(model, default_loss)(
-        model, mx.array(example.tokens)[None], spans
-    )
-    return float(loss), {name: np.array(array) for name, array in tree_flatten(gradient)}
 
 
 @pytest.mark.parametrize("pair", PAIRS)

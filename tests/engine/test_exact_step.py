@@ -14,11 +14,9 @@ from engine.project import Project
 from engine.training.events import Evaluated, Started
 from engine.training.loss import make_loss
 from engine.training.step import StepFunction, StepResult
-from tests.engine.test_exact_loss import arrays
-from tests.engine.test_exact_mlx_lm import mlx_lm_loss
-from tests.engine.test_step import some_examples
 from tests.support.batching import whole_batch
 from tests.support.numpy_llama import summed_loss
+from tests.support.steps import arrays, mlx_lm_loss, some_examples
 from tests.support.tiny import CONFIG, RUN, lora_model, metrics_rows, tiny_project, train
 
 import numpy as np

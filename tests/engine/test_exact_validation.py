@@ -7,9 +7,8 @@ from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import micro_batches
 from engine.training.events import Evaluated, Finished
 from engine.training.loss import evaluate, make_loss
-from tests.engine.test_exact_loss import arrays
-from tests.engine.test_step import some_examples
 from tests.support.numpy_llama import summed_loss
+from tests.support.steps import arrays, some_examples
 from tests.support.tiny import CONFIG, RUN, lora_model, tiny_project, train
 
 import pytest

@@ -16,7 +16,7 @@ from engine.memory.suggest import (
     refuse_if_too_large,
 )
 from engine.model_folder.dimensions import ModelDimensions
-from tests.engine.test_memory import MISTRAL_7B
+from tests.support.model_sizes import MISTRAL_7B
 
 import pytest
 

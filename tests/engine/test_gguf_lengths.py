@@ -4,7 +4,7 @@ import struct
 import tracemalloc
 from pathlib import Path
 
-from tests.engine.test_gguf import refused
+from tests.support.gguf_files import refused
 
 import pytest
 

@@ -13,8 +13,8 @@ from engine.model.gradient_checkpointing import checkpoint_layers
 from engine.model.lm_head import plain_head
 from engine.training.execution_plan import make_plan
 from engine.training.loss import _full_loss, batch_arrays, make_loss
-from tests.engine.test_step import some_examples
 from tests.support.batching import whole_batch
+from tests.support.steps import some_examples
 from tests.support.tiny import RUN, lora_model, write_model
 
 import numpy as np

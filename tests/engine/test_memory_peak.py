@@ -5,7 +5,7 @@ from pathlib import Path
 from engine.config import TrainingConfig
 from engine.memory.predict import layers_to_recompute, predict_peak
 from engine.model_folder.dimensions import ModelDimensions
-from tests.engine.test_memory import MISTRAL_7B, SMOLLM2_135M, shape_of
+from tests.support.model_sizes import MISTRAL_7B, SMOLLM2_135M, shape_of
 
 import pytest
 

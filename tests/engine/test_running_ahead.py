@@ -17,8 +17,8 @@ from engine.verify.compare import checkpoint_digests
 from tests.campaigns.common import outcome
 from tests.campaigns.numbers import BadNumbers, Kind
 from tests.engine.conftest import copy_of
-from tests.engine.test_best import scripted
 from tests.support.moments import PLACES, step_done
+from tests.support.scripted_losses import scripted
 from tests.support.tiny import RUN, train
 
 import pytest

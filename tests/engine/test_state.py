@@ -10,7 +10,7 @@ from engine.training.events import Usage
 from engine.training.lock import run_lock
 from engine.training.progress import Progress
 from engine.training.state import RunState, StateWriter, Status
-from tests.engine.test_metrics import metrics
+from tests.support.step_metrics import metrics
 
 import pytest
 

@@ -1,43 +1,17 @@
 """A step with bad numbers changes nothing, and the norm of a gradient."""
 
 import math
-from collections.abc import Sequence
 
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
-from engine.dataset.batches.micro_batch import MicroBatch
-from engine.dataset.batches.tokenize import Example
 from engine.training.loss import make_loss
 from engine.training.step import StepFunction, l2_norm, make_optimizer
-from tests.support.batching import planned_batches
+from tests.support.steps import some_examples, split, weights
 from tests.support.tiny import RUN, lora_model
 
 import numpy as np
 import pytest
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
-from numpy.typing import NDArray
-
-Arrays = dict[str, NDArray[np.float64]]
-
-
-def some_examples(count: int) -> list[Example]:
-    """Random tokens of different lengths; about half of them carry loss."""
-    draw = np.random.default_rng(1)
-    examples = []
-    for line in range(count):
-        length = int(draw.integers(4, 24))
-        trained = draw.random(length) < 0.5
-        trained[0], trained[-1] = False, True
-        examples.append(Example(line, draw.integers(0, 300, length).astype(np.int32), trained, True))
-    return examples
-
-
-def split(examples: Sequence[Example], max_tokens: int, max_rows: int) -> list[MicroBatch]:
-    return planned_batches(examples, max_tokens, max_rows)
-
-
-def weights(model: nn.Module) -> Arrays:
-    return {k: np.array(v, np.float64) for k, v in tree_flatten(model.trainable_parameters())}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

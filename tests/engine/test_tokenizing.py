@@ -10,14 +10,13 @@ from engine.dataset.jsonl.row import Row
 from engine.errors import UserError
 from engine.model_folder.tokenizer import load_tokenizer
 from tests.support.chat_forms import answers, byte_tokenizer, conversation, tokenize
-from tests.support.tiny import write_tokenizer
+from tests.support.melting_tokenizer import melting_tokenizer
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlx_lm.tokenizer_utils import load as load_wrapped
 from mlx_lm.tuner.datasets import TextDataset
-from tokenizers import Tokenizer, processors
 
 PAIR = conversation(("user", "por quê?"), ("assistant", "não sei"))
 _text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(str.strip)
@@ -78,26 +77,6 @@ def test_several_turns_need_a_template(plain: Any) -> None:
     with pytest.raises(TemplateError, match="several turns") as caught:
         tokenize(plain, conversation(("system", "x"), ("user", "a"), ("assistant", "b")))
     assert "one prompt and one completion" in caught.value.fix
-
-
-def melting_tokenizer(folder: Path, trim_offsets: bool) -> Any:
-    """ChatML over bytes in which two line breaks are one token.
-
-    Args:
-        folder: where to write it.
-        trim_offsets: leave white space out of a token's place in the text, as GPT-NeoX's tokenizers do.
-    """
-    write_tokenizer(folder)
-    path = folder / "tokenizer.json"
-    content = json.loads(path.read_text())
-    content["pre_tokenizer"]["use_regex"] = False
-    content["model"]["vocab"]["ĊĊ"] = 300
-    content["model"]["merges"] = [["Ċ", "Ċ"]]
-    path.write_text(json.dumps(content))
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=trim_offsets)
-    tokenizer.save(str(path))
-    return load_tokenizer(folder)
 
 
 @pytest.mark.parametrize("trim_offsets", [False, True])

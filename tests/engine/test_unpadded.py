@@ -6,9 +6,9 @@ from engine.backend import mx, nn
 from engine.model import padding_free as unpadded
 from engine.model.padding_free import PackedRows, UnpaddedAttention, run_rows, takes_unpadded, unpad_attention
 from engine.training.loss import batch_arrays
-from tests.engine.test_step import some_examples
 from tests.support.architectures import BATCH, assert_same, build, found, made_fast, plain_loss, unpadded_loss
 from tests.support.batching import whole_batch
+from tests.support.steps import some_examples
 
 import pytest
 from mlx_lm.models.cache import make_prompt_cache

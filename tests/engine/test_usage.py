@@ -9,7 +9,7 @@ from engine.project import Project
 from engine.training.events import Event, Started, StepDone, Usage, as_json
 from engine.training.metrics import UsageMeter
 from engine.training.state import RunState
-from tests.engine.test_metrics import metrics
+from tests.support.step_metrics import metrics
 
 import pytest
 

@@ -11,8 +11,8 @@ from engine.model.matmul_timings import MatmulMode
 from engine.model.padding_free import run_rows
 from engine.model.replace_layers import make_fast, packed_layers
 from engine.training.loss import batch_arrays, make_loss
-from tests.engine.test_step import some_examples
 from tests.support.batching import whole_batch
+from tests.support.steps import some_examples
 from tests.support.tiny import CONFIG, RUN
 
 from mlx.utils import tree_flatten

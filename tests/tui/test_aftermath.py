@@ -7,13 +7,13 @@ from signal import SIGHUP, SIGINT, SIGTERM
 
 from engine.project import Project
 from engine.training.state import RunState
+from tests.support.running_state import PID, running
 from tests.support.tiny import owned_by
 from tui.supervisor.death import Death
 from tui.supervisor.restart import MOST_RESTARTS, RestartPolicy
 
 import pytest
 
-PID = 4711
 OUT_OF_MEMORY = "what(): [metal::malloc] Attempting to allocate 9 bytes ... out of memory \x1b[2J"
 
 
@@ -24,10 +24,6 @@ def project(tmp_path: Path) -> Project:
     project.run_dir.mkdir()
     running(project, "checkpoint_epoch0_step6")
     return project
-
-
-def running(project: Project, checkpoint: str | None, pid: int = PID) -> None:
-    RunState("running", "tiny", step=7, last_checkpoint=checkpoint, pid=pid).save(project.state_file)
 
 
 def death(signal: int = 9, messages: str = "", stalled_s: float | None = None, told: int = 0) -> Death:

@@ -21,26 +21,12 @@ from tests.support.fake_engine import (
     shown,
     wait_for,
 )
+from tests.support.screens import EMPTY, LEAK, opened
 from tui.app.app import MqloraApp
-from tui.app.screens.data.data import DataScreen
 from tui.app.screens.data.row_preview import RowPreview
 
 import pytest
-from textual.pilot import Pilot
 from textual.screen import ModalScreen
-
-EMPTY = Fault("train.jsonl", 12, None, "empty_completion", "error", "completion is empty", "write it")
-LEAK = Fault("valid.jsonl", 5, None, "leak", "warning", "also in train (line 3)", "move or drop it")
-
-
-async def opened(pilot: Pilot[int]) -> DataScreen:
-    """Go to the data and wait for the report."""
-    app = await ready(pilot)
-    await pilot.press("3")
-    await wait_for(pilot, lambda: app.data is not None and isinstance(app.screen, DataScreen))
-    await wait_for(pilot, lambda: "train" in shown(app))
-    assert isinstance(app.screen, DataScreen)
-    return app.screen
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from engine.dataset.report import Fault
 from tests.support.fake_engine import FakeEngine, data_report, sees, shown, wait_for
-from tests.tui.test_data_screen import EMPTY, LEAK, opened
+from tests.support.screens import EMPTY, LEAK, opened
 from tui.app.app import MqloraApp
 from tui.app.screens.data.fault_table import MOST_ROWS, FaultTable
 

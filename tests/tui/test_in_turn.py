@@ -4,36 +4,19 @@ import time
 
 from engine.config import TrainingConfig
 from engine.project import Project
+from tests.support.bursts import burst
 from tests.support.fake_chat import FakeSession
 from tests.support.fake_engine import ready, sees, wait_for
+from tests.support.form import field, form
 from tests.tui.test_chat_screen import open_chat
-from tests.tui.test_profile_screen import field, form
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.chat import ChatScreen
 from tui.app.screens.chat.prompt import Prompt
 from tui.app.screens.profile.config_field import ConfigField
 
 import pytest
-from textual.events import Key, Paste
-from textual.keys import _character_to_key
+from textual.events import Paste
 from textual.widgets import Input
-
-NAMED = {
-    "\r": "enter",
-    "\t": "tab",
-    "\x7f": "backspace",
-    "\x13": "ctrl+s",
-    "↓": "down",
-    "↑": "up",
-    "⎋": "escape",
-}
-
-
-def burst(app: MqloraApp, keys: str) -> None:
-    """Type keys faster than any of them can be handled, as a slow line delivers them."""
-    for key in keys:
-        named = NAMED.get(key)
-        app.post_message(Key(named, None) if named else Key(_character_to_key(key), key))
 
 
 async def test_what_is_typed_right_before_saving_is_saved(app: MqloraApp, project: Project) -> None:

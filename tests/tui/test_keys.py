@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.project import Project
-from tests.tui.test_aftermath import PID, running
+from tests.support.running_state import PID, running
 from tui.supervisor.death import Death
 from tui.supervisor.restart import RestartPolicy
 from tui.terminal.keys import single_keys

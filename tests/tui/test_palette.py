@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from tests.support.bursts import NAMED, burst
 from tests.support.fake_engine import ready, sees, sees_no_more, wait_for
-from tests.tui.test_in_turn import NAMED, burst
 from tui.app.app import MqloraApp
 from tui.app.screens.data.line_number import LineNumberScreen
 from tui.app.screens.shared.base import PlaceScreen
@@ -24,7 +24,7 @@ BURSTS = (
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hand keys on at once, as on a machine so slow that they are no longer handled in turn."""
     monkeypatch.setattr("tui.app.input_order._PATIENCE_S", 0)
-    monkeypatch.setattr("tests.tui.test_in_turn.NAMED", NAMED | KEYS)
+    monkeypatch.setattr("tests.support.bursts.NAMED", NAMED | KEYS)
 
 
 @pytest.mark.usefixtures("hasty")

@@ -4,45 +4,15 @@ from engine.config import TrainingConfig, help_text
 from engine.profiles import PROFILES, profile_config
 from engine.project import Project
 from tests.support.fake_engine import SIZES, FakeEngine, pretend, ready, sees, sees_no_more, shown, wait_for
+from tests.support.form import field, form, note, opened
 from tui.app.app import MqloraApp
 from tui.app.screens.profile.card import ProfileCard
 from tui.app.screens.profile.config_field import Choice, ConfigField
-from tui.app.screens.profile.config_form import ConfigForm
 from tui.app.screens.profile.profile import CUSTOM, ProfileScreen
 from tui.app.screens.shared.dialog import ConfirmScreen
 
 import pytest
-from textual.pilot import Pilot
-from textual.widgets import Button, Input, Static
-
-
-async def opened(pilot: Pilot[int]) -> ProfileScreen:
-    """Go to the profiles."""
-    app = await ready(pilot)
-    await pilot.press("2")
-    await wait_for(pilot, lambda: "is recommended." in shown(app))
-    assert isinstance(app.screen, ProfileScreen)
-    return app.screen
-
-
-async def form(pilot: Pilot[int]) -> ConfigForm:
-    """Open the form."""
-    await opened(pilot)
-    await pilot.press("e")
-    await wait_for(pilot, lambda: isinstance(pilot.app.screen, ConfigForm) and pilot.app.screen.is_mounted)
-    await pilot.pause()
-    assert isinstance(pilot.app.screen, ConfigForm)
-    return pilot.app.screen
-
-
-def field(screen: ConfigForm, name: str) -> ConfigField:
-    """Return one row of the form."""
-    return next(field for field in screen.query(ConfigField) if field.field == name)
-
-
-def note(row: ConfigField) -> str:
-    """Return what stands below a field."""
-    return str(row.query_one(".field-note", Static).render())
+from textual.widgets import Button, Input
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -9,7 +9,7 @@ from engine.project import Project
 from tests.support.fake_engine import sees_no_more, shown, wait_for
 from tests.support.fake_run import write_run, write_state
 from tests.support.tiny import owned_by
-from tests.tui.test_train_screen import Factory, open_train, use
+from tests.support.training_screen import Factory, open_train, use
 from tui.app.app import MqloraApp
 
 import pytest

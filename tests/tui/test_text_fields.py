@@ -3,8 +3,8 @@
 from engine.config import ALL_TARGETS
 from tests.support.fake_chat import FakeSession
 from tests.support.fake_engine import SIZES, ready, sees, shown, wait_for
+from tests.support.form import field, form
 from tests.tui.test_chat_screen import open_chat
-from tests.tui.test_profile_screen import field, form
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.prompt import Prompt
 from tui.app.screens.data.line_number import LineNumberScreen

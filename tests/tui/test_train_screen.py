@@ -11,77 +11,21 @@ from collections.abc import Iterator
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.events import Event, Mode, Notice, Paused, Phase, Resumption, StepDone, Usage
+from engine.training.events import Event, Notice, Paused, Phase, StepDone, Usage
 from engine.training.state import Status
 from tests.support.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
-from tests.support.fake_run import LIMIT_S, TOTAL, USAGE, FakeTrainer, append, metrics, write_run, write_state
+from tests.support.fake_run import LIMIT_S, TOTAL, USAGE, append, metrics, write_run, write_state
 from tests.support.tiny import owned_by
+from tests.support.training_screen import Factory, Told, open_train, use
 from tui.app.app import MqloraApp
 from tui.app.screens.train.log import RunLog
 from tui.app.screens.train.loss_plot import LossPlot
-from tui.app.screens.train.train import TrainScreen
-from tui.run.controller import Running, TrainingController
 from tui.run.outbox import Outbox
 
 import pytest
 from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Static
-
-
-class Factory:
-    """Makes fake trainers and remembers how they were asked for."""
-
-    def __init__(self, trainer: Running | None = None) -> None:
-        self.gate = threading.Event()
-        self.modes: list[Mode] = []
-        self.halved: list[bool] = []
-        self.configs: list[TrainingConfig | None] = []
-        self.threads: list[str] = []
-        self._trainer = trainer
-
-    def __call__(
-        self,
-        project: Project,
-        config: TrainingConfig | None,
-        stop: threading.Event,
-        mode: Mode,
-        how: Resumption,
-    ) -> Running:
-        self.modes.append(mode)
-        self.configs.append(config)
-        self.halved.append(how.halve_micro_batch)
-        self.threads.append(threading.current_thread().name)
-        return self._trainer or FakeTrainer(project, stop, 20, self.gate)
-
-
-class Told:
-    """A trainer that tells what the test says, then raises if that is an exception."""
-
-    def __init__(self, *events: Event | Exception) -> None:
-        self._events = events
-
-    def run(self) -> Iterator[Event]:
-        """Yield the events."""
-        for event in self._events:
-            if isinstance(event, Exception):
-                raise event
-            yield event
-
-
-def use(app: MqloraApp, factory: Factory) -> Factory:
-    """Let `app` train with fakes."""
-    app.training = TrainingController(app.project, app.engine, factory)
-    return factory
-
-
-async def open_train(pilot: Pilot[int]) -> MqloraApp:
-    """Go to the training screen and wait for its first look at the files."""
-    app = await ready(pilot)
-    await pilot.press("4")
-    await wait_for(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen._view is not None)
-    await pilot.pause()
-    return app
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -4,7 +4,7 @@ from engine.config import TrainingConfig
 from engine.project import Project
 from tests.support.fake_chat import open_chat
 from tests.support.fake_engine import sees, sees_no_more, wait_for
-from tests.tui.test_profile_screen import field, form, note
+from tests.support.form import field, form, note
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.chat import ChatScreen
 from tui.app.screens.profile.config_form import ConfigForm

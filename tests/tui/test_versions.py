@@ -10,7 +10,7 @@ from engine.project import Project
 from engine.training.events import Event, Finished, Resumption
 from tests.support.fake_engine import sees, sees_no_more, shown, wait_for
 from tests.support.fake_run import write_run
-from tests.tui.test_train_screen import Factory, Told, open_train, use
+from tests.support.training_screen import Factory, Told, open_train, use
 from tui.app.app import MqloraApp
 from tui.cli.train import train
 

@@ -1,1 +1,0 @@
-"""Attacks on our own promises: each script tries to lose work and counts what survived."""
