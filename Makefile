@@ -29,7 +29,7 @@ test-slow: ready-dev
 test-all: test test-slow
 
 campaigns: ready-dev
-	@for name in $(CAMPAIGNS); do echo "campaign $$name …"; $(PY) campaigns.$$name || exit; done
+	@for name in $(CAMPAIGNS); do echo "campaign $$name …"; $(PY) tests.campaigns.$$name || exit; done
 
 lint: ready-dev
 	$(PY) ruff check .

@@ -46,7 +46,7 @@ def _import_within_limits() -> None:
     """Import mlx-lm here where it may not have as many open files: it would fail for asking."""
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] >= _OPEN_FILES:
         return
-    from engine import auto_tokenizer  # noqa: F401  # before mlx-lm
+    from engine.transformers_import import AutoTokenizer  # noqa: F401  # before mlx-lm
 
     set_limit, resource.setrlimit = resource.setrlimit, lambda _which, _limits: None
     try:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from engine import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
 from engine.dataset.batches.chat_template import NO_THINKING
@@ -14,6 +13,7 @@ from engine.files import PARTIAL, open_given, read_given, sync, write_json
 from engine.i18n import _
 from engine.model.safetensors_file import write_arrays
 from engine.sanitize import one_line
+from engine.transformers_import import AutoTokenizer  # noqa: F401  # before mlx-lm
 from engine.values import refusal
 
 from mlx.utils import tree_flatten, tree_unflatten

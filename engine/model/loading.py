@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.backend import compute_dtype, is_cpu, mx, nn
 from engine.errors import UserError
 from engine.i18n import _, ngettext
@@ -22,6 +21,7 @@ from engine.model_folder.trust import names_code, wants_code
 from engine.model_folder.usable import require_usable, wrong_value
 from engine.model_folder.weights import embedding_rows
 from engine.sanitize import one_line
+from engine.transformers_import import AutoTokenizer  # noqa: F401  # before mlx-lm
 
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear

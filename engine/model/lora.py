@@ -9,9 +9,9 @@ float32 and so keeps a float32 copy of every input.
 from collections.abc import Sequence
 from typing import Any
 
-from engine import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.backend import mx, nn
 from engine.model.frozen_linear import FrozenLinear
+from engine.transformers_import import AutoTokenizer  # noqa: F401  # before mlx-lm
 
 
 class LoRALinear(nn.Module):  # type: ignore[misc]

@@ -7,8 +7,8 @@ padded rows, and what comes out is moved back (as in "unpad" and "pad" of Dao's 
 
 from typing import Any
 
-from engine import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.backend import is_cuda, mx, nn
+from engine.transformers_import import AutoTokenizer  # noqa: F401  # before mlx-lm
 
 from mlx_lm.models.base import create_attention_mask
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from engine import auto_tokenizer  # noqa: F401  # before mlx-lm
 from engine.backend import mx, nn
 from engine.model.frozen_linear import FrozenLinear, matrix_key
 from engine.model.lora import LoRALinear, SharedInput, from_mlx_lm
 from engine.model.matmul_timings import MatmulMode
 from engine.model.padding_free import unpad_attention
 from engine.model.swiglu import GatedMLP
+from engine.transformers_import import AutoTokenizer  # noqa: F401  # before mlx-lm
 
 from mlx.utils import tree_unflatten
 from mlx_lm.tuner.lora import LoRALinear as MlxLmLoRALinear

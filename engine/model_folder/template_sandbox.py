@@ -76,7 +76,7 @@ def _compiled(source: str) -> Template:
 @cache
 def _environment() -> Any:
     """Return the environment of transformers for chat templates, with bounds."""
-    from engine.auto_tokenizer import compile_template
+    from engine.transformers_import import compile_template
 
     environment: Any = compile_template("").environment  # which no other template has
     call, operate = environment.call, environment.call_binop

@@ -26,7 +26,7 @@ def load_tokenizer(folder: Path) -> Any:
             that cannot be used.
     """
     require_tokenizer(folder)
-    from engine.auto_tokenizer import AutoTokenizer  # takes a second
+    from engine.transformers_import import AutoTokenizer  # takes a second
 
     try:
         with refused_panics(_("Loading it")):
@@ -57,7 +57,7 @@ def refuse_config(folder: Path) -> None:
     Raises:
         UserError: it is so.
     """
-    from engine.auto_tokenizer import takes_config
+    from engine.transformers_import import takes_config
 
     config = read_settings(folder / "config.json")
     if takes_config(config):

@@ -13,7 +13,7 @@ from tests.support.tiny import metrics_rows
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 """The checkout; processes are started there."""
 
 

@@ -52,7 +52,7 @@ def test_a_full_disk_ends_the_run_with_advice_and_keeps_what_is_there(
     assert outcome(project) == outcome(finished[0])
 
 
-@pytest.mark.parametrize("name", ["claim.archive_run", "metrics.write_atomic"])
+@pytest.mark.parametrize("name", ["run_folder.archive_run", "metrics.write_atomic"])
 def test_a_full_disk_before_the_first_step_is_told_too(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -94,7 +94,7 @@ def test_the_blas_is_loaded_before_mlx() -> None:
 
     A tokenizer alone, which brings no MLX, may come before.
     """
-    left_out = ("mlx_probe", "auto_tokenizer")
+    left_out = ("mlx_probe", "transformers_import")
     modules = [module for module in MODULES if module.startswith("engine") and not module.endswith(left_out)]
     code = f"""HEAVY = ("mlx", "mlx_lm", "transformers")
 {_WATCH}

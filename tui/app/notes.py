@@ -38,7 +38,7 @@ class NotesApp(App[int]):
             line.tell(news)
             self._after_a_moment(partial(line.tell, ""))
 
-    def on_told(self, message: NoteAdded) -> None:
+    def on_note_added(self, message: NoteAdded) -> None:
         """Say what a widget has to say."""
         self.tell(message.text)
 
