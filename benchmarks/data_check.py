@@ -4,7 +4,7 @@
 
 Kinds of files: prompt/completion pairs; pairs with quotes inside and an identifier;
 conversations; pairs of which every tenth is broken. Each is checked in a process of its own.
-Stages: read (faults of rows), compared (twins), counted (tokens; only with `--model`).
+Stages: read (faults of rows), compared (duplicates), counted (tokens; only with `--model`).
 MB: the most memory that process held by the end of the stage, Python and imports included.
 """
 

@@ -1,6 +1,6 @@
-"""How many planted near twins are found, what else is taken for one, and how long that takes.
+"""How many planted near-duplicates are found, what else is taken for one, and how long that takes.
 
-    python -m benchmarks.twins [--rows 10000 90000]
+    python -m benchmarks.duplicates [--rows 10000 90000]
 
 Rows are questions of 15 and answers of 25 invented words. Every twentieth comes again at
 the end with another word in its answer, and with a question mark. peak MB: of this process.
@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from engine.dataset.inspect.duplicates import TwinFinder
+from engine.dataset.inspect.duplicates import DuplicateFinder
 from engine.dataset.jsonl.row import Row
 
 _WORDS = [
@@ -26,7 +26,7 @@ _FILE = "train.jsonl"
 
 
 def rows(count: int) -> Iterator[tuple[Row, int]]:
-    """Yield `count` rows and their near twins, each with the line it is a twin of, or 0."""
+    """Yield `count` rows and their near-duplicates, each with the line it is a duplicate of, or 0."""
     draw = random.Random(0)
     made = [
         (" ".join(draw.choices(_WORDS, k=15)), " ".join(draw.choices(_WORDS, k=25))) for _ in range(count)
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 90_000])
     print(f"{'rows':>8} {'seconds':>8} {'planted':>8} {'recall':>7} {'precision':>9} {'peak MB':>8}")
     for count in parser.parse_args().rows:
-        finder, planted, spent = TwinFinder(_FILE, "valid.jsonl"), {}, 0.0
+        finder, planted, spent = DuplicateFinder(_FILE, "valid.jsonl"), {}, 0.0
         for row, source in rows(count):
             if source:
                 planted[row.line] = source
@@ -59,7 +59,7 @@ def main() -> None:
             finder.see(_FILE, row)
             spent += time.perf_counter() - begin
         begin = time.perf_counter()
-        found = {twins.row.line for twins in finder.twins()}
+        found = {duplicates.row.line for duplicates in finder.duplicates()}
         spent += time.perf_counter() - begin
         hits = len(found & planted.keys())
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)

@@ -128,7 +128,7 @@ class ChatSession:
         settings: ChatSettings,
         with_adapter: bool = True,
         stop: Callable[[], bool] = lambda: False,
-        tell: Callable[[int, int], None] = lambda read, total: None,
+        on_progress: Callable[[int, int], None] = lambda read, total: None,
     ) -> Iterator[ReplyChunk]:
         """Yield the model's next turn piece by piece, until it ends or `stop` says so.
 
@@ -137,7 +137,7 @@ class ChatSession:
             settings: length and temperature.
             with_adapter: False answers as the base model does.
             stop: asked after every token and, while the prompt is read, several times a second.
-            tell: told how many of the prompt's tokens are read, and how many there are.
+            on_progress: told how many of the prompt's tokens are read, and how many there are.
 
         Raises:
             ContextFull: the conversation leaves the model no room for an answer.
@@ -149,20 +149,24 @@ class ChatSession:
             self._adapter.turn(with_adapter)
         prompt = self._prompt(messages)
         cache = make_prompt_cache(self._base.model)
-        if self._read(prompt, cache, stop, tell):
+        if self._read(prompt, cache, stop, on_progress):
             yield from self._generate(prompt, cache, settings, stop)
         else:
             yield ReplyChunk("", 0, 0.0, "stopped")
 
     def _read(
-        self, prompt: list[int], cache: list[Any], stop: Callable[[], bool], tell: Callable[[int, int], None]
+        self,
+        prompt: list[int],
+        cache: list[Any],
+        stop: Callable[[], bool],
+        on_progress: Callable[[int, int], None],
     ) -> bool:
         """Read all but the prompt's last token; False if that was stopped."""
-        tell(0, len(prompt))
+        on_progress(0, len(prompt))
         if stop():
             return False
         for read in self._reader.read(prompt[:-1], cache):
-            tell(read, len(prompt))
+            on_progress(read, len(prompt))
             if stop():
                 return False
         return True

@@ -188,7 +188,7 @@ class TrainingConfig(BaseModel):
         except (ValueError, RecursionError) as error:
             raise UserError(
                 _("{path} is not JSON: {reason}").format(path=path, reason=error),
-                _("mend that line or choose a profile again"),
+                _("correct that line or choose a profile again"),
             ) from None
         if not isinstance(values, dict):
             raise UserError(

@@ -19,7 +19,7 @@ def progress_words(stage: CheckStage | Literal["copied"], file: str, lines: int)
     """
     words = {
         "read": _("Reading {file}, line {lines} …"),
-        "compared": _("Looking for twins in {file}, line {lines} …"),
+        "compared": _("Looking for duplicates in {file}, line {lines} …"),
         "counted": _("Counting the tokens of {file}, line {lines} …"),
         "copied": _("Copying {file}, line {lines} …"),
     }

@@ -12,7 +12,7 @@ Severity = Literal["error", "warning", "note"]
 BINS = 24
 """Of a histogram."""
 CheckStage = Literal["read", "compared", "counted"]
-"""How far a report goes: faults of rows; twins and leaks too; tokens too."""
+"""How far a report goes: faults of rows; duplicates and leaks too; tokens too."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Fault:
     message: str
     fix: str
     other: Place | None = None
-    """The row that this one is a twin of."""
+    """The row that this one is a duplicate of."""
 
     @property
     def leaves_out(self) -> bool:

@@ -14,7 +14,7 @@ OnCount = Callable[[int], None]
 """Called with the number of items seen so far."""
 
 
-def watched(items: Iterable[Item], tell: OnCount, cancel: Event) -> Iterator[Item]:
+def watched(items: Iterable[Item], on_progress: OnCount, cancel: Event) -> Iterator[Item]:
     """Yield items, telling now and then how many it were.
 
     Raises:
@@ -23,6 +23,6 @@ def watched(items: Iterable[Item], tell: OnCount, cancel: Event) -> Iterator[Ite
     for count, item in enumerate(items, start=1):
         yield item
         if count % EVERY == 0:
-            tell(count)
+            on_progress(count)
             if cancel.is_set():
                 raise Cancelled

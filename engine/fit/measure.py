@@ -69,7 +69,7 @@ OnFitProgress = Callable[[str], None]
 def measure_fit(
     project: Project,
     config: TrainingConfig,
-    tell: OnFitProgress = lambda text: None,
+    on_progress: OnFitProgress = lambda text: None,
     cancel: threading.Event | None = None,
     limit_s: float = LIMIT_S,
 ) -> Fit:
@@ -78,7 +78,7 @@ def measure_fit(
     Args:
         project: whose model and data are used; nothing in it is changed.
         config: what to try.
-        tell: called with what is being done, in words.
+        on_progress: called with what is being done, in words.
         cancel: set it on another thread to end the measurement.
         limit_s: seconds after which it is given up.
 
@@ -95,7 +95,7 @@ def measure_fit(
         for message in child_process.messages(process.stdout):
             answer |= message
             if phase := message.get("phase"):
-                tell(_PHASES[phase])
+                on_progress(_PHASES[phase])
         code = process.wait()
         if cancel.is_set():
             raise Cancelled

@@ -54,14 +54,14 @@ class Known:
 
 
 def measure_and_remember(
-    project: Project, config: TrainingConfig, tell: OnFitProgress, cancel: Event | None = None
+    project: Project, config: TrainingConfig, on_progress: OnFitProgress, cancel: Event | None = None
 ) -> Fit:
     """Measure a configuration (see `measure_fit`) and keep the answer for later starts.
 
     It is kept for the files as they were before; a disk that takes no file loses it.
     """
     key = _key(project, config)
-    fit = measure_fit(project, config, tell, cancel)
+    fit = measure_fit(project, config, on_progress, cancel)
     if key:
         path = _file(key, config)
         with suppress(OSError):

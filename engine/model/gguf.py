@@ -2,7 +2,7 @@
 
 Weights keep the exact values of the file: Q4_0 and Q4_1 blocks become MLX's
 4-bit groups of 32, Q8_0 blocks its 8-bit groups; nothing is quantised anew. An
-embedding or output head in Q6_K, which MLX has no like of, becomes float16.
+embedding or output head in Q6_K, which MLX cannot represent, becomes float16.
 """
 
 import shutil

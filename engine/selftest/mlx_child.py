@@ -13,8 +13,8 @@ from typing import Any
 
 from engine.backend import compute_dtype, describe_device, is_cpu, is_cuda, measure_gflops, mx
 from engine.config import TrainingConfig
-from engine.dataset.batches.load import load_file
 from engine.dataset.batches.micro_batch import micro_batches
+from engine.dataset.inspect.load import load_file
 from engine.dataset.inspect.model_tokens import example_tokenizer
 from engine.model.frozen_linear import matrix_key
 from engine.model.loading import load_base

@@ -128,7 +128,7 @@ def judge_interruptions(verdict: dict[str, Any]) -> Check:
     Raises:
         LookupError: it is something else.
     """
-    hit = [blow["kind"] for blow in verdict["interruptions"] if blow["hit"]]
+    hit = [point["kind"] for point in verdict["interruptions"] if point["hit"]]
     different = [file["file"] for file in verdict["files"] if not file["identical"]]
     value = _("{steps}, kills: {killed}, pauses: {paused}").format(
         steps=steps(verdict["steps"]), killed=len(hit) - hit.count("pause"), paused=hit.count("pause")
@@ -172,12 +172,12 @@ def _trained(
     events = []
     with (
         training_process(bench.launcher, project, *options) as process,
-        time_limit(limit_s, lambda: process.strike(signal.SIGKILL)),
+        time_limit(limit_s, lambda: process.interrupt(signal.SIGKILL)),
     ):
         for event in process.events():
             events.append(event)
             if event["event"] == "step_done" and event["step"] == pause_after:
-                process.strike(signal.SIGINT)
+                process.interrupt(signal.SIGINT)
         process.end(None if pause_after is None else signal.SIGINT)
     return events
 

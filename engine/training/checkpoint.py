@@ -32,7 +32,7 @@ _PRINTS = frozenset(("data", "model", "template"))
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """What must not change between two sittings of a run."""
+    """What must not change between two sessions of a run."""
 
     config: TrainingConfig
     data: str

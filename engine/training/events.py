@@ -48,7 +48,7 @@ class StepMetrics:
     """Real (unpadded) tokens of this step, prompts included."""
     tokens_per_second: float
     peak_memory_gb: float
-    """Highest memory MLX has held in this sitting, since the model was loaded, in GB (1e9 bytes)."""
+    """Highest memory MLX has held in this session, since the model was loaded, in GB (1e9 bytes)."""
     elapsed_s: float
     """Seconds of training up to this step, pauses left out."""
     time: str
@@ -57,7 +57,7 @@ class StepMetrics:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a sitting, from one start of the trainer to its pause or end, has spent so far."""
+    """What a session, from one start of the trainer to its pause or end, has spent so far."""
 
     padding: float | None = None
     """Share of padding among the tokens computed in optimizer steps, 0 to 1; None before the first."""
@@ -105,7 +105,7 @@ class StepDone:
 
     metrics: StepMetrics
     usage: Usage
-    """Of this sitting so far."""
+    """Of this session so far."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One owner for `checkpoints_qlora/`, from the beginning of a sitting to its end."""
+"""One owner for `checkpoints_qlora/`, from the beginning of a session to its end."""
 
 import os
 from collections.abc import Iterator

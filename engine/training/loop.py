@@ -61,7 +61,7 @@ class TrainingLoop:
         with explained_writes(parts.project.run_dir):
             self._recorder = Recorder(parts, progress, checkpoint)
         self._saved: tuple[int, Path | None] = -1, None
-        """Step and folder of this sitting's newest checkpoint."""
+        """Step and folder of this session's newest checkpoint."""
         self._began = time.monotonic() - progress.elapsed_s
 
     def run(self) -> Iterator[Event]:

@@ -110,7 +110,7 @@ def _lines(path: Path) -> list[str]:
 
 
 class UsageMeter:
-    """Adds up what a sitting does."""
+    """Adds up what a session does."""
 
     def __init__(self) -> None:
         """Begin to count the time."""

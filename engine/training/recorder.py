@@ -46,7 +46,7 @@ class Recorder:
         self._restore_best()
         self._phase: Phase | None = None
         self.usage = UsageMeter()
-        """What this sitting does, to be told of it."""
+        """What this session does, to be told of it."""
         fresh = RunState(
             "running",
             parts.config.model,

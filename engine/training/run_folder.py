@@ -1,4 +1,4 @@
-"""Taking the run's folder for a sitting: room on the disk, and nothing in the way."""
+"""Taking the run's folder for a session: room on the disk, and nothing in the way."""
 
 import os
 import shutil

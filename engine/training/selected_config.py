@@ -8,7 +8,7 @@ from engine.sanitize import one_line
 from engine.training.state import RunState
 
 _FREE = ("max_memory_gb",)
-"""Settings that may change between two sittings: a run's plan is kept, so they change no number."""
+"""Settings that may change between two sessions: a run's plan is kept, so they change no number."""
 
 
 def selected_settings(project: Project) -> TrainingConfig:

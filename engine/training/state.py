@@ -55,7 +55,7 @@ class RunState:
     micro_batch_divisor: Annotated[int, Field(ge=1, le=10**6)] = 1
     """Micro-batches hold this many times fewer tokens than the configuration allows."""
     usage: Usage = field(default_factory=Usage)
-    """Of the present or last sitting."""
+    """Of the present or last session."""
     pid: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
     boot: str = ""
@@ -119,7 +119,7 @@ class StateWriter:
     """Keeps `training_state.json` up to date; the disk is asked at most once a second while running."""
 
     def __init__(self, path: Path, fresh: RunState) -> None:
-        """Prepare the file; `fresh` holds what stays the same for this sitting."""
+        """Prepare the file; `fresh` holds what stays the same for this session."""
         self._path = path
         self._state = replace(fresh, boot=boot_id())
         self._written = -math.inf
@@ -143,7 +143,7 @@ class StateWriter:
             progress: of the run.
             step: of the last line in the metrics.
             epoch: that this step belongs to.
-            usage: of this sitting.
+            usage: of this session.
             phase: what is done now.
             reason: why it stopped.
         """

@@ -38,7 +38,7 @@ _LISTED_LINES = 5
 
 
 class Trainer:
-    """One sitting of a run. Make it and iterate it on one thread: MLX's streams belong to it."""
+    """One session of a run. Make it and iterate it on one thread: MLX's streams belong to it."""
 
     def __init__(
         self,

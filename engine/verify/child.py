@@ -1,4 +1,4 @@
-"""A training process whose events are read from a pipe, and that can be struck at any moment."""
+"""A training process whose events are read from a pipe, and that can be interrupted at any moment."""
 
 import json
 import signal
@@ -58,21 +58,21 @@ class TrainingProcess:
         """Whether the process has not ended yet."""
         return self._process.poll() is None
 
-    def strike(self, number: signal.Signals) -> None:
+    def interrupt(self, number: signal.Signals) -> None:
         """Send a signal; it does not matter if the process has just ended."""
         self._process.send_signal(number)
 
-    def end(self, struck: signal.Signals | None = None) -> int:
+    def end(self, interrupted_by: signal.Signals | None = None) -> int:
         """Wait for the end and return the exit code, negative for a signal.
 
         Args:
-            struck: the signal it was sent, if any.
+            interrupted_by: the signal it was sent, if any.
 
         Raises:
             UserError: it ended otherwise than by itself or by that signal; its own sentence is given.
         """
         code = self._process.wait()
-        expected = {0} if struck is None else {0, -struck, 128 + struck}
+        expected = {0} if interrupted_by is None else {0, -interrupted_by, 128 + interrupted_by}
         if code in expected:
             return code
         raise UserError(self._sentence() or _without_a_word(code), "")

@@ -1,4 +1,4 @@
-"""The experiment: a run left alone, the same run struck again and again, and what tells them apart."""
+"""The experiment: a run left alone, the same run interrupted again and again, and what tells them apart."""
 
 import shutil
 import statistics
@@ -53,11 +53,11 @@ def verify(
         expected = checkpoint_digests(straight.run_dir)
         for checkpoint in checkpoint_folders(straight.run_dir)[1:]:
             shutil.rmtree(checkpoint)  # the interrupted run needs the room
-        struck = InterruptedRun(interrupted, launcher, short.save_every, usual, total)
-        yield from struck.run("--config", str(file))
+        interrupted_by = InterruptedRun(interrupted, launcher, short.save_every, usual, total)
+        yield from interrupted_by.run("--config", str(file))
         yield ExperimentResult(
             total,
-            tuple(_judged(struck.interruptions, expected, checkpoint_digests(interrupted.run_dir))),
+            tuple(_judged(interrupted_by.interruptions, expected, checkpoint_digests(interrupted.run_dir))),
             tuple(compare_runs(straight, interrupted)),
             leftovers(interrupted),
         )
@@ -90,12 +90,12 @@ def _run_straight(
 
 
 def _judged(
-    struck: list[Interruption], expected: dict[int, str], found: dict[int, str]
+    interrupted_by: list[Interruption], expected: dict[int, str], found: dict[int, str]
 ) -> Iterator[Interruption]:
     """Yield each interruption with the first checkpoint after it compared; digests are by step."""
-    for blow in struck:
-        later = [step for step in sorted(expected) if step in found and step > blow.resumed_step]
-        if blow.tries and later:
-            yield replace(blow, compared_step=later[0], identical=expected[later[0]] == found[later[0]])
+    for point in interrupted_by:
+        later = [step for step in sorted(expected) if step in found and step > point.resumed_step]
+        if point.tries and later:
+            yield replace(point, compared_step=later[0], identical=expected[later[0]] == found[later[0]])
         else:
-            yield blow
+            yield point

@@ -1,18 +1,18 @@
-"""The run that is struck, resumed, struck again and so on to its end."""
+"""The run that is interrupted, resumed, interrupted again and so on to its end."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from engine.project import Project
 from engine.verify.child import Launcher, TrainingProcess, training_process
-from engine.verify.interruption_point import Usual, blows, moment, strike
+from engine.verify.interruption_point import Usual, interrupt, moment, points
 from engine.verify.results import Advance, Interruption
 
 _MAX_TRIES = 4
 
 
 class InterruptedRun:
-    """Trains with a blow and a resume for each place that `blows` names."""
+    """Trains with an interruption point and a resume for each place that `interruption points` names."""
 
     def __init__(
         self, project: Project, launcher: Launcher, save_every: int, usual: Usual, total: int
@@ -27,13 +27,13 @@ class InterruptedRun:
             total: optimizer steps of the run.
         """
         self.interruptions: list[Interruption] = []
-        """What was struck, in order; filled while the run goes on."""
+        """What was interrupted, in order; filled while the run goes on."""
         self._project = project
         self._launcher = launcher
         self._save_every = save_every
         self._usual = usual
         self._total = total
-        self._waiting = blows(total)
+        self._waiting = points(total)
         self._tries = 0
         self._unresumed: Interruption | None = None
 
@@ -45,10 +45,10 @@ class InterruptedRun:
             if ended:
                 break
             options = ()
-        self.interruptions += [Interruption(blow.kind, self._total, False, 0) for blow in self._waiting]
+        self.interruptions += [Interruption(point.kind, self._total, False, 0) for point in self._waiting]
 
     def _sitting(self, process: TrainingProcess) -> Generator[Advance | Interruption, None, bool]:
-        """Train up to the next blow; True if the run has come to its end."""
+        """Train up to the next interruption point; True if the run has come to its end."""
         for event in process.events():
             if event["event"] == "started" and self._unresumed:
                 yield self._resumed(self._unresumed, event["step"])
@@ -64,16 +64,16 @@ class InterruptedRun:
         return True
 
     def _strike(self, process: TrainingProcess, delay: float) -> None:
-        blow = self._waiting[0]
-        hit = strike(blow, process, self._project, delay)
+        point = self._waiting[0]
+        hit = interrupt(point, process, self._project, delay)
         self._tries += 1
         if hit or self._tries == _MAX_TRIES:
-            step = process.step + (hit and blow.kind == "evaluation")
-            self._unresumed = Interruption(blow.kind, step, hit, self._tries)
+            step = process.step + (hit and point.kind == "evaluation")
+            self._unresumed = Interruption(point.kind, step, hit, self._tries)
             self._waiting.pop(0)
             self._tries = 0
 
-    def _resumed(self, struck: Interruption, step: int) -> Interruption:
-        self.interruptions.append(replace(struck, resumed_step=step))
+    def _resumed(self, interrupted_by: Interruption, step: int) -> Interruption:
+        self.interruptions.append(replace(interrupted_by, resumed_step=step))
         self._unresumed = None
         return self.interruptions[-1]

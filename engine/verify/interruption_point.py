@@ -1,4 +1,4 @@
-"""When to strike a training process, and what the blow hit."""
+"""When to interrupt a training process, and what the interruption point hit."""
 
 import signal
 import time
@@ -27,7 +27,7 @@ class Usual:
 
 @dataclass(frozen=True)
 class InterruptionPoint:
-    """A place in the run to strike at."""
+    """A place in the run to interrupt at."""
 
     kind: PointKind
     step: int
@@ -39,8 +39,8 @@ class InterruptionPoint:
         return PAUSE if self.kind == "pause" else KILL
 
 
-def blows(total: int) -> list[InterruptionPoint]:
-    """Return where a run of `total` steps in two epochs is struck, in order."""
+def points(total: int) -> list[InterruptionPoint]:
+    """Return where a run of `total` steps in two epochs is interrupted, in order."""
     return [
         InterruptionPoint("step", 1),
         InterruptionPoint("evaluation", total // 3),
@@ -51,43 +51,43 @@ def blows(total: int) -> list[InterruptionPoint]:
 
 
 def moment(
-    blow: InterruptionPoint, event: ChildEvent, step: int, save_every: int, usual: Usual
+    point: InterruptionPoint, event: ChildEvent, step: int, save_every: int, usual: Usual
 ) -> float | None:
-    """Return how many seconds after `event` to strike; None if this is not the place.
+    """Return how many seconds after `event` to interrupt; None if this is not the place.
 
     Args:
-        blow: the blow to be struck.
+        point: where to interrupt.
         event: the newest event.
         step: steps whose event was seen.
         save_every: steps between two checkpoints.
         usual: durations in the undisturbed run.
     """
     name, phase = event["event"], event.get("name")
-    if blow.kind == "evaluation" and phase == "validating" and step + 1 >= blow.step:
+    if point.kind == "evaluation" and phase == "validating" and step + 1 >= point.step:
         if event["total"] == 1:  # one micro-batch: no event comes while it is scored
             return usual.evaluation_s / 2 if event["done"] == 0 else None
         return 0.0 if event["done"] == event["total"] // 2 else None
-    if blow.kind == "checkpoint" and phase == "saving" and step >= blow.step:
+    if point.kind == "checkpoint" and phase == "saving" and step >= point.step:
         return 0.0
-    if name != "step_done" or step < blow.step:
+    if name != "step_done" or step < point.step:
         return None
-    if blow.kind == "pause":
+    if point.kind == "pause":
         return 0.0
     goes_straight_on = event["val_loss"] is None and step % save_every
-    return usual.step_s / 2 if blow.kind == "step" and goes_straight_on else None
+    return usual.step_s / 2 if point.kind == "step" and goes_straight_on else None
 
 
-def strike(blow: InterruptionPoint, process: TrainingProcess, project: Project, delay: float) -> bool:
-    """Strike after `delay` seconds, wait for the end and return whether the blow hit its place."""
-    if blow.kind == "checkpoint":
+def interrupt(point: InterruptionPoint, process: TrainingProcess, project: Project, delay: float) -> bool:
+    """Interrupt after `delay` seconds, wait for the end and return whether the place was hit."""
+    if point.kind == "checkpoint":
         _await_partial(process, project)
     else:
         time.sleep(delay)
-    process.strike(blow.signal)
+    process.interrupt(point.signal)
     for _event in process.events():
         pass
-    process.end(blow.signal)
-    return _HIT[blow.kind](process.last, project)
+    process.end(point.signal)
+    return _HIT[point.kind](process.last, project)
 
 
 def _await_partial(process: TrainingProcess, project: Project) -> None:
@@ -110,4 +110,4 @@ _HIT: dict[PointKind, Callable[[ChildEvent, Project], bool]] = {
     "checkpoint": lambda _last, project: _any(project.run_dir.glob(_PARTIAL_WEIGHTS)),
     "pause": lambda last, _project: last["event"] == "paused",
 }
-"""Whether a blow hit, from the last event before the end and the files left behind."""
+"""Whether an interruption point hit, from the last event before the end and the files left behind."""

@@ -1,4 +1,4 @@
-"""What the experiment tells: how far it is, what was struck, and the verdict."""
+"""What the experiment tells: how far it is, what was interrupted, and the verdict."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class Advance:
     """How far one of the two runs is."""
 
     interrupted: bool
-    """Whether it is the one that is struck."""
+    """Whether it is the one that is interrupted."""
     step: int
     total: int
     """Optimizer steps done and in all."""
@@ -19,13 +19,13 @@ class Advance:
 
 @dataclass(frozen=True)
 class Interruption:
-    """One place where the run was struck and resumed."""
+    """One place where the run was interrupted and resumed."""
 
     kind: PointKind
     step: int
-    """Steps done when it was struck; in an evaluation its own step included."""
+    """Steps done when it was interrupted; in an evaluation its own step included."""
     hit: bool
-    """Whether it was struck in the middle of what was aimed at."""
+    """Whether it was interrupted in the middle of what was aimed at."""
     tries: int
     """Blows until it was hit; the run was resumed after each."""
     resumed_step: int = 0
@@ -54,7 +54,7 @@ class ExperimentResult:
     @property
     def identical(self) -> bool:
         """Whether the interruptions left no trace."""
-        compared = (blow.identical for blow in self.interruptions if blow.compared_step is not None)
+        compared = (point.identical for point in self.interruptions if point.compared_step is not None)
         return all(file.identical for file in self.files) and all(compared) and not self.leftovers
 
 

@@ -1,4 +1,4 @@
-"""A tiny project to attack again and again: its undisturbed end, and sittings that are judged."""
+"""A tiny project to attack again and again: its undisturbed end, and sessions that are judged."""
 
 import shutil
 from collections.abc import Callable, Iterable
@@ -19,22 +19,22 @@ from tests.campaigns.common import Result, outcome
 from tests.support.tiny import RUN, tiny_project
 
 Strike = Callable[[Event, StopEvent], None]
-"""Called with each event of a sitting and with what pauses it."""
+"""Called with each event of a session and with what pauses it."""
 
 
 def pause_at(step: int) -> Strike:
-    """Return what pauses a sitting after `step`."""
+    """Return what pauses a session after `step`."""
 
-    def strike(event: Event, stop: StopEvent) -> None:
+    def interrupt(event: Event, stop: StopEvent) -> None:
         if isinstance(event, StepDone) and event.metrics.step == step:
             stop.set()
 
-    return strike
+    return interrupt
 
 
 @dataclass
 class Session:
-    """What a sitting of a run told."""
+    """What a session of a run told."""
 
     events: list[Event] = field(default_factory=list)
     refusal: str = ""
@@ -77,23 +77,23 @@ class Bench:
         return Project(target)
 
     def sit(
-        self, project: Project, strike: Strike = lambda event, stop: None, mode: Mode = "auto"
+        self, project: Project, interrupt: Strike = lambda event, stop: None, mode: Mode = "auto"
     ) -> Session:
         """Train until the run ends, pauses or is refused. Any other error is a defect, and raised."""
-        sitting, stop = Session(), StopEvent()
+        session, stop = Session(), StopEvent()
         try:
             for event in Trainer(project, self.config, stop, mode).run():
-                sitting.events.append(event)
-                if strike is not None:
-                    strike(event, stop)
+                session.events.append(event)
+                if interrupt is not None:
+                    interrupt(event, stop)
         except UserError as error:
-            sitting.refusal = str(error)
-        return sitting
+            session.refusal = str(error)
+        return session
 
     def faults_of(self, project: Project) -> list[str]:
-        """Carry a run that was struck on to its end, and return the promises broken there."""
+        """Carry a run that was interrupted on to its end, and return the promises broken there."""
         faults = []
-        if not is_finished(project):  # a refused sitting may have written all but the folder's last entry
+        if not is_finished(project):  # a refused session may have written all but the folder's last entry
             resumed = self.sit(project)
             faults = [] if resumed.is_finished else [f"did not go on: {resumed.refusal}"]
         if not faults and outcome(project) != self.expected:
@@ -117,23 +117,23 @@ def is_finished(project: Project) -> bool:
     return state is not None and state.status == "finished"
 
 
-def standing_faults(project: Project, sitting: Session) -> list[str]:
-    """Return the promises broken by what lies on disk right after a sitting that was refused."""
+def standing_faults(project: Project, session: Session) -> list[str]:
+    """Return the promises broken by what lies on disk right after a session that was refused."""
     folders = checkpoint_folders(project.run_dir)
     faults = [f"{folder.name} is damaged" for folder in folders if load_checkpoint(folder) is None]
     newest = max(map(checkpoint_step, folders), default=-1)
-    if newest < sitting.saved_step:
-        faults.append(f"the checkpoint of step {sitting.saved_step} is gone")
+    if newest < session.saved_step:
+        faults.append(f"the checkpoint of step {session.saved_step} is gone")
     state = RunState.load(project.state_file)
     if state and (state.is_alive or state.status == "paused"):
         faults.append(f"the state says {state.status}")
     if project.state_file.exists() and state is None:
         faults.append("the state cannot be read")
-    return faults + sentence_faults(sitting.refusal)
+    return faults + sentence_faults(session.refusal)
 
 
 def sentence_faults(refusal: str) -> list[str]:
-    """Return what is wrong with a refusal: it is one line, and says what and how to mend it.
+    """Return what is wrong with a refusal: it is one line, and says what and fix.
 
     A command at its end has no full stop, so that it can be copied.
     """
@@ -147,10 +147,10 @@ def leftovers(project: Project) -> list[Path]:
     return sorted(project.run_dir.rglob(f"{PARTIAL}*"))
 
 
-def steps_to_redo(project: Project, sitting: Session) -> int:
-    """Return how many steps a sitting made that are in no checkpoint."""
+def steps_to_redo(project: Project, session: Session) -> int:
+    """Return how many steps a session made that are in no checkpoint."""
     newest = max(map(checkpoint_step, checkpoint_folders(project.run_dir)), default=0)
-    return max(0, sitting.step - newest)
+    return max(0, session.step - newest)
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from tests.support.tiny import metrics_rows
 
 
 def clocks(bench: Bench) -> Iterator[Try]:
-    """By hours, back and forth, between two sittings and within one; and a clock that stands still."""
+    """By hours, back and forth, between two sessions and within one; and a clock that stands still."""
     for hours in (-1, -5, -24 * 400, 24 * 400):
-        yield Try("clock set between two sittings", tuple(_jump(bench, (0, hours), in_between=True)))
+        yield Try("clock set between two sessions", tuple(_jump(bench, (0, hours), in_between=True)))
         yield Try("clock set during a run", tuple(_jump(bench, (0, hours), in_between=False)))
     yield Try("clock stands still: archives", tuple(_archives(bench)))
 
@@ -30,20 +30,20 @@ def clocks(bench: Bench) -> Iterator[Try]:
 def _jump(bench: Bench, hours: tuple[int, int], in_between: bool) -> list[str]:
     project, clock = bench.copy(), _Clock(hours[0])
 
-    def strike(event: Event, stop: StopEvent) -> None:
+    def interrupt(event: Event, stop: StopEvent) -> None:
         if isinstance(event, StepDone) and event.metrics.step == 5:
             clock.offset = timedelta(hours=hours[1])
             if in_between:
                 stop.set()
 
     with clock.running():
-        sitting = bench.sit(project, strike)
+        session = bench.sit(project, interrupt)
         faults = []
         if in_between:
-            faults = [] if isinstance(sitting.events[-1], Paused) else ["not paused"]
-            sitting = bench.sit(project)
+            faults = [] if isinstance(session.events[-1], Paused) else ["not paused"]
+            session = bench.sit(project)
         found = RunState.load(project.state_file)
-    faults += [] if sitting.is_finished and found and found.status == "finished" else ["not finished"]
+    faults += [] if session.is_finished and found and found.status == "finished" else ["not finished"]
     rows = [json.loads(line) for line in project.metrics_file.read_text().splitlines()]
     times = [row["elapsed_s"] for row in rows]
     faults += [] if times == sorted(times) and times[-1] < 3600 else [f"elapsed: {times}"]

@@ -1,4 +1,4 @@
-"""Damage to a run's files between two sittings: `python -m tests.campaigns.damage --tries 20`.
+"""Damage to a run's files between two sessions: `python -m tests.campaigns.damage --tries 20`.
 
 Each file of the newest checkpoint, and each other file that a run writes, is
 damaged in every way below. A damaged checkpoint has to be named and the one
@@ -145,12 +145,12 @@ def _folders(bench: Bench, paused: Project) -> Iterator[Try]:
 
 
 def _went_back(bench: Bench, project: Project, damaged: Path, step: int) -> list[str]:
-    sitting = bench.sit(project)
-    told = " ".join(event.message for event in sitting.events if isinstance(event, Notice))
+    session = bench.sit(project)
+    told = " ".join(event.message for event in session.events if isinstance(event, Notice))
     faults = [] if damaged.name in told and f"step{step}" in told else ["the damage is not told"]
-    begun = [event.step for event in sitting.events if isinstance(event, Started)]
+    begun = [event.step for event in session.events if isinstance(event, Started)]
     faults += [] if begun == [step] else [f"went on at {begun}"]
-    return faults + _end(bench, project, sitting)
+    return faults + _end(bench, project, session)
 
 
 def _others(bench: Bench, paused: Project, tries: int, chance: random.Random) -> Iterator[Try]:
@@ -171,16 +171,16 @@ def damage_other(bench: Bench, paused: Project, name: Path, way: Damage, chance:
     """Damage the file `name` of the run folder of a copy of `paused`, and go on."""
     project = bench.copy(source=paused)
     way(project.run_dir / name, chance)
-    sitting = bench.sit(project)
-    begun = [event.step for event in sitting.events if isinstance(event, Started)]
-    faults = [] if begun == [PAUSE] else [f"went on at {begun}: {sitting.refusal}"]
-    faults += _end(bench, project, sitting)
+    session = bench.sit(project)
+    begun = [event.step for event in session.events if isinstance(event, Started)]
+    faults = [] if begun == [PAUSE] else [f"went on at {begun}: {session.refusal}"]
+    faults += _end(bench, project, session)
     return Try(str(name), tuple(f"{way.__name__}: {fault}" for fault in faults), 0)
 
 
-def _end(bench: Bench, project: Project, sitting: Session) -> list[str]:
-    faults = [] if sitting.is_finished else [f"did not finish: {sitting.refusal}"]
-    if sitting.is_finished:
+def _end(bench: Bench, project: Project, session: Session) -> list[str]:
+    faults = [] if session.is_finished else [f"did not finish: {session.refusal}"]
+    if session.is_finished:
         found = outcome(project)
         faults += [f"{key} differs" for key, value in bench.expected.items() if found[key] != value]
     faults += [f"left {path.name}" for path in leftovers(project)]
@@ -194,9 +194,9 @@ def _all(bench: Bench, paused: Project) -> Iterator[Try]:
         project = bench.copy(source=paused)
         for folder in checkpoint_folders(project.run_dir):
             empty(folder / name, random.Random(0))
-        sitting = bench.sit(project)
-        faults = sentence_faults(sitting.refusal)
-        faults += [] if "--restart" in sitting.refusal else ["the way out is not named"]
+        session = bench.sit(project)
+        faults = sentence_faults(session.refusal)
+        faults += [] if "--restart" in session.refusal else ["the way out is not named"]
         again = bench.sit(project, mode="restart")
         yield Try("every checkpoint: refused", (*faults, *_end(bench, project, again)), None)
 
@@ -209,7 +209,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     results = campaign(arguments.tries, arguments.seed)
-    print_results("Damage between two sittings", results, arguments.json)
+    print_results("Damage between two sessions", results, arguments.json)
     return 0 if all(row.survived == row.tries for row in results) else 1
 
 

@@ -92,17 +92,17 @@ def _requests(bench: Bench, tries: int, chance: random.Random) -> Iterator[Try]:
 def _refused_request(bench: Bench, number: int, error: int, for_good: bool) -> Try:
     project = bench.copy()
     with FaultyDisk(project.root, number, error, for_good).mounted() as disk:
-        sitting = bench.sit(project)
-    faults = judge(bench, project, sitting, is_struck=bool(disk.failed))
+        session = bench.sit(project)
+    faults = judge(bench, project, session, is_struck=bool(disk.failed))
     case = f"{errno.errorcode[error]} at the n-th request, {'for good' if for_good else 'once'}"
     return Try(case, tuple(f"{disk.failed} {number}: {fault}" for fault in faults[0]), faults[1])
 
 
-def judge(bench: Bench, project: Project, sitting: Session, is_struck: bool = True) -> tuple[list[str], int]:
+def judge(bench: Bench, project: Project, session: Session, is_struck: bool = True) -> tuple[list[str], int]:
     """Return the broken promises, and the steps that have to be made again."""
-    lost = steps_to_redo(project, sitting)
-    faults = [] if sitting.is_finished else standing_faults(project, sitting)
-    if is_struck and sitting.is_finished:
+    lost = steps_to_redo(project, session)
+    faults = [] if session.is_finished else standing_faults(project, session)
+    if is_struck and session.is_finished:
         faults.append("a failed write went unnoticed")
     faults += bench.faults_of(project)
     shutil.rmtree(project.root)
@@ -117,15 +117,15 @@ def _pauses(bench: Bench, tries: int, chance: random.Random) -> Iterator[Try]:
         project = bench.copy()
         disk = FaultyDisk(project.root)
 
-        def strike(event: Event, stop: StopEvent, step: int = step, disk: FaultyDisk = disk) -> None:
+        def interrupt(event: Event, stop: StopEvent, step: int = step, disk: FaultyDisk = disk) -> None:
             if isinstance(event, StepDone) and event.metrics.step == step:
                 stop.set()
                 disk.fail_from_now()
 
         with disk.mounted():
-            sitting = bench.sit(project, strike)
-        claimed = any(isinstance(event, Paused) for event in sitting.events)
-        faults, lost = judge(bench, project, sitting)
+            session = bench.sit(project, interrupt)
+        claimed = any(isinstance(event, Paused) for event in session.events)
+        faults, lost = judge(bench, project, session)
         yield Try("Ctrl+C on a full disk", tuple(faults + ["told a pause"] * claimed), lost)
 
 
@@ -137,10 +137,10 @@ def _full_file_system(bench: Bench, tries: int, chance: random.Random) -> Iterat
     for place, left in _drawn([(n, left) for n in range(events) for left in _LEFT], tries, chance):
         with small_file_system(bench.folder, _ROOMY) as folder:
             project = bench.copy(folder / "project")
-            strike = _filler(folder / "filler", place, left)
-            sitting = bench.sit(project, strike)
+            interrupt = _filler(folder / "filler", place, left)
+            session = bench.sit(project, interrupt)
             (folder / "filler").unlink(missing_ok=True)
-            faults, lost = judge(bench, project, sitting, is_struck=False)
+            faults, lost = judge(bench, project, session, is_struck=False)
         yield Try(f"full file system, {left} bytes left", tuple(f"event {place}: {f}" for f in faults), lost)
 
 
@@ -148,9 +148,9 @@ def _too_small(bench: Bench) -> Try:
     """A file system without room for two checkpoints: refused before anything is written."""
     with small_file_system(bench.folder, _TOO_SMALL) as folder:
         project = bench.copy(folder / "project")
-        sitting = bench.sit(project)
-        faults = sentence_faults(sitting.refusal) + ["left a folder"] * project.run_dir.exists()
-        faults += [] if " need " in sitting.refusal and " are free" in sitting.refusal else [sitting.refusal]
+        session = bench.sit(project)
+        faults = sentence_faults(session.refusal) + ["left a folder"] * project.run_dir.exists()
+        faults += [] if " need " in session.refusal and " are free" in session.refusal else [session.refusal]
     return Try("too small for two checkpoints: refused", tuple(faults))
 
 
@@ -158,11 +158,11 @@ def _filler(path: Path, place: int, left: int) -> Strike:
     """Return what fills the disk with the file `path` at the event number `place`."""
     numbers = count()
 
-    def strike(_event: Event, _stop: StopEvent) -> None:
+    def interrupt(_event: Event, _stop: StopEvent) -> None:
         if next(numbers) == place:
             fill(path, left)
 
-    return strike
+    return interrupt
 
 
 # Turned read-only in the middle
@@ -172,15 +172,15 @@ def _read_only(bench: Bench, tries: int, chance: random.Random) -> Iterator[Try]
     for (step,) in _drawn([(n,) for n in range(1, 6)], tries, chance):
         project = bench.copy()
 
-        def strike(event: Event, _stop: StopEvent, step: int = step, project: Project = project) -> None:
+        def interrupt(event: Event, _stop: StopEvent, step: int = step, project: Project = project) -> None:
             if isinstance(event, StepDone) and event.metrics.step == step:
                 forbid_changes(project.run_dir)
 
         try:
-            sitting = bench.sit(project, strike)
+            session = bench.sit(project, interrupt)
         finally:
             allow_changes(project.run_dir)
-        faults, lost = judge(bench, project, sitting, is_struck=False)
+        faults, lost = judge(bench, project, session, is_struck=False)
         yield Try("folder turned read-only", tuple(f"step {step}: {f}" for f in faults), lost)
 
 

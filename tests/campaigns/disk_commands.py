@@ -78,8 +78,8 @@ def _start(command: list[str], file_limit: int = resource.RLIM_INFINITY) -> "sub
 def _file_limits(bench: Bench, tries: int) -> Iterator[Try]:
     for limit in _FILE_LIMITS[:tries]:
         project, faults = bench.copy(), list[str]()
-        sitting = _refusal(_start(_command(bench, project), limit), faults)
-        more, lost = judge(bench, project, sitting, is_struck=False)
+        session = _refusal(_start(_command(bench, project), limit), faults)
+        more, lost = judge(bench, project, session, is_struck=False)
         yield Try("a limit on file sizes: exit 1", tuple(f"{limit}: {f}" for f in faults + more), lost)
 
 
@@ -96,9 +96,9 @@ def _interrupted(bench: Bench, step: int) -> Try:
                 fill(folder / "filler", 0)
                 process.send_signal(signal.SIGINT)
                 break
-        sitting = _refusal(process, faults)
+        session = _refusal(process, faults)
         (folder / "filler").unlink(missing_ok=True)
-        more, _lost = judge(bench, project, sitting, is_struck=False)
+        more, _lost = judge(bench, project, session, is_struck=False)
     return Try("Ctrl+C on a full disk: exit 1", tuple(f"step {step}: {fault}" for fault in faults + more))
 
 
@@ -109,10 +109,10 @@ def _forbidden(bench: Bench) -> Try:
     project.run_dir.mkdir()
     forbid_changes(project.run_dir)
     try:
-        sitting = _refusal(_start(command), faults)
+        session = _refusal(_start(command), faults)
     finally:
         allow_changes(project.run_dir)
-    faults += [] if "make the folder writable" in sitting.refusal else [sitting.refusal]
+    faults += [] if "make the folder writable" in session.refusal else [session.refusal]
     faults += [f"left {path.name}" for path in project.run_dir.iterdir()]
     return Try("a folder that may not be written: exit 1", tuple(faults))
 

@@ -1,4 +1,4 @@
-"""What must hold for the rows of a data file: twins, tokens, what is shown of them, and a mended copy."""
+"""What must hold for the rows of a data file: duplicates, tokens, what is shown, and a cleaned copy."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ from engine.config import TrainingConfig
 from engine.dataset.batches.chat_template import TemplateError
 from engine.dataset.batches.tokenize import ExampleTokenizer
 from engine.dataset.convert.clean import clean_data
-from engine.dataset.inspect.duplicates import TwinFinder
+from engine.dataset.inspect.duplicates import DuplicateFinder
 from engine.dataset.jsonl.row import Row
 from engine.errors import UserError
 from engine.project import Project
@@ -31,7 +31,7 @@ _SEEN_FORMATS = (
     "FOOTNOTE",
 )
 Told = tuple[str, str, int, str, int]
-"""A pair of twins: kind, file and line of the later row, file and line of the other."""
+"""A pair of duplicates: kind, file and line of the later row, file and line of the other."""
 
 
 def check_mended(project: Project) -> None:
@@ -97,16 +97,22 @@ def _words(text: str) -> str:
 
 
 def check_twins(train: Sequence[Row], valid: Sequence[Row]) -> None:
-    """See that exact twins, other answers and leaks are those that comparing all with all finds."""
+    """See that exact duplicates, other answers and leaks are those that comparing all with all finds."""
     train, valid = train[:MOST_TWINS], valid[:MOST_TWINS]
-    finder = TwinFinder("train.jsonl", "valid.jsonl")
+    finder = DuplicateFinder("train.jsonl", "valid.jsonl")
     for name, rows in (("train.jsonl", train), ("valid.jsonl", valid)):
         for row in rows:
             finder.see(name, row)
     found = {
-        (twins.kind, twins.row.file, twins.row.line, twins.other.file, twins.other.line)
-        for twins in finder.twins()
-        if not twins.kind.startswith("near")
+        (
+            duplicates.kind,
+            duplicates.row.file,
+            duplicates.row.line,
+            duplicates.other.file,
+            duplicates.other.line,
+        )
+        for duplicates in finder.duplicates()
+        if not duplicates.kind.startswith("near")
     }
     expected = set(all_twins(train, valid))
     assert found == expected, f"{found} instead of {expected}"

@@ -61,7 +61,7 @@ def make_project(folder: Path, seed: int) -> HostileProject:
 
 def _rows(draw: random.Random) -> list[object]:
     """Return rows that can be used, two of them with one prompt, and rows whose faults are quoted."""
-    twin = payload("twin", draw)
+    twin = payload("duplicate", draw)
     return [
         *({"prompt": twin, "completion": payload("answer", draw)} for _twin in range(2)),
         {"prompt": payload("prompt", draw), "completion": payload("completion", draw)},

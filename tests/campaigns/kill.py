@@ -131,7 +131,7 @@ def _train_and_kill(project: Project, config_file: Path, moment: Moment) -> Chil
                 if index == moment.event:
                     break
         time.sleep(moment.delay)
-        process.strike(signal.SIGKILL)
+        process.interrupt(signal.SIGKILL)
         for _event in process.events():
             pass
         process.end(signal.SIGKILL)

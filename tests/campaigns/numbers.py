@@ -164,11 +164,11 @@ def _attack(bench: Bench, case: str, bad: BadNumbers) -> Try:
 
 
 class _Dropped(Exception):
-    """A sitting ends without a word."""
+    """A session ends without a word."""
 
 
 def _sit(bench: Bench, project: Project, bad: BadNumbers, place: int = -1, is_pause: bool = True) -> Session:
-    def strike(event: Event, stop: Any) -> None:
+    def interrupt(event: Event, stop: Any) -> None:
         bad.at_event(event)
         if isinstance(event, StepDone) and event.metrics.step == place:
             if not is_pause:
@@ -177,21 +177,21 @@ def _sit(bench: Bench, project: Project, bad: BadNumbers, place: int = -1, is_pa
 
     with bad.injected():
         try:
-            return bench.sit(project, strike)
+            return bench.sit(project, interrupt)
         except _Dropped:
             return Session()
 
 
-def _end(project: Project, sitting: Session) -> object:
+def _end(project: Project, session: Session) -> object:
     """Return what must not depend on interruptions: the files of a finished run, else why it stopped."""
-    return outcome(project) if sitting.is_finished else (sitting.refusal, sorted(_names(project)))
+    return outcome(project) if session.is_finished else (session.refusal, sorted(_names(project)))
 
 
 def _names(project: Project) -> list[str]:
     return [folder.name for folder in checkpoint_folders(project.run_dir)]
 
 
-def _told(project: Project, sitting: Session, bad: BadNumbers) -> list[str]:
+def _told(project: Project, session: Session, bad: BadNumbers) -> list[str]:
     """Return what events, metrics and state do not tell as it was."""
     faults = _bad_files(project)
     is_rolled_back = len(bad.steps) >= 3
@@ -199,15 +199,15 @@ def _told(project: Project, sitting: Session, bad: BadNumbers) -> list[str]:
     state = RunState.load(project.state_file)
     if len(bad.halved) >= 3:
         is_stopped = state is not None and state.status == "failed" and "not finite" in state.reason
-        return faults + sentence_faults(sitting.refusal) + ([] if is_stopped else ["not stopped"])
-    if not sitting.is_finished or state is None or state.status != "finished":
-        return [*faults, f"did not finish: {sitting.refusal}"]
+        return faults + sentence_faults(session.refusal) + ([] if is_stopped else ["not stopped"])
+    if not session.is_finished or state is None or state.status != "finished":
+        return [*faults, f"did not finish: {session.refusal}"]
     rows = [json.loads(line) for line in project.metrics_file.read_text().splitlines()]
     if [row["step"] for row in rows] != list(range(1, 13)):
         faults.append("not every step once")
     if {row["step"] for row in rows if row["loss"] is None or row["grad_norm"] is None} != skipped:
         faults.append("other steps than the bad ones are null")
-    scored = {event.step: event.val_loss for event in sitting.events if isinstance(event, Evaluated)}
+    scored = {event.step: event.val_loss for event in session.events if isinstance(event, Evaluated)}
     if any((scored[row["step"]] != row["val_loss"]) for row in rows if row["val_loss"] is not None):
         faults.append("another validation loss than was told")
     if {row["step"] for row in rows if row["step"] in scored and row["val_loss"] is None} != bad.validations:
@@ -235,9 +235,9 @@ def _first_validation(bench: Bench) -> Try:
     """The base model's own score is not finite: refused, and fine once the cause is gone."""
     project = bench.copy()
     bad = BadNumbers("nan", validations=frozenset([0]))
-    sitting = _sit(bench, project, bad)
-    faults = sentence_faults(sitting.refusal)
-    faults += [] if "validation loss is not finite" in sitting.refusal else ["not told"]
+    session = _sit(bench, project, bad)
+    faults = sentence_faults(session.refusal)
+    faults += [] if "validation loss is not finite" in session.refusal else ["not told"]
     last = bench.sit(project)
     faults += [] if last.is_finished and outcome(project) == bench.expected else ["another end"]
     shutil.rmtree(project.root)

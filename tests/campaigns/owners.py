@@ -79,9 +79,9 @@ def _race(bench: Bench, pipe: Connection) -> None:
     pipe.send("ready")
     while order := pipe.recv():
         project, mode = order
-        sitting = bench.sit(project, mode=mode)
-        steps = sum(isinstance(event, StepDone) for event in sitting.events)
-        pipe.send(Answer(steps, sitting.refusal))
+        session = bench.sit(project, mode=mode)
+        steps = sum(isinstance(event, StepDone) for event in session.events)
+        pipe.send(Answer(steps, session.refusal))
 
 
 def _races(bench: Bench, tries: int) -> Iterator[Try]:
@@ -166,8 +166,8 @@ def _stale(bench: Bench) -> Iterator[Try]:
         project.lock_file.write_text(content)
         RunState("running", "tiny", step=5, pid=os.getppid(), boot="another").save(project.state_file)
         faults = _looks_cut_off(project)
-        sitting = bench.sit(project)
-        faults += [] if sitting.is_finished else [sitting.refusal]
+        session = bench.sit(project)
+        faults += [] if session.is_finished else [session.refusal]
         yield Try(f"stale lock: {name}", (*faults, *bench.end_of(project)))
 
 

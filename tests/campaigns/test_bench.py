@@ -74,8 +74,8 @@ def test_another_end_is_seen(bench: Bench) -> None:
 def test_what_a_refused_sitting_broke_is_seen(bench: Bench) -> None:
     """A damaged or missing checkpoint, a state that claims too much or cannot be read."""
     project = bench.copy()
-    sitting = bench.sit(project, pause_at(5))
-    saved = next(event for event in sitting.events if isinstance(event, CheckpointSaved))
+    session = bench.sit(project, pause_at(5))
+    saved = next(event for event in session.events if isinstance(event, CheckpointSaved))
     told = Session([saved], SENTENCE)
     assert standing_faults(project, told) == ["the state says paused"]
     RunState("failed", "tiny").save(project.state_file)
@@ -83,7 +83,7 @@ def test_what_a_refused_sitting_broke_is_seen(bench: Bench) -> None:
     newest = checkpoint_folders(project.run_dir)[0]
     (newest / "state.json").write_text("{}")
     assert standing_faults(project, told) == [f"{newest.name} is damaged"]
-    assert isinstance(sitting.events[-1], Paused)
+    assert isinstance(session.events[-1], Paused)
     project.state_file.write_text("{")
     newest.rename(project.root / "away")
     later = Session([CheckpointSaved(9, newest, 0.1)], SENTENCE)
@@ -95,5 +95,5 @@ def test_what_a_refused_sitting_broke_is_seen(bench: Bench) -> None:
 
 @pytest.mark.parametrize("words", ["", "Traceback", "No advice.", "Two\nlines; mend it.", "No end; mend it"])
 def test_an_unclear_refusal_is_seen(words: str) -> None:
-    """One line that says what and how to mend it, like a refusal of ours."""
+    """One line that says what and fix, like a refusal of ours."""
     assert sentence_faults(words) and not sentence_faults(SENTENCE)

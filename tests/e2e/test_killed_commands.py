@@ -57,7 +57,7 @@ def test_nothing_half_written_stays(
     project = Project(tmp_path)
     with begin(project) as process:
         wait_until(lambda: bool(partial(project)) or process.poll() is not None)
-        assert process.poll() is None, "it was over before it was struck"
+        assert process.poll() is None, "it was over before it was interrupted"
         process.send_signal(signal.SIGSTOP)
         before = partial(project)
         with start(project, "profiles") as other:

@@ -51,7 +51,7 @@ def test_a_run_that_is_killed_and_paused_ends_in_the_same_bytes(
     assert call(monkeypatch, project, "--steps", "11", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["identical"] is True and told["steps"] == 12 and told["leftovers"] == []
-    kinds = {blow["kind"] for blow in told["interruptions"] if blow["hit"] and blow["identical"]}
+    kinds = {point["kind"] for point in told["interruptions"] if point["hit"] and point["identical"]}
     assert kinds == {"step", "evaluation", "checkpoint", "pause"}
     assert all(file["identical"] and len(file["straight"]) == 64 for file in told["files"])
     assert files_below(project.root) == before and not list(temporary.iterdir())

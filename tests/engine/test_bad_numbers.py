@@ -60,7 +60,7 @@ def test_three_bad_steps_go_back_and_halve_the_learning_rate(project: Project) -
 
 
 def test_half_the_learning_rate_is_not_forgotten(project: Project) -> None:
-    """The checkpoint that the run went back to knows it at once, whatever ends the sitting then."""
+    """The checkpoint that the run went back to knows it at once, whatever ends the session then."""
     events = train_with(project, BadNumbers("gradient", frozenset([5, 6, 7])), until=went_back)
     assert isinstance(events[-2], CheckpointSaved) and events[-2].step == 4
     checkpoint = load_checkpoint(project.run_dir / "checkpoint_epoch0_step4")

@@ -65,7 +65,7 @@ def test_portions_give_what_the_whole_gives(session: ChatSession, portion: list[
 def test_the_reading_is_told_to_its_end(session: ChatSession, portion: list[int]) -> None:
     """From nothing to all but the token that the answer begins with."""
     told: list[tuple[int, int]] = []
-    list(session.reply(LONG, SHORT, tell=lambda read, total: told.append((read, total))))
+    list(session.reply(LONG, SHORT, on_progress=lambda read, total: told.append((read, total))))
     total = len(session._prompt(LONG))
     assert told[0] == (0, total) and told[-1] == (total - 1, total)
     assert [read for read, _total in told] == sorted({read for read, _total in told})
@@ -76,7 +76,9 @@ def test_the_reading_can_be_stopped(session: ChatSession, portion: list[int]) ->
     session._reader._portion = portion[0]
     told: list[int] = []
     chunks = list(
-        session.reply(LONG, SHORT, stop=lambda: len(told) > 2, tell=lambda read, _total: told.append(read))
+        session.reply(
+            LONG, SHORT, stop=lambda: len(told) > 2, on_progress=lambda read, _total: told.append(read)
+        )
     )
     assert told == [0, 16, 32]
     assert [(chunk.text, chunk.tokens, chunk.end) for chunk in chunks] == [("", 0, "stopped")]

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 
 def test_each_report_knows_more_than_the_one_before(tmp_path: Path) -> None:
-    """Faults of rows, then twins, then tokens; the last is the whole report."""
+    """Faults of rows, then duplicates, then tokens; the last is the whole report."""
     project = tiny_project(tmp_path)
     rows = pairs(6)
     write_rows(project.train_file, [*rows, rows[0], {"prompt": 1}])
@@ -64,12 +64,12 @@ def test_it_can_be_ended_and_what_was_known_stays(tmp_path: Path) -> None:
     end = Event()
     known: list[CheckStage] = []
 
-    def tell(stage: CheckStage, _file: str, _lines: int) -> None:
+    def on_progress(stage: CheckStage, _file: str, _lines: int) -> None:
         if stage == "counted":
             end.set()
 
     with pytest.raises(Cancelled):
-        for report in check_stages(project, TrainingConfig(), tell, end):
+        for report in check_stages(project, TrainingConfig(), on_progress, end):
             known.append(report.stage)
     assert known == ["read", "compared"]
 

@@ -80,7 +80,7 @@ def test_missing_or_empty_data_is_an_error(
     found = check_data(Project(tmp_path))
     assert found.status == "error"
     assert named in found.detail
-    assert ("mqlora-tui mend" if "valid" in named else "mqlora-tui demo") in found.fix
+    assert ("mqlora-tui clean" if "valid" in named else "mqlora-tui demo") in found.fix
 
 
 @pytest.mark.parametrize(

@@ -149,14 +149,14 @@ def test_an_import_that_is_ended_leaves_nothing(
     (project.data_dir if has_data else project.root).mkdir(parents=True)
     counts: list[int] = []
 
-    def tell(at: str, count: int) -> None:
+    def on_progress(at: str, count: int) -> None:
         if at == stage:
             counts.append(count)
             cancel.set()
 
     before = tree(project.root)
     with pytest.raises(Cancelled):
-        import_rows(project, table, choose(table), ImportOptions(), tell, cancel)
+        import_rows(project, table, choose(table), ImportOptions(), on_progress, cancel)
     assert counts == [10] and tree(project.root) == before
 
 

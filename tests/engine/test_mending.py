@@ -130,7 +130,7 @@ def test_a_file_of_another_format_is_not_taken_for_an_empty_one(tmp_path: Path, 
     write_rows(project.train_file, pairs(5))
     write_rows(project.valid_file, pairs(5, 10))
     (project.data_dir / name).write_text(json.dumps(pairs(5)), encoding="utf-8")
-    with pytest.raises(UserError, match=f"{name} cannot be mended: the file is one JSON array") as refused:
+    with pytest.raises(UserError, match=f"{name} cannot be cleaned: the file is one JSON array") as refused:
         clean_data(project, CONFIG)
     assert refused.value.fix.endswith(f"mqlora-tui import {project.data_dir / name}")
     assert len(list(project.data_dir.iterdir())) == 2
@@ -173,18 +173,18 @@ def test_a_copy_that_cannot_be_written_whole_is_not_there_at_all(
 )
 def test_twins_are_on_one_side(rows: tuple[int, list[tuple[int, int]]], seed: int) -> None:
     """Whatever pairs there are, both sides have a row, and no pair is torn apart."""
-    count, twins = rows
+    count, duplicates = rows
     every = list(range(1, count + 1))
     try:
-        apart = draw_validation(every, twins, seed)
+        apart = draw_validation(every, duplicates, seed)
     except UserError:
         reached = {1}
         for _round in every:
-            reached |= {b for pair in twins for a, b in (pair, pair[::-1]) if a in reached}
+            reached |= {b for pair in duplicates for a, b in (pair, pair[::-1]) if a in reached}
         assert reached == set(every)
         return
     assert apart < set(every) and apart
-    assert all((one in apart) == (other in apart) for one, other in twins)
+    assert all((one in apart) == (other in apart) for one, other in duplicates)
 
 
 def test_a_copy_can_be_shuffled(tmp_path: Path) -> None:
@@ -211,11 +211,11 @@ def test_mending_tells_how_far_it_is_and_can_be_ended(tmp_path: Path) -> None:
     write_rows(project.train_file, pairs(1000))
     end = Event()
 
-    def tell(stage: CheckStage | Literal["copied"], file: str, count: int) -> None:
+    def on_progress(stage: CheckStage | Literal["copied"], file: str, count: int) -> None:
         if stage == "copied":
             assert (file, count) == ("train.jsonl", 1000)
             end.set()
 
     with pytest.raises(Cancelled):
-        clean_data(project, CONFIG, tell=tell, cancel=end)
+        clean_data(project, CONFIG, on_progress=on_progress, cancel=end)
     assert end.is_set() and [path.name for path in project.data_dir.iterdir()] == ["train.jsonl"]

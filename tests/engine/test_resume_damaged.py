@@ -1,4 +1,4 @@
-"""Damage to the run's folder between two sittings."""
+"""Damage to the run's folder between two sessions."""
 
 import json
 from collections.abc import Callable

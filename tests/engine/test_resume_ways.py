@@ -82,7 +82,7 @@ def test_a_resumed_run_goes_on_as_it_began(
 
 
 def test_memory_that_ran_out_makes_a_new_plan(project: Project, fastest: dict[str, MatmulMode]) -> None:
-    """Fewer tokens in a micro-batch, and nothing written out any more; later sittings keep to that."""
+    """Fewer tokens in a micro-batch, and nothing written out any more; later sessions keep to that."""
     config = SHORT.updated({"frozen_weights": "auto"})
     fastest["way"] = "resident"
     train(project, config, until=step_done(2))

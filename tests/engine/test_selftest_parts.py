@@ -177,9 +177,9 @@ def test_modes_with_other_losses_are_told() -> None:
 
 def test_what_verify_resume_found_is_told() -> None:
     """A difference by its file; a run that was never hit proves nothing."""
-    blows = [{"kind": "step", "hit": True}, {"kind": "pause", "hit": True}]
+    points = [{"kind": "step", "hit": True}, {"kind": "pause", "hit": True}]
     files = [{"file": "state.json", "identical": True}]
-    verdict = {"identical": True, "steps": 6, "interruptions": blows, "files": files, "leftovers": []}
+    verdict = {"identical": True, "steps": 6, "interruptions": points, "files": files, "leftovers": []}
     assert judge_interruptions(verdict).value == "6 steps, kills: 1, pauses: 1; no byte differs"
     assert judge_interruptions({**verdict, "interruptions": []}).status == "warning"
     other = judge_interruptions({**verdict, "identical": False, "files": [{**files[0], "identical": False}]})

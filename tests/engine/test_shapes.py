@@ -238,7 +238,7 @@ def test_many_examples_are_planned_from_the_first_of_an_epoch() -> None:
 
 
 def test_the_same_data_give_the_same_shapes() -> None:
-    """A resumed run must round like the first sitting."""
+    """A resumed run must round like the first session."""
     lengths = np.random.default_rng(3).lognormal(4, 1, 500).astype(int).clip(2, 900).tolist()
     limits = Limits(1800, 8)
     plans = {plan_shapes(examples_of(lengths), examples_of([50]), 8, 1, limits) for _again in range(2)}

@@ -119,12 +119,12 @@ CHANCE = "The base model predicts this data hardly better than chance: is its to
 
 
 def chances(events: list[Event]) -> list[int]:
-    """Return where in a sitting it is told that the model guesses."""
+    """Return where in a session it is told that the model guesses."""
     return [i for i, event in enumerate(events) if isinstance(event, Notice) and event.message == CHANCE]
 
 
 def test_a_model_that_guesses_is_told_once_before_the_first_step(project: Project) -> None:
-    """As one with the tokenizer of another; the run goes on, and its later sittings are silent."""
+    """As one with the tokenizer of another; the run goes on, and its later sessions are silent."""
     events = train(project, SHORT, until=lambda event: isinstance(event, StepDone))
     (place,) = chances(events)
     scored, saved = (event for event in events[:place] if isinstance(event, Evaluated | CheckpointSaved))

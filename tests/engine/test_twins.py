@@ -1,14 +1,14 @@
-"""Twins and leaks, planted and by brute force."""
+"""Duplicates and leaks, planted and by brute force."""
 
 import random
 from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.dataset.inspect import check
-from engine.dataset.inspect import duplicates as twins
+from engine.dataset.inspect import duplicates as duplicates
 from engine.dataset.inspect.check import check_data
-from engine.dataset.inspect.duplicates import Duplicates, TwinFinder, as_fault
-from engine.dataset.inspect.near_duplicates import LIKENESS, NearTwins
+from engine.dataset.inspect.duplicates import DuplicateFinder, Duplicates, as_fault
+from engine.dataset.inspect.near_duplicates import LIKENESS, NearDuplicates
 from engine.dataset.jsonl.row import Row
 from engine.dataset.report import Place
 from engine.project import Project
@@ -26,12 +26,12 @@ def pair(line: int, prompt: str, answer: str) -> Row:
     return Row(line, turns)
 
 
-def twins_of(train: list[Row], valid: list[Row]) -> list[Duplicates]:
-    finder = TwinFinder("train.jsonl", "valid.jsonl")
+def duplicates_of(train: list[Row], valid: list[Row]) -> list[Duplicates]:
+    finder = DuplicateFinder("train.jsonl", "valid.jsonl")
     for name, rows in (("train.jsonl", train), ("valid.jsonl", valid)):
         for row in rows:
             finder.see(name, row)
-    return list(finder.twins())
+    return list(finder.duplicates())
 
 
 def told(found: list[Duplicates]) -> set[tuple[str, str, int, str, int]]:
@@ -60,7 +60,7 @@ def test_each_kind_is_told_at_the_later_row() -> None:
         pair(3, long.replace("Lisboa", "Lisbõa"), "Os fenícios."),
         Row(4, text="só texto"),
     ]
-    found = twins_of(train, valid)
+    found = duplicates_of(train, valid)
     assert told(found) == {
         ("duplicate", "t", 4, "t", 1),
         ("other_answer", "t", 5, "t", 2),
@@ -86,7 +86,7 @@ _rows = st.lists(st.tuples(_texts, _texts), max_size=12)
 def test_exact_twins_are_those_of_brute_force(
     train: list[tuple[str, str]], valid: list[tuple[str, str]]
 ) -> None:
-    """Each later row once, with the first it is a twin of."""
+    """Each later row once, with the first it is a duplicate of."""
 
     def plain(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
         return [(" ".join(prompt.split()), " ".join(answer.split())) for prompt, answer in rows]
@@ -104,7 +104,7 @@ def test_exact_twins_are_those_of_brute_force(
     for index, (prompt, _answer) in enumerate(plain(valid)):
         if prompt in prompts:
             expected.add(("leak", "v", index + 1, "t", prompts.index(prompt) + 1))
-    found = twins_of(
+    found = duplicates_of(
         [pair(n, *row) for n, row in enumerate(train, 1)], [pair(n, *row) for n, row in enumerate(valid, 1)]
     )
     assert told([t for t in found if not t.kind.startswith("near")]) == expected
@@ -113,7 +113,7 @@ def test_exact_twins_are_those_of_brute_force(
 def test_planted_near_twins_are_found_and_few_others() -> None:
     """Of 200 rows with one word changed among 2,000 others by the same generator."""
     draw = random.Random(0)
-    index = NearTwins()
+    index = NearDuplicates()
     texts = [" ".join(draw.choices(WORDS, k=60)) for _row in range(2000)]
     for line, text in enumerate(texts, 1):
         assert index.nearest(Place("t", line), text) is None
@@ -143,8 +143,8 @@ def test_the_data_check_tells_of_twins(tmp_path: Path) -> None:
 
 
 def test_it_is_told_where_not_all_rows_were_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exact twins are found all the same."""
-    monkeypatch.setattr(twins, "MOST_ROWS", 2)
+    """Exact duplicates are found all the same."""
+    monkeypatch.setattr(duplicates, "MOST_ROWS", 2)
     monkeypatch.setattr(check, "MOST_ROWS", 2)
     project = Project(tmp_path)
     rows = [{"prompt": f"uma pergunta tão longa {n}", "completion": "a"} for n in range(4)]
@@ -156,8 +156,8 @@ def test_it_is_told_where_not_all_rows_were_compared(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize("text", ["", "abcd", "\ud7ff\uffff 👍" * 3, "\0" * 9, "שלום עולם", "İİİİİ"])
 def test_texts_of_any_length_can_be_looked_at(text: str) -> None:
-    """A text without a part of five letters has no near twin."""
-    index = NearTwins()
+    """A text without a part of five letters has no near-duplicate."""
+    index = NearDuplicates()
     assert index.nearest(Place("t", 1), text) is None
     found = index.nearest(Place("t", 2), text)
     assert (found is None) == (len(text) < 5)

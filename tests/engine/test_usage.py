@@ -1,4 +1,4 @@
-"""What a sitting spends on padding, shapes and validation, and who is told of it."""
+"""What a session spends on padding, shapes and validation, and who is told of it."""
 
 import json
 from dataclasses import replace

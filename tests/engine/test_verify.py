@@ -13,7 +13,7 @@ from engine.project import Project
 from engine.verify.child import TrainingProcess
 from engine.verify.compare import checkpoint_digests, compare_runs
 from engine.verify.experiment import leftovers
-from engine.verify.interruption_point import InterruptionPoint, Usual, blows, moment
+from engine.verify.interruption_point import InterruptionPoint, Usual, moment, points
 from engine.verify.results import ExperimentResult, Interruption
 from engine.verify.scratch import first_rows, scratch_project, shortened
 from tests.support.tiny import RUN, pairs, tiny_project, train, write_rows
@@ -122,10 +122,10 @@ def test_a_checkpoint_in_between_is_compared_too(finished: Project, other: Proje
 def test_the_verdict_counts_everything(finished: Project, other: Project) -> None:
     """Files, checkpoints in between and what is left behind."""
     same = tuple(compare_runs(finished, other))
-    blow = Interruption("step", 1, True, 1, compared_step=3, identical=True)
-    assert ExperimentResult(6, (blow,), same, ()).identical
-    assert not ExperimentResult(6, (replace(blow, identical=False),), same, ()).identical
-    assert not ExperimentResult(6, (blow,), same, (".partial-x",)).identical
+    point = Interruption("step", 1, True, 1, compared_step=3, identical=True)
+    assert ExperimentResult(6, (point,), same, ()).identical
+    assert not ExperimentResult(6, (replace(point, identical=False),), same, ()).identical
+    assert not ExperimentResult(6, (point,), same, (".partial-x",)).identical
 
 
 def test_leftovers_are_found_but_the_lock_is_none(other: Project) -> None:
@@ -187,7 +187,7 @@ def test_data_without_a_usable_row_is_copied_as_it_is(tmp_path: Path) -> None:
     assert first_rows(path, 5) == path.read_bytes()
 
 
-# Where to strike
+# Where to interrupt
 
 
 def step_done(step: int, val_loss: float | None = None) -> dict[str, object]:
@@ -199,7 +199,7 @@ def phase(name: str, done: int = 0, total: int = 0) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("blow", "event", "step", "delay"),
+    ("point", "event", "step", "delay"),
     [
         (InterruptionPoint("step", 1), step_done(1), 1, 1.0),
         (InterruptionPoint("step", 2), step_done(1), 1, None),  # too early
@@ -219,20 +219,20 @@ def phase(name: str, done: int = 0, total: int = 0) -> dict[str, object]:
     ],
 )
 def test_a_blow_waits_for_its_place(
-    blow: InterruptionPoint, event: dict[str, object], step: int, delay: float | None
+    point: InterruptionPoint, event: dict[str, object], step: int, delay: float | None
 ) -> None:
     """Half a step's or half a validation's usual time after the event that begins it."""
-    assert moment(blow, event, step, save_every=3, usual=Usual(step_s=2.0, evaluation_s=6.0)) == delay
+    assert moment(point, event, step, save_every=3, usual=Usual(step_s=2.0, evaluation_s=6.0)) == delay
 
 
 @pytest.mark.parametrize("total", [6, 12, 100])
 def test_blows_come_in_order_and_before_the_end(total: int) -> None:
     """Each place of a run once, a step's middle in both epochs."""
-    planned = blows(total)
-    assert {blow.kind for blow in planned} == {"step", "evaluation", "checkpoint", "pause"}
-    steps = [blow.step for blow in planned if blow.kind == "step"]
+    planned = points(total)
+    assert {point.kind for point in planned} == {"step", "evaluation", "checkpoint", "pause"}
+    steps = [point.step for point in planned if point.kind == "step"]
     assert steps[0] < total // 2 < steps[1]
-    assert all(0 < blow.step < total for blow in planned)
+    assert all(0 < point.step < total for point in planned)
     assert planned[-1].step >= planned[-2].step
 
 

@@ -41,13 +41,13 @@ class FakeSession:
         settings: ChatSettings,
         with_adapter: bool,
         stop: Callable[[], bool],
-        tell: Callable[[int, int], None],
+        on_progress: Callable[[int, int], None],
     ) -> Iterator[ReplyChunk]:
         """Yield a chunk a word; the base model shouts."""
         self.asked.append(messages)
         self.settings.append(settings)
         if self.reads is not None:
-            tell(self.reads, 100)
+            on_progress(self.reads, 100)
             wait_until(stop)
         count = 0
         for word in self.words if not stop() else ():

@@ -68,11 +68,11 @@ class FakeEngine:
         return self.hardware
 
     def check_stages(
-        self, _project: Project, config: TrainingConfig, tell: OnCheckProgress, cancel: Event
+        self, _project: Project, config: TrainingConfig, on_progress: OnCheckProgress, cancel: Event
     ) -> Iterator[DataReport]:
         """Stand in for `engine.dataset.inspect.check.check_stages`."""
         self.data_configs.append(config)
-        tell("read", "train.jsonl", 1000)
+        on_progress("read", "train.jsonl", 1000)
         if cancel.is_set():
             raise Cancelled
         yield _answer(self.data)

@@ -23,7 +23,7 @@ def evaluated(step: int) -> Moment:
 
 
 def inside_validation(number: int) -> Moment:
-    """After the first batch of the `number`th validation of this sitting; true once."""
+    """After the first batch of the `number`th validation of this session; true once."""
     seen = [0]
 
     def check(event: Event) -> bool:

@@ -64,7 +64,7 @@ async def test_each_fault_has_a_row_and_the_selected_one_its_fix(
     engine.data = data_report(EMPTY, LEAK)
     async with app.run_test(size=size) as pilot:
         await opened(pilot)
-        await wait_for(pilot, lambda: "To mend it: write it." in shown(app))
+        await wait_for(pilot, lambda: "Fix: write it." in shown(app))
         lines = shown(app).splitlines()
         assert any("✗" in line and "12  train  completion is empty" in line for line in lines)
         assert any("!" in line and "5  valid  also in train (line 3)" in line for line in lines)
@@ -74,7 +74,7 @@ async def test_each_fault_has_a_row_and_the_selected_one_its_fix(
 
 
 async def test_a_row_is_shown_as_tokens_with_its_marks(app: MqloraApp, engine: FakeEngine) -> None:
-    """Trained tokens are underlined and bold, cut ones struck out, control tokens dim."""
+    """Trained tokens are underlined and bold, cut ones interrupted out, control tokens dim."""
     engine.tokens = (
         PreviewToken("<s>", trained=False, cut=False, special=True, ids=(1,)),
         PreviewToken("yes", trained=True, cut=False, special=False, ids=(2,)),
@@ -85,7 +85,7 @@ async def test_a_row_is_shown_as_tokens_with_its_marks(app: MqloraApp, engine: F
         await wait_for(pilot, lambda: "<s>yesgone" in shown(app))
         content = screen.query_one("#row-text").render()
         marks = {content.plain[span.start : span.end]: str(span.style) for span in content.spans}
-        assert marks == {"<s>": "dim", "yes": "bold underline", "gone": "strike dim"}
+        assert marks == {"<s>": "dim", "yes": "bold underline", "gone": "interrupt dim"}
         assert "train.jsonl line 1: 3 tokens" in str(screen.query_one(RowPreview).border_title)
 
 
@@ -226,11 +226,11 @@ async def test_progress_is_told_and_escape_ends_the_check(
     asked: list[TrainingConfig] = []
 
     def check_stages(
-        _project: Project, config: TrainingConfig, tell: OnCheckProgress, cancel: Event
+        _project: Project, config: TrainingConfig, on_progress: OnCheckProgress, cancel: Event
     ) -> object:
         asked.append(config)
         yield replace(data_report(EMPTY), stage="read")
-        tell("counted", "train.jsonl", 120_000)
+        on_progress("counted", "train.jsonl", 120_000)
         assert cancel.wait(20)
         raise Cancelled
 
@@ -286,7 +286,7 @@ async def test_after_an_import_the_data_are_checked_again(
         app.data_progress = "reading"
         await pilot.press("i")
         assert app.screen is screen
-        await sees(pilot, "The data are being read.")
+        await sees(pilot, "The data is being read.")
         app.data_progress = ""
         await pilot.press("i")
         await wait_for(pilot, lambda: isinstance(app.screen, Dialog))

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 KINDS = (
     EMPTY,
-    Fault("train.jsonl", 40, 7, "invalid_json", "error", "not JSON: a colon is expected", "mend the line"),
+    Fault("train.jsonl", 40, 7, "invalid_json", "error", "not JSON: a colon is expected", "correct the line"),
     Fault("train.jsonl", 41, None, "invalid_json", "error", "not JSON: the line ends too early", "drop it"),
     LEAK,
     Fault("train.jsonl", 0, None, "byte_order_mark", "note", "it begins with a mark", "nothing"),
@@ -42,7 +42,7 @@ async def test_kinds_without_room_are_counted(app: MqloraApp, engine: FakeEngine
     engine.data = data_report(*[replace(EMPTY, kind=f"a_kind_with_a_long_name_{n}") for n in range(9)])
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
-        await wait_for(pilot, lambda: "and 6 kinds more" in shown(app))
+        await wait_for(pilot, lambda: "and 6 more kinds" in shown(app))
 
 
 async def test_s_lists_one_severity_after_the_other(app: MqloraApp, engine: FakeEngine) -> None:

@@ -27,8 +27,8 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Fit | UserError]:
     """What is found out, one measurement after the other; what was asked goes to `asked`."""
     answers: list[Fit | UserError] = []
 
-    def measure(_project: Project, config: TrainingConfig, tell: OnFitProgress) -> Fit:
-        tell("Loading the base model …")
+    def measure(_project: Project, config: TrainingConfig, on_progress: OnFitProgress) -> Fit:
+        on_progress("Loading the base model …")
         answer = answers.pop(0)
         if isinstance(answer, UserError):
             raise answer

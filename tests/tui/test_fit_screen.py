@@ -34,11 +34,13 @@ class FakeFit:
         self.cancels: list[Event] = []
         self.known = Known({}, frozenset())
 
-    def measure(self, _project: Project, config: TrainingConfig, tell: OnFitProgress, cancel: Event) -> Fit:
+    def measure(
+        self, _project: Project, config: TrainingConfig, on_progress: OnFitProgress, cancel: Event
+    ) -> Fit:
         """Stand in for `measure_and_remember`."""
         self.asked.append(config)
         self.cancels.append(cancel)
-        tell("Loading the base model …")
+        on_progress("Loading the base model …")
         while not self.go_on.wait(0.01):
             if cancel.is_set():
                 raise Cancelled

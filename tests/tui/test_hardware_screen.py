@@ -136,7 +136,7 @@ async def test_the_sample_is_offered_only_where_something_is_missing(
         )
         await pilot.press("r")
         await wait_for(pilot, lambda: "Write sample" in shown(app))
-        await sees(pilot, "Not ready yet. To be mended: Base model.")
+        await sees(pilot, "Not ready yet. To be fixed: Base model.")
         engine.hardware = hardware_report()
         await pilot.press("w")
         await wait_for(pilot, lambda: "Ready for" in shown(app))

@@ -18,7 +18,7 @@ PAUSED = Paused(3, Path("checkpoint_epoch0_step3"))
 
 
 @pytest.fixture
-def tell(monkeypatch: pytest.MonkeyPatch) -> list[Event | Exception | signal.Signals]:
+def on_progress(monkeypatch: pytest.MonkeyPatch) -> list[Event | Exception | signal.Signals]:
     """What the trainer does: yields events, raises exceptions, sends signals and waits for the stop."""
     script: list[Event | Exception | signal.Signals] = []
 
@@ -49,10 +49,10 @@ def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[Project]:
 
 
 def test_a_run_to_the_end_is_0(
-    project: Project, tell: list[Any], capsys: pytest.CaptureFixture[str], handed_over: list[Project]
+    project: Project, on_progress: list[Any], capsys: pytest.CaptureFixture[str], handed_over: list[Project]
 ) -> None:
     """Its events are printed, harmless to the terminal."""
-    tell += [Phase("loading"), Notice("warning", HOSTILE), Finished(9, 6, 1.5, "completed")]
+    on_progress += [Phase("loading"), Notice("warning", HOSTILE), Finished(9, 6, 1.5, "completed")]
     assert train(project, None, "auto", as_lines=False) == 0
     printed = capsys.readouterr().out
     assert "Finished at step 9" in printed and "\x1b" not in printed
@@ -62,13 +62,13 @@ def test_a_run_to_the_end_is_0(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_pauses_and_is_the_exit_code(
     project: Project,
-    tell: list[Any],
+    on_progress: list[Any],
     capsys: pytest.CaptureFixture[str],
     handed_over: list[Project],
     number: signal.Signals,
 ) -> None:
     """That a pause is under way is said at once; without a terminal a hang-up hands nothing over."""
-    tell += [Phase("training"), number, PAUSED]
+    on_progress += [Phase("training"), number, PAUSED]
     before = signal.getsignal(number)
     assert train(project, None, "auto", as_lines=False) == 128 + number
     assert "Pausing: the step is finished" in capsys.readouterr().out
@@ -78,7 +78,7 @@ def test_a_signal_pauses_and_is_the_exit_code(
 @pytest.mark.parametrize(("number", "times"), [(signal.SIGHUP, 1), (signal.SIGTERM, 0)])
 def test_a_lost_terminal_hands_the_run_over(
     project: Project,
-    tell: list[Any],
+    on_progress: list[Any],
     handed_over: list[Project],
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
@@ -86,26 +86,26 @@ def test_a_lost_terminal_hands_the_run_over(
 ) -> None:
     """Only where there was one, and only for a hang-up."""
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    tell += [number, PAUSED]
+    on_progress += [number, PAUSED]
     assert train(project, None, "auto", as_lines=True) == 128 + number
     assert handed_over == [project] * times
 
 
 def test_a_run_that_finishes_in_spite_of_a_signal_is_0(
-    project: Project, tell: list[Any], handed_over: list[Project], monkeypatch: pytest.MonkeyPatch
+    project: Project, on_progress: list[Any], handed_over: list[Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The step under way was the last: nothing is paused and nothing left to go on with."""
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    tell += [signal.SIGHUP, Finished(9, 6, 1.5, "completed")]
+    on_progress += [signal.SIGHUP, Finished(9, 6, 1.5, "completed")]
     assert train(project, None, "auto", as_lines=True) == 0
     assert handed_over == []
 
 
 def test_a_defect_is_a_sentence_and_its_traceback_is_in_the_runs_log(
-    project: Project, tell: list[Any], capsys: pytest.CaptureFixture[str]
+    project: Project, on_progress: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In the background nobody sees the terminal: the log keeps what is needed to mend it."""
-    tell += [Phase("loading"), ZeroDivisionError(HOSTILE)]
+    on_progress += [Phase("loading"), ZeroDivisionError(HOSTILE)]
     assert train(project, None, "auto", as_lines=False) == 1
     printed = capsys.readouterr()
     assert "Training stopped at a defect: ZeroDivisionError" in printed.err
@@ -115,9 +115,9 @@ def test_a_defect_is_a_sentence_and_its_traceback_is_in_the_runs_log(
 
 
 def test_an_exception_without_words_is_named(
-    project: Project, tell: list[Any], capsys: pytest.CaptureFixture[str]
+    project: Project, on_progress: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An assertion says nothing by itself."""
-    tell.append(AssertionError())
+    on_progress.append(AssertionError())
     assert train(project, None, "auto", as_lines=False) == 1
     assert "at a defect: AssertionError;" in " ".join(capsys.readouterr().err.split())

@@ -349,9 +349,14 @@ async def test_escape_ends_an_import_and_leaves_the_dialog_open(
     """How far it is is shown meanwhile; afterwards it can be started again."""
 
     def import_rows(
-        _p: Project, _t: Table, _m: ColumnMapping, _w: ImportOptions, tell: OnImportProgress, cancel: Event
+        _p: Project,
+        _t: Table,
+        _m: ColumnMapping,
+        _w: ImportOptions,
+        on_progress: OnImportProgress,
+        cancel: Event,
     ) -> Imported:
-        tell("read", 12_000)
+        on_progress("read", 12_000)
         assert cancel.wait(20)
         raise Cancelled
 

@@ -236,10 +236,10 @@ async def test_that_the_data_are_read_is_said_as_long_as_they_are(
     """Escape ends the check, as the first line says, and with it the message."""
 
     def check_stages(
-        _project: Project, _config: object, tell: OnCheckProgress, cancel: threading.Event
+        _project: Project, _config: object, on_progress: OnCheckProgress, cancel: threading.Event
     ) -> object:
         yield replace(data_report(), stage="read")
-        tell("counted", "train.jsonl", 120_000)
+        on_progress("counted", "train.jsonl", 120_000)
         assert cancel.wait(20)
         raise Cancelled
 
@@ -249,10 +249,10 @@ async def test_that_the_data_are_read_is_said_as_long_as_they_are(
         await pilot.press("3")
         await sees(pilot, "line 120,000 … Esc ends it.")
         await pilot.press("i")
-        await sees(pilot, "The data are being read.")
+        await sees(pilot, "The data is being read.")
         await pilot.press("escape")
         await sees(pilot, "Checked in part; r checks the whole.")
-        await sees_no_more(pilot, "The data are being read")
+        await sees_no_more(pilot, "The data is being read")
 
 
 async def test_a_profile_may_be_changed_when_training_is_over(app: MqloraApp) -> None:

@@ -161,17 +161,17 @@ def test_a_stream_that_takes_nothing_is_left_alone(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    "tell",
+    "command",
     [
         lambda: refuse_system(BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")),
         lambda: report_defect(RuntimeError("can't start new thread")),
     ],
 )
 def test_a_system_without_a_process_to_give_is_told_of(
-    tell: Callable[[], int], capsys: pytest.CaptureFixture[str]
+    command: Callable[[], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is neither the output's fault nor a defect."""
-    assert tell() == 1
+    assert command() == 1
     told = capsys.readouterr().err
     assert "The system lets this user start no further process or thread; " in told
     assert "ulimit -u" in told

@@ -1,4 +1,4 @@
-"""Twins side by side: where both are, and what differs."""
+"""Duplicates side by side: where both are, and what differs."""
 
 import json
 from dataclasses import replace
@@ -46,7 +46,7 @@ SINGLE = Fault("train.jsonl", 9, None, "truncated", "warning", "cut at 384 token
 
 
 @pytest.fixture
-def twins(engine: FakeEngine, project: Project) -> None:
+def duplicates(engine: FakeEngine, project: Project) -> None:
     """Write rows that are like each other, and report them."""
     rows = [json.dumps({"prompt": prompt, "completion": answer}) for prompt, answer in ROWS]
     project.train_file.write_text("\n".join(rows))
@@ -66,7 +66,7 @@ async def opened(pilot: Pilot[int], *keys: str) -> PairsScreen:
 
 @pytest.mark.parametrize(("width", "is_beside"), [(80, False), (99, False), (100, True), (120, True)])
 async def test_rows_are_beside_each_other_where_there_is_room(
-    app: MqloraApp, twins: None, width: int, is_beside: bool
+    app: MqloraApp, duplicates: None, width: int, is_beside: bool
 ) -> None:
     """From 100 columns on; below that one is above the other. Both places are told."""
     async with app.run_test(size=(width, 24)) as pilot:
@@ -77,8 +77,8 @@ async def test_rows_are_beside_each_other_where_there_is_room(
         assert "train.jsonl line 2" in str(other.border_title)
 
 
-async def test_what_differs_is_marked_without_colours(app: MqloraApp, twins: None) -> None:
-    """And of true twins it is said that nothing does; kind and likeness are in words."""
+async def test_what_differs_is_marked_without_colours(app: MqloraApp, duplicates: None) -> None:
+    """And of true duplicates it is said that nothing does; kind and likeness are in words."""
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot)
         await wait_for(pilot, lambda: "Both say the same, word for word." in shown(app))
@@ -89,7 +89,7 @@ async def test_what_differs_is_marked_without_colours(app: MqloraApp, twins: Non
         await sees(pilot, "· Nearly the same row twice, 2 of 3: 93% the same as line 2")
 
 
-async def test_n_and_b_walk_through_the_pairs_and_stop_at_the_ends(app: MqloraApp, twins: None) -> None:
+async def test_n_and_b_walk_through_the_pairs_and_stop_at_the_ends(app: MqloraApp, duplicates: None) -> None:
     """Escape goes back to the data."""
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
@@ -100,7 +100,7 @@ async def test_n_and_b_walk_through_the_pairs_and_stop_at_the_ends(app: MqloraAp
         assert isinstance(app.screen, DataScreen)
 
 
-async def test_the_selected_fault_comes_first(app: MqloraApp, twins: None) -> None:
+async def test_the_selected_fault_comes_first(app: MqloraApp, duplicates: None) -> None:
     """With another fault selected it is the first pair of all."""
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, "down", "down", "down")
@@ -109,7 +109,7 @@ async def test_the_selected_fault_comes_first(app: MqloraApp, twins: None) -> No
         await wait_for(pilot, lambda: "1 of 3" in shown(app))
 
 
-async def test_hostile_rows_are_shown_as_they_are(app: MqloraApp, twins: None) -> None:
+async def test_hostile_rows_are_shown_as_they_are(app: MqloraApp, duplicates: None) -> None:
     """Markup and control codes neither break nor reach the terminal."""
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, "end")
@@ -120,7 +120,7 @@ async def test_hostile_rows_are_shown_as_they_are(app: MqloraApp, twins: None) -
 
 
 async def test_a_row_that_is_gone_is_said_to_be(
-    app: MqloraApp, engine: FakeEngine, twins: None, project: Project
+    app: MqloraApp, engine: FakeEngine, duplicates: None, project: Project
 ) -> None:
     """The file may have changed since it was read; the other row is shown."""
     engine.data = data_report(SINGLE, replace(PAIRS[0], line=99), *PAIRS[1:])

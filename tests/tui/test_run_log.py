@@ -25,7 +25,7 @@ def lines(app: LogApp) -> list[str]:
     return [log.render_line(y).text.rstrip() for y in range(log.size.height)]
 
 
-def tell(app: LogApp, first: int, last: int) -> None:
+def on_progress(app: LogApp, first: int, last: int) -> None:
     """Write entries with these numbers."""
     for number in range(first, last + 1):
         app.query_one(RunLog).tell("·", f"entry {number}: {WORDS} end{number}")
@@ -43,7 +43,7 @@ async def test_another_size_wraps_anew_and_keeps_the_newest_line(size: tuple[int
     app = LogApp()
     async with app.run_test(size=(80, 12)) as pilot:
         await pilot.pause()
-        tell(app, 1, 30)
+        on_progress(app, 1, 30)
         await pilot.pause()
         await resize(pilot, *size)
         shown = lines(app)
@@ -51,7 +51,7 @@ async def test_another_size_wraps_anew_and_keeps_the_newest_line(size: tuple[int
         whole = " ".join(part for line in app.query_one(RunLog).lines for part in line.text.split())
         assert all(f"entry {n}: {WORDS} end{n}" in whole for n in range(1, 31))
         assert max(len(line) for line in shown) > size[0] // 2, "the width is used"
-        tell(app, 31, 31)
+        on_progress(app, 31, 31)
         await pilot.pause()
         assert lines(app)[-1].endswith("end31")
 
@@ -75,7 +75,7 @@ async def test_a_place_that_is_read_is_kept() -> None:
     async with app.run_test(size=(80, 12)) as pilot:
         log = app.query_one(RunLog)
         await pilot.pause()
-        tell(app, 1, 40)
+        on_progress(app, 1, 40)
         await pilot.pause()
         log.scroll_to(y=log._starts[9], animate=False)
         await pilot.pause()
@@ -83,12 +83,12 @@ async def test_a_place_that_is_read_is_kept() -> None:
         for width, height in ((40, 10), (120, 20), (80, 12), (80, 8)):
             await resize(pilot, width, height)
             assert "entry 10:" in lines(app)[0]
-            tell(app, 41, 41)
+            on_progress(app, 41, 41)
             await pilot.pause()
             assert "entry 10:" in lines(app)[0]
         log.scroll_end(animate=False)
         await pilot.pause()
-        tell(app, 42, 42)
+        on_progress(app, 42, 42)
         await resize(pilot, 40, 10)
         assert lines(app)[-1].endswith("end42")
 
@@ -98,7 +98,7 @@ async def test_a_log_longer_than_is_kept_is_wrapped_anew() -> None:
     app = LogApp()
     async with app.run_test(size=(120, 12)) as pilot:
         await pilot.pause()
-        tell(app, 1, 1200)
+        on_progress(app, 1, 1200)
         await pilot.pause()
         await resize(pilot, 50, 12)
         log = app.query_one(RunLog)

@@ -69,7 +69,7 @@ async def test_a_run_goes_on_here_when_it_is_saved_there(app: MqloraApp, neighbo
 async def test_a_run_that_was_paused_and_goes_on_there_is_not_pausing(
     app: MqloraApp, neighbour: Neighbour
 ) -> None:
-    """The other app keeps its process and its run; only the sitting is another."""
+    """The other app keeps its process and its run; only the session is another."""
     app.training.pause()
     assert app.training.status().phase == "pausing"
     write_state(app.project, "running", 31, started="2026-01-01T00:00:00+00:00")
@@ -81,7 +81,7 @@ async def test_a_run_that_was_paused_and_goes_on_there_is_not_pausing(
 async def test_a_run_that_gets_ready_is_pausing_once_it_was_asked(
     app: MqloraApp, neighbour: Neighbour
 ) -> None:
-    """It has not said yet which sitting it makes."""
+    """It has not said yet which session it makes."""
     write_state(app.project, "paused", 30)
     app.training.pause()
     for status in ("paused", "running"):

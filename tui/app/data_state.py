@@ -63,14 +63,14 @@ class DataState(InTurnApp, NotesApp):
     def refuse_to_read(self) -> None:
         """Say that one thing at a time is done with the data."""
         wait = _("wait for that, or end it with Escape")
-        self.show_error(Busy(_("The data are being read"), wait, lambda: bool(self.data_progress)))
+        self.show_error(Busy(_("The data is being read"), wait, lambda: bool(self.data_progress)))
 
     def start_mending(self) -> None:
         """Write a mended copy of the data, unless they are being read; ends with a `DataMended`."""
         if self.data_progress:
             self.refuse_to_read()
             return
-        self.data_progress, self.news = _("Writing a mended copy …"), ""
+        self.data_progress, self.news = _("Writing a cleaned copy …"), ""
         self._end_check = Event()
         self._mend_data(self.config, self._end_check)
 

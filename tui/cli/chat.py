@@ -42,8 +42,8 @@ class Asking:
         """Generate a reply, writing it to `sink` as it comes; return its text and its last chunk."""
         pieces: list[str] = []
         last = ReplyChunk("", 0, 0.0, "stopped")
-        tell = partial(_show_reading, messages)
-        for last in self.session.reply(messages, self.settings, self.with_adapter, stop, tell):
+        on_progress = partial(_show_reading, messages)
+        for last in self.session.reply(messages, self.settings, self.with_adapter, stop, on_progress):
             if not pieces:
                 _end_reading()
             if sink:

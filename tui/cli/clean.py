@@ -21,8 +21,8 @@ def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None
     config = selected_settings(project)
     if not as_json:
         say_model(project, config.model)
-    with data_progress() as tell:
-        mended = clean_data(project, config, seed, shuffle, tell)
+    with data_progress() as on_progress:
+        mended = clean_data(project, config, seed, shuffle, on_progress)
     if as_json:
         more = {"dropped": mended.dropped, "moved": mended.moved, "model": model_taken(project, config.model)}
         print_json(asdict(mended) | more)
@@ -37,7 +37,7 @@ def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None
     if len(listed) > _LISTED:
         say(_("  … and {n} more").format(n=len(listed) - _LISTED))
     for change in mended.tidied:
-        said = _("  · {file}, mended: {reason}") if change.action == "tidied" else _("  · {file}: {reason}")
+        said = _("  · {file}, cleaned: {reason}") if change.action == "tidied" else _("  · {file}: {reason}")
         say(said.format(file=one_line(change.file, 40), reason=change.reason))
     if mended.warned:
         text = _(

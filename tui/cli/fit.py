@@ -61,11 +61,11 @@ def fit_profiles(project: Project, base: TrainingConfig, as_json: bool) -> int:
 
 
 def _measure(project: Project, config: TrainingConfig, as_json: bool) -> Fit:
-    def tell(text: str) -> None:
+    def on_progress(text: str) -> None:
         if not as_json:
             say(f"  {text}")
 
-    return measure_and_remember(project, config, tell)
+    return measure_and_remember(project, config, on_progress)
 
 
 def _as_json(project: Project, config: TrainingConfig, found: Fit) -> dict[str, Any]:

@@ -119,11 +119,11 @@ def import_table(
     _say_how(table, mapping)
     with err.status("") as status:
 
-        def tell(stage: ImportStage, count: int) -> None:
+        def on_progress(stage: ImportStage, count: int) -> None:
             text = _("{rows} read …") if stage == "read" else _("{rows} written …")
             status.update(text.format(rows=units.rows(count)))
 
-        imported = import_rows(project, table, mapping, wish, tell, Event())
+        imported = import_rows(project, table, mapping, wish, on_progress, Event())
     _say_rejected(table, imported)
     if imported.note:
         say(f"  · {imported.note}")

@@ -53,7 +53,7 @@ def show_hardware(project: Project, as_json: bool) -> int:
 
 
 def _sentences(check: Check) -> str:
-    mend = ended(_("To mend it: {fix}").format(fix=check.fix)) if check.fix else ""
+    mend = ended(_("Fix: {fix}").format(fix=check.fix)) if check.fix else ""
     return f"{check.detail}. {mend}".strip()
 
 

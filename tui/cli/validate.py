@@ -32,7 +32,7 @@ def show_data(project: Project, as_json: bool, strict: bool = False) -> int:
     """Print the data report; 1 if the data cannot be trained on.
 
     Args:
-        project: whose data are read.
+        project: whose data is read.
         as_json: print all of it as one JSON object.
         strict: also 1 where there is an error or a warning.
     """
@@ -59,8 +59,8 @@ def _checked(project: Project, config: TrainingConfig) -> DataReport:
     """Check the data; on a terminal, say on stderr how far that is."""
     from engine.dataset.inspect.check import check_stages
 
-    with data_progress() as tell:
-        return list(check_stages(project, config, tell))[-1]
+    with data_progress() as on_progress:
+        return list(check_stages(project, config, on_progress))[-1]
 
 
 def _estimates(project: Project, config: TrainingConfig, report: DataReport) -> tuple[Estimate, ...]:
@@ -89,7 +89,7 @@ def _print_data(
         dropped = dropped_rows(report)
         is_wrong = any(f.severity != "note" and (f.file, f.line) in dropped for f in report.faults)
         if report.is_trainable and is_wrong:
-            text = _("Copies of both files without {rows} of these are written by: mqlora-tui mend")
+            text = _("Copies of both files without {rows} of these are written by: mqlora-tui clean")
             say(text.format(rows=units.rows(len(dropped))))
     if any(fault.severity == "error" for fault in report.model_faults):
         say(_("✗ cannot be trained on: the base model cannot be used"))

@@ -67,7 +67,7 @@ def _shown(told: Iterator[ExperimentEvent], config: TrainingConfig) -> Iterator[
                     bar.stop_task(tasks[0])
                     say(_("✓ left alone: {steps}").format(steps=units.steps(item.total)), bar.console)
             elif isinstance(item, Interruption):
-                say(f"  {_struck(item)}", bar.console)
+                say(f"  {_interrupted(item)}", bar.console)
             yield item
 
 
@@ -85,25 +85,25 @@ MISSES = {
 }
 
 
-def _place(blow: Interruption) -> str:
-    """Say where the run was struck, and how often that was tried if not at once."""
-    text = (PLACES if blow.hit else MISSES)[blow.kind].format(step=blow.step, next=blow.step + 1)
-    if blow.tries > 1:
-        text += ngettext(" ({n} try)", " ({n} tries)", blow.tries).format(n=blow.tries)
+def _place(point: Interruption) -> str:
+    """Say where the run was interrupted, and how often that was tried if not at once."""
+    text = (PLACES if point.hit else MISSES)[point.kind].format(step=point.step, next=point.step + 1)
+    if point.tries > 1:
+        text += ngettext(" ({n} try)", " ({n} tries)", point.tries).format(n=point.tries)
     return text
 
 
-def _struck(blow: Interruption) -> str:
+def _interrupted(point: Interruption) -> str:
     text = ngettext("{place}; resumed at step {step}, {lost} step again",
-                    "{place}; resumed at step {step}, {lost} steps again", blow.lost_steps)  # fmt: skip
-    return text.format(place=_place(blow), step=blow.resumed_step, lost=blow.lost_steps)
+                    "{place}; resumed at step {step}, {lost} steps again", point.lost_steps)  # fmt: skip
+    return text.format(place=_place(point), step=point.resumed_step, lost=point.lost_steps)
 
 
 def _show(verdict: ExperimentResult) -> None:
     """Print what was compared and the verdict in one sentence."""
     table = _table("", _("interruption"), _("next checkpoint"))
-    for blow in verdict.interruptions:
-        table.add_row(*_compared(blow))
+    for point in verdict.interruptions:
+        table.add_row(*_compared(point))
     out.print(table)
     table = _table("", _("file"), _("left alone"), _("interrupted"))
     for file in verdict.files:
@@ -126,17 +126,17 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _compared(blow: Interruption) -> tuple[Text, str, str]:
+def _compared(point: Interruption) -> tuple[Text, str, str]:
     """Return the row of an interruption: a mark, where it was, and the checkpoint after it."""
-    if blow.compared_step is None:
-        return status_mark("warning"), _place(blow), _("not compared")
-    text = _("step {step}: identical") if blow.identical else _("step {step}: different")
-    mark = status_mark("ok" if blow.identical else "error")
-    return mark, _place(blow), text.format(step=blow.compared_step)
+    if point.compared_step is None:
+        return status_mark("warning"), _place(point), _("not compared")
+    text = _("step {step}: identical") if point.identical else _("step {step}: different")
+    mark = status_mark("ok" if point.identical else "error")
+    return mark, _place(point), text.format(step=point.compared_step)
 
 
 def _sentence(verdict: ExperimentResult) -> str:
-    hit = [blow.kind for blow in verdict.interruptions if blow.hit]
+    hit = [point.kind for point in verdict.interruptions if point.hit]
     paused = hit.count("pause")
     if verdict.identical:
         text = _("✓ Identical: killed {k}, paused {p}, no byte differs after {steps} (times aside).")
@@ -147,6 +147,6 @@ def _sentence(verdict: ExperimentResult) -> str:
 
 
 def _as_json(verdict: ExperimentResult) -> dict[str, Any]:
-    interruptions = [{**asdict(blow), "lost_steps": blow.lost_steps} for blow in verdict.interruptions]
+    interruptions = [{**asdict(point), "lost_steps": point.lost_steps} for point in verdict.interruptions]
     files = [{**asdict(file), "identical": file.identical} for file in verdict.files]
     return {"identical": verdict.identical, **asdict(verdict), "interruptions": interruptions, "files": files}

@@ -74,7 +74,7 @@ class TrainingController:
         self._followers: tuple[MessagePump, ...] = ()
         self._job: Future[RunEnding] | None = None
         self._asked: tuple[Owner, str] | None = None
-        """The other process that was asked to pause, and its sitting; empty while that is not known."""
+        """The other process that was asked to pause, and its session; empty while that is not known."""
         self.is_taking_over = False
         """Whether this process waits for another one to give up its run."""
 
@@ -158,13 +158,13 @@ class TrainingController:
         return True
 
     def _is_pausing(self, other: Owner) -> bool:
-        """Whether `other` still makes the sitting that it was asked to end; it may make another by now."""
+        """Whether `other` still makes the session that it was asked to end; it may make another by now."""
         if self._asked == (other, ""):
             self._asked = other, self._sitting()
         return self._asked == (other, self._sitting())
 
     def _sitting(self) -> str:
-        """Return when the sitting under way began; empty while it gets ready."""
+        """Return when the session under way began; empty while it gets ready."""
         state = RunState.load(self._project.state_file)
         return state.started if state and state.is_alive else ""
 

@@ -41,7 +41,7 @@ class RunFigures:
     seconds_per_step: float | None = None
     """Mean of the last 50 steps, validations included."""
     usage: Usage = field(default_factory=Usage)
-    """Of the present sitting, or the last one."""
+    """Of the present session, or the last one."""
 
     @property
     def num_epochs(self) -> int:

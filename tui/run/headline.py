@@ -24,7 +24,7 @@ STATUSES: dict[str, CheckStatus] = {"ok": "ok", "attention": "warning", "wrong":
 
 
 def sentence(
-    status: RunStatus, config: TrainingConfig, view: RunView, sitting: PhaseTracker
+    status: RunStatus, config: TrainingConfig, view: RunView, session: PhaseTracker
 ) -> tuple[CheckStatus | None, str, str]:
     """Return a status (None: nothing to judge yet), a sentence and what to do."""
     match status.phase:
@@ -49,7 +49,7 @@ def sentence(
             level = STATUSES[view.verdict.level]
             return level, view.verdict.headline, _other_settings(status, config) or hint
         case _:
-            return _running(view, sitting)
+            return _running(view, session)
 
 
 def _other_settings(status: RunStatus, selected: TrainingConfig) -> str:
@@ -69,13 +69,13 @@ def _pausing(other: int | None) -> str:
     return _("Pausing: the step is finished, then a checkpoint is saved.")
 
 
-def _running(view: RunView, sitting: PhaseTracker) -> tuple[CheckStatus | None, str, str]:
+def _running(view: RunView, session: PhaseTracker) -> tuple[CheckStatus | None, str, str]:
     pid = view.other_process
     text = _("Process {pid} trains; Ctrl+C pauses it.")
     if not view.can_be_asked:
         text = _("Process {pid} trains; it cannot be paused from here.")
     where = text.format(pid=pid) if pid else ""
-    phase = view.phase_elsewhere or sitting.phase
+    phase = view.phase_elsewhere or session.phase
     if phase and phase.name in PREPARING:
         return None, _("Getting ready: {stage}.").format(stage=phase_words(phase)), where
     if view.state is None or view.state.status != "running":

@@ -16,7 +16,7 @@ from engine.dataset.convert.publish import publish
 from engine.dataset.convert.row_file import RowStore
 from engine.dataset.convert.validation_split import draw_validation
 from engine.dataset.inspect.check import check_stages
-from engine.dataset.inspect.duplicates import TwinFinder
+from engine.dataset.inspect.duplicates import DuplicateFinder
 from engine.dataset.jsonl.lines import OTHER_FORMATS, Oddities, read_lines
 from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.rows import read_rows
@@ -89,19 +89,19 @@ def clean_data(
     config: TrainingConfig,
     seed: int = 0,
     shuffle: bool = False,
-    tell: OnCleanProgress = lambda stage, file, lines: None,
+    on_progress: OnCleanProgress = lambda stage, file, lines: None,
     cancel: Event | None = None,
 ) -> Cleaned:
     """Write usable copies of both files, and what changed and why, to a new folder beside them.
 
-    Where no row is left to validate with, a tenth of the training rows is set apart, twins together.
+    Where no row is left to validate with, a tenth of the training rows is set apart, duplicates together.
 
     Args:
-        project: whose data are mended.
+        project: whose data is mended.
         config: says which rows are too long to be learned from.
         seed: of the rows that are set apart, and of the shuffling.
         shuffle: write the rows of both files in random order.
-        tell: told how far it is.
+        on_progress: told how far it is.
         cancel: set it on another thread to end; nothing is left behind then.
 
     Raises:
@@ -110,9 +110,9 @@ def clean_data(
         Cancelled: `cancel` was set.
     """
     cancel = cancel or Event()
-    *_stages, report = check_stages(project, config, tell, cancel)
+    *_stages, report = check_stages(project, config, on_progress, cancel)
     _refuse_other_formats(report, project)
-    job = _Job(project, report, seed, shuffle, tell, cancel)
+    job = _Job(project, report, seed, shuffle, on_progress, cancel)
     folder, mended = publish(job.write, project.data_dir, _NAME)
     train, valid, changes = mended
     return Cleaned(folder, train, valid, changes, len(_warned(report) - dropped_rows(report)))
@@ -126,7 +126,7 @@ class _Job:
     report: DataReport
     seed: int
     shuffle: bool
-    tell: OnCleanProgress
+    on_progress: OnCleanProgress
     cancel: Event
 
     def write(self, folder: Path) -> tuple[int, int, tuple[Change, ...]]:
@@ -159,7 +159,9 @@ class _Job:
         dropped = {
             fault.line for fault in self.report.faults if fault.file == path.name and is_dropped(fault)
         }
-        read = watched(read_lines(path, Oddities()), partial(self.tell, "copied", path.name), self.cancel)
+        read = watched(
+            read_lines(path, Oddities()), partial(self.on_progress, "copied", path.name), self.cancel
+        )
         for item in read:
             if not isinstance(item, Fault) and item[0] not in dropped:
                 lines.append(item[0])
@@ -168,11 +170,13 @@ class _Job:
 
     def _drawn(self, lines: "array[int]") -> set[int]:
         """Return the lines of the training file to be set apart."""
-        source, kept, finder = self.project.train_file, frozenset(lines), TwinFinder("train", "")
-        for item in watched(read_rows(source), partial(self.tell, "compared", source.name), self.cancel):
+        source, kept, finder = self.project.train_file, frozenset(lines), DuplicateFinder("train", "")
+        for item in watched(
+            read_rows(source), partial(self.on_progress, "compared", source.name), self.cancel
+        ):
             if isinstance(item, Row) and item.line in kept:
                 finder.see("train", item)
-        pairs = ((twins.row.line, twins.other.line) for twins in finder.twins())
+        pairs = ((duplicates.row.line, duplicates.other.line) for duplicates in finder.duplicates())
         return draw_validation(lines, pairs, self.seed)
 
     def _copy(self, store: RowStore, rows: NDArray[np.int64], path: Path, changes: list[Change]) -> None:
@@ -186,7 +190,7 @@ def _refuse_other_formats(report: DataReport, project: Project) -> None:
     """Refuse a file whose rows could not be read: without a word they would all be missing in the copy."""
     for fault in report.faults:
         if fault.kind in OTHER_FORMATS:
-            problem = _("{file} cannot be mended: {reason}").format(file=fault.file, reason=fault.message)
+            problem = _("{file} cannot be cleaned: {reason}").format(file=fault.file, reason=fault.message)
             raise UserError(problem, for_file(fault.fix, project.data_dir / fault.file))
 
 

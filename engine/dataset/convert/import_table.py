@@ -19,7 +19,7 @@ from engine.dataset.convert.row_file import RowStore
 from engine.dataset.convert.tables import Table, read_records
 from engine.dataset.convert.validation_split import SHARE, draw_validation
 from engine.dataset.convert.written_row import as_turns, written_row
-from engine.dataset.inspect.duplicates import TwinFinder
+from engine.dataset.inspect.duplicates import DuplicateFinder
 from engine.dataset.jsonl.parse import RowError
 from engine.dataset.watch import watched
 from engine.errors import UserError
@@ -53,17 +53,17 @@ def import_rows(
     table: Table,
     mapping: ColumnMapping,
     wish: ImportOptions,
-    tell: OnImportProgress,
+    on_progress: OnImportProgress,
     cancel: Event,
 ) -> Imported:
-    """Write the rows of a table to the project's data folder, or to a new one in it if data are there.
+    """Write the rows of a table to the project's data folder, or to a new one in it if data is there.
 
     Args:
         project: that gets the rows.
         table: they come from.
         mapping: what its columns mean.
         wish: how they are written.
-        tell: told how far it is.
+        on_progress: told how far it is.
         cancel: ends it.
 
     Raises:
@@ -71,7 +71,7 @@ def import_rows(
             written. Nothing is left behind then.
         Cancelled: `cancel` was set; likewise.
     """
-    job = _Job(project, table, mapping, wish, tell, cancel)
+    job = _Job(project, table, mapping, wish, on_progress, cancel)
     data, train = project.data_dir, project.train_file.name
     if not data.exists():
         folder, written = publish(job.write, project.root, data.name)
@@ -100,20 +100,20 @@ class _Job:
     table: Table
     mapping: ColumnMapping
     wish: ImportOptions
-    tell: OnImportProgress
+    on_progress: OnImportProgress
     cancel: Event
 
     def write(self, folder: Path) -> Tally:
         """Write all files to a folder."""
-        written, twins = Tally(), TwinFinder(_ROWS, "")
+        written, duplicates = Tally(), DuplicateFinder(_ROWS, "")
         with RowStore(folder / _ROWS) as rows:
             with (folder / REJECTED).open("wb") as rejected:
-                self._read(written, twins, rows, rejected)
+                self._read(written, duplicates, rows, rejected)
             if not len(rows):
                 raise _nothing_left(self.table, written)
             if not written.kinds:
                 (folder / REJECTED).unlink()
-            apart, order = self._apart(len(rows), twins), np.arange(len(rows))
+            apart, order = self._apart(len(rows), duplicates), np.arange(len(rows))
             if self.wish.shuffle:
                 order = np.random.default_rng([self.wish.seed, 1]).permutation(order)
             copy = partial(self._copy, rows, written.forms.are_mixed)
@@ -121,9 +121,9 @@ class _Job:
             written.valid = copy(order[apart[order]], folder / self.project.valid_file.name)
         return written
 
-    def _read(self, written: Tally, twins: TwinFinder, rows: RowStore, rejected: BinaryIO) -> None:
+    def _read(self, written: Tally, duplicates: DuplicateFinder, rows: RowStore, rejected: BinaryIO) -> None:
         """Keep the rows that can be used in `rows`, in their order, and write the others to `rejected`."""
-        for item in watched(read_records(self.table.source), partial(self.tell, "read"), self.cancel):
+        for item in watched(read_records(self.table.source), partial(self.on_progress, "read"), self.cancel):
             if isinstance(item, Record):
                 try:
                     line, row = written_row(item, self.mapping, len(rows), written.not_used)
@@ -136,7 +136,7 @@ class _Job:
             written.take(row, item.place, line)
             rows.add(line.encode())
             if self.wish.valid_share:
-                twins.see(_ROWS, row)
+                duplicates.see(_ROWS, row)
 
     def _listed(self, row: Rejected) -> bytes:
         """Return an entry of the list of rejected rows."""
@@ -144,10 +144,10 @@ class _Job:
         entry = {"file": self.table.source.path.name, place: row.place, "kind": row.kind}
         return json_text({**entry, "reason": row.reason, "fix": row.fix}).encode() + b"\n"
 
-    def _apart(self, count: int, twins: TwinFinder) -> NDArray[np.bool_]:
+    def _apart(self, count: int, duplicates: DuplicateFinder) -> NDArray[np.bool_]:
         """Return for each row whether it is set apart for validation; none is where no two rows differ."""
         apart = np.zeros(count, bool)
-        pairs = ((found.row.line, found.other.line) for found in twins.twins())
+        pairs = ((found.row.line, found.other.line) for found in duplicates.duplicates())
         if self.wish.valid_share:
             with suppress(UserError):
                 drawn = draw_validation(range(count), pairs, self.wish.seed, self.wish.valid_share)
@@ -158,7 +158,7 @@ class _Job:
         """Write some of the rows to a file, if there are any; return how many."""
 
         def passing(lines: Iterable[bytes]) -> Iterable[bytes]:
-            seen = watched(lines, partial(self.tell, "written"), self.cancel)
+            seen = watched(lines, partial(self.on_progress, "written"), self.cancel)
             return map(as_turns, seen) if are_mixed else seen
 
         if len(chosen):

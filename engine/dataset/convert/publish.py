@@ -78,7 +78,7 @@ def _hidden(beside: Path, name: str) -> Iterator[Path]:
     except OSError as error:
         raise UserError(
             _("Cannot write to {path}: {reason}").format(path=beside, reason=error.strerror or error),
-            _("free some disk space or mend the folder's permissions"),
+            _("free some disk space or correct the folder's permissions"),
         ) from None
 
 

@@ -78,7 +78,7 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror or error),
-            _("mend its permissions or copy it again"),
+            _("correct its permissions or copy it again"),
         ) from None
 
 

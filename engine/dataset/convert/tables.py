@@ -241,7 +241,7 @@ def _array(source: Source) -> Iterator[Record | Rejected]:
     except (msgspec.DecodeError, RecursionError) as error:
         raise UserError(
             _("{path} is no JSON array: {reason}").format(path=source.path, reason=error),
-            _("mend it there, or write one object a line"),
+            _("correct it there, or write one object a line"),
         ) from None
     for number, item in enumerate(items, start=1):
         yield _object(number, bytes(item))

@@ -1,4 +1,4 @@
-"""Setting a part of the rows apart for validation, twins together on one side."""
+"""Setting a part of the rows apart for validation, duplicates together on one side."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,20 +12,20 @@ SHARE = 0.1
 
 
 def draw_validation(
-    lines: Sequence[int], twins: Iterable[tuple[int, int]], seed: int, share: float = SHARE
+    lines: Sequence[int], duplicates: Iterable[tuple[int, int]], seed: int, share: float = SHARE
 ) -> set[int]:
-    """Return about `share` of the lines, one at least, drawn at random; twins are all drawn or none is.
+    """Return about `share` of the lines, one at least, drawn at random; duplicates are all drawn or none is.
 
     Args:
         lines: of the rows, rising.
-        twins: pairs of those lines that should not be told apart.
+        duplicates: pairs of those lines that should not be told apart.
         seed: of the draw; the same one draws the same lines.
         share: of the lines, above 0 and below 1.
 
     Raises:
-        UserError: all rows are twins of one another, or there is one row only.
+        UserError: all rows are duplicates of one another, or there is one row only.
     """
-    groups = _groups(twins)
+    groups = _groups(duplicates)
     inside = {line for members in groups.values() for line in members}
     heads = [*groups, *(line for line in lines if line not in inside)]
     if len(heads) < 2:
@@ -43,8 +43,8 @@ def draw_validation(
     return chosen or set(smallest)
 
 
-def _groups(twins: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
-    """Return the lines that have twins, by one of each group: twins, and twins of twins.
+def _groups(duplicates: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
+    """Return the lines that have duplicates, by one of each group: duplicates, and duplicates of duplicates.
 
     They are found with disjoint sets (Galler and Fischer, 1964).
     """
@@ -55,7 +55,7 @@ def _groups(twins: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
             parent[line] = line = parent[above]
         return line
 
-    for one, other in twins:
+    for one, other in duplicates:
         parent[root(one)] = root(other)
     groups: dict[int, list[int]] = {}
     for line in list(parent):

@@ -10,7 +10,7 @@ from threading import Event
 from engine import units
 from engine.config import TrainingConfig
 from engine.dataset.batches.tokenize import ExampleTokenizer
-from engine.dataset.inspect.duplicates import MOST_ROWS, TwinFinder, as_fault
+from engine.dataset.inspect.duplicates import MOST_ROWS, DuplicateFinder, as_fault
 from engine.dataset.inspect.load import FileReader, Passing
 from engine.dataset.inspect.model_tokens import example_tokenizer, model_fault, token_faults
 from engine.dataset.report import CheckStage, DataReport, Fault, FileReport
@@ -33,7 +33,7 @@ def check_data(project: Project, config: TrainingConfig) -> DataReport:
 def check_stages(
     project: Project,
     config: TrainingConfig,
-    tell: OnCheckProgress = lambda stage, file, lines: None,
+    on_progress: OnCheckProgress = lambda stage, file, lines: None,
     cancel: Event | None = None,
 ) -> Iterator[DataReport]:
     """Read both data files and yield reports that know more and more, see `CheckStage`.
@@ -42,15 +42,15 @@ def check_stages(
     the data is never raised: a missing file is a fault of line 0.
 
     Args:
-        project: whose data are read.
+        project: whose data is read.
         config: of the run.
-        tell: told how far it is.
+        on_progress: told how far it is.
         cancel: set it on another thread to end.
 
     Raises:
         Cancelled: `cancel` was set.
     """
-    check = _Check(project, config, tell, cancel or Event())
+    check = _Check(project, config, on_progress, cancel or Event())
     try:
         yield check.read()
         yield check.compared()
@@ -64,11 +64,11 @@ class _Check:
     """Both files, read once for each stage: what is kept between them is small."""
 
     def __init__(
-        self, project: Project, config: TrainingConfig, tell: OnCheckProgress, cancel: Event
+        self, project: Project, config: TrainingConfig, on_progress: OnCheckProgress, cancel: Event
     ) -> None:
         self._paths = (project.train_file, project.valid_file)
         self._config = config
-        self._tell = tell
+        self._tell = on_progress
         self._cancel = cancel
         self._model = _Model(project, config)
         self._tokenize: ExampleTokenizer | None = None
@@ -81,9 +81,9 @@ class _Check:
     def compared(self) -> DataReport:
         """Return that and which rows are there twice."""
         train, valid = self._paths
-        finder = TwinFinder(train.name, valid.name)
+        finder = DuplicateFinder(train.name, valid.name)
         report = self._report("compared", partial(self._shown, finder))
-        self._twins = [as_fault(found) for found in finder.twins()]
+        self._twins = [as_fault(found) for found in finder.duplicates()]
         if not finder.is_complete:
             self._twins.append(_not_all_compared(train.name))
         self._compared = self._with_twins(report)
@@ -108,9 +108,11 @@ class _Check:
     def _report(self, stage: CheckStage, file_report: Callable[[Path, Passing], FileReport]) -> DataReport:
         reports = []
         for path in self._paths:
-            tell = partial(self._tell, stage, path.name)
+            on_progress = partial(self._tell, stage, path.name)
             try:
-                reports.append(file_report(path, partial(watched, tell=tell, cancel=self._cancel)))
+                reports.append(
+                    file_report(path, partial(watched, on_progress=on_progress, cancel=self._cancel))
+                )
             except UserError as error:
                 fault = Fault(path.name, 0, None, "unreadable", "error", error.problem, error.fix)
                 reports.append(FileReport(path.name, 0, 0, (fault,), None))
@@ -124,7 +126,7 @@ class _Check:
             pass
         return reader.report()
 
-    def _shown(self, finder: TwinFinder, path: Path, passing: Passing) -> FileReport:
+    def _shown(self, finder: DuplicateFinder, path: Path, passing: Passing) -> FileReport:
         reader = FileReader(path, passing)
         for row in reader.rows():
             finder.see(path.name, row)
@@ -183,7 +185,7 @@ class _Model:
 
 
 def _not_all_compared(file: str) -> Fault:
-    text = _("near twins were looked for among {rows}, not among all").format(rows=units.rows(MOST_ROWS))
+    text = _("near-duplicates were looked for among {rows}, not among all").format(rows=units.rows(MOST_ROWS))
     return Fault(file, 0, None, "near_twins_limit", "note", text, _("look at a part of the rows at a time"))
 
 

@@ -1,6 +1,6 @@
 """Rows that are there twice, nearly twice, or with two answers: in one file, and in both.
 
-A row of the validation set that is also trained on makes the validation loss too good; twins weigh
+A row of the validation set that is also trained on makes the validation loss too good; duplicates weigh
 double; two answers to one prompt teach neither.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.dataset.inspect.near_duplicates import NearTwins
+from engine.dataset.inspect.near_duplicates import NearDuplicates
 from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.turns import answers_of, spoken
 from engine.dataset.report import Fault, Place, Severity
@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 DuplicateKind = Literal["duplicate", "near_duplicate", "other_answer", "leak", "near_leak"]
 MOST_ROWS = 100_000
-"""Near twins are looked for among so many rows: each takes 0.1 ms and two kilobytes."""
+"""Near-duplicates are looked for among so many rows: each takes 0.1 ms and two kilobytes."""
 _NOT_THE_SAME = 0.99
-"""Likeness of near twins as it is told at most: what has all parts in common may still differ."""
+"""Likeness of near-duplicates as it is told at most: what has all parts in common may still differ."""
 Keys = NDArray[np.uint64]
 
 
@@ -49,7 +49,7 @@ class _File:
     lines: "array[int]" = field(default_factory=lambda: array("L"))
 
 
-class TwinFinder:
+class DuplicateFinder:
     """Is shown the rows of the training file, then those of the validation file."""
 
     def __init__(self, train: str, valid: str) -> None:
@@ -60,11 +60,11 @@ class TwinFinder:
             valid: name of the validation file.
         """
         self._train, self._valid = _File(train), _File(valid)
-        self._near = NearTwins()
+        self._near = NearDuplicates()
         self._seen: set[int] = set()
         self._nearly: list[Duplicates] = []
         self.is_complete = True
-        """Whether near twins were looked for among all rows."""
+        """Whether near-duplicates were looked for among all rows."""
 
     def see(self, file: str, row: Row) -> None:
         """Take note of a row of `file`."""
@@ -85,27 +85,31 @@ class TwinFinder:
             kind: DuplicateKind = "near_leak" if found[0].file != file else "near_duplicate"
             self._nearly.append(Duplicates(kind, place, *found))
 
-    def twins(self) -> Iterator[Duplicates]:
-        """Yield what was found, exact twins first."""
+    def duplicates(self) -> Iterator[Duplicates]:
+        """Yield what was found, exact duplicates first."""
         exact = [*_inside(self._train), *_inside(self._valid), *_leaks(self._train, self._valid)]
         yield from exact
-        told = {twins.row for twins in exact}  # how alike the answers to one prompt are does not matter
-        yield from (twins for twins in self._nearly if twins.row not in told)
+        told = {
+            duplicates.row for duplicates in exact
+        }  # how alike the answers to one prompt are does not matter
+        yield from (duplicates for duplicates in self._nearly if duplicates.row not in told)
 
 
-def as_fault(twins: Duplicates) -> Fault:
+def as_fault(duplicates: Duplicates) -> Fault:
     """Return a warning at the later row; a note where two of one file are only alike, which may be meant."""
-    line, file = twins.other.line, twins.other.file
+    line, file = duplicates.other.line, duplicates.other.file
     message, fix = {
         "duplicate": (_("the same as line {line}"), _("drop one of them")),
         "near_duplicate": (_("{share:.0%} the same as line {line}"), _("see that both are meant")),
         "other_answer": (_("same prompt as line {line}, other answer"), _("choose one")),
         "leak": (_("its prompt is also in {file} (line {line})"), _("move or drop it")),
         "near_leak": (_("{share:.0%} the same as line {line} of {file}"), _("move or drop it")),
-    }[twins.kind]
-    text = message.format(line=line, file=file, share=min(twins.likeness, _NOT_THE_SAME))
-    severity: Severity = "note" if twins.kind == "near_duplicate" else "warning"
-    return Fault(twins.row.file, twins.row.line, None, twins.kind, severity, text, fix, twins.other)
+    }[duplicates.kind]
+    text = message.format(line=line, file=file, share=min(duplicates.likeness, _NOT_THE_SAME))
+    severity: Severity = "note" if duplicates.kind == "near_duplicate" else "warning"
+    return Fault(
+        duplicates.row.file, duplicates.row.line, None, duplicates.kind, severity, text, fix, duplicates.other
+    )
 
 
 def _texts(row: Row) -> tuple[str, str]:

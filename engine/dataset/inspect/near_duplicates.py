@@ -5,7 +5,7 @@ from engine.dataset.report import Place
 from rensa import RMinHash, RMinHashLSH
 
 LIKENESS = 0.85
-"""Jaccard similarity from which on two texts are near twins."""
+"""Jaccard similarity from which on two texts are near-duplicates."""
 _LETTERS = 5
 """Length of the parts of a text that are compared; capitals count as small letters."""
 _BANDS, _NUMBERS = 21, 126
@@ -14,7 +14,7 @@ of 0.6 with 63 %: such candidates are then compared by all 126 numbers, with an 
 _SEED = 1
 
 
-class NearTwins:
+class NearDuplicates:
     """Remembers texts, and finds the most similar one before each."""
 
     def __init__(self) -> None:

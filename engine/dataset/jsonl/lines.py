@@ -84,7 +84,7 @@ def read_lines(path: Path, odd: Oddities, begin: int = 1) -> Iterator[tuple[int,
 def missing_fix(path: Path) -> str:
     """Return what to do about a data file that is not there."""
     if path.name == "valid.jsonl" and path.with_name("train.jsonl").exists():
-        return _("set a tenth of train.jsonl apart with: mqlora-tui mend")
+        return _("set a tenth of train.jsonl apart with: mqlora-tui clean")
     return _("put the file there, one JSON object a line, or run: mqlora-tui demo")
 
 

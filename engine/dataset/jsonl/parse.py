@@ -171,7 +171,7 @@ def _invalid(text: str, error: json.JSONDecodeError) -> RowError:
         begin = "Expecting object"
     reason = next(words for known, words in _REASONS.items() if begin.startswith(known))
     message = _("not JSON: {reason}").format(reason=reason)
-    fix = _("write one object a line") if begin.startswith("Extra data") else _("mend the line or drop it")
+    fix = _("write one object a line") if begin.startswith("Extra data") else _("correct the line or drop it")
     return RowError("invalid_json", message, fix, position + 1)
 
 

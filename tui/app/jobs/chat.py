@@ -33,7 +33,12 @@ class Session(Protocol):
     has_adapter: bool
 
     def reply(
-        self, messages: list[Turn], settings: ChatSettings, with_adapter: bool, stop: Stop, tell: OnPromptRead
+        self,
+        messages: list[Turn],
+        settings: ChatSettings,
+        with_adapter: bool,
+        stop: Stop,
+        on_progress: OnPromptRead,
     ) -> Iterator[ReplyChunk]:
         """Yield the next turn piece by piece."""
         ...
@@ -90,11 +95,11 @@ class ChatJob:
     def _stream(
         self, session: Session, question: Question, settings: ChatSettings, tuned: bool, stop: Stop
     ) -> None:
-        def tell(read: int, total: int) -> None:
+        def on_progress(read: int, total: int) -> None:
             self._post(PromptRead(question, tuned, read / total))
 
         text, sent_at = "", -math.inf
-        for chunk in session.reply(question.turns, settings, tuned, stop, tell):
+        for chunk in session.reply(question.turns, settings, tuned, stop, on_progress):
             text += chunk.text
             if chunk.end or time.monotonic() - sent_at >= BATCH_SECONDS:
                 speed = chunk.tokens_per_second

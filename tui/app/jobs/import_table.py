@@ -72,11 +72,11 @@ def import_rows(
     from engine.dataset.convert.import_table import ImportOptions
     from engine.dataset.convert.import_table import import_rows as import_all
 
-    def tell(stage: "ImportStage", count: int) -> None:
+    def on_progress(stage: "ImportStage", count: int) -> None:
         post(ImportMoved(stage, count))
 
     try:
-        post(ImportOver(import_all(project, table, mapping, ImportOptions(), tell, cancel)))
+        post(ImportOver(import_all(project, table, mapping, ImportOptions(), on_progress, cancel)))
     except UserError as error:
         post(ImportOver(error=error))
     except Cancelled:

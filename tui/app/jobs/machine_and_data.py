@@ -62,7 +62,7 @@ def check_data(project: Project, config: TrainingConfig, cancel: Event, post: Po
     from engine.dataset.inspect.check import check_stages
 
     try:
-        for report in check_stages(project, config, _teller(post), cancel):
+        for report in check_stages(project, config, _reporter(post), cancel):
             post(DataChecked(config, report))
     except UserError as error:
         post(DataChecked(config, error=error))
@@ -76,24 +76,24 @@ def clean_data(project: Project, config: TrainingConfig, cancel: Event, post: Po
     from engine.dataset.convert.clean import clean_data as mend
 
     try:
-        post(DataMended(mend(project, config, tell=_teller(post), cancel=cancel)))
+        post(DataMended(mend(project, config, on_progress=_reporter(post), cancel=cancel)))
     except UserError as error:
         post(DataMended(error=error))
     except Cancelled:
         post(DataMended())
 
 
-def _teller(post: Post) -> Callable[[CheckStage | Literal["copied"], str, int], None]:
+def _reporter(post: Post) -> Callable[[CheckStage | Literal["copied"], str, int], None]:
     """Return a function that posts how far reading is, `_TELL_S` apart at least."""
     last = -_TELL_S
 
-    def tell(stage: CheckStage | Literal["copied"], file: str, lines: int) -> None:
+    def on_progress(stage: CheckStage | Literal["copied"], file: str, lines: int) -> None:
         nonlocal last
         if time.monotonic() - last >= _TELL_S:
             last = time.monotonic()
             post(DataProgress(stage, file, lines))
 
-    return tell
+    return on_progress
 
 
 def read_row(project: Project, config: TrainingConfig, file: str, line: int, post: Post) -> None:
@@ -122,11 +122,11 @@ def write_demo(project: Project, post: Post) -> None:
     """
     from engine.model.demo import install_demo
 
-    def tell(stage: str) -> None:
+    def on_progress(stage: str) -> None:
         post(DemoProgress(stage))
 
     try:
-        install_demo(project, tell)
+        install_demo(project, on_progress)
         post(DemoWritten())
     except UserError as error:
         post(DemoWritten(error))
@@ -157,11 +157,11 @@ def _recommendation(
 def measure_fit(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:
     """Measure whether a configuration fits; post how far that is and what was found."""
 
-    def tell(text: str) -> None:
+    def on_progress(text: str) -> None:
         post(FitProgress(text))
 
     try:
-        fit = measure_and_remember(project, config, tell, cancel)
+        fit = measure_and_remember(project, config, on_progress, cancel)
         post(FitDone(error=None if fit.fits else refusal(project, config, fit), outcome=outcome(fit)))
     except Cancelled:
         post(FitDone())

@@ -20,7 +20,7 @@ class ChatState(VerdictLine):
         try:
             name = project.model_name(model)
         except UserError as error:
-            self.show("error", f"{error.problem}.", ended(_("To mend it: {fix}").format(fix=error.fix)))
+            self.show("error", f"{error.problem}.", ended(_("Fix: {fix}").format(fix=error.fix)))
             return
         rest = _("{beside}   at most {tokens}, temperature {temperature:g}").format(
             beside=_("base beside: on") if base_beside else _("base beside: off"),

@@ -179,7 +179,7 @@ def _kinds(counts: Overview, width: int, is_part: bool) -> Content:
         name = one_line(kind, 30)
         part = Content.assemble((f"{SYMBOLS[severity]} ", STYLES[severity]), f"{count:,} ", (name, "$muted"))
         left = len(counts.kinds) - index
-        text = ngettext("and {n} kind more", "and {n} kinds more", left).format(n=left)
+        text = ngettext("and {n} more kind", "and {n} more kinds", left).format(n=left)
         more = Content.styled(text, "$muted")
         room = width - lines[-1].cell_length - len(_GAP)
         if len(lines) == _MOST_LINES and part.cell_length + len(_GAP) + more.cell_length > room:

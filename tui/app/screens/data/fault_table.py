@@ -140,7 +140,7 @@ def _widths(width: int) -> tuple[int, ...]:
 
 
 def _head() -> tuple[Text, ...]:
-    names = "", _("line").rjust(_FIXED[1]), _("set"), _("what is wrong"), _("how to mend it")
+    names = "", _("line").rjust(_FIXED[1]), _("set"), _("what is wrong"), _("fix")
     return tuple(Text(name) for name in names)
 
 

@@ -12,7 +12,7 @@ DATA_KEYS: list[BindingType] = [
     Binding(
         "f",
         "mend",
-        _("Mend"),
+        _("Clean"),
         tooltip=_("Write a copy without the rows that cannot or should not be used, and a list of them"),
         id="data.mend",
     ),

@@ -24,7 +24,7 @@ MOST_CHARACTERS = 20_000
 
 
 class RowPreview(VerticalScroll):
-    """A box with the tokens: trained ones underlined, cut ones struck out, control tokens dim."""
+    """A box with the tokens: trained ones underlined, cut ones interrupted out, control tokens dim."""
 
     def __init__(self, classes: str) -> None:
         super().__init__(classes=classes)
@@ -38,11 +38,11 @@ class RowPreview(VerticalScroll):
     def on_mount(self) -> None:
         """Explain the marks."""
         self.border_subtitle = Content.assemble(
-            (_("trained"), "bold underline"), " · ", (_("cut"), "strike"), " · ", (_("control"), "dim")
+            (_("trained"), "bold underline"), " · ", (_("cut"), "interrupt"), " · ", (_("control"), "dim")
         )
 
     def show_fault(self, fault: Fault | None) -> None:
-        """Say in full what is wrong and how to mend it."""
+        """Say in full what is wrong and fix."""
         self._fault = fault
         self.query_one("#fault-text", Static).display = fault is not None
         self._draw_fault()
@@ -95,7 +95,7 @@ def _fault_text(fault: Fault, width: int) -> Content:
     if fault.line:
         parts.append(Content.styled(f"({left_out}). ", "$muted"))
     if fault.fix and fault.severity != "note":
-        text = _("To mend it: {fix}").format(fix=printable(fault.fix).rstrip("."))
+        text = _("Fix: {fix}").format(fix=printable(fault.fix).rstrip("."))
         said = sum(part.cell_length for part in parts)
         text = text if text.endswith("?") else ended(text)
         fix = laid_out(text, width, file_of(fault), said)
@@ -123,7 +123,7 @@ def _style(token: "PreviewToken") -> str:
     marks = [
         name
         for name, present in (
-            ("strike", token.cut),
+            ("interrupt", token.cut),
             ("dim", token.special or token.cut),
             ("bold underline", token.trained and not token.cut),
         )

@@ -185,7 +185,7 @@ def _legend() -> Content:
         (BORDERS["trained"], "$accent"),
         (_("trained"), "bold underline"),
         f"  {BORDERS['prompt']}{_('not trained')}  {BORDERS['cut']}",
-        (_("cut"), "strike"),
+        (_("cut"), "interrupt"),
         (f"  {SPECIAL}", "$muted"),
         (_("control token"), "$accent"),
         (_("  · space  ⏎ line break  ⇥ tab"), "$muted"),

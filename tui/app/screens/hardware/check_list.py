@@ -59,4 +59,4 @@ def _row(check: Check) -> Table:
 
 def status_word(status: str) -> str:
     """Return the status of a check in words; nothing where all is well."""
-    return {"ok": "", "warning": _("attention"), "error": _("must be mended")}[status]
+    return {"ok": "", "warning": _("attention"), "error": _("must be fixed")}[status]

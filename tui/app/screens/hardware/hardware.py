@@ -107,7 +107,7 @@ class HardwareScreen(PlaceScreen):
             verdict.show(report.status, ready, advice.reason if advice else "")
         else:
             names = ", ".join(check.label for check in faults)
-            verdict.show("error", _("Not ready yet."), _("To be mended: {names}.").format(names=names))
+            verdict.show("error", _("Not ready yet."), _("To be fixed: {names}.").format(names=names))
 
 
 def _detail(check: Check) -> Content:
@@ -123,7 +123,7 @@ def _detail(check: Check) -> Content:
         lines.append(Content(f"{printable(check.detail).rstrip('.')}."))
     if check.fix:
         fix = complete(ended(printable(check.fix)))
-        lines.append(Content.assemble((_("To mend it: "), "$muted"), fix))
+        lines.append(Content.assemble((_("Fix: "), "$muted"), fix))
     elif check.status == "ok":
         lines.append(Content.styled(_("Nothing to do here."), "$muted"))
     return Content("\n").join(lines)

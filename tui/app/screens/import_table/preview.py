@@ -55,7 +55,7 @@ class ImportPreview(VerticalScroll):
             _("Columns such as prompt and completion, question and answer, pergunta and resposta;")
             + " "
             + _("Alpaca (instruction, input, output), messages, ShareGPT, or plain text."),
-            _("The rows go to data/, or to a new folder in it where there are data already.")
+            _("The rows go to data/, or to a new folder in it where there is data already.")
             + " "
             + _("A tenth is set apart for validation. Nothing is overwritten."),
         )

@@ -45,7 +45,7 @@ class Noted:
 
 
 class NoteLine(Static):
-    """What came of a job, and a refusal with how to mend it, above the footer; else invisible."""
+    """What came of a job, and a refusal with fix, above the footer; else invisible."""
 
     def __init__(self) -> None:
         super().__init__(markup=False, classes="note-line")
@@ -92,7 +92,7 @@ class NoteLine(Static):
 def _refusal(error: UserError, width: int) -> Content:
     lines = [Content.assemble(("✗ ", "bold $error"), f"{one_line(error.problem, 500)}.")]
     if error.fix:
-        start = _("To mend it: ")
+        start = _("Fix: ")
         fix = laid_out(start + ended(one_line(error.fix, 500)), width)
         lines.append(Content.assemble((start, "$muted"), fix.removeprefix(start)))
     return Content("\n").join(lines)
