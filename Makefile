@@ -9,7 +9,7 @@ PY := $(VENV)/bin/python -m
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) pytest -n 3 --dist worksteal
 CAMPAIGNS := kill signals ssh disk disk_commands damage owners numbers hostile fuzz_data monkey places streams versions
 
-.PHONY: run demo test test-slow test-all campaigns lint check ready ready-dev clean
+.PHONY: run demo test test-slow test-all campaigns lint check update ready ready-dev clean
 .DEFAULT_GOAL := run
 
 run: ready
@@ -38,6 +38,10 @@ lint: ready-dev
 	$(VENV)/bin/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
 check: lint test
+
+update:
+	@PYTHON="$(PYTHON)" scripts/update.sh
+	@$(MAKE) test
 
 ready:
 	@PYTHON="$(PYTHON)" scripts/setup.sh $(VENV)

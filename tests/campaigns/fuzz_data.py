@@ -1,8 +1,8 @@
 """Any bytes as a data file: nothing crashes, no line is lost or misplaced, no text is changed.
 
-Run it from the checkout: `python -m tests.campaigns.fuzz_data --seconds 60`. With `--engine atheris`, which has
-to be installed for it, the search is led by the code that inputs reach. Inputs that fail are kept, with
-their traceback.
+Run it from the checkout: `python -m tests.campaigns.fuzz_data --seconds 60`. With `--engine atheris`,
+which has to be installed for it, the search is led by the code that inputs reach. Inputs that fail are
+kept, with their traceback.
 """
 
 import argparse

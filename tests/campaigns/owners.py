@@ -1,4 +1,7 @@
-"""Two processes on one folder, stale locks, a clock that jumps: `python -m tests.campaigns.owners --tries 50`."""
+"""Two processes on one folder, stale locks, a clock that jumps.
+
+python -m tests.campaigns.owners --tries 50
+"""
 
 import argparse
 import json
