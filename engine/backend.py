@@ -1,7 +1,7 @@
 """Readies MLX on this machine: import `mx` and `nn` from here, never from MLX directly.
 
 The first import of this module loads a fast BLAS (engine/blas.py), then MLX, whose
-cache of compiled functions is mended before (engine/compile_cache.py).
+cache of compiled functions is repaired before (engine/compile_cache.py).
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Mends the folder where MLX keeps functions that it compiled for a Linux CPU.
+"""Repairs the folder where MLX keeps functions that it compiled for a Linux CPU.
 
 `mx.compile` writes them as shared libraries below the folder for temporary
 files and loads them again later. One that was cut short, by a full disk or a

@@ -1,4 +1,4 @@
-"""The one exception for mistakes a user can make and mend, and the one for what the user ended."""
+"""The one exception for mistakes a user can make and correct, and the one for what the user ended."""
 
 import errno
 

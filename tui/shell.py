@@ -39,7 +39,7 @@ def laid_out(text: str, width: int, file: Path | None = None, before: int = 0) -
 
 
 def fix_of(fault: Fault, words: str) -> str:
-    """Return the words of how a fault is mended with their commands completed for the file it is in."""
+    """Return the words of how a fault is corrected with their commands completed for the file it is in."""
     return complete(words, file_of(fault))
 
 

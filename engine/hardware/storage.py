@@ -96,8 +96,8 @@ def check_disk(folder: Path, free: int, needed: int, can_write: bool) -> Check:
     value = _("{free} free; one run needs about {needed}").format(free=size(free), needed=size(needed))
     if not can_write:
         detail = _("Nothing can be written in {folder}").format(folder=folder)
-        mend = _("make the folder writable, or work in another one: mqlora-tui -C FOLDER")
-        return Check("disk", _("Disk"), value, "error", detail, mend)
+        fix = _("make the folder writable, or work in another one: mqlora-tui -C FOLDER")
+        return Check("disk", _("Disk"), value, "error", detail, fix)
     fix = _("free some space; {advised} are advised").format(advised=size(ADVISED_DISK))
     if free < needed:
         detail = _("The checkpoints of one run do not fit on this disk")

@@ -1,4 +1,4 @@
-"""What a run may die of that a user can mend, in a sentence."""
+"""What a run may die of that a user can correct, in a sentence."""
 
 import re
 from collections.abc import Iterator

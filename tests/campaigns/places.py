@@ -63,7 +63,7 @@ READING = (
     ("report", "--json"),
     ("plot",),
     ("chat", "--prompt", "Quanto?", "--max-tokens", "2"),
-    ("mend",),
+    ("clean",),
     ("import", "data/train.jsonl"),
     ("demo",),
 )

@@ -60,7 +60,7 @@ REFUSED: tuple[Command, ...] = (
     ("monitor",),
     ("plot",),
     ("fit",),
-    ("mend",),
+    ("clean",),
     ("verify-resume",),
     ("chat", "--prompt", "x"),
     ("chat",),

@@ -124,10 +124,10 @@ def test_validate_names_line_and_fix(mqlora: Mqlora, project: Project) -> None:
     assert "'completion' is missing" in outcome.out and "'completion' is empty" in outcome.out
 
 
-def test_mend_writes_a_copy_and_says_what_was_dropped(mqlora: Mqlora, project: Project) -> None:
+def test_clean_writes_a_copy_and_says_what_was_dropped(mqlora: Mqlora, project: Project) -> None:
     """In words and as JSON; the copy passes a strict check of what it is for."""
     write_rows(project.train_file, [*pairs(3), {"prompt": "x"}, {"prompt": "a", "completion": ""}])
-    outcome = mqlora("mend")
+    outcome = mqlora("clean")
     assert outcome.code == 0
     assert "train.jsonl line 5: 'completion' is empty" in outcome.out
     assert "3 train, 5 valid; dropped 2, set apart 0" in outcome.out
@@ -145,7 +145,7 @@ ONE_STEP = ("--set", "max_steps=1", "--set", "max_seq_length=64", "--set", "eval
     "command",
     [
         ("validate",),
-        ("mend",),
+        ("clean",),
         ("profiles",),
         ("chat", "--prompt", "Olá?", "--max-tokens", "1"),
         ("train", *ONE_STEP),
@@ -168,14 +168,14 @@ def test_of_several_models_it_is_said_which_is_used(
         assert said not in mqlora(*options, "--set", "model=tiny").err
 
 
-def test_the_words_of_mend_are_what_it_does(mqlora: Mqlora, project: Project) -> None:
+def test_the_words_of_clean_are_what_it_does(mqlora: Mqlora, project: Project) -> None:
     """Announced are the rows that it drops, told what stays and what was tidied."""
     rows = [*pairs(3), *pairs(2), {"prompt": "a", "completion": "TODO"}, {"prompt": "x"}]
     write_rows(project.train_file, rows)
     with project.train_file.open("ab") as file:
         file.write(b"\n")
     assert "without 3 rows of these are written by: " in mqlora("validate").out
-    outcome = mqlora("mend")
+    outcome = mqlora("clean")
     assert "  · train.jsonl, mended: 1 line is blank\n" in outcome.out
     assert "  ! kept in spite of warnings: 1 row, of which only you can tell" in outcome.out
     assert "4 train, 5 valid; dropped 3, set apart 0" in outcome.out

@@ -35,11 +35,11 @@ def importing(project: Project) -> "subprocess.Popen[bytes]":
     return start(project, "import", str(rows))
 
 
-def mending(project: Project) -> "subprocess.Popen[bytes]":
+def cleaning(project: Project) -> "subprocess.Popen[bytes]":
     project.data_dir.mkdir()
     project.train_file.write_text("".join(map(_row, range(_ROWS))) + _row(1))
     project.valid_file.write_text(_row(_ROWS))
-    return start(project, "mend")
+    return start(project, "clean")
 
 
 def _row(number: int) -> str:
@@ -49,7 +49,7 @@ def _row(number: int) -> str:
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow), signal.SIGKILL]
 )
-@pytest.mark.parametrize("begin", [importing, pytest.param(mending, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("begin", [importing, pytest.param(cleaning, marks=pytest.mark.slow)])
 def test_nothing_half_written_stays(
     tmp_path: Path, begin: Callable[[Project], "subprocess.Popen[bytes]"], number: signal.Signals
 ) -> None:

@@ -155,7 +155,7 @@ def test_real_words_are_shown_as_they_are(name: str) -> None:
     assert printable(TEXTS[name]) == TEXTS[name]
 
 
-def test_a_mended_copy_has_the_same_bytes(tmp_path: Path) -> None:
+def test_a_cleaned_copy_has_the_same_bytes(tmp_path: Path) -> None:
     """Letters stay letters, escapes stay escapes, accents stay as they were written."""
     project = Project(tmp_path)
     project.data_dir.mkdir()

@@ -92,7 +92,7 @@ def test_the_tokens_of_a_row_are_its_text_and_its_answers_are_trained(
 
 @settings(max_examples=40)
 @given(files, files)
-def test_a_mended_copy_has_every_line_that_is_not_named_as_dropped(
+def test_a_cleaned_copy_has_every_line_that_is_not_named_as_dropped(
     tmp_path: Path, train: bytes, valid: bytes
 ) -> None:
     """Byte for byte."""

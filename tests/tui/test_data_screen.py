@@ -103,18 +103,18 @@ async def test_n_and_b_walk_through_the_file_and_o_changes_it(app: MqloraApp, en
         await wait_for(pilot, lambda: engine.rows[-1] == ("valid.jsonl", 1))
 
 
-async def test_f_writes_a_mended_copy(
+async def test_f_writes_a_cleaned_copy(
     app: MqloraApp, engine: FakeEngine, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And says where it is and what it holds, or in a sentence why there is none."""
     answers = [UserError("No row of train.jsonl can be kept", "write it"), None]
 
-    def mend_data(of: Project, _config: object, **_watch: object) -> Cleaned:
+    def clean_data(of: Project, _config: object, **_watch: object) -> Cleaned:
         if error := answers.pop(0):
             raise error
         return Cleaned(of.data_dir / "mended", 1100, 12, ())
 
-    monkeypatch.setattr("engine.dataset.convert.clean.clean_data", mend_data)
+    monkeypatch.setattr("engine.dataset.convert.clean.clean_data", clean_data)
     engine.data = data_report(EMPTY)
     async with app.run_test() as pilot:
         await opened(pilot)

@@ -140,7 +140,7 @@ async def test_its_moment_begins_when_it_is_drawn(app: MqloraApp, monkeypatch: p
     assert begun == [True]
 
 
-async def test_a_mended_copy_is_told_whole_in_place(app: MqloraApp, engine: FakeEngine) -> None:
+async def test_a_cleaned_copy_is_told_whole_in_place(app: MqloraApp, engine: FakeEngine) -> None:
     """The folder's path too, on a small terminal."""
     fault = Fault("train.jsonl", 3, None, "empty_prompt", "error", "no prompt", "write one")
     engine.data = data_report(fault)

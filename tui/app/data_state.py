@@ -1,4 +1,4 @@
-"""What the app knows about the data, and the background jobs that read and mend it."""
+"""What the app knows about the data, and the background jobs that read and clean it."""
 
 from threading import Event
 
@@ -11,7 +11,7 @@ from engine.project import Project
 from engine.sanitize import one_line
 from tui.app.input_order import InTurnApp
 from tui.app.jobs import machine_and_data as checks
-from tui.app.messages import DataChecked, DataCheckOver, DataMended, DataProgress
+from tui.app.messages import DataChecked, DataCheckOver, DataCleaned, DataProgress
 from tui.app.notes import NotesApp
 from tui.app.screens.shared.note_line import Busy
 from tui.words import progress_words
@@ -37,7 +37,7 @@ class DataState(InTurnApp, NotesApp):
     data_error: reactive[UserError | None] = reactive(None, init=False)
     """Why the data could not be checked."""
     data_progress: reactive[str] = reactive("", init=False)
-    """How far the data check or the mending is, in words; empty while there is none."""
+    """How far the data check or the cleaning is, in words; empty while there is none."""
 
     def __init__(self, project: Project) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class DataState(InTurnApp, NotesApp):
             self._check_data(self.config, self._end_check)
 
     def cancel_data_check(self) -> None:
-        """End the data check under way, whose findings stay, or the mending, of which nothing does."""
+        """End the data check under way, whose findings stay, or the cleaning, of which nothing does."""
         self._end_check.set()
 
     def forget_data_check(self) -> None:
@@ -65,17 +65,17 @@ class DataState(InTurnApp, NotesApp):
         wait = _("wait for that, or end it with Escape")
         self.show_error(Busy(_("The data is being read"), wait, lambda: bool(self.data_progress)))
 
-    def start_mending(self) -> None:
-        """Write a mended copy of the data, unless they are being read; ends with a `DataMended`."""
+    def start_cleaning(self) -> None:
+        """Write a cleaned copy of the data, unless they are being read; ends with a `DataCleaned`."""
         if self.data_progress:
             self.refuse_to_read()
             return
         self.data_progress, self.news = _("Writing a cleaned copy …"), ""
         self._end_check = Event()
-        self._mend_data(self.config, self._end_check)
+        self._clean_data(self.config, self._end_check)
 
-    @work(thread=True, exit_on_error=False, exclusive=True, group="mending")
-    def _mend_data(self, config: TrainingConfig, cancel: Event) -> None:
+    @work(thread=True, exit_on_error=False, exclusive=True, group="cleaning")
+    def _clean_data(self, config: TrainingConfig, cancel: Event) -> None:
         checks.clean_data(self.project, config, cancel, self.post_message)
 
     @work(thread=True, exit_on_error=False)
@@ -113,20 +113,20 @@ class DataState(InTurnApp, NotesApp):
     def _is_of_now(self, config: TrainingConfig) -> bool:
         return all(getattr(config, key) == getattr(self.config, key) for key in READING_KEYS)
 
-    def on_data_mended(self, message: DataMended) -> None:
+    def on_data_cleaned(self, message: DataCleaned) -> None:
         """Say where the copy is and what it holds, or why there is none."""
         self.data_progress = ""
-        if message.mended is None:
+        if message.cleaned is None:
             if message.error:
                 self.show_error(message.error)
             return
-        mended = message.mended
+        cleaned = message.cleaned
         text = _(
-            "Mended copy in {folder}: {train} train, {valid} valid, {dropped} dropped; "
+            "Cleaned copy in {folder}: {train} train, {valid} valid, {dropped} dropped; "
             "what changed is in changes.jsonl there."
         )
-        folder = one_line(str(mended.folder), 300)
-        dropped = units.rows(mended.dropped)
+        folder = one_line(str(cleaned.folder), 300)
+        dropped = units.rows(cleaned.dropped)
         self.news = text.format(
-            folder=folder, train=f"{mended.train:,}", valid=f"{mended.valid:,}", dropped=dropped
+            folder=folder, train=f"{cleaned.train:,}", valid=f"{cleaned.valid:,}", dropped=dropped
         )

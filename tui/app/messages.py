@@ -98,10 +98,10 @@ class DemoWritten(Message, bubble=False):
 
 
 @dataclass
-class DataMended(Message, bubble=False):
-    """A mended copy of the data was written; that was refused, or, without either, ended on request."""
+class DataCleaned(Message, bubble=False):
+    """A cleaned copy of the data was written; that was refused, or, without either, ended on request."""
 
-    mended: "Cleaned | None" = None
+    cleaned: "Cleaned | None" = None
     error: UserError | None = None
 
 

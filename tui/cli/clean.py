@@ -1,4 +1,4 @@
-"""The command that writes a mended copy of the data."""
+"""The command that writes a cleaned copy of the data."""
 
 from dataclasses import asdict
 
@@ -14,7 +14,7 @@ from tui.console import model_taken, print_json, say, say_model
 _LISTED = 20
 
 
-def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None:
+def clean_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None:
     """Write the copy and say what changed; rows are read as `validate` does."""
     from engine.dataset.convert.clean import clean_data
 
@@ -22,12 +22,16 @@ def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None
     if not as_json:
         say_model(project, config.model)
     with data_progress() as on_progress:
-        mended = clean_data(project, config, seed, shuffle, on_progress)
+        cleaned = clean_data(project, config, seed, shuffle, on_progress)
     if as_json:
-        more = {"dropped": mended.dropped, "moved": mended.moved, "model": model_taken(project, config.model)}
-        print_json(asdict(mended) | more)
+        more = {
+            "dropped": cleaned.dropped,
+            "moved": cleaned.moved,
+            "model": model_taken(project, config.model),
+        }
+        print_json(asdict(cleaned) | more)
         return
-    listed = [change for change in mended.changes if change.action == "dropped"]
+    listed = [change for change in cleaned.changes if change.action == "dropped"]
     for change in listed[:_LISTED]:
         say(
             _("  - {file} line {line}: {reason}").format(
@@ -36,24 +40,24 @@ def mend_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> None
         )
     if len(listed) > _LISTED:
         say(_("  … and {n} more").format(n=len(listed) - _LISTED))
-    for change in mended.tidied:
+    for change in cleaned.tidied:
         said = _("  · {file}, cleaned: {reason}") if change.action == "tidied" else _("  · {file}: {reason}")
         say(said.format(file=one_line(change.file, 40), reason=change.reason))
-    if mended.warned:
+    if cleaned.warned:
         text = _(
             "  ! kept in spite of warnings: {rows}, of which only you can tell; see: mqlora-tui validate"
         )
-        say(text.format(rows=units.rows(mended.warned)))
+        say(text.format(rows=units.rows(cleaned.warned)))
     text = _("✓ {folder}: {train} train, {valid} valid; dropped {dropped}, set apart {moved}")
     say(
         text.format(
-            folder=one_line(str(mended.folder), 300),
-            train=mended.train,
-            valid=mended.valid,
-            dropped=mended.dropped,
-            moved=mended.moved,
+            folder=one_line(str(cleaned.folder), 300),
+            train=cleaned.train,
+            valid=cleaned.valid,
+            dropped=cleaned.dropped,
+            moved=cleaned.moved,
         )
     )
     say(_("  changes.jsonl there says what and why; to use both files in place of yours:"))
-    files = (mended.folder / project.train_file.name, mended.folder / project.valid_file.name)
+    files = (cleaned.folder / project.train_file.name, cleaned.folder / project.valid_file.name)
     say(f"  cp {' '.join(map(path_of, files))} {path_of(project.data_dir)}/")

@@ -24,7 +24,7 @@ def validate(
     raise typer.Exit(show_data(context.obj, json, strict))
 
 
-def mend(
+def clean(
     context: typer.Context,
     seed: Annotated[
         int, typer.Option(min=0, help=_("Draws the rows that are set apart, and the order."))
@@ -32,10 +32,10 @@ def mend(
     shuffle: Annotated[bool, typer.Option("--shuffle", help=_("Write the rows in random order."))] = False,
     json: Json = False,
 ) -> None:
-    """Write a mended copy of the data to a new folder beside it, with a list of what changed and why."""
-    from tui.cli.clean import mend_copy
+    """Write a cleaned copy of the data to a new folder beside it, with a list of what changed and why."""
+    from tui.cli.clean import clean_copy
 
-    mend_copy(context.obj, seed, shuffle, json)
+    clean_copy(context.obj, seed, shuffle, json)
 
 
 def import_file(

@@ -9,7 +9,7 @@ from engine.errors import UserError
 from engine.files import clear_partial
 from engine.i18n import _
 from engine.project import Project
-from tui.cli.data_commands import Json, import_file, mend, validate
+from tui.cli.data_commands import Json, clean, import_file, validate
 from tui.cli.train_commands import HalfMicroBatch, fit, monitor, train, verify_resume
 from tui.console import (
     end_output,
@@ -158,7 +158,8 @@ def profiles(context: typer.Context, json: Json = False) -> None:
 
 app.command()(fit)
 app.command()(validate)
-app.command()(mend)
+app.command()(clean)
+app.command("mend", hidden=True)(clean)  # its name before
 app.command("import")(import_file)
 app.command()(train)
 app.command("verify-resume")(verify_resume)

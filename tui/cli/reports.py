@@ -53,8 +53,8 @@ def show_hardware(project: Project, as_json: bool) -> int:
 
 
 def _sentences(check: Check) -> str:
-    mend = ended(_("Fix: {fix}").format(fix=check.fix)) if check.fix else ""
-    return f"{check.detail}. {mend}".strip()
+    fix = ended(_("Fix: {fix}").format(fix=check.fix)) if check.fix else ""
+    return f"{check.detail}. {fix}".strip()
 
 
 def show_profiles(project: Project, as_json: bool) -> None:

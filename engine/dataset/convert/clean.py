@@ -1,4 +1,4 @@
-"""A mended copy of the data: what the check says cannot be used, or should not, is left out.
+"""A cleaned copy of the data: what the check says cannot be used, or should not, is left out.
 
 The files themselves are never touched. Rows are copied byte by byte, so whatever else they hold stays.
 """
@@ -97,7 +97,7 @@ def clean_data(
     Where no row is left to validate with, a tenth of the training rows is set apart, duplicates together.
 
     Args:
-        project: whose data is mended.
+        project: whose data is cleaned.
         config: says which rows are too long to be learned from.
         seed: of the rows that are set apart, and of the shuffling.
         shuffle: write the rows of both files in random order.
@@ -113,8 +113,8 @@ def clean_data(
     *_stages, report = check_stages(project, config, on_progress, cancel)
     _refuse_other_formats(report, project)
     job = _Job(project, report, seed, shuffle, on_progress, cancel)
-    folder, mended = publish(job.write, project.data_dir, _NAME)
-    train, valid, changes = mended
+    folder, cleaned = publish(job.write, project.data_dir, _NAME)
+    train, valid, changes = cleaned
     return Cleaned(folder, train, valid, changes, len(_warned(report) - dropped_rows(report)))
 
 
@@ -195,7 +195,7 @@ def _refuse_other_formats(report: DataReport, project: Project) -> None:
 
 
 def dropped_rows(report: DataReport) -> set[tuple[str, int]]:
-    """Return file and line of the rows that a mended copy leaves out."""
+    """Return file and line of the rows that a cleaned copy leaves out."""
     return {(fault.file, fault.line) for fault in report.faults if fault.line and is_dropped(fault)}
 
 
@@ -204,7 +204,7 @@ def _warned(report: DataReport) -> set[tuple[str, int]]:
 
 
 def is_dropped(fault: Fault) -> bool:
-    """Whether a mended copy leaves out the row that a fault is about."""
+    """Whether a cleaned copy leaves out the row that a fault is about."""
     return fault.leaves_out or fault.kind in DROPPED
 
 

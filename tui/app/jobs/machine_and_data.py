@@ -22,7 +22,7 @@ from tui.app.messages import (
     CheckDone,
     DataChecked,
     DataCheckOver,
-    DataMended,
+    DataCleaned,
     DataProgress,
     DemoProgress,
     DemoWritten,
@@ -72,15 +72,15 @@ def check_data(project: Project, config: TrainingConfig, cancel: Event, post: Po
 
 
 def clean_data(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:
-    """Write a mended copy of the data; post how far that is and what the copy holds."""
-    from engine.dataset.convert.clean import clean_data as mend
+    """Write a cleaned copy of the data; post how far that is and what the copy holds."""
+    from engine.dataset.convert.clean import clean_data as write_copy
 
     try:
-        post(DataMended(mend(project, config, on_progress=_reporter(post), cancel=cancel)))
+        post(DataCleaned(write_copy(project, config, on_progress=_reporter(post), cancel=cancel)))
     except UserError as error:
-        post(DataMended(error=error))
+        post(DataCleaned(error=error))
     except Cancelled:
-        post(DataMended())
+        post(DataCleaned())
 
 
 def _reporter(post: Post) -> Callable[[CheckStage | Literal["copied"], str, int], None]:

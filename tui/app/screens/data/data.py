@@ -66,10 +66,10 @@ class DataScreen(PlaceScreen):
         self.mqlora.data = None
         self.mqlora.start_data_check()
 
-    def action_mend(self) -> None:
-        """Write a mended copy of both files to a folder beside them."""
+    def action_clean(self) -> None:
+        """Write a cleaned copy of both files to a folder beside them."""
         self.clear_error()
-        self.mqlora.start_mending()
+        self.mqlora.start_cleaning()
 
     def action_write_demo(self) -> None:
         """Write the sample data and the built-in model into the project."""
@@ -115,7 +115,7 @@ class DataScreen(PlaceScreen):
             "write_demo": report is not None and not is_ready and not self.mqlora.writing,
             "xray": is_ready and bool(self._shown[0]),
             "pairs": bool(self._counts.pairs),
-            "mend": bool(self._counts.total),
+            "clean": bool(self._counts.total),
             "preview": bool(self._shown[0]),
             "other_file": bool(self._shown[0]),
         }

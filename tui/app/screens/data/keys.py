@@ -11,10 +11,10 @@ DATA_KEYS: list[BindingType] = [
     SAMPLE_KEY,
     Binding(
         "f",
-        "mend",
+        "clean",
         _("Clean"),
         tooltip=_("Write a copy without the rows that cannot or should not be used, and a list of them"),
-        id="data.mend",
+        id="data.clean",
     ),
     Binding(
         "d",

@@ -1,4 +1,4 @@
-"""A mended copy: what goes, what stays, and that the originals are not touched."""
+"""A cleaned copy: what goes, what stays, and that the originals are not touched."""
 
 import errno
 import json
@@ -205,7 +205,7 @@ def test_a_copy_can_be_shuffled(tmp_path: Path) -> None:
     ]
 
 
-def test_mending_tells_how_far_it_is_and_can_be_ended(tmp_path: Path) -> None:
+def test_cleaning_tells_how_far_it_is_and_can_be_ended(tmp_path: Path) -> None:
     """While rows are copied: nothing is left behind."""
     project = Project(tmp_path)
     write_rows(project.train_file, pairs(1000))
