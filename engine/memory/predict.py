@@ -56,7 +56,7 @@ def predict_peak(
 
     peak = weights + adapter + max(passes, update)
 
-    - weights: see `ModelShape.weight_bytes`; resident on a CPU and where so configured.
+    - weights: see `ModelDimensions.weight_bytes`; resident on a CPU and where so configured.
     - adapter: 12 bytes a trainable weight: the float32 master and AdamW's two moments.
     - passes: forward and backward, see `_passes`.
     - update: copies of the adapter, see `_UPDATE`; the activations are gone by then.

@@ -104,10 +104,11 @@ def forward(x: mx.array, layers: Sequence[LoRALinear], factors: Sequence[mx.arra
     The products with all A are one product. It is transposed, so that each layer's part
     lies in one piece.
     """
-    rows = x.reshape(-1, x.shape[-1])
-    inner = _joined(factors[::2]) @ rows.T
+    rows = x.reshape(-1, x.shape[-1])  # (rows, inputs)
+    inner = _joined(factors[::2]) @ rows.T  # (ranks, inputs) (inputs, rows) -> (ranks, rows)
     outputs = []
     for layer, part, b in zip(layers, _parts(inner, factors[1::2]), factors[1::2], strict=True):
+        # (rows, rank) (rank, outputs) first: the large product adds to it without another pass over y.
         y = layer.linear.add_forward(part.T @ b, rows)
         outputs.append(y.reshape(*x.shape[:-1], -1))
     return (*outputs, inner)
@@ -140,9 +141,10 @@ def input_gradient(
     layers: Sequence[LoRALinear], factors: Sequence[mx.array], gradients: Sequence[mx.array]
 ) -> tuple[mx.array, mx.array]:
     """Return dx = dy W + G Aᵀ with G = dy (scale B)ᵀ, summed over the layers, (rows, inputs), and all Gᵀ."""
-    dys = _rows(gradients)
+    dys = _rows(gradients)  # (rows, outputs) each
+    # Gᵀ = (scale B) dyᵀ of each layer, below each other: (ranks, rows).
     inner_gradient = mx.concatenate([b @ dy.T for b, dy in zip(factors[1::2], dys, strict=True)])
-    dx = inner_gradient.T @ _joined(factors[::2])
+    dx = inner_gradient.T @ _joined(factors[::2])  # (rows, ranks) (ranks, inputs)
     for layer, dy in zip(layers, dys, strict=True):
         dx = layer.linear.add_backward(dx, dy)
     return dx, inner_gradient
@@ -157,6 +159,7 @@ def factor_gradients(
 ) -> list[mx.array]:
     """Return dA = xᵀ G and d(scale B) = (x A)ᵀ dy of each layer in turn, for G of `input_gradient`."""
     dys, bs = _rows(gradients), factors[1::2]
+    # (ranks, rows) (rows, inputs): one product for all layers, whose parts are then turned to (inputs, rank).
     da = [part.T for part in _parts(inner_gradient @ x.reshape(-1, x.shape[-1]), bs)]
     db = [part @ dy for part, dy in zip(_parts(inner, bs), dys, strict=True)]
     return [gradient for pair in zip(da, db, strict=True) for gradient in pair]

@@ -89,6 +89,7 @@ class UnpaddedAttention(nn.Module):  # type: ignore[misc]
         """Return the block's output for x: (1, tokens, hidden) with `PackedRows`, else as ever."""
         if not isinstance(cache, PackedRows):
             return super().__call__(x, mask, cache)
+        # Projections on (1, tokens, hidden), without padding; then to (rows, positions, width) for attention.
         projected = {name: self[name](x) for name in _INPUTS if name in self}
         stand_ins = {name: _Given(cache.pad(y)) for name, y in projected.items()}
         # Beside the block's own items, so that their order stays what it was.
@@ -98,7 +99,7 @@ class UnpaddedAttention(nn.Module):  # type: ignore[misc]
         finally:
             for name in (*stand_ins, _OUTPUT):
                 del self.__dict__[name]
-        return self[_OUTPUT](cache.unpad(y))
+        return self[_OUTPUT](cache.unpad(y))  # (rows, positions, width) -> (1, tokens, width) -> hidden
 
 
 class _Given:
@@ -154,7 +155,7 @@ def run_rows(model: nn.Module, body: Any, tokens: mx.array, slots: mx.array, pla
         slots: (rows, positions).
         places: (tokens,).
     """
-    if slots.size == tokens.size:  # they are the padded rows, see `Shape.is_padded`
+    if slots.size == tokens.size:  # they are the padded rows, see `BatchShape.is_padded`
         y = body(tokens.reshape(slots.shape))
         return y.reshape(-1, y.shape[-1])
     if takes_unpadded(model):

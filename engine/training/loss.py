@@ -47,7 +47,9 @@ def make_loss(model: nn.Module, ways: Mapping[str, MatmulMode] | None = None) ->
 def _selected(of_rows: Callable[[mx.array, mx.array], mx.array]) -> LossFunction:
     def selected_loss(model: nn.Module, *batch: mx.array) -> mx.array:
         tokens, slots, places, targets, labels = batch
-        return of_rows(run_rows(model, model.model, tokens, slots, places)[targets], labels)
+        hidden = run_rows(model, model.model, tokens, slots, places)  # (tokens, width)
+        # The mask is this gather: what carries no loss never reaches the head.
+        return of_rows(hidden[targets], labels)  # (trained, width), (trained,)
 
     return selected_loss
 
@@ -64,11 +66,13 @@ def batch_arrays(batch: MicroBatch) -> tuple[mx.array, ...]:
 
 def _full_loss(model: nn.Module, *batch: mx.array) -> mx.array:
     tokens, slots, places, targets, labels = batch
+    # (tokens, vocabulary) -> (trained, vocabulary): only positions whose next token carries loss.
     return _cross_entropy(run_rows(model, model, tokens, slots, places)[targets], labels)
 
 
 def _cross_entropy(logits: mx.array, labels: mx.array) -> mx.array:
-    logits, counts = logits.astype(mx.float32), (labels >= 0)[:, None]
+    # Labels of -1 fill a micro-batch up to its shape: they count for nothing.
+    logits, counts = logits.astype(mx.float32), (labels >= 0)[:, None]  # (count, vocabulary), (count, 1)
     chosen = mx.take_along_axis(logits, mx.maximum(labels, 0)[:, None], axis=-1)
     return ((log_sum_exp(logits) - chosen) * counts).sum()
 
@@ -84,6 +88,7 @@ def log_sum_exp(logits: mx.array) -> mx.array:
     if not is_cpu() or vocabulary <= _PART:
         return mx.logsumexp(logits, axis=-1, keepdims=True)
     whole = vocabulary // _PART * _PART
+    # (count, parts, 128) -> (count, parts): float32 sums of 128 powers lose next to nothing.
     parts = mx.logsumexp(logits[:, :whole].reshape(count, whole // _PART, _PART), axis=-1)
     if whole < vocabulary:
         rest = mx.logsumexp(logits[:, whole:], axis=-1, keepdims=True)
@@ -126,8 +131,8 @@ def _in_chunks(
         total = mx.array(0.0)
         gradients: list[mx.array] = []
         for begin in range(0, hidden.shape[0], rows):
-            part = hidden[begin : begin + rows]
-            if begin:  # one chunk after the other
+            part = hidden[begin : begin + rows]  # (rows, width): rows x vocabulary logits are held at a time
+            if begin:  # one chunk after the other, else MLX may hold the logits of several
                 (part,) = mx.depends([part], [total, *gradients[-1:]] if with_gradient else [total])
             loss, gradient = chunk(part, labels[begin : begin + rows])
             total = total + loss
@@ -148,11 +153,12 @@ def _in_chunks(
 
 def _chunk(hidden: mx.array, labels: mx.array, head: FrozenLinear) -> tuple[mx.array, mx.array]:
     """Return the summed loss of some rows and the gradient of their hidden states."""
-    logits = head.forward(hidden).astype(mx.float32)
+    logits = head.forward(hidden).astype(mx.float32)  # (rows, vocabulary); bfloat16 sums are too coarse
     counts = (labels >= 0)[:, None]
     labels = mx.maximum(labels, 0)[:, None]
     normaliser = log_sum_exp(logits)
     losses = (normaliser - mx.take_along_axis(logits, labels, axis=-1)) * counts
+    # d loss / d logits = softmax - one-hot, (rows, vocabulary); the head maps it to (rows, width).
     difference = mx.exp(logits - normaliser) - (mx.arange(logits.shape[-1]) == labels)
     return losses.sum(), head.backward((difference * counts).astype(hidden.dtype))
 

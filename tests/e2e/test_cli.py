@@ -176,7 +176,7 @@ def test_the_words_of_clean_are_what_it_does(mqlora: Mqlora, project: Project) -
         file.write(b"\n")
     assert "without 3 rows of these are written by: " in mqlora("validate").out
     outcome = mqlora("clean")
-    assert "  · train.jsonl, mended: 1 line is blank\n" in outcome.out
+    assert "  · train.jsonl, cleaned: 1 line is blank\n" in outcome.out
     assert "  ! kept in spite of warnings: 1 row, of which only you can tell" in outcome.out
     assert "4 train, 5 valid; dropped 3, set apart 0" in outcome.out
 

@@ -307,7 +307,7 @@ async def test_the_footer_has_room_for_help(
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
         footer = lambda: shown(app).splitlines()[-1]  # noqa: E731
-        await wait_for(pilot, lambda: "? Help" in footer() and ("f Mend" in footer()) == bool(faults))
+        await wait_for(pilot, lambda: "? Help" in footer() and ("f Clean" in footer()) == bool(faults))
         assert ("w Write sample" in footer()) == (not model) == ("x X-ray" not in footer())
         assert ("d Duplicates" in footer()) == bool(faults)
 

@@ -40,7 +40,7 @@ class Costs:
         return max(1, self.full // _PASS_SHARE)
 
     def overhead(self, rows: int, length: int, tokens: int) -> float:
-        """Return what a pass of these rows costs besides its tokens; see `Shape` for what they are."""
+        """Return what a pass of these rows costs besides its tokens; see `BatchShape` for what they are."""
         positions, copy = (
             (_KERNEL_POSITIONS, _KERNEL_COPY) if self.has_kernels else (_MATRIX_POSITIONS, _MATRIX_COPY)
         )
@@ -55,7 +55,7 @@ class Size(NamedTuple):
     length: int
     """Tokens of a row."""
     tokens: int
-    """Tokens computed, see `Shape.tokens`."""
+    """Tokens computed, see `BatchShape.tokens`."""
 
 
 Matrix = NDArray[np.float64]
@@ -136,10 +136,10 @@ def _cost_matrix(wanted: Counter[Size], candidates: Sequence[Size], costs: Costs
 
     A candidate with fewer rows or tokens takes several passes; one that is too short is infinitely dear.
     """
-    rows, length, tokens = np.array(list(wanted)).T[:, :, None]
+    rows, length, tokens = np.array(list(wanted)).T[:, :, None]  # three of (wanted, 1)
     times = np.array(list(wanted.values()))[:, None]
     of_one = [size.tokens + costs.overhead(*size) for size in candidates]
-    shape_rows, shape_length, shape_tokens = np.array(candidates).T[:, None, :]
+    shape_rows, shape_length, shape_tokens = np.array(candidates).T[:, None, :]  # three of (1, candidates)
     passes = np.maximum(-(-rows // shape_rows), -(-tokens // shape_tokens))
     return np.where(shape_length >= length, times * passes * np.array(of_one), np.inf)
 
@@ -149,6 +149,7 @@ def _taken_in_turn(costs: Matrix, must: NDArray[np.bool_], least: float, limit: 
     chosen = [int(np.argmin(np.where(must, costs.sum(axis=0), np.inf)))]
     paid = costs[:, chosen[0]]
     while len(chosen) < limit:
+        # What all cost if a column joined those chosen: each micro-batch takes its cheapest, (candidates,).
         totals = np.minimum(paid[:, None], costs).sum(axis=0)
         best = int(totals.argmin())
         if paid.sum() - totals[best] < least:

@@ -25,7 +25,7 @@ class MicroBatch:
     """Rows that pass through the model together, without padding between them.
 
     What depends on one token alone is computed on `tokens`; attention sees padded rows. Where these
-    are nearly full they are computed as they are: `Shape.is_padded`.
+    are nearly full they are computed as they are: `BatchShape.is_padded`.
     """
 
     tokens: NDArray[np.int32]
@@ -125,7 +125,7 @@ def _positions(inputs: Sequence[int], shape: BatchShape) -> tuple[NDArray[np.int
     if shape.is_padded:
         places = np.arange(shape.tokens, dtype=np.int32)
         return places.reshape(shape.rows, shape.length), places
-    free = shape.length - 1  # the last position of the first row, see `Shape.length`
+    free = shape.length - 1  # the last position of the first row, see `BatchShape.length`
     places = np.full(shape.tokens, free, np.int32)
     slots = np.full((shape.rows, shape.length), shape.tokens - 1, np.int32)
     begin = 0
