@@ -74,7 +74,7 @@ async def test_each_fault_has_a_row_and_the_selected_one_its_fix(
 
 
 async def test_a_row_is_shown_as_tokens_with_its_marks(app: MqloraApp, engine: FakeEngine) -> None:
-    """Trained tokens are underlined and bold, cut ones interrupted out, control tokens dim."""
+    """Trained tokens are underlined and bold, cut ones struck out, control tokens dim."""
     engine.tokens = (
         PreviewToken("<s>", trained=False, cut=False, special=True, ids=(1,)),
         PreviewToken("yes", trained=True, cut=False, special=False, ids=(2,)),
@@ -85,7 +85,7 @@ async def test_a_row_is_shown_as_tokens_with_its_marks(app: MqloraApp, engine: F
         await wait_for(pilot, lambda: "<s>yesgone" in shown(app))
         content = screen.query_one("#row-text").render()
         marks = {content.plain[span.start : span.end]: str(span.style) for span in content.spans}
-        assert marks == {"<s>": "dim", "yes": "bold underline", "gone": "interrupt dim"}
+        assert marks == {"<s>": "dim", "yes": "bold underline", "gone": "strike dim"}
         assert "train.jsonl line 1: 3 tokens" in str(screen.query_one(RowPreview).border_title)
 
 

@@ -73,7 +73,7 @@ async def test_trained_tokens_are_underlined_and_cut_ones_struck_out(
         strips = [screen.query_one(TokenView).render_line(y) for y in (0, 1)]
         looks = {segment.text: segment.style for strip in strips for segment in strip if segment.style}
         assert looks["Bom"].underline and looks["Bom"].bold and not looks["Olá"].underline
-        assert looks["fim"].interrupt and not looks["fim"].underline
+        assert looks["fim"].strike and not looks["fim"].underline
         assert looks["<s>"].color != looks["Olá"].color
         assert looks["<s>"].bgcolor != looks["Olá"].bgcolor
 
