@@ -43,6 +43,11 @@ async def opened(pilot: Pilot[int]) -> XrayScreen:
     return app.screen
 
 
+async def asked(pilot: Pilot[int], engine: FakeEngine, row: tuple[str, int]) -> None:
+    """Wait until the engine is asked for a row."""
+    await wait_for(pilot, lambda: engine.rows[-1] == row)
+
+
 def text_of(*tokens: PreviewToken) -> list[str]:
     """Return what is drawn of each token."""
     return ["".join(piece.text for piece in pieces(each)) for each in tokens]
@@ -131,8 +136,8 @@ async def test_keys_walk_through_the_file(app: MqloraApp, engine: FakeEngine) ->
             ("o", ("train.jsonl", 1)),
         ):
             await pilot.press(*("enter" if key == "\r" else key for key in keys))
-            await wait_for(pilot, lambda expected=expected: engine.rows[-1] == expected)
-            await wait_for(pilot, lambda line=expected[1]: f"line {line}. 3 tokens" in shown(app))
+            await asked(pilot, engine, expected)
+            await sees(pilot, f"line {expected[1]}. 3 tokens")
         await pilot.press("g", "escape")
         assert isinstance(app.screen, XrayScreen)
         await pilot.press("escape")
