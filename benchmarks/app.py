@@ -1,6 +1,6 @@
 """How quick the app is: first paint, event-loop lag while training, bytes sent to the terminal.
 
-    python benchmarks/app.py DIR      DIR: a project with a base model and data; it is copied, not touched
+    python -m benchmarks.app DIR      DIR: a project with a base model and data; it is copied, not touched
 
 First paint is the time from starting the process to the screen's title on a real
 pty. Lag is how late a 10 ms timer of the app's event loop fires while a real run

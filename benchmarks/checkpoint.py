@@ -1,6 +1,6 @@
 """How long a checkpoint takes to save, against the least the disk takes for the same bytes.
 
-    python benchmarks/checkpoint.py [DIR]     DIR: on the disk that is meant (default: a temporary one)
+    python -m benchmarks.checkpoint [DIR]     DIR: on the disk that is meant (default: a temporary one)
 
 The adapters are those of rank 8 on all seven projections of every layer, with
 AdamW's two moments. Saving and a plain write with fsync alternate; medians.
@@ -19,8 +19,9 @@ from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.memory.predict import trainable_parameters
 from engine.model_folder.dimensions import ModelDimensions
-from engine.training.checkpoint import RunIdentity, discard, save_checkpoint
+from engine.training.checkpoint import RunIdentity, save_checkpoint
 from engine.training.progress import Progress
+from engine.training.retention import discard
 
 SAVES = 9
 SHAPES = {

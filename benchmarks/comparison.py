@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.flops import flops_per_token
+from benchmarks.flops import dimensions_of, flops_per_token
 from benchmarks.job import ALPHA, RANK, Job, Record, run_child
 from benchmarks.results import HEADER, Run, describe, disagreement, ratios, summarize
 from benchmarks.variants import (
@@ -22,7 +22,6 @@ from benchmarks.variants import (
 )
 from benchmarks.workload import Lengths, Workload, write_rows
 from engine.config import TrainingConfig
-from engine.model_folder.dimensions import ModelDimensions
 
 # Writes a copy of a model with every float in float32: packed weights stay packed, or are unpacked.
 _CONVERT = (
@@ -51,7 +50,7 @@ class Comparison:
             self._rows, workload, max(options.steps, options.data_steps), options.model
         )
         config = TrainingConfig(lora_rank=RANK, lora_alpha=ALPHA)
-        self._flops = flops_per_token(ModelDimensions.read(options.model), config, self.lengths)
+        self._flops = flops_per_token(dimensions_of(options.model), config, self.lengths)
         self.runs: list[Run] = []
 
     def run(self) -> None:

@@ -38,7 +38,7 @@ def batches(steps: int, rows: int, vocabulary: int) -> Iterator[MicroBatch]:
     for _step in range(steps):
         first = draw.integers(0, vocabulary // 2, (rows, 1))
         tokens = ((first + np.arange(LENGTH)) % vocabulary).astype(np.int32)
-        noise = draw.random(tokens.shape) < 0.1
+        noise = np.less(draw.random(tokens.shape), 0.1)
         tokens[noise] = draw.integers(0, vocabulary, int(noise.sum()))
         trained = (np.arange(LENGTH) % 2).astype(bool)
         examples = [Example(line, row, trained, True) for line, row in enumerate(tokens)]

@@ -1,6 +1,6 @@
-"""Seconds and memory of checking data files of many rows, stage by stage, and of mending them.
+"""Seconds and memory of checking data files of many rows, stage by stage, and of cleaning them.
 
-    python -m benchmarks.data_check [--rows 1000 100000 1000000] [--bytes 200] [--model DIR] [--mend]
+    python -m benchmarks.data_check [--rows 1000 100000 1000000] [--bytes 200] [--model DIR] [--clean]
 
 Kinds of files: prompt/completion pairs; pairs with quotes inside and an identifier;
 conversations; pairs of which every tenth is broken. Each is checked in a process of its own.
@@ -26,7 +26,7 @@ import sys, time
 from pathlib import Path
 from engine.config import TrainingConfig
 from engine.dataset.inspect.check import check_stages
-from engine.dataset.convert.clean import mend_data
+from engine.dataset.convert.clean import clean_data
 from engine.project import Project
 project, config = Project(Path(sys.argv[1])), TrainingConfig()
 def told(stage, begin, rows):
@@ -36,8 +36,8 @@ begin = time.perf_counter()
 for report in check_stages(project, config):
     told(report.stage, begin, report.train.examples)
     begin = time.perf_counter()
-if "mend" in sys.argv:
-    told("mended", begin, mend_data(project, config).train)
+if "clean" in sys.argv:
+    told("cleaned", begin, clean_data(project, config).train)
 """
 
 
@@ -56,9 +56,9 @@ def lines(kind: str, rows: int, size: int) -> Iterator[str]:
         yield text[:-2] if kind == "broken" and number % 10 == 0 else text
 
 
-def measure(root: Path, mend: bool) -> Iterator[tuple[str, float, float, int]]:
+def measure(root: Path, clean: bool) -> Iterator[tuple[str, float, float, int]]:
     """Yield stage, seconds, peak memory in MB and usable rows."""
-    command = [sys.executable, "-c", _CHECK, str(root), *["mend"] * mend]
+    command = [sys.executable, "-c", _CHECK, str(root), *["clean"] * clean]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=200, help="of a line")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--model", type=Path, help="base model's folder whose tokenizer counts")
-    parser.add_argument("--mend", action="store_true", help="also write a mended copy")
+    parser.add_argument("--clean", action="store_true", help="also write a cleaned copy")
     options = parser.parse_args()
     print(f"{'kind':<8} {'rows':>9} {'stage':<9} {'seconds':>8} {'MB':>6} {'usable':>9}")
     for kind, rows in product(options.kinds, options.rows):
@@ -87,7 +87,7 @@ def main() -> None:
             if options.model:
                 project.models_dir.mkdir()
                 (project.models_dir / options.model.name).symlink_to(options.model.resolve())
-            for stage, seconds, peak, usable in measure(project.root, options.mend):
+            for stage, seconds, peak, usable in measure(project.root, options.clean):
                 print(
                     f"{kind:<8} {rows:>9,} {stage:<9} {seconds:>8.2f} {peak:>6.0f} {usable:>9,}", flush=True
                 )

@@ -15,10 +15,24 @@ A product of a vector with N weights is 2N operations (Kaplan et al. 2020, secti
 - V: weights of the output head, needed at the share s of the tokens that carry loss.
 """
 
+from pathlib import Path
+
 from benchmarks.workload import Lengths
 from engine.config import TrainingConfig
 from engine.memory.predict import adapted_layers, trainable_parameters
 from engine.model_folder.dimensions import ModelDimensions
+
+
+def dimensions_of(model: Path) -> ModelDimensions:
+    """Return the sizes of a base model's folder.
+
+    Raises:
+        SystemExit: its arithmetic cannot be counted from them.
+    """
+    shape = ModelDimensions.read(model)
+    if shape is None:
+        raise SystemExit(f"{model} is no model of Llama's kind, whose arithmetic is counted; choose another")
+    return shape
 
 
 def flops_per_token(shape: ModelDimensions, config: TrainingConfig, lengths: Lengths) -> float:

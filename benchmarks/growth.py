@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import ours
-from benchmarks.flops import flops_per_token
+from benchmarks.flops import dimensions_of, flops_per_token
 from benchmarks.job import Job
 from benchmarks.results import Run
 from benchmarks.workload import Lengths, Workload, write_rows
 from engine.config import TrainingConfig, parse_assignment
-from engine.model_folder.dimensions import ModelDimensions
 
 TABLES = ("length", "batch", "layers")
 
@@ -75,7 +74,7 @@ def _measured(point: Point, options: argparse.Namespace) -> str:
 
 
 def _work(run: Run, lengths: Lengths, config: TrainingConfig, options: argparse.Namespace) -> str:
-    work = run.rate * flops_per_token(ModelDimensions.read(options.model), config, lengths) / 1e12
+    work = run.rate * flops_per_token(dimensions_of(options.model), config, lengths) / 1e12
     share = f" {100 * work / options.peak_tflops:5.1f} % of peak" if options.peak_tflops else ""
     return f" {work:>8.3f} TFLOP/s{share}"
 

@@ -85,7 +85,9 @@ def write_model(folder: Path, shape: str, seed: int = 0) -> int:
     (folder / "config.json").write_text(json.dumps(config, indent=2))
     write_tokenizer(folder, TEMPLATE)
     mx.random.seed(seed)
-    for index, arrays in enumerate(_files(ModelDimensions.read(folder)), start=1):
+    dimensions = ModelDimensions.read(folder)
+    assert dimensions is not None  # as written above
+    for index, arrays in enumerate(_files(dimensions), start=1):
         mx.save_safetensors(str(folder / f"model-{index:05d}.safetensors"), arrays, {"format": "mlx"})
     return sum(path.stat().st_size for path in folder.iterdir())
 

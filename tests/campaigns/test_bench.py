@@ -4,7 +4,7 @@ import errno
 from pathlib import Path
 
 from engine.files import write_atomic
-from engine.training.checkpoint import checkpoint_folders
+from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.events import CheckpointSaved, Paused
 from engine.training.state import RunState
 from tests.campaigns.bench import Bench, Session, pause_at, sentence_faults, standing_faults

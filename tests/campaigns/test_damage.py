@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+from engine.project import Project
 from tests.campaigns import damage
 from tests.campaigns.bench import Bench, pause_at
 
@@ -30,7 +31,7 @@ def test_another_file_of_the_run_is_damaged(bench: Bench) -> None:
         assert damage.damage_other(bench, paused, Path(name), way, chance).faults == ()
 
 
-def paused_run(bench: Bench) -> damage.Project:
+def paused_run(bench: Bench) -> Project:
     paused = bench.copy()
     bench.sit(paused, pause_at(damage.PAUSE))
     return paused

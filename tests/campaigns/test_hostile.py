@@ -1,6 +1,7 @@
 """The short form of the campaign, and proof that it would see what comes through."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.campaigns.hostile import _LINE, _SCREEN, Outcome, attack, harmless, in_process, visit_places
@@ -54,7 +55,7 @@ def test_the_campaign_sees_what_comes_through(text: str) -> None:
 def test_a_command_that_prints_its_arguments_is_found_out(tmp_path: Path) -> None:
     """A program without care survives nowhere."""
 
-    def careless(arguments: list[str]) -> Outcome:
+    def careless(arguments: Sequence[str]) -> Outcome:
         return Outcome(0, " ".join(arguments).encode(sys.getfilesystemencoding(), "surrogateescape"))
 
     tally = attack(make_project(tmp_path, 0), careless)

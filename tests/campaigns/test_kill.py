@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.project import Project
-from engine.training.checkpoint import checkpoint_folders
+from engine.training.checkpoint_folders import checkpoint_folders
 from tests.campaigns.kill import Undisturbed, campaign, draw
 from tests.campaigns.readable import unreadable
 from tests.support.tiny import RUN, tiny_project, train

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from engine.chat import ChatSession, ReplyChunk
 from engine.config import TrainingConfig
 from engine.dataset.jsonl.turns import Message
+from engine.errors import UserError
 from engine.project import Project
 from tests.support.tiny import pairs, tiny_project, write_rows
 from tui.cli.main import main
@@ -26,7 +27,7 @@ class Outcome(NamedTuple):
     err: str
 
     @property
-    def objects(self) -> list[dict]:
+    def objects(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
@@ -74,8 +75,8 @@ def test_train_then_every_reader(mqlora: Mqlora, project: Project) -> None:
     assert reply["adapter"] is True and reply["tokens"] <= 3
     [base] = mqlora("chat", "--prompt", "Quanto é 1 mais 1?", "--max-tokens", "3", "--json", "--base").objects
     assert base["adapter"] is False
-    *told, end = mqlora("monitor", "--json").objects
-    steps = [event["step"] for event in told if event["event"] == "step_done"]
+    *events, end = mqlora("monitor", "--json").objects
+    steps = [event["step"] for event in events if event["event"] == "step_done"]
     assert steps == [1, 2, 3, 4, 5, 6] and end["status"] == "finished"
     again = mqlora("train")
     assert again.code == 1 and "--restart" in again.err
@@ -104,9 +105,12 @@ def test_the_selected_model_is_looked_at_and_asked(
     """And not the first one, while no run has another."""
     shutil.copytree(project.models_dir / "tiny", project.models_dir / "another")
     asked: list[str] = []
-    monkeypatch.setattr(
-        ChatSession, "__init__", lambda _session, _project, model: asked.append(model) or 1 / 0
-    )
+
+    def asking(_session: ChatSession, _project: Project, model: str) -> None:
+        asked.append(model)
+        raise UserError("No replies here", "look at who was asked")
+
+    monkeypatch.setattr(ChatSession, "__init__", asking)
     for model in ("another", "tiny"):
         TrainingConfig(model=model).save(project.config_file)
         [report] = mqlora("check", "--json").objects

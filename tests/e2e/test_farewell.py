@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from engine.training.state import Status
 from tests.support.fake_run import fake_project, write_run
 from tests.support.terminal import Terminal
 
@@ -20,10 +21,10 @@ def left(terminal: Terminal) -> str:
 
 
 @pytest.mark.parametrize("status", ["paused", "finished"])
-def test_leaving_says_where_the_run_stands(tmp_path: Path, status: str) -> None:
+def test_leaving_says_where_the_run_stands(tmp_path: Path, status: Status) -> None:
     """With commands for the project, which is not the present folder."""
     project = fake_project(tmp_path / "a b")
-    write_run(project, status, 30)  # type: ignore[arg-type]
+    write_run(project, status, 30)
     said = left(Terminal("-C", str(project.root)))
     assert {"paused": "Paused at step 30 of 60, saved.", "finished": "Finished at step 30"}[status] in said
     assert f"-C '{project.root}' " + {"paused": "train", "finished": "report"}[status] in said

@@ -25,7 +25,7 @@ def that_cannot_save(project: Project) -> Terminal:
     terminal = app_while_training(project)
     owner = lock_owner(project)
     assert owner is not None
-    resource.prlimit(owner.pid, resource.RLIMIT_FSIZE, (_MOST_BYTES, _MOST_BYTES))  # type: ignore[attr-defined]
+    resource.prlimit(owner.pid, resource.RLIMIT_FSIZE, (_MOST_BYTES, _MOST_BYTES))
     return terminal
 
 

@@ -11,7 +11,7 @@ from engine.errors import UserError
 from engine.model.adapter import adapter_weights, attach_adapter, load_adapter
 from engine.model.loading import load_base
 from engine.project import Project
-from engine.training.checkpoint import checkpoint_folders
+from engine.training.checkpoint_folders import checkpoint_folders
 from tests.support.tiny import RUN, tiny_project, train
 
 import pytest

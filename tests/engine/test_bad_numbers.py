@@ -7,7 +7,8 @@ from engine.analysis.summary import summarise
 from engine.analysis.verdict import judge
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.checkpoint import checkpoint_folders, load_checkpoint
+from engine.training.checkpoint import load_checkpoint
+from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.events import CheckpointSaved, Event, Finished, Notice
 from engine.training.state import RunState
 from tests.campaigns.common import outcome

@@ -16,7 +16,7 @@ _steps = st.tuples(
 
 
 def some_lengths(count: int, seed: int) -> list[int]:
-    return np.random.default_rng(seed).integers(2, 300, count).tolist()
+    return [int(length) for length in np.random.default_rng(seed).integers(2, 300, count)]
 
 
 @st.composite

@@ -7,7 +7,8 @@ from pathlib import Path
 from threading import Event as StopEvent
 
 from engine.project import Project
-from engine.training.checkpoint import checkpoint_folders, checkpoint_step, load_checkpoint
+from engine.training.checkpoint import load_checkpoint
+from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
 from engine.training.events import CheckpointSaved, Evaluated, Finished, Notice, Started
 from engine.training.trainer import Trainer
 from tests.support.moments import step_done

@@ -9,7 +9,8 @@ from io import BytesIO
 from pathlib import Path
 
 from engine.analysis import epoch_panels, panels
-from engine.analysis.charts import DPI, write_analysis, write_dashboard
+from engine.analysis.charts import write_analysis, write_dashboard
+from engine.analysis.picture import DPI
 from engine.analysis.run_folder import run_config
 from engine.analysis.validations import validations_of
 from engine.errors import UserError

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,12 +139,15 @@ def test_the_model_is_fed_what_it_was_trained_on(
     shutil.copytree(trained.models_dir, tmp_path / "models")
     write_tokenizer(tmp_path / "models" / "tiny", template)
     fed: list[int] = []
+
+    def fed_with(tokens: Sequence[int]) -> Iterator[Any]:
+        fed.extend(tokens)
+        return iter(())
+
     module = sys.modules["mlx_lm.generate"]  # its name is hidden by a function of the package
-    monkeypatch.setattr(
-        module, "stream_generate", lambda _m, _t, prompt, **_k: iter(fed.extend(prompt) or ())
-    )
+    monkeypatch.setattr(module, "stream_generate", lambda _m, _t, prompt, **_k: fed_with(prompt))
     session = ChatSession(Project(tmp_path))
-    monkeypatch.setattr(session._reader, "read", lambda prompt, _cache: iter(fed.extend(prompt) or ()))
+    monkeypatch.setattr(session._reader, "read", lambda prompt, _cache: fed_with(prompt))
     list(session.reply([*ASK, {"role": "assistant", "content": "7"}, *ASK], SHORT))
     question = ASK[0]["content"]
     turn = "<|im_start|>{}\n{}<|im_end|>\n"

@@ -13,12 +13,11 @@ from engine.errors import UserError
 from engine.training import checkpoint
 from engine.training.checkpoint import (
     RunIdentity,
-    checkpoint_folders,
-    checkpoint_step,
     load_checkpoint,
     newest_checkpoint,
     save_checkpoint,
 )
+from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
 from engine.training.progress import Progress
 from engine.training.retention import prune_checkpoints
 from tests.support.tiny import files_below

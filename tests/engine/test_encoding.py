@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
+from engine.dataset.batches.chat_template import TemplateError
 from engine.dataset.batches.encode import TextEncoder
-from engine.dataset.batches.tokenize import ExampleTokenizer, TemplateError
+from engine.dataset.batches.tokenize import ExampleTokenizer
 from engine.dataset.jsonl.row import Row
 from engine.model_folder.tokenizer import load_tokenizer
 from tests.support.chat_forms import byte_tokenizer, conversation

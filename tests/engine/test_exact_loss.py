@@ -74,10 +74,12 @@ def unpacked(file: dict[str, Any]) -> Weights:
             numbers = array[..., None] >> np.arange(0, 32, 4, np.uint32) & 15
             groups = numbers.reshape(len(array), -1, 32).astype(np.float64)
             stem = name.removesuffix(".weight")
-            scales, biases = (np.float64(file[f"{stem}.{part}"])[..., None] for part in ("scales", "biases"))
+            scales, biases = (
+                file[f"{stem}.{part}"].astype(np.float64)[..., None] for part in ("scales", "biases")
+            )
             found[name] = (groups * scales + biases).reshape(len(array), -1)
         elif not name.endswith((".scales", ".biases")):
-            found[name] = np.float64(array)
+            found[name] = array.astype(np.float64)
     return found
 
 
@@ -95,7 +97,7 @@ def test_a_quantised_model_gives_the_reference_loss_of_its_file(tmp_path: Path, 
         assert found == pytest.approx(expected, rel=1e-5)
 
 
-class Scores(nn.Module):
+class Scores(nn.Module):  # type: ignore[misc]
     """A model whose logits are its parameter: their gradient shows which positions carry loss."""
 
     def __init__(self, rows: int, length: int) -> None:

@@ -31,7 +31,7 @@ combinations = pytest.mark.parametrize("values", COMBINATIONS, ids=lambda values
 Array = NDArray[np.float64]
 
 
-class Bigrams(nn.Module):
+class Bigrams(nn.Module):  # type: ignore[misc]
     """Scores of the next word by the last word alone: a model whose gradient fits in two lines."""
 
     def __init__(self) -> None:

@@ -47,7 +47,7 @@ class GivesTheGradient:
 
 def mean_gradient(model: nn.Module, batches: list[MicroBatch]) -> tuple[StepResult, dict[str, Any]]:
     kept = model.trainable_parameters()
-    result = StepFunction(model, GivesTheGradient(), make_loss(model), 0.0)(batches, 0.0)  # type: ignore[arg-type]
+    result = StepFunction(model, GivesTheGradient(), make_loss(model), 0.0)(batches, 0.0)
     gradient = {name: np.array(array) for name, array in tree_flatten(model.trainable_parameters())}
     model.update(kept)
     return result, gradient

@@ -90,7 +90,8 @@ def test_no_field_of_a_row_is_passed_over_in_silence(tmp_path: Path, form: str, 
     assert not is_silent(plain, rows, faults, key)
     if sense_of(key) is None:
         assert rows == plain and [fault.kind for fault in faults] == ["unused_fields"]
-    for nothing in (None, "", [], {}):
+    nothings: tuple[Any, ...] = (None, "", [], {})
+    for nothing in nothings:
         assert read(tmp_path / "train.jsonl", FORMS[form] | {key: nothing})[0] == plain
 
 

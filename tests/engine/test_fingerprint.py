@@ -2,9 +2,11 @@
 
 import hashlib
 import tracemalloc
+from io import BufferedReader
 from pathlib import Path
 
 from engine import fingerprint
+from engine.files import open_given
 from engine.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
 from engine.project import Project
 from tests.support.tiny import write_model
@@ -30,11 +32,16 @@ def test_the_data_is_hashed_whole_and_in_pieces(tmp_path: Path) -> None:
 
 def test_a_file_that_did_not_change_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Size, time and number tell; each change of a file is seen."""
-    project, opened, real = Project(tmp_path), list[str](), fingerprint.open_given
+    project, opened = Project(tmp_path), list[str]()
     project.data_dir.mkdir()
     project.train_file.write_text("a\n")
     project.valid_file.write_text("b\n")
-    monkeypatch.setattr(fingerprint, "open_given", lambda path: opened.append(path.name) or real(path))
+
+    def opening(path: Path) -> BufferedReader:
+        opened.append(path.name)
+        return open_given(path)
+
+    monkeypatch.setattr(fingerprint, "open_given", opening)
     first = data_fingerprint(project)
     assert data_fingerprint(project) == first and len(opened) == 2
     replaced = project.root / "other"

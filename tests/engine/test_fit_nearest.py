@@ -34,7 +34,9 @@ def mistral(tmp_path: Path) -> Path:
 def need(folder: Path, config: TrainingConfig) -> int:
     """Return the predicted peak on a GPU, packed and with gradient checkpointing."""
     saving = config.updated({"gradient_checkpointing": "on", "frozen_weights": "packed"})
-    return predict_peak(ModelDimensions.read(folder), saving, "gpu")
+    sizes = ModelDimensions.read(folder)
+    assert sizes is not None
+    return predict_peak(sizes, saving, "gpu")
 
 
 def refuse(folder: Path, config: TrainingConfig, room: MemoryBudget, shape: BatchShape | None = None) -> str:
@@ -48,7 +50,12 @@ def refuse(folder: Path, config: TrainingConfig, room: MemoryBudget, shape: Batc
 def tried(config: TrainingConfig) -> list[TrainingConfig]:
     """Return the candidates in their order."""
     seen: list[TrainingConfig] = []
-    assert nearest_fitting(config, lambda candidate: bool(seen.append(candidate))) is None
+
+    def never_fits(candidate: TrainingConfig) -> bool:
+        seen.append(candidate)
+        return False
+
+    assert nearest_fitting(config, never_fits) is None
     return seen
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from engine.analysis.summary import summarise
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.checkpoint import checkpoint_folders, checkpoint_step, load_checkpoint
+from engine.training.checkpoint import load_checkpoint
+from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
 from engine.training.events import CheckpointSaved, Event, Finished, Paused, Started
 from engine.training.state import RunState
 from engine.training.trainer import Trainer

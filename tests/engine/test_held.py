@@ -9,6 +9,7 @@ from threading import Event as StopEvent
 from typing import Any
 
 from engine.errors import UserError
+from engine.model.adapter import save_adapter
 from engine.project import Project
 from engine.training import recorder
 from engine.training.checkpoint import newest_checkpoint
@@ -93,12 +94,11 @@ def test_a_run_whose_folder_is_moved_in_the_midst_of_a_write_is_saved_there(
 ) -> None:
     """The write fails for want of a folder, which is not what is told of it."""
     moved: list[Project] = []
-    save = recorder.save_adapter
 
     def move_and_save(*arguments: Any) -> None:
         if not moved and project.metrics_file.exists() and len(metrics_rows(project)) >= 3:
             moved.append(folder_renamed(project))
-        save(*arguments)
+        save_adapter(*arguments)
 
     monkeypatch.setattr(recorder, "save_adapter", move_and_save)
     error = while_training(project, lambda: None)

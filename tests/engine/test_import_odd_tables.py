@@ -85,7 +85,7 @@ def test_other_forms_become_rows(
 ) -> None:
     """What belongs to the question goes into it, and the answer that was chosen is learned."""
     write_rows(tmp_path / "t.jsonl", [row])
-    assert became(tmp_path / "t.jsonl", **columns) == [expected]
+    assert became(tmp_path / "t.jsonl", has_header=True, **columns) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -104,4 +104,4 @@ def test_a_column_is_one_thing_only(tmp_path: Path, columns: dict[str, str]) -> 
     with pytest.raises(
         UserError, match=r"Column '(a|b|prompt)' is chosen for both .*; choose another column"
     ):
-        became(tmp_path / "t.jsonl", **columns)
+        became(tmp_path / "t.jsonl", has_header=True, **columns)

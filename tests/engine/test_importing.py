@@ -4,6 +4,7 @@ import errno
 import json
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from engine.config import TrainingConfig
 from engine.dataset.convert import import_table as importing
@@ -12,6 +13,7 @@ from engine.dataset.convert.detect_columns import choose
 from engine.dataset.convert.import_table import ImportOptions, import_rows
 from engine.dataset.convert.imported import REJECTED
 from engine.dataset.convert.tables import open_table
+from engine.dataset.convert.validation_split import draw_validation
 from engine.dataset.inspect.check import check_data
 from engine.errors import Cancelled, UserError
 from engine.project import Project
@@ -196,11 +198,10 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(
     """Somebody else writes train.jsonl while rows are read."""
     project = Project(tmp_path / "p")
     project.data_dir.mkdir(parents=True)
-    real = importing.draw_validation
 
-    def meanwhile(*arguments: object) -> set[int]:
+    def meanwhile(*arguments: Any) -> set[int]:
         project.train_file.write_text("mine")
-        return real(*arguments)  # type: ignore[arg-type]
+        return draw_validation(*arguments)
 
     monkeypatch.setattr(importing, "draw_validation", meanwhile)
     with pytest.raises(UserError, match="File exists"):

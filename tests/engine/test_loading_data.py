@@ -160,7 +160,8 @@ def test_without_a_model_rows_are_still_checked(tmp_path: Path) -> None:
 
 def test_nothing_usable_gives_no_figures(tmp_path: Path, tokenizer: Any) -> None:
     """Neither an empty file nor one of faults only is an error of ours."""
-    for rows in ([], [{}]):
+    choices: tuple[list[Any], ...] = ([], [{}])
+    for rows in choices:
         loaded = load(tmp_path, tokenizer, rows)
         assert (loaded.examples, loaded.report.tokens) == ((), None)
 

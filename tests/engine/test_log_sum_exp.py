@@ -50,7 +50,7 @@ def test_extreme_logits_stay_finite_or_say_that_they_are_not() -> None:
     assert np.isnan(found[3])
 
 
-class Body(nn.Module):
+class Body(nn.Module):  # type: ignore[misc]
     """Hidden states that are its input, and logits that are the sum of two products: a head of its own."""
 
     def __init__(self, weight: mx.array) -> None:

@@ -7,9 +7,7 @@ by everybody with the same sentence, in our words.
 import json
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from engine.config import TrainingConfig
 from engine.dataset.inspect.check import check_data
@@ -19,6 +17,7 @@ from engine.model.loading import load_base
 from engine.model.trial import try_model
 from engine.project import Project
 from engine.training.events import Finished, Notice
+from tests.support.folder_changes import Change
 from tests.support.folder_kinds import BROKEN, SOUND, STOPS
 from tests.support.tiny import RUN, train
 
@@ -139,24 +138,26 @@ def test_chat_refuses_it_too(project: Project, name: str) -> None:
     assert not LIBRARIES.search(caught.value.problem)
 
 
+def replaced_by_gguf(folder: Path) -> None:
+    shutil.rmtree(folder)
+    (folder.parent / "mistral.Q4_K_M.gguf").write_bytes(b"G")
+
+
+def moved_up(folder: Path) -> None:
+    folder.rename(folder.parent.parent / "new")
+    folder.parent.rmdir()
+    (folder.parent.parent / "new").rename(folder.parent)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         (lambda folder: shutil.rmtree(folder), "No base model in"),
-        (
-            lambda folder: [shutil.rmtree(folder), (folder.parent / "mistral.Q4_K_M.gguf").write_bytes(b"G")],
-            "mistral.Q4_K_M.gguf in .* is a GGUF file",
-        ),
-        (
-            lambda folder: [(folder.rename(folder.parent.parent / "new")), folder.parent.rmdir(),
-                            (folder.parent.parent / "new").rename(folder.parent)],
-            "lie in .*models itself",
-        ),
+        (replaced_by_gguf, "mistral.Q4_K_M.gguf in .* is a GGUF file"),
+        (moved_up, "lie in .*models itself"),
     ],
-)  # fmt: skip
-def test_what_lies_in_the_place_of_a_model_is_named(
-    project: Project, change: Callable[[Path], Any], reason: str
-) -> None:
+)
+def test_what_lies_in_the_place_of_a_model_is_named(project: Project, change: Change, reason: str) -> None:
     """Nothing, a GGUF file, or the files of a model without a folder of their own."""
     change(project.models_dir / "tiny")
     with pytest.raises(UserError, match=reason):

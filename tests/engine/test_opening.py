@@ -12,7 +12,7 @@ from engine.project import Project
 from engine.training.checkpoint import RunIdentity, save_checkpoint
 from engine.training.progress import Progress
 from engine.training.resume import open_run
-from engine.training.state import RunState
+from engine.training.state import RunState, Status
 from tests.support.tiny import RUN, pairs, write_model, write_rows
 
 import pytest
@@ -62,10 +62,10 @@ def test_the_newest_checkpoint_is_where_it_goes_on(project: Project) -> None:
 
 
 @pytest.mark.parametrize("status", ["running", "paused", "failed"])
-def test_an_unfinished_run_goes_on_whatever_ended_it(project: Project, status: str) -> None:
+def test_an_unfinished_run_goes_on_whatever_ended_it(project: Project, status: Status) -> None:
     """A crash leaves "running", bad numbers leave "failed"."""
     save(project, 3)
-    RunState(status, "tiny").save(project.state_file)  # type: ignore[arg-type]
+    RunState(status, "tiny").save(project.state_file)
     assert open_run(project, RUN, "resume").checkpoint is not None
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
+from engine.format import OtherVersions
 from engine.project import Project
 from engine.training.checkpoint import newest_checkpoint
 from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
 from engine.training.checksums import read_state, sealed
 from engine.training.events import Finished, Notice, Resumption
-from engine.training.resume import OtherVersions
 from engine.training.trainer import Trainer
 from tests.support.moments import step_done
 from tests.support.tiny import RUN, files_below, train

@@ -66,7 +66,7 @@ def kinds(model: nn.Module) -> set[str]:
 def extra(model: nn.Module, key: str) -> int:
     """Return the bytes that residence costs for all matrices of a kind: float32 less what was packed."""
     layers = [layer for layer in packed_layers(model) if matrix_key(layer) == key]
-    packed = sum(layer[name].nbytes for layer in layers for name in ("weight", "scales", "biases"))
+    packed = sum(int(layer[name].nbytes) for layer in layers for name in ("weight", "scales", "biases"))
     return len(layers) * 64 * 128 * 4 - packed
 
 

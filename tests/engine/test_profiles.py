@@ -40,7 +40,7 @@ def figures(total: int, longest: int = 300, trained: int | None = None, examples
     """Return figures of examples that are all about as long as the longest."""
     carried = total if trained is None else trained
     histogram = (*[0] * 23, examples)
-    return TokenFigures(10, 60, longest, total, carried, 0, *[histogram] * 3, (), ())
+    return TokenFigures(10, 60, longest, total, carried, 0, histogram, histogram, histogram, (), ())
 
 
 def data_report(examples: int, tokens: int, valid_tokens: int = 0, longest: int = 300) -> DataReport:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.checkpoint import checkpoint_folders
+from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.events import Event
 from tests.support.moments import step_done
 from tests.support.tiny import RUN, files_below, metrics_rows, train, write_model
@@ -82,7 +82,7 @@ def test_a_finished_run_is_not_trained_further(
     before = snapshot(finished[0])
     for mode in ("auto", "resume"):
         with pytest.raises(UserError, match="finished"):
-            train(finished[0], RUN, mode)  # type: ignore[arg-type]
+            train(finished[0], RUN, mode)
     assert snapshot(finished[0]) == before
 
 
@@ -101,6 +101,6 @@ def test_a_run_with_only_damaged_checkpoints_is_refused(project: Project) -> Non
     before = metrics_rows(project)
     for mode in ("auto", "resume"):
         with pytest.raises(UserError, match="damaged") as refused:
-            train(project, RUN, mode)  # type: ignore[arg-type]
+            train(project, RUN, mode)
         assert "--restart" in refused.value.fix
     assert metrics_rows(project) == before

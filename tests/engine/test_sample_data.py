@@ -123,6 +123,6 @@ def test_known_facts_read_as_expected(train: Rows, prompt: str, completion: str)
 
 def test_the_script_reproduces_the_files() -> None:
     """What is committed is what the script writes, byte for byte."""
-    script = ROOT / "scripts" / "make_sample_data.py"
-    checked = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    script = [sys.executable, "-m", "scripts.make_sample_data", "--check"]
+    checked = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr

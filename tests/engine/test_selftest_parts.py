@@ -1,6 +1,9 @@
 """Parts of the self-test: what a Mac would answer, by stand-ins, and what figures mean."""
 
+import getpass
 import os
+import platform
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -191,9 +194,9 @@ def test_what_verify_resume_found_is_told() -> None:
 
 def test_nothing_tells_who_the_user_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Home folder, name and host, as whole words; parts of other words stay."""
-    monkeypatch.setattr(bug_report.Path, "home", lambda: Path("/Users/ana"))
-    monkeypatch.setattr(bug_report.getpass, "getuser", lambda: "ana")
-    monkeypatch.setattr(bug_report.socket, "gethostname", lambda: "anas-mac.local")
+    monkeypatch.setattr(Path, "home", lambda: Path("/Users/ana"))
+    monkeypatch.setattr(getpass, "getuser", lambda: "ana")
+    monkeypatch.setattr(socket, "gethostname", lambda: "anas-mac.local")
     text = "Cannot read /Users/ana/llm/x of ana on anas-mac (anas-mac.local) in /Volumes/x; banana"
     words = bug_report.private_words(Path("/Volumes/x"))
     assert bug_report.without(text, words) == "Cannot read ~/llm/x of USER on HOST (HOST) in PROJECT; banana"
@@ -201,7 +204,7 @@ def test_nothing_tells_who_the_user_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_mac_is_named_by_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not by its kernel's."""
-    monkeypatch.setattr(bug_report.platform, "system", lambda: "Darwin")
-    monkeypatch.setattr(bug_report.platform, "machine", lambda: "arm64")
-    monkeypatch.setattr(bug_report.platform, "mac_ver", lambda: ("15.1", ("", "", ""), "arm64"))
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    monkeypatch.setattr(platform, "mac_ver", lambda: ("15.1", ("", "", ""), "arm64"))
     assert bug_report.system_facts()["OS"] == "macOS 15.1 arm64"

@@ -1,13 +1,15 @@
 """The few shapes of a run's micro-batches: few enough, wide enough, and the cheapest."""
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import combinations, pairwise
 from math import inf
+from typing import Any
 
 from engine.dataset.batches.bucket_plan import Limits, plan_shapes
 from engine.dataset.batches.bucket_search import Costs, Size, choose
 from engine.dataset.batches.cut import BatchShape, cut
-from engine.dataset.batches.micro_batch import epoch_steps, micro_batches
+from engine.dataset.batches.micro_batch import MicroBatch, epoch_steps, micro_batches
 from engine.dataset.batches.tokenize import Example
 
 import numpy as np
@@ -40,7 +42,7 @@ runs = st.fixed_dictionaries(
 
 @settings(max_examples=60)
 @given(runs)
-def test_three_epochs_and_the_validation_need_only_the_planned_shapes(run: dict) -> None:
+def test_three_epochs_and_the_validation_need_only_the_planned_shapes(run: dict[str, Any]) -> None:
     """At most 16, within the budget; every example once an epoch, whatever the order."""
     examples, valid = examples_of(run["lengths"], run["seed"]), examples_of(run["valid"], 1)
     limits = Limits(run["max_tokens"], run["max_rows"], run["tile"])
@@ -61,7 +63,7 @@ def test_three_epochs_and_the_validation_need_only_the_planned_shapes(run: dict)
     assert tokens_of(batches) == Counter(dict(enumerate(run["valid"], start=1)))
 
 
-def tokens_of(batches: list) -> Counter[int]:
+def tokens_of(batches: Sequence[MicroBatch]) -> Counter[int]:
     """How often each token occurs in all of them, the last of each row once more; 0 is padding."""
     counts: Counter[int] = Counter()
     for batch in batches:

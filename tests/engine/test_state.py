@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from engine.project import Project
-from engine.training.events import Usage
+from engine.training.events import StepMetrics, Usage
 from engine.training.lock import run_lock
 from engine.training.progress import Progress
 from engine.training.state import RunState, StateWriter, Status
@@ -108,8 +108,8 @@ def test_the_disk_is_asked_seldom_but_never_late_for_what_matters(
     path = tmp_path / "state.json"
     writer = StateWriter(path, RunState("running", "tiny", total_steps=10, steps_per_epoch=5))
 
-    def step_on_disk(step: int, status: str = "running") -> int:
-        writer.write(status, Progress(step=step), step, 0, Usage(shapes=step))  # type: ignore[arg-type]
+    def step_on_disk(step: int, status: Status = "running") -> int:
+        writer.write(status, Progress(step=step), step, 0, Usage(shapes=step))
         return int(json.loads(path.read_text())["step"])
 
     assert step_on_disk(1) == 1
@@ -124,9 +124,9 @@ def test_the_disk_is_asked_seldom_but_never_late_for_what_matters(
 
 
 @pytest.mark.parametrize("pending", [None, metrics(7)])
-def test_progress_survives_json(pending: object) -> None:
+def test_progress_survives_json(pending: StepMetrics | None) -> None:
     """A position, with the line of a step that waits for its validation."""
-    progress = Progress(step=7, best_step=4, best_val_loss=0.1, pending=pending)  # type: ignore[arg-type]
+    progress = Progress(step=7, best_step=4, best_val_loss=0.1, pending=pending)
     again = Progress.parse(json.loads(json.dumps(progress.as_dict())))
     assert again == progress
     assert again.lines == (7 if pending is None else 6)

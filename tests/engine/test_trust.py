@@ -63,11 +63,19 @@ def tokenizer(**values: Any) -> Change:
 
 
 def without(*names: str) -> Change:
-    return lambda folder: [(folder / name).unlink() for name in names] and None
+    def delete(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return delete
 
 
 def both(*changes: Change) -> Change:
-    return lambda folder: [step(folder) for step in changes] and None
+    def each(folder: Path) -> None:
+        for step in changes:
+            step(folder)
+
+    return each
 
 
 def pickled(name: str) -> Change:

@@ -43,7 +43,8 @@ def hardware_report(*checks: Check) -> HardwareReport:
 
 def data_report(*faults: Fault, model: str = "toy") -> DataReport:
     """Return a report of 40 training and 6 validation examples."""
-    figures = TokenFigures(24, 61, 371, 2440, 1415, 87, *[tuple(range(24))] * 3, (7,), ())
+    bins = tuple(range(24))
+    figures = TokenFigures(24, 61, 371, 2440, 1415, 87, bins, bins, bins, (7,), ())
     train = FileReport("train.jsonl", 40 + len(faults), 40, faults, figures)
     return DataReport(train, FileReport("valid.jsonl", 6, 6, (), figures), 10, model)
 

@@ -4,8 +4,9 @@ import json
 import math
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from engine.config import TrainingConfig
 from engine.project import Project
@@ -57,16 +58,23 @@ def append(project: Project, row: StepMetrics) -> None:
         file.write(json.dumps(asdict(row)) + "\n")
 
 
-def write_state(project: Project, status: Status, step: int, **values: object) -> None:
+def write_state(project: Project, status: Status, step: int, **values: Any) -> None:
     """Write `training_state.json`."""
     project.run_dir.mkdir(parents=True, exist_ok=True)
-    known = {"initial_val_loss": 4.2, "best_step": step or None, "best_val_loss": 1.3} | values
-    RunState(status, "toy", step=step, total_steps=TOTAL, steps_per_epoch=PER_EPOCH, **known).save(
-        project.state_file
+    state = RunState(
+        status,
+        "toy",
+        step=step,
+        total_steps=TOTAL,
+        steps_per_epoch=PER_EPOCH,
+        initial_val_loss=4.2,
+        best_step=step or None,
+        best_val_loss=1.3,
     )
+    replace(state, **values).save(project.state_file)
 
 
-def write_run(project: Project, status: Status, steps: int = TOTAL, **values: object) -> None:
+def write_run(project: Project, status: Status, steps: int = TOTAL, **values: Any) -> None:
     """Write a whole run up to `steps`."""
     for step in range(1, steps + 1):
         append(project, metrics(step, val_loss=1.3 + 2 * math.exp(-step / 15) if step % 10 == 0 else None))
@@ -113,7 +121,7 @@ class FakeTrainer:
         folder = self._project.run_dir / f"checkpoint_epoch0_step{self._steps}"
         yield CheckpointSaved(self._steps, folder, 0.2)
         paused = self._stop.is_set()
-        status = "paused" if paused else "finished"
+        status: Status = "paused" if paused else "finished"
         write_state(self._project, status, self._steps, best_val_loss=1.9, usage=USAGE)
         yield Paused(self._steps, folder) if paused else Finished(self._steps, self._steps, 1.9, "completed")
 

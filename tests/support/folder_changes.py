@@ -41,17 +41,42 @@ def merge(path: Path, values: dict[str, Any]) -> None:
 
 
 def file(name: str, content: bytes | str) -> Change:
-    return lambda folder: (
-        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content) and None
-    )
+    def write(folder: Path) -> None:
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return write
 
 
 def without(*names: str) -> Change:
-    return lambda folder: [(folder / name).unlink() for name in names] and None
+    def delete(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return delete
 
 
 def moved(name: str, to: str) -> Change:
-    return lambda folder: (folder / name).rename(folder / to) and None
+    def move(folder: Path) -> None:
+        (folder / name).rename(folder / to)
+
+    return move
+
+
+def copied(source: Path | str, to: str) -> Change:
+    """Lay a copy of a file into the folder; a relative one is the folder's own."""
+
+    def copy(folder: Path) -> None:
+        shutil.copy(folder / source, folder / to)
+
+    return copy
+
+
+def longer(name: str, by: int) -> Change:
+    def append(folder: Path) -> None:
+        with (folder / name).open("ab") as written:
+            written.write(b"x" * by)
+
+    return append
 
 
 def cut(name: str, part: float) -> Change:
@@ -60,10 +85,14 @@ def cut(name: str, part: float) -> Change:
 
 
 def both(*changes: Change) -> Change:
-    return lambda folder: [change(folder) for change in changes] and None
+    def each(folder: Path) -> None:
+        for change in changes:
+            change(folder)
+
+    return each
 
 
-def tensors(change: Callable[[dict[str, mx.array]], None]) -> Change:
+def tensors(change: Callable[[dict[str, mx.array]], object]) -> Change:
     def write(folder: Path) -> None:
         arrays = dict(mx.load(str(folder / "model.safetensors")))
         change(arrays)
@@ -94,7 +123,8 @@ def sharded(folder: Path) -> None:
     """Write the weights in two files with an index."""
     arrays = dict(mx.load(str(folder / "model.safetensors")))
     mx.eval(arrays)
-    names, index = sorted(arrays), {}
+    names = sorted(arrays)
+    index: dict[str, str] = {}
     for number, part in enumerate((names[::2], names[1::2]), start=1):
         shard = f"model-{number:05}-of-00002.safetensors"
         mx.save_safetensors(str(folder / shard), {name: arrays[name] for name in part})
@@ -108,7 +138,7 @@ def index_of(*names: str) -> Change:
 
 
 def header_of(size: int) -> Change:
-    return lambda folder: (folder / "model.safetensors").write_bytes(struct.pack("<Q", size) + b"{}") and None
+    return file("model.safetensors", struct.pack("<Q", size) + b"{}")
 
 
 def template_file(name: str, as_json: bool) -> Change:

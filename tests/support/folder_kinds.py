@@ -4,7 +4,6 @@ Each is the tiny model with a change.
 """
 
 import os
-import shutil
 from pathlib import Path
 
 from engine.backend import mx
@@ -12,11 +11,13 @@ from tests.support.folder_changes import (
     Change,
     both,
     config,
+    copied,
     cut,
     file,
     header_of,
     index_of,
     into_cache,
+    longer,
     moved,
     null,
     of_kind,
@@ -63,7 +64,7 @@ SOUND: dict[str, Change] = {
     "sentencepiece alone": both(
         of_kind("llama", FOUR, vocab_size=32000, tie_word_embeddings=True),
         without("tokenizer.json", "tokenizer_config.json"),
-        lambda folder: shutil.copy(DATA / "tokenizer.model.v1", folder / "tokenizer.model") and None,
+        copied(DATA / "tokenizer.model.v1", "tokenizer.model"),
     ),
     "in Hugging Face's cache": into_cache,
     "below an organisation": renamed("someone/tiny"),
@@ -85,7 +86,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "weights of a web page": (file("model.safetensors", b"<!DOCTYPE html><html>"), "no complete header"),
     "weights with a giant header": (header_of(2**62), "no complete header"),
     "weights with more behind": (
-        lambda folder: (folder / "model.safetensors").open("ab").write(b"x" * 9) and None,
+        longer("model.safetensors", by=9),
         "are not what its header lists",
     ),
     "weights a folder": (
@@ -177,7 +178,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
         "code of its own",
     ),
     "a tensor missing": (
-        tensors(lambda arrays: arrays.pop("model.layers.1.mlp.up_proj.weight") is None),
+        tensors(lambda arrays: arrays.pop("model.layers.1.mlp.up_proj.weight")),
         "'model.layers.1.mlp.up_proj",
     ),
     "a tensor too many": (
@@ -249,8 +250,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
         "quantised by 'hqq', which mlx-lm does not read",
     ),
     "two sets of weights": (
-        both(file("x", ""), lambda folder: shutil.copy(
-            folder / "model.safetensors", folder / "model-00001-of-00002.safetensors") and None),
+        copied("model.safetensors", "model-00001-of-00002.safetensors"),
         "two sets of weights lie in one folder",
     ),
     "a template that is a pointer": (file("chat_template.jinja", POINTER), "only a git-lfs pointer"),

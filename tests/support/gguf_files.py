@@ -40,7 +40,7 @@ def float_weights(tied: bool, seed: int = 0) -> dict[str, np.ndarray]:
     weights = {name: draw.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes.items()}
     norms = [f"model.layers.{n}.{norm}.weight" for n in range(LAYERS) for norm in NORMS]
     for name in ["model.norm.weight", *norms]:
-        weights[name] = draw.integers(1, 9, HIDDEN).astype(np.float32) / 4
+        weights[name] = draw.integers(1, 9, HIDDEN).astype(np.float32) / np.float32(4)
     return weights
 
 
@@ -89,7 +89,7 @@ def write_gguf(
         else:
             own = Kind.F32
         writer.add_tensor(
-            GGUF_NAMES.get_name(name.removesuffix(".weight")) + ".weight", weight, raw_dtype=own
+            f"{GGUF_NAMES.get_name(name.removesuffix('.weight'))}.weight", weight, raw_dtype=own
         )
     change(writer)
     writer.write_header_to_file()

@@ -30,7 +30,7 @@ def bring(path: Path, root: Path, wish: ImportOptions = IN_ORDER, **columns: str
 
 def became(path: Path, root: Path, **columns: str) -> tuple[list[Any], list[tuple[int, str]]]:
     """Import a file in its order; return the rows written, and place and kind of those rejected."""
-    done = bring(path, root, **columns)
+    done = bring(path, root, IN_ORDER, **columns)
     listed = [(item.get("line") or item["row"], item["kind"]) for item in lines(done.folder / REJECTED)]
     return lines(done.folder / "train.jsonl"), listed
 

@@ -58,7 +58,7 @@ class Family:
         trained: list[bool] = []
         for count, (role, _content) in enumerate(turns, start=1):
             messages = [_MESSAGES[role](content=content) for role, content in turns[:count]]
-            request = InstructRequest(messages=messages, system_prompt=system)
+            request = InstructRequest[Any, Any](messages=messages, system_prompt=system)
             tokens = self._own.encode_instruct(request).tokens
             trained += [role == "assistant"] * (len(tokens) - len(trained))
         return tokens, trained

@@ -30,4 +30,6 @@ SMOLLM2_135M: dict[str, Any] = {
 
 def shape_of(folder: Path, values: dict[str, Any]) -> ModelDimensions:
     (folder / "config.json").write_text(json.dumps(values))
-    return ModelDimensions.read(folder)
+    sizes = ModelDimensions.read(folder)
+    assert sizes is not None
+    return sizes

@@ -50,7 +50,7 @@ class _Layer:
         self._weights, self._config, self._scale, self._prefix = weights, config, scale, prefix
 
     def norm(self, x: Array, name: str) -> Array:
-        size = np.sqrt((x * x).mean(-1, keepdims=True) + self._config["rms_norm_eps"])
+        size: Array = np.sqrt((x * x).mean(-1, keepdims=True) + self._config["rms_norm_eps"])
         return x / size * self._weights[f"{self._prefix}{name}.weight"]
 
     def project(self, x: Array, name: str) -> Array:

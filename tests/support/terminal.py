@@ -107,7 +107,7 @@ class Terminal:
     @property
     def has_ended(self) -> bool:
         """Whether the program is no more; `wait` tells how it ended."""
-        return psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the program."""

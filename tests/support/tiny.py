@@ -3,7 +3,7 @@
 import fcntl
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event as StopEvent
@@ -87,7 +87,7 @@ def write_model(folder: Path, quantize: bool = True, **changes: Any) -> Path:
     return folder
 
 
-def write_rows(path: Path, rows: list[Any]) -> None:
+def write_rows(path: Path, rows: Iterable[Any]) -> None:
     """Write rows as JSON Lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")

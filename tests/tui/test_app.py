@@ -20,7 +20,8 @@ from tests.support.fake_engine import (
 )
 from tests.support.fake_run import write_run
 from tests.support.tiny import owned_by
-from tui.app.app import PLACES, MqloraApp
+from tui.app.app import MqloraApp
+from tui.app.keys import PLACES
 from tui.app.screens.hardware.check_list import CheckList
 from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.dialog import ConfirmScreen
@@ -132,7 +133,8 @@ async def test_a_run_that_goes_on_elsewhere_is_shown_at_once(project: Project, e
             await pilot.press("q")
             await wait_for(pilot, lambda: app.return_value == 0)
     app.engine.close()
-    assert RunState.load(project.state_file).status == "running"
+    state = RunState.load(project.state_file)
+    assert state is not None and state.status == "running"
 
 
 async def test_a_paused_run_is_the_first_offer(project: Project, engine: FakeEngine) -> None:
@@ -296,8 +298,8 @@ async def test_a_list_without_room_is_paged_without_harm(app: MqloraApp) -> None
         await wait_for(pilot, lambda: not checks.size)
         checks.show(CHECKS)
         checks.highlighted = 1
-        checks.action_page_down()
-        checks.action_page_up()
+        await app.run_action("page_down", checks)
+        await app.run_action("page_up", checks)
         assert checks.highlighted == 1
 
 

@@ -26,6 +26,8 @@ from tui.app.app import MqloraApp
 from tui.app.screens.data.row_preview import RowPreview
 
 import pytest
+from textual.content import Content
+from textual.pilot import Pilot
 from textual.screen import ModalScreen
 
 
@@ -74,7 +76,7 @@ async def test_each_fault_has_a_row_and_the_selected_one_its_fix(
 
 
 async def test_a_row_is_shown_as_tokens_with_its_marks(app: MqloraApp, engine: FakeEngine) -> None:
-    """Trained tokens are underlined and bold, cut ones interrupted out, control tokens dim."""
+    """Trained tokens are underlined and bold, cut ones struck out, control tokens dim."""
     engine.tokens = (
         PreviewToken("<s>", trained=False, cut=False, special=True, ids=(1,)),
         PreviewToken("yes", trained=True, cut=False, special=False, ids=(2,)),
@@ -84,9 +86,17 @@ async def test_a_row_is_shown_as_tokens_with_its_marks(app: MqloraApp, engine: F
         screen = await opened(pilot)
         await wait_for(pilot, lambda: "<s>yesgone" in shown(app))
         content = screen.query_one("#row-text").render()
+        assert isinstance(content, Content)
         marks = {content.plain[span.start : span.end]: str(span.style) for span in content.spans}
-        assert marks == {"<s>": "dim", "yes": "bold underline", "gone": "interrupt dim"}
+        assert marks == {"<s>": "dim", "yes": "bold underline", "gone": "strike dim"}
         assert "train.jsonl line 1: 3 tokens" in str(screen.query_one(RowPreview).border_title)
+
+
+async def look(pilot: Pilot[int], engine: FakeEngine, key: str) -> None:
+    """Press a key and wait until the engine is asked for a row."""
+    count = len(engine.rows)
+    await pilot.press(key)
+    await wait_for(pilot, lambda: len(engine.rows) > count)
 
 
 async def test_n_and_b_walk_through_the_file_and_o_changes_it(app: MqloraApp, engine: FakeEngine) -> None:
@@ -95,9 +105,7 @@ async def test_n_and_b_walk_through_the_file_and_o_changes_it(app: MqloraApp, en
         await opened(pilot)
         await wait_for(pilot, lambda: engine.rows == [("train.jsonl", 1)])
         for key, expected in (("n", 2), ("n", 3), ("b", 2), ("b", 1), ("b", 1)):
-            count = len(engine.rows)
-            await pilot.press(key)
-            await wait_for(pilot, lambda count=count: len(engine.rows) > count)
+            await look(pilot, engine, key)
             assert engine.rows[-1] == ("train.jsonl", expected)
         await pilot.press("o")
         await wait_for(pilot, lambda: engine.rows[-1] == ("valid.jsonl", 1))
@@ -193,7 +201,7 @@ async def test_a_sample_that_cannot_be_written_is_explained(
         await wait_for(pilot, lambda: "Write sample" in shown(app))
         for expected in ("No [network].", "disk [full]"):
             await pilot.press("w")
-            await wait_for(pilot, lambda expected=expected: expected in shown(app))
+            await sees(pilot, expected)
 
 
 async def test_enter_leads_on_to_training(app: MqloraApp, engine: FakeEngine) -> None:
@@ -306,7 +314,10 @@ async def test_the_footer_has_room_for_help(
     engine.data = data_report(*faults, *([paired] if faults else []), model=model)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
-        footer = lambda: shown(app).splitlines()[-1]  # noqa: E731
+
+        def footer() -> str:
+            return shown(app).splitlines()[-1]
+
         await wait_for(pilot, lambda: "? Help" in footer() and ("f Clean" in footer()) == bool(faults))
         assert ("w Write sample" in footer()) == (not model) == ("x X-ray" not in footer())
         assert ("d Duplicates" in footer()) == bool(faults)

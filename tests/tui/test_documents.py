@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tui.cli.main import app
 
-import click
 import pytest
 import typer
+from typer.core import TyperGroup
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -59,14 +59,13 @@ def missing_targets(text: str) -> list[str]:
 def wrong_commands(text: str) -> list[str]:
     """Return the commands of this program that it would not take."""
     group = typer.main.get_command(app)
-    assert isinstance(group, click.Group) or hasattr(group, "commands")
-    commands = vars(group)["commands"]
+    assert isinstance(group, TyperGroup)
     wrong = []
     for line in code(text):
         for shown in re.findall(r"mqlora-tui ((?!-)[a-z][\w-]*[^#|]*)", line):
             words = shlex.split(shown.replace("[", "").replace("]", "").replace("'", ""))
             options = {word for word in words[1:] if word.startswith("--")}
-            command = commands.get(words[0])
+            command = group.commands.get(words[0])
             known = {name for option in getattr(command, "params", ()) for name in option.opts}
             known |= {name for option in getattr(command, "params", ()) for name in option.secondary_opts}
             if command is None or not options <= known | {"--help"}:

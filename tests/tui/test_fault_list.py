@@ -114,7 +114,7 @@ async def test_keys_reach_the_ends_of_a_long_list(app: MqloraApp, engine: FakeEn
         for key, line in (("up", 1), ("down", 2), ("end", 100), ("down", 100), ("pageup", 95), ("home", 1)):
             await pilot.press(key)
             assert table.selected is not None and table.selected.line == line
-            await wait_for(pilot, lambda line=line: f"{line}  train" in shown(app))
+            await sees(pilot, f"{line}  train")
 
 
 async def test_more_faults_than_can_be_read_are_counted(app: MqloraApp, engine: FakeEngine) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 from engine.project import Project
-from engine.training.state import RunState
+from engine.training.state import RunState, Status
 from tests.support.fake_engine import FakeEngine, sees, shown
 from tests.support.tiny import owned_by
 from tui.app.app import MqloraApp
@@ -52,7 +52,7 @@ def test_a_paused_run_goes_on_in_the_background(
 
 @pytest.mark.parametrize("status", ["finished", "failed", "running"])
 def test_what_is_not_paused_is_not_handed_over(
-    project: Project, started: list[tuple[list[str], str]], status: str
+    project: Project, started: list[tuple[list[str], str]], status: Status
 ) -> None:
     """A run that came to its end, or could not be saved, has nothing to go on with."""
     project.run_dir.mkdir()

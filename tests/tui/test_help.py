@@ -15,7 +15,7 @@ from tui.app.screens.shared.help import HelpScreen
 from tui.app.screens.train.train import TrainScreen
 
 import pytest
-from textual.binding import ActiveBinding
+from textual.binding import ActiveBinding, Binding
 from textual.pilot import Pilot
 
 FAULTS = (
@@ -120,6 +120,6 @@ def test_one_key_writes_the_sample_everywhere() -> None:
         binding.key
         for screen in (HardwareScreen, DataScreen)
         for binding in screen.BINDINGS
-        if getattr(binding, "action", "") == "write_demo"
+        if isinstance(binding, Binding) and binding.action == "write_demo"
     ]
     assert len(keys) == 2 and len(set(keys)) == 1

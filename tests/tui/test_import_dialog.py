@@ -12,7 +12,7 @@ from engine.dataset.convert.imported import Imported
 from engine.dataset.convert.tables import Table
 from engine.errors import Cancelled, UserError
 from engine.project import Project
-from tests.support.fake_engine import HOSTILE, SIZES, ready, shown, wait_for
+from tests.support.fake_engine import HOSTILE, SIZES, ready, sees, shown, wait_for
 from tui.app.app import MqloraApp
 from tui.app.jobs import import_table as import_job
 from tui.app.screens.import_table.import_table import ImportDialog
@@ -84,7 +84,7 @@ async def test_what_is_typed_ahead_of_a_slow_disk_is_done_when_it_has_answered(
     table(project, "prompt,completion", "1,2", "3,4")
     gate, open_table = Event(), import_job.open_table
 
-    def slow(path: Path, has_header: bool, skip: int, post: Callable[[Message], object]) -> None:
+    def slow(path: Path, has_header: bool, skip: int, post: Callable[[Message], bool]) -> None:
         gate.wait(20)
         open_table(path, has_header, skip, post)
 
@@ -237,7 +237,10 @@ async def test_a_title_above_the_names_is_asked_about(app: MqloraApp, project: P
 
 async def test_misread_text_and_rows_left_out_are_told(app: MqloraApp, project: Project) -> None:
     """Before the import and after it; what is left out on request is not marked as wrong."""
-    rows = [{"prompt": "Tem pÃ£o?", "completion": "Sim.", "label": True}, {"prompt": "a", "completion": "b"}]
+    rows: list[dict[str, object]] = [
+        {"prompt": "Tem pÃ£o?", "completion": "Sim.", "label": True},
+        {"prompt": "a", "completion": "b"},
+    ]
     lines = [json.dumps(row) for row in (*rows, {**rows[1], "label": False})]
     table(project, *lines)
     (project.root / "rows.csv").rename(project.root / "rows.jsonl")
@@ -331,13 +334,13 @@ async def test_a_path_that_is_begun_can_be_completed(
         field = app.screen.query_one("#import-path", Input)
         for begin, whole in (("../fa", "../farense/"), ("../farense/r", "../farense/rows.csv")):
             field.value, field.cursor_position = begin, len(begin)
-            await wait_for(pilot, lambda whole=whole: field._suggestion == whole)
+            await sees(pilot, whole)
             await pilot.press("right")
             assert field.value == whole
         for value in ("none/", "\0", "nothing"):
             field.value = value
-            await pilot.pause()
-            assert not field._suggestion
+            await pilot.press("right")
+            assert field.value == value
         field.value = "../farense/rows.csv"
         await pilot.press("enter")
         await wait_for(pilot, lambda: "read as pairs" in text(app))

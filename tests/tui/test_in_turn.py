@@ -5,10 +5,9 @@ import time
 from engine.config import TrainingConfig
 from engine.project import Project
 from tests.support.bursts import burst
-from tests.support.fake_chat import FakeSession
+from tests.support.fake_chat import FakeSession, open_chat
 from tests.support.fake_engine import ready, sees, wait_for
 from tests.support.form import field, form
-from tests.tui.test_chat_screen import open_chat
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.chat import ChatScreen
 from tui.app.screens.chat.prompt import Prompt

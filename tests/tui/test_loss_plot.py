@@ -1,7 +1,10 @@
 """The plot of the loss: what is drawn, and how little of it is sent again."""
 
+from types import SimpleNamespace
+
 from tests.support.themed import ThemedApp
 from tui.app.screens.shared.lines import changed_span
+from tui.app.screens.train import loss_plot
 from tui.app.screens.train.loss_chart import Colours, View, draw, log_ticks, nice_ticks
 from tui.app.screens.train.loss_plot import LossPlot
 from tui.run.curves import Curve, LossCurves
@@ -19,7 +22,7 @@ COLOURS = Colours((1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4), (5, 5, 5))
 
 def curves(steps: int, total: int = 200) -> LossCurves:
     """A falling loss with two validations."""
-    x = np.arange(1.0, steps + 1)
+    x = np.arange(1, steps + 1, dtype=np.float64)
     y = 1 + 3 * np.exp(-x / 40)
     val = np.array([0.0, steps / 2])
     return LossCurves(
@@ -85,8 +88,8 @@ def axes(drawn: list[Text]) -> tuple[list[float], list[str]]:
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_axes_make_sense_from_the_first_point_on(view: View, loss: float, steps: int) -> None:
     """A range around the point of at least a tenth of it, and no number twice."""
-    x, first = np.arange(1.0, steps + 1), Curve(np.array([0.0]), np.array([loss]))
-    line = Curve(x, np.full(steps, loss))
+    x = np.arange(1, steps + 1, dtype=np.float64)
+    first, line = Curve(np.array([0.0]), np.array([loss])), Curve(x, np.full(steps, loss))
     low_to_high, below = axes(draw(LossCurves(line, line, first, total_steps=75), view, 78, 12, COLOURS))
     low_to_high = low_to_high[::-1]
     assert len(low_to_high) >= 2 and low_to_high == sorted(set(low_to_high))
@@ -135,7 +138,7 @@ async def test_new_steps_repaint_a_small_part(monkeypatch: pytest.MonkeyPatch) -
         await pilot.pause()
         regions: list[Region] = []
         monkeypatch.setattr(plot, "refresh", lambda *changed: regions.extend(changed))
-        plot._curves = curves(306, total=1000)
+        plot.show(curves(306, total=1000))
         plot.look("all")
         await app.workers.wait_for_complete()
     assert 0 < sum(region.area for region in regions) < 120 * 40 / 20
@@ -166,9 +169,16 @@ async def test_curves_that_grew_by_less_than_a_dot_are_not_drawn_again(
     async with app.run_test(size=(80, 24)) as pilot:
         plot = app.query_one(LossPlot)
         drawn: list[float] = []
-        monkeypatch.setattr(plot, "_draw", lambda *_size: drawn.append(plot._curves.last_step) or [])
+        now = 0.0
+
+        def drawing(shown: LossCurves, *_looks: object) -> list[Text]:
+            drawn.append(shown.last_step)
+            return []
+
+        monkeypatch.setattr(loss_plot, "draw", drawing)
+        monkeypatch.setattr(loss_plot, "time", SimpleNamespace(monotonic=lambda: now))
         for waited, steps in ((0, 100), (5, 150), (3, 190), (5, 200), (29, 201), (31, 202)):
-            plot._drawn_at -= waited
+            now += waited
             plot.show(curves(steps, total=1600))
             await app.workers.wait_for_complete()
             await pilot.pause()

@@ -9,7 +9,7 @@ from engine.project import Project
 from engine.training.history import HistoryReader
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
-from engine.training.state import RunState
+from engine.training.state import RunState, Status
 from tests.support.fake_run import USAGE, append, metrics, write_run, write_state
 from tests.support.tiny import owned_by
 from tui.cli.monitor import watch
@@ -103,7 +103,7 @@ def test_a_run_that_was_cut_off_is_called_so(project: Project) -> None:
     ],
 )
 def test_the_end_is_said_in_words(
-    project: Project, capsys: pytest.CaptureFixture[str], status: str, said: str
+    project: Project, capsys: pytest.CaptureFixture[str], status: Status, said: str
 ) -> None:
     """Whatever the run came to, the last line says it, harmless to the terminal."""
     write_run(project, status, 30, reason="no \x1b[2J memory")

@@ -95,7 +95,7 @@ async def test_n_and_b_walk_through_the_pairs_and_stop_at_the_ends(app: MqloraAp
         await opened(pilot)
         for key, number in (("b", 1), ("n", 2), ("n", 3), ("n", 3), ("b", 2)):
             await pilot.press(key)
-            await wait_for(pilot, lambda number=number: f"{number} of 3:" in shown(app))
+            await sees(pilot, f"{number} of 3:")
         await pilot.press("escape")
         assert isinstance(app.screen, DataScreen)
 

@@ -22,6 +22,7 @@ from tui.shell import complete, fix_of, laid_out, work_in
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 SOURCES = Path(__file__).parents[2]
 _SHOWN = re.compile(r"mqlora-tui ((?:[a-z][a-z-]*)(?: (?:--?[\w-]+(?:=\S+)?|[A-Z]+|\{\w+\}|chosen))*)")
@@ -40,17 +41,24 @@ def _is_command(words: str) -> bool:
     return words.split()[0] in shell.COMMANDS
 
 
+def command_line() -> TyperGroup:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group
+
+
 def parse(words: list[str]) -> None:
     """Let the command line parse `words` without running them."""
-    group = typer.main.get_command(app)
-    with group.make_context("mqlora-tui", words) as context:
-        name, command, rest = group.resolve_command(context, context._protected_args + context.args)
+    group = command_line()
+    with group.make_context("mqlora-tui", list(words)) as context:
+        name, command, rest = group.resolve_command(context, words)
+        assert command is not None
         command.make_context(name, rest, parent=context)
 
 
 def test_the_known_commands_are_those_of_the_command_line() -> None:
     """None is missing, none is made up."""
-    assert set(shell.COMMANDS) == set(typer.main.get_command(app).commands)
+    assert set(shell.COMMANDS) == set(command_line().commands)
 
 
 def test_every_command_in_a_message_parses() -> None:

@@ -5,7 +5,7 @@ import socket
 
 from engine.project import Project
 from engine.training.lock_file import Owner
-from engine.training.state import RunState
+from engine.training.state import RunState, Status
 from tests.support.fake_run import write_run
 from tests.support.tiny import owned_by
 from tui.run.standing import standing, words
@@ -28,9 +28,9 @@ def test_without_a_run_there_is_nothing_to_say(project: Project) -> None:
         ("finished", "Finished at step 30; see: "),
     ],
 )
-def test_where_it_stands_and_how_it_goes_on(project: Project, status: str, said: str) -> None:
+def test_where_it_stands_and_how_it_goes_on(project: Project, status: Status, said: str) -> None:
     """Two lines at most; their commands name the project."""
-    write_run(project, status, 30, reason="no \x1b[2J memory.")  # type: ignore[arg-type]
+    write_run(project, status, 30, reason="no \x1b[2J memory.")
     work_in(project)
     text = complete(standing(project))
     assert text.startswith(said) and text.count("\n") <= 1 and not text.endswith(".")

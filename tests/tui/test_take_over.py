@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from engine.project import Project
+from engine.training.state import Status
 from tests.support.fake_engine import sees_no_more, shown, wait_for
 from tests.support.fake_run import write_run, write_state
 from tests.support.tiny import owned_by
@@ -27,7 +28,7 @@ class Neighbour:
         write_run(project, "running", 30)
         self._lock.enter_context(owned_by(project, os.getppid()))
 
-    def ends(self, status: str) -> None:
+    def ends(self, status: Status) -> None:
         """Write the last state and give the run up."""
         write_state(self._project, status, 31)
         self._lock.close()

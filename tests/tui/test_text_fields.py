@@ -1,10 +1,9 @@
 """Text fields: long lines, pasted lines and what is hidden in them, wherever text may be typed."""
 
 from engine.config import ALL_TARGETS
-from tests.support.fake_chat import FakeSession
+from tests.support.fake_chat import FakeSession, open_chat
 from tests.support.fake_engine import SIZES, ready, sees, shown, wait_for
 from tests.support.form import field, form
-from tests.tui.test_chat_screen import open_chat
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.prompt import Prompt
 from tui.app.screens.data.line_number import LineNumberScreen
@@ -38,8 +37,8 @@ async def hears(pilot: Pilot[int], text: str) -> None:
 
 def has_cursor_in_sight(app: MqloraApp, editor: Input) -> bool:
     """Whether the cursor's cell is within the field, and the field on the screen."""
-    cell = editor._position_to_cell(editor.cursor_position) - editor.scroll_offset.x
-    return 0 <= cell < editor.content_size.width and editor.content_region in app.screen.region
+    region = editor.content_region
+    return region.contains_point(editor.cursor_screen_offset) and app.screen.region.contains_region(region)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -6,7 +6,8 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
@@ -20,6 +21,7 @@ from tests.support.training_screen import Factory, Told, open_train, use
 from tui.app.app import MqloraApp
 from tui.app.screens.train.log import RunLog
 from tui.app.screens.train.loss_plot import LossPlot
+from tui.app.screens.train.train import TrainScreen
 from tui.run.outbox import Outbox
 
 import pytest
@@ -171,16 +173,20 @@ async def test_stages_before_the_first_step_are_visible(app: MqloraApp) -> None:
         gate.set()
 
 
+async def sees_twice(pilot: Pilot[int], text: str) -> None:
+    await wait_for(pilot, lambda: shown(pilot.app).count(text) == 2)
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_stages_of_a_resume_are_visible(app: MqloraApp, size: tuple[int, int]) -> None:
     """As plainly as those of a fresh start, although there is a curve; nothing is judged meanwhile."""
     gates = [threading.Event() for _ in range(4)]
-    names = "checking", "tokenizing", "loading", "restoring"
+    phases = Phase("checking"), Phase("tokenizing"), Phase("loading"), Phase("restoring", step=30)
 
     class Resumed:
         def run(self) -> Iterator[Event]:
-            for name, gate in zip(names, gates, strict=True):
-                yield Phase(name, step=30 if name == "restoring" else 0)
+            for phase, gate in zip(phases, gates, strict=True):
+                yield phase
                 gate.wait(LIMIT_S)
 
     write_run(app.project, "paused", 30)
@@ -190,13 +196,15 @@ async def test_stages_of_a_resume_are_visible(app: MqloraApp, size: tuple[int, i
         await pilot.press("enter")
         words = "checking the checkpoint", "reading and tokenizing", "loading the model", "back to step 30"
         for text, gate in zip(words, gates, strict=True):
-            await wait_for(pilot, lambda text=text: shown(app).count(text) == 2)  # in sentence and progress
+            await sees_twice(pilot, text)  # in sentence and progress
             assert "Getting ready: " in shown(app) and "Learning" not in shown(app)
             gate.set()
 
 
 @pytest.mark.parametrize("end", ["pause", "refusal"])
-async def test_the_end_is_told_when_the_run_can_go_on(app: MqloraApp, end: str) -> None:
+async def test_the_end_is_told_when_the_run_can_go_on(
+    app: MqloraApp, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
     """Not while the trainer still closes its files: whoever reads of a pause may press Enter at once."""
     closing, gate = threading.Event(), threading.Event()
     paused = Paused(7, app.project.run_dir / "checkpoint_epoch0_step7")
@@ -218,16 +226,21 @@ async def test_the_end_is_told_when_the_run_can_go_on(app: MqloraApp, end: str) 
         await open_train(pilot)
         app.training.start(TrainingConfig())
         await wait_for(pilot, closing.is_set)
-        log, told = app.screen.query_one(RunLog), "step7" if end == "pause" else "mend them"
+        screen = app.screen
+        assert isinstance(screen, TrainScreen)
+        log, told = screen.query_one(RunLog), "step7" if end == "pause" else "mend them"
         assert told not in shown(app) and not app.screen.check_action("resume", ())
         offered: list[bool] = []
-        write, show_error = log.add, app.screen.show_error  # type: ignore[attr-defined]
 
-        def seen(told: object) -> None:
-            offered.append(bool(app.screen.check_action("resume", ())))
-            (show_error if isinstance(told, UserError) else write)(told)  # type: ignore[operator]
+        def seeing(tell: Callable[[Any], None]) -> Callable[[Any], None]:
+            def seen(told: Any) -> None:
+                offered.append(bool(app.screen.check_action("resume", ())))
+                tell(told)
 
-        log.add = app.screen.show_error = seen  # type: ignore[method-assign, attr-defined]
+            return seen
+
+        monkeypatch.setattr(log, "add", seeing(log.add))
+        monkeypatch.setattr(screen, "show_error", seeing(screen.show_error))
         gate.set()
         await wait_for(pilot, lambda: offered)
         assert offered == [True]
@@ -340,7 +353,7 @@ async def test_zoom_changes_the_view(app: MqloraApp) -> None:
         )
         for words in ("last third", "log scale", "whole run"):
             await pilot.press("z")
-            await wait_for(pilot, lambda words=words: words in shown(app))
+            await sees(pilot, words)
 
 
 @pytest.mark.parametrize("size", SIZES)

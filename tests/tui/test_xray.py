@@ -43,6 +43,11 @@ async def opened(pilot: Pilot[int]) -> XrayScreen:
     return app.screen
 
 
+async def asked(pilot: Pilot[int], engine: FakeEngine, row: tuple[str, int]) -> None:
+    """Wait until the engine is asked for a row."""
+    await wait_for(pilot, lambda: engine.rows[-1] == row)
+
+
 def text_of(*tokens: PreviewToken) -> list[str]:
     """Return what is drawn of each token."""
     return ["".join(piece.text for piece in pieces(each)) for each in tokens]
@@ -73,7 +78,7 @@ async def test_trained_tokens_are_underlined_and_cut_ones_struck_out(
         strips = [screen.query_one(TokenView).render_line(y) for y in (0, 1)]
         looks = {segment.text: segment.style for strip in strips for segment in strip if segment.style}
         assert looks["Bom"].underline and looks["Bom"].bold and not looks["Olá"].underline
-        assert looks["fim"].interrupt and not looks["fim"].underline
+        assert looks["fim"].strike and not looks["fim"].underline
         assert looks["<s>"].color != looks["Olá"].color
         assert looks["<s>"].bgcolor != looks["Olá"].bgcolor
 
@@ -131,8 +136,8 @@ async def test_keys_walk_through_the_file(app: MqloraApp, engine: FakeEngine) ->
             ("o", ("train.jsonl", 1)),
         ):
             await pilot.press(*("enter" if key == "\r" else key for key in keys))
-            await wait_for(pilot, lambda expected=expected: engine.rows[-1] == expected)
-            await wait_for(pilot, lambda line=expected[1]: f"line {line}. 3 tokens" in shown(app))
+            await asked(pilot, engine, expected)
+            await sees(pilot, f"line {expected[1]}. 3 tokens")
         await pilot.press("g", "escape")
         assert isinstance(app.screen, XrayScreen)
         await pilot.press("escape")

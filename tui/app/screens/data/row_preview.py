@@ -24,7 +24,7 @@ MOST_CHARACTERS = 20_000
 
 
 class RowPreview(VerticalScroll):
-    """A box with the tokens: trained ones underlined, cut ones interrupted out, control tokens dim."""
+    """A box with the tokens: trained ones underlined, cut ones struck out, control tokens dim."""
 
     def __init__(self, classes: str) -> None:
         super().__init__(classes=classes)
@@ -38,7 +38,7 @@ class RowPreview(VerticalScroll):
     def on_mount(self) -> None:
         """Explain the marks."""
         self.border_subtitle = Content.assemble(
-            (_("trained"), "bold underline"), " · ", (_("cut"), "interrupt"), " · ", (_("control"), "dim")
+            (_("trained"), "bold underline"), " · ", (_("cut"), "strike"), " · ", (_("control"), "dim")
         )
 
     def show_fault(self, fault: Fault | None) -> None:
@@ -123,7 +123,7 @@ def _style(token: "PreviewToken") -> str:
     marks = [
         name
         for name, present in (
-            ("interrupt", token.cut),
+            ("strike", token.cut),
             ("dim", token.special or token.cut),
             ("bold underline", token.trained and not token.cut),
         )

@@ -185,7 +185,7 @@ def _legend() -> Content:
         (BORDERS["trained"], "$accent"),
         (_("trained"), "bold underline"),
         f"  {BORDERS['prompt']}{_('not trained')}  {BORDERS['cut']}",
-        (_("cut"), "interrupt"),
+        (_("cut"), "strike"),
         (f"  {SPECIAL}", "$muted"),
         (_("control token"), "$accent"),
         (_("  · space  ⏎ line break  ⇥ tab"), "$muted"),
