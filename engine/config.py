@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from engine.errors import UserError
 from engine.files import NoPlainFile, read_given, write_json
-from engine.format import FORMAT, KEY, is_newer, other_version
+from engine.format import FORMAT, KEY, is_unknown, other_version
 from engine.i18n import _
 from engine.values import refusal
 
@@ -194,7 +194,7 @@ class TrainingConfig(BaseModel):
             raise UserError(
                 _("{path} holds no JSON object").format(path=path), _('write it as {"key": value}')
             )
-        if is_newer(values):
+        if is_unknown(values):
             raise other_version(
                 path, _("use that version, or choose a profile again: mqlora-tui train --profile BALANCED")
             )

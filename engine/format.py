@@ -17,7 +17,7 @@ class OtherVersions(UserError):
     """A run was computed by other versions of the libraries so far; the user may accept that."""
 
 
-def is_newer(values: dict[str, Any]) -> bool:
+def is_unknown(values: dict[str, Any]) -> bool:
     """Whether the content of a file is of a format that this version does not know."""
     number = values.get(KEY, 1)
     return not isinstance(number, int) or not 1 <= number <= FORMAT

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.files import NoPlainFile, read_own
 from engine.fingerprint import file_sha256
-from engine.format import KEY, is_later, is_newer, other_version
+from engine.format import KEY, is_later, is_unknown, other_version
 
 STATE = "state.json"
 """File of a checkpoint that lists the others, and says where the run stood."""
@@ -51,7 +51,7 @@ def require_known(folder: Path, state: dict[str, Any]) -> None:
     Raises:
         UserError: another version wrote it.
     """
-    if is_newer(state) or state.keys() - _FIELDS:
+    if is_unknown(state) or state.keys() - _FIELDS:
         raise other_version(folder)
 
 

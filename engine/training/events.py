@@ -1,6 +1,6 @@
 """What the trainer tells while it runs: plain, immutable results.
 
-`Trainer.run` yields these in order. The recorders have already written a
+`Trainer.run` yields these in order. The recorder has already written a
 result to disk when its event is yielded, so a reader may show it or drop it.
 """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from engine.files import read_own, write_json
-from engine.format import FORMAT, is_newer, other_version
+from engine.format import FORMAT, is_unknown, other_version
 from engine.hardware.command import boot_id
 from engine.project import LOCK_NAME
 from engine.training.events import Phase, Usage
@@ -101,7 +101,7 @@ def known_state(path: Path) -> RunState | None:
         values = json.loads(read_own(path))
     except (OSError, ValueError, RecursionError):
         return None
-    if isinstance(values, dict) and is_newer(values):
+    if isinstance(values, dict) and is_unknown(values):
         raise other_version(path)
     return None
 

@@ -73,9 +73,9 @@ class Trainer:
             UserError: the run is refused, or cannot go on.
         """
         with run_lock(self._project) as held, keep_awake(), limits_restored():
-            yield from self._sitting(held)
+            yield from self._session(held)
 
-    def _sitting(self, held: HeldFolder) -> Iterator[Event]:
+    def _session(self, held: HeldFolder) -> Iterator[Event]:
         if self._mode != "restart" and checkpoint_folders(self._project.run_dir):
             yield Phase("checking")
         opening = open_run(self._project, self._config, self._mode, self._how)

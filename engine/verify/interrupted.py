@@ -41,13 +41,13 @@ class InterruptedRun:
         """Train to the end; `options` are those of the first `train`, the others resume without any."""
         while True:
             with training_process(self._launcher, self._project, *options) as process:
-                ended = yield from self._sitting(process)
+                ended = yield from self._session(process)
             if ended:
                 break
             options = ()
         self.interruptions += [Interruption(point.kind, self._total, False, 0) for point in self._waiting]
 
-    def _sitting(self, process: TrainingProcess) -> Generator[Advance | Interruption, None, bool]:
+    def _session(self, process: TrainingProcess) -> Generator[Advance | Interruption, None, bool]:
         """Train up to the next interruption point; True if the run has come to its end."""
         for event in process.events():
             if event["event"] == "started" and self._unresumed:

@@ -71,7 +71,7 @@ def test_another_end_is_seen(bench: Bench) -> None:
     assert bench.faults_of(project) == ["ended in other bytes", "left .partial-x"]
 
 
-def test_what_a_refused_sitting_broke_is_seen(bench: Bench) -> None:
+def test_what_a_refused_session_broke_is_seen(bench: Bench) -> None:
     """A damaged or missing checkpoint, a state that claims too much or cannot be read."""
     project = bench.copy()
     session = bench.sit(project, pause_at(5))

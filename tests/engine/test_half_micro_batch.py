@@ -50,7 +50,7 @@ def test_the_steps_stay_the_same(project: Project, other: Project, batch_size: i
     assert any("recomputed" in text for text in told) == (batch_size == 1)
 
 
-def test_later_sittings_keep_to_it_and_a_new_run_does_not(project: Project) -> None:
+def test_later_sessions_keep_to_it_and_a_new_run_does_not(project: Project) -> None:
     """Memory is as short tomorrow; halving again halves again."""
     train(project, until=step_done(2))
     stop = StopEvent()

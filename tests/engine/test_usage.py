@@ -20,7 +20,7 @@ def batch(rows: int, length: int, real: int) -> MicroBatch:
     return replace(filled(shape), padding=shape.tokens - real)
 
 
-def test_figures_add_up_over_the_sitting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_add_up_over_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """Padding over all steps' tokens, different shapes of steps and validation, time against time."""
     clock = [100.0]
     monkeypatch.setattr("engine.training.metrics.time.monotonic", lambda: clock[0])

@@ -159,7 +159,7 @@ def profiles(context: typer.Context, json: Json = False) -> None:
 app.command()(fit)
 app.command()(validate)
 app.command()(clean)
-app.command("mend", hidden=True)(clean)  # its name before
+app.command("mend", hidden=True)(clean)  # what scripts may call it
 app.command("import")(import_file)
 app.command()(train)
 app.command("verify-resume")(verify_resume)

@@ -154,16 +154,16 @@ class TrainingController:
         other = self.other_process()
         if other is None or not ask_to_pause(self._project, other):
             return False
-        self._asked = other, self._sitting()
+        self._asked = other, self._session()
         return True
 
     def _is_pausing(self, other: Owner) -> bool:
         """Whether `other` still makes the session that it was asked to end; it may make another by now."""
         if self._asked == (other, ""):
-            self._asked = other, self._sitting()
-        return self._asked == (other, self._sitting())
+            self._asked = other, self._session()
+        return self._asked == (other, self._session())
 
-    def _sitting(self) -> str:
+    def _session(self) -> str:
         """Return when the session under way began; empty while it gets ready."""
         state = RunState.load(self._project.state_file)
         return state.started if state and state.is_alive else ""

@@ -47,7 +47,7 @@ class TrainScreen(PlaceScreen):
     def __init__(self) -> None:
         super().__init__()
         self._view: RunView | None = None
-        self._sitting = PhaseTracker()
+        self._tracker = PhaseTracker()
         self._how = AS_BEFORE
         """How the present run was begun."""
         self._reading = False
@@ -136,7 +136,7 @@ class TrainScreen(PlaceScreen):
             self.show_error(error)
             return
         if goes_on:
-            self._sitting = PhaseTracker()
+            self._tracker = PhaseTracker()
         else:
             log.tell("·", _("the other process finished the run before it could pause"))
 
@@ -164,17 +164,17 @@ class TrainScreen(PlaceScreen):
         except UserError as error:
             self.show_error(error)
         else:
-            self._sitting = PhaseTracker()
+            self._tracker = PhaseTracker()
             self.mqlora.look_at_run()  # so that the same key pressed twice does not start twice
 
     @on(TrainingEvents)
     def _take_events(self, message: TrainingEvents) -> None:
         self.mqlora.look_at_run()
-        log, phase = self.query_one(RunLog), self._sitting.phase
+        log, phase = self.query_one(RunLog), self._tracker.phase
         for event in message.events:
-            self._sitting.take(event)
+            self._tracker.take(event)
             log.add(event)
-        if self._sitting.phase != phase:  # steps are shown with the next look at the files
+        if self._tracker.phase != phase:  # steps are shown with the next look at the files
             self._refresh_view()
 
     @on(TrainingFailed)
@@ -227,9 +227,9 @@ class TrainScreen(PlaceScreen):
             return
         status, figures = self.mqlora.run_state, self._view.figures
         self.set_class(status.phase == "idle" and self._view.curves.is_empty, "-new")
-        self._show_sentence(*sentence(status, self.mqlora.config, self._view, self._sitting))
+        self._show_sentence(*sentence(status, self.mqlora.config, self._view, self._tracker))
         self.query_one(LossLegend).show(figures.summary, self.query_one(LossPlot).view)
-        phase = self._view.phase_elsewhere or self._sitting.phase
+        phase = self._view.phase_elsewhere or self._tracker.phase
         self.query_one(ProgressLine).show(*progress(figures, phase, status, datetime.now()))
         self.query_one(RunStats).show(figures)
 
