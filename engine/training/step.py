@@ -205,7 +205,7 @@ def compiled_loss(model: nn.Module, loss: LossFunction) -> LossFunction:
 
 
 def _loss_function(model: nn.Module, loss: LossFunction) -> Callable[..., mx.array]:
-    """Return (parameters, tokens, slots, places, targets, labels) -> summed loss of `model` with these parameters."""
+    """Return (parameters, *arrays of a micro-batch) -> summed loss of `model` with these parameters."""
 
     def loss_at(parameters: Any, *batch: mx.array) -> mx.array:
         kept = model.trainable_parameters()

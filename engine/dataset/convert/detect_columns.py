@@ -6,20 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 from engine.dataset.convert.ambiguous_columns import below_title, unclear
-from engine.dataset.convert.cells import list_of_turns, spoken_turns
 from engine.dataset.convert.column_mapping import ColumnMapping, SourceForm, list_names
 from engine.dataset.convert.convert_row import fits
 from engine.dataset.convert.records import Record
 from engine.dataset.convert.tables import Table
-from engine.dataset.jsonl.field_names import FieldRole, of_part, part_of
+from engine.dataset.convert.turns_column import turns_column
+from engine.dataset.jsonl.field_names import of_part, part_of
 from engine.dataset.jsonl.fields import YES_OR_NO, answer_of, says_nothing, sense_of
 from engine.dataset.jsonl.options import option_names
 from engine.errors import UserError
 from engine.i18n import _
 from engine.sanitize import one_line
-
-_ONE_SIDE: tuple[FieldRole, ...] = ("question", "input", "history", "answer")
-"""Of a conversation: a list of turns in one of these is not all of it."""
 
 
 def detect(table: Table, answer: str = "") -> ColumnMapping | None:
@@ -78,7 +75,7 @@ def _reading(columns: Sequence[str], rows: Sequence[dict[str, Any]], answer: str
     options = option_names(names)
     names = [name for name in names if name not in options]
     system = next((name for name in names if sense_of(name) == "system"), "")
-    if found := _turns(names, rows, answer):
+    if found := turns_column(names, rows, answer):
         return replace(found, system=system)
     questions = of_part(names, "question") or of_part(names, "input")[:1]
     answers = [] if answer else of_part(names, "answer")
@@ -202,50 +199,6 @@ def refuse_twice(mapping: ColumnMapping) -> None:
                 ),
                 _("choose another column for one of them"),
             )
-
-
-def _turns(names: Sequence[str], rows: Sequence[dict[str, Any]], answer: str) -> ColumnMapping | None:
-    """Return a mapping for the column that holds conversations, if one does.
-
-    Of several it is the one with a usual name; where there is none, nobody but the user can tell which is
-    meant. A chosen answer may be a whole conversation.
-    """
-    if answer and (whole := _form_of_turns(answer, rows)) and _has_question(answer, rows):
-        return ColumnMapping(whole, turns=answer)
-    found = {name: form for name in names if (form := _form_of_turns(name, rows)) and _is_whole(name)}
-    usual = [name for name in found if part_of(name) == "turns"] or list(found)
-    if len(usual) != 1:
-        return None
-    return ColumnMapping(found[usual[0]], turns=usual[0], answer=answer)
-
-
-def _is_whole(name: str) -> bool:
-    """Whether a column of turns is a conversation: not one side of it, nor one of several answers."""
-    return part_of(name) not in _ONE_SIDE and sense_of(name) is None
-
-
-def _has_question(name: str, rows: Sequence[dict[str, Any]]) -> bool:
-    """Whether the first conversation of a column also has a turn of the user."""
-    for row in rows:
-        if turns := list_of_turns(row.get(name)) or spoken_turns(row.get(name)):
-            return any(
-                isinstance(t, dict) and t.get("role", t.get("from")) in ("user", "human") for t in turns
-            )
-    return False
-
-
-def _form_of_turns(name: str, rows: Sequence[dict[str, Any]]) -> SourceForm | None:
-    """Return in which form the first conversation of a column is, None where there is none."""
-    for row in rows:
-        turns = list_of_turns(row.get(name))
-        if spoken_turns(row.get(name)):
-            return "transcript"
-        if turns and all(isinstance(turn, dict) for turn in turns):
-            first = turns[0]
-            if "role" in first or "from" in first:
-                return "messages" if "role" in first else "sharegpt"
-            return "interactions" if "is_user" in first or {"user", "assistant"} <= first.keys() else None
-    return None
 
 
 def _refuse_unknown(table: Table, name: str) -> None:
