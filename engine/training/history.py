@@ -10,7 +10,7 @@ from engine.errors import UserError
 from engine.files import NoPlainFile, open_own
 from engine.i18n import _
 from engine.project import Project
-from engine.training.metrics_row import Row, row_of, rows_of
+from engine.training.metrics_row import MetricsLine, row_of, rows_of
 
 import msgspec
 import numpy as np
@@ -27,7 +27,7 @@ _TAIL = 1024
 _MOST_BYTES = 4 << 30
 """Ten million steps."""
 _INTEGERS = frozenset({"step", "epoch", "tokens"})
-_GETTERS = {name: attrgetter(name) for name in Row.__struct_fields__}
+_GETTERS = {name: attrgetter(name) for name in MetricsLine.__struct_fields__}
 
 
 def _no_ints() -> Ints:
@@ -144,7 +144,7 @@ class HistoryReader:
             self._columns[name][self._count : end] = list(map(getter, rows))
         self._count = end
 
-    def _decode(self, piece: bytes) -> list[Row]:
+    def _decode(self, piece: bytes) -> list[MetricsLine]:
         try:
             return rows_of(piece)
         except (msgspec.MsgspecError, UnicodeDecodeError):

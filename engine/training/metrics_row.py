@@ -15,7 +15,7 @@ _Amount = Annotated[float, msgspec.Meta(ge=0, le=_MOST)]
 _Loss = Annotated[float, msgspec.Meta(ge=-_MOST_LOSS, le=_MOST_LOSS)]
 
 
-class Row(msgspec.Struct, gc=False):
+class MetricsLine(msgspec.Struct, gc=False):
     """The numbers of one line of `training_metrics.json`; other keys are ignored."""
 
     step: _Count
@@ -30,10 +30,10 @@ class Row(msgspec.Struct, gc=False):
     elapsed_s: _Amount
 
 
-_DECODER = msgspec.json.Decoder(Row)
+_DECODER = msgspec.json.Decoder(MetricsLine)
 
 
-def rows_of(lines: bytes) -> list[Row]:
+def rows_of(lines: bytes) -> list[MetricsLine]:
     """Read whole lines at once.
 
     Raises:
@@ -43,7 +43,7 @@ def rows_of(lines: bytes) -> list[Row]:
     return _DECODER.decode_lines(lines)
 
 
-def row_of(line: bytes) -> Row:
+def row_of(line: bytes) -> MetricsLine:
     """Read one line; also one with NaN or Infinity in it, which JSON does not have but some writers write.
 
     Raises:
@@ -59,7 +59,7 @@ def row_of(line: bytes) -> Row:
     if not isinstance(found, dict):
         raise ValueError(line)
     bad = {name for name, value in found.items() if isinstance(value, float) and not math.isfinite(value)}
-    row = msgspec.convert(found | dict.fromkeys(bad), Row)
+    row = msgspec.convert(found | dict.fromkeys(bad), MetricsLine)
     if "val_loss" in bad:
         row.val_loss = math.inf
     return row

@@ -183,7 +183,7 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-class Engine(Protocol):
+class Stoppable(Protocol):
     """What is needed of the engine's thread."""
 
     stop_event: threading.Event
@@ -199,7 +199,7 @@ class SignalExit:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Stoppable,
         leave: Callable[[], None],
         when_saved: Callable[[int], None],
         end: Callable[[int], None] = os._exit,

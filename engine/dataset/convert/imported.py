@@ -7,7 +7,7 @@ from pathlib import Path
 from engine import units
 from engine.dataset.convert.records import Rejected
 from engine.dataset.convert.tables import Table
-from engine.dataset.convert.written_row import Forms
+from engine.dataset.convert.written_row import WrittenForms
 from engine.dataset.inspect.suspicious import doubts_about
 from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.rows import control_fault
@@ -55,7 +55,7 @@ class Tally:
     valid: int = 0
     _doubts: dict[str, tuple[int, Fault]] = field(default_factory=dict)
     """By kind: in how many rows, and the first."""
-    forms: Forms = field(default_factory=Forms)
+    forms: WrittenForms = field(default_factory=WrittenForms)
     not_used: NotUsed = field(default_factory=NotUsed)
 
     @property

@@ -15,7 +15,7 @@ _PAIR, _TURNS = '{"prompt"', '{"messages"'
 """How lines begin."""
 
 
-class Forms:
+class WrittenForms:
     """Sees in which forms rows are written."""
 
     def __init__(self) -> None:
