@@ -26,7 +26,10 @@ def memory(summary: RunSummary) -> Advice | None:
     config, peak, total = summary.config, summary.peak_memory_gb, summary.machine_memory_gb
     if config is None or peak is None or total is None or peak < 0.9 * total:
         return None
-    text = _("Peak memory of {peak:.1f} GB is close to the {total:.1f} GB of this machine.")
+    if peak > total:
+        text = _("Peak memory of {peak:.1f} GB is more than the {total:.1f} GB of this machine.")
+    else:
+        text = _("Peak memory of {peak:.1f} GB is close to the {total:.1f} GB of this machine.")
     if config.batch_size > 1:
         half = config.batch_size // 2
         accumulation = math.ceil(config.examples_per_step / half)

@@ -80,7 +80,7 @@ def _sentence(outcome: Outcome, run: RunSummary) -> str:
             "Finished after {steps:,} steps, never validated.",
             run.steps,
         ),
-        "no_gain": _("The training helped nothing: validation was best before it, {initial}."),
+        "no_gain": _("The training helped nothing: validation was never better than before it, {initial}."),
         "worsened": _("Worse at the end: validation rose by {rise}, and the training loss too. {best}"),
         "overfitted": _("Overfitted at the end. {best}"),
         "by_heart": _("Learnt by heart: the gap to validation grew by {growth} to {gap}. {best}"),

@@ -41,7 +41,7 @@ def cut_off_reason(state: RunState) -> str:
     boot = boot_id()
     if state.boot and boot and state.boot != boot:
         return _("the machine was restarted after {time}").format(time=when)
-    return _("the process ended without a word after {time}").format(time=when)
+    return _("the process ended without recording why after {time}").format(time=when)
 
 
 def record_crash(project: Project, pid: int, reason: str, messages: str) -> RunState | None:

@@ -116,7 +116,7 @@ def lost(held: HeldFolder, now: Project | None, step: int, archived: Path | None
         )
     problem = _("The run's folder was moved to {folder}: the run stopped at step {step:,} and is saved there")
     if now.run_name != before.run_name:
-        fix = _("name it {name} again, then run: mqlora-tui train").format(name=before.run_name)
+        fix = _("move it back to {folder}, then run: mqlora-tui train").format(folder=before.run_dir)
     else:
         fix = _("go on there: {command}").format(command=f"{command_of(now.root)} train")
     return UserError(problem.format(folder=now.run_dir, step=step), fix)

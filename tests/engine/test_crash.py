@@ -15,9 +15,9 @@ STATE = RunState("running", "tiny", boot="a", updated="2026-01-31T23:59:10+00:00
 @pytest.mark.parametrize(
     ("boot", "expected"),
     [
-        ("a", "the process ended without a word after 31 Jan 23:59"),
+        ("a", "the process ended without recording why after 31 Jan 23:59"),
         ("b", "the machine was restarted after 31 Jan 23:59"),
-        ("", "the process ended without a word after 31 Jan 23:59"),
+        ("", "the process ended without recording why after 31 Jan 23:59"),
     ],
 )
 def test_a_restart_is_told_from_a_sudden_end(

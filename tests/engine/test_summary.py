@@ -161,7 +161,7 @@ def test_validation_that_never_got_better_is_wrong(tmp_path: Path) -> None:
     """The loss before the first step was the best one."""
     _summary, verdict = verdict_of(write_run(tmp_path, LOSSES, {20: 2.2}, initial_val_loss=2.0))
     assert verdict.level == "wrong"
-    assert "validation was best before it, 2.00" in verdict.headline
+    assert "validation was never better than before it, 2.00" in verdict.headline
 
 
 @pytest.mark.parametrize(

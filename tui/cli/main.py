@@ -97,6 +97,8 @@ def open_app(
 ) -> int:
     """Without a command: open the app."""
     if not os.path.isdir(directory):  # also takes a name that no folder can have
+        if os.path.lexists(directory):
+            raise UserError(_("{path} is no folder").format(path=directory), _("name a folder with -C"))
         raise UserError(
             _("There is no folder {folder}").format(folder=directory), _("create it or name another with -C")
         )

@@ -72,6 +72,8 @@ def watch(project: Project, as_json: bool) -> None:
             say(news)
         with _leaving_a_lost_terminal():
             look = _show(project)
+            if not out.is_terminal:  # then what was drawn last ends without a line break
+                out.line()
             say(words(look.state, look.owner))
 
 
