@@ -1,5 +1,6 @@
 """What an import says of rows that it writes: all in one form, and what the check will warn of."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ from engine.dataset.convert.import_table import ImportOptions
 from engine.dataset.convert.tables import open_table
 from engine.dataset.convert.try_rows import Tried, try_rows
 from engine.dataset.inspect.check import check_data
+from engine.errors import UserError
 from engine.project import Project
 from tests.support.import_files import bring, lines
 from tests.support.tiny import pairs, write_rows
+
+import pytest
 
 SYSTEM = {"prompt": "Tem pão?", "completion": "Sim.", "system": "Sê breve."}
 NAMED = {"prompt": "prompt", "completion": "completion"}
@@ -71,3 +75,34 @@ def test_rows_that_ask_to_be_left_out_are_not_rejected(tmp_path: Path) -> None:
     assert "1 row left out on request; 1 rejected, see rejected.jsonl" in done.words(Project(tmp_path / "p"))
     found = tried(tmp_path / "s.jsonl")
     assert (found.usable, found.rejected, found.left_out) == (2, 1, 1)
+
+
+def test_letters_of_another_alphabet_are_told(tmp_path: Path) -> None:
+    """A file in Windows-1251 or -1253 has no byte that Windows-1252 lacks; Portuguese capitals are none."""
+    for encoding, text in (("cp1251", "Как дела"), ("cp1253", "Τι κάνεις σήμερα")):
+        (tmp_path / "t.csv").write_bytes(f"prompt,completion\n{text}?,Хорошо\n".encode(encoding, "replace"))
+        (doubt,) = tried(tmp_path / "t.csv").tally.doubts
+        assert doubt.kind == "misread_text" and "another alphabet" in doubt.message, encoding
+    (tmp_path / "t.csv").write_bytes(
+        "prompt,completion\nE a ÉPOCA?,Está à mão; não há razões.\n".encode("cp1252")
+    )
+    assert not tried(tmp_path / "t.csv").tally.doubts
+
+
+def test_rows_that_a_stray_quote_swallows_are_told(tmp_path: Path) -> None:
+    """Each line within the cell has the delimiters of a row; a text of several lines has not."""
+    (tmp_path / "t.csv").write_text(
+        'prompt,completion\nWide?,"12 inch\nTall?,30 cm\nDeep?,5 inch"\nA poem?,"roses, red\nviolets blue"\n'
+    )
+    (doubt,) = tried(tmp_path / "t.csv").tally.doubts
+    assert (doubt.kind, doubt.count, doubt.place) == ("swallowed_rows", 1, 2) and "2 lines" in doubt.message
+    done = bring(tmp_path / "t.csv", tmp_path / "p")
+    assert done.doubts == (doubt,) and done.train + done.valid == 2
+
+
+def test_of_several_lists_that_to_train_on_is_named(tmp_path: Path) -> None:
+    """Whichever comes first; else the longest."""
+    (tmp_path / "t.json").write_text(json.dumps({"test": pairs(1), "train": pairs(9), "notes": pairs(20)}))
+    with pytest.raises(UserError, match="several lists of rows: train, notes, test") as refused:
+        tried(tmp_path / "t.json")
+    assert "such as 'train'" in refused.value.fix

@@ -32,8 +32,10 @@ def became(path: Path, has_header: bool = True, **columns: str) -> list[dict[str
         "sep=;\r\npergunta;resposta\r\nTem pão?;Sim, é fresco.\r\n".encode(),
         "Perguntas|Respostas\nTem pão?|Sim, é fresco.\n".encode(),
         'frage, antwort\n"Tem pão?", "Sim, é fresco."\n'.encode(),
+        "| Pergunta | Resposta |\n|:---|---:|\n| Tem pão? | Sim, é fresco. |\n".encode(),
+        "Pergunta | Resposta\n---|---\nTem pão?|Sim, é fresco.\n".encode(),
     ],
-    ids=["utf-16", "cp1252", "sep", "bars and plurals", "blank before a quote"],
+    ids=["utf-16", "cp1252", "sep", "bars and plurals", "blank before a quote", "Markdown", "bare Markdown"],
 )
 def test_an_odd_table_is_read_as_it_is_meant(tmp_path: Path, content: bytes) -> None:
     """Letters, commas and quotes are those that its author sees."""

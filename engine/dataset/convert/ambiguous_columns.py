@@ -140,16 +140,19 @@ def _other_program(table: Table) -> UserError | None:
         name
         for name, cell in first.items()
         if isinstance(cell, list) and cell and all(isinstance(item, dict) for item in cell)
-        if part_of(name) is None and sense_of(name) is None
+        if part_of(name) is None and sense_of(name) in (None, "trained")
     ]
     if len(table.sample) > 1 or not inside:
         return None
-    return UserError(
-        _("{path} is one object, and its rows stand in its list '{name}'").format(
-            path=path, name=one_line(inside[0], 40)
-        ),
-        _("save that list alone as a file, and import this"),
-    )
+    inside.sort(key=lambda name: ("train" not in name.casefold(), -len(first[name])))
+    name = one_line(inside[0], 40)
+    if len(inside) > 1:
+        problem = _("{path} is one object with several lists of rows: {names}")
+        fix = _("save the one to train on, such as '{name}', alone as a file, and import this")
+    else:
+        problem = _("{path} is one object, and its rows stand in its list '{name}'")
+        fix = _("save that list alone as a file, and import this")
+    return UserError(problem.format(path=path, name=name, names=list_names(inside)), fix.format(name=name))
 
 
 def lacks_header(table: Table) -> bool:

@@ -127,13 +127,13 @@ class _Job:
             if isinstance(item, Record):
                 try:
                     line, row = written_row(item, self.mapping, len(rows), written.not_used)
+                    written.take(row, item, line, self.table.source.delimiter)
                 except RowError as error:
                     item = Rejected(item.place, error.kind, error.message, error.fix)
             if isinstance(item, Rejected):
                 written.reject(item)
                 rejected.write(self._listed(item))
                 continue
-            written.take(row, item.place, line)
             rows.add(line.encode())
             if self.wish.valid_share:
                 duplicates.see(_ROWS, row)

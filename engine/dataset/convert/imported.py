@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine import units
-from engine.dataset.convert.records import Rejected
+from engine.dataset.convert.delimited import swallowed_rows
+from engine.dataset.convert.records import Record, Rejected
 from engine.dataset.convert.tables import Table
 from engine.dataset.convert.written_row import WrittenForms
 from engine.dataset.inspect.suspicious import doubts_about
@@ -66,17 +67,19 @@ class Tally:
             for kind, (count, first) in self._doubts.items()
         )
 
-    def take(self, row: Row, place: int, line: str) -> None:
+    def take(self, row: Row, record: Record, line: str, delimiter: str) -> None:
         """Look at a row that can be used.
 
         Args:
             row: as it will be read.
-            place: where it comes from.
+            record: it comes from.
             line: it is written as.
+            delimiter: of a delimited text, else empty.
         """
         self.forms.see(line)
-        for fault in (*doubts_about("", row), *control_fault("", row, line.encode())):
-            count, first = self._doubts.get(fault.kind, (0, replace(fault, line=place)))
+        doubts = (*doubts_about("", row), *control_fault("", row, line.encode()))
+        for fault in (*doubts, *swallowed_rows(record, delimiter)):
+            count, first = self._doubts.get(fault.kind, (0, replace(fault, line=record.place)))
             self._doubts[fault.kind] = (count + 1, first)
 
     def reject(self, row: Rejected) -> None:

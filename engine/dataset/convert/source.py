@@ -104,3 +104,15 @@ class Recoded:
     def read(self, limit: int = -1) -> bytes:
         """Return `limit` characters."""
         return self._text.read(limit).encode()
+
+
+def not_decoded(source: Source, line: int) -> UserError:
+    """Return the refusal of a text that is not written as it seemed; `line` is 0 where that is not known."""
+    problem = (
+        _("Line {line} of {path} cannot be read as {words}")
+        if line
+        else _("{path} cannot be read as {words}")
+    )
+    return UserError(
+        problem.format(line=f"{line:,}", path=source.path, words=source.words), _("save the file as UTF-8")
+    )

@@ -3,26 +3,22 @@
 All formats but the JSON array are read piece by piece, in little memory.
 """
 
-import csv
-import io
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
+from engine.dataset.convert.delimited import read_delimited
 from engine.dataset.convert.formats import recognise
-from engine.dataset.convert.header_line import reads_like_row, told_apart
 from engine.dataset.convert.parquet import read_parquet
-from engine.dataset.convert.records import Record, Rejected, refuse_twice
-from engine.dataset.convert.source import Source, reading
-from engine.dataset.jsonl.lines import MOST_BYTES, Oddities, numbered_lines
+from engine.dataset.convert.records import Record, Rejected
+from engine.dataset.convert.source import Source, not_decoded, reading
+from engine.dataset.jsonl.lines import Oddities, numbered_lines
 from engine.dataset.jsonl.parse import RowError, parse_object
 from engine.dataset.report import Fault
 from engine.errors import UserError
-from engine.i18n import _, ngettext
+from engine.i18n import _
 
 import msgspec
 
@@ -104,109 +100,9 @@ def read_records(source: Source) -> Generator[Record | Rejected, None, None]:
     Raises:
         UserError: it cannot be read as a whole.
     """
-    readers = {"delimited": _delimited, "array": _array, "lines": _json_lines, "parquet": read_parquet}
+    readers = {"delimited": read_delimited, "array": _array, "lines": _json_lines, "parquet": read_parquet}
     with reading(source.path):
         yield from readers[source.format](source)
-
-
-def _delimited(source: Source) -> Iterator[Record | Rejected]:
-    csv.field_size_limit(MOST_BYTES)
-    errors = "surrogateescape" if source.encoding == "utf-8-sig" else "strict"
-    with io.TextIOWrapper(source.open(), source.encoding, errors=errors, newline="") as text:
-        lines = islice(_bounded(text, source.path), source.skipped_lines, None)
-        rows = csv.reader(
-            lines, delimiter=source.delimiter, strict=True, skipinitialspace=source.has_spaced_quotes
-        )
-        names: list[str] = []
-        while True:
-            begin = rows.line_num + source.skipped_lines + 1
-            try:
-                cells = next(rows, None)
-            except csv.Error as error:
-                yield _badly_quoted(begin, rows.line_num + source.skipped_lines, str(error))
-                continue
-            except UnicodeDecodeError:
-                raise _not_decoded(source, begin) from None
-            if cells is None:
-                return
-            if not names:
-                names = _header(source, cells)
-                if source.has_header:
-                    continue
-            if cells:
-                yield _record(begin, rows.line_num + source.skipped_lines, names, cells)
-
-
-def _not_decoded(source: Source, line: int) -> UserError:
-    problem = (
-        _("Line {line} of {path} cannot be read as {words}")
-        if line
-        else _("{path} cannot be read as {words}")
-    )
-    return UserError(
-        problem.format(line=f"{line:,}", path=source.path, words=source.words), _("save the file as UTF-8")
-    )
-
-
-def _bounded(text: TextIO, path: Path) -> Iterator[str]:
-    """Yield the lines of a text.
-
-    Raises:
-        UserError: one is longer than memory should hold.
-    """
-    for number, line in enumerate(iter(partial(text.readline, MOST_BYTES), ""), start=1):
-        if len(line) == MOST_BYTES:
-            raise UserError(
-                _("Line {line} of {path} has more than {size} million characters").format(
-                    line=number, path=path, size=round(MOST_BYTES / 1e6)
-                ),
-                _("split it"),
-            )
-        yield line
-
-
-def _header(source: Source, cells: list[str]) -> list[str]:
-    if not source.has_header:
-        return [_("column {n}").format(n=number) for number in range(1, len(cells) + 1)]
-    names = [cell.strip() for cell in cells]
-    if source.named_at or reads_like_row(names):
-        return told_apart(names)  # what it seems to be is asked about
-    refuse_twice(source.path, names)
-    return names
-
-
-def _record(begin: int, end: int, names: list[str], cells: list[str]) -> Record | Rejected:
-    if len(cells) != len(names):
-        message = ngettext(
-            "{count} cell, but the header has {wanted}",
-            "{count} cells, but the header has {wanted}",
-            len(cells),
-        ).format(count=len(cells), wanted=len(names))
-        fix = _("put cells with delimiters in double quotes")
-        return Rejected(begin, "wrong_cells", message + _range(begin, end), fix)
-    try:
-        "".join(cells).encode()
-    except UnicodeEncodeError:
-        return Rejected(begin, "invalid_utf8", _("not UTF-8"), _("save the file as UTF-8"))
-    return Record(begin, dict(zip(names, cells, strict=True)))
-
-
-def _badly_quoted(begin: int, end: int, error: str) -> Rejected:
-    if error.startswith("unexpected end"):
-        message = _("a quote is never closed: the rest of the file is one cell")
-    elif error.startswith("field larger"):
-        message = _("a quote is not closed within {size} million characters")
-    else:
-        message = _("something follows a closing quote")
-    message = message.format(size=round(MOST_BYTES / 1e6)) + _range(begin, end)
-    return Rejected(begin, "bad_quote", message, _("write a quote inside a cell twice"))
-
-
-def _range(begin: int, end: int) -> str:
-    """Say which lines a rejected row takes up, where it is several: they may hold more rows than one."""
-    if end == begin:
-        return ""
-    return _(" (lines {begin} to {end})").format(begin=f"{begin:,}", end=f"{end:,}")
 
 
 def _json_lines(source: Source) -> Iterator[Record | Rejected]:
@@ -220,7 +116,7 @@ def _json_lines(source: Source) -> Iterator[Record | Rejected]:
                 else:
                     yield _object(*item)
         except UnicodeDecodeError:
-            raise _not_decoded(source, line + 1) from None
+            raise not_decoded(source, line + 1) from None
 
 
 def _array(source: Source) -> Iterator[Record | Rejected]:
@@ -228,7 +124,7 @@ def _array(source: Source) -> Iterator[Record | Rejected]:
         try:
             whole = file.read(MOST_ARRAY_BYTES + 1)
         except UnicodeDecodeError:
-            raise _not_decoded(source, 0) from None
+            raise not_decoded(source, 0) from None
     if len(whole) > MOST_ARRAY_BYTES:
         raise UserError(
             _("{path} is one JSON array of more than {size} million bytes").format(

@@ -53,7 +53,7 @@ def try_rows(table: Table, mapping: ColumnMapping) -> Tried:
             except RowError as error:
                 item = Rejected(item.place, error.kind, error.message, error.fix)
             else:
-                tally.take(row, item.place, line)
+                tally.take(row, item, line, table.source.delimiter)
                 made.append((item.place, line))
         if isinstance(item, Rejected):
             tally.reject(item)

@@ -29,6 +29,8 @@ _MISREAD = re.compile(
     f"(?<=[a-z])Ã[{_SECOND}]|Ã(?![{_AFTER_WORD}])[{_SECOND}](?=[a-z])|Â[ºª°«»§£]|â€[{_SECOND}]"
 )
 """Such as Ã© for é."""
+_FOREIGN = re.compile("[À-ÖØ-öø-ÿ]{5}")
+"""So many accented letters in a row are in no word of a language that Windows-1252 is made for."""
 
 
 def doubts_about(file: str, row: Row) -> Iterator[Fault]:
@@ -43,8 +45,8 @@ def doubts_about(file: str, row: Row) -> Iterator[Fault]:
         text = _("the answer has '{mark}', which looks like something still to be filled in")
         fix = _("fill it in: the model learns to write it as it stands")
         yield _doubt(file, row, "placeholder", text.format(mark=one_line(mark, 40)), fix)
-    if piece := _misread(row):
-        text = _("its text has '{piece}': UTF-8 that was read as another encoding")
+    if found := _misread(row):
+        piece, text = found
         fix = _("write the file anew from its source as UTF-8: the model learns the letters as they stand")
         yield _doubt(file, row, "misread_text", text.format(piece=one_line(piece, 10)), fix)
     if len(row.messages) != 2 or row.messages[0]["role"] == row.messages[1]["role"]:
@@ -80,11 +82,16 @@ def _placeholder(answers: list[str]) -> str:
     return ""
 
 
-def _misread(row: Row) -> str:
+def _misread(row: Row) -> tuple[str, str] | None:
+    """Return letters that were read in another encoding than theirs, and what is said of them."""
     for text in (row.text, *(turn["content"] for turn in row.messages)):
+        if text.isascii():
+            continue
         if ("Ã" in text or "Â" in text or "â" in text) and (found := _MISREAD.search(text)):
-            return found[0]
-    return ""
+            return found[0], _("its text has '{piece}': UTF-8 that was read as another encoding")
+        if found := _FOREIGN.search(text):
+            return found[0], _("its text has '{piece}': letters of another alphabet, read as Windows-1252")
+    return None
 
 
 def _doubt(file: str, row: Row, kind: str, text: str, fix: str) -> Fault:
