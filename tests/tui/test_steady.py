@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from engine.project import Project
+from tests.support.fake_engine import wait_for
 from tests.support.fake_run import append, metrics, write_run
 from tests.support.themed import ThemedApp
 from tui.app.screens.shared.lines import Lines, SteadyText
@@ -69,6 +70,7 @@ async def test_lines_that_stay_are_not_made_again() -> None:
         assert lines.render_line(2) is first[0]
         assert lines.render_line(1) != first[1]
         await pilot.resize_terminal(30, 12)
+        await wait_for(pilot, lambda: lines.size.width == 30)
         lines.show_lines([Text("three"), Text("two", "blue"), Text("one")])
         assert [line.cell_length for line in map(lines.render_line, range(3))] == [30] * 3
 
