@@ -20,7 +20,7 @@ from engine.dataset.batches.tokenize import Example
 from engine.model.adapter import adapter_weights, attach_adapter
 from engine.model.frozen_linear import matrix_key
 from engine.model.loading import load_base
-from engine.model.matmul_timings import WAYS
+from engine.model.matmul_timings import WAYS, MatmulMode
 from engine.model.replace_layers import make_fast, packed_layers
 from engine.training.loss import batch_arrays, make_loss
 from engine.training.step import StepFunction, make_optimizer
@@ -75,12 +75,12 @@ def reference(folder: Path, made: Sequence[MicroBatch]) -> Curve:
     return losses, adapter_weights(model)
 
 
-def ours(folder: Path, made: Sequence[MicroBatch], way: str) -> Curve:
+def ours(folder: Path, made: Sequence[MicroBatch], way: MatmulMode) -> Curve:
     """Train with the engine's layers, every frozen matrix going one way."""
     model = loaded(folder)
     ways = {matrix_key(layer): way for layer in packed_layers(model)}
-    make_fast(model, ways, compute_dtype())  # type: ignore[arg-type]
-    loss = make_loss(model, ways)  # type: ignore[arg-type]
+    make_fast(model, ways, compute_dtype())
+    loss = make_loss(model, ways)
     model.train()
     step = StepFunction(model, make_optimizer(CONFIG), loss, CONFIG.max_grad_norm)
     losses = [step([batch], CONFIG.learning_rate).loss for batch in made]

@@ -88,7 +88,7 @@ def measure(job: Job, folder: Path) -> Record:
         if len(watch.done) == job.steps:
             break
     held = mx.get_active_memory() + mx.get_cache_memory()
-    events.close()  # type: ignore[attr-defined]  # a generator: its last checkpoint is not needed
+    events.close()  # its last checkpoint is not needed
     metrics = [event.metrics for event in watch.done]
     return Record(
         tokens=[step.tokens for step in metrics],

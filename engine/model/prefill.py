@@ -46,11 +46,11 @@ class PromptReader:
                 mx.clear_cache()
                 done += len(portion)
                 if len(portion) == self._portion:
-                    self._portion = _next_portion(self._portion, time.monotonic() - begin)
+                    self._portion = next_portion(self._portion, time.monotonic() - begin)
                 yield done
 
 
-def _next_portion(tokens: int, seconds: float) -> int:
+def next_portion(tokens: int, seconds: float) -> int:
     """Return the power of two that comes near `_SECONDS`, after `tokens` have taken `seconds`."""
     wanted = min(tokens * _SECONDS / max(seconds, 1e-6), tokens * _GROWTH)
     return max(_LEAST, min(_MOST, 1 << max(0, int(wanted).bit_length() - 1)))

@@ -41,7 +41,7 @@ def make_loss(model: nn.Module, ways: Mapping[str, MatmulMode] | None = None) ->
     logits = own_head(model)
     if logits is not None:
         return _selected(lambda hidden, labels: _own_loss(model, hidden, labels, logits))
-    return _full_loss
+    return full_loss
 
 
 def _selected(of_rows: Callable[[mx.array, mx.array], mx.array]) -> LossFunction:
@@ -56,7 +56,7 @@ def _selected(of_rows: Callable[[mx.array, mx.array], mx.array]) -> LossFunction
 
 def holds_all_logits(loss: LossFunction) -> bool:
     """Whether a function of `make_loss` computes the logits of every position."""
-    return loss is _full_loss
+    return loss is full_loss
 
 
 def batch_arrays(batch: MicroBatch) -> tuple[mx.array, ...]:
@@ -64,7 +64,8 @@ def batch_arrays(batch: MicroBatch) -> tuple[mx.array, ...]:
     return tuple(map(mx.array, (batch.tokens, batch.slots, batch.places, batch.targets, batch.labels)))
 
 
-def _full_loss(model: nn.Module, *batch: mx.array) -> mx.array:
+def full_loss(model: nn.Module, *batch: mx.array) -> mx.array:
+    """Return the summed loss from the logits of every position; any architecture gives those."""
     tokens, slots, places, targets, labels = batch
     # (tokens, vocabulary) -> (trained, vocabulary): only positions whose next token carries loss.
     return _cross_entropy(run_rows(model, model, tokens, slots, places)[targets], labels)

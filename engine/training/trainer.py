@@ -64,7 +64,7 @@ class Trainer:
         self._mode = mode
         self._how = how
 
-    def run(self) -> Iterator[Event]:
+    def run(self) -> Generator[Event, None, None]:
         """Yield the run's events until it pauses or ends.
 
         Nothing of an earlier run is touched before data and model are known to be usable.

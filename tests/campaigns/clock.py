@@ -77,7 +77,7 @@ class _Clock:
 
     def __init__(self, hours: int, stopped: bool = False) -> None:
         self.offset = timedelta(hours=hours)
-        self._stopped_at = datetime.now() if stopped else None
+        self.stopped_at = datetime.now() if stopped else None
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -86,7 +86,7 @@ class _Clock:
         class Wrong(datetime):
             @classmethod
             def now(cls, tz: object = None) -> "Wrong":
-                moment = clock._stopped_at or datetime.now()
+                moment = clock.stopped_at or datetime.now()
                 return cls.fromtimestamp((moment + clock.offset).timestamp())
 
         with mock.patch.object(state, "datetime", Wrong), mock.patch.object(ownership, "datetime", Wrong):

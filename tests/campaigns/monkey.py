@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from unittest import mock
@@ -138,10 +139,14 @@ def _answers(terminal: Terminal) -> bool:
     # Out of what may have begun in the burst, then out of the palette itself.
     for keys, shown in ((ESCAPE * 2 + "\x10", True), (ESCAPE, False)):
         terminal.write(keys.encode())
-        _wait(terminal, lambda shown=shown: ("Where to?" in terminal.text) == shown)  # type: ignore[misc]
+        _wait(terminal, partial(_shows, terminal, "Where to?", shown))
         if terminal.has_ended:
             return False
     return True
+
+
+def _shows(terminal: Terminal, text: str, shown: bool) -> bool:
+    return (text in terminal.text) == shown
 
 
 def _wait(terminal: Terminal, holds: Callable[[], bool]) -> None:
@@ -164,7 +169,7 @@ def _leave(terminal: Terminal) -> None:
         for question, answer in answers.items():
             if question in terminal.text:
                 terminal.write(answer.encode())
-                _wait(terminal, lambda question=question: question not in terminal.text)  # type: ignore[misc]
+                _wait(terminal, partial(_shows, terminal, question, False))
 
 
 def campaign(seed: int, is_over: Callable[[Monkey], bool]) -> list[Result]:

@@ -66,7 +66,7 @@ def test_a_crash_without_anybody_there_goes_on_by_itself(project: Project) -> No
         first = trainer_of(project)
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: (owner := lock_owner(project)) is not None and owner.pid not in (0, first))
-        wait_until(lambda: RunState.load(project.state_file).status == "running")  # type: ignore[union-attr]
+        wait_until(lambda: (now := RunState.load(project.state_file)) is not None and now.status == "running")
         guard.send_signal(signal.SIGTERM)
         out, err = guard.communicate(timeout=60)
     assert guard.returncode == 128 + signal.SIGTERM

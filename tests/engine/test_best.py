@@ -62,7 +62,7 @@ def test_a_run_killed_just_before_it_ends_early_makes_no_further_step(
     for event in run:
         if isinstance(event, CheckpointSaved) and event.step == 6:
             break
-    run.close()  # type: ignore[attr-defined]
+    run.close()
     end = train(project, config)[-1]
     assert isinstance(end, Finished) and (end.step, end.reason) == (6, "early_stopping")
     assert len(metrics_rows(project)) == 6
@@ -107,7 +107,7 @@ def test_a_killed_run_does_not_keep_a_best_that_is_yet_to_come(
     for event in run:
         if isinstance(event, Evaluated) and event.step == 8:
             break
-    run.close()  # type: ignore[attr-defined]
+    run.close()
     best = project.run_dir / "checkpoint_epoch0_step4" / "adapters.safetensors"
     assert project.adapter_file.read_bytes() != best.read_bytes()
     train(project, None, until=lambda event: isinstance(event, Started))

@@ -2,24 +2,24 @@
 
 import json
 import shutil
-import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.backend import mx
 from engine.chat import ChatSession, ChatSettings, ReplyChunk
+from engine.dataset.jsonl.turns import Message
 from engine.errors import UserError
 from engine.model.loading import load_base
 from engine.project import Project
 from tests.support.chat_forms import template
+from tests.support.fed_model import FedModel
 from tests.support.tiny import CHATML, RUN, pairs, tiny_project, train, write_rows, write_tokenizer
 
 import pytest
 from mlx_lm import generate
 from mlx_lm.utils import load as load_with_mlx_lm
 
-ASK = [{"role": "user", "content": "Quanto é 3 mais 4?"}]
+ASK: list[Message] = [{"role": "user", "content": "Quanto é 3 mais 4?"}]
 SHORT = ChatSettings(max_tokens=12)
 
 
@@ -97,7 +97,7 @@ def test_a_reply_that_was_cut_says_so(session: ChatSession) -> None:
     assert cut[-1].end == "length" and cut[-1].tokens == SHORT.max_tokens
 
 
-def test_answers_end_where_trained_ones_do(project: Project) -> None:
+def test_answers_end_where_trained_ones_do(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The template's end of turn, where the folder names other tokens to stop at."""
     folder = project.models_dir / "tiny"
     for name, change in (("config.json", {"eos_token_id": 0}), ("tokenizer_config.json", {"eos_token": "a"})):
@@ -106,11 +106,15 @@ def test_answers_end_where_trained_ones_do(project: Project) -> None:
     tokenizer = load_base(folder).tokenizer
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert end not in tokenizer.eos_token_ids
-    assert ChatSession(project)._base.tokenizer.eos_token_ids == {*tokenizer.eos_token_ids, end}
+    fed = FedModel(monkeypatch)
+    fed.ask(ChatSession(project), ASK)
+    assert fed.tokenizer.eos_token_ids == {*tokenizer.eos_token_ids, end}
 
 
 @pytest.mark.parametrize("thought", ["", "<think>\nhum\n</think>\n\n"])
-def test_the_model_is_fed_the_prompt_of_the_answers_it_was_trained_on(project: Project, thought: str) -> None:
+def test_the_model_is_fed_the_prompt_of_the_answers_it_was_trained_on(
+    project: Project, monkeypatch: pytest.MonkeyPatch, thought: str
+) -> None:
     """One that shall not think, where no answer had thoughts; the tuned model and the base model alike."""
     write_tokenizer(project.models_dir / "tiny", template("qwen3_5"))
     for path in (project.train_file, project.valid_file):
@@ -118,8 +122,8 @@ def test_the_model_is_fed_the_prompt_of_the_answers_it_was_trained_on(project: P
     train(project, RUN.updated({"max_steps": 1, "max_seq_length": 256}))
     config = json.loads((project.adapters_dir / "adapter_config.json").read_text())
     assert config.get("chat_template_kwargs") == (None if thought else {"enable_thinking": False})
-    fed = ChatSession(project)._text(ASK)
-    assert fed.endswith("assistant\n<think>\n" if thought else "assistant\n<think>\n\n</think>\n\n")
+    given = FedModel(monkeypatch).ask(ChatSession(project), ASK)
+    assert given.endswith("assistant\n<think>\n" if thought else "assistant\n<think>\n\n</think>\n\n")
 
 
 def test_temperature_is_applied(session: ChatSession) -> None:
@@ -138,24 +142,15 @@ def test_the_model_is_fed_what_it_was_trained_on(
     """The template with the beginning of an answer, or the bare lines of question and answer."""
     shutil.copytree(trained.models_dir, tmp_path / "models")
     write_tokenizer(tmp_path / "models" / "tiny", template)
-    fed: list[int] = []
-
-    def fed_with(tokens: Sequence[int]) -> Iterator[Any]:
-        fed.extend(tokens)
-        return iter(())
-
-    module = sys.modules["mlx_lm.generate"]  # its name is hidden by a function of the package
-    monkeypatch.setattr(module, "stream_generate", lambda _m, _t, prompt, **_k: fed_with(prompt))
-    session = ChatSession(Project(tmp_path))
-    monkeypatch.setattr(session._reader, "read", lambda prompt, _cache: fed_with(prompt))
-    list(session.reply([*ASK, {"role": "assistant", "content": "7"}, *ASK], SHORT))
+    session, fed = ChatSession(Project(tmp_path)), FedModel(monkeypatch)
+    given = fed.ask(session, [*ASK, {"role": "assistant", "content": "7"}, *ASK])
     question = ASK[0]["content"]
     turn = "<|im_start|>{}\n{}<|im_end|>\n"
     expected = (
         turn.format("user", question) + turn.format("assistant", "7") + turn.format("user", question)
         + "<|im_start|>assistant\n" if template else f"{question}\n7\n{question}\n"
     )  # fmt: skip
-    assert session._base.tokenizer.decode(fed) == expected
+    assert given == expected
 
 
 def test_a_conversation_the_template_refuses_is_told(trained: Project, tmp_path: Path) -> None:

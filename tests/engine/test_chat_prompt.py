@@ -10,8 +10,10 @@ from engine.backend import mx
 from engine.chat import ChatSession, ChatSettings, ContextFull
 from engine.dataset.jsonl.turns import Message
 from engine.errors import UserError
-from engine.model.prefill import PromptReader, _next_portion
+from engine.model.loading import load_base
+from engine.model.prefill import PromptReader, next_portion
 from engine.project import Project
+from tests.support.fed_model import FedModel
 from tests.support.tiny import tiny_project
 
 import pytest
@@ -36,8 +38,15 @@ def portion(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Let every portion have the size in a list, whatever the machine's speed is."""
     size = [16]
     monkeypatch.setattr("engine.model.prefill._FIRST", 16)
-    monkeypatch.setattr("engine.model.prefill._next_portion", lambda _tokens, _seconds: size[0])
+    monkeypatch.setattr("engine.model.prefill.next_portion", lambda _tokens, _seconds: size[0])
     yield size
+
+
+def tokens_of(session: ChatSession) -> int:
+    """Return how many tokens the long question has for a session."""
+    told: list[int] = []
+    list(session.reply(LONG, SHORT, stop=lambda: True, on_progress=lambda _read, total: told.append(total)))
+    return told[0]
 
 
 def limited(project: Project, root: Path, length: int) -> ChatSession:
@@ -48,35 +57,33 @@ def limited(project: Project, root: Path, length: int) -> ChatSession:
     return ChatSession(Project(root))
 
 
-def test_portions_give_what_the_whole_gives(session: ChatSession, portion: list[int]) -> None:
+def test_portions_give_what_the_whole_gives(project: Project, portion: list[int]) -> None:
     """The next token's scores are the same to rounding, whatever the portions."""
-    tokens = session._prompt(LONG)
-    scores = []
+    base = load_base(project.model_dir("tiny"))
+    tokens = base.tokenizer.encode(LONG[0]["content"])
+    expected = base.model(mx.array(tokens)[None])[0, -1]
     for portion[0] in (7, 100, len(tokens)):
-        reader, cache = PromptReader(session._base.model), make_prompt_cache(session._base.model)
-        reader._portion = portion[0]
+        reader, cache = PromptReader(base.model), make_prompt_cache(base.model)
         steps = list(reader.read(tokens[:-1], cache))
-        assert steps[0] == min(portion[0], len(tokens) - 1) and steps[-1] == len(tokens) - 1
-        scores.append(session._base.model(mx.array(tokens[-1:])[None], cache=cache)[0, -1])
-    for found in scores[:-1]:
-        assert mx.allclose(found, scores[-1], rtol=1e-4, atol=1e-4)
+        assert steps[:2] == [16, 16 + min(portion[0], len(tokens) - 17)] and steps[-1] == len(tokens) - 1
+        found = base.model(mx.array(tokens[-1:])[None], cache=cache)[0, -1]
+        assert mx.allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_reading_is_told_to_its_end(session: ChatSession, portion: list[int]) -> None:
     """From nothing to all but the token that the answer begins with."""
     told: list[tuple[int, int]] = []
     list(session.reply(LONG, SHORT, on_progress=lambda read, total: told.append((read, total))))
-    total = len(session._prompt(LONG))
+    total = tokens_of(session)
     assert told[0] == (0, total) and told[-1] == (total - 1, total)
     assert [read for read, _total in told] == sorted({read for read, _total in told})
 
 
-def test_the_reading_can_be_stopped(session: ChatSession, portion: list[int]) -> None:
+def test_the_reading_can_be_stopped(project: Project, portion: list[int]) -> None:
     """After the portion at hand; nothing is generated."""
-    session._reader._portion = portion[0]
     told: list[int] = []
     chunks = list(
-        session.reply(
+        ChatSession(project).reply(
             LONG, SHORT, stop=lambda: len(told) > 2, on_progress=lambda read, _total: told.append(read)
         )
     )
@@ -97,7 +104,7 @@ def test_the_reading_can_be_stopped(session: ChatSession, portion: list[int]) ->
 )
 def test_a_portion_takes_a_fraction_of_a_second(tokens: int, seconds: float, expected: int) -> None:
     """The next one is as large as the last one's speed allows."""
-    assert _next_portion(tokens, seconds) == expected
+    assert next_portion(tokens, seconds) == expected
 
 
 def test_what_is_longer_than_the_context_is_refused(
@@ -105,8 +112,8 @@ def test_what_is_longer_than_the_context_is_refused(
 ) -> None:
     """With the numbers, before anything is computed."""
     session = limited(project, tmp_path, 500)
-    monkeypatch.setattr(session._reader, "read", None)
-    total = len(ChatSession(project)._prompt(LONG))
+    total = tokens_of(ChatSession(project))
+    monkeypatch.setattr(PromptReader, "read", None)
     for ask in (session.check, lambda messages: list(session.reply(messages, SHORT))):
         with pytest.raises(ContextFull, match=f"The question has {total:,} tokens.* 500 ") as refused:
             ask(LONG)
@@ -131,7 +138,7 @@ def test_a_conversation_that_has_grown_too_long_is_refused(project: Project, tmp
 @pytest.mark.parametrize(("room", "end"), [(3, "context"), (8, "length"), (9, "length")])
 def test_a_reply_is_cut_where_the_context_ends(project: Project, tmp_path: Path, room: int, end: str) -> None:
     """And says whether that or the wanted length did it."""
-    fits = len(ChatSession(project)._prompt(LONG))
+    fits = tokens_of(ChatSession(project))
     chunks = list(limited(project, tmp_path, fits + room).reply(LONG, SHORT))
     assert chunks[-1].end == end and chunks[-1].tokens == min(room, SHORT.max_tokens)
 
@@ -143,8 +150,10 @@ def test_bytes_that_are_no_text_are_refused(session: ChatSession) -> None:
 
 
 @pytest.mark.parametrize("question", ["\x00\x1b[2J\x07", "a" * 5000, "\u202eabc\u200b"])
-def test_odd_questions_are_answered(session: ChatSession, question: str) -> None:
+def test_odd_questions_are_answered(
+    session: ChatSession, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
     """Control characters reach the model as they are; nothing is cut."""
     asked: list[Any] = [{"role": "user", "content": question}]
-    assert session._base.tokenizer.decode(session._prompt(asked)).count(question) == 1
     assert list(session.reply(asked, ChatSettings(2)))[-1].end in ("complete", "length")
+    assert FedModel(monkeypatch).ask(session, asked).count(question) == 1

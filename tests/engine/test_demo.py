@@ -30,7 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, no installed package, and a small content in place of the real file."""
     monkeypatch.setattr(demo_source, "user_cache_path", lambda name: tmp_path / "cache" / name)
     monkeypatch.setattr(demo_source, "SHA256", hashlib.sha256(CONTENT).hexdigest())
-    monkeypatch.setattr(demo_source, "_installed", lambda: None)
+    monkeypatch.setattr(demo_source, "PACKAGE", "not-installed")
     return tmp_path / "cache" / "mqlora-tui"
 
 
@@ -172,14 +172,18 @@ def test_a_hostile_package_writes_nothing_outside_and_runs_nothing(
     assert {path.name for path in tmp_path.iterdir()} == {"index", "cache"}
 
 
-def test_machine_without_pip_uses_uv_or_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_machine_without_pip_uses_uv_or_says_so(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Environments of uv have no pip of their own."""
+    commands = fake_installer(monkeypatch, CONTENT)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(shutil, "which", lambda name: "/bin/uv" if name == "uv" else None)
-    assert demo_source._installer()[:3] == ["/bin/uv", "pip", "install"]
+    demo_source.find_demo_gguf(lambda stage: None)
+    [command] = commands
+    assert command[:3] == ["/bin/uv", "pip", "install"]
+    next(cache.iterdir()).unlink()
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(UserError, match="neither pip nor uv"):
-        demo_source._installer()
+        demo_source.find_demo_gguf(lambda stage: None)
 
 
 def test_complete_model_is_left_alone_without_looking_for_the_file(

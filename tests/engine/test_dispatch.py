@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any
 
 from engine.backend import mx
 from engine.training import dispatch
@@ -78,10 +79,10 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
 def dispatcher(device: Device) -> tuple[Dispatcher, Progress]:
     """A run of two epochs of twenty steps."""
     examples, progress = some_examples(80), Progress()
-    parts = SimpleNamespace(
+    parts: Any = SimpleNamespace(
         step=device, train=examples, steps_per_epoch=20, total_steps=40, config=RUN, shapes=()
     )
-    return Dispatcher(parts, progress), progress  # type: ignore[arg-type]
+    return Dispatcher(parts, progress), progress
 
 
 def make(device: Device, followed: list[bool]) -> list[MadeStep]:
@@ -125,13 +126,19 @@ def test_long_steps_are_not_handed_over_early(device: Device, monkeypatch: pytes
     assert device.order == [1, -1, 2, -2, 3, -3]
 
 
+def lines_of(step: MadeStep) -> list[int]:
+    """Return the lines of a step's examples, which are its batches here."""
+    examples: list[Any] = list(step.batches)
+    return [example.line for example in examples]
+
+
 def test_each_step_has_its_own_rate_and_examples(device: Device) -> None:
     """Those of a run that never runs ahead, over the end of an epoch."""
     ahead = make(device, [number % 20 != 0 for number in range(1, 41)])
     plain = make(Device(), [False] * 40)
     for one, other in zip(ahead, plain, strict=True):
         assert one.learning_rate == other.learning_rate
-        assert [example.line for example in one.batches] == [example.line for example in other.batches]  # type: ignore[attr-defined]
+        assert lines_of(one) == lines_of(other)
     assert len({step.learning_rate for step in ahead}) == 40
 
 
@@ -150,7 +157,9 @@ def test_a_failure_arrives_where_the_step_was_asked_for(
 
     def launch_and_fail(device: Device, batches: list[object], rate: float) -> Pending:
         pending = launch(device, batches, rate)
-        return fail() if device.launched == 3 else pending  # type: ignore[func-returns-value, return-value]
+        if device.launched == 3:
+            fail()
+        return pending
 
     if failing == "the step":
         monkeypatch.setattr(Pending, "result", fail)

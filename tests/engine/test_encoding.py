@@ -1,6 +1,7 @@
 """Where prompts and answers end among the tokens, against transformers' offsets; rows in batches."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,17 @@ def limited_tokenizer(folder: Path) -> Any:
     return load_tokenizer(folder)
 
 
+def mistral_tokenizer(name: str, folder: Path) -> Any:
+    return Family(name, folder / "own").tokenizer
+
+
 MAKERS: dict[str, Callable[[Path], Any]] = {
     "a token a byte": lambda folder: byte_tokenizer(folder, "chatml"),
     "greedy": greedy_tokenizer,
     "limited": limited_tokenizer,
     "melting": lambda folder: melting_tokenizer(folder, trim_offsets=False),
     "melting, trimmed": lambda folder: melting_tokenizer(folder, trim_offsets=True),
-    **{name: lambda folder, name=name: Family(name, folder / "own").tokenizer for name in FILES},  # type: ignore[misc]
+    **{name: partial(mistral_tokenizer, name) for name in FILES},
 }
 
 

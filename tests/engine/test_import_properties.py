@@ -6,7 +6,7 @@ import random
 import unicodedata
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.rows import read_rows
@@ -62,12 +62,14 @@ def is_counted(root: Path, rows: int) -> None:
     st.sampled_from(",;\t"),
     st.sampled_from([(csv.QUOTE_ALL, "\n"), (csv.QUOTE_ALL, "\r\n"), (csv.QUOTE_MINIMAL, "\r\n")]),
 )
-def test_no_row_of_a_table_is_lost(rows: list[tuple[str, str]], mark: str, style: tuple[int, str]) -> None:
+def test_no_row_of_a_table_is_lost(
+    rows: list[tuple[str, str]], mark: str, style: tuple[Literal[0, 1], str]
+) -> None:
     """What another program writes comes out in its order; what does not is listed, and says nothing."""
     with TemporaryDirectory() as folder:
         path, root = Path(folder) / "a.csv", Path(folder) / "p"
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, delimiter=mark, quoting=style[0], lineterminator=style[1])  # type: ignore[arg-type]
+            writer = csv.writer(file, delimiter=mark, quoting=style[0], lineterminator=style[1])
             writer.writerows([("question", "answer"), ("first", "row"), *rows])
         written, rejected = became(path, root)
         is_counted(root, len(rows) + 1)

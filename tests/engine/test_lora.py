@@ -1,5 +1,6 @@
 """The products of LoRA layers against MLX's own gradient of the formula, written out in float32."""
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -88,8 +89,12 @@ def test_the_layers_of_a_group_compute_together_and_let_go() -> None:
     group = SharedInput(layers)
     for order in ((0, 1, 2), (2, 0, 1)):
         x = mx.ones((1, INPUTS))
+        held = weakref.ref(x)
         outputs = {i: layers[i](x) for i in order}
-        assert group._input is None and not group._outputs
+        del x
+        assert held() is None
+        group.dissolve_unless_used()
+        assert all(layer.shared is group for layer in layers)
         assert all(mx.allclose(outputs[i], alone[i], rtol=1e-5, atol=1e-5) for i in order)
 
 
@@ -107,10 +112,12 @@ def test_a_group_that_is_not_asked_in_full_is_dissolved() -> None:
     """From then on each layer is computed alone, and nothing is held."""
     layers = made("packed", mx.float32)
     group, x = SharedInput(layers), mx.ones((1, INPUTS))
+    held = weakref.ref(x)
     layers[0](x)
+    del x
     group.dissolve_unless_used()
-    assert group._input is None and [layer.shared for layer in layers] == [None] * 3
-    group = SharedInput(layers)
+    assert held() is None and [layer.shared for layer in layers] == [None] * 3
+    group, x = SharedInput(layers), mx.ones((1, INPUTS))
     for layer in layers:
         layer(x)
     group.dissolve_unless_used()

@@ -12,7 +12,7 @@ from engine.memory.predict import MemoryBudget
 from engine.model.gradient_checkpointing import checkpoint_layers
 from engine.model.lm_head import plain_head
 from engine.training.execution_plan import make_plan
-from engine.training.loss import _full_loss, batch_arrays, make_loss
+from engine.training.loss import batch_arrays, full_loss, make_loss
 from tests.support.batching import whole_batch
 from tests.support.steps import some_examples
 from tests.support.tiny import RUN, lora_model, write_model
@@ -47,8 +47,8 @@ def test_the_loss_is_cross_entropy_over_the_trained_tokens(
     folder = write_model(tmp_path / "model", quantize, tie_word_embeddings=tied)
     model, _config = load_model(folder)
     expected = reference(model)
-    assert make_loss(model) is not _full_loss
-    for loss in (make_loss(model), _full_loss):
+    assert make_loss(model) is not full_loss
+    for loss in (make_loss(model), full_loss):
         assert float(loss(model, *batch_arrays(BATCH))) == pytest.approx(expected, rel=1e-5)
 
 
@@ -67,9 +67,9 @@ def test_a_head_that_does_more_than_a_product_is_respected(cap: int) -> None:
 
     model = Capped()
     assert plain_head(model, {}) is None
-    assert make_loss(model) is not _full_loss
+    assert make_loss(model) is not full_loss
     assert float(make_loss(model)(model, *batch_arrays(BATCH))) == pytest.approx(reference(model), rel=1e-5)
-    assert make_loss(SimpleNamespace(model=None)) is _full_loss
+    assert make_loss(SimpleNamespace(model=None)) is full_loss
 
 
 def gradients(model: nn.Module) -> dict[str, mx.array]:

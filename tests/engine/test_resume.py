@@ -60,7 +60,7 @@ def test_a_run_dropped_in_the_middle_ends_in_the_same_bytes(
     for event in run:
         if is_there(event):
             break
-    run.close()  # type: ignore[attr-defined]
+    run.close()
     train(project, RUN)
     assert outcome(project) == outcome(finished[0])
 

@@ -16,7 +16,7 @@ def test_it_begins_again_with_its_own_configuration(tmp_path: Path) -> None:
     tiny_project(tmp_path)
     events = Trainer(project, RUN, StopEvent()).run()
     assert any(isinstance(event, Phase) and event.name == "validating" for event in events)
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     told = train(project, None, until=lambda event: isinstance(event, Started))
     started = next(event for event in told if isinstance(event, Started))
     assert started.step == 0 and started.total_steps == 12

@@ -121,7 +121,7 @@ def test_a_run_dropped_with_a_step_on_the_device_ends_in_the_same_bytes(
     """Nobody waited for it, and nothing of it is in any file."""
     run = Trainer(project, RUN, StopEvent()).run()
     assert any(map(step_done(5), run)) and ahead[-1]
-    run.close()  # type: ignore[attr-defined]
+    run.close()
     train(project, RUN)
     assert outcome(project) == outcome(finished[0])
 

@@ -97,7 +97,7 @@ def _answer(value: T | Exception) -> T:
     return value
 
 
-async def wait_for(pilot: Pilot[int], condition: Callable[[], object], limit_s: float = 20.0) -> None:
+async def wait_for(pilot: Pilot[Any], condition: Callable[[], object], limit_s: float = 20.0) -> None:
     """Let the app work until `condition` holds with everything drawn that the app knows.
 
     Raises:

@@ -9,6 +9,7 @@ from engine.training.events import Event, Mode, Resumption
 from tests.support.fake_engine import ready, wait_for
 from tests.support.fake_run import FakeTrainer
 from tui.app.app import MqloraApp
+from tui.app.screens.train.loss_legend import LossLegend
 from tui.app.screens.train.train import TrainScreen
 from tui.run.controller import Running, TrainingController
 
@@ -65,6 +66,7 @@ async def open_train(pilot: Pilot[int]) -> MqloraApp:
     """Go to the training screen and wait for its first look at the files."""
     app = await ready(pilot)
     await pilot.press("4")
-    await wait_for(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen._view is not None)
+    await wait_for(pilot, lambda: any(legend.content for legend in app.screen.query(LossLegend)))
+    assert isinstance(app.screen, TrainScreen)
     await pilot.pause()
     return app

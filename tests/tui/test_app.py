@@ -277,7 +277,9 @@ async def test_the_state_of_the_run_survives_going_elsewhere(app: MqloraApp) -> 
         assert isinstance(first.query_one("#check-text"), Static)
 
 
-def test_a_defect_ends_the_app_without_a_traceback(app: MqloraApp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_ends_the_app_without_a_traceback(
+    app: MqloraApp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """An unexpected exception in a key's action is kept for the log and not printed over the terminal."""
 
     def fail() -> None:
@@ -286,7 +288,7 @@ def test_a_defect_ends_the_app_without_a_traceback(app: MqloraApp, monkeypatch: 
     monkeypatch.setattr(app, "start_hardware_check", fail)
     app.run(headless=True)
     assert isinstance(app.defect, ZeroDivisionError)
-    assert not app._exit_renderables
+    assert capsys.readouterr() == ("", "")
 
 
 async def test_a_list_without_room_is_paged_without_harm(app: MqloraApp) -> None:

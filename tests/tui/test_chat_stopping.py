@@ -2,7 +2,7 @@
 
 import threading
 
-from engine.chat import ContextFull
+from engine.chat import ContextFull, ReplyEnd
 from tests.support.fake_chat import FakeSession, ask, open_chat, send
 from tests.support.fake_engine import SIZES, sees, sees_no_more, shown, wait_for
 from tui.app.app import MqloraApp
@@ -122,14 +122,14 @@ async def test_a_new_conversation_does_not_wait_for_the_answer(
     [("length", "cut at 4 tokens; Ctrl+T allows more"), ("context", "Ctrl+N begins a new conversation")],
 )
 async def test_a_reply_that_was_cut_says_so(
-    app: MqloraApp, session: type[FakeSession], end: str, said: str
+    app: MqloraApp, session: type[FakeSession], end: ReplyEnd, said: str
 ) -> None:
     """With the key that helps; a reply that is whole has no mark."""
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_chat(pilot)
         await ask(pilot, screen, "um")
         assert "cut" not in shown(app)
-        session.end = end  # type: ignore[assignment]
+        session.end = end
         await ask(pilot, screen, "dois")
         await sees(pilot, said)
 

@@ -10,7 +10,7 @@ from engine.training.state import RunState
 from tests.support.fake_run import append, metrics, write_state
 from tests.support.run_kinds import write_kind
 from tui.app.screens.train.loss_chart import Colours, draw
-from tui.app.screens.train.loss_legend import ZOOMS, _legend
+from tui.app.screens.train.loss_legend import ZOOMS, legend
 from tui.app.screens.train.stats import groups_of
 from tui.cli.monitor_view import view
 from tui.run.curves import LossCurves, curves_of
@@ -83,8 +83,8 @@ def test_a_newest_validation_that_was_not_finite_is_shown_as_that(tmp_path: Path
     colours = Colours((1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4), (5, 5, 5))
     rows = [line.plain for line in draw(curves, "all", 78, 12, colours)]
     assert rows[0].count("×") == 2 and not any("×" in row for row in rows[1:])
-    legend = _legend(figures.summary, ZOOMS["all"]).plain
-    assert "× NaN" in legend and legend.endswith("whole run") and len(legend) <= 78
+    text = legend(figures.summary, ZOOMS["all"]).plain
+    assert "× NaN" in text and text.endswith("whole run") and len(text) <= 78
     console = Console(width=120)
     with console.capture() as capture:
         console.print(view(project, state, history, None, ""))

@@ -72,7 +72,7 @@ async def test_writing_the_sample_is_told_in_place(
         await sees(pilot, "are written.", "BALANCED")
         await pilot.press("escape")
         await sees_no_more(pilot, "are written.")
-        assert len(begun) == 1 and not app._notifications
+        assert len(begun) == 1 and not app.screen.query("Toast")
 
 
 async def test_what_was_measured_stays_in_place(app: MqloraApp) -> None:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from engine.dataset.report import Fault, Place
+from engine.dataset.report import Fault, Place, Severity
 from engine.project import Project
 from tests.support.fake_engine import (
     HOSTILE,
@@ -31,10 +31,10 @@ ROWS = (
 )
 
 
-def twin(kind: str, line: int, other: int, message: str, severity: str = "warning") -> Fault:
+def twin(kind: str, line: int, other: int, message: str, severity: Severity = "warning") -> Fault:
     """Return the fault of a row of train that is like another."""
     place = Place("train.jsonl", other)
-    return Fault("train.jsonl", line, None, kind, severity, message, "choose", place)  # type: ignore[arg-type]
+    return Fault("train.jsonl", line, None, kind, severity, message, "choose", place)
 
 
 PAIRS = (

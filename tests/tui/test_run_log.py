@@ -69,6 +69,10 @@ async def test_what_was_told_before_the_first_size_is_there() -> None:
         assert "early" in log.lines[0].text
 
 
+def line_of(log: RunLog, text: str) -> int:
+    return next(y for y, line in enumerate(log.lines) if text in line.text)
+
+
 async def test_a_place_that_is_read_is_kept() -> None:
     """Neither a resize nor a new line takes the reader away; at the end the log is followed again."""
     app = LogApp()
@@ -77,7 +81,7 @@ async def test_a_place_that_is_read_is_kept() -> None:
         await pilot.pause()
         on_progress(app, 1, 40)
         await pilot.pause()
-        log.scroll_to(y=log._starts[9], animate=False)
+        log.scroll_to(y=line_of(log, "entry 10:"), animate=False)
         await pilot.pause()
         assert "entry 10:" in lines(app)[0]
         for width, height in ((40, 10), (120, 20), (80, 12), (80, 8)):
@@ -103,7 +107,7 @@ async def test_a_log_longer_than_is_kept_is_wrapped_anew() -> None:
         await resize(pilot, 50, 12)
         log = app.query_one(RunLog)
         assert lines(app)[-1].endswith("end1200") and len(log.lines) == 1000
-        log.scroll_to(y=log._starts[-5] - log._start_line, animate=False)
+        log.scroll_to(y=line_of(log, "entry 1196:"), animate=False)
         await pilot.pause()
         await resize(pilot, 90, 8)
         assert "entry 1196:" in lines(app)[0]

@@ -30,13 +30,13 @@ class Recorder:
         self.engine = Engine()
         self.happened: list[object] = []
         self.ended = threading.Event()
-        self.exit = SignalExit(self.engine, self.note("leave"), self.happened.append, self._end)
+        self.exit = SignalExit(self.engine, self.note("leave"), self.happened.append, self.end)
 
     def note(self, word: str) -> Callable[[], None]:
         """Return a function that writes down `word`."""
         return lambda: self.happened.append(word)
 
-    def _end(self, status: int) -> None:
+    def end(self, status: int) -> None:
         self.happened.append(("end", status))
         self.ended.set()
 
@@ -88,7 +88,7 @@ def test_a_hand_over_that_fails_does_not_keep_the_process(monkeypatch: pytest.Mo
     def fail(_number: int) -> None:
         raise OSError
 
-    leaving = SignalExit(recorder.engine, recorder.note("leave"), fail, recorder._end)
+    leaving = SignalExit(recorder.engine, recorder.note("leave"), fail, recorder.end)
     recorder.engine.leavable.set()
     leaving.handle(signal.SIGHUP)
     assert leaving.settled.wait(10)
@@ -101,7 +101,7 @@ def test_sigint_pauses_a_run_and_leaves_without_one() -> None:
     assert recorder.engine.stop_event.wait(10) and recorder.happened == []
     recorder.engine.idle.set()
     left = threading.Event()
-    leaving = SignalExit(recorder.engine, left.set, recorder.happened.append, recorder._end)
+    leaving = SignalExit(recorder.engine, left.set, recorder.happened.append, recorder.end)
     leaving.handle(signal.SIGINT)
     assert left.wait(10) and recorder.happened == []
 

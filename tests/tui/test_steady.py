@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from engine.project import Project
+from tests.support.fake_engine import wait_for
 from tests.support.fake_run import append, metrics, write_run
 from tests.support.themed import ThemedApp
 from tui.app.screens.shared.lines import Lines, SteadyText
@@ -63,14 +64,15 @@ async def test_lines_that_stay_are_not_made_again() -> None:
         lines = app.query_one("#lines", Lines)
         lines.show_lines([Text("one"), Text("two", "red"), Text("three")])
         await pilot.pause()
-        first = lines._lines
+        first = [lines.render_line(y) for y in range(3)]
         lines.show_lines([Text("three"), Text("two", "blue"), Text("one")])
-        assert lines._lines[0] is first[2]
-        assert lines._lines[2] is first[0]
-        assert lines._lines[1] != first[1]
+        assert lines.render_line(0) is first[2]
+        assert lines.render_line(2) is first[0]
+        assert lines.render_line(1) != first[1]
         await pilot.resize_terminal(30, 12)
+        await wait_for(pilot, lambda: lines.size.width == 30)
         lines.show_lines([Text("three"), Text("two", "blue"), Text("one")])
-        assert [line.cell_length for line in lines._lines] == [30] * 3
+        assert [line.cell_length for line in map(lines.render_line, range(3))] == [30] * 3
 
 
 @pytest.mark.parametrize(("share", "bar"), [(0.0, "─" * 10), (0.25, "━━╸" + "─" * 7), (1.0, "━" * 10)])

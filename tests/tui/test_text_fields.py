@@ -12,6 +12,7 @@ from tui.app.screens.shared.line_input import LONGEST, LineInput
 from tui.app.screens.shared.note_line import NoteLine
 
 import pytest
+from rich.cells import cell_len
 from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -37,10 +38,9 @@ async def hears(pilot: Pilot[int], text: str) -> None:
 
 def has_cursor_in_sight(app: MqloraApp, editor: Input) -> bool:
     """Whether the cursor's cell is within the field, and the field on the screen."""
-    region, cursor = editor.content_region, editor.cursor_screen_offset
-    if editor.cursor_at_end:  # Textual tells the cell behind it then
-        cursor -= (1, 0)
-    return region.contains_point(cursor) and app.screen.region.contains_region(region)
+    cell = cell_len(editor.value[: editor.cursor_position]) - editor.scroll_offset.x
+    is_within = 0 <= cell < editor.content_size.width
+    return is_within and app.screen.region.contains_region(editor.content_region)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -49,7 +49,7 @@ def has_arrived(app: MqloraApp, place: str) -> bool:
     """Whether the app is at a place; with no place, whether it has been left."""
     if place:
         return isinstance(app.screen, PlaceScreen) and app.current_mode == place
-    return not app.is_running or app._exit
+    return not app.is_running or app.return_code is not None
 
 
 @pytest.mark.parametrize(("way", "place"), LEAVING.items())

@@ -16,10 +16,11 @@ class LossLegend(SteadyText):
 
     def show(self, run: RunSummary, view: View) -> None:
         """Draw the legend of a run in a view."""
-        self.say(_legend(run, ZOOMS[view]))
+        self.say(legend(run, ZOOMS[view]))
 
 
-def _legend(run: RunSummary, view: str) -> Content:
+def legend(run: RunSummary, view: str) -> Content:
+    """Return the legend of a run, with the name of the view."""
     return Content.assemble(
         ("⠒ ", "$muted"),
         (_("train"), "$muted"),
