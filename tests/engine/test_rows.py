@@ -74,7 +74,13 @@ def test_each_form_of_a_row_is_read(tmp_path: Path, value: Any, messages: tuple[
         (b'{"messages": [{"role": "assistant", "content": "a"}], "tools": [{}]}', "wrong_type", None),
         (b'{"prompt": "a", "completion": "\\ud800"}', "invalid_text", None),
         (b'{"text": "\\udfff"}', "invalid_text", None),
-        (b'{"messages": [{"role": "assistant", "content": "\\ud800"}]}', "invalid_text", None),
+        (
+            b'{"messages": [{"role": "user", "content": "\\ud800"}, {"role": "assistant", "content": "b"}]}',
+            "invalid_text",
+            None,
+        ),
+        (b'{"messages": [{"role": "assistant", "content": "a"}]}', "no_question", None),
+        (b'{"messages": [{"role": "assistant", "content": "a"}], "id": 1}', "no_question", None),
     ],
 )
 def test_each_fault_has_its_kind_line_and_column(

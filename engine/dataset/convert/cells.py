@@ -157,7 +157,7 @@ def _said(item: dict[str, Any]) -> list[dict[str, Any]]:
         return [turn("user", item["user"]), {**rest, **turn("assistant", item["assistant"])}]
     used = next(filter(item.__contains__, _SAID), "")
     rest = {}
-    if len(item) > 2:  # more than who speaks and what is said
+    if len(item) > 2 or not used:  # more than who speaks and what is said
         rest = {key: value for key, value in item.items() if key != used and key not in _SPEAKS}
     said = item.get(used)
     if "is_user" in item:

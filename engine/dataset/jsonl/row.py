@@ -14,6 +14,7 @@ from engine.dataset.jsonl.turns import (
     is_blank,
     read_turns,
     require_answer,
+    require_question,
     spoken,
 )
 from engine.i18n import _
@@ -95,6 +96,7 @@ def read_row(value: dict[str, Any], line: int) -> tuple[RowForm, Row, list[str]]
     found = read_turns(value["messages"]) if form == "messages" else _pair(value)
     if len(value) == len(OF_FORM[form]):  # as nearly all rows are
         require_answer(found)
+        require_question(found.turns, found.untrained)
         row = Row(line, tuple(found.turns), untrained=tuple(found.untrained))
         return form, row, found.not_used
     extra = Beside(value, form, [spoken(turn) for turn in found.turns])
@@ -104,6 +106,7 @@ def read_row(value: dict[str, Any], line: int) -> tuple[RowForm, Row, list[str]]
         turns = add_system(turns, extra.system)
         shift = len(turns) - len(found.turns)
         untrained = [index + shift for index in untrained]
+    require_question(turns, untrained)
     row = Row(line, tuple(turns), "", tuple(untrained), extra.tools)
     return form, row, extra.not_used + found.not_used
 

@@ -82,6 +82,24 @@ def require_answer(found: Conversation) -> None:
         )
 
 
+def require_question(turns: Sequence[Message], untrained: Sequence[int]) -> None:
+    """Refuse a conversation that begins with an answer which is to be learned: nothing asks for it.
+
+    Args:
+        turns: of the conversation, with its system text.
+        untrained: indices of answers that are not to be learned.
+
+    Raises:
+        RowError: it does.
+    """
+    if turns[0]["role"] == "assistant" and 0 not in untrained:
+        raise RowError(
+            "no_question",
+            _("the answer comes before any question"),
+            _('begin with a turn of the user or the system, or write "weight": 0 into this one'),
+        )
+
+
 def add_system(turns: list[Message], text: str) -> list[Message]:
     """Return turns that begin with a system text which stands beside them.
 
