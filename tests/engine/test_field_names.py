@@ -29,7 +29,7 @@ def test_an_answer_that_is_marked_as_to_be_learned_is(tmp_path: Path, mark: dict
     assert ([row.untrained for row in rows], faults) == ([()], [])
 
 
-@pytest.mark.parametrize("key", ["train", "loss", "label", "is_correct"])
+@pytest.mark.parametrize("key", ["train", "loss", "kto_tag", "is_correct"])
 @pytest.mark.parametrize(
     ("value", "is_learned"),
     [(0, False), ("0", False), ("no", False), ("False", False), (1, True), ("yes", True), (0.3, None)],
@@ -138,3 +138,15 @@ def test_a_turn_in_the_channel_of_thoughts_is_refused() -> None:
                 row_of(row, 1)
         else:
             assert row_of(row, 1)[1] == ["channel"]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, "0", "1", 0.5])
+def test_a_label_that_is_a_number_is_refused_since_it_may_be_a_class(number: Any) -> None:
+    """Of a row and of an answer; a word is understood or named, beside options it is the number of one."""
+    for row in (PAIR | {"label": number}, {"messages": [TURNS[0], TURNS[1] | {"label": number}]}):
+        with pytest.raises(RowError, match=f"'label' {number}: a class, or") as refused:
+            row_of(row, 1)
+        assert "write true or false" in refused.value.fix and "take it out" in refused.value.fix
+    assert row_of(PAIR | {"label": "sports"}, 1)[1] == ["label"]
+    asked = {"prompt": "A. x B. y?", "completion": "A", "choices": ["x", "y"], "label": number}
+    assert row_of(asked, 1)[1] == ["choices", "label"]

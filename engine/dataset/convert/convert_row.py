@@ -15,10 +15,10 @@ from engine.dataset.convert.cells import (
 )
 from engine.dataset.convert.column_mapping import ColumnMapping
 from engine.dataset.jsonl.field_names import part_of
-from engine.dataset.jsonl.fields import YES_OR_NO, answer_of, says_nothing, sense_of
+from engine.dataset.jsonl.fields import YES_OR_NO, is_learned, says_nothing, sense_of
 from engine.dataset.jsonl.options import below_question, options_of
 from engine.dataset.jsonl.parse import RowError
-from engine.dataset.jsonl.refusals import refuse_preference
+from engine.dataset.jsonl.refusals import refuse_header, refuse_preference
 from engine.i18n import _
 from engine.sanitize import one_line
 
@@ -42,6 +42,7 @@ def convert(value: dict[str, Any], mapping: ColumnMapping) -> dict[str, Any]:
     Raises:
         RowError: a cell has no text, or one that may be question or answer would be left out.
     """
+    refuse_header(value)
     row = _kept(value, mapping)
     _refuse_left_out(value, mapping)
     if mapping.text:
@@ -72,7 +73,7 @@ def _kept(value: dict[str, Any], mapping: ColumnMapping) -> dict[str, Any]:
         if sense_of(name) == "preference":
             learned = mapping.completion or mapping.turns or mapping.text
             raise refuse_preference(name, kept, learned, "--text" if mapping.text else "--answer")
-        if sense_of(name) in YES_OR_NO and answer_of(cell) is None:
+        if sense_of(name) in YES_OR_NO and is_learned(name, sense_of(name), cell, _("the row")) is None:
             raise RowError(
                 "unsupported_field",
                 _("'{key}' is {value}, which is neither yes nor no").format(

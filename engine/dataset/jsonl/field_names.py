@@ -46,6 +46,7 @@ SYSTEMS = (
 _SPEAKERS = frozenset(
     ("user", "human", "assistant", "utilizador", "usuario", "assistente"),
 )
+_WHO_SPEAKS = frozenset(("role", "sender", "from", "speaker", "remetente"))
 _PLURALS = {
     **{"domande": "domanda", "risposte": "risposta", "fragen": "frage", "antworten": "antwort"},
     **{"anweisungen": "anweisung", "eingaben": "eingabe", "ausgaben": "ausgabe", "istruzioni": "istruzione"},
@@ -75,6 +76,11 @@ def words_of(name: str) -> list[str]:
 def is_speaker(name: str) -> bool:
     """Whether a column of this name holds what a speaker says, or beside what is said only who that was."""
     return plain(name) in _SPEAKERS
+
+
+def is_who_speaks(name: str) -> bool:
+    """Whether a column of this name says who speaks: what is said beside it is a message, and no text."""
+    return plain(name) in _WHO_SPEAKS
 
 
 def of_part(names: Iterable[str], part: FieldRole) -> list[str]:

@@ -110,6 +110,7 @@ _YES = (
     *("true", "yes", "y", "1", "on", "sim", "good", "chosen", "bom", "boa"),
     *("right", "correct", "certo", "certa", "correto", "correta"),
 )
+_NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
 OF_QUESTION: frozenset[Sense] = frozenset(("context", "options"))
 """Of fields that the answer cannot be known without."""
 YES_OR_NO: frozenset[Sense] = frozenset(("trained", "excluded", "label"))
@@ -169,6 +170,14 @@ def answer_of(value: Any) -> bool | None:
     return True if text in _YES else False if text in _NO else None
 
 
+def is_class_or_answer(name: str, value: Any) -> bool:
+    """Whether a field is a `label` that is a number: of a class, or 0 and 1 for bad and good answers."""
+    if plain(name) != "label" or isinstance(value, bool):
+        return False
+    is_written = isinstance(value, str) and _NUMBER.fullmatch(value.strip())
+    return bool(is_written) or isinstance(value, int | float)
+
+
 def is_learned(name: str, sense: Sense | None, value: Any, where: str) -> bool | None:
     """Return whether a field says that its row or turn is to be learned; None where it says neither.
 
@@ -179,9 +188,17 @@ def is_learned(name: str, sense: Sense | None, value: Any, where: str) -> bool |
         where: the row or the turn, in words.
 
     Raises:
-        RowError: a weight that is neither 0 nor 1, since all examples count the same here, or a mask: some
-            programs learn what it marks, and others the rest.
+        RowError: a weight that is neither 0 nor 1, since all examples count the same here; a mask: some
+            programs learn what it marks, and others the rest; or a label that is a number.
     """
+    if is_class_or_answer(name, value):
+        raise RowError(
+            "unsupported_field",
+            _("{where} has '{key}' {value}: a class, or whether the answer is a good one").format(
+                where=where, key=one_line(name, 30), value=one_line(str(value), 20)
+            ),
+            _("write true or false where the answer is a good or a bad one; take it out where it is a class"),
+        )
     answer = answer_of(value)
     if sense == "masked" and (answer is not None or not isinstance(value, str)):
         raise RowError(
