@@ -12,7 +12,8 @@ from engine.dataset.convert.records import Record
 from engine.dataset.convert.tables import Table
 from engine.dataset.convert.turns_column import turns_column
 from engine.dataset.jsonl.field_names import is_who_speaks, of_part, part_of
-from engine.dataset.jsonl.fields import YES_OR_NO, answer_of, is_class_or_answer, says_nothing, sense_of
+from engine.dataset.jsonl.fields import YES_OR_NO, answer_of, says_nothing, sense_of
+from engine.dataset.jsonl.learned import is_class_or_answer
 from engine.dataset.jsonl.options import option_names
 from engine.errors import UserError
 from engine.i18n import _
@@ -106,8 +107,8 @@ def _ignored(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator
     for name in columns:
         if sense_of(name) in YES_OR_NO:
             cells = [row[name] for row in rows if not says_nothing(row.get(name))]
-            if has_options and sense_of(name) == "label":
-                cells = [cell for cell in cells if isinstance(cell, bool) or not str(cell).isdecimal()]
+            if has_options:
+                cells = [cell for cell in cells if not is_class_or_answer(name, cell)]
             if all(answer_of(cell) is None and not is_class_or_answer(name, cell) for cell in cells):
                 yield name
 

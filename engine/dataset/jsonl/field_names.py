@@ -22,6 +22,19 @@ _NAMES: dict[FieldRole, tuple[str, ...]] = {
     "input": ("input", "entrada", "entree", "ingresso", "eingabe", "invoer"),
     "context": (
         *("context", "passage", "document", "contexto", "contexte", "contesto", "kontext"),
+        *("retrieved", "retrieved_context", "retrieved_document", "retrieved_passage", "knowledge"),
+        *(
+            "evidence",
+            "reference_text",
+            "article",
+            "story",
+            "schema",
+            "doc",
+            "ctx",
+            "search_result",
+            "source_document",
+        ),
+        *("fact", "chunk", "background"),
         *("documento", "dokument", "passagem", "pasaje", "passaggio", "textpassage"),
     ),
     "history": ("history", "historico", "historial", "historique", "cronologia", "verlauf", "geschiedenis"),
@@ -40,7 +53,7 @@ _NAMES: dict[FieldRole, tuple[str, ...]] = {
 _PARTS: dict[str, FieldRole] = {name: part for part, names in _NAMES.items() for name in names}
 SYSTEMS = (
     *("system", "system_prompt", "systemprompt", "system_message", "system_instruction", "systeminstruction"),
-    *("developer", "developer_message", "sistema", "systeme", "systeem"),
+    *("sys", "sys_prompt", "preamble", "developer", "developer_message", "sistema", "systeme", "systeem"),
 )
 """Instructions for the assistant."""
 _SPEAKERS = frozenset(

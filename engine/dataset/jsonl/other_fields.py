@@ -7,12 +7,12 @@ from engine.dataset.jsonl.field_names import is_speaker, is_who_speaks, part_of
 from engine.dataset.jsonl.fields import (
     LEARNING,
     Sense,
-    is_class_or_answer,
-    is_learned,
     is_remark,
+    means_nothing,
     says_nothing,
     sense_of,
 )
+from engine.dataset.jsonl.learned import is_class_or_answer, is_learned
 from engine.dataset.jsonl.options import option_names, options_of, stand_in
 from engine.dataset.jsonl.parse import RowError
 from engine.dataset.jsonl.refusals import not_to_be_learned, refuse_field, refuse_preference
@@ -81,6 +81,8 @@ class Beside:
                 ),
                 _('write each conversation as {"messages": [...]}, or take it out where it is none'),
             )
+        elif sense in ("system", "context") and means_nothing(value):
+            self.not_used.append(name)
         elif sense == "system" and isinstance(value, str):
             if self.system and self.system.split() != value.split():
                 raise RowError("two_systems", _("the row has two system texts"), _("keep one of them"))

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.dataset.jsonl.fields import LEARNING, is_learned, is_remark, says_nothing, sense_of
+from engine.dataset.jsonl.fields import LEARNING, is_remark, says_nothing, sense_of
+from engine.dataset.jsonl.learned import is_learned
 from engine.dataset.jsonl.parse import RowError
 from engine.dataset.jsonl.refusals import may_show_media, refuse_field, refuse_media
 from engine.dataset.jsonl.tools import read_calls
