@@ -52,13 +52,15 @@ TOKENIZERS: dict[str, Callable[[Path], object]] = {
 }
 KINDS = {
     "answer_begins_otherwise", "blank_lines", "byte_order_mark", "compressed", "control_character",
-    "control_text", "conversation_split", "duplicate", "duplicate_key", "empty_completion", "empty_prompt",
-    "empty_text", "invalid_json", "invalid_text", "invalid_utf8", "json_array", "leak", "left_out",
-    "line_too_long", "misread_text", "missing_field", "mixed_forms", "near_duplicate", "near_leak",
-    "no_assistant_turn", "no_end_of_turn", "no_last_answer", "no_last_line_break", "no_rows",
-    "no_trained_token", "not_an_object", "nul", "other_answer", "parquet", "placeholder", "same_role_twice",
+    "control_text", "conversation_split", "duplicate", "duplicate_key", "empty_completion",
+    "empty_prompt", "empty_text", "invalid_json", "invalid_text", "invalid_utf8", "json_array", "leak",
+    "left_out", "line_too_long", "misread_text", "missing_field", "mixed_forms", "near_duplicate",
+    "near_leak", "no_assistant_turn", "no_end_of_turn", "no_last_answer", "no_last_line_break",
+    "no_question", "no_rows", "no_trained_token", "not_an_object", "nul", "other_answer",
+    "other_template", "parquet", "placeholder", "repeated_header", "same_role_twice", "several_answers",
     "shared_token", "spread_object", "template", "template_text", "truncated", "two_forms", "two_systems",
-    "unsupported_field", "unused_fields", "utf16", "windows_line_ends", "wrong_role", "wrong_type",
+    "unknown_option", "unsupported_field", "unused_fields", "utf16", "windows_line_ends", "wrong_role",
+    "wrong_type",
 }  # fmt: skip
 """All that the check can say of rows, but for two that other tests look at: unreadable, near_twins_limit."""
 

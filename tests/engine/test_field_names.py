@@ -29,7 +29,7 @@ def test_an_answer_that_is_marked_as_to_be_learned_is(tmp_path: Path, mark: dict
     assert ([row.untrained for row in rows], faults) == ([()], [])
 
 
-@pytest.mark.parametrize("key", ["train", "loss", "label", "is_correct"])
+@pytest.mark.parametrize("key", ["train", "loss", "kto_tag", "is_correct"])
 @pytest.mark.parametrize(
     ("value", "is_learned"),
     [(0, False), ("0", False), ("no", False), ("False", False), (1, True), ("yes", True), (0.3, None)],
@@ -138,3 +138,65 @@ def test_a_turn_in_the_channel_of_thoughts_is_refused() -> None:
                 row_of(row, 1)
         else:
             assert row_of(row, 1)[1] == ["channel"]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, "0", "1", 0.5])
+def test_a_label_that_is_a_number_is_refused_since_it_may_be_a_class(number: Any) -> None:
+    """Of a row and of an answer; a word is understood or named, beside options it is the number of one."""
+    for row in (PAIR | {"label": number}, {"messages": [TURNS[0], TURNS[1] | {"label": number}]}):
+        with pytest.raises(RowError, match=f"'label' {number}: a class, or") as refused:
+            row_of(row, 1)
+        assert "write true or false" in refused.value.fix and "take it out" in refused.value.fix
+    assert row_of(PAIR | {"label": "sports"}, 1)[1] == ["label"]
+    asked = {"prompt": "A. x B. y?", "completion": "A", "choices": ["x", "y"], "label": number}
+    assert row_of(asked, 1)[1] == ["choices", "label"]
+
+
+CONTEXTS = (
+    *("retrieved", "retrieved_context", "knowledge", "evidence", "reference_text", "article", "story"),
+    *("schema", "docs", "ctxs", "search_results", "source_documents", "facts", "chunks", "background"),
+)
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_what_an_answer_was_taken_from_belongs_to_the_question(name: str) -> None:
+    """As a context does; a number is a remark."""
+    with pytest.raises(RowError, match="which belongs to the question"):
+        row_of(PAIR | {name: "um texto"}, 1)
+    assert row_of(PAIR | {name: 3}, 1)[1] == [name]
+
+
+GOOD_IF_TRUE = ("approved", "include", "enabled", "valid", "is_valid", "use")
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        *({name: False} for name in GOOD_IF_TRUE),
+        *({name: True} for name in ("deleted", "flagged", "is_bad")),
+        *({"status": "rejected"}, {"status": "Deleted"}),
+    ],
+)
+def test_a_row_that_somebody_sorted_out_is_left_out(tmp_path: Path, mark: dict[str, Any]) -> None:
+    """Of a conversation the answer; what says otherwise, or nothing of that, changes nothing."""
+    assert [fault.kind for fault in read(tmp_path, PAIR | mark)[1]] == ["left_out"]
+    (row,), _faults = read(tmp_path, {"messages": [TURNS[0], TURNS[1] | mark, *TURNS]})
+    assert row.untrained == (1,)
+    (name,) = mark
+    assert len(read(tmp_path, PAIR | {name: not mark[name]})[0]) == 1
+    assert row_of(PAIR | {name: "published"}, 1)[1] == [name]
+    assert row_of({"messages": [TURNS[0] | {name: True}, TURNS[1]]}, 1)
+
+
+@pytest.mark.parametrize("name", ["sys", "sys_prompt", "preamble"])
+def test_other_names_of_a_system_text(name: str) -> None:
+    """It is that of the row."""
+    assert row_of(PAIR | {name: "s"}, 1)[0].messages[0] == {"role": "system", "content": "s"}
+
+
+@pytest.mark.parametrize("name", ["attachment", "attachments", "attachment_url"])
+def test_what_is_attached_is_not_read(name: str) -> None:
+    """How many there are is a remark."""
+    with pytest.raises(RowError, match="cannot see or hear"):
+        row_of(PAIR | {name: ["a.pdf"]}, 1)
+    assert row_of(PAIR | {"attachment_count": "2 files", name: []}, 1)[1] == ["attachment_count"]

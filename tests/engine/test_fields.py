@@ -9,7 +9,6 @@ from engine.dataset.convert.detect_columns import choose
 from engine.dataset.convert.records import Record
 from engine.dataset.convert.tables import open_table
 from engine.dataset.convert.written_row import written_row
-from engine.dataset.inspect.load import FileReader
 from engine.dataset.jsonl.fields import sense_of
 from engine.dataset.jsonl.parse import RowError
 from engine.dataset.jsonl.row import Row
@@ -221,26 +220,3 @@ def test_a_tool_whose_name_stands_in_the_question_is_not_told_for_that(tmp_path:
     assert "a" in row.messages[0]["content"]
     with pytest.raises(TemplateError, match="passes over tools that may be called: a"):
         tokenize(tokenizer, row)
-
-
-# Placeholders
-
-
-@pytest.mark.parametrize(
-    ("answer", "is_warned"),
-    [
-        ("Sou {{name}}, feito por {{ author }}.", True),
-        ("Chamo-me [your name].", True),
-        ("Escreve a <insert date here>.", True),
-        ("O conjunto {a} e [1, 2] e <b>x</b>.", False),
-        ("{{ }} é um bloco vazio.", False),
-        ("Vê [a ligação](https://x.pt).", False),
-    ],
-)
-def test_what_is_still_to_be_filled_in_is_warned_of(tmp_path: Path, answer: str, is_warned: bool) -> None:
-    """In answers, which are learned; questions may ask about such marks."""
-    rows = [{"prompt": "O que é {{name}}?", "completion": answer}]
-    write_rows(tmp_path / "train.jsonl", rows)
-    reader = FileReader(tmp_path / "train.jsonl")
-    assert len(list(reader.rows())) == 1
-    assert ([fault.kind for fault in reader.report().faults] == ["placeholder"]) == is_warned

@@ -5,10 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.dataset.convert.detect_columns import detect
+from engine.dataset.convert.detect_columns import choose, detect
 from engine.dataset.convert.tables import open_table
+from engine.dataset.convert.try_rows import try_rows
+from engine.dataset.jsonl.row import row_of
 from engine.errors import UserError
 from tests.support.import_files import became
+from tests.support.tiny import write_rows
 
 import pytest
 
@@ -213,3 +216,38 @@ def test_hostile_names_of_columns_are_shown_harmlessly(tmp_path: Path) -> None:
     with pytest.raises(UserError) as refused:
         became(opened.source.path, tmp_path / "p", text="\x1b]0;x")
     assert "\x1b" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]},
+        {"function_call": {"name": "f", "arguments": "{}"}},
+    ],
+)
+def test_a_call_needs_no_content(tmp_path: Path, call: dict[str, Any]) -> None:
+    """As OpenAI writes it, with null or without the key; the check and the import take it alike."""
+    asked = {"role": "user", "content": "a?"}
+    for content in ({}, {"content": None}):
+        row = {"messages": [asked, {"role": "assistant", **content, **call}]}
+        row_of(row, 1)
+        write_rows(tmp_path / "t.jsonl", [row])
+        rows, rejected = became(tmp_path / "t.jsonl", tmp_path / "p")
+        assert rejected == [] and rows[0]["messages"][1]["tool_calls"][0]["function"]["name"] == "f"
+
+
+@pytest.mark.parametrize("says", [{}, {"loss": False}])
+def test_a_conversation_that_begins_with_an_answer_is_judged_as_the_check_does(
+    tmp_path: Path, says: dict[str, Any]
+) -> None:
+    """It is refused where that is to be learned: nothing asks for it; a system text before it is enough."""
+    begin = {"from": "gpt", "value": "Bem-vindo.", **says}
+    rest = [{"from": "human", "value": "a?"}, {"from": "gpt", "value": "b"}]
+    system = {"from": "system", "value": "s"}
+    write_rows(
+        tmp_path / "t.jsonl", [{"conversations": turns} for turns in ([begin, *rest], [system, begin, *rest])]
+    )
+    found = open_table(tmp_path / "t.jsonl")
+    rejected = [] if says else [(1, "no_question")]
+    assert try_rows(found, choose(found)).rejected == len(rejected)
+    assert became(tmp_path / "t.jsonl", tmp_path / "p")[1] == rejected

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.dataset.convert.imported import Imported
+from engine.dataset.jsonl.row import row_of
 from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.jsonl.unused_fields import NotUsed, named
 from engine.dataset.report import Fault
@@ -70,3 +71,15 @@ def test_the_note_of_a_check_gives_the_first_line_of_one() -> None:
     seen.see(["a"], 10)
     (note,) = seen.faults("train.jsonl")
     assert (note.line, note.message.partition(": ")[2]) == (7, "a (2), b (1)")
+
+
+@pytest.mark.parametrize("nothing", ["nan", "None", "NULL", "N/A", "<noinput>"])
+def test_what_tables_write_for_nothing_is_not_joined(tmp_path: Path, nothing: str) -> None:
+    """It is counted, as the check counts it; an option of that name is one."""
+    row = {"instruction": "q", "input": nothing, "system": nothing, "output": "r"}
+    done = imported(tmp_path, row, row)
+    assert done.not_used == {"input": 2, "system": 2}
+    assert done.folder.joinpath("train.jsonl").read_text("utf-8").count(nothing) == 0
+    assert row_of(PAIR | {"input": nothing, "system": nothing}, 1)[1] == ["input", "system"]
+    asked = {"question": "q?", "choices": ["a", nothing], "answer": "A"}
+    assert not imported(tmp_path, asked).not_used

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.dataset.jsonl.parse import RowError
 from engine.dataset.jsonl.row import row_of
-from tests.support.import_files import became
+from tests.support.import_files import became, bring
 from tests.support.tiny import write_rows
 
 import pytest
@@ -125,3 +125,15 @@ def test_options_of_a_table(tmp_path: Path) -> None:
     assert became(path, tmp_path / "p")[0] == [{"prompt": ASKED, "completion": "B"}]
     path.write_text("Q,A\nCapital de Portugal?,Lisboa\n", "utf-8")
     assert became(path, tmp_path / "p")[0] == [PAIR | {"completion": "Lisboa"}]
+
+
+@pytest.mark.parametrize("options", [{"choices": CITIES}, {"options": {"1": "Porto", "2": "Lisboa"}}])
+@pytest.mark.parametrize("question", ["Capital de Portugal?", ASKED])
+def test_a_number_beside_options_is_to_be_a_letter_or_a_text(
+    tmp_path: Path, options: dict[str, Any], question: str
+) -> None:
+    """Quotes around it would teach a number that nobody can read."""
+    row = {"question": question, "answer": 2, **options}
+    done = bring(given(tmp_path, QUESTION, row), tmp_path / "p")
+    (rejected,) = done.listed
+    assert rejected.kind == "unknown_option" and rejected.fix.startswith("write the letter or the text")

@@ -107,3 +107,21 @@ def test_a_file_of_worse_answers_alone_has_none_to_learn(tmp_path: Path) -> None
         choose(open_table(path))
     path = given(tmp_path, {"prompt": "q", "rejected": "bad", "output": "r"})
     assert answers_of(open_table(path)) == ["output", "rejected"]
+
+
+CORRECTED = (
+    *("corrected_answer", "edited_completion", "correction", "ground_truth", "expected_output", "gold"),
+    "gold_answer",
+)
+
+
+@pytest.mark.parametrize("name", CORRECTED)
+def test_a_better_answer_beside_the_answer_has_to_be_chosen(tmp_path: Path, name: str) -> None:
+    """The advice of the check works: it is learned where there is one; a number is a remark."""
+    row = {"prompt": "q", "completion": "bad", name: "r"}
+    with pytest.raises(RowError, match=f"'{name}': answers to choose between") as refused:
+        row_of(row, 1)
+    path = given(tmp_path, row, PAIR)
+    assert became(path, tmp_path / "p") == ([PAIR], [(1, "unsupported_field")])
+    assert became(path, tmp_path / "p", **advised(refused.value.fix))[0] == [{"messages": SAID}] * 2
+    assert became(given(tmp_path, PAIR | {name: 0.5}), tmp_path / "p") == ([PAIR], [])

@@ -67,7 +67,9 @@ def test_harmless_oddities_are_notes(tmp_path: Path, content: bytes, notes: list
 
 def test_mixed_forms_are_told_at_the_first_of_the_rarest(tmp_path: Path) -> None:
     """With how many there are of each."""
-    turns = json.dumps({"messages": [{"role": "assistant", "content": "a"}]}).encode()
+    turns = json.dumps(
+        {"messages": [{"role": role, "content": "a"} for role in ("user", "assistant")]}
+    ).encode()
     rows, faults = read(tmp_path, b"\n".join([GOOD, GOOD, b'{"text": "c"}', turns, turns, turns, b""]))
     assert len(rows) == 6
     (fault,) = faults

@@ -56,7 +56,13 @@ def test_each_form_of_a_row_is_read(tmp_path: Path, value: Any, messages: tuple[
         (b'{"prompt": "a"}', "missing_field", None),
         (b'{"completion": "a"}', "missing_field", None),
         (b'{"prompt": 3, "completion": "b"}', "wrong_type", None),
-        (b'{"prompt": "a", "completion": null}', "wrong_type", None),
+        (b'{"prompt": "a", "completion": null}', "empty_completion", None),
+        (b'{"prompt": null, "completion": "b"}', "empty_prompt", None),
+        (b'{"prompt": "a", "completion": []}', "empty_completion", None),
+        (b'{"prompt": "a", "completion": ["b"]}', "wrong_type", None),
+        (b'{"prompt": "a", "completion": ["b", "c"]}', "several_answers", None),
+        (b'{"prompt": "a", "completion": 1, "choices": ["b", "c"]}', "unknown_option", None),
+        (b'{"prompt": "prompt", "completion": "completion"}', "repeated_header", None),
         (b'{"text": ["a"]}', "wrong_type", None),
         (b'{"messages": {}}', "wrong_type", None),
         (b'{"messages": []}', "wrong_type", None),
@@ -74,7 +80,13 @@ def test_each_form_of_a_row_is_read(tmp_path: Path, value: Any, messages: tuple[
         (b'{"messages": [{"role": "assistant", "content": "a"}], "tools": [{}]}', "wrong_type", None),
         (b'{"prompt": "a", "completion": "\\ud800"}', "invalid_text", None),
         (b'{"text": "\\udfff"}', "invalid_text", None),
-        (b'{"messages": [{"role": "assistant", "content": "\\ud800"}]}', "invalid_text", None),
+        (
+            b'{"messages": [{"role": "user", "content": "\\ud800"}, {"role": "assistant", "content": "b"}]}',
+            "invalid_text",
+            None,
+        ),
+        (b'{"messages": [{"role": "assistant", "content": "a"}]}', "no_question", None),
+        (b'{"messages": [{"role": "assistant", "content": "a"}], "id": 1}', "no_question", None),
     ],
 )
 def test_each_fault_has_its_kind_line_and_column(
@@ -160,3 +172,17 @@ def test_a_row_without_end_is_told_of(tmp_path: Path, row: dict[str, Any], words
     fault, after = read(tmp_path, json.dumps(row).encode() + b"\n" + GOOD + b"\n")
     assert isinstance(fault, Fault) and (fault.kind, fault.line) == ("line_too_long", 1)
     assert words in fault.message and isinstance(after, Row)
+
+
+@pytest.mark.parametrize(
+    ("completion", "fix"),
+    [
+        (7, "put the value in double quotes"),
+        (["b"], "write it as one text"),
+        ({"a": 1}, "write it as one text"),
+    ],
+)
+def test_what_is_no_text_is_to_be_made_one(tmp_path: Path, completion: Any, fix: str) -> None:
+    """Quotes around a list would make a text of its brackets."""
+    (fault,) = read(tmp_path, json.dumps({"prompt": "a", "completion": completion}).encode())
+    assert isinstance(fault, Fault) and fault.fix == fix

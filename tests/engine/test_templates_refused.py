@@ -36,13 +36,6 @@ def altered(old: str, new: str) -> str:
 
 REFUSED = {
     "no system role": ("gemma", None, SYSTEM, "System role not supported", "as the template wants"),
-    "an answer to nothing": (
-        "chatml",
-        None,
-        TWO[1:],
-        "answer comes before any question",
-        "begin with a turn",
-    ),
     "two questions": ("gemma", None, (ONE[0], *ONE), "must alternate", "as the template wants"),
     "the system's text is dropped": (
         "chatml",

@@ -71,17 +71,13 @@ class AnswerFinder:
 
         Args:
             messages: the conversation.
-            index: of a turn of the assistant.
+            index: of a turn of the assistant, not the first turn.
             tools: that it may call.
 
         Raises:
             TemplateError: the template changes the answer, or writes what comes before it otherwise
                 than generation is fed it.
         """
-        if index == 0:
-            raise TemplateError(
-                _("the answer comes before any question"), _("begin with a turn of the user or the system")
-            )
         text = self._template.render(messages[: index + 1], tools)
         turn = self._ends.last_turn(text, calls=bool(messages[index].get("tool_calls")))
         prompt = self._template.render(messages[:index], tools, generation=True)

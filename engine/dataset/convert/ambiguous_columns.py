@@ -7,12 +7,15 @@ from engine.dataset.convert.column_mapping import list_names
 from engine.dataset.convert.header_line import reads_like_row
 from engine.dataset.convert.records import Record
 from engine.dataset.convert.tables import Table
-from engine.dataset.jsonl.field_names import of_part, part_of
+from engine.dataset.jsonl.field_names import is_who_speaks, of_part, part_of, plain
 from engine.dataset.jsonl.fields import sense_of
 from engine.dataset.jsonl.refusals import is_worse
 from engine.errors import UserError
 from engine.i18n import _
 from engine.sanitize import one_line
+
+_SAID = ("content", "message", "body")
+"""Columns with a message, besides those of a text."""
 
 
 def unclear(table: Table, answer: str = "") -> UserError:
@@ -24,6 +27,8 @@ def unclear(table: Table, answer: str = "") -> UserError:
     """
     path = table.source.path
     if refusal := _without_names(table) or _other_program(table) or _several(table, answer):
+        return refusal
+    if not answer and (refusal := _of_messages(table)):
         return refusal
     if answer:
         return UserError(
@@ -153,6 +158,23 @@ def _other_program(table: Table) -> UserError | None:
         problem = _("{path} is one object, and its rows stand in its list '{name}'")
         fix = _("save that list alone as a file, and import this")
     return UserError(problem.format(path=path, name=name, names=list_names(inside)), fix.format(name=name))
+
+
+def _of_messages(table: Table) -> UserError | None:
+    """Return the refusal of a table whose rows are single messages: which belong together it does not say."""
+    who = [name for name in table.columns if is_who_speaks(name)]
+    said = [name for name in table.columns if part_of(name) == "text" or plain(name) in _SAID]
+    if not who or len(said) != 1:
+        return None
+    return UserError(
+        _("Each row of {path} is one message, with who speaks in '{name}'").format(
+            path=table.source.path, name=one_line(who[0], 40)
+        ),
+        _(
+            'write each conversation as a line {{"messages": [...]}}; '
+            "or, where it is plain text to continue: --text {name}"
+        ).format(name=_word(said[0])),
+    )
 
 
 def lacks_header(table: Table) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.dataset.jsonl.fields import says_nothing
 from engine.dataset.jsonl.parse import RowError
+from engine.dataset.jsonl.refusals import refuse_several
 from engine.i18n import _
 from engine.sanitize import one_line
 
@@ -76,11 +77,7 @@ def answer_in(value: dict[str, Any], name: str) -> Any:
     if isinstance(cell, dict):
         return ours([cell])
     if len(answers := list(dict.fromkeys(listed))) > 1:
-        raise RowError(
-            "several_answers",
-            _("'{name}' holds several answers, of which one can be learned").format(name=one_line(name, 60)),
-            _("write the one to learn as a text"),
-        )
+        raise refuse_several(name)
     return text_in({name: answers[0]} if answers else value, name)
 
 
@@ -157,7 +154,7 @@ def _said(item: dict[str, Any]) -> list[dict[str, Any]]:
         return [turn("user", item["user"]), {**rest, **turn("assistant", item["assistant"])}]
     used = next(filter(item.__contains__, _SAID), "")
     rest = {}
-    if len(item) > 2:  # more than who speaks and what is said
+    if len(item) > 2 or not used:  # more than who speaks and what is said
         rest = {key: value for key, value in item.items() if key != used and key not in _SPEAKS}
     said = item.get(used)
     if "is_user" in item:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from engine.dataset.jsonl.field_names import is_speaker, part_of
+from engine.dataset.jsonl.field_names import is_speaker, is_who_speaks, part_of
 from engine.dataset.jsonl.fields import OF_QUESTION, sense_of
 from engine.dataset.jsonl.options import option_names
 from engine.i18n import _
@@ -91,6 +91,8 @@ class ColumnMapping:
 
     def honours(self, name: str) -> bool:
         """Whether a column that is not mapped still goes with its row, since it changes what that means."""
+        if self.text and is_who_speaks(name):  # the check of rows refuses it beside a text
+            return not self.is_named
         sense = sense_of(name)
         if sense == "preference":
             return not (self.is_named or self.is_chosen)

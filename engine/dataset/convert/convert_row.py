@@ -15,10 +15,17 @@ from engine.dataset.convert.cells import (
 )
 from engine.dataset.convert.column_mapping import ColumnMapping
 from engine.dataset.jsonl.field_names import part_of
-from engine.dataset.jsonl.fields import YES_OR_NO, answer_of, says_nothing, sense_of
+from engine.dataset.jsonl.fields import (
+    YES_OR_NO,
+    is_remark,
+    means_nothing,
+    says_nothing,
+    sense_of,
+)
+from engine.dataset.jsonl.learned import is_learned
 from engine.dataset.jsonl.options import below_question, options_of
 from engine.dataset.jsonl.parse import RowError
-from engine.dataset.jsonl.refusals import refuse_preference
+from engine.dataset.jsonl.refusals import refuse_header, refuse_preference
 from engine.i18n import _
 from engine.sanitize import one_line
 
@@ -42,11 +49,13 @@ def convert(value: dict[str, Any], mapping: ColumnMapping) -> dict[str, Any]:
     Raises:
         RowError: a cell has no text, or one that may be question or answer would be left out.
     """
+    refuse_header(value)
     row = _kept(value, mapping)
     _refuse_left_out(value, mapping)
     if mapping.text:
         return row | {"text": text_in(value, mapping.text)}
-    if mapping.system and (system := text_if_any(value, mapping.system)):
+    empty = _means_nothing(value, mapping)
+    if mapping.system and mapping.system not in empty and (system := text_if_any(value, mapping.system)):
         row["system"] = system
     if mapping.turns:
         turns = conversation_in(value.get(mapping.turns), mapping.turns)
@@ -54,7 +63,11 @@ def convert(value: dict[str, Any], mapping: ColumnMapping) -> dict[str, Any]:
     prompt, completion = _prompt(value, mapping), answer_in(value, mapping.answer or mapping.completion)
     if isinstance(asked := value.get(mapping.prompt), dict):
         row |= {name: item for name, item in asked.items() if sense_of(name)}
-    if mapping.history and (turns := turns_before(value.get(mapping.history), mapping.history)):
+    if (
+        mapping.history
+        and mapping.history not in empty
+        and (turns := turns_before(value.get(mapping.history), mapping.history))
+    ):
         return row | {"messages": [*turns, *_side("user", prompt), *_side("assistant", completion)]}
     return row | {"prompt": prompt, "completion": completion}
 
@@ -69,10 +82,10 @@ def _kept(value: dict[str, Any], mapping: ColumnMapping) -> dict[str, Any]:
     for name, cell in kept.items():
         if says_nothing(cell):
             continue
-        if sense_of(name) == "preference":
+        if sense_of(name) == "preference" and not is_remark("preference", cell):
             learned = mapping.completion or mapping.turns or mapping.text
             raise refuse_preference(name, kept, learned, "--text" if mapping.text else "--answer")
-        if sense_of(name) in YES_OR_NO and answer_of(cell) is None:
+        if sense_of(name) in YES_OR_NO and is_learned(name, sense_of(name), cell, _("the row")) is None:
             raise RowError(
                 "unsupported_field",
                 _("'{key}' is {value}, which is neither yes nor no").format(
@@ -87,9 +100,16 @@ def not_used_of(value: dict[str, Any], mapping: ColumnMapping) -> list[str]:
     """Return the fields of a row that do not go into its row of ours, though they say something."""
     fates = mapping.fates(value)
     names = [name for name in fates["meant"] + fates["unused"] if not says_nothing(value[name])]
+    names += _means_nothing(value, mapping)
     if isinstance(asked := value.get(mapping.prompt), dict):
         names += [name for name in asked if name not in ("messages", "parts", "role") and not sense_of(name)]
     return names
+
+
+def _means_nothing(value: dict[str, Any], mapping: ColumnMapping) -> list[str]:
+    """Return the columns of what belongs to a question that say in a row that there is nothing."""
+    contexts = (name for name in mapping.inputs if name not in mapping.options)
+    return [name for name in (*contexts, mapping.history, mapping.system) if means_nothing(value.get(name))]
 
 
 def _left_out(value: dict[str, Any], mapping: ColumnMapping) -> list[str]:
@@ -130,9 +150,10 @@ def _texts(cell: Any) -> list[str]:
 
 def _prompt(value: dict[str, Any], mapping: ColumnMapping) -> Any:
     """Return the question: a text, or a list of turns."""
-    asked = value.get(mapping.prompt)
+    asked, empty = value.get(mapping.prompt), _means_nothing(value, mapping)
+    filled = [name for name in mapping.inputs if name not in empty]
     if turns := list_of_turns(asked.get("messages") if isinstance(asked, dict) else asked):
-        extra = [name for name in mapping.inputs if not says_nothing(value.get(name))]
+        extra = [name for name in filled if not says_nothing(value.get(name))]
         if extra:
             raise RowError(
                 "unsupported_field",
@@ -140,7 +161,7 @@ def _prompt(value: dict[str, Any], mapping: ColumnMapping) -> Any:
                 _("write it into a turn of the user"),
             )
         return ours(turns)
-    contexts = [name for name in mapping.inputs if name not in mapping.options]
+    contexts = [name for name in filled if name not in mapping.options]
     extras = [text for name in contexts if (text := text_if_any(value, name))]
     if extras and says_nothing(asked):
         question = "\n\n".join(extras)

@@ -11,8 +11,9 @@ from engine.dataset.convert.convert_row import fits
 from engine.dataset.convert.records import Record
 from engine.dataset.convert.tables import Table
 from engine.dataset.convert.turns_column import turns_column
-from engine.dataset.jsonl.field_names import of_part, part_of
+from engine.dataset.jsonl.field_names import is_who_speaks, of_part, part_of
 from engine.dataset.jsonl.fields import YES_OR_NO, answer_of, says_nothing, sense_of
+from engine.dataset.jsonl.learned import is_class_or_answer
 from engine.dataset.jsonl.options import option_names
 from engine.errors import UserError
 from engine.i18n import _
@@ -86,7 +87,8 @@ def _reading(columns: Sequence[str], rows: Sequence[dict[str, Any]], answer: str
         completion = "".join(answers)
         return ColumnMapping(form, questions[0], extras, completion, system, history=history, answer=answer)
     texts = of_part(names, "text")
-    if len(texts) != 1 or of_part(names, "question") or answers or answer:
+    is_message = any(map(is_who_speaks, names))
+    if len(texts) != 1 or of_part(names, "question") or answers or answer or is_message:
         return None
     return ColumnMapping("text", text=texts[0])
 
@@ -105,9 +107,9 @@ def _ignored(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator
     for name in columns:
         if sense_of(name) in YES_OR_NO:
             cells = [row[name] for row in rows if not says_nothing(row.get(name))]
-            if has_options and sense_of(name) == "label":
-                cells = [cell for cell in cells if isinstance(cell, bool) or not str(cell).isdecimal()]
-            if all(answer_of(cell) is None for cell in cells):
+            if has_options:
+                cells = [cell for cell in cells if not is_class_or_answer(name, cell)]
+            if all(answer_of(cell) is None and not is_class_or_answer(name, cell) for cell in cells):
                 yield name
 
 

@@ -8,6 +8,7 @@ from engine import units
 from engine.config import TrainingConfig
 from engine.dataset.batches.chat_template import TemplateError
 from engine.dataset.batches.tokenize import Example, ExampleTokenizer
+from engine.dataset.inspect.other_template import OTHER_TEMPLATE
 from engine.dataset.inspect.suspicious import doubts_about
 from engine.dataset.inspect.template_notes import TemplateRemarks
 from engine.dataset.inspect.token_stats import TokenCounter
@@ -17,6 +18,7 @@ from engine.dataset.report import Fault, FileReport
 from engine.i18n import _
 from engine.sanitize import one_line
 
+_CONTROL_TEXT = "control_text"
 Passing = Callable[[Iterable[Row | Fault]], Iterable[Row | Fault]]
 """Something that what is read passes through, such as `engine.dataset.watch.watched`."""
 
@@ -90,7 +92,11 @@ class FileReader:
         """Return what was found in the rows that have passed."""
         figures = self._counter.figures() if self._counter else None
         rows = self._usable - self._added + sum(fault.leaves_out for fault in self._faults)
-        faults = sorted(self._faults, key=lambda fault: fault.line)
+        told = {fault.line for fault in self._faults if fault.kind == _CONTROL_TEXT}
+        faults = sorted(
+            (f for f in self._faults if f.kind != OTHER_TEMPLATE or f.line not in told),
+            key=lambda fault: fault.line,
+        )
         if not rows:
             faults.insert(0, _no_rows(self._path.name))
         return FileReport(self._path.name, rows, self._usable, tuple(faults), figures, self._added)
@@ -144,7 +150,7 @@ def _control_text(file: str, line: int, mark: str) -> Fault:
         file,
         line,
         None,
-        "control_text",
+        _CONTROL_TEXT,
         "warning",
         message.format(mark=one_line(mark, 40)),
         _("take it out: the chat template writes such tokens itself"),

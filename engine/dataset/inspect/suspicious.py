@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from engine.dataset.inspect.other_template import OTHER_TEMPLATE, foreign_mark
 from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.turns import answers_of, spoken
 from engine.dataset.report import Fault
@@ -17,10 +18,29 @@ _PLACEHOLDER = re.compile(
 )
 """Such as {{name}} and [your name]."""
 _STUBS = frozenset(
-    ("nan", "n/a", "null", "none", "todo", "tbd", "fixme", "xxx", "{answer}", "{resposta}", "{response}")
+    (
+        *(
+            "nan",
+            "n/a",
+            "null",
+            "none",
+            "todo",
+            "tbd",
+            "fixme",
+            "xxx",
+            "{answer}",
+            "{resposta}",
+            "{response}",
+        ),
+        *("#n/a", "#ref", "#value", "#name", "#div/0", "#num", "#null", "undefined", "[object object]"),
+        *("[deleted]", "[removed]"),
+    )
 )
-"""What tables and people write where an answer is missing, as the whole answer."""
+"""What tables, programs and people write where an answer is missing, as the whole answer."""
 _LONGEST_STUB = 20
+_DOTS = re.compile(r"\.{2,}|…|[-–—]+")
+_FILLING = re.compile(r"\s*(?:=[A-Z][A-Z.]+\(.*\Z|lorem ipsum\b)", re.IGNORECASE)
+"""A formula of a spreadsheet that is the whole answer, and the text that typesetters fill a page with."""
 _SECOND = "\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 """Second bytes of two in UTF-8, as Latin-1 and Windows-1252 show them."""
 _AFTER_WORD = "\xa0…–—»"
@@ -45,6 +65,10 @@ def doubts_about(file: str, row: Row) -> Iterator[Fault]:
         text = _("the answer has '{mark}', which looks like something still to be filled in")
         fix = _("fill it in: the model learns to write it as it stands")
         yield _doubt(file, row, "placeholder", text.format(mark=one_line(mark, 40)), fix)
+    if mark := foreign_mark(row):
+        text = _("its text has '{mark}', a mark of another program's template")
+        fix = _("take such marks out: the chat template of the model sets what is asked and said apart")
+        yield _doubt(file, row, OTHER_TEMPLATE, text.format(mark=one_line(mark, 40)), fix)
     if found := _misread(row):
         piece, text = found
         fix = _("write the file anew from its source as UTF-8: the model learns the letters as they stand")
@@ -75,8 +99,11 @@ def _order(file: str, row: Row) -> Iterator[Fault]:
 def _placeholder(answers: list[str]) -> str:
     """Return what in an answer stands for something that is still to be filled in; nothing if all is."""
     for text in answers:
-        if len(text) < _LONGEST_STUB and text.strip(" .!?-").casefold() in _STUBS:
-            return text.strip()
+        whole = text.strip() if len(text) < _LONGEST_STUB else ""
+        if whole and (whole.strip(" .!?-").casefold() in _STUBS or _DOTS.fullmatch(whole)):
+            return whole
+        if found := _FILLING.match(text):
+            return found[0].strip()
         if ("{{" in text or "[" in text or "<" in text) and (found := _PLACEHOLDER.search(text)):
             return found[0]
     return ""

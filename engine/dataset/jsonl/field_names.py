@@ -22,6 +22,19 @@ _NAMES: dict[FieldRole, tuple[str, ...]] = {
     "input": ("input", "entrada", "entree", "ingresso", "eingabe", "invoer"),
     "context": (
         *("context", "passage", "document", "contexto", "contexte", "contesto", "kontext"),
+        *("retrieved", "retrieved_context", "retrieved_document", "retrieved_passage", "knowledge"),
+        *(
+            "evidence",
+            "reference_text",
+            "article",
+            "story",
+            "schema",
+            "doc",
+            "ctx",
+            "search_result",
+            "source_document",
+        ),
+        *("fact", "chunk", "background"),
         *("documento", "dokument", "passagem", "pasaje", "passaggio", "textpassage"),
     ),
     "history": ("history", "historico", "historial", "historique", "cronologia", "verlauf", "geschiedenis"),
@@ -40,12 +53,13 @@ _NAMES: dict[FieldRole, tuple[str, ...]] = {
 _PARTS: dict[str, FieldRole] = {name: part for part, names in _NAMES.items() for name in names}
 SYSTEMS = (
     *("system", "system_prompt", "systemprompt", "system_message", "system_instruction", "systeminstruction"),
-    *("developer", "developer_message", "sistema", "systeme", "systeem"),
+    *("sys", "sys_prompt", "preamble", "developer", "developer_message", "sistema", "systeme", "systeem"),
 )
 """Instructions for the assistant."""
 _SPEAKERS = frozenset(
     ("user", "human", "assistant", "utilizador", "usuario", "assistente"),
 )
+_WHO_SPEAKS = frozenset(("role", "sender", "from", "speaker", "remetente"))
 _PLURALS = {
     **{"domande": "domanda", "risposte": "risposta", "fragen": "frage", "antworten": "antwort"},
     **{"anweisungen": "anweisung", "eingaben": "eingabe", "ausgaben": "ausgabe", "istruzioni": "istruzione"},
@@ -75,6 +89,11 @@ def words_of(name: str) -> list[str]:
 def is_speaker(name: str) -> bool:
     """Whether a column of this name holds what a speaker says, or beside what is said only who that was."""
     return plain(name) in _SPEAKERS
+
+
+def is_who_speaks(name: str) -> bool:
+    """Whether a column of this name says who speaks: what is said beside it is a message, and no text."""
+    return plain(name) in _WHO_SPEAKS
 
 
 def of_part(names: Iterable[str], part: FieldRole) -> list[str]:

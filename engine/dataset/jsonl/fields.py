@@ -9,9 +9,6 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from engine.dataset.jsonl.field_names import SYSTEMS, part_of, plain, words_of
-from engine.dataset.jsonl.parse import RowError
-from engine.i18n import _
-from engine.sanitize import one_line
 
 Sense = Literal[
     "system",
@@ -21,6 +18,7 @@ Sense = Literal[
     "masked",
     "weight",
     "label",
+    "status",
     "preference",
     "media",
     "reasoning",
@@ -29,9 +27,12 @@ Sense = Literal[
 ]
 """Instructions for the assistant; functions it may call; whether the row or turn is to be learned; whether it
 is not to be; one of the two, and nobody can tell which; how much it counts; whether the answer is a good one;
-answers to choose between; what is no text; thoughts before an answer; what belongs to the question; answers
-that whoever is asked chooses from."""
+what became of the row; answers to choose between; what is no text; thoughts before an answer; what belongs to
+the question; answers that whoever is asked chooses from."""
 
+_BETTER = ("corrected", "edited", "expected", "gold", "golden", "reference")
+_ANSWER = ("answer", "completion", "output", "response")
+"""Words of the names of answers that somebody wrote because of another one."""
 _NAMES: dict[Sense, tuple[str, ...]] = {
     "system": SYSTEMS,
     "tools": ("tools", "functions", "available_tools"),
@@ -42,17 +43,23 @@ _NAMES: dict[Sense, tuple[str, ...]] = {
     "excluded": (
         *("masked", "is_masked", "ignore", "ignored", "is_ignored", "ignore_loss", "ignore_turn"),
         *("skip", "skipped", "skip_turn", "exclude", "excluded", "no_train", "no_loss", "do_not_train"),
-        *("wrong", "is_wrong", "incorrect", "is_incorrect"),
+        *("wrong", "is_wrong", "incorrect", "is_incorrect", "is_bad", "deleted", "is_deleted"),
+        *("flagged", "is_flagged"),
     ),
     "masked": (
         *("mask", "masks", "mask_loss", "loss_mask", "mask_turn", "turn_mask", "train_mask"),
         *("training_mask", "label_mask", "assistant_mask", "train_detail", "training_detail"),
     ),
     "weight": ("weight", "loss_weight", "sample_weight"),
-    "label": ("label", "kto_tag", "correct", "is_correct"),
+    "label": (
+        *("label", "kto_tag", "correct", "is_correct", "approved", "is_approved", "include", "enabled"),
+        *("valid", "is_valid", "use"),
+    ),
+    "status": ("status", "review_status", "annotation_status", "estado"),
     "preference": (
         *("chosen", "rejected", "preferred", "dispreferred"),
-        *("preferred_output", "non_preferred_output"),
+        *("preferred_output", "non_preferred_output", "correction", "ground_truth", "gold"),
+        *(f"{which}_{answer}" for which in _BETTER for answer in _ANSWER),
     ),
     # Words that as parts of other names mean too much else.
     "reasoning": ("think", "analysis", "analise", "reflection", "inner_voice", "deliberation"),
@@ -70,6 +77,7 @@ _WORDS: dict[Sense, frozenset[str]] = {
             *("screenshot", "screenshots", "audio", "audios", "video", "videos", "foto", "fotos"),
             *("fotografia", "fotografias", "imagem", "imagens", "imagen", "imagenes", "immagine", "immagini"),
             *("bild", "bilder", "afbeelding", "afbeeldingen"),
+            *("attachment", "attachments", "anexo", "anexos"),
         )
     ),
     "reasoning": frozenset(
@@ -100,7 +108,7 @@ _PREFERENCE = re.compile(
     r"(chosen|rejected)_(?!score|rating|model)|(?!score|rating|reward|logp).*_(chosen|rejected)$"
 )
 """Other names of answers to choose between, and not of what they are worth."""
-LEARNING: frozenset[Sense] = frozenset(("trained", "excluded", "masked", "weight", "label"))
+LEARNING: frozenset[Sense] = frozenset(("trained", "excluded", "masked", "weight", "label", "status"))
 """Of fields that say whether their row or turn is to be learned."""
 _NO = (
     *("false", "no", "n", "0", "off", "não", "nao", "bad", "rejected", "mau", "má"),
@@ -110,6 +118,7 @@ _YES = (
     *("true", "yes", "y", "1", "on", "sim", "good", "chosen", "bom", "boa"),
     *("right", "correct", "certo", "certa", "correto", "correta"),
 )
+_NOTHING = frozenset(("nan", "none", "null", "n/a", "#n/a", "<noinput>"))
 OF_QUESTION: frozenset[Sense] = frozenset(("context", "options"))
 """Of fields that the answer cannot be known without."""
 YES_OR_NO: frozenset[Sense] = frozenset(("trained", "excluded", "label"))
@@ -144,6 +153,11 @@ def says_nothing(value: Any) -> bool:
     return value is None or (isinstance(value, str | list | dict) and not value) or _is_blank(value)
 
 
+def means_nothing(value: Any) -> bool:
+    """Whether a field that belongs to a question has what is written where there is nothing, such as nan."""
+    return isinstance(value, str) and value.strip().casefold() in _NOTHING
+
+
 def _is_blank(value: Any) -> bool:
     return isinstance(value, str) and not value.strip()
 
@@ -167,49 +181,3 @@ def answer_of(value: Any) -> bool | None:
         return bool(value) if value in (0, 1) else None
     text = value.strip().lower() if isinstance(value, str) else ""
     return True if text in _YES else False if text in _NO else None
-
-
-def is_learned(name: str, sense: Sense | None, value: Any, where: str) -> bool | None:
-    """Return whether a field says that its row or turn is to be learned; None where it says neither.
-
-    Args:
-        name: of the field.
-        sense: one of `LEARNING`.
-        value: of the field.
-        where: the row or the turn, in words.
-
-    Raises:
-        RowError: a weight that is neither 0 nor 1, since all examples count the same here, or a mask: some
-            programs learn what it marks, and others the rest.
-    """
-    answer = answer_of(value)
-    if sense == "masked" and (answer is not None or not isinstance(value, str)):
-        raise RowError(
-            "unsupported_field",
-            _("{where} has '{key}', which in some programs means to learn it and in others not to").format(
-                where=where, key=one_line(name, 30)
-            ),
-            _('write "train": false where it is not to be learned, and else take it out'),
-        )
-    if sense == "weight":
-        return _counts(name, value, where)
-    return not answer if sense == "excluded" and answer is not None else answer
-
-
-def _counts(name: str, value: Any, where: str) -> bool:
-    """Return whether a weight is 1 and not 0."""
-    if isinstance(value, str) and (answer := answer_of(value)) is not None:
-        return answer
-    try:
-        weight = float(value)
-    except (TypeError, ValueError):
-        weight = -1.0
-    if weight not in (0.0, 1.0):
-        raise RowError(
-            "unsupported_field",
-            _("{where} has '{key}' {value}: only 0 and 1 can be told apart here").format(
-                where=where, key=one_line(name, 30), value=one_line(str(value), 20)
-            ),
-            _("take it out, or give the weight 0 or 1"),
-        )
-    return weight == 1.0

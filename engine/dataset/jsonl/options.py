@@ -19,6 +19,7 @@ _LETTERS = frozenset("abcdefgh")
 _LABELLED = re.compile(r"\s*\(?([A-Za-z]|\d{1,2})[.):]\s*")
 """How an option begins that has its label in its text."""
 _LONGEST_LABEL = 2
+_WAY_OUT = _("write the letter or the text of the right one as the answer")
 
 
 def option_names(names: Iterable[str]) -> list[str]:
@@ -50,13 +51,21 @@ def below_question(options: Sequence[Option], question: str, answer: Any) -> str
     """Return options as they stand below a question, a line each; nothing where they stand in it already.
 
     Raises:
-        RowError: the answer is a number or a letter that names none of them.
+        RowError: the answer is a number, or a letter that names none of them.
     """
+    if isinstance(answer, int | float) and not isinstance(answer, bool):
+        raise refuse_number(answer)
     if stand_in(options, question):
         return ""
     if all(label for label, _text in options):
         _refuse_unknown(options, answer)
     return "\n".join(f"{label}. {text}" if label else text for label, text in options)
+
+
+def refuse_number(answer: float) -> RowError:
+    """Return the refusal of an answer beside options that is a number and no text."""
+    message = _("the answer is the number {answer}, which may count the options from 0 or from 1")
+    return RowError("unknown_option", message.format(answer=one_line(str(answer), 20)), _WAY_OUT)
 
 
 def _options_in(cell: Any, name: str) -> list[Option]:
@@ -108,7 +117,7 @@ def _decoded(cell: Any) -> Any:
 
 
 def _refuse_unknown(options: Sequence[Option], answer: Any) -> None:
-    said = "" if isinstance(answer, bool) or not isinstance(answer, str | int) else str(answer).strip(" .()")
+    said = answer.strip(" .()") if isinstance(answer, str) else ""
     known = {label.upper() for label, _text in options}
     if 0 < len(said) <= _LONGEST_LABEL and said.upper() not in known:
         if any(said == text for _label, text in options):
@@ -118,7 +127,7 @@ def _refuse_unknown(options: Sequence[Option], answer: Any) -> None:
             _("the answer '{answer}' names none of the options {labels}").format(
                 answer=one_line(said), labels=one_line(", ".join(label for label, _text in options), 60)
             ),
-            _("write the letter or the text of the right one as the answer"),
+            _WAY_OUT,
         )
 
 

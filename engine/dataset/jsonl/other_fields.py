@@ -3,8 +3,16 @@
 import shlex
 from typing import Any, Literal
 
-from engine.dataset.jsonl.field_names import is_speaker, part_of
-from engine.dataset.jsonl.fields import LEARNING, Sense, is_learned, is_remark, says_nothing, sense_of
+from engine.dataset.jsonl.field_names import is_speaker, is_who_speaks, part_of
+from engine.dataset.jsonl.fields import (
+    LEARNING,
+    Sense,
+    is_remark,
+    means_nothing,
+    says_nothing,
+    sense_of,
+)
+from engine.dataset.jsonl.learned import is_class_or_answer, is_learned
 from engine.dataset.jsonl.options import option_names, options_of, stand_in
 from engine.dataset.jsonl.parse import RowError
 from engine.dataset.jsonl.refusals import not_to_be_learned, refuse_field, refuse_preference
@@ -55,6 +63,7 @@ class Beside:
             if not stand_in(options_of(value, options), "\n".join(texts)):
                 raise _refuse_of_question(options[0], "options", form)
             self.not_used += options
+        self._has_options = bool(options)
         self._names = [name for name in names if name not in options]
         for name in self._names:
             self._see(name, value[name], texts)
@@ -64,6 +73,16 @@ class Beside:
         if name in FIELDS or (part_of(name) in ("question", "answer", "turns") and not is_speaker(name)):
             _refuse_other_form(name, value, texts)
             self.not_used.append(name)
+        elif self._form == "text" and is_who_speaks(name) and isinstance(value, str):
+            raise RowError(
+                "unsupported_field",
+                _("the row has '{key}': its text is one message of a conversation").format(
+                    key=one_line(name, 30)
+                ),
+                _('write each conversation as {"messages": [...]}, or take it out where it is none'),
+            )
+        elif sense in ("system", "context") and means_nothing(value):
+            self.not_used.append(name)
         elif sense == "system" and isinstance(value, str):
             if self.system and self.system.split() != value.split():
                 raise RowError("two_systems", _("the row has two system texts"), _("keep one of them"))
@@ -71,7 +90,8 @@ class Beside:
         elif sense == "tools":
             self.tools, self.beside = read_tools(value, name), name
         elif sense in LEARNING:
-            if (says := is_learned(name, sense, value, where)) is None:
+            is_option = self._has_options and is_class_or_answer(name, value)
+            if is_option or (says := is_learned(name, sense, value, where)) is None:
                 self.not_used.append(name)
             elif not says:
                 raise not_to_be_learned(name)

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable
+from typing import Any
 
 from engine.dataset.jsonl.field_names import plain
 from engine.dataset.jsonl.fields import Sense, sense_of
@@ -57,6 +58,27 @@ def refuse_preference(name: str, names: Iterable[str], learned: str, option: str
         "--text": _("choose the answer on importing: mqlora-tui import FILE --text {name}"),
     }["--answer" if better else option].format(name=one_line(shlex.quote(better or learned), 60))
     return RowError("unsupported_field", refuse_field(name, "preference", _("the row")).message, fix)
+
+
+def refuse_several(name: str) -> RowError:
+    """Return the refusal of a field with several answers to one question."""
+    return RowError(
+        "several_answers",
+        _("'{name}' holds several answers, of which one can be learned").format(name=one_line(name, 60)),
+        _("write the one to learn as a text"),
+    )
+
+
+def refuse_header(value: dict[str, Any]) -> None:
+    """Refuse a row that is the line with the names of columns once more, as in files that were joined.
+
+    Raises:
+        RowError: it is.
+    """
+    if len(value) > 1 and all(isinstance(cell, str) and cell.strip() == name for name, cell in value.items()):
+        raise RowError(
+            "repeated_header", _("the row holds the names of its own fields"), _("drop it: it is no data")
+        )
 
 
 def is_worse(name: str) -> bool:

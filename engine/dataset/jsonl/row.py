@@ -4,9 +4,11 @@ import difflib
 from typing import Any
 
 from engine.dataset.jsonl.field_names import part_of
+from engine.dataset.jsonl.fields import says_nothing
+from engine.dataset.jsonl.options import option_names, refuse_number
 from engine.dataset.jsonl.other_fields import FIELDS, OF_FORM, Beside, RowForm
 from engine.dataset.jsonl.parse import RowError, refuse_endless, refuse_odd_characters
-from engine.dataset.jsonl.refusals import refuse_field, refuse_media
+from engine.dataset.jsonl.refusals import refuse_field, refuse_header, refuse_media, refuse_several
 from engine.dataset.jsonl.turns import (
     Conversation,
     Message,
@@ -14,6 +16,7 @@ from engine.dataset.jsonl.turns import (
     is_blank,
     read_turns,
     require_answer,
+    require_question,
     spoken,
 )
 from engine.i18n import _
@@ -84,6 +87,7 @@ def read_row(value: dict[str, Any], line: int) -> tuple[RowForm, Row, list[str]]
     Raises:
         RowError: it cannot be used.
     """
+    refuse_header(value)
     form = _form(value)
     if form == "text":
         text = _text_field(value, "text")
@@ -95,6 +99,7 @@ def read_row(value: dict[str, Any], line: int) -> tuple[RowForm, Row, list[str]]
     found = read_turns(value["messages"]) if form == "messages" else _pair(value)
     if len(value) == len(OF_FORM[form]):  # as nearly all rows are
         require_answer(found)
+        require_question(found.turns, found.untrained)
         row = Row(line, tuple(found.turns), untrained=tuple(found.untrained))
         return form, row, found.not_used
     extra = Beside(value, form, [spoken(turn) for turn in found.turns])
@@ -104,6 +109,7 @@ def read_row(value: dict[str, Any], line: int) -> tuple[RowForm, Row, list[str]]
         turns = add_system(turns, extra.system)
         shift = len(turns) - len(found.turns)
         untrained = [index + shift for index in untrained]
+    require_question(turns, untrained)
     row = Row(line, tuple(turns), "", tuple(untrained), extra.tools)
     return form, row, extra.not_used + found.not_used
 
@@ -121,7 +127,7 @@ def _form(value: dict[str, Any]) -> RowForm:
 def _pair(value: dict[str, Any]) -> Conversation:
     """Read prompt and completion: two texts, or two lists of turns, of which the second is learned."""
     prompt, completion = value.get("prompt"), value.get("completion")
-    if not isinstance(prompt, list) and not isinstance(completion, list):
+    if not _is_turns(prompt) and not _is_turns(completion):
         question, answer = _text_field(value, "prompt"), _text_field(value, "completion")
         refuse_media(question, _("the row"))
         return Conversation([{"role": "user", "content": question}, {"role": "assistant", "content": answer}])
@@ -136,8 +142,13 @@ def _pair(value: dict[str, Any]) -> Conversation:
     )
 
 
+def _is_turns(value: Any) -> bool:
+    """Whether a field is a list of turns, and not one of texts."""
+    return isinstance(value, list) and not all(isinstance(item, str) for item in value)
+
+
 def _side(value: dict[str, Any], name: str, role: str) -> Conversation:
-    if isinstance(value.get(name), list):
+    if _is_turns(value.get(name)):
         return read_turns(value[name], name)
     return Conversation([{"role": role, "content": _text_field(value, name)}])
 
@@ -146,15 +157,25 @@ def _text_field(value: dict[str, Any], name: str) -> str:
     if name not in value:
         raise _missing(name, value)
     text = value[name]
-    if not isinstance(text, str):
-        raise RowError(
-            "wrong_type", _("'{name}' is not text").format(name=name), _("put the value in double quotes")
-        )
-    if is_blank(text):
+    if isinstance(text, str) and not is_blank(text):
+        return text
+    if isinstance(text, str) or says_nothing(text):
         raise RowError(
             f"empty_{name}", _("'{name}' is empty").format(name=name), _("write it or drop the row")
         )
-    return text
+    raise _no_text(value, name)
+
+
+def _no_text(value: dict[str, Any], name: str) -> RowError:
+    """Return the fault of a field that should be a text and is something else."""
+    item, fix = value[name], _("put the value in double quotes")
+    if isinstance(item, list | dict):
+        fix = _("write it as one text")
+        if name == "completion" and isinstance(item, list) and any(other != item[0] for other in item):
+            return refuse_several(name)
+    elif name == "completion" and not isinstance(item, bool) and option_names(value):
+        return refuse_number(item)
+    return RowError("wrong_type", _("'{name}' is not text").format(name=name), fix)
 
 
 def _missing(name: str, value: dict[str, Any]) -> RowError:

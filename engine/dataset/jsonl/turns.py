@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.dataset.jsonl.fields import LEARNING, is_learned, is_remark, says_nothing, sense_of
+from engine.dataset.jsonl.fields import LEARNING, is_remark, says_nothing, sense_of
+from engine.dataset.jsonl.learned import is_learned
 from engine.dataset.jsonl.parse import RowError
 from engine.dataset.jsonl.refusals import may_show_media, refuse_field, refuse_media
 from engine.dataset.jsonl.tools import read_calls
@@ -79,6 +80,24 @@ def require_answer(found: Conversation) -> None:
             LEFT_OUT,
             _("none of its answers is to be learned: it is left out"),
             _("nothing, or take the fields out that say so"),
+        )
+
+
+def require_question(turns: Sequence[Message], untrained: Sequence[int]) -> None:
+    """Refuse a conversation that begins with an answer which is to be learned: nothing asks for it.
+
+    Args:
+        turns: of the conversation, with its system text.
+        untrained: indices of answers that are not to be learned.
+
+    Raises:
+        RowError: it does.
+    """
+    if turns[0]["role"] == "assistant" and 0 not in untrained:
+        raise RowError(
+            "no_question",
+            _("the answer comes before any question"),
+            _('begin with a turn of the user or the system, or write "weight": 0 into this one'),
         )
 
 
