@@ -49,8 +49,8 @@ _MISREAD = re.compile(
     f"(?<=[a-z])Ã[{_SECOND}]|Ã(?![{_AFTER_WORD}])[{_SECOND}](?=[a-z])|Â[ºª°«»§£]|â€[{_SECOND}]"
 )
 """Such as Ã© for é."""
-_FOREIGN = re.compile("[À-ÖØ-öø-ÿ]{5}")
-"""So many accented letters in a row are in no word of a language that Windows-1252 is made for."""
+_FOREIGN = re.compile(r"(?!(.)\1{4})[À-ÖØ-öø-ÿ]{5}")
+"""So many accented letters in a row, not all the same, are in no word of a language that Windows-1252 is for."""
 
 
 def doubts_about(file: str, row: Row) -> Iterator[Fault]:
