@@ -116,6 +116,8 @@ def is_plainly_good(raw: bytes) -> bool:
         return False
     if not isinstance(value, dict) or set(value) not in ({"prompt", "completion"}, {"text"}):
         return False
+    if all(text == name for name, text in value.items()):  # the names of columns once more
+        return False
     return all(isinstance(text, str) and text.isprintable() and text.strip() for text in value.values())
 
 

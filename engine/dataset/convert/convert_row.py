@@ -63,11 +63,8 @@ def convert(value: dict[str, Any], mapping: ColumnMapping) -> dict[str, Any]:
     prompt, completion = _prompt(value, mapping), answer_in(value, mapping.answer or mapping.completion)
     if isinstance(asked := value.get(mapping.prompt), dict):
         row |= {name: item for name, item in asked.items() if sense_of(name)}
-    if (
-        mapping.history
-        and mapping.history not in empty
-        and (turns := turns_before(value.get(mapping.history), mapping.history))
-    ):
+    history = "" if mapping.history in empty else mapping.history
+    if history and (turns := turns_before(value.get(history), history)):
         return row | {"messages": [*turns, *_side("user", prompt), *_side("assistant", completion)]}
     return row | {"prompt": prompt, "completion": completion}
 
