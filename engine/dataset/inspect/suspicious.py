@@ -50,7 +50,7 @@ _MISREAD = re.compile(
 )
 """Such as Ã© for é."""
 _FOREIGN = re.compile(r"(?!(.)\1{4})[À-ÖØ-öø-ÿ]{5}")
-"""So many accented letters in a row, not all the same, are in no word of a language that Windows-1252 is for."""
+"""So many accented letters in a row, not all the same, are in no language that Windows-1252 is for."""
 
 
 def doubts_about(file: str, row: Row) -> Iterator[Fault]:
