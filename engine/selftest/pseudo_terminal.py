@@ -54,7 +54,7 @@ class PseudoTerminal:
                 stderr=slave,
                 start_new_session=True,
             )
-        except BaseException:
+        except BaseException:  # also Ctrl+C at this very moment: nobody else would close it
             os.close(self._master)
             raise
         finally:

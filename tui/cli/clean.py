@@ -1,6 +1,7 @@
 """The command that writes a cleaned copy of the data."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from engine import units
 from engine.i18n import _
@@ -10,6 +11,9 @@ from engine.shell import path_of
 from engine.training.selected_config import selected_settings
 from tui.cli.validate import data_progress
 from tui.console import model_taken, print_json, say, say_model
+
+if TYPE_CHECKING:
+    from engine.dataset.convert.clean import Cleaned  # imports numpy, so not at start-up
 
 _LISTED = 20
 
@@ -30,7 +34,13 @@ def clean_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> Non
             "model": model_taken(project, config.model),
         }
         print_json(asdict(cleaned) | more)
-        return
+    else:
+        _say_changes(cleaned)
+        _say_written(project, cleaned)
+
+
+def _say_changes(cleaned: "Cleaned") -> None:
+    """Say which rows were dropped, what was tidied and what stays in spite of warnings."""
     listed = [change for change in cleaned.changes if change.action == "dropped"]
     for change in listed[:_LISTED]:
         say(
@@ -48,6 +58,10 @@ def clean_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> Non
             "  ! kept in spite of warnings: {rows}, of which only you can tell; see: mqlora-tui validate"
         )
         say(text.format(rows=units.rows(cleaned.warned)))
+
+
+def _say_written(project: Project, cleaned: "Cleaned") -> None:
+    """Say what the copy holds, and how it takes the place of the data."""
     text = _("✓ {folder}: {train} train, {valid} valid; dropped {dropped}, set apart {moved}")
     say(
         text.format(
