@@ -1,7 +1,9 @@
 """What every test needs: nothing of this machine's cache, and property tests that do not depend on chance."""
 
+import logging
 import os
 import signal
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 for _number in (signal.SIGHUP, signal.SIGINT):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Generator[None, None, None]:
+    """What a command that runs in this process sets for all logging, put back for the next test.
+
+    pytest puts back how warnings are shown after each test; logging would go on taking them for caught.
+    """
+    factory = logging.getLogRecordFactory()
+    yield
+    logging.captureWarnings(False)
+    logging.setLogRecordFactory(factory)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import errno
 import json
 import logging
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import TextIO
@@ -27,16 +27,6 @@ import pytest
 
 RAW = "\x1b]0;title\x07\x9b2J\x7f\r\u202e\u200b[red][/INST][link=x]é 👩‍👩‍👧"
 SHOWN = "\\x1b]0;title\\x07\\x9b2J\\x7f\\x0d\\u202e\\u200b[red][/INST][link=x]é 👩‍👩‍👧"
-
-
-@pytest.fixture
-def harmless_output() -> Generator[None, None, None]:
-    """Output as `main` makes it, put back afterwards."""
-    factory = logging.getLogRecordFactory()
-    make_output_harmless()
-    yield
-    logging.captureWarnings(False)
-    logging.setLogRecordFactory(factory)
 
 
 def test_text_is_printed_without_markup_or_control_codes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,20 +70,18 @@ def test_a_defect_is_told_and_logged_harmlessly(
     assert printable(told) == told and printable(log) == log
 
 
-def test_a_terminal_that_knows_few_letters_gets_escapes(
-    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
+def test_a_terminal_that_knows_few_letters_gets_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Latin-1 terminal ends no command."""
     content = BytesIO()
     monkeypatch.setattr("sys.stdout", TextIOWrapper(content, encoding="latin-1", write_through=True))
-    request.getfixturevalue("harmless_output")
+    make_output_harmless()
     say("✓ é")
     assert content.getvalue() == b"\\u2713 \xe9\n"
 
 
-def test_what_libraries_log_and_warn_of_is_harmless(request: pytest.FixtureRequest) -> None:
+def test_what_libraries_log_and_warn_of_is_harmless() -> None:
     """Loaders quote a model's files in their warnings."""
-    request.getfixturevalue("harmless_output")  # here, where pytest no longer puts warnings back
+    make_output_harmless()
     written = StringIO()
     handler = logging.StreamHandler(written)
     loggers = [logging.getLogger(name) for name in ("transformers", "py.warnings")]
