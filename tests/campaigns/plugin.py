@@ -149,8 +149,9 @@ class _Tables:
         console = Console(highlight=False, markup=False)
         with console.capture() as drawn:
             for title, rows in self._rows.items():
-                unused = " and ".join(self._unused[title])
-                console.print(_table(title, rows, f"{unused} had no effect here" if unused else None))
+                console.print(_table(title, rows))
+                for option in self._unused[title]:
+                    console.print(f"{option} had no effect on it.")
         return drawn.get()
 
     def _lines(self) -> Iterator[str]:
@@ -158,9 +159,9 @@ class _Tables:
             yield from (json.dumps({"campaign": title, **row}) + "\n" for row in rows)
 
 
-def _table(title: str, rows: list[Row], caption: str | None) -> Table:
+def _table(title: str, rows: list[Row]) -> Table:
     """Draw rows of the same columns; those that are empty throughout are left out."""
-    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    table = Table(title=title, title_justify="left")
     names = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)] if rows else []
     for name in names:
         is_text = any(isinstance(row[name], str) for row in rows)
