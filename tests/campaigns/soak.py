@@ -56,9 +56,9 @@ def soak(folder: Path, minutes: float) -> list[Sample]:
 
 
 def parts(samples: Sequence[Sample]) -> list[Sequence[Sample]]:
-    """Cut the looks into ten parts, or fewer if there are fewer looks."""
-    length = max(1, len(samples) // _PARTS)
-    return [samples[begin : begin + length] for begin in range(0, len(samples), length)]
+    """Cut the looks into ten parts as even as can be, or fewer if there are fewer looks."""
+    count, total = min(_PARTS, len(samples)), len(samples)
+    return [samples[part * total // count : (part + 1) * total // count] for part in range(count)]
 
 
 def summary(part: Sequence[Sample]) -> Sample:
