@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ("tests.campaigns.plugin",)
+
 # The same examples every time, and no limit by the clock: a busy machine breaks no promise of ours.
 # Other examples are drawn with HYPOTHESIS_PROFILE=random.
 _UNTIMED = settings(

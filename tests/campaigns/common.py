@@ -1,17 +1,14 @@
-"""What every campaign needs: a small project, its undisturbed outcome, and the table of results."""
+"""What every campaign needs: the outcome of an undisturbed run, and rows for the table of results."""
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.project import Project
 from engine.training.checkpoint import newest_checkpoint
 from tests.support.tiny import metrics_rows
-
-from rich.console import Console
-from rich.table import Table
 
 ROOT = Path(__file__).parents[2]
 """The checkout; processes are started there."""
@@ -27,7 +24,7 @@ class Result:
     """Tries that held every promise."""
     lost_steps: int | None = None
     """Most optimizer steps that had to be made again; None where nothing was interrupted."""
-    slowest_s: float | None = None
+    slowest_pause_s: float | None = None
     """Longest time to a saved pause, in seconds; None where nothing was paused."""
     remark: str = ""
 
@@ -46,17 +43,6 @@ def outcome(project: Project) -> dict[str, str]:
     return {**digests, "metrics": hashlib.sha256(rows).hexdigest(), "step": str(checkpoint.progress.step)}
 
 
-def print_results(title: str, results: Sequence[Result], as_json: bool = False) -> None:
-    """Print the rows as a table, or as one JSON object a line."""
-    if as_json:
-        for result in results:
-            print(json.dumps({"campaign": title, **asdict(result)}))
-        return
-    table = Table(title=title, title_justify="left")
-    for column in ("case", "tries", "survived", "lost steps", "slowest pause", "remark"):
-        table.add_column(column, justify="left" if column in ("case", "remark") else "right")
-    for row in results:
-        slowest = "" if row.slowest_s is None else f"{row.slowest_s:.2f} s"
-        lost = "" if row.lost_steps is None else str(row.lost_steps)
-        table.add_row(row.case, str(row.tries), str(row.survived), lost, slowest, row.remark)
-    Console(highlight=False, markup=False).print(table)
+def broken(results: Iterable[Result]) -> list[str]:
+    """Return the cases in which a promise was broken, each with its remark."""
+    return [f"{row.case}: {row.remark}" for row in results if row.survived < row.tries]

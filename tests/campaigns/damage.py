@@ -1,4 +1,4 @@
-"""Damage to a run's files between two sessions: `python -m tests.campaigns.damage --tries 20`.
+"""Damage to a run's files between two sessions.
 
 Each file of the newest checkpoint, and each other file that a run writes, is
 damaged in every way below. A damaged checkpoint has to be named and the one
@@ -6,10 +6,8 @@ before used; whatever else is damaged, the run has to go on from its checkpoint
 and to end in the bytes it would have had.
 """
 
-import argparse
 import random
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
 from engine.training.events import Notice, Started
 from tests.campaigns.bench import Bench, Session, Try, leftovers, pause_at, sentence_faults, table
-from tests.campaigns.common import Result, outcome, print_results
+from tests.campaigns.common import Result, outcome
 from tests.support.tiny import RUN
 
 CONFIG = RUN.updated({"keep_checkpoints": 9})
@@ -27,7 +25,7 @@ PAUSE = 7
 Damage = Callable[[Path, random.Random], None]
 
 
-def campaign(tries: int = 20, seed: int = 0) -> list[Result]:
+def campaign(tries: int, seed: int) -> list[Result]:
     """Damage each file in each way, `tries` times where the way is a matter of chance."""
     with tempfile.TemporaryDirectory(prefix="mqlora-damage-") as name:
         bench = Bench(Path(name), CONFIG)
@@ -199,19 +197,3 @@ def _all(bench: Bench, paused: Project) -> Iterator[Try]:
         faults += [] if "--restart" in session.refusal else ["the way out is not named"]
         again = bench.sit(project, mode="restart")
         yield Try("every checkpoint: refused", (*faults, *_end(bench, project, again)), None)
-
-
-def main() -> int:
-    """Run the campaign from the command line; 1 if a promise was broken."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--tries", type=int, default=20, help="of each kind of random damage to each file")
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    results = campaign(arguments.tries, arguments.seed)
-    print_results("Damage between two sessions", results, arguments.json)
-    return 0 if all(row.survived == row.tries for row in results) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

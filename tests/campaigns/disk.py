@@ -1,4 +1,4 @@
-"""A disk that takes no more, at every write of a run: `python -m tests.campaigns.disk --tries 0`.
+"""A disk that takes no more, at every write of a run.
 
 The n-th request to the disk fails, for each n of a small run; a small file system
 is filled at each event of one; the folder turns read-only. After each the run has
@@ -6,11 +6,9 @@ to end in one sentence, with its last checkpoint untouched, and to go on when th
 is room. What the command line makes of it: `tests.campaigns.disk_commands`.
 """
 
-import argparse
 import errno
 import random
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -29,7 +27,7 @@ from tests.campaigns.bench import (
     steps_to_redo,
     table,
 )
-from tests.campaigns.common import Result, print_results
+from tests.campaigns.common import Result
 from tests.campaigns.faults import FaultyDisk
 from tests.campaigns.file_system import (
     LEFT_OUT,
@@ -51,8 +49,8 @@ _LEFT = (0, 4096, 30_000)
 """Bytes left free: nothing; room for a line; room for an adapter but not for a checkpoint."""
 
 
-def campaign(tries: int = 0, seed: int = 0) -> list[Result]:
-    """Make `tries` attacks of each kind, drawn at random; 0 makes all there are."""
+def campaign(tries: int | None, seed: int) -> list[Result]:
+    """Make `tries` attacks of each kind, drawn at random; None makes all there are."""
     with tempfile.TemporaryDirectory(prefix="mqlora-disk-") as name:
         bench = Bench(Path(name).resolve(), SMALL)
         chance = random.Random(seed)
@@ -72,14 +70,16 @@ def campaign(tries: int = 0, seed: int = 0) -> list[Result]:
     return table(made) + results
 
 
-def _drawn(items: Sequence[tuple[int, ...]], tries: int, chance: random.Random) -> Sequence[tuple[int, ...]]:
-    return items if not tries or tries >= len(items) else chance.sample(items, tries)
+def _drawn(
+    items: Sequence[tuple[int, ...]], tries: int | None, chance: random.Random
+) -> Sequence[tuple[int, ...]]:
+    return items if tries is None or tries >= len(items) else chance.sample(items, tries)
 
 
 # The n-th request fails
 
 
-def _requests(bench: Bench, tries: int, chance: random.Random) -> Iterator[Try]:
+def _requests(bench: Bench, tries: int | None, chance: random.Random) -> Iterator[Try]:
     project = bench.copy()
     with FaultyDisk(project.root).mounted() as disk:
         bench.sit(project)
@@ -112,7 +112,7 @@ def judge(bench: Bench, project: Project, session: Session, is_struck: bool = Tr
 # The checkpoint of a pause fails
 
 
-def _pauses(bench: Bench, tries: int, chance: random.Random) -> Iterator[Try]:
+def _pauses(bench: Bench, tries: int | None, chance: random.Random) -> Iterator[Try]:
     for (step,) in _drawn([(n,) for n in range(1, 6)], tries, chance):
         project = bench.copy()
         disk = FaultyDisk(project.root)
@@ -132,7 +132,7 @@ def _pauses(bench: Bench, tries: int, chance: random.Random) -> Iterator[Try]:
 # A small file system, filled at an event
 
 
-def _full_file_system(bench: Bench, tries: int, chance: random.Random) -> Iterator[Try]:
+def _full_file_system(bench: Bench, tries: int | None, chance: random.Random) -> Iterator[Try]:
     events = len(bench.sit(bench.copy()).events)
     for place, left in _drawn([(n, left) for n in range(events) for left in _LEFT], tries, chance):
         with small_file_system(bench.folder, _ROOMY) as folder:
@@ -168,7 +168,7 @@ def _filler(path: Path, place: int, left: int) -> Strike:
 # Turned read-only in the middle
 
 
-def _read_only(bench: Bench, tries: int, chance: random.Random) -> Iterator[Try]:
+def _read_only(bench: Bench, tries: int | None, chance: random.Random) -> Iterator[Try]:
     for (step,) in _drawn([(n,) for n in range(1, 6)], tries, chance):
         project = bench.copy()
 
@@ -182,19 +182,3 @@ def _read_only(bench: Bench, tries: int, chance: random.Random) -> Iterator[Try]
             allow_changes(project.run_dir)
         faults, lost = judge(bench, project, session, is_struck=False)
         yield Try("folder turned read-only", tuple(f"step {step}: {f}" for f in faults), lost)
-
-
-def main() -> int:
-    """Run the campaign from the command line; 1 if a promise was broken."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--tries", type=int, default=0, help="of each kind; 0 makes all there are")
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    results = campaign(arguments.tries, arguments.seed)
-    print_results("A disk that takes no more", results, arguments.json)
-    return 0 if all(row.survived == row.tries for row in results) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

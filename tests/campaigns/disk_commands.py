@@ -1,11 +1,10 @@
-"""A disk that takes no more, met through the command line: `python -m tests.campaigns.disk_commands`.
+"""A disk that takes no more, met through the command line.
 
 The system limits the size of a file, Ctrl+C comes when the disk is full, the folder
 may not be written: the command ends with exit code 1 and one sentence, and
 the run goes on when there is room.
 """
 
-import argparse
 import json
 import resource
 import signal
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from engine.project import Project
 from tests.campaigns.bench import Bench, Session, Try, sentence_faults, table
-from tests.campaigns.common import ROOT, Result, print_results
+from tests.campaigns.common import ROOT, Result
 from tests.campaigns.disk import judge
 from tests.campaigns.file_system import (
     LEFT_OUT,
@@ -34,19 +33,21 @@ LONG = RUN.updated({"num_epochs": 8, "save_every": 0, "eval_every": 0, "keep_che
 """Long enough for a signal in its first epoch."""
 _FILE_LIMITS = (16, 300, 1000, 5000, 15_000)
 """Bytes: smaller than the lock, the configuration, the metrics, the adapter, the optimizer's state."""
+_STEPS = (1, 2, 3, 4, 5)
+"""After which Ctrl+C comes."""
 
 
-def campaign(tries: int = 0) -> list[Result]:
-    """Make the first `tries` attacks of each kind; 0 makes all."""
+def campaign(tries: int | None) -> list[Result]:
+    """Make the first `tries` attacks of each kind; None makes all."""
     with tempfile.TemporaryDirectory(prefix="mqlora-commands-") as name:
         bench = Bench(Path(name), LONG)
-        made, results = [*_file_limits(bench, tries or len(_FILE_LIMITS))], []
+        made, results = [*_file_limits(bench, tries)], []
         if can_forbid():
             made.append(_forbidden(bench))
         else:
             results.append(Result("a folder that may not be written", 0, 0, remark=LEFT_OUT))
         if can_mount():
-            made += [_interrupted(bench, step) for step in range(1, (tries or 5) + 1)]
+            made += [_interrupted(bench, step) for step in _STEPS[:tries]]
         else:
             results.append(Result("Ctrl+C on a full disk", 0, 0, remark=LEFT_OUT))
     return table(made) + results
@@ -75,7 +76,7 @@ def _start(command: list[str], file_limit: int = resource.RLIM_INFINITY) -> "sub
     return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, preexec_fn=set_limit)
 
 
-def _file_limits(bench: Bench, tries: int) -> Iterator[Try]:
+def _file_limits(bench: Bench, tries: int | None) -> Iterator[Try]:
     for limit in _FILE_LIMITS[:tries]:
         project, faults = bench.copy(), list[str]()
         session = _refusal(_start(_command(bench, project), limit), faults)
@@ -115,18 +116,3 @@ def _forbidden(bench: Bench) -> Try:
     faults += [] if "make the folder writable" in session.refusal else [session.refusal]
     faults += [f"left {path.name}" for path in project.run_dir.iterdir()]
     return Try("a folder that may not be written: exit 1", tuple(faults))
-
-
-def main() -> int:
-    """Run the campaign from the command line; 1 if a promise was broken."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--tries", type=int, default=0, help="of each kind; 0 makes all there are")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    results = campaign(arguments.tries)
-    print_results("A disk that takes no more, on the command line", results, arguments.json)
-    return 0 if all(row.survived == row.tries for row in results) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,11 +1,10 @@
 """Any bytes as a data file: nothing crashes, no line is lost or misplaced, no text is changed.
 
-Run it from the checkout: `python -m tests.campaigns.fuzz_data --seconds 60`. With `--engine atheris`,
-which has to be installed for it, the search is led by the code that inputs reach. Inputs that fail are
-kept, with their traceback.
+Hypothesis draws the inputs; where atheris is installed, libFuzzer looks for others, led by the code that
+they reach. Inputs that fail are kept, with their traceback.
 """
 
-import argparse
+import math
 import os
 import re
 import subprocess
@@ -13,14 +12,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from tests.campaigns.common import ROOT, Result, print_results
+from tests.campaigns.common import ROOT, Result
 from tests.campaigns.fuzz_inputs import WORDS, broken_files, seeds
 from tests.campaigns.fuzz_target import Target
 
+import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 
 _ENGINE = str(ROOT / "engine" / "dataset")
@@ -55,8 +56,8 @@ class Lines:
         return self._line
 
 
-def with_hypothesis(seconds: float, crashes: Path) -> Result:
-    """Check the seeds, then files that hypothesis draws and shrinks."""
+def with_hypothesis(seconds: float, crashes: Path, seed: int) -> Result:
+    """Check the seeds, then files that hypothesis draws from `seed` on, and shrinks."""
     target, lines = Target(crashes), Lines()
 
     def check(content: bytes) -> None:
@@ -65,7 +66,7 @@ def with_hypothesis(seconds: float, crashes: Path) -> Result:
                 target(content)
 
     end = float("inf")
-    failed = sum(_fails(check, seed) for seed in seeds())
+    failed = sum(_fails(check, content) for content in seeds())
     begin_lines, begin = len(lines.seen), time.monotonic()
     end, drawn = begin + seconds, target.executions
     search = settings(
@@ -75,11 +76,13 @@ def with_hypothesis(seconds: float, crashes: Path) -> Result:
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )(given(broken_files)(check))
-    while time.monotonic() < end:
-        failed += _fails(search)
+    for number in count(seed):
+        if time.monotonic() >= end:
+            break
+        failed += _fails(hypothesis.seed(number)(search))
     rate = (target.executions - drawn) / (time.monotonic() - begin)
     remark = _remark(rate, "lines", begin_lines, len(lines.seen))
-    return Result("hypothesis", target.executions, target.executions - failed, remark=remark)
+    return Result(f"hypothesis, seed {seed}", target.executions, target.executions - failed, remark=remark)
 
 
 def _fails(check: Callable[..., None], *arguments: bytes) -> bool:
@@ -101,7 +104,7 @@ def with_atheris(seconds: float, crashes: Path) -> Result:
             (corpus / str(number)).write_bytes(seed)
         words.write_text("".join(f'"{_escaped(w)}"\n' for w in WORDS if len(w) <= _LONGEST_WORD))
         arguments = [str(crashes), f"-artifact_prefix={crashes}/", f"-dict={words}", str(corpus)]
-        arguments += [f"-max_total_time={seconds:.0f}", f"-timeout={_SLOWEST_S}"]
+        arguments += [f"-max_total_time={math.ceil(seconds)}", f"-timeout={_SLOWEST_S}"]
         arguments += [f"-max_len={_LONGEST}", "-print_final_stats=1"]
         done = subprocess.run(
             [sys.executable, "-m", "tests.campaigns.fuzz_atheris", *arguments],
@@ -116,11 +119,11 @@ def with_atheris(seconds: float, crashes: Path) -> Result:
     executions = re.search(r"number_of_executed_units: (\d+)", done.stdout)
     reached = [int(number) for number in re.findall(r"cov: (\d+)", done.stdout)]
     if not executions or not reached:
-        raise SystemExit(f"atheris did not run (python -m pip install atheris):\n{done.stdout[-2000:]}")
-    count, failed = int(executions[1]), len(kept(crashes))
+        raise AssertionError(f"atheris did not run:\n{done.stdout[-2000:]}")
+    number, failed = int(executions[1]), len(kept(crashes))
     begin = next(iter(re.findall(r"INITED cov: (\d+)", done.stdout)), reached[0])
-    remark = _remark(count / seconds, "branches", int(begin), reached[-1])
-    return Result("atheris", count, count - failed, remark=remark)
+    remark = _remark(number / seconds, "branches", int(begin), reached[-1])
+    return Result("atheris", number, number - failed, remark=remark)
 
 
 def kept(crashes: Path) -> list[Path]:
@@ -134,27 +137,3 @@ def _escaped(word: bytes) -> str:
 
 def _remark(rate: float, what: str, begin: int, end: int) -> str:
     return f"{rate:.0f}/s; {what} reached: {begin} by the seeds, {end - begin} more"
-
-
-ENGINES = {"hypothesis": with_hypothesis, "atheris": with_atheris}
-
-
-def main() -> int:
-    """Print the table; 1 if an input failed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60, help="how long to search")
-    parser.add_argument("--engine", choices=ENGINES, default="hypothesis", help="what makes the inputs")
-    parser.add_argument("--crashes", type=Path, help="where to keep inputs that fail; else a new folder")
-    parser.add_argument("--json", action="store_true", help="one JSON object a row")
-    options = parser.parse_args()
-    crashes = (options.crashes or Path(tempfile.mkdtemp(prefix="fuzz-data-"))).resolve()
-    result = ENGINES[options.engine](options.seconds, crashes)
-    print_results("fuzzed data files", [result], options.json)
-    failed = kept(crashes)
-    for path in failed:
-        print(f"kept {path}", file=sys.stderr)
-    return int(bool(failed))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

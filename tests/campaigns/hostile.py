@@ -1,11 +1,9 @@
 """Hostile text in every place that has a name or a text: nothing of it may steer the terminal.
 
-Run it from the checkout: `python -m tests.campaigns.hostile --tries 3`. Every try draws
-the tricks in another order. Each command runs on pipes and on a terminal, the app
-on a terminal, and every byte that comes out is looked at, as are the files of the run.
+Every try draws the tricks in another order. Each command runs on pipes and on a terminal, the
+app on a terminal, and every byte that comes out is looked at, as are the files of the run.
 """
 
-import argparse
 import contextlib
 import io
 import os
@@ -16,11 +14,13 @@ import sys
 import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-from tests.campaigns.common import ROOT, Result, print_results
+from tests.campaigns.bench import Try, table
+from tests.campaigns.common import ROOT, Result
 from tests.campaigns.hostile_project import BREAKS, HostileProject, broken_model, make_project
 from tests.support.terminal import Terminal
 
@@ -47,8 +47,7 @@ class Case(NamedTuple):
 
 
 Runner = Callable[[Sequence[str]], Outcome]
-Tally = dict[str, list[bool]]
-"""Whether each try of a case survived."""
+FILES = "files of the run"
 
 
 def harmless(written: bytes, allowed: re.Pattern[str] | None = None) -> bool:
@@ -132,34 +131,35 @@ def _mistakes(text: Callable[[str], str]) -> list[list[str]]:
     ]
 
 
-def attack(hostile: HostileProject, run: Runner, allowed: re.Pattern[str] | None = None) -> Tally:
-    """Run every command in a project and return, for each case, whether each of its tries was harmless."""
-    tally: Tally = {}
+def attack(hostile: HostileProject, run: Runner, allowed: re.Pattern[str] | None = None) -> Iterator[Try]:
+    """Run every command in a project, then look at the files of the run."""
     for case in commands(hostile):
         outcome = run(["-C", str(hostile.project.root), *case.arguments])
-        survived = outcome.code in case.codes and harmless(outcome.written, allowed)
-        tally.setdefault(case.name, []).append(survived)
-        if not survived:
+        faults = [] if outcome.code in case.codes else [f"exit code {outcome.code}"]
+        faults += [] if harmless(outcome.written, allowed) else ["it steers the terminal"]
+        if faults:
             print(f"FAILED {case}: {outcome}", file=sys.stderr)
-    files = [path for path in hostile.project.run_dir.rglob("*") if path.suffix in (".json", ".csv", ".log")]
-    tally["files of the run"] = [harmless(path.read_bytes()) for path in files]
-    return tally
+        yield Try(case.name, tuple(f"{' '.join(case.arguments)!a}: {fault}" for fault in faults))
+    for path in hostile.project.run_dir.rglob("*"):
+        if path.suffix in (".json", ".csv", ".log"):
+            yield Try(FILES, () if harmless(path.read_bytes()) else (f"{path.name!a}",))
 
 
-def visit_places(hostile: HostileProject) -> Tally:
+def visit_places(hostile: HostileProject) -> Try:
     """Open the app and go through every place and dialog of it; every byte must be the app's own."""
     terminal = Terminal("-C", str(hostile.project.root), columns=120, rows=40)
-    visits = list(_visits(hostile.text("pasted")))
     try:
-        for keys, shown in visits:
+        for keys, shown in _visits(hostile.text("pasted")):
             terminal.press(keys)
             terminal.wait_for(shown)
-        survived = terminal.wait() == 0 and harmless(terminal.output, _SCREEN)
+        code = terminal.wait()
+        faults = [] if code == 0 else [f"exit code {code}"]
+        faults += [] if harmless(terminal.output, _SCREEN) else ["it steers the terminal"]
     except AssertionError as error:  # something never came
-        print(f"FAILED in the app: {error}", file=sys.stderr)
         terminal.signal(signal.SIGKILL)
-        survived = terminal.wait() == 0
-    return {"the app's places": [survived] * len(visits)}
+        terminal.wait()
+        faults = [ascii(str(error))]
+    return Try("the app's places", tuple(faults))
 
 
 def _visits(text: str) -> Iterator[tuple[str, str]]:
@@ -197,37 +197,29 @@ def _visits(text: str) -> Iterator[tuple[str, str]]:
     yield "\x11", ""
 
 
-_WAYS: tuple[tuple[str, Runner, re.Pattern[str] | None], ...] = (
-    ("pipe", on_pipe, None),
-    ("terminal", on_terminal, _LINE),
+class Way(NamedTuple):
+    """How the program is run."""
+
+    name: str
+    run: Runner
+    allowed: re.Pattern[str] | None = None
+    """What a command may send there."""
+
+
+IN_PROCESS, PIPE, TERMINAL = (
+    Way("process", in_process),
+    Way("pipe", on_pipe),
+    Way("terminal", on_terminal, _LINE),
 )
 
 
-def campaign(tries: int) -> list[Result]:
-    """Attack `tries` projects, each with its tricks in another order; return one row a case."""
-    total: Tally = {}
-    for seed in range(tries):
-        for way, run, allowed in _WAYS:
-            with tempfile.TemporaryDirectory() as folder:
-                hostile = make_project(Path(folder), seed)
-                found = attack(hostile, run, allowed)
-                if way == "terminal":
-                    found |= visit_places(hostile)
-            for case, survived in found.items():
-                total.setdefault(f"{case}, {way}", []).extend(survived)
-    return [Result(case, len(survived), sum(survived)) for case, survived in total.items()]
-
-
-def main() -> int:
-    """Print the table; 1 if anything came through."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tries", type=int, default=3, help="projects to attack")
-    parser.add_argument("--json", action="store_true", help="one JSON object a row")
-    options = parser.parse_args()
-    results = campaign(options.tries)
-    print_results("hostile text", results, options.json)
-    return int(any(row.survived < row.tries for row in results))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def campaign(way: Way, tries: int, seed: int) -> list[Result]:
+    """Attack `tries` projects, each with its tricks in another order; on a terminal in the app, too."""
+    made: list[Try] = []
+    for number in range(seed, seed + tries):
+        with tempfile.TemporaryDirectory() as folder:
+            hostile = make_project(Path(folder), number)
+            made += attack(hostile, way.run, way.allowed)
+            if way is TERMINAL:
+                made.append(visit_places(hostile))
+    return table(replace(one, case=f"{one.case}, {way.name}") for one in made)

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of a run: `python -m tests.campaigns.kill --tries 200`.
+"""SIGKILL at random moments of a run.
 
 Each try trains a copy of a tiny project in a process of its own, kills it, resumes
 it in another and compares the end with that of a run that nobody disturbed. One
@@ -8,11 +8,9 @@ life. A moment is kept as an event and a delay after it, so that a busy machine
 does not shift it.
 """
 
-import argparse
 import random
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -28,7 +26,7 @@ from engine.training.lock import lock_owner
 from engine.training.state import RunState
 from engine.verify.child import ChildEvent, training_process
 from engine.verify.experiment import leftovers
-from tests.campaigns.common import Result, outcome, print_results
+from tests.campaigns.common import Result, outcome
 from tests.campaigns.readable import complete_lines, watched
 from tests.support.tiny import RUN, tiny_project
 from tui.cli.verify import launcher
@@ -36,6 +34,8 @@ from tui.cli.verify import launcher
 CONFIG = RUN.updated({"num_epochs": 6, "keep_checkpoints": 2, "lora_dropout": 0.1})
 """36 steps with 15 validations and 19 checkpoints; dropout makes the random state count."""
 _EARLY, _AT_EVENT = 0.1, 0.2
+_JOBS = 2
+"""Tries at a time."""
 _DEBRIS = {".partial-old-": "deleting a checkpoint", ".partial-checkpoint": "writing a checkpoint"}
 _STAGES = {
     **dict.fromkeys(("", "notice", "tokenizing", "loading", "started"), "starting"),
@@ -78,24 +78,19 @@ class Attempt:
     looks: int
 
 
-def campaign(tries: int, jobs: int = 1, seed: int = 0, aloud: bool = False) -> list[Result]:
-    """Make the tries, `jobs` at a time, and return a row for each place that was hit and one for all."""
+def campaign(tries: int, seed: int) -> list[Result]:
+    """Make the tries, and return a row for each place that was hit and one for all."""
     with tempfile.TemporaryDirectory(prefix="mqlora-kill-") as name:
         folder = Path(name)
         template = tiny_project(folder / "template")
         undisturbed = _leave_alone(template, folder)
-        made: list[Attempt] = []
 
         def make(number: int) -> Attempt:
             moment = draw(undisturbed, random.Random(f"{seed} {number}"))
             return attempt(folder / f"try{number}", template, undisturbed, moment)
 
-        with ThreadPoolExecutor(jobs) as pool:
-            for number, tried in enumerate(pool.map(make, range(tries)), start=1):
-                made.append(tried)
-                if aloud:
-                    print(f"{number}/{tries} {tried.place} {'; '.join(tried.faults)}", flush=True)
-    return list(_results(made))
+        with ThreadPoolExecutor(_JOBS) as pool:
+            return list(_results(pool.map(make, range(tries))))
 
 
 def draw(undisturbed: Undisturbed, chance: random.Random) -> Moment:
@@ -196,20 +191,3 @@ def _result(case: str, tried: list[Attempt]) -> Result:
     survived = sum(not one.faults for one in tried)
     lost = max((one.lost_steps for one in tried), default=0)
     return Result(case, len(tried), survived, lost, remark=remark or f"{looks:,} looks, nothing unreadable")
-
-
-def main() -> int:
-    """Run the campaign from the command line; 1 if a promise was broken."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--tries", type=int, default=200)
-    parser.add_argument("--jobs", type=int, default=1, help="tries at a time")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments that are drawn")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    results = campaign(arguments.tries, arguments.jobs, arguments.seed, aloud=not arguments.json)
-    print_results("SIGKILL at random moments", results, arguments.json)
-    return 0 if all(row.survived == row.tries for row in results) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""A monkey at the keyboard of the app: `python -m tests.campaigns.monkey --minutes 10`.
+"""A monkey at the keyboard of the app.
 
 Random keys, texts, pastes, clicks and sizes go to the real program on a terminal, in
 bursts drawn from a seed, in a project where it can train and chat. At every other start
@@ -8,7 +8,6 @@ it: without a traceback and with the terminal in order. After every burst it has
 a key. At the end every file that the user had before has to be as it was.
 """
 
-import argparse
 import os
 import signal
 import sys
@@ -24,7 +23,7 @@ from unittest import mock
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.training.events import StepDone
-from tests.campaigns.common import Result, print_results
+from tests.campaigns.common import Result
 from tests.campaigns.monkey_bursts import ESCAPE, Burst, draw
 from tests.campaigns.signal_checks import processes_of
 from tests.support.terminal import LIMIT_S, Terminal
@@ -172,14 +171,15 @@ def _leave(terminal: Terminal) -> None:
                 _wait(terminal, partial(_shows, terminal, question, False))
 
 
-def campaign(seed: int, is_over: Callable[[Monkey], bool]) -> list[Result]:
-    """Let a monkey play until it is told that it is over, or something goes wrong."""
+def campaign(seed: int, bursts: int | None, minutes: float) -> list[Result]:
+    """Let a monkey play so many bursts, None for any number, for so long or until something goes wrong."""
     # The key that downloads the built-in model is refused.
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, PIP_NO_INDEX="1"):
         project, fault = _project(Path(folder)), ""
         before, monkey = _files(project), Monkey(project, seed)
+        end = time.monotonic() + 60 * minutes
         try:
-            while not is_over(monkey):
+            while monkey.bursts != bursts and time.monotonic() < end:
                 monkey.play()
             monkey.leave()
             after = _files(project)
@@ -207,20 +207,3 @@ def _files(project: Project) -> dict[str, bytes]:
     """Return what the user had before: everything but what the app is there to write."""
     files = files_below(project.root.parent)
     return {name: content for name, content in files.items() if project.run_dir.name not in Path(name).parts}
-
-
-def main() -> int:
-    """Run the campaign and print its table; 1 if anything went wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10, help="to play")
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="the same keys again")
-    parser.add_argument("--json", action="store_true")
-    chosen = parser.parse_args()
-    end = time.monotonic() + 60 * chosen.minutes
-    results = campaign(chosen.seed, lambda _monkey: time.monotonic() > end)
-    print_results("A monkey at the keyboard", results, chosen.json)
-    return int(any(row.survived < row.tries for row in results))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

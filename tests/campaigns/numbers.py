@@ -1,4 +1,4 @@
-"""Loss and gradients that are not finite: `python -m tests.campaigns.numbers`.
+"""Loss and gradients that are not finite.
 
 They come at chosen steps: in every micro-batch or in one, once to three times in
 a row, also with half the learning rate, in a validation, in the first one. Each
@@ -6,12 +6,10 @@ is tried straight and with pauses and sudden ends inside the streak: both have t
 end in the same bytes, the metrics have to tell it, and nothing bad may be saved.
 """
 
-import argparse
 import json
 import math
 import random
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +30,7 @@ from engine.training.loss import LossFunction, make_loss
 from engine.training.schedule import learning_rate
 from engine.training.state import RunState
 from tests.campaigns.bench import Bench, Session, Try, leftovers, sentence_faults, table
-from tests.campaigns.common import Result, outcome, print_results
+from tests.campaigns.common import Result, outcome
 from tests.support.tiny import RUN
 
 Kind = Literal["nan", "inf", "gradient"]
@@ -108,12 +106,12 @@ class BadNumbers:
         return value * math.nan if self.kind == "nan" else value + math.inf
 
 
-def campaign(tries: int = 0, seed: int = 0) -> list[Result]:
-    """Make `tries` of the attacks, drawn at random; 0 makes all."""
+def campaign(tries: int | None, seed: int) -> list[Result]:
+    """Make `tries` of the attacks, drawn at random; None makes all."""
     with tempfile.TemporaryDirectory(prefix="mqlora-numbers-") as name:
         bench = Bench(Path(name), CONFIG)
         attacks = [*_streaks(), *_again(), *_validations()]
-        if tries:
+        if tries and tries < len(attacks):
             attacks = random.Random(seed).sample(attacks, tries)
         made = [_attack(bench, case, bad) for case, bad in attacks]
         made.append(_first_validation(bench))
@@ -242,19 +240,3 @@ def _first_validation(bench: Bench) -> Try:
     faults += [] if last.is_finished and outcome(project) == bench.expected else ["another end"]
     shutil.rmtree(project.root)
     return Try("in the first validation: refused", tuple(faults))
-
-
-def main() -> int:
-    """Run the campaign from the command line; 1 if a promise was broken."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--tries", type=int, default=0, help="attacks that are drawn; 0 makes all")
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    results = campaign(arguments.tries, arguments.seed)
-    print_results("Numbers that are not finite", results, arguments.json)
-    return 0 if all(row.survived == row.tries for row in results) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

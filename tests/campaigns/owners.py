@@ -1,9 +1,5 @@
-"""Two processes on one folder, stale locks, a clock that jumps.
+"""Two processes on one folder, stale locks, a clock that jumps."""
 
-python -m tests.campaigns.owners --tries 50
-"""
-
-import argparse
 import json
 import multiprocessing
 import os
@@ -23,10 +19,10 @@ from engine.training.lock import lock_owner
 from engine.training.state import RunState
 from tests.campaigns.bench import Bench, Try, pause_at, sentence_faults, table
 from tests.campaigns.clock import clocks
-from tests.campaigns.common import ROOT, Result, print_results
+from tests.campaigns.common import ROOT, Result
 
 
-def campaign(tries: int = 50, is_short: bool = False) -> list[Result]:
+def campaign(tries: int, is_short: bool) -> list[Result]:
     """Start `tries` races of each kind, and try each stale lock and each jump of the clock.
 
     The short form leaves out most of those, and what goes through the command line.
@@ -178,18 +174,3 @@ def _looks_cut_off(project: Project) -> list[str]:
     found = RunState.load(project.state_file)
     faults = [] if found and found.status == "running" and not found.is_alive else ["looks alive"]
     return faults + (["has an owner"] if lock_owner(project) else [])
-
-
-def main() -> int:
-    """Run the campaign from the command line; 1 if a promise was broken."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--tries", type=int, default=50, help="races of each kind")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    results = campaign(arguments.tries)
-    print_results("Who owns a run", results, arguments.json)
-    return 0 if all(row.survived == row.tries for row in results) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,11 @@
-"""What is no plain file, in every place of a project: `python -m tests.campaigns.places`.
+"""What is no plain file, in every place of a project.
 
 Every path of `Project`, of a checkpoint, of the adapter and of the base model is in turn
 a named pipe, a link to a device without end, a folder, a socket, a link to nowhere and a link to
 a file of somebody else's. Every command then has to end soon, with a documented exit code and, where it
-refuses, one sentence; and that file has to stay as it is. With `--app` the app visits its places too.
+refuses, one sentence; and that file has to stay as it is. The app has to show its places and be left.
 """
 
-import argparse
 import os
 import shutil
 import signal
@@ -15,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 from engine.files import remove
@@ -22,7 +22,7 @@ from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders
 from tests.campaigns.bench import Bench, Try, pause_at, table
 from tests.campaigns.commander import Commander, Ended
-from tests.campaigns.common import Result, print_results
+from tests.campaigns.common import Result
 from tests.support.terminal import Terminal
 
 _FOREIGN = b"somebody else's\n"
@@ -67,10 +67,13 @@ READING = (
     ("import", "data/train.jsonl"),
     ("demo",),
 )
-TRAINING = (("train",), ("train", "--restart"))
-CHILDREN = (("fit",), ("verify-resume", "--steps", "6"), ("train", "--background"))
-"""Commands that work in processes of their own, and so take longer."""
 Command = tuple[str, ...]
+EVERY: tuple[tuple[Command, ...], ...] = ((*READING, ("train",)), (("train", "--restart"),))
+"""All commands but those of `CHILDREN`; the last one meets a copy of its own."""
+CHILDREN: tuple[tuple[Command, ...], ...] = (
+    (("fit",), ("verify-resume", "--steps", "6"), ("train", "--background")),
+)
+"""Commands that work in processes of their own, and so take longer."""
 
 
 def places(project: Project) -> dict[str, Path]:
@@ -156,6 +159,10 @@ _VISITS = (("", "copy"), ("1", "1 Hardware"), ("2", "2 Profile"), ("3", "3 Data"
            ("6", "6 Report"), ("5", "5 Chat"), ("\x11", ""))  # fmt: skip
 
 
+Meeting = Callable[[Attack, str, str], Iterator[Try]]
+"""What meets something of a kind in a place, given as attack, place and kind."""
+
+
 def faults_of(ended: Ended) -> list[str]:
     """Return what is wrong with how a command ended."""
     if ended.code is None:
@@ -170,54 +177,29 @@ def faults_of(ended: Ended) -> list[str]:
     return faults
 
 
-def campaign(
-    named: Sequence[str] = (),
-    kinds: Sequence[str] = tuple(KINDS),
-    commands: Sequence[Command] = (),
-    app: bool = False,
-) -> list[Result]:
-    """Try every kind in every place with every command.
+def with_commands(*groups: Sequence[Command]) -> Meeting:
+    """Return what lets each group of commands meet a copy of its own."""
 
-    Args:
-        named: places; empty takes all.
-        kinds: of what has a file's place.
-        commands: empty takes all but those that work in processes of their own.
-        app: also let the app visit its places.
-    """
+    def meet(attack: Attack, place: str, kind: str) -> Iterator[Try]:
+        for commands in groups:
+            yield from attack.tries(place, kind, commands)
+
+    return meet
+
+
+def with_app(attack: Attack, place: str, kind: str) -> Iterator[Try]:
+    """Let the app meet it."""
+    yield attack.visit(place, kind)
+
+
+def campaign(meet: Meeting, kinds: Sequence[str], named: Sequence[str] = ()) -> list[Result]:
+    """Put every kind in every place, or in those that are named, and let a project with it be met."""
     with tempfile.TemporaryDirectory(prefix="mqlora-places-") as name:
         attack, made = Attack(Path(name)), list[Try]()
         try:
-            for place in named or places(attack.paused):
-                is_folder = places(attack.paused)[place].is_dir()
-                for kind in kinds:
-                    if kind == "folder" and is_folder:
-                        continue
-                    if commands:
-                        made += attack.tries(place, kind, commands)
-                    else:
-                        made += attack.tries(place, kind, (*READING, TRAINING[0]))
-                        made += attack.tries(place, kind, TRAINING[1:])
-                    if app:
-                        made.append(attack.visit(place, kind))
+            for place, kind in product(named or places(attack.paused), kinds):
+                if not (kind == "folder" and places(attack.paused)[place].is_dir()):
+                    made += meet(attack, place, kind)
         finally:
             attack.close()
     return table(made)
-
-
-def main() -> int:
-    """Run the campaign from the command line; 1 if a promise was broken."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--place", action="append", default=[], help="one place, such as lock_file")
-    parser.add_argument("--kind", action="append", choices=KINDS, help="of what is there")
-    parser.add_argument("--children", action="store_true", help="only the commands that start processes")
-    parser.add_argument("--app", action="store_true", help="let the app visit its places, too")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    commands = CHILDREN if options.children else ()
-    results = campaign(options.place, options.kind or tuple(KINDS), commands, options.app)
-    print_results("No plain file in every place", results, options.json)
-    return int(any(row.survived < row.tries for row in results))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Signals and lost terminals at every stage of a run: `python -m tests.campaigns.signals --tries 5`.
+"""Signals and lost terminals at every stage of a run.
 
 The real program runs on a terminal of its own, in the app and headless, and is told
 to stop in every way there is. Each try checks that no step is made after the one under
@@ -6,22 +6,19 @@ way, that the checkpoint is whole and the run goes on from it (by itself where t
 connection was lost), the exit code, the terminal's settings and that no process stays.
 """
 
-import argparse
 import signal
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.project import Project
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
-from tests.campaigns.common import Result, print_results
+from tests.campaigns.common import Result
 from tests.campaigns.signal_cases import (
     CTRL_C,
     FIRST_VALIDATION,
@@ -32,7 +29,6 @@ from tests.campaigns.signal_cases import (
     STALLED,
     UNDER_NOHUP,
     Case,
-    all_cases,
 )
 from tests.campaigns.signal_checks import end_of_background, end_of_program, processes_of, resumed
 from tests.support.terminal import Terminal
@@ -181,11 +177,6 @@ def steps(project: Project) -> int:
         return 0
 
 
-def campaign(tries: int, cases: Sequence[Case]) -> list[Result]:
-    """Try each case so many times."""
-    return [tried(case.name, tries, partial(attempt, case)) for case in cases]
-
-
 def tried(name: str, tries: int, once: Callable[[Path], Attempt]) -> Result:
     """Make so many attempts, each in a new folder, and sum them up."""
     attempts = []
@@ -195,7 +186,6 @@ def tried(name: str, tries: int, once: Callable[[Path], Attempt]) -> Result:
                 attempts.append(once(Path(folder)))
             except AssertionError as error:
                 attempts.append(Attempt((str(error),), 0.0, 0))
-    print(f"{name}: {tries} tried", file=sys.stderr, flush=True)
     return Result(
         name,
         tries,
@@ -204,18 +194,3 @@ def tried(name: str, tries: int, once: Callable[[Path], Attempt]) -> Result:
         max(one.pause_s for one in attempts),
         "; ".join(sorted({fault for one in attempts for fault in one.faults})),
     )
-
-
-def main() -> None:
-    """Run the campaign and print its table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--tries", type=int, default=5, help="of each case")
-    parser.add_argument("--only", default="", help="the cases with this text in their name")
-    parser.add_argument("--json", action="store_true")
-    chosen = parser.parse_args()
-    cases = [case for case in all_cases() if chosen.only in case.name]
-    print_results("Signals and lost terminals", campaign(chosen.tries, cases), chosen.json)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,18 +1,12 @@
-"""A long run: does memory grow, are file handles left open?
+"""A long run, watched from outside: does memory grow, does anything stay open?"""
 
-python -m tests.campaigns.soak DIRECTORY --minutes 30
-
-DIRECTORY is a project with a model and data (`mqlora-tui demo`). Training is
-started there for as many epochs as it takes, watched from outside, and paused.
-"""
-
-import argparse
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -21,10 +15,11 @@ from engine.training.state import RunState
 from tests.campaigns.common import ROOT
 
 import psutil
-from rich.console import Console
-from rich.table import Table
 
 _START_LIMIT_S = 300.0
+_EVERY_S = 5.0
+"""Between two looks."""
+_PARTS = 10
 
 
 @dataclass(frozen=True)
@@ -32,6 +27,7 @@ class Sample:
     """One look at the process."""
 
     minutes: float
+    """Since the first step."""
     step: int
     resident_mb: float
     handles: int
@@ -40,26 +36,56 @@ class Sample:
     children: int
 
 
-def soak(project: Project, minutes: float, every_s: float) -> list[Sample]:
-    """Train in `project` for `minutes` after the first step; return the looks at it, one every `every_s`."""
-    command = [sys.executable, "-m", "tui", "-C", str(project.root), "train", "--restart",
-               "--profile", "SAFE", "--set", "num_epochs=1000"]  # fmt: skip
+def soak(folder: Path, minutes: float) -> list[Sample]:
+    """Train the built-in model in `folder` for `minutes` after the first step, and return the looks at it."""
+    program = [sys.executable, "-m", "tui", "-C", str(folder)]
+    subprocess.run([*program, "demo"], cwd=ROOT, check=True)
     with subprocess.Popen(
-        command,
+        [*program, "train", "--profile", "SAFE", "--set", "num_epochs=1000"],
         cwd=ROOT,
         env={**os.environ, "MQLORA_GUARDED": "1"},
         stdout=subprocess.DEVNULL,
     ) as trainer:
-        process = psutil.Process(trainer.pid)
-        _wait_for_a_step(project, trainer)
-        began, samples = time.monotonic(), list[Sample]()
-        while time.monotonic() - began < 60 * minutes:
-            samples.append(_look(project, process, (time.monotonic() - began) / 60))
-            time.sleep(every_s)
-        samples.append(_look(project, process, (time.monotonic() - began) / 60))
-        trainer.send_signal(signal.SIGINT)
-    assert trainer.returncode == 128 + signal.SIGINT, f"exit code {trainer.returncode}"
+        try:
+            samples = _watch(Project(folder), trainer, minutes)
+            trainer.send_signal(signal.SIGINT)
+            assert trainer.wait(_START_LIMIT_S) == 128 + signal.SIGINT
+        finally:
+            trainer.kill()
     return samples
+
+
+def parts(samples: Sequence[Sample]) -> list[Sequence[Sample]]:
+    """Cut the looks into ten parts as even as can be, or fewer if there are fewer looks."""
+    count, total = min(_PARTS, len(samples)), len(samples)
+    return [samples[part * total // count : (part + 1) * total // count] for part in range(count)]
+
+
+def summary(part: Sequence[Sample]) -> Sample:
+    """Return the last look of a part, with the median of its memory."""
+    return replace(part[-1], resident_mb=median(sample.resident_mb for sample in part))
+
+
+def left_open(samples: Sequence[Sample]) -> list[str]:
+    """Return what there were more of, all through the last part, than ever in the first."""
+    first, last = parts(samples)[0], parts(samples)[-1]
+    seen = {name: [[getattr(each, name) for each in part] for part in (first, last)]
+            for name in ("handles", "threads", "children")}  # fmt: skip
+    return [
+        f"{name}: {max(begin)}, then {min(end)}"
+        for name, (begin, end) in seen.items()
+        if min(end) > max(begin)
+    ]
+
+
+def _watch(project: Project, trainer: "subprocess.Popen[bytes]", minutes: float) -> list[Sample]:
+    process = psutil.Process(trainer.pid)
+    _wait_for_a_step(project, trainer)
+    began, samples = time.monotonic(), list[Sample]()
+    while time.monotonic() - began < 60 * minutes:
+        samples.append(_look(project, process, (time.monotonic() - began) / 60))
+        time.sleep(_EVERY_S)
+    return [*samples, _look(project, process, (time.monotonic() - began) / 60)]
 
 
 def _wait_for_a_step(project: Project, trainer: "subprocess.Popen[bytes]") -> None:
@@ -83,28 +109,3 @@ def _look(project: Project, process: psutil.Process, minutes: float) -> Sample:
         process.num_threads(),
         len(process.children(recursive=True)),
     )
-
-
-def main() -> None:
-    """Run and print the figures at the start, in between and at the end."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--every", type=float, default=5.0, help="seconds between two looks")
-    options = parser.parse_args()
-    samples = soak(Project(options.directory.resolve()), options.minutes, options.every)
-    table = Table(title="soak")
-    for column in ("minute", "step", "resident MB (median)", "open handles", "threads", "children"):
-        table.add_column(column, justify="right")
-    tenth = max(1, len(samples) // 10)
-    for index in range(0, len(samples), tenth):
-        part = samples[index : index + tenth]
-        last = part[-1]
-        resident = median(sample.resident_mb for sample in part)
-        table.add_row(f"{last.minutes:.1f}", str(last.step), f"{resident:.1f}", str(last.handles),
-                      str(last.threads), str(last.children))  # fmt: skip
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()

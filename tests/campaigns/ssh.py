@@ -1,4 +1,4 @@
-"""A run over SSH whose connection is cut: `python -m tests.campaigns.ssh --tries 3`.
+"""A run over SSH whose connection is cut.
 
 Starts an SSH server of its own on this machine (its own keys, a free port of the
 loopback interface, nothing left afterwards), trains in the app and headless through
@@ -6,7 +6,6 @@ it, and kills the client, or the server's process of the session. Each time the 
 has to be saved within a step, go on in the background and be told of.
 """
 
-import argparse
 import contextlib
 import getpass
 import os
@@ -20,14 +19,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from engine.project import Project
-from tests.campaigns.common import Result, print_results
-from tests.campaigns.signal_cases import PROGRAMS, TRAINING
+from tests.campaigns.signal_cases import TRAINING
 from tests.campaigns.signal_checks import end_of_background, processes_of
-from tests.campaigns.signals import Attempt, make_project, press_start, status, steps, tried, wait_for
+from tests.campaigns.signals import Attempt, make_project, press_start, status, steps, wait_for
 from tests.support.terminal import Terminal
 from tui.run.handover import has_news
 
@@ -155,28 +152,3 @@ def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-
-
-def campaign(tries: int) -> list[Result]:
-    """Cut every kind of connection so many times."""
-    return [
-        tried(f"{program}: {cut}", tries, partial(attempt, program, cut))
-        for program in PROGRAMS
-        for cut in CUTS
-    ]
-
-
-def main() -> None:
-    """Run the campaign and print its table, or say why it cannot be run here."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--tries", type=int, default=3, help="of each case")
-    parser.add_argument("--json", action="store_true")
-    chosen = parser.parse_args()
-    try:
-        print_results("Connections cut over SSH", campaign(chosen.tries), chosen.json)
-    except NoServer as reason:
-        print(f"left out: {reason}")
-
-
-if __name__ == "__main__":
-    main()

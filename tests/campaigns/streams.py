@@ -1,4 +1,4 @@
-"""Standard streams as they are not meant to be: `python -m tests.campaigns.streams`.
+"""Standard streams as they are not meant to be.
 
 Every command runs with each stream closed, full, or a pipe that nobody reads; in a locale without
 letters; with hardly any file descriptors; and with arguments that are not UTF-8. It has to end with the
@@ -6,7 +6,6 @@ exit code that it has else, or with 1 and a sentence, or 141, and never speak of
 refuses, `--json` prints one object that says what is wrong and how to fix it.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -17,8 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.project import Project
-from tests.campaigns.bench import Try, table
-from tests.campaigns.common import ROOT, Result, print_results
+from tests.campaigns.bench import Try
+from tests.campaigns.common import ROOT
 from tests.support.tiny import RUN, tiny_project, train
 
 LIMIT_S = 120.0
@@ -231,28 +230,3 @@ def _try(case: str, command: Command, faults: list[str]) -> Try:
     for fault in named:
         print(f"FAILED {case}: {fault}", file=sys.stderr, flush=True)
     return Try(case, named)
-
-
-def campaign(commands: Sequence[Command] = COMMANDS, arguments: bool = True) -> list[Result]:
-    """Spoil every stream of commands in turn; also try refusals and odd `arguments`."""
-    with tempfile.TemporaryDirectory(prefix="mqlora-streams-") as name:
-        streams = Streams(Path(name))
-        made = [each for command in commands for each in streams.spoilt(command)]
-        if arguments:
-            made += [*streams.refused(), *streams.not_utf8()]
-    return table(made)
-
-
-def main() -> int:
-    """Run the campaign from the command line; 1 if a promise was broken."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--only", type=int, help="so many of the commands")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    results = campaign(COMMANDS[: options.only])
-    print_results("Standard streams", results, options.json)
-    return int(any(row.survived < row.tries for row in results))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

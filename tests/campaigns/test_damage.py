@@ -1,4 +1,4 @@
-"""A short form of the attack on a run's files."""
+"""Damage to any file of a run, between two sessions."""
 
 import random
 from pathlib import Path
@@ -6,8 +6,19 @@ from pathlib import Path
 from engine.project import Project
 from tests.campaigns import damage
 from tests.campaigns.bench import Bench, pause_at
+from tests.campaigns.common import broken
+from tests.campaigns.plugin import Show
 
 import pytest
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize(("tries", "seed"), [pytest.param(20, 0, id="campaign")], indirect=True)
+def test_every_file_is_damaged_in_every_way(tries: int, seed: int, show: Show) -> None:
+    """The campaign."""
+    results = damage.campaign(tries, seed)
+    show("Damage between two sessions", results)
+    assert broken(results) == []
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,22 @@
-"""A short form of the attack on every write."""
+"""A disk that takes no more at any write of a run."""
 
+from tests.campaigns.common import broken
 from tests.campaigns.disk import campaign
+from tests.campaigns.plugin import Show
 
 import pytest
 
 
-@pytest.mark.slow
-def test_a_disk_that_takes_no_more_loses_nothing() -> None:
-    """One random try of each kind; those that need the superuser are left out for others."""
-    results = campaign(tries=1, seed=7)
-    assert len(results) >= 5
-    assert [f"{row.case}: {row.remark}" for row in results if row.survived < row.tries] == []
+@pytest.mark.parametrize(
+    ("tries", "seed"),
+    [
+        pytest.param(1, 7, marks=pytest.mark.slow, id="short"),
+        pytest.param(None, 0, marks=pytest.mark.campaign, id="campaign"),
+    ],
+    indirect=True,
+)
+def test_a_disk_that_takes_no_more_loses_nothing(tries: int | None, seed: int, show: Show) -> None:
+    """The campaign; the short form draws a try of each kind. Some need the superuser."""
+    results = campaign(tries, seed)
+    show("A disk that takes no more", results)
+    assert broken(results) == [] and len(results) >= 5

@@ -1,5 +1,6 @@
-"""A short form of the campaign over bytes, and proof that it would see a line that is lost."""
+"""No bytes break the reading of data, and proof that a line that is lost would be seen."""
 
+import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,19 +9,43 @@ from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.report import Fault
 from tests.campaigns import fuzz_checks
-from tests.campaigns.fuzz_data import with_hypothesis
+from tests.campaigns.common import broken
+from tests.campaigns.fuzz_data import kept, with_atheris, with_hypothesis
 from tests.campaigns.fuzz_target import Target
+from tests.campaigns.plugin import Show
 
 import pytest
 
+TITLE = "Fuzzed data files"
 GOOD = b'{"text": "um"}\n{"text": "dois"}\n'
 
 
-def test_no_bytes_break_the_reading_of_data(tmp_path: Path) -> None:
-    """The broken files of the tests, then a second of others."""
-    result = with_hypothesis(1, tmp_path / "crashes")
-    assert result.tries > 70 and result.survived == result.tries
-    assert not (tmp_path / "crashes").exists()
+@pytest.mark.parametrize(
+    ("minutes", "seed"),
+    [
+        pytest.param(1 / 60, 0, id="short"),
+        pytest.param(1.0, None, marks=pytest.mark.campaign, id="hypothesis"),
+    ],
+    indirect=True,
+)
+def test_no_bytes_break_the_reading_of_data(minutes: float, seed: int, tmp_path: Path, show: Show) -> None:
+    """The campaign: the broken files of the tests, then others for a time; what fails is kept."""
+    result = with_hypothesis(60 * minutes, tmp_path / "crashes", seed)
+    show(TITLE, [result])
+    assert kept(tmp_path / "crashes") == [] and broken([result]) == []
+    assert result.tries > 70
+
+
+@pytest.mark.campaign
+@pytest.mark.skipif(not importlib.util.find_spec("atheris"), reason="atheris is not installed")
+@pytest.mark.parametrize("minutes", [pytest.param(1.0, id="atheris")], indirect=True)
+def test_no_bytes_that_lead_to_new_code_break_the_reading_of_data(
+    minutes: float, tmp_path: Path, show: Show
+) -> None:
+    """The campaign as libFuzzer leads it; what fails is kept."""
+    result = with_atheris(60 * minutes, tmp_path / "crashes")
+    show(TITLE, [result])
+    assert kept(tmp_path / "crashes") == [] and broken([result]) == []
 
 
 def without_last(path: Path) -> Iterator[Row | Fault]:

@@ -1,33 +1,53 @@
-"""The short form of the campaign, and proof that it would see what comes through."""
+"""No hostile text steers the terminal, and proof that it would be seen."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.campaigns.hostile import _LINE, _SCREEN, Outcome, attack, harmless, in_process, visit_places
-from tests.campaigns.hostile_project import HostileProject, make_project
+from tests.campaigns.common import broken
+from tests.campaigns.hostile import (
+    _LINE,
+    _SCREEN,
+    FILES,
+    IN_PROCESS,
+    PIPE,
+    TERMINAL,
+    Outcome,
+    Way,
+    attack,
+    campaign,
+    harmless,
+    in_process,
+    visit_places,
+)
+from tests.campaigns.hostile_project import make_project
+from tests.campaigns.plugin import Show
 
 import pytest
 
 
-@pytest.fixture
-def hostile(tmp_path: Path) -> HostileProject:
-    return make_project(tmp_path, seed=0)
+@pytest.mark.parametrize(
+    ("way", "tries", "seed"),
+    [
+        pytest.param(IN_PROCESS, 1, 0, marks=pytest.mark.slow, id="short"),
+        pytest.param(PIPE, 3, 0, marks=pytest.mark.campaign, id="pipe"),
+        pytest.param(TERMINAL, 3, 0, marks=pytest.mark.campaign, id="terminal"),
+    ],
+    indirect=["tries", "seed"],
+)
+def test_no_command_lets_anything_through(way: Way, tries: int, seed: int, show: Show) -> None:
+    """The campaign; the short form runs every command in this process."""
+    results = campaign(way, tries, seed)
+    show("Hostile text", results)
+    assert broken(results) == []
 
 
 @pytest.mark.slow
-def test_no_command_lets_anything_through(hostile: HostileProject) -> None:
-    """Every command in this process."""
-    for case, survived in attack(hostile, in_process).items():
-        assert all(survived), case
-
-
-@pytest.mark.slow
-def test_the_app_lets_nothing_through(hostile: HostileProject) -> None:
+def test_the_app_lets_nothing_through(tmp_path: Path) -> None:
     """Every place and dialog, on a terminal, with a finished run to show."""
+    hostile = make_project(tmp_path, seed=0)
     assert in_process(["-C", str(hostile.project.root), "train", "--config", str(hostile.config)]).code == 0
-    for case, survived in visit_places(hostile).items():
-        assert all(survived), case
+    assert visit_places(hostile).faults == ()
 
 
 @pytest.mark.parametrize(
@@ -58,6 +78,5 @@ def test_a_command_that_prints_its_arguments_is_found_out(tmp_path: Path) -> Non
     def careless(arguments: Sequence[str]) -> Outcome:
         return Outcome(0, " ".join(arguments).encode(sys.getfilesystemencoding(), "surrogateescape"))
 
-    tally = attack(make_project(tmp_path, 0), careless)
-    del tally["files of the run"]
-    assert not any(survived for case in tally.values() for survived in case)
+    made = [one for one in attack(make_project(tmp_path, 0), careless) if one.case != FILES]
+    assert made and all(one.faults for one in made)

@@ -8,18 +8,28 @@ from pathlib import Path
 
 from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders
+from tests.campaigns.common import broken
 from tests.campaigns.kill import Undisturbed, campaign, draw
+from tests.campaigns.plugin import Show
 from tests.campaigns.readable import unreadable
 from tests.support.tiny import RUN, tiny_project, train
 
 import pytest
 
 
-@pytest.mark.slow
-def test_killed_at_random_moments_a_run_ends_in_the_same_bytes() -> None:
-    """The short form of the campaign."""
-    *_places, total = campaign(tries=2, jobs=2, seed=3)
-    assert (total.tries, total.survived) == (2, 2), total.remark
+@pytest.mark.parametrize(
+    ("tries", "seed"),
+    [
+        pytest.param(2, 3, marks=pytest.mark.slow, id="short"),
+        pytest.param(200, 0, marks=pytest.mark.campaign, id="campaign"),
+    ],
+    indirect=True,
+)
+def test_killed_at_random_moments_a_run_ends_in_the_same_bytes(tries: int, seed: int, show: Show) -> None:
+    """The campaign."""
+    results = campaign(tries, seed)
+    show("SIGKILL at random moments", results)
+    assert broken(results) == [] and results[-1].tries == tries
 
 
 def test_moments_are_drawn_from_all_of_a_runs_life() -> None:

@@ -1,12 +1,15 @@
-"""A short form of the monkey, and proof that it sees what it is there to see."""
+"""Whatever is typed leaves everything in order, and proof that the monkey would see it if not."""
 
+import math
 import sys
 from pathlib import Path
 from random import Random
 
 from engine.project import Project
+from tests.campaigns.common import broken
 from tests.campaigns.monkey import Monkey, campaign
 from tests.campaigns.monkey_bursts import draw
+from tests.campaigns.plugin import Show
 from tests.support.terminal import Terminal
 from tests.support.tiny import tiny_project
 
@@ -16,10 +19,21 @@ _SEED = 11
 _BURSTS = 12
 
 
-def test_a_few_bursts_leave_everything_in_order() -> None:
+@pytest.mark.parametrize(
+    ("seed", "tries", "minutes"),
+    [
+        pytest.param(_SEED, _BURSTS, math.inf, id="short"),
+        pytest.param(None, None, 10.0, marks=pytest.mark.campaign, id="campaign"),
+    ],
+    indirect=True,
+)
+def test_bursts_of_keys_leave_everything_in_order(
+    seed: int, tries: int | None, minutes: float, show: Show
+) -> None:
     """The app answers after each, also while a run goes on and when the line was lost, and can be left."""
-    results = campaign(_SEED, lambda monkey: monkey.bursts >= _BURSTS)
-    assert [f"{row.case}: {row.remark}" for row in results if row.survived < row.tries] == []
+    results = campaign(seed, tries, minutes)
+    show("A monkey at the keyboard", results)
+    assert broken(results) == []
 
 
 def test_the_few_bursts_have_what_matters() -> None:

@@ -1,23 +1,36 @@
 """Told to stop in any way, a run is saved and its program ends cleanly; and the campaign sees if not."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 from engine.project import Project
+from tests.campaigns.common import broken
+from tests.campaigns.plugin import Show
 from tests.campaigns.signal_cases import CTRL_C, HANG_UP, STALLED, TRAINING, Case, all_cases
 from tests.campaigns.signal_checks import end_of_background, resumed
-from tests.campaigns.signals import campaign
+from tests.campaigns.signals import attempt, tried
 from tests.support.tiny import RUN, tiny_project, train
 
 import pytest
 
+# A lost connection, and a key on a terminal that nobody reads.
+WORST = (Case("app", TRAINING, HANG_UP), Case("app", STALLED, CTRL_C))
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", [Case("app", TRAINING, HANG_UP), Case("app", STALLED, CTRL_C)], ids=str)
-def test_the_worst_cases_are_survived(case: Case) -> None:
-    """The short form of the campaign: a lost connection, and a key on a terminal that nobody reads."""
-    (result,) = campaign(tries=1, cases=[case])
-    assert (result.survived, result.remark) == (1, "")
+
+@pytest.mark.parametrize(
+    ("case", "tries"),
+    [
+        *(pytest.param(case, 1, marks=pytest.mark.slow, id=f"{case}, short") for case in WORST),
+        *(pytest.param(case, 5, marks=pytest.mark.campaign, id=str(case)) for case in all_cases()),
+    ],
+    indirect=["tries"],
+)
+def test_told_to_stop_in_any_way_a_run_is_saved(case: Case, tries: int, show: Show) -> None:
+    """The campaign; its short form has the worst cases."""
+    results = [tried(case.name, tries, partial(attempt, case))]
+    show("Signals and lost terminals", results)
+    assert broken(results) == []
 
 
 def test_every_combination_is_tried_once() -> None:

@@ -1,24 +1,43 @@
-"""A short form of the attack on the standard streams, and proof that it would see what comes through."""
+"""No stream makes a command say the unexpected, and proof that it would be seen."""
 
 import json
 
-from tests.campaigns.streams import Ended, campaign, not_told_as_json, said_badly
+from tests.campaigns.bench import table
+from tests.campaigns.common import broken
+from tests.campaigns.plugin import Show
+from tests.campaigns.streams import COMMANDS, Command, Ended, Streams, not_told_as_json, said_badly
 
 import pytest
 
+TITLE = "Standard streams"
 
-def test_no_stream_makes_a_command_say_the_unexpected() -> None:
-    """A command that prints as people read it."""
-    results = campaign([("report",)], arguments=False)
-    assert [f"{row.case}: {row.remark}" for row in results if row.survived < row.tries] == []
-    assert sum(row.tries for row in results) == 10
+
+@pytest.fixture(scope="module")
+def streams(tmp_path_factory: pytest.TempPathFactory) -> Streams:
+    return Streams(tmp_path_factory.mktemp("streams"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(("report",), id="short"),
+        *(pytest.param(each, marks=pytest.mark.campaign, id=" ".join(each)) for each in COMMANDS),
+    ],
+)
+def test_no_stream_makes_a_command_say_the_unexpected(streams: Streams, command: Command, show: Show) -> None:
+    """The campaign; the short form has a command that prints as people read it."""
+    results = table(streams.spoilt(command))
+    show(TITLE, results)
+    assert broken(results) == [] and sum(row.tries for row in results) == 10 - (command == ("chat",))
 
 
 @pytest.mark.slow
-def test_every_refusal_is_told_as_json_and_odd_arguments_are_refused() -> None:
+@pytest.mark.campaign
+def test_every_refusal_is_told_as_json_and_odd_arguments_are_refused(streams: Streams, show: Show) -> None:
     """Of every command, and of what is none."""
-    results = campaign([])
-    assert [f"{row.case}: {row.remark}" for row in results if row.survived < row.tries] == []
+    results = table([*streams.refused(), *streams.not_utf8()])
+    show(TITLE, results)
+    assert broken(results) == []
 
 
 def test_the_campaign_sees_what_is_said_badly() -> None:

@@ -1,7 +1,9 @@
-"""A short form of the campaign on files of other versions, and proof that it would see what goes wrong."""
+"""Files of other versions are understood or refused, and proof that it would be seen if not."""
 
 from pathlib import Path
 
+from tests.campaigns.common import broken
+from tests.campaigns.plugin import Show
 from tests.campaigns.versions import LATER, campaign, judge, rewrite
 from tests.support.moments import step_done
 from tests.support.tiny import RUN, tiny_project, train
@@ -9,11 +11,15 @@ from tests.support.tiny import RUN, tiny_project, train
 import pytest
 
 
-def test_files_of_other_versions_are_understood_or_refused() -> None:
-    """By those commands that would lose the most."""
-    results = campaign(is_short=True)
-    assert [f"{row.case}: {row.remark}" for row in results if row.survived < row.tries] == []
-    assert sum(row.tries for row in results) == 3
+@pytest.mark.parametrize(
+    ("is_short", "made"),
+    [pytest.param(True, 3, id="short"), pytest.param(False, 180, marks=pytest.mark.campaign, id="campaign")],
+)
+def test_files_of_other_versions_are_understood_or_refused(is_short: bool, made: int, show: Show) -> None:
+    """The campaign; the short form has the command that would lose the most."""
+    results = campaign(is_short)
+    show("Files of other versions", results)
+    assert broken(results) == [] and sum(row.tries for row in results) == made
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Files of an older and of a later version: `python -m tests.campaigns.versions`.
+"""Files of an older and of a later version.
 
 A paused run gets its files as another version might have written them: whole, their checksums right,
 with another format number or more in them. Every command has to understand them or to refuse them in a
@@ -6,10 +6,8 @@ sentence; none may call them damaged, go on from something older, delete or chan
 before this one wrote is understood by all.
 """
 
-import argparse
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -20,7 +18,7 @@ from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.checksums import STATE, read_state, sealed
 from tests.campaigns.bench import Try, table
-from tests.campaigns.common import Result, print_results
+from tests.campaigns.common import Result
 from tests.campaigns.streams import Command, Ended, run, said_badly
 from tests.support.moments import step_done
 from tests.support.tiny import RUN, files_below, tiny_project, train
@@ -61,7 +59,7 @@ LATER: dict[str, Change] = {
 MORE: dict[str, Change] = {"a key more": lambda v: {**v, "sampler": {"kind": "new"}}}
 
 
-def campaign(is_short: bool = False) -> list[Result]:
+def campaign(is_short: bool) -> list[Result]:
     """Run every command on every file of every version; the short form trains with files of a later one."""
     commands = COMMANDS[:1] if is_short else COMMANDS
     older, later, more = ({}, dict(islice(LATER.items(), 1)), {}) if is_short else (OLDER, LATER, MORE)
@@ -133,17 +131,3 @@ def _differs(name: str, before: dict[str, bytes], after: dict[str, bytes]) -> bo
 def _last(ended: Ended) -> str:
     lines = (ended.err or ended.out).strip().splitlines()
     return lines[-1] if lines else ""
-
-
-def main() -> int:
-    """Run the campaign and return 0 if everything was held."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    options = parser.parse_args()
-    results = campaign()
-    print_results("versions", results, options.json)
-    return 0 if all(row.survived == row.tries for row in results) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
