@@ -70,21 +70,21 @@ def measure_and_remember(
     return fit
 
 
-def recall_profiles(project: Project, base: TrainingConfig, room: int) -> Known:
+def recall_profiles(project: Project, base: TrainingConfig, budget: int) -> Known:
     """Return what is known of the three profiles, the other settings being those of `base`.
 
     Args:
         project: whose model and data count.
         base: the settings that a profile leaves alone.
-        room: bytes that MLX may take now. What was measured with more says nothing about a run
+        budget: bytes that MLX may take now. What was measured with more says nothing about a run
             that adapts to less, and is left out.
     """
     peaks: dict[ProfileName, int] = {}
     failed: set[ProfileName] = set()
     for name, fit in measured_profiles(project, base):
         if fit.measured is None:
-            failed |= {name} if room <= fit.room.free else set()
-        elif fit.measured.peak <= room or not fit.measured.adapts:
+            failed |= {name} if budget <= fit.memory_budget.free else set()
+        elif fit.measured.peak <= budget or not fit.measured.adapts:
             peaks[name] = fit.measured.peak
     return Known(peaks, frozenset(failed))
 

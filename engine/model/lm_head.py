@@ -11,19 +11,19 @@ Logits = Callable[[nn.Module, mx.array], mx.array]
 """(model, hidden states (..., width)) -> logits (..., vocabulary)."""
 
 
-def plain_head(model: nn.Module, ways: Mapping[str, MatmulMode]) -> FrozenLinear | None:
+def plain_head(model: nn.Module, modes: Mapping[str, MatmulMode]) -> FrozenLinear | None:
     """Return the head of a model where it is a product and no more; a tied one shares the embedding's arrays.
 
     Args:
         model: whose layers `engine.model.replace_layers.make_fast` may have replaced.
-        ways: how to multiply by a head that is the embedding.
+        modes: how to multiply by a head that is the embedding.
     """
     if not _gives_the_logits(model, _product):
         return None
     layer = model.lm_head if hasattr(model, "lm_head") else model.model.embed_tokens
     if isinstance(layer, FrozenLinear):
         return layer
-    return FrozenLinear(layer, ways.get(matrix_key(layer), "packed"), compute_dtype())
+    return FrozenLinear(layer, modes.get(matrix_key(layer), "packed"), compute_dtype())
 
 
 def own_head(model: nn.Module) -> Logits | None:

@@ -1,4 +1,4 @@
-"""The ways to multiply by a frozen matrix, and what they were measured to take on this machine."""
+"""The modes to multiply by a frozen matrix, and what they were measured to take on this machine."""
 
 import json
 import math
@@ -13,10 +13,10 @@ import platformdirs
 
 MatmulMode = Literal["packed", "transient", "resident"]
 """See `engine.model.frozen_linear`."""
-WAYS: tuple[MatmulMode, ...] = get_args(MatmulMode)
+MATMUL_MODES: tuple[MatmulMode, ...] = get_args(MatmulMode)
 
 Seconds = dict[MatmulMode, float]
-"""Of one product forward and one backward, by way; a way that was not tried is missing."""
+"""Of one product forward and one backward, by mode; one that was not tried is missing."""
 
 
 def read_calibrations() -> dict[str, Seconds]:
@@ -24,7 +24,7 @@ def read_calibrations() -> dict[str, Seconds]:
     try:
         known = json.loads(_file().read_text(encoding="utf-8"))
         found: dict[str, Seconds] = {
-            str(name): {way: float(times[way]) for way in WAYS if way in times}
+            str(name): {mode: float(times[mode]) for mode in MATMUL_MODES if mode in times}
             for name, times in known.items()
         }
     except (OSError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
@@ -33,7 +33,7 @@ def read_calibrations() -> dict[str, Seconds]:
 
 
 def _is_usable(times: Seconds) -> bool:
-    """Whether residence was compared with another way, in seconds that can be."""
+    """Whether residence was compared with another mode, in seconds that can be."""
     return "resident" in times and len(times) > 1 and all(0 < value < math.inf for value in times.values())
 
 

@@ -80,7 +80,7 @@ def judge_memory(figures: dict[str, Any]) -> Check:
 
 
 def try_modes(bench: Bench, limit_s: float) -> Check:
-    """Time the three ways to multiply by frozen matrices, and compare the losses they lead to.
+    """Time the three modes to multiply by frozen matrices, and compare the losses they lead to.
 
     Raises:
         Skipped: there is no base model, or none of its matrices is quantised.
@@ -103,7 +103,7 @@ def judge_modes(figures: dict[str, Any]) -> Check:
     packed = losses["packed"]
     difference = max(abs(loss - packed) for loss in losses.values())
     value = _("{times}; loss {loss:.4f}, differs by {difference:.0e}").format(
-        times=", ".join(f"{way} {taken * 1e3:.1f} ms" for way, taken in seconds.items()),
+        times=", ".join(f"{mode} {taken * 1e3:.1f} ms" for mode, taken in seconds.items()),
         loss=packed,
         difference=difference,
     )

@@ -24,7 +24,7 @@ ChunkFunction = Callable[[mx.array, mx.array], tuple[mx.array, mx.array]]
 """(hidden states (count, width), labels (count,)) -> summed loss, its gradient by the hidden states."""
 
 
-def make_loss(model: nn.Module, ways: Mapping[str, MatmulMode] | None = None) -> LossFunction:
+def make_loss(model: nn.Module, modes: Mapping[str, MatmulMode] | None = None) -> LossFunction:
     """Return a loss function for `model` that computes logits only where they are needed.
 
     Where the architecture is a body with an output head on top, hidden states
@@ -33,9 +33,9 @@ def make_loss(model: nn.Module, ways: Mapping[str, MatmulMode] | None = None) ->
 
     Args:
         model: whose layers `make_fast` may have replaced.
-        ways: how to multiply by a head that is the embedding, see `make_fast`.
+        modes: how to multiply by a head that is the embedding, see `make_fast`.
     """
-    head = plain_head(model, ways or {})
+    head = plain_head(model, modes or {})
     if head is not None:
         return _selected(lambda hidden, labels: chunked_loss(hidden, labels, head, model.training))
     logits = own_head(model)

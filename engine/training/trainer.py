@@ -27,7 +27,7 @@ from engine.training.execution_plan import Plan
 from engine.training.folder_handle import FolderLost, HeldFolder, lost
 from engine.training.lock import run_lock
 from engine.training.loop import TrainingLoop
-from engine.training.memory_limits import limit_cache, limits_restored, read_room
+from engine.training.memory_limits import limit_cache, limits_restored, read_budget
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
 from engine.training.resume import RunStart, open_run
@@ -110,13 +110,13 @@ class Trainer:
         yield Phase("loading")
         divisor = opening.micro_batch_divisor
         shapes = shapes_for(train.examples, valid.examples, config, divisor)
-        folder, room = project.model_dir(config.model), read_room(config.max_memory_gb)
-        limit_cache(room)
+        folder, budget = project.model_dir(config.model), read_budget(config.max_memory_gb)
+        limit_cache(budget)
         shape = largest(shapes, folder, config)
-        warning = refuse_if_too_large(folder, config, room, shape)
+        warning = refuse_if_too_large(folder, config, budget, shape)
         if warning:
             yield Notice("warning", warning)
-        made = assemble(folder, config, shape, room, _kept_plan(opening), divisor)
+        made = assemble(folder, config, shape, budget, _kept_plan(opening), divisor)
         made.step.warm_up(shapes, self._stop)
         if made.reason:
             yield Notice("info", made.reason)

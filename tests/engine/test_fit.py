@@ -17,9 +17,12 @@ from tests.support.tiny import RUN
 
 import pytest
 
-ROOM = {"device": "cpu", "free": 8_000_000_000, "total": 16_000_000_000}
+BUDGET = {"device": "cpu", "free": 8_000_000_000, "total": 16_000_000_000}
 SHAPE = {"rows": 2, "length": 64, "targets": 40, "tokens": 100, "overhead": 0.0}
-BEGIN = f"import os, sys, time; say = lambda x: print(x, flush=True); say({json.dumps({'room': ROOM})!r});"
+BEGIN = (
+    "import os, sys, time; say = lambda x: print(x, flush=True); "
+    f"say({json.dumps({'memory_budget': BUDGET})!r});"
+)
 BEFORE_LOADING = f"say({json.dumps({'shape': SHAPE})!r});"
 
 
@@ -50,7 +53,9 @@ def test_a_real_measurement(project: Project) -> None:
     assert 40 <= fit.shape.length <= RUN.max_seq_length
     assert RUN.batch_size <= fit.shape.rows <= RUN.examples_per_step
     assert 0 < fit.shape.targets < fit.shape.tokens <= RUN.batch_size * RUN.max_seq_length
-    assert 100_000 < fit.measured.peak < fit.measured.process < fit.room.free <= fit.room.total
+    assert (
+        100_000 < fit.measured.peak < fit.measured.process < fit.memory_budget.free <= fit.memory_budget.total
+    )
     assert fit.measured.seconds > 0
     assert fit.measured.predicted == pytest.approx(fit.measured.peak, rel=0.5)
     assert len(told) == 4

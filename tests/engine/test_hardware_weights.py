@@ -1,4 +1,4 @@
-"""The hardware report tells what was measured of the ways to multiply."""
+"""The hardware report tells what was measured of the modes to multiply."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ def test_nothing_is_told_before_something_was_measured() -> None:
     assert check_weights(SHAPE) is None
 
 
-def test_the_fastest_way_is_named_with_its_time() -> None:
+def test_the_fastest_mode_is_named_with_its_time() -> None:
     """Of the newest measurement with this model; what was not tried is not mentioned."""
     square = "GPU: 4096x4096 4-bit/64 affine, 64 rows"
     write_calibrations(

@@ -10,7 +10,7 @@ from engine.fit.measured import recall_profiles
 from engine.hardware.probe import probe
 from engine.i18n import _
 from engine.model_folder.dimensions import ModelDimensions
-from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation, mlx_room, recommend
+from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation, mlx_budget, recommend
 from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.selected_config import selected_settings
@@ -85,7 +85,7 @@ def _priced(project: Project, config: TrainingConfig, data: DataReport | None) -
 
     shape = ModelDimensions.read(project.model_dir(config.model)) if project.models() else None
     hardware = probe(project, config.model)
-    known = recall_profiles(project, config, mlx_room(hardware))
+    known = recall_profiles(project, config, mlx_budget(hardware))
     speeds = known_speeds(project, config) if shape else None
     return recommend(hardware, shape, data, speeds, known.peaks, config, known.failed)
 

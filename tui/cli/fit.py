@@ -70,7 +70,9 @@ def _measure(project: Project, config: TrainingConfig, as_json: bool) -> Fit:
 
 def _as_json(project: Project, config: TrainingConfig, found: Fit) -> dict[str, Any]:
     near = None if found.fits else nearest(project, config, found)
-    return {**asdict(found), "nearest": near and near.model_dump(mode="json")}
+    values = asdict(found)
+    values["room"] = values["memory_budget"]  # what scripts know it by
+    return {**values, "nearest": near and near.model_dump(mode="json")}
 
 
 def _show(found: dict[str, Fit], best: str) -> None:

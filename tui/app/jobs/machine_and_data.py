@@ -16,7 +16,7 @@ from engine.fit.measured import measure_and_remember, recall_profiles
 from engine.fit.words import outcome, refusal
 from engine.hardware.report import Check, HardwareReport
 from engine.model_folder.dimensions import ModelDimensions
-from engine.profiles import Recommendation, mlx_room, recommend
+from engine.profiles import Recommendation, mlx_budget, recommend
 from engine.project import Project
 from tui.app.messages import (
     CheckDone,
@@ -145,7 +145,7 @@ def _recommendation(
     """Price the three profiles on this machine, with the speed that was seen on it if there is one."""
     from engine.fit.speeds import known_speeds  # imports numpy
 
-    known = recall_profiles(project, config, mlx_room(hardware))
+    known = recall_profiles(project, config, mlx_budget(hardware))
     try:
         shape = ModelDimensions.read(project.model_dir(config.model))
     except UserError:
