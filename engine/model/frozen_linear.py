@@ -25,7 +25,7 @@ class Packing:
 
 
 def matrix_key(layer: nn.Module) -> str:
-    """Name the kind of a frozen matrix, such as "14336x4096 4-bit/64 affine": layers of a kind share a mode."""
+    """Name the kind of a matrix, such as "14336x4096 4-bit/64 affine": those of one kind share a mode."""
     rows, columns = matrix_shape(layer)
     if "scales" not in layer:
         return f"{rows}x{columns}"

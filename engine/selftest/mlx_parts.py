@@ -66,14 +66,14 @@ def judge_memory(figures: dict[str, Any]) -> Check:
         raise Skipped(_("A CUDA card's memory is not counted as the process's"))
     if figures["process"] is None:
         raise Skipped(_("The system does not tell what a process holds"))
-    told = [figures["active"], figures["process"]]
+    readings = [figures["active"], figures["process"]]
     value = _("{held} held: MLX says {active}, peak {peak}, the system {process}").format(
         held=size(figures["held"]),
         active=size(figures["active"]),
         peak=size(figures["peak"]),
         process=size(max(0, figures["process"])),
     )
-    if any(abs(one - figures["held"]) > _MEMORY * figures["held"] for one in told):
+    if any(abs(one - figures["held"]) > _MEMORY * figures["held"] for one in readings):
         detail = _("MLX and the system count memory differently, so predictions may be wrong here")
         return found(value, "warning", detail)
     return found(value)

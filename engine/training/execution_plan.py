@@ -180,7 +180,7 @@ class _Kinds:
 def _modes(
     kinds: _Kinds, config: TrainingConfig, rows: int, budget: int
 ) -> tuple[dict[str, MatmulMode], str]:
-    """Return the mode of each kind, and why in a sentence where it was chosen; `budget` bytes are left over."""
+    """Return the mode of each kind, and why in a sentence if it was chosen; `budget` bytes are left over."""
     if config.frozen_weights != "auto":
         return dict.fromkeys(kinds.layers, config.frozen_weights), ""
     times = calibrate(kinds.layers, rows, compute_dtype())

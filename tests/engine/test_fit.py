@@ -47,8 +47,8 @@ def put(child: pytest.MonkeyPatch, code: str) -> None:
 def test_a_real_measurement(project: Project) -> None:
     """The tiny model: the largest shape of its data, a real peak within the process, nothing written."""
     before = sorted(project.root.rglob("*"))
-    told: list[str] = []
-    fit = measure_fit(project, RUN, told.append)
+    reported: list[str] = []
+    fit = measure_fit(project, RUN, reported.append)
     assert fit.fits and fit.measured
     assert 40 <= fit.shape.length <= RUN.max_seq_length
     assert RUN.batch_size <= fit.shape.rows <= RUN.examples_per_step
@@ -58,7 +58,7 @@ def test_a_real_measurement(project: Project) -> None:
     )
     assert fit.measured.seconds > 0
     assert fit.measured.predicted == pytest.approx(fit.measured.peak, rel=0.5)
-    assert len(told) == 4
+    assert len(reported) == 4
     assert sorted(project.root.rglob("*")) == before
 
 

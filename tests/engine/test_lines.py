@@ -65,7 +65,7 @@ def test_harmless_oddities_are_notes(tmp_path: Path, content: bytes, notes: list
     assert {fault.severity for fault in faults} <= {"note"}
 
 
-def test_mixed_forms_are_told_at_the_first_of_the_rarest(tmp_path: Path) -> None:
+def test_mixed_forms_are_reported_at_the_first_of_the_rarest(tmp_path: Path) -> None:
     """With how many there are of each."""
     turns = json.dumps(
         {"messages": [{"role": role, "content": "a"} for role in ("user", "assistant")]}

@@ -1,4 +1,4 @@
-"""Pause and resume are exact in whatever mode frozen weights are multiplied, and a resumed run keeps its own plan."""
+"""Pause and resume are exact in each matmul mode of frozen weights, and a resumed run keeps its own plan."""
 
 from collections.abc import Mapping
 from pathlib import Path

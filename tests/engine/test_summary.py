@@ -223,7 +223,7 @@ def test_a_process_near_the_memory_of_the_machine_gets_a_smaller_batch(
     assert command == "mqlora-tui train --restart --set batch_size=2 --set gradient_accumulation=6"
 
 
-def test_few_steps_and_skipped_steps_are_told(tmp_path: Path) -> None:
+def test_few_steps_and_skipped_steps_are_reported(tmp_path: Path) -> None:
     """A run of nine steps, one of which was not finite."""
     project = write_run(tmp_path, [4.0] * 8 + [None])
     assert {"few_steps", "non_finite", "no_validation"} <= set(advice_of(project))

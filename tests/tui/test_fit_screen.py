@@ -114,7 +114,7 @@ async def test_escape_ends_a_measurement(app: MqloraApp, fake: FakeFit) -> None:
         await measuring(pilot)
         await pilot.press("escape")
         await wait_for(pilot, lambda: "is recommended." in shown(app))
-        assert fake.cancels[0].is_set() and not app.news
+        assert fake.cancels[0].is_set() and not app.notice
         await sees_no_more(pilot, "measured")
 
 

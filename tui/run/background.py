@@ -14,7 +14,7 @@ from engine.sanitize import one_line
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
 from tui.console import print_json, say
-from tui.respawn import GUARDED
+from tui.respawn import SUPERVISED
 
 import psutil
 
@@ -86,7 +86,7 @@ def spawn(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={name: value for name, value in os.environ.items() if name != GUARDED},
+            env={name: value for name, value in os.environ.items() if name != SUPERVISED},
         )
         return process, begin
 

@@ -112,7 +112,7 @@ class StallDetector(threading.Thread):
 
     def _is_busy(self, silence: float) -> bool:
         """Whether the child computes, and has not done so for far too long, or was stopped by somebody."""
-        import psutil  # only now: the guard starts before it is needed
+        import psutil  # only now: the supervisor starts before it is needed
 
         try:
             process = psutil.Process(self._pid)

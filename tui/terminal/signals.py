@@ -127,12 +127,12 @@ def _unwind(number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def pausing_signals(
-    told: Callable[[list[int]], None] = lambda received: None, keep: bool = False
+    on_signal: Callable[[list[int]], None] = lambda received: None, keep: bool = False
 ) -> Iterator[tuple[threading.Event, list[int]]]:
     """Let Ctrl+C, SIGTERM and SIGHUP set an event instead of ending the process.
 
     Args:
-        told: called with the signals received after each one, on another thread.
+        on_signal: called with the signals received after each one, on another thread.
         keep: see `SignalThread`.
 
     Yields:
@@ -143,7 +143,7 @@ def pausing_signals(
     def react(number: int) -> None:
         received.append(number)
         stop.set()
-        told(received)
+        on_signal(received)
 
     give_back = SignalThread(react, keep).install(PAUSING)
     try:
@@ -169,11 +169,11 @@ def leaving_signals(
         threading.Event().wait(LEAVE_LIMIT_S)
         end(code)
 
-    def told(received: list[int]) -> None:
+    def on_signal(received: list[int]) -> None:
         if not (can_go_on and received == [signal.SIGINT]):
             threading.Thread(target=see_to_it, args=(128 + received[-1],), daemon=True).start()
 
-    with pausing_signals(told, keep=True) as signals:
+    with pausing_signals(on_signal, keep=True) as signals:
         yield signals
 
 
