@@ -12,13 +12,16 @@ from pathlib import Path
 from threading import Event
 
 from engine.config import TrainingConfig
+from engine.dataset.report import DataReport
 from engine.errors import UserError
 from engine.files import write_json
 from engine.fingerprint import data_fingerprint, model_fingerprint
 from engine.fit.measure import Fit, OnFitProgress, measure_fit
 from engine.hardware.machine import device_name
+from engine.hardware.report import HardwareReport
 from engine.hardware.storage import read_memory
-from engine.profiles import NAMES, ProfileName, profile_config
+from engine.model_folder.dimensions import ModelDimensions
+from engine.profiles import NAMES, ProfileName, Recommendation, mlx_budget, profile_config, recommend
 from engine.project import Project
 
 import msgspec
@@ -87,6 +90,29 @@ def recall_profiles(project: Project, base: TrainingConfig, budget: int) -> Know
         elif fit.measured.peak <= budget or not fit.measured.adapts:
             peaks[name] = fit.measured.peak
     return Known(peaks, frozenset(failed))
+
+
+def price_profiles(
+    project: Project,
+    config: TrainingConfig,
+    hardware: HardwareReport,
+    model: ModelDimensions | None,
+    data: DataReport | None,
+) -> Recommendation:
+    """Price the three profiles with what was measured on this machine, and recommend one.
+
+    Args:
+        project: whose measurements count.
+        config: the settings that a profile leaves alone.
+        hardware: what the machine has.
+        model: sizes of the base model; None where there is none, or of an unknown kind.
+        data: what is known of the rows.
+    """
+    from engine.fit.speeds import known_speeds  # imports numpy
+
+    known = recall_profiles(project, config, mlx_budget(hardware))
+    speeds = known_speeds(project, config) if model else None
+    return recommend(hardware, model, data, speeds, known.peaks, config, known.failed)
 
 
 def measured_profiles(project: Project, base: TrainingConfig) -> Iterator[tuple[ProfileName, Fit]]:

@@ -107,7 +107,7 @@ class Dispatcher:
         began, parts = time.monotonic(), self._parts
         rate = learning_rate(number, parts.total_steps, parts.config) * self._progress.learning_rate_factor
         batches = self._batches(number)
-        return _Launched(parts.step.launch(batches, rate), rate, batches, began)
+        return _Launched(parts.assembled.step.launch(batches, rate), rate, batches, began)
 
     def _batches(self, number: int) -> list[MicroBatch]:
         parts, config = self._parts, self._parts.config

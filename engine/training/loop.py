@@ -66,7 +66,7 @@ class TrainingLoop:
 
     def run(self) -> Iterator[Event]:
         """Yield events until the run pauses or ends; every result is on disk before its event."""
-        self._parts.model.train()
+        self._parts.assembled.model.train()
         try:
             yield from self._lost()
             ended = (yield from self._validate_first()) and (yield from self._train())
@@ -202,10 +202,10 @@ class TrainingLoop:
 
     def _evaluate(self) -> Generator[Event, None, float | None]:
         """Return the validation loss, or None if asked to stop before it was known."""
-        batches, loss = self._parts.valid, math.nan
+        batches, made, loss = self._parts.valid, self._parts.assembled, math.nan
         yield self._recorder.phase(Phase("validating", 0, len(batches)))
         self._recorder.usage.validation(batches)
-        for done, mean in evaluate(self._parts.model, self._parts.score, batches):
+        for done, mean in evaluate(made.model, made.score, batches):
             self._recorder.usage.scored()
             if self._stop.is_set() and done < len(batches):
                 return None

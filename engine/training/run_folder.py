@@ -43,7 +43,9 @@ def claim_folder(parts: Parts, start: RunStart) -> list[str]:
     with explained_writes(project.run_dir):
         for folder in (project.run_dir, project.adapters_dir, *checkpoint_folders(project.run_dir)):
             clear_partial(folder)
-        require_space(project.run_dir, sum(array.nbytes for array in adapter_weights(parts.model).values()))
+        require_space(
+            project.run_dir, sum(array.nbytes for array in adapter_weights(parts.assembled.model).values())
+        )
         if is_fresh:
             archive_run(project)
         moved = [*start.damaged, *_misfits(project)]

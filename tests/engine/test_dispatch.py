@@ -80,7 +80,12 @@ def dispatcher(device: Device) -> tuple[Dispatcher, Progress]:
     """A run of two epochs of twenty steps."""
     examples, progress = some_examples(80), Progress()
     parts: Any = SimpleNamespace(
-        step=device, train=examples, steps_per_epoch=20, total_steps=40, config=RUN, shapes=()
+        assembled=SimpleNamespace(step=device),
+        train=examples,
+        steps_per_epoch=20,
+        total_steps=40,
+        config=RUN,
+        shapes=(),
     )
     return Dispatcher(parts, progress), progress
 

@@ -62,7 +62,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeFit:
     """Put the fake in the place of the measurement."""
     fake = FakeFit()
     monkeypatch.setattr("tui.app.jobs.machine_and_data.measure_and_remember", fake.measure)
-    monkeypatch.setattr("tui.app.jobs.machine_and_data.recall_profiles", fake.recall)
+    monkeypatch.setattr("engine.fit.measured.recall_profiles", fake.recall)
     return fake
 
 

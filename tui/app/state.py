@@ -9,6 +9,7 @@ from engine.hardware.report import Check, HardwareReport
 from engine.i18n import _
 from engine.profiles import Recommendation, profile_config
 from engine.project import Project
+from engine.training.selected_config import selected_settings
 from engine.worker import EngineThread
 from tui.app.brief_pool import BriefPool
 from tui.app.data_state import READING_KEYS, DataState
@@ -61,11 +62,10 @@ class AppState(DataState):
         self._load_config()
 
     def _load_config(self) -> None:
-        if self.project.config_file.exists():
-            try:
-                self.set_reactive(AppState.config, TrainingConfig.load(self.project.config_file))
-            except UserError as error:
-                self.start_error = error
+        try:
+            self.set_reactive(AppState.config, selected_settings(self.project))
+        except UserError as error:
+            self.start_error = error
 
     def look_at_run(self) -> None:
         """Show everywhere what the run is doing now; whoever shows an event of it calls this first."""

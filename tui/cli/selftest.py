@@ -12,10 +12,11 @@ from engine.sanitize import one_line
 from engine.selftest.bug_report import private_words, system_facts, without
 from engine.selftest.run import PARTS, selftest
 from engine.selftest.trial import Begun, Trial
+from engine.symbols import SYMBOLS
 from engine.units import duration
 from engine.verify.child import Launcher
 from tui.cli.verify import launcher
-from tui.console import SYMBOLS, err, print_json, quote, say
+from tui.console import err, print_json, quote, say
 from tui.respawn import SUPERVISED
 from tui.terminal.signals import PAUSING, clean_up_on_signals
 
