@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from engine.backend import is_cpu
+from engine.backend import is_cpu, mx
 from engine.dataset.batches.micro_batch import MicroBatch, epoch_steps, micro_batches
+from engine.training.events import StepMetrics
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.schedule import learning_rate
+from engine.training.state import now
 from engine.training.step import PendingStep, StepResult
 
 import numpy as np
@@ -40,6 +42,29 @@ class MadeStep:
     """How long it took from when it was begun, or from the end of the step before if that was later."""
     ended: float
     """When it ended, on the clock of `time.monotonic`."""
+
+    def metrics(self, step: int, epoch: int, began: float) -> StepMetrics:
+        """Return what is recorded of it.
+
+        Args:
+            step: its number, from 1.
+            epoch: that it belongs to, from 0.
+            began: when training began, pauses left out, on the clock of `ended`.
+        """
+        result = self.result
+        return StepMetrics(
+            step=step,
+            epoch=epoch,
+            loss=result.loss if result.applied else None,
+            val_loss=None,
+            learning_rate=self.learning_rate,
+            grad_norm=result.grad_norm if result.applied else None,
+            tokens=result.real_tokens,
+            tokens_per_second=round(result.real_tokens / self.seconds, 2),
+            peak_memory_gb=round(mx.get_peak_memory() / 1e9, 4),
+            elapsed_s=round(self.ended - began, 3),
+            time=now(),
+        )
 
 
 @dataclass(frozen=True)
