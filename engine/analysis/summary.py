@@ -59,7 +59,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         tokens=int(history.tokens.sum()),
         tokens_per_epoch=_tokens_per_epoch(history, per_epoch),
         peak_memory_gb=float(history.peak_memory_gb.max()) if len(history) else None,
-        machine_memory_gb=_machine_memory_gb(state),
+        machine_memory_gb=machine_memory_gb(state),
         epoch_losses=_epoch_losses(history),
         unreadable_lines=history.unreadable,
         checkpoints=find_checkpoints(project),
@@ -158,7 +158,8 @@ def _reason(state: RunState | None) -> str:
     return cut_off_reason(state) if _status(state) == "interrupted" else state.reason
 
 
-def _machine_memory_gb(state: RunState | None) -> float | None:
+def machine_memory_gb(state: RunState | None) -> float | None:
+    """Return the memory of the machine that made the run, GB (1e9 bytes); None if that is not this one."""
     if state is None or state.host != socket.gethostname():
         return None
     return float(psutil.virtual_memory().total) / 1e9

@@ -129,7 +129,7 @@ def _key(project: Project, config: TrainingConfig) -> tuple[str, ...]:
         model = model_fingerprint(project.model_dir(config.model))
     except (OSError, UserError):
         return ()
-    return (*_machine(), *_programs(), model, _data(project))
+    return (*_machine(), *installed_programs(), model, _data(project))
 
 
 def _file(key: tuple[str, ...], config: TrainingConfig) -> Path:
@@ -144,7 +144,7 @@ def _machine() -> tuple[str, ...]:
 
 
 @cache  # every package's metadata is read for it
-def _programs() -> tuple[str, ...]:
+def installed_programs() -> tuple[str, ...]:
     """Return the versions of this program and of MLX, whose device hangs on which parts are installed."""
     found = {(item.name or "").lower(): item.version for item in distributions()}
     return tuple(sorted(f"{name} {found[name]}" for name in found if name.startswith(("mlx", "mqlora"))))

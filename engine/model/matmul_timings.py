@@ -22,7 +22,7 @@ Seconds = dict[MatmulMode, float]
 def read_calibrations() -> dict[str, Seconds]:
     """Return what was measured before, oldest first; nothing where the file is missing or not ours."""
     try:
-        known = json.loads(_file().read_text(encoding="utf-8"))
+        known = json.loads(calibration_file().read_text(encoding="utf-8"))
         found: dict[str, Seconds] = {
             str(name): {mode: float(times[mode]) for mode in MATMUL_MODES if mode in times}
             for name, times in known.items()
@@ -40,9 +40,10 @@ def _is_usable(times: Seconds) -> bool:
 def write_calibrations(known: Mapping[str, Seconds]) -> None:
     """Keep what was measured, in the user's cache folder; if that fails it is measured again next time."""
     with suppress(OSError):
-        _file().parent.mkdir(parents=True, exist_ok=True)
-        write_json(_file(), dict(known))
+        calibration_file().parent.mkdir(parents=True, exist_ok=True)
+        write_json(calibration_file(), dict(known))
 
 
-def _file() -> Path:
+def calibration_file() -> Path:
+    """Return where measurements are kept."""
     return Path(platformdirs.user_cache_dir("mqlora-tui")) / "calibration.json"

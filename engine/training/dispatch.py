@@ -22,8 +22,8 @@ from engine.training.step import PendingStep, StepResult
 import numpy as np
 from numpy.typing import NDArray
 
-# After a request to pause one more step may run: only steps that nobody minds waiting for, in seconds.
-_SHORT_STEP_S = 1.0
+SHORT_STEP_S = 1.0
+"""After a request to pause one more step may run: only steps that nobody minds waiting for, in seconds."""
 
 
 def can_run_ahead() -> bool:
@@ -109,7 +109,7 @@ class Dispatcher:
         """
         number = self._progress.step + 1
         current, self._next = self._next or self._launch(number), None
-        if is_followed and can_run_ahead() and self._last_seconds < _SHORT_STEP_S:
+        if is_followed and can_run_ahead() and self._last_seconds < SHORT_STEP_S:
             result, ended = self._run_ahead(current, number + 1)
         else:
             result, ended = current.wait()

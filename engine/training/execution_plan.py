@@ -26,7 +26,7 @@ from engine.units import size
 from mlx.utils import tree_flatten
 from pydantic import Field, TypeAdapter
 
-_USABLE = 0.85
+USABLE = 0.85
 """Share of the memory there is that a plan may fill: predictions are within 15 %."""
 
 
@@ -81,7 +81,7 @@ def make_plan(
     """
     refuse_dropout(config)
     kinds = _Kinds(model)
-    usable = int(budget.free * _USABLE)
+    usable = int(budget.free * USABLE)
     if is_too_much and config.gradient_checkpointing == "auto" and not config.lora_dropout:
         config = config.updated({"gradient_checkpointing": "on"})
     recomputed = _recomputed(model, folder, config, shape, usable)

@@ -120,7 +120,9 @@ def test_a_folder_that_cannot_be_written_is_borne(
 ) -> None:
     """A file is in the place of the folder: each run measures then."""
     (tmp_path / "cache").write_text("")
-    monkeypatch.setattr("engine.model.matmul_timings._file", lambda: tmp_path / "cache" / "calibration.json")
+    monkeypatch.setattr(
+        "engine.model.matmul_timings.calibration_file", lambda: tmp_path / "cache" / "calibration.json"
+    )
     for count in (6, 12):
         assert calibrate(layers(), 32, mx.float32).keys() == layers().keys()
         assert len(measured) == count

@@ -37,7 +37,7 @@ def session(project: Project) -> ChatSession:
 def portion(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Let every portion have the size in a list, whatever the machine's speed is."""
     size = [16]
-    monkeypatch.setattr("engine.model.prefill._FIRST", 16)
+    monkeypatch.setattr("engine.model.prefill.FIRST_PORTION", 16)
     monkeypatch.setattr("engine.model.prefill.next_portion", lambda _tokens, _seconds: size[0])
     yield size
 

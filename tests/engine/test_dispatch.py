@@ -126,7 +126,7 @@ def test_a_break_between_two_steps_belongs_to_neither(device: Device) -> None:
 
 def test_long_steps_are_not_handed_over_early(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks for a pause would wait for two of them."""
-    monkeypatch.setattr(dispatch, "_SHORT_STEP_S", STEP_S)
+    monkeypatch.setattr(dispatch, "SHORT_STEP_S", STEP_S)
     make(device, [True] * 3)
     assert device.order == [1, -1, 2, -2, 3, -3]
 

@@ -100,7 +100,7 @@ def test_another_machine_or_version_makes_it_void(project: Project, monkeypatch:
         elsewhere.setattr("platform.node", lambda: "another-machine")
         assert recall_profiles(project, BASE, 8 * GB) == NOTHING
     with monkeypatch.context() as later:
-        later.setattr(cache, "_programs", lambda: ["mlx 99.0"])
+        later.setattr(cache, "installed_programs", lambda: ["mlx 99.0"])
         assert recall_profiles(project, BASE, 8 * GB) == NOTHING
     assert recall_profiles(project, BASE, 8 * GB) != NOTHING
 

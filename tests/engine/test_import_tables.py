@@ -209,7 +209,7 @@ def test_a_table_that_unpacks_to_gigabytes_is_not_unpacked(
     )
     path = tmp_path / "a.parquet"
     pq.write_table(pyarrow.table({"prompt": cells, "completion": ["y"] * 40}), path)
-    monkeypatch.setattr(parquet_file, "_BATCH_BYTES", 4 << 20)
+    monkeypatch.setattr(parquet_file, "BATCH_BYTES", 4 << 20)
     before = pyarrow.total_allocated_bytes()
     rows = parquet_file.read_parquet(recognise(path))
     assert len(next(rows).value["prompt"]) == 1 << 20

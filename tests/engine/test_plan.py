@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def planned(model: nn.Module, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Planner:
     """Make a plan with faked measurements and an exact number of bytes."""
-    monkeypatch.setattr(plan_module, "_USABLE", 1.0)
+    monkeypatch.setattr(plan_module, "USABLE", 1.0)
 
     def plan(
         budget: int, times: dict[str, Seconds] | None = None, config: TrainingConfig = AUTO, divisor: int = 1

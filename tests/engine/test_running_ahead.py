@@ -39,7 +39,7 @@ def running_ahead() -> Iterator[list[bool]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dispatch, "can_run_ahead", lambda: True)
-        patch.setattr(dispatch, "_SHORT_STEP_S", 60.0)
+        patch.setattr(dispatch, "SHORT_STEP_S", 60.0)
         patch.setattr(PendingStep, "result", noting)
         yield found
 

@@ -218,7 +218,7 @@ def test_a_process_near_the_memory_of_the_machine_gets_a_smaller_batch(
 ) -> None:
     """Half the batch and twice the accumulation are the same examples a step."""
     project = write_run(tmp_path, LOSSES, config={"batch_size": 4, "gradient_accumulation": 3})
-    monkeypatch.setattr("engine.analysis.summary._machine_memory_gb", lambda state: 2.1)
+    monkeypatch.setattr("engine.analysis.summary.machine_memory_gb", lambda state: 2.1)
     command = advice_of(project)["memory"]
     assert command == "mqlora-tui train --restart --set batch_size=2 --set gradient_accumulation=6"
 

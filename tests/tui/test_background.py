@@ -88,7 +88,7 @@ def test_a_run_of_somebody_else_is_not_taken_for_the_new_one(
     project.run_dir.mkdir()
     RunState("running", "toy", pid=os.getppid()).save(project.state_file)
     monkeypatch.setattr("tui.run.background.subprocess.Popen", lambda *_a, **_k: Alive())
-    monkeypatch.setattr("tui.run.background._START_LIMIT_S", 0.05)
+    monkeypatch.setattr("tui.run.background.START_LIMIT_S", 0.05)
     with owned_by(project, os.getppid()):
         assert start_background(project, []) == Alive.pid
 

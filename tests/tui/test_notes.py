@@ -114,7 +114,7 @@ async def test_a_word_about_a_key_is_below_a_dialog_and_true_there(app: MqloraAp
 
 async def test_a_word_about_a_key_goes_by_itself(app: MqloraApp, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal beside it stays."""
-    monkeypatch.setattr(notes, "_MOMENT_S", 0.01)
+    monkeypatch.setattr(notes, "MOMENT_S", 0.01)
     async with app.run_test() as pilot:
         await ready(pilot)
         app.show_error(UserError("The disk is full", "free some space"))

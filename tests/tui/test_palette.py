@@ -23,7 +23,7 @@ BURSTS = (
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hand keys on at once, as on a machine so slow that they are no longer handled in turn."""
-    monkeypatch.setattr("tui.app.input_order._PATIENCE_S", 0)
+    monkeypatch.setattr("tui.app.input_order.PATIENCE_S", 0)
     monkeypatch.setattr("tests.support.bursts.NAMED", NAMED | KEYS)
 
 

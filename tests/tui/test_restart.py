@@ -43,7 +43,7 @@ def at_terminal(
     )
     monkeypatch.setattr("tui.supervisor.restart.is_foreground", lambda: True)
     monkeypatch.setattr("tui.supervisor.restart.sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("tui.supervisor.restart.err._force_terminal", True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
     return RestartPolicy(project.root, arguments)
 
 

@@ -186,7 +186,7 @@ def test_a_slow_or_a_stopped_run_is_left_alone(tmp_path: Path, busy: str) -> Non
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are looked at one by one on Linux alone")
 def test_a_run_that_gets_no_core_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under nice, or beside many other programs, it wants to compute and cannot: that is no stall."""
-    monkeypatch.setattr("tui.supervisor.stall._BUSY_SHARE", 1000.0)  # however much it gets, it is not enough
+    monkeypatch.setattr("tui.supervisor.stall.BUSY_SHARE", 1000.0)  # however much it gets, it is not enough
     assert keep(tmp_path, TRAINS, "compute(3)") == (0, [])
     result, deaths = keep(tmp_path, TRAINS, "time.sleep(600)")
     assert result == 128 + signal.SIGKILL and deaths[0].stalled_s

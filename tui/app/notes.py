@@ -9,7 +9,7 @@ from tui.app.screens.shared.note_line import NoteAdded, Noted, NoteLine
 from textual.app import App
 from textual.reactive import reactive
 
-_MOMENT_S = 5.0
+MOMENT_S = 5.0
 """How long is told what a key did, from when it is drawn: on a busy machine that may be seconds later."""
 
 
@@ -43,7 +43,7 @@ class NotesApp(App[int]):
         self.show_notice(message.text)
 
     def _after_a_moment(self, forget: Callable[[], None]) -> None:
-        self.call_after_refresh(self.set_timer, _MOMENT_S, forget)
+        self.call_after_refresh(self.set_timer, MOMENT_S, forget)
 
     def _forget(self, notice: str) -> None:
         if self.notice == notice:

@@ -18,8 +18,8 @@ from tui.respawn import SUPERVISED
 
 import psutil
 
-# Loading a large model from a slow disk takes minutes; whoever asked is told sooner.
-_START_LIMIT_S = 20.0
+START_LIMIT_S = 20.0
+"""Loading a large model from a slow disk takes minutes; whoever asked is told sooner."""
 
 
 def background_command(project: Project, options: Sequence[str], as_json: bool) -> int:
@@ -50,7 +50,7 @@ def start_background(project: Project, arguments: Sequence[str]) -> int:
         UserError: it ended at once, for the reason that it printed.
     """
     child, begin = spawn(project, arguments)
-    limit = time.monotonic() + _START_LIMIT_S
+    limit = time.monotonic() + START_LIMIT_S
     while time.monotonic() < limit:
         if pid := _trainer(project, child.pid):
             return pid
