@@ -23,7 +23,8 @@ from engine.model.loading import load_base
 from engine.model.matmul_timings import MATMUL_MODES, MatmulMode
 from engine.model.replace_layers import make_fast, packed_layers
 from engine.training.loss import batch_arrays, make_loss
-from engine.training.step import StepFunction, make_optimizer
+from engine.training.step import StepFunction
+from engine.training.update import make_optimizer
 
 import numpy as np
 

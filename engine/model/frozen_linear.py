@@ -34,7 +34,7 @@ def matrix_key(layer: nn.Module) -> str:
 
 def matrix_shape(layer: nn.Module) -> tuple[int, int]:
     """Return (outputs, inputs) of a linear layer or an embedding used backwards, packed or not."""
-    rows, columns = layer.weight.shape
+    rows, columns = layer.weight.shape  # packed: words of 32 bits, (outputs, inputs x bits / 32)
     return rows, columns * 32 // layer.bits if "scales" in layer else columns
 
 
@@ -77,11 +77,13 @@ class FrozenLinear(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: mx.array) -> mx.array:
         """Return x Wᵀ + bias, shape (..., outputs); its gradient is left to the caller."""
+        # (..., inputs) (inputs, outputs)
         y = self._packed(x, True) if self.mode == "packed" else x @ self._weight(x).T
         return y + self.bias if "bias" in self else y
 
     def backward(self, gradient: mx.array) -> mx.array:
         """Return dy W, shape (..., inputs): the gradient of x for the gradient dy of `forward`."""
+        # (..., outputs) (outputs, inputs)
         return self._packed(gradient, False) if self.mode == "packed" else gradient @ self._weight(gradient)
 
     def add_forward(self, total: mx.array, x: mx.array) -> mx.array:
@@ -108,6 +110,7 @@ class FrozenLinear(nn.Module):  # type: ignore[misc]
         return self._written_out(mx.depends([self.weight], [user])[0], user.dtype)
 
     def _written_out(self, packed: mx.array, dtype: mx.Dtype) -> mx.array:
+        # Words (outputs, inputs x bits / 32), scales (outputs, inputs / group) -> (outputs, inputs).
         weight = mx.dequantize(packed, self.scales, self.get("biases"), **vars(self.packing))
         return weight.astype(dtype)
 

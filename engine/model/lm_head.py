@@ -34,15 +34,17 @@ def own_head(model: nn.Module) -> Logits | None:
 def _product(model: nn.Module, hidden: mx.array) -> mx.array:
     if hasattr(model, "lm_head"):
         return model.lm_head(hidden)
+    # A tied head is the embedding (vocabulary, width) used backwards: hidden Wᵀ.
     return model.model.embed_tokens.as_linear(hidden)
 
 
 def _from_body(model: nn.Module, hidden: mx.array) -> mx.array:
     """Call the model with a body that has given `hidden` already."""
+    # Scales and caps that the model puts on its logits are then its own, and need not be known here.
     # Beside the module's own items, so that their order stays what it was.
     model.__dict__["model"] = _Body(model.model, hidden)
     try:
-        return model(mx.zeros(hidden.shape[:-1], mx.int32))
+        return model(mx.zeros(hidden.shape[:-1], mx.int32))  # the tokens are not looked at
     finally:
         del model.__dict__["model"]
 

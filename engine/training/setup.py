@@ -19,7 +19,8 @@ from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.training.execution_plan import Plan, make_plan, needed_bytes
 from engine.training.failures import out_of_memory
 from engine.training.loss import LossFunction, holds_all_logits, make_loss
-from engine.training.step import StepFunction, compiled_loss, make_optimizer
+from engine.training.step import StepFunction, compiled_loss
+from engine.training.update import make_optimizer
 
 _USED = 0.95
 """Share of the memory there is that a run may fill before it waits for the device."""

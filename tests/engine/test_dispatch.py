@@ -10,7 +10,8 @@ from engine.training import dispatch
 from engine.training.dispatch import Dispatcher, MadeStep, can_run_ahead
 from engine.training.loss import make_loss
 from engine.training.progress import Progress
-from engine.training.step import StepFunction, StepResult, make_optimizer
+from engine.training.step import StepFunction, StepResult
+from engine.training.update import make_optimizer
 from tests.support.steps import some_examples, split
 from tests.support.tiny import RUN, lora_model
 
