@@ -26,7 +26,7 @@ from engine.units import size
 
 LIMIT_S = 180.0
 """Seconds after which a measurement is given up."""
-CHILD = ("-m", "engine.fit.child")
+CHILD = ("-m", "engine.fit.measuring_child")
 _ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 """Signals that somebody sent; memory that runs out ends a process by others."""
 _NO_MEMORY = re.compile(rf"{OUT_OF_MEMORY.pattern}|bad_alloc|MemoryError", re.IGNORECASE)

@@ -9,8 +9,8 @@ from engine.hardware.mlx_facts import check_mlx, read_facts, start_probe
 from engine.hardware.report import Check
 from engine.i18n import _
 from engine.selftest.bench import Bench
+from engine.selftest.part import Skipped, found
 from engine.selftest.process import end_family, run_to_end
-from engine.selftest.trial import Skipped, found
 from engine.units import size
 
 _ERRORS = {"float32": 2e-3, "bfloat16": 2e-2}

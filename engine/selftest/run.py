@@ -13,7 +13,7 @@ from engine.project import Project
 from engine.sanitize import one_line
 from engine.selftest import machine_parts, mlx_parts, run_parts
 from engine.selftest.bench import Bench
-from engine.selftest.trial import Begun, Part, Skipped, Trial, found
+from engine.selftest.part import Begun, Part, Skipped, Trial, found
 from engine.verify.child import Launcher
 
 PARTS = (

@@ -14,9 +14,9 @@ from engine.model.demo import MODEL_NAME
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.selftest.bench import Bench
+from engine.selftest.part import Skipped, found
 from engine.selftest.process import run_to_end, time_limit
 from engine.selftest.pseudo_terminal import PseudoTerminal
-from engine.selftest.trial import Skipped, found
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.checksums import is_whole, read_state
 from engine.training.state import RunState

@@ -11,7 +11,7 @@ from engine.config import TrainingConfig
 from engine.errors import Cancelled, UserError
 from engine.fit import measure
 from engine.fit.measure import measure_fit
-from engine.fit.words import outcome, refusal
+from engine.fit.sentences import outcome, refusal
 from engine.project import Project
 from tests.support.tiny import RUN
 

@@ -14,7 +14,7 @@ from engine.dataset.inspect.check import check_data
 from engine.errors import UserError
 from engine.hardware.project_checks import begin_trial, check_model
 from engine.model.loading import load_base
-from engine.model.trial import try_model
+from engine.model.trial_child import try_model
 from engine.project import Project
 from engine.training.events import Finished, Notice
 from tests.support.folder_changes import Change

@@ -13,9 +13,9 @@ from engine.hardware.keep_awake import start_detached
 from engine.selftest import bug_report
 from engine.selftest.machine_parts import display, watch_keep_awake
 from engine.selftest.mlx_parts import judge_matmul, judge_memory, judge_modes
+from engine.selftest.part import Skipped
 from engine.selftest.process_memory import own_memory, parse_footprint
 from engine.selftest.run_parts import judge_interruptions
-from engine.selftest.trial import Skipped
 
 import psutil
 import pytest

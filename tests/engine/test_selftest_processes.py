@@ -9,10 +9,10 @@ from pathlib import Path
 from engine.hardware.report import Check
 from engine.project import Project
 from engine.selftest.bench import Bench
+from engine.selftest.part import Part, Trial, found
 from engine.selftest.process import end_family, run_to_end
 from engine.selftest.pseudo_terminal import PseudoTerminal
 from engine.selftest.run import selftest
-from engine.selftest.trial import Part, Trial, found
 from engine.verify.child import Launcher
 
 import psutil

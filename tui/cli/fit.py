@@ -6,7 +6,7 @@ from typing import Any
 from engine.config import TrainingConfig
 from engine.fit.measure import Fit
 from engine.fit.measured import measure_and_remember
-from engine.fit.words import nearest, outcome, refusal
+from engine.fit.sentences import nearest, outcome, refusal
 from engine.i18n import _
 from engine.profiles import NAMES, profile_config
 from engine.project import Project

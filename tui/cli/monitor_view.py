@@ -15,8 +15,8 @@ from engine.training.state import RunState
 from engine.units import duration
 from tui.console import out
 from tui.run.figures import seconds_per_step
+from tui.run.phase_words import phase_of, phase_words, usage_words
 from tui.run.status import RunStatus
-from tui.run.words import phase_of, phase_words, usage_words
 
 from rich.console import Group
 from rich.progress_bar import ProgressBar

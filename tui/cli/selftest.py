@@ -10,8 +10,8 @@ from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.selftest.bug_report import private_words, system_facts, without
+from engine.selftest.part import Begun, Trial
 from engine.selftest.run import PARTS, selftest
-from engine.selftest.trial import Begun, Trial
 from engine.symbols import SYMBOLS
 from engine.units import duration
 from engine.verify.child import Launcher

@@ -13,7 +13,7 @@ from engine.dataset.report import CheckStage, DataReport
 from engine.errors import Cancelled, UserError
 from engine.files import open_given
 from engine.fit.measured import measure_and_remember, price_profiles
-from engine.fit.words import outcome, refusal
+from engine.fit.sentences import outcome, refusal
 from engine.hardware.report import Check, HardwareReport
 from engine.model_folder.dimensions import ModelDimensions
 from engine.project import Project

@@ -10,7 +10,7 @@ from engine.symbols import SYMBOLS
 from tui.app.screens.data.fault_search import SEVERITIES, FaultFilter, Found, Overview, overview, search
 from tui.app.screens.data.fault_table import MOST_ROWS, FaultTable
 from tui.app.screens.shared.line_input import LineInput
-from tui.app.screens.shared.verdict import STYLES
+from tui.app.screens.shared.verdict_line import STYLES
 
 from textual import on, work
 from textual.app import ComposeResult

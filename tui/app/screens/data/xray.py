@@ -9,7 +9,7 @@ from tui.app.screens.data.line_number import LineNumberScreen
 from tui.app.screens.data.token_cells import BORDERS, SPECIAL
 from tui.app.screens.data.token_view import TokenView
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.verdict import VerdictLine
+from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.words import no_line
 
 from textual.app import ComposeResult

@@ -15,7 +15,7 @@ from engine.project import Project
 from tui.app.screens.report.checkpoints import CheckpointsScreen
 from tui.app.screens.report.text import report_text
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.verdict import VerdictLine
+from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.run.headline import STATUSES
 
 from textual import work

@@ -13,7 +13,7 @@ from engine.i18n import _
 from engine.training.events import AS_BEFORE, Mode, Resumption
 from tui.app.screens.profile.config_summary import summary
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.verdict import VerdictLine
+from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.app.screens.train.keys import TRAIN_KEYS
 from tui.app.screens.train.log import RunLog
 from tui.app.screens.train.loss_legend import ZOOMS, LossLegend

@@ -1,6 +1,6 @@
 """Child process that trains a few steps of a configuration's largest micro-batch and says what that took.
 
-    python -m engine.fit.child ROOT CONFIG      (CONFIG: a configuration as JSON)
+    python -m engine.fit.measuring_child ROOT CONFIG      (CONFIG: a configuration as JSON)
 
 Out of memory inside MLX can end a process without a word, so it is never tried
 in the app: the death of this process is an answer too. It prints one JSON object
