@@ -1,6 +1,6 @@
-"""Whether the loss over many steps is that of mlx-lm's own layers: the same batches, every way.
+"""Whether the loss over many steps is that of mlx-lm's own layers: the same batches, in every matmul mode.
 
-    python -m benchmarks.curves MODEL [--steps 100] [--rows 1] [--ways packed transient resident]
+    python -m benchmarks.curves MODEL [--steps 100] [--rows 1] [--modes packed transient resident]
 
 The reference has mlx-lm's LoRA layers on the same weights, a plain cross-entropy over all
 logits and one AdamW update a step, nothing compiled. Ours has the engine's layers, loss and
@@ -20,10 +20,11 @@ from engine.dataset.batches.tokenize import Example
 from engine.model.adapter import adapter_weights, attach_adapter
 from engine.model.frozen_linear import matrix_key
 from engine.model.loading import load_base
-from engine.model.matmul_timings import WAYS, MatmulMode
+from engine.model.matmul_timings import MATMUL_MODES, MatmulMode
 from engine.model.replace_layers import make_fast, packed_layers
 from engine.training.loss import batch_arrays, make_loss
-from engine.training.step import StepFunction, make_optimizer
+from engine.training.step import StepFunction
+from engine.training.update import make_optimizer
 
 import numpy as np
 
@@ -75,38 +76,38 @@ def reference(folder: Path, made: Sequence[MicroBatch]) -> Curve:
     return losses, adapter_weights(model)
 
 
-def ours(folder: Path, made: Sequence[MicroBatch], way: MatmulMode) -> Curve:
-    """Train with the engine's layers, every frozen matrix going one way."""
+def ours(folder: Path, made: Sequence[MicroBatch], mode: MatmulMode) -> Curve:
+    """Train with the engine's layers, every frozen matrix multiplied in one mode."""
     model = loaded(folder)
-    ways = {matrix_key(layer): way for layer in packed_layers(model)}
-    make_fast(model, ways, compute_dtype())
-    loss = make_loss(model, ways)
+    modes = {matrix_key(layer): mode for layer in packed_layers(model)}
+    make_fast(model, modes, compute_dtype())
+    loss = make_loss(model, modes)
     model.train()
     step = StepFunction(model, make_optimizer(CONFIG), loss, CONFIG.max_grad_norm)
     losses = [step([batch], CONFIG.learning_rate).loss for batch in made]
     return losses, adapter_weights(model)
 
 
-def compared(way: str, one: Curve, other: Curve) -> str:
+def compared(mode: str, one: Curve, other: Curve) -> str:
     """Return a line that says how far two curves are apart."""
     apart = max(abs(a - b) for a, b in zip(one[0], other[0], strict=True))
     weights = max(float(mx.abs(array - other[1][name]).max().item()) for name, array in one[1].items())
     ends = [float(np.mean(curve[0][-10:])) for curve in (one, other)]
     return (
-        f"{way:10s} largest difference of a loss {apart:.1e} (last 10 {ends[1]:.5f}, theirs {ends[0]:.5f}), "
+        f"{mode:10s} largest difference of a loss {apart:.1e} (last 10 {ends[1]:.5f}, theirs {ends[0]:.5f}), "
         f"of a weight {weights:.1e}"
     )
 
 
 def main() -> None:
-    """Print a line for each way."""
+    """Print a line for each mode."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", type=Path)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--rows", type=int, default=1)
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--modes", nargs="+", choices=MATMUL_MODES, default=list(MATMUL_MODES))
     options = parser.parse_args()
     made = list(batches(options.steps, options.rows, vocabulary=256))
     known = reference(options.model, made)
@@ -115,8 +116,8 @@ def main() -> None:
         f"{options.steps} steps of {options.rows} x {LENGTH} tokens, loss {first:.4f} -> {last:.4f}",
         flush=True,
     )
-    for way in options.ways:
-        print(compared(way, known, ours(options.model, made, way)), flush=True)
+    for mode in options.modes:
+        print(compared(mode, known, ours(options.model, made, mode)), flush=True)
 
 
 if __name__ == "__main__":

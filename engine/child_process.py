@@ -1,8 +1,8 @@
 """Parts of this program that run in a process of their own: what ends that process ends nothing else.
 
-Such a part is a module, such as `engine.fit.child`, started with `start`. It answers on its standard
-output with one JSON object a line (`answer`, read by `messages`), and calls `end_with_parent` where
-nobody but its parent wants the answer.
+Such a part is a module, such as `engine.fit.measuring_child`, started with `start`. It answers on its
+standard output with one JSON object a line (`answer`, read by `messages`), and calls `end_with_parent`
+where nobody but its parent wants the answer.
 """
 
 import json

@@ -105,7 +105,7 @@ def recommend(
     """
     memory = memory_budget(report)
     prices = _Prices(
-        room=mlx_room(report),
+        budget=mlx_budget(report),
         device="cpu" if report.accelerator == "cpu" else "gpu",
         model=model,
         data=data,
@@ -125,7 +125,7 @@ def recommend(
     return Recommendation(tuple(offers.values()), chosen, reason)
 
 
-def mlx_room(report: HardwareReport) -> int:
+def mlx_budget(report: HardwareReport) -> int:
     """Return the bytes that MLX may take here, beside the rest of a run."""
     return memory_budget(report) - PROCESS_BYTES
 
@@ -157,7 +157,7 @@ def profile_name(config: TrainingConfig) -> ProfileName | None:
 class _Prices:
     """All that the price of a profile depends on."""
 
-    room: int
+    budget: int
     """Bytes that MLX may take."""
     device: Device
     model: ModelDimensions | None
@@ -180,7 +180,7 @@ class _Prices:
             seconds=planned_seconds(config, data, self.speeds.get(name, 0.0)) if data else None,
             steps=planned_steps(config, data.train.examples) if data else None,
             tokens=planned_tokens(config, data) if data else None,
-            fits=peak <= self.room and name not in self.failed,
+            fits=peak <= self.budget and name not in self.failed,
         )
 
     def _predicted(self, config: TrainingConfig) -> int:
@@ -191,7 +191,7 @@ class _Prices:
         # A batch can carry more loss than the average one.
         trained = min(1.0, 1.5 * tokens.trained / max(1, tokens.total)) if tokens else 1.0
         filled = config.model_copy(update={"batch_size": self._rows(config, length)})
-        recomputed = layers_to_recompute(self.model, filled, self.device, self.room, length, trained)
+        recomputed = layers_to_recompute(self.model, filled, self.device, self.budget, length, trained)
         return predict_peak(self.model, filled, self.device, length, trained, recomputed)
 
     def _rows(self, config: TrainingConfig, length: int) -> int:

@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_MOMENT_S = 0.5
+MOMENT_S = 0.5
 """Longest wait for a job that has nothing to save, in seconds."""
 
 
@@ -47,7 +47,7 @@ class EngineThread:
             nothing to save. If not, the interpreter would wait for it at its exit: end it with `os._exit`.
         """
         self.stop_event.set()
-        ended = self.leavable.wait(timeout) and self.idle.wait(min(timeout, _MOMENT_S))
+        ended = self.leavable.wait(timeout) and self.idle.wait(min(timeout, MOMENT_S))
         if ended:
             self._pool.submit(_clear_streams).result()
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -43,5 +43,5 @@ def _own_logging() -> Generator[None, None, None]:
 def calibrations(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file for measured speeds of this test's own; child processes keep the machine's."""
     path = tmp_path_factory.mktemp("cache") / "calibration.json"
-    monkeypatch.setattr("engine.model.matmul_timings._file", lambda: path)
+    monkeypatch.setattr("engine.model.matmul_timings.calibration_file", lambda: path)
     return path

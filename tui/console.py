@@ -17,13 +17,13 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import json_text, one_line, printable
+from engine.symbols import SYMBOLS
 from tui.shell import complete
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-SYMBOLS = {"ok": "✓", "note": "·", "warning": "!", "error": "✗"}
 STYLES = {"ok": "green", "note": "dim", "warning": "yellow", "error": "red"}
 
 

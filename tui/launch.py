@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from tui.respawn import GUARDED, peek
+from tui.respawn import SUPERVISED, peek
 
 
 def main() -> int:
@@ -30,10 +30,10 @@ def _run() -> int:
         signal.signal(signal.SIGINT, _leave)  # nothing is held yet
     arguments = sys.argv[1:]
     directory, command = peek(arguments)
-    if GUARDED not in os.environ and wants_guard(arguments, command):
-        from tui.supervisor.parent import guard
+    if SUPERVISED not in os.environ and wants_supervisor(arguments, command):
+        from tui.supervisor.parent import supervise
 
-        return guard(arguments, directory)
+        return supervise(arguments, directory)
     from tui.supervisor.child import keep_native_messages
 
     keep_native_messages()
@@ -75,7 +75,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     os._exit(128 + number)
 
 
-def wants_guard(arguments: Sequence[str], command: str | None) -> bool:
+def wants_supervisor(arguments: Sequence[str], command: str | None) -> bool:
     """Whether this is the app or a training run, and not just a question about them."""
     if {"-h", "--help", "--background"} & set(arguments):
         return False

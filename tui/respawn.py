@@ -6,8 +6,8 @@ Only the standard library is imported, so that it starts at once.
 from collections.abc import Sequence
 from pathlib import Path
 
-GUARDED = "MQLORA_GUARDED"
-"""Environment variable of a process that has a guard, or shall have none."""
+SUPERVISED = "MQLORA_GUARDED"
+"""Environment variable of a process that has a supervisor, or shall have none."""
 _WITH_VALUE = ("-C", "--directory")
 
 

@@ -49,7 +49,22 @@ _LEVELS: dict[Outcome, Level] = {
 
 def _sentence(outcome: Outcome, run: RunSummary) -> str:
     """Say what became of a run, with the figures that show it."""
-    texts: dict[Outcome, str] = {
+    text = _diverged(run) if outcome == "diverged" else _texts(run)[outcome]
+    return text.format(
+        **_figures(run),
+        steps=run.steps,
+        lines=run.unreadable_lines,
+        best=_best(run),
+        failed=run.failed_at_end,
+        skipped=run.skipped_at_end,
+        recent=min(RECENT, run.steps),
+        odd=odd_steps(run),
+    ).strip()
+
+
+def _texts(run: RunSummary) -> dict[Outcome, str]:
+    """Return the sentence of each outcome but "diverged", its figures still to be filled in."""
+    return {
         "no_steps": ngettext(
             "The only line of training_metrics.json cannot be read: nothing is known of the run's steps.",
             "None of the {lines:,} lines of training_metrics.json can be read: "
@@ -88,17 +103,6 @@ def _sentence(outcome: Outcome, run: RunSummary) -> str:
         "slightly_overfitted": _("Good run, slightly overfitted. {best}"),
         "healthy": _("Healthy run. {best}"),
     }
-    text = _diverged(run) if outcome == "diverged" else texts[outcome]
-    return text.format(
-        **_figures(run),
-        steps=run.steps,
-        lines=run.unreadable_lines,
-        best=_best(run),
-        failed=run.failed_at_end,
-        skipped=run.skipped_at_end,
-        recent=min(RECENT, run.steps),
-        odd=odd_steps(run),
-    ).strip()
 
 
 def _figures(run: RunSummary) -> dict[str, str]:

@@ -13,10 +13,10 @@ from engine.analysis.verdict import Verdict
 from engine.i18n import _, ngettext
 from engine.sanitize import one_line
 from engine.shell import complete, continued
+from engine.symbols import SYMBOLS
 from engine.units import duration, nats, signed, size
 
 WIDTH = 78
-SYMBOLS = {"ok": "✓", "attention": "!", "wrong": "✗"}
 _BAR = 32  # columns of the longest bar
 _UNIT = re.compile(r"(\d) (?=\w)")  # a number stays on the line of its unit
 

@@ -2,6 +2,7 @@
 
 import math
 import socket
+from typing import Any
 
 from engine.analysis import levels
 from engine.analysis.facts import ReportedStatus, RunSummary
@@ -40,19 +41,7 @@ def summarise(project: Project) -> RunSummary:
 def summary_of(project: Project, history: RunHistory, state: RunState | None) -> RunSummary:
     """Sum up a history that is already in memory; with none of its steps made yet, all figures are None."""
     config = run_config(project)
-    steps, losses = history.points("loss")
-    checked = validations_of(history, config, state)
-    best, last_val, best_step = _best_and_last(checked)
-    first, last = levels.ends(losses)
-    noise = levels.noise(losses)
-    beside, at_best = (
-        None if step is None else levels.recent_mean(losses[steps <= step])
-        for step in (checked.last_step, best_step)
-    )
-    initial_gap = _initial_gap(history, state)
-    duration = float(history.elapsed_s[-1]) if len(history) else 0.0
     per_epoch = state.steps_per_epoch if state else 0
-    is_bad = ~np.isfinite(history.loss) | ~np.isfinite(history.grad_norm)
     return RunSummary(
         folder=project.run_dir,
         model=state.model if state else "",
@@ -62,43 +51,68 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         steps=int(history.step[-1]) if len(history) else 0,
         total_steps=state.total_steps if state else 0,
         steps_per_epoch=per_epoch,
-        duration_s=duration,
-        first_loss=first,
-        last_loss=last,
-        late_loss=levels.late_median(losses),
-        end_losses=tuple(losses[-levels.RECENT :].tolist()),
-        untrained_loss=_untrained_loss(history, state),
-        lowest_loss=levels.lowest_level(losses),
-        loss_noise=noise,
-        late_fall=levels.late_fall(losses),
-        initial_val_loss=state.initial_val_loss if state else None,
-        best_val_loss=best,
-        best_step=best_step,
-        last_val_loss=last_val,
-        last_val_step=checked.last_step,
-        failed_validations=len(checked.failed),
-        failed_at_end=checked.failed_at_end,
-        initial_gap=initial_gap,
-        loss_at_validation=beside,
-        loss_at_best=at_best,
-        overfitting=judge_overfitting(
-            beside, best, last_val, _has_repeated(history, per_epoch), initial_gap, _doubt(noise)
-        ),
-        wasted_steps=int(history.step[-1]) - best_step if best_step is not None else 0,
-        wasted_s=duration - _elapsed_at(history, best_step) if best_step is not None else 0.0,
+        duration_s=float(history.elapsed_s[-1]) if len(history) else 0.0,
+        **_loss_facts(history, state),
+        **_validation_facts(history, validations_of(history, config, state), state),
         tokens_per_second=float(np.median(history.tokens_per_second)) if len(history) else None,
         slowdown=levels.slowdown(history.tokens_per_second),
         tokens=int(history.tokens.sum()),
         tokens_per_epoch=_tokens_per_epoch(history, per_epoch),
         peak_memory_gb=float(history.peak_memory_gb.max()) if len(history) else None,
-        machine_memory_gb=_machine_memory_gb(state),
+        machine_memory_gb=machine_memory_gb(state),
         epoch_losses=_epoch_losses(history),
-        skipped_steps=int(is_bad.sum()),
-        skipped_at_end=int(is_bad[-levels.RECENT :].sum()),
         unreadable_lines=history.unreadable,
         checkpoints=find_checkpoints(project),
         way_on=way_on(project),
     )
+
+
+def _loss_facts(history: RunHistory, state: RunState | None) -> dict[str, Any]:
+    """Return the fields of a summary that the losses of its steps give."""
+    _steps, losses = history.points("loss")
+    first, last = levels.ends(losses)
+    is_bad = ~np.isfinite(history.loss) | ~np.isfinite(history.grad_norm)
+    return {
+        "first_loss": first,
+        "last_loss": last,
+        "late_loss": levels.late_median(losses),
+        "end_losses": tuple(losses[-levels.RECENT :].tolist()),
+        "untrained_loss": _untrained_loss(history, state),
+        "lowest_loss": levels.lowest_level(losses),
+        "loss_noise": levels.noise(losses),
+        "late_fall": levels.late_fall(losses),
+        "skipped_steps": int(is_bad.sum()),
+        "skipped_at_end": int(is_bad[-levels.RECENT :].sum()),
+    }
+
+
+def _validation_facts(history: RunHistory, checked: Validations, state: RunState | None) -> dict[str, Any]:
+    """Return the fields of a summary that its validations give, beside the losses around them."""
+    steps, losses = history.points("loss")
+    best, last, best_step = _best_and_last(checked)
+    beside, at_best = (
+        None if step is None else levels.recent_mean(losses[steps <= step])
+        for step in (checked.last_step, best_step)
+    )
+    initial_gap, doubt = _initial_gap(history, state), _doubt(levels.noise(losses))
+    has_repeated = _has_repeated(history, state.steps_per_epoch if state else 0)
+    return {
+        "initial_val_loss": state.initial_val_loss if state else None,
+        "best_val_loss": best,
+        "best_step": best_step,
+        "last_val_loss": last,
+        "last_val_step": checked.last_step,
+        "failed_validations": len(checked.failed),
+        "failed_at_end": checked.failed_at_end,
+        "initial_gap": initial_gap,
+        "loss_at_validation": beside,
+        "loss_at_best": at_best,
+        "overfitting": judge_overfitting(beside, best, last, has_repeated, initial_gap, doubt),
+        "wasted_steps": int(history.step[-1]) - best_step if best_step is not None else 0,
+        "wasted_s": float(history.elapsed_s[-1]) - _elapsed_at(history, best_step)
+        if best_step is not None
+        else 0.0,
+    }
 
 
 def _best_and_last(found: Validations) -> tuple[float | None, float | None, int | None]:
@@ -144,7 +158,8 @@ def _reason(state: RunState | None) -> str:
     return cut_off_reason(state) if _status(state) == "interrupted" else state.reason
 
 
-def _machine_memory_gb(state: RunState | None) -> float | None:
+def machine_memory_gb(state: RunState | None) -> float | None:
+    """Return the memory of the machine that made the run, GB (1e9 bytes); None if that is not this one."""
     if state is None or state.host != socket.gethostname():
         return None
     return float(psutil.virtual_memory().total) / 1e9

@@ -26,7 +26,7 @@ from engine.units import size
 
 LIMIT_S = 180.0
 """Seconds after which a measurement is given up."""
-CHILD = ("-m", "engine.fit.child")
+CHILD = ("-m", "engine.fit.measuring_child")
 _ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 """Signals that somebody sent; memory that runs out ends a process by others."""
 _NO_MEMORY = re.compile(rf"{OUT_OF_MEMORY.pattern}|bad_alloc|MemoryError", re.IGNORECASE)
@@ -53,7 +53,7 @@ class Fit:
     """Whether a configuration fits."""
 
     fits: bool
-    room: MemoryBudget
+    memory_budget: MemoryBudget
     """The memory there was."""
     shape: BatchShape
     """What was tried: the largest micro-batch of a run."""
@@ -135,12 +135,12 @@ def _judge(answer: dict[str, Any], code: int, errors: str) -> Fit:
     """
     problem, fix = answer.get("refused") or ("", "")
     if "shape" in answer:
-        room, shape = MemoryBudget(**answer["room"]), BatchShape(**answer["shape"])
+        budget, shape = MemoryBudget(**answer["memory_budget"]), BatchShape(**answer["shape"])
         if found := answer.get("measured"):
-            return _compared(room, shape, Measured(**found))
+            return _compared(budget, shape, Measured(**found))
         if (code < 0 and -code not in _ASKED_TO_END) or _NO_MEMORY.search(problem + errors):
             cause = cause_of_death(-code, errors)[0] if code < 0 else _("MLX did not get the memory")
-            return Fit(False, room, shape, None, cause)
+            return Fit(False, budget, shape, None, cause)
     if problem:
         raise UserError(problem, fix)
     last = one_line(errors.strip().rpartition("\n")[2], 200)
@@ -150,16 +150,16 @@ def _judge(answer: dict[str, Any], code: int, errors: str) -> Fit:
     )
 
 
-def _compared(room: MemoryBudget, shape: BatchShape, measured: Measured) -> Fit:
+def _compared(budget: MemoryBudget, shape: BatchShape, measured: Measured) -> Fit:
     """Judge a measurement that came to its end: on a machine that swaps it can, and yet not fit."""
-    is_own_memory = room.device == "cpu" or sys.platform == "darwin"
+    is_own_memory = budget.device == "cpu" or sys.platform == "darwin"
     need = max(measured.peak, measured.process) if is_own_memory else measured.peak
-    if need <= room.free:
-        return Fit(True, room, shape, measured)
+    if need <= budget.free:
+        return Fit(True, budget, shape, measured)
     reason = _("It took {need}, more than the {free} that is free").format(
-        need=size(need), free=size(room.free)
+        need=size(need), free=size(budget.free)
     )
-    return Fit(False, room, shape, measured, reason)
+    return Fit(False, budget, shape, measured, reason)
 
 
 def _too_slow(limit_s: float) -> UserError:

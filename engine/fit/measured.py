@@ -12,13 +12,16 @@ from pathlib import Path
 from threading import Event
 
 from engine.config import TrainingConfig
+from engine.dataset.report import DataReport
 from engine.errors import UserError
 from engine.files import write_json
 from engine.fingerprint import data_fingerprint, model_fingerprint
 from engine.fit.measure import Fit, OnFitProgress, measure_fit
 from engine.hardware.machine import device_name
+from engine.hardware.report import HardwareReport
 from engine.hardware.storage import read_memory
-from engine.profiles import NAMES, ProfileName, profile_config
+from engine.model_folder.dimensions import ModelDimensions
+from engine.profiles import NAMES, ProfileName, Recommendation, mlx_budget, profile_config, recommend
 from engine.project import Project
 
 import msgspec
@@ -70,23 +73,46 @@ def measure_and_remember(
     return fit
 
 
-def recall_profiles(project: Project, base: TrainingConfig, room: int) -> Known:
+def recall_profiles(project: Project, base: TrainingConfig, budget: int) -> Known:
     """Return what is known of the three profiles, the other settings being those of `base`.
 
     Args:
         project: whose model and data count.
         base: the settings that a profile leaves alone.
-        room: bytes that MLX may take now. What was measured with more says nothing about a run
+        budget: bytes that MLX may take now. What was measured with more says nothing about a run
             that adapts to less, and is left out.
     """
     peaks: dict[ProfileName, int] = {}
     failed: set[ProfileName] = set()
     for name, fit in measured_profiles(project, base):
         if fit.measured is None:
-            failed |= {name} if room <= fit.room.free else set()
-        elif fit.measured.peak <= room or not fit.measured.adapts:
+            failed |= {name} if budget <= fit.memory_budget.free else set()
+        elif fit.measured.peak <= budget or not fit.measured.adapts:
             peaks[name] = fit.measured.peak
     return Known(peaks, frozenset(failed))
+
+
+def price_profiles(
+    project: Project,
+    config: TrainingConfig,
+    hardware: HardwareReport,
+    model: ModelDimensions | None,
+    data: DataReport | None,
+) -> Recommendation:
+    """Price the three profiles with what was measured on this machine, and recommend one.
+
+    Args:
+        project: whose measurements count.
+        config: the settings that a profile leaves alone.
+        hardware: what the machine has.
+        model: sizes of the base model; None where there is none, or of an unknown kind.
+        data: what is known of the rows.
+    """
+    from engine.fit.speeds import known_speeds  # imports numpy
+
+    known = recall_profiles(project, config, mlx_budget(hardware))
+    speeds = known_speeds(project, config) if model else None
+    return recommend(hardware, model, data, speeds, known.peaks, config, known.failed)
 
 
 def measured_profiles(project: Project, base: TrainingConfig) -> Iterator[tuple[ProfileName, Fit]]:
@@ -103,7 +129,7 @@ def _key(project: Project, config: TrainingConfig) -> tuple[str, ...]:
         model = model_fingerprint(project.model_dir(config.model))
     except (OSError, UserError):
         return ()
-    return (*_machine(), *_programs(), model, _data(project))
+    return (*_machine(), *installed_programs(), model, _data(project))
 
 
 def _file(key: tuple[str, ...], config: TrainingConfig) -> Path:
@@ -118,7 +144,7 @@ def _machine() -> tuple[str, ...]:
 
 
 @cache  # every package's metadata is read for it
-def _programs() -> tuple[str, ...]:
+def installed_programs() -> tuple[str, ...]:
     """Return the versions of this program and of MLX, whose device hangs on which parts are installed."""
     found = {(item.name or "").lower(): item.version for item in distributions()}
     return tuple(sorted(f"{name} {found[name]}" for name in found if name.startswith(("mlx", "mqlora"))))

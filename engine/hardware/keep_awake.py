@@ -9,7 +9,7 @@ from contextlib import contextmanager
 Launch = Callable[[list[str]], "subprocess.Popen[bytes]"]
 """Starts a program that runs beside this one; raises OSError if it cannot."""
 
-_PATIENCE_S = 2.0
+PATIENCE_S = 2.0
 """Seconds that the helper may take to end when asked to, before it is killed."""
 
 
@@ -62,7 +62,7 @@ def _end(helper: "subprocess.Popen[bytes]") -> None:
     """End the helper and collect its exit status, so that no zombie stays behind."""
     helper.terminate()
     try:
-        helper.wait(_PATIENCE_S)
+        helper.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
         helper.kill()
         helper.wait()

@@ -75,13 +75,13 @@ def read_facts(child: "subprocess.Popen[str]", timeout: float = TIMEOUT_S) -> Ml
 
 def check_mlx(facts: MlxFacts) -> Check:
     """Check that MLX and mlx-lm are installed and that MLX starts."""
-    versions = [f"{name} {_version(name) or _('missing')}" for name in ("mlx", "mlx-lm")]
+    versions = [f"{name} {package_version(name) or _('missing')}" for name in ("mlx", "mlx-lm")]
     if facts.problem:
         return Check("mlx", _("MLX"), ", ".join(versions), "error", facts.problem, facts.fix)
     memory = [size(facts.gpu_memory)] if facts.gpu_memory else []
     device = [one_line(facts.device, 40)] if facts.accelerator == "cuda" else []
     value = ", ".join([*versions, _NAMES[facts.accelerator], *device, *memory])
-    if not _version("mlx-lm"):
+    if not package_version("mlx-lm"):
         fix = _("run: pip install mlx-lm")
         return Check("mlx", _("MLX"), value, "error", _("mlx-lm is not installed"), fix)
     if facts.blas and not has_compiler():
@@ -137,7 +137,8 @@ def _signal_name(number: int) -> str:
         return str(number)
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
+    """Return the version of an installed package; empty where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""What was measured here of the ways to multiply by a model's frozen weights: which is fastest."""
+"""What was measured here of the modes to multiply by a model's frozen weights: which is fastest."""
 
 from engine.hardware.report import Check
 from engine.i18n import _
@@ -22,8 +22,8 @@ def check_weights(shape: ModelDimensions | None) -> Check | None:
     if name is None:
         return None
     times = known[name]
-    fastest = min(times, key=lambda way: times[way])
-    others = ", ".join(f"{way} {seconds * 1e3:.1f} ms" for way, seconds in sorted(times.items()))
+    fastest = min(times, key=lambda mode: times[mode])
+    others = ", ".join(f"{mode} {seconds * 1e3:.1f} ms" for mode, seconds in sorted(times.items()))
     value = _("{way} is fastest ({times})").format(way=fastest, times=others)
     return Check("weights", _("Frozen weights"), value, "ok", one_line(name, 120))
 

@@ -135,16 +135,16 @@ def layers_to_recompute(
     shape: ModelDimensions,
     config: TrainingConfig,
     device: Device,
-    room: int,
+    budget: int,
     longest: int | None = None,
     trained: float = 1.0,
     fill: float = 1.0,
 ) -> int:
-    """Return the layers that a run recomputes: as configured; "auto" takes the fewest for `room` bytes."""
+    """Return the layers that a run recomputes: as configured; "auto" takes the fewest for `budget` bytes."""
     if config.gradient_checkpointing != "auto" or config.lora_dropout > 0:
         return adapted_layers(shape.layers, config) if config.gradient_checkpointing == "on" else 0
     for count in range(adapted_layers(shape.layers, config)):
-        if predict_peak(shape, config, device, longest, trained, count, fill) <= room:
+        if predict_peak(shape, config, device, longest, trained, count, fill) <= budget:
             return count
     return adapted_layers(shape.layers, config)
 

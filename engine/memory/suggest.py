@@ -60,7 +60,7 @@ def _typed(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def refuse_if_too_large(folder: Path, config: TrainingConfig, room: MemoryBudget, shape: BatchShape) -> str:
+def refuse_if_too_large(folder: Path, config: TrainingConfig, budget: MemoryBudget, shape: BatchShape) -> str:
     """Refuse a run that cannot fit on this machine, before anything is loaded.
 
     Only one that would not even if its prediction were `PREDICTION_ERROR` too high, with
@@ -69,7 +69,7 @@ def refuse_if_too_large(folder: Path, config: TrainingConfig, room: MemoryBudget
     Args:
         folder: of the base model.
         config: the run's configuration.
-        room: the memory there is.
+        budget: the memory there is.
         shape: its largest micro-batch.
 
     Returns:
@@ -78,19 +78,19 @@ def refuse_if_too_large(folder: Path, config: TrainingConfig, room: MemoryBudget
     Raises:
         UserError: with the predicted need, the memory there is and the nearest configuration.
     """
-    needed = _least_peak(folder, config, room, shape)
-    if needed is None or needed <= room.free:
+    needed = _least_peak(folder, config, budget, shape)
+    if needed is None or needed <= budget.free:
         return ""
-    hint = advice(config, nearest_predicted(folder, config, room, shape))
-    if needed > room.total * PREDICTION_ERROR:
+    hint = advice(config, nearest_predicted(folder, config, budget, shape))
+    if needed > budget.total * PREDICTION_ERROR:
         problem = _("Training would need about {need} of memory, and there is {total}")
-        raise UserError(problem.format(need=size(needed), total=size(room.total)), hint)
+        raise UserError(problem.format(need=size(needed), total=size(budget.total)), hint)
     text = _("Training will need about {need} of memory, and {free} is free; if it fails, {hint}")
-    return text.format(need=size(needed), free=size(room.free), hint=hint)
+    return text.format(need=size(needed), free=size(budget.free), hint=hint)
 
 
 def nearest_predicted(
-    folder: Path, config: TrainingConfig, room: MemoryBudget, shape: BatchShape
+    folder: Path, config: TrainingConfig, budget: MemoryBudget, shape: BatchShape
 ) -> TrainingConfig | None:
     """Return the nearest other configuration that, as predicted, surely fits what is free now.
 
@@ -98,8 +98,8 @@ def nearest_predicted(
     """
 
     def fits(candidate: TrainingConfig) -> bool:
-        needed = _least_peak(folder, candidate, room, shape)
-        return candidate != config and needed is not None and needed * PREDICTION_ERROR <= room.free
+        needed = _least_peak(folder, candidate, budget, shape)
+        return candidate != config and needed is not None and needed * PREDICTION_ERROR <= budget.free
 
     return nearest_fitting(config, fits)
 
@@ -111,7 +111,7 @@ def advice(config: TrainingConfig, near: TrainingConfig | None) -> str:
     return _("use: {options}").format(options=as_options(config, near))
 
 
-def _least_peak(folder: Path, config: TrainingConfig, room: MemoryBudget, shape: BatchShape) -> int | None:
+def _least_peak(folder: Path, config: TrainingConfig, budget: MemoryBudget, shape: BatchShape) -> int | None:
     """Predict the peak of a run that saves all the memory its configuration allows, bytes.
 
     "auto" counts as what takes least. None for a model that is not llama-like: its need
@@ -120,7 +120,7 @@ def _least_peak(folder: Path, config: TrainingConfig, room: MemoryBudget, shape:
     Args:
         folder: of the base model.
         config: of the run.
-        room: the device counts.
+        budget: the device counts.
         shape: the largest micro-batch that the data make of the wanted configuration; one of a
             smaller configuration has at most `batch_size` x `max_seq_length` tokens.
     """
@@ -135,4 +135,4 @@ def _least_peak(folder: Path, config: TrainingConfig, room: MemoryBudget, shape:
     sizes = ModelDimensions.read(folder)
     if sizes is None:
         return None
-    return predict_peak(sizes, made, room.device, length, shape.trained, fill=shape.fill)
+    return predict_peak(sizes, made, budget.device, length, shape.trained, fill=shape.fill)

@@ -1,4 +1,4 @@
-"""A frozen matrix of the base model and three ways to multiply by it.
+"""A frozen matrix of the base model and three modes to multiply by it.
 
 - packed: `quantized_matmul` on the stored bits. Smallest; made for a few rows.
 - transient: the matrix is written out for the product and dropped, again in the
@@ -25,7 +25,7 @@ class Packing:
 
 
 def matrix_key(layer: nn.Module) -> str:
-    """Name the kind of a frozen matrix, such as "14336x4096 4-bit/64 affine": layers of a kind go one way."""
+    """Name the kind of a matrix, such as "14336x4096 4-bit/64 affine": those of one kind share a mode."""
     rows, columns = matrix_shape(layer)
     if "scales" not in layer:
         return f"{rows}x{columns}"
@@ -34,7 +34,7 @@ def matrix_key(layer: nn.Module) -> str:
 
 def matrix_shape(layer: nn.Module) -> tuple[int, int]:
     """Return (outputs, inputs) of a linear layer or an embedding used backwards, packed or not."""
-    rows, columns = layer.weight.shape
+    rows, columns = layer.weight.shape  # packed: words of 32 bits, (outputs, inputs x bits / 32)
     return rows, columns * 32 // layer.bits if "scales" in layer else columns
 
 
@@ -46,12 +46,12 @@ def written_dtype(layer: nn.Module, dtype: mx.Dtype) -> mx.Dtype:
 class FrozenLinear(nn.Module):  # type: ignore[misc]
     """y = x Wᵀ + bias, where W (outputs, inputs) and bias never change."""
 
-    def __init__(self, layer: nn.Module, way: MatmulMode, dtype: mx.Dtype) -> None:
+    def __init__(self, layer: nn.Module, mode: MatmulMode, dtype: mx.Dtype) -> None:
         """Take over a layer's arrays.
 
         Args:
             layer: `nn.Linear` (always resident) or `nn.QuantizedLinear`, or an embedding used backwards.
-            way: how to multiply.
+            mode: how to multiply.
             dtype: that a resident matrix is written out in, unless its scales tell another.
         """
         super().__init__()
@@ -62,13 +62,13 @@ class FrozenLinear(nn.Module):  # type: ignore[misc]
         self.packing = Packing(layer.group_size, layer.bits, layer.mode) if is_packed else None
         self.freeze()
         self.outputs, self.inputs = matrix_shape(layer)
-        if self.packing and way == "resident":
+        if self.packing and mode == "resident":
             self.weight: mx.array = self._written_out(self["weight"], written_dtype(layer, dtype))
             mx.eval(self.weight)
             self.packing = None
             del self["scales"]
             self.pop("biases", None)
-        self.way: MatmulMode = way if self.packing else "resident"
+        self.mode: MatmulMode = mode if self.packing else "resident"
         self._apply = _without_gradient(self)
 
     def __call__(self, x: mx.array) -> mx.array:
@@ -77,23 +77,25 @@ class FrozenLinear(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: mx.array) -> mx.array:
         """Return x Wᵀ + bias, shape (..., outputs); its gradient is left to the caller."""
-        y = self._packed(x, True) if self.way == "packed" else x @ self._weight(x).T
+        # (..., inputs) (inputs, outputs)
+        y = self._packed(x, True) if self.mode == "packed" else x @ self._weight(x).T
         return y + self.bias if "bias" in self else y
 
     def backward(self, gradient: mx.array) -> mx.array:
         """Return dy W, shape (..., inputs): the gradient of x for the gradient dy of `forward`."""
-        return self._packed(gradient, False) if self.way == "packed" else gradient @ self._weight(gradient)
+        # (..., outputs) (outputs, inputs)
+        return self._packed(gradient, False) if self.mode == "packed" else gradient @ self._weight(gradient)
 
     def add_forward(self, total: mx.array, x: mx.array) -> mx.array:
-        """Return total + x Wᵀ + bias, shape (rows, outputs): one pass over memory where the way allows."""
-        if self.way == "packed":
+        """Return total + x Wᵀ + bias, shape (rows, outputs): one pass over memory where the mode allows."""
+        if self.mode == "packed":
             return total + self.forward(x)
         y = mx.addmm(total, x, self._weight(x).T)
         return y + self.bias if "bias" in self else y
 
     def add_backward(self, total: mx.array, gradient: mx.array) -> mx.array:
-        """Return total + dy W, shape (rows, inputs): one pass over memory where the way allows."""
-        if self.way == "packed":
+        """Return total + dy W, shape (rows, inputs): one pass over memory where the mode allows."""
+        if self.mode == "packed":
             return total + self.backward(gradient)
         return mx.addmm(total, gradient, self._weight(gradient))
 
@@ -108,6 +110,7 @@ class FrozenLinear(nn.Module):  # type: ignore[misc]
         return self._written_out(mx.depends([self.weight], [user])[0], user.dtype)
 
     def _written_out(self, packed: mx.array, dtype: mx.Dtype) -> mx.array:
+        # Words (outputs, inputs x bits / 32), scales (outputs, inputs / group) -> (outputs, inputs).
         weight = mx.dequantize(packed, self.scales, self.get("biases"), **vars(self.packing))
         return weight.astype(dtype)
 

@@ -11,19 +11,19 @@ Logits = Callable[[nn.Module, mx.array], mx.array]
 """(model, hidden states (..., width)) -> logits (..., vocabulary)."""
 
 
-def plain_head(model: nn.Module, ways: Mapping[str, MatmulMode]) -> FrozenLinear | None:
+def plain_head(model: nn.Module, modes: Mapping[str, MatmulMode]) -> FrozenLinear | None:
     """Return the head of a model where it is a product and no more; a tied one shares the embedding's arrays.
 
     Args:
         model: whose layers `engine.model.replace_layers.make_fast` may have replaced.
-        ways: how to multiply by a head that is the embedding.
+        modes: how to multiply by a head that is the embedding.
     """
     if not _gives_the_logits(model, _product):
         return None
     layer = model.lm_head if hasattr(model, "lm_head") else model.model.embed_tokens
     if isinstance(layer, FrozenLinear):
         return layer
-    return FrozenLinear(layer, ways.get(matrix_key(layer), "packed"), compute_dtype())
+    return FrozenLinear(layer, modes.get(matrix_key(layer), "packed"), compute_dtype())
 
 
 def own_head(model: nn.Module) -> Logits | None:
@@ -34,15 +34,17 @@ def own_head(model: nn.Module) -> Logits | None:
 def _product(model: nn.Module, hidden: mx.array) -> mx.array:
     if hasattr(model, "lm_head"):
         return model.lm_head(hidden)
+    # A tied head is the embedding (vocabulary, width) used backwards: hidden Wᵀ.
     return model.model.embed_tokens.as_linear(hidden)
 
 
 def _from_body(model: nn.Module, hidden: mx.array) -> mx.array:
     """Call the model with a body that has given `hidden` already."""
+    # Scales and caps that the model puts on its logits are then its own, and need not be known here.
     # Beside the module's own items, so that their order stays what it was.
     model.__dict__["model"] = _Body(model.model, hidden)
     try:
-        return model(mx.zeros(hidden.shape[:-1], mx.int32))
+        return model(mx.zeros(hidden.shape[:-1], mx.int32))  # the tokens are not looked at
     finally:
         del model.__dict__["model"]
 

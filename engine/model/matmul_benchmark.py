@@ -7,10 +7,16 @@ from importlib.metadata import version
 
 from engine.backend import describe_device, is_cpu, is_cuda, mx, nn
 from engine.model.frozen_linear import FrozenLinear, matrix_shape, written_dtype
-from engine.model.matmul_timings import WAYS, MatmulMode, Seconds, read_calibrations, write_calibrations
+from engine.model.matmul_timings import (
+    MATMUL_MODES,
+    MatmulMode,
+    Seconds,
+    read_calibrations,
+    write_calibrations,
+)
 
 _ROWS = {"cpu": 64, "gpu": 4096}
-"""Most rows that are tried: beyond, the ranking of the ways no longer changes."""
+"""Most rows that are tried: beyond, the ranking of the modes no longer changes."""
 _CUDA_PACKED_ROWS = 256
 """Most rows for which CUDA's packed products are tried. MLX compiles them at first use, for tens of
 seconds; with 512 rows they reached less than a quarter of a plain product's speed (H100)."""
@@ -18,11 +24,11 @@ _OUTPUTS = 1024
 """Outputs of a matrix that are tried: its time is theirs, times how many there are."""
 _REPETITIONS = 3
 _SLOW_S = 0.3
-"""A way that takes longer is timed once."""
+"""A mode that takes longer is timed once."""
 
 
 def calibrate(layers: Mapping[str, nn.Module], rows: int, dtype: mx.Dtype) -> dict[str, Seconds]:
-    """Return the seconds of each way for one layer of each kind, measured now or on an earlier day.
+    """Return the seconds of each mode for one layer of each kind, measured now or on an earlier day.
 
     Results are kept in the user's cache folder, by device, dtype, versions, kind and rows.
 
@@ -39,7 +45,7 @@ def calibrate(layers: Mapping[str, nn.Module], rows: int, dtype: mx.Dtype) -> di
     for key, layer in layers.items():
         name = f"{place}: {key}, {rows} rows"
         if name not in known:
-            known[name] = {way: product_seconds(layer, way, rows, dtype) for way in _tried(rows)}
+            known[name] = {mode: product_seconds(layer, mode, rows, dtype) for mode in _tried(rows)}
             mx.clear_cache()
             write_calibrations(known)
         found[key] = known[name]
@@ -47,19 +53,21 @@ def calibrate(layers: Mapping[str, nn.Module], rows: int, dtype: mx.Dtype) -> di
 
 
 def _tried(rows: int) -> tuple[MatmulMode, ...]:
-    return tuple(way for way in WAYS if way != "packed" or not is_cuda() or rows <= _CUDA_PACKED_ROWS)
+    return tuple(
+        mode for mode in MATMUL_MODES if mode != "packed" or not is_cuda() or rows <= _CUDA_PACKED_ROWS
+    )
 
 
-def product_seconds(layer: nn.Module, way: MatmulMode, rows: int, dtype: mx.Dtype) -> float:
+def product_seconds(layer: nn.Module, mode: MatmulMode, rows: int, dtype: mx.Dtype) -> float:
     """Return the best time of a few for y = x Wᵀ and dx = y W.
 
     Args:
         layer: quantised; its W.
-        way: how to multiply.
+        mode: how to multiply.
         rows: of x.
         dtype: of the products.
     """
-    frozen = FrozenLinear(_Piece(layer), way, dtype)
+    frozen = FrozenLinear(_Piece(layer), mode, dtype)
     x = mx.random.normal((rows, frozen.inputs), key=mx.random.key(0)).astype(written_dtype(layer, dtype))
     mx.eval(x)
     best = float("inf")

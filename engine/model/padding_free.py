@@ -95,6 +95,7 @@ class UnpaddedAttention(nn.Module):  # type: ignore[misc]
         # Beside the block's own items, so that their order stays what it was.
         self.__dict__.update({**stand_ins, _OUTPUT: _unchanged})
         try:
+            # Of x the block needs only the shape now; without a cache the positions of each row begin at 0.
             y = super().__call__(cache.blank(x), mask, None)
         finally:
             for name in (*stand_ins, _OUTPUT):
@@ -156,8 +157,8 @@ def run_rows(model: nn.Module, body: Any, tokens: mx.array, slots: mx.array, pla
         places: (tokens,).
     """
     if slots.size == tokens.size:  # they are the padded rows, see `BatchShape.is_padded`
-        y = body(tokens.reshape(slots.shape))
-        return y.reshape(-1, y.shape[-1])
+        y = body(tokens.reshape(slots.shape))  # (rows, positions) -> (rows, positions, width)
+        return y.reshape(-1, y.shape[-1])  # as many positions as tokens: (tokens, width)
     if takes_unpadded(model):
         return _run_unpadded(model, body, tokens, slots, places)
     return _run_padded(body, tokens, slots, places)
@@ -166,14 +167,15 @@ def run_rows(model: nn.Module, body: Any, tokens: mx.array, slots: mx.array, pla
 def _run_unpadded(
     model: nn.Module, body: Any, tokens: mx.array, slots: mx.array, places: mx.array
 ) -> mx.array:
+    # (1, tokens) -> (1, tokens, width): one long row to all but attention.
     y: mx.array = body(tokens[None], cache=[PackedRows(slots, places)] * len(model.layers))
     return y[0]
 
 
 def _run_padded(body: Any, tokens: mx.array, slots: mx.array, places: mx.array) -> mx.array:
     """Return the same, computed on padded rows."""
-    y = body(tokens[slots])
-    return y.reshape(-1, y.shape[-1])[places]
+    y = body(tokens[slots])  # (rows, positions) -> (rows, positions, width)
+    return y.reshape(-1, y.shape[-1])[places]  # (rows x positions, width) -> (tokens, width)
 
 
 def _computes_the_same(model: nn.Module) -> bool:

@@ -15,7 +15,8 @@ from mlx_lm.generate import generation_stream, wired_limit
 
 _SECONDS = 0.4
 """What a portion shall take."""
-_FIRST = 16
+FIRST_PORTION = 16
+"""Tokens of a prompt that are read at first, to see how fast that goes."""
 _LEAST = 8
 _MOST = 2048
 """Tokens of a portion; the most is mlx-lm's own."""
@@ -27,7 +28,7 @@ class PromptReader:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._portion = _FIRST
+        self._portion = FIRST_PORTION
 
     def read(self, tokens: Sequence[int], cache: list[Any]) -> Iterator[int]:
         """Put `tokens` into `cache` and yield after each portion how many are in it.

@@ -31,7 +31,7 @@ def packed_layers(model: nn.Module) -> list[nn.Module]:
     return found
 
 
-def make_fast(model: nn.Module, ways: Mapping[str, MatmulMode], dtype: mx.Dtype) -> None:
+def make_fast(model: nn.Module, modes: Mapping[str, MatmulMode], dtype: mx.Dtype) -> None:
     """Replace mlx-lm's LoRA layers and quantised layers by ours, in place.
 
     Projections that share their input are then computed together, and feed-forward blocks
@@ -40,12 +40,12 @@ def make_fast(model: nn.Module, ways: Mapping[str, MatmulMode], dtype: mx.Dtype)
 
     Args:
         model: frozen, with mlx-lm's LoRA layers attached.
-        ways: how to multiply by each kind of quantised matrix (`matrix_key`); packed if not named.
+        modes: how to multiply by each kind of quantised matrix (`matrix_key`); packed if not named.
         dtype: of resident matrices.
     """
 
     def frozen(layer: nn.Module) -> FrozenLinear:
-        return FrozenLinear(layer, ways.get(matrix_key(layer), "packed"), dtype)
+        return FrozenLinear(layer, modes.get(matrix_key(layer), "packed"), dtype)
 
     replaced: list[tuple[str, nn.Module]] = []
     inside_lora: set[int] = set()

@@ -24,7 +24,7 @@ class GatedMLP(nn.Module):  # type: ignore[misc]
 
     def __call__(self, x: mx.array) -> mx.array:
         """Return the block's output, of x's shape (..., hidden)."""
-        gate, up = project(x, [self.gate_proj, self.up_proj])
+        gate, up = project(x, [self.gate_proj, self.up_proj])  # (..., intermediate) both
         return _gated_project(gate, up, self.down_proj)
 
 
@@ -32,22 +32,23 @@ def _gated_project(gate: mx.array, up: mx.array, layer: LoRALinear) -> mx.array:
     @mx.custom_function  # type: ignore[untyped-decorator]
     def apply(gate: mx.array, up: mx.array, *factors: mx.array) -> tuple[mx.array, ...]:
         sigmoid = _sigmoid(gate)
-        outputs = forward(gate * sigmoid * up, [layer], factors)
+        outputs = forward(gate * sigmoid * up, [layer], factors)  # (..., hidden), and (rank, rows)
         return (*outputs, sigmoid) if is_cpu() else outputs
 
     @apply.vjp  # type: ignore[untyped-decorator]
     def apply_vjp(
         primals: Sequence[mx.array], gradients: Sequence[mx.array], outputs: Sequence[mx.array]
     ) -> tuple[mx.array, ...]:
-        gate, up, *factors = primals
+        gate, up, *factors = primals  # (..., intermediate) twice, A (intermediate, rank), B (rank, hidden)
         dy, inner = gradients[:1], outputs[1]
         # Not before its gradient is there: else the product would be kept after all.
         gate, up = mx.depends([gate, up], dy)
-        dh, inner_gradient = input_gradient([layer], factors, dy)
+        dh, inner_gradient = input_gradient([layer], factors, dy)  # (rows, intermediate), (rank, rows)
         dh = dh.reshape(gate.shape)
         if has_kernel(gate):
             h, d_gate, d_up = gated_gradient(gate, up, dh)
             rest = factor_gradients(h, factors, dy, inner, inner_gradient)
+            # Else MLX may put off the factors' gradients, and hold h until then.
             return (*mx.depends([d_gate, d_up], rest), *rest)
         sigmoid = outputs[2] if is_cpu() else _sigmoid(gate)
         rest = factor_gradients(gate * sigmoid * up, factors, dy, inner, inner_gradient)

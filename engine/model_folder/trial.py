@@ -118,8 +118,10 @@ class ModelTrial:
 
 
 def start_child(folder: Path, config: TrainingConfig) -> "subprocess.Popen[bytes]":
-    """Start the process that loads a model, see `engine.model.trial`."""
-    return child_process.start(["-m", "engine.model.trial", str(folder.absolute()), config.model_dump_json()])
+    """Start the process that loads a model, see `engine.model.trial_child`."""
+    return child_process.start(
+        ["-m", "engine.model.trial_child", str(folder.absolute()), config.model_dump_json()]
+    )
 
 
 def _parsed(output: bytes) -> dict[str, Any]:

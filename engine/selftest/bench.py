@@ -20,8 +20,8 @@ class Bench:
     folder: Path
     """Temporary; everything that is written goes here."""
     launcher: Launcher
-    """How this program is started without a guard around it."""
-    guarded: Launcher
+    """How this program is started without a supervisor around it."""
+    supervised: Launcher
     """How it is started as a user does."""
     given: Path | None
     """Folder of the base model that is there; None where the built-in one has to be written."""

@@ -11,7 +11,7 @@ from engine.hardware.power import check_power, read_battery
 from engine.hardware.report import Check
 from engine.i18n import _
 from engine.selftest.bench import Bench
-from engine.selftest.trial import Skipped, found
+from engine.selftest.part import Skipped, found
 
 _PATIENCE_S = 3.0
 """Seconds that the helper may take until the system lists what it asks for."""

@@ -19,12 +19,12 @@ from engine.dataset.inspect.model_tokens import example_tokenizer
 from engine.model.frozen_linear import matrix_key
 from engine.model.loading import load_base
 from engine.model.matmul_benchmark import product_seconds
-from engine.model.matmul_timings import WAYS
+from engine.model.matmul_timings import MATMUL_MODES
 from engine.model.replace_layers import packed_layers
 from engine.project import Project
 from engine.selftest.process_memory import own_memory
 from engine.training.loss import evaluate
-from engine.training.memory_limits import read_room
+from engine.training.memory_limits import read_budget
 from engine.training.setup import assemble, largest, shapes_for
 
 import numpy as np
@@ -81,18 +81,18 @@ def modes(root: Path, config: TrainingConfig) -> dict[str, Any]:
         return {"seconds": {}, "losses": {}}
     layer = max(layers.values(), key=lambda one: one.weight.size)
     rows = _ROWS["cpu" if is_cpu() else "gpu"]
-    seconds = {way: product_seconds(layer, way, rows, compute_dtype()) for way in WAYS}
+    seconds = {mode: product_seconds(layer, mode, rows, compute_dtype()) for mode in MATMUL_MODES}
     del layers, layer
-    losses = {way: _loss(folder, project, config, way) for way in WAYS}
+    losses = {mode: _loss(folder, project, config, mode) for mode in MATMUL_MODES}
     return {"seconds": seconds, "losses": losses, "is_cpu": is_cpu()}
 
 
-def _loss(folder: Path, project: Project, config: TrainingConfig, way: str) -> float:
+def _loss(folder: Path, project: Project, config: TrainingConfig, mode: str) -> float:
     """Return the loss of a validation row with one mode of all frozen matrices."""
-    config = config.updated({"frozen_weights": way})
+    config = config.updated({"frozen_weights": mode})
     examples = load_file(project.valid_file, example_tokenizer(folder, config), config).examples[:1]
     shapes = shapes_for(examples, examples, config)
-    made = assemble(folder, config, largest(shapes, folder, config), read_room())
+    made = assemble(folder, config, largest(shapes, folder, config), read_budget())
     *_before, (_done, loss) = evaluate(made.model, made.score, micro_batches(examples, shapes))
     return loss
 

@@ -9,8 +9,8 @@ from engine.hardware.mlx_facts import check_mlx, read_facts, start_probe
 from engine.hardware.report import Check
 from engine.i18n import _
 from engine.selftest.bench import Bench
+from engine.selftest.part import Skipped, found
 from engine.selftest.process import end_family, run_to_end
-from engine.selftest.trial import Skipped, found
 from engine.units import size
 
 _ERRORS = {"float32": 2e-3, "bfloat16": 2e-2}
@@ -66,21 +66,21 @@ def judge_memory(figures: dict[str, Any]) -> Check:
         raise Skipped(_("A CUDA card's memory is not counted as the process's"))
     if figures["process"] is None:
         raise Skipped(_("The system does not tell what a process holds"))
-    told = [figures["active"], figures["process"]]
+    readings = [figures["active"], figures["process"]]
     value = _("{held} held: MLX says {active}, peak {peak}, the system {process}").format(
         held=size(figures["held"]),
         active=size(figures["active"]),
         peak=size(figures["peak"]),
         process=size(max(0, figures["process"])),
     )
-    if any(abs(one - figures["held"]) > _MEMORY * figures["held"] for one in told):
+    if any(abs(one - figures["held"]) > _MEMORY * figures["held"] for one in readings):
         detail = _("MLX and the system count memory differently, so predictions may be wrong here")
         return found(value, "warning", detail)
     return found(value)
 
 
 def try_modes(bench: Bench, limit_s: float) -> Check:
-    """Time the three ways to multiply by frozen matrices, and compare the losses they lead to.
+    """Time the three modes to multiply by frozen matrices, and compare the losses they lead to.
 
     Raises:
         Skipped: there is no base model, or none of its matrices is quantised.
@@ -103,7 +103,7 @@ def judge_modes(figures: dict[str, Any]) -> Check:
     packed = losses["packed"]
     difference = max(abs(loss - packed) for loss in losses.values())
     value = _("{times}; loss {loss:.4f}, differs by {difference:.0e}").format(
-        times=", ".join(f"{way} {taken * 1e3:.1f} ms" for way, taken in seconds.items()),
+        times=", ".join(f"{mode} {taken * 1e3:.1f} ms" for mode, taken in seconds.items()),
         loss=packed,
         difference=difference,
     )

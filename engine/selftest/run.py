@@ -13,7 +13,7 @@ from engine.project import Project
 from engine.sanitize import one_line
 from engine.selftest import machine_parts, mlx_parts, run_parts
 from engine.selftest.bench import Bench
-from engine.selftest.trial import Begun, Part, Skipped, Trial, found
+from engine.selftest.part import Begun, Part, Skipped, Trial, found
 from engine.verify.child import Launcher
 
 PARTS = (
@@ -36,7 +36,7 @@ PARTS = (
 def selftest(
     project: Project,
     launcher: Launcher,
-    guarded: Launcher,
+    supervised: Launcher,
     model: str = "",
     parts: Sequence[Part] = PARTS,
 ) -> Generator[Begun | Trial, None, None]:
@@ -44,8 +44,8 @@ def selftest(
 
     Args:
         project: whose base model may be used; nothing in it is changed.
-        launcher: how this program is started without a guard around it.
-        guarded: how it is started as a user does.
+        launcher: how this program is started without a supervisor around it.
+        supervised: how it is started as a user does.
         model: name of one of the project's base models; empty takes the built-in one.
         parts: what to try.
 
@@ -58,7 +58,7 @@ def selftest(
     """
     given = project.model_dir(model) if model else _built_in(project)
     with tempfile.TemporaryDirectory(prefix="mqlora-selftest-") as folder:
-        bench = Bench(Path(folder), _inside(folder, launcher), _inside(folder, guarded), given)
+        bench = Bench(Path(folder), _inside(folder, launcher), _inside(folder, supervised), given)
         for number, part in enumerate(parts, start=1):
             yield Begun(part.label(), number, len(parts), part.limit_s)
             yield _tried(part, bench)

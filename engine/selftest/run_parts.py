@@ -14,9 +14,9 @@ from engine.model.demo import MODEL_NAME
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.selftest.bench import Bench
+from engine.selftest.part import Skipped, found
 from engine.selftest.process import run_to_end, time_limit
 from engine.selftest.pseudo_terminal import PseudoTerminal
-from engine.selftest.trial import Skipped, found
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.checksums import is_whole, read_state
 from engine.training.state import RunState
@@ -66,8 +66,8 @@ def try_pause(bench: Bench, limit_s: float) -> Check:
     """Train on a terminal, as a user does, and press Ctrl+C."""
     project = _project(bench, "pause")
     file = _saved(bench, project)
-    command = [*bench.guarded.command, "-C", str(project.root), "train", "--config", str(file)]
-    with PseudoTerminal(command, bench.guarded.environment, limit_s) as terminal:
+    command = [*bench.supervised.command, "-C", str(project.root), "train", "--config", str(file)]
+    with PseudoTerminal(command, bench.supervised.environment, limit_s) as terminal:
         if not terminal.wait_until(lambda: _recorded(project) >= _PAUSE_AFTER):
             raise UserError(_last_line(terminal.output), "")
         terminal.press("\x03")

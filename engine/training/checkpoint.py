@@ -6,7 +6,7 @@ lists size and SHA-256 of the others, and of itself. Damaged is what does not fi
 these; what fits them and is not understood was written by another version.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -126,7 +126,7 @@ def _parsed(folder: Path, state: dict[str, Any]) -> Checkpoint:
     try:
         prints = state["fingerprints"]
         plan = Plan.parse(state["plan"]) if state.get("plan") else None
-        if prints.keys() - _PRINTS or (plan and state["plan"].keys() - asdict(plan).keys()):
+        if prints.keys() - _PRINTS or (plan and state["plan"].keys() - plan.as_dict().keys()):
             raise other_version(folder)
         config = TrainingConfig.parse(state["config"])
         run = str(state.get("run", ""))
@@ -192,7 +192,7 @@ def _state(folder: Path, epoch: int, progress: Progress, identity: RunIdentity) 
         "progress": progress.as_dict(),
         "rng": mx.random.state[0].tolist(),
         "config": identity.config.model_dump(mode="json"),
-        "plan": asdict(identity.plan) if identity.plan else None,
+        "plan": identity.plan.as_dict() if identity.plan else None,
         "fingerprints": {
             "data": identity.data,
             "model": identity.model,

@@ -10,18 +10,20 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from engine.backend import is_cpu
+from engine.backend import is_cpu, mx
 from engine.dataset.batches.micro_batch import MicroBatch, epoch_steps, micro_batches
+from engine.training.events import StepMetrics
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.schedule import learning_rate
+from engine.training.state import now
 from engine.training.step import PendingStep, StepResult
 
 import numpy as np
 from numpy.typing import NDArray
 
-# After a request to pause one more step may run: only steps that nobody minds waiting for, in seconds.
-_SHORT_STEP_S = 1.0
+SHORT_STEP_S = 1.0
+"""After a request to pause one more step may run: only steps that nobody minds waiting for, in seconds."""
 
 
 def can_run_ahead() -> bool:
@@ -40,6 +42,29 @@ class MadeStep:
     """How long it took from when it was begun, or from the end of the step before if that was later."""
     ended: float
     """When it ended, on the clock of `time.monotonic`."""
+
+    def metrics(self, step: int, epoch: int, began: float) -> StepMetrics:
+        """Return what is recorded of it.
+
+        Args:
+            step: its number, from 1.
+            epoch: that it belongs to, from 0.
+            began: when training began, pauses left out, on the clock of `ended`.
+        """
+        result = self.result
+        return StepMetrics(
+            step=step,
+            epoch=epoch,
+            loss=result.loss if result.applied else None,
+            val_loss=None,
+            learning_rate=self.learning_rate,
+            grad_norm=result.grad_norm if result.applied else None,
+            tokens=result.real_tokens,
+            tokens_per_second=round(result.real_tokens / self.seconds, 2),
+            peak_memory_gb=round(mx.get_peak_memory() / 1e9, 4),
+            elapsed_s=round(self.ended - began, 3),
+            time=now(),
+        )
 
 
 @dataclass(frozen=True)
@@ -84,7 +109,7 @@ class Dispatcher:
         """
         number = self._progress.step + 1
         current, self._next = self._next or self._launch(number), None
-        if is_followed and can_run_ahead() and self._last_seconds < _SHORT_STEP_S:
+        if is_followed and can_run_ahead() and self._last_seconds < SHORT_STEP_S:
             result, ended = self._run_ahead(current, number + 1)
         else:
             result, ended = current.wait()
@@ -107,7 +132,7 @@ class Dispatcher:
         began, parts = time.monotonic(), self._parts
         rate = learning_rate(number, parts.total_steps, parts.config) * self._progress.learning_rate_factor
         batches = self._batches(number)
-        return _Launched(parts.step.launch(batches, rate), rate, batches, began)
+        return _Launched(parts.assembled.step.launch(batches, rate), rate, batches, began)
 
     def _batches(self, number: int) -> list[MicroBatch]:
         parts, config = self._parts, self._parts.config

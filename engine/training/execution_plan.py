@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from engine.backend import bytes_in_flight, compute_dtype, is_cpu, nn
 from engine.config import TrainingConfig
@@ -24,9 +24,9 @@ from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.units import size
 
 from mlx.utils import tree_flatten
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
-_USABLE = 0.85
+USABLE = 0.85
 """Share of the memory there is that a plan may fill: predictions are within 15 %."""
 
 
@@ -34,8 +34,8 @@ _USABLE = 0.85
 class Plan:
     """What was chosen."""
 
-    ways: dict[str, MatmulMode]
-    """How to multiply by each kind of quantised matrix, by `matrix_key`."""
+    matmul_modes: Annotated[dict[str, MatmulMode], Field(alias="ways")]
+    """How to multiply by each kind of quantised matrix, by `matrix_key`; "ways" in a checkpoint."""
     recomputed_layers: int
     """Layers with an adapter, counted from the first, whose activations are computed again."""
     micro_batch_divisor: int = 1
@@ -43,12 +43,17 @@ class Plan:
 
     @classmethod
     def parse(cls, values: Any) -> "Plan":
-        """Read what `dataclasses.asdict` gave.
+        """Read what `as_dict` gave.
 
         Raises:
             ValueError: it is something else.
         """
         return TypeAdapter(cls).validate_python(values)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a checkpoint carries it."""
+        values: dict[str, Any] = TypeAdapter(Plan).dump_python(self, by_alias=True)
+        return values
 
 
 def make_plan(
@@ -56,7 +61,7 @@ def make_plan(
     folder: Path,
     config: TrainingConfig,
     shape: BatchShape,
-    room: MemoryBudget,
+    budget: MemoryBudget,
     divisor: int,
     is_too_much: bool,
 ) -> tuple[Plan, str]:
@@ -65,9 +70,9 @@ def make_plan(
     Args:
         model: with mlx-lm's layers.
         folder: of the base model.
-        config: the run's configuration; a setting that names a way is followed.
+        config: the run's configuration; a setting that names a mode is followed.
         shape: the largest micro-batch.
-        room: the memory there is, the model's included.
+        budget: the memory there is, the model's included.
         divisor: how many times fewer tokens than usual it has.
         is_too_much: memory ran out with a single row: every layer is computed again.
 
@@ -76,13 +81,13 @@ def make_plan(
     """
     refuse_dropout(config)
     kinds = _Kinds(model)
-    usable = int(room.free * _USABLE)
+    usable = int(budget.free * USABLE)
     if is_too_much and config.gradient_checkpointing == "auto" and not config.lora_dropout:
         config = config.updated({"gradient_checkpointing": "on"})
     recomputed = _recomputed(model, folder, config, shape, usable)
     needed = needed_bytes(model, folder, config, shape, Plan({}, recomputed)) or usable // 2
-    ways, reason = _ways(kinds, config, shape.tokens, max(0, usable - needed) if divisor == 1 else 0)
-    return Plan(ways, recomputed, divisor), reason
+    modes, reason = _modes(kinds, config, shape.tokens, max(0, usable - needed) if divisor == 1 else 0)
+    return Plan(modes, recomputed, divisor), reason
 
 
 def needed_bytes(
@@ -109,7 +114,7 @@ def needed_bytes(
     arrays = dict(tree_flatten(model.parameters())).items()
     weights: int = sum(a.nbytes for name, a in arrays if not name.endswith((".lora_a", ".lora_b")))
     kinds = _Kinds(model)
-    written = sum(kinds.extra_bytes(key) for key in kinds.layers if plan.ways.get(key) == "resident")
+    written = sum(kinds.extra_bytes(key) for key in kinds.layers if plan.matmul_modes.get(key) == "resident")
     return peak - sizes.weight_bytes(device, resident=False) + weights + written
 
 
@@ -126,8 +131,8 @@ def _recomputed(
     # What the model that is here takes besides what is predicted for it.
     needed = needed_bytes(model, folder, config, shape, Plan({}, 0)) or 0
     besides = needed - predict_peak(sizes, filled, device, shape.length, shape.trained, 0, shape.fill)
-    room = usable - besides
-    return layers_to_recompute(sizes, filled, device, room, shape.length, shape.trained, shape.fill)
+    budget = usable - besides
+    return layers_to_recompute(sizes, filled, device, budget, shape.length, shape.trained, shape.fill)
 
 
 def _filled(config: TrainingConfig, shape: BatchShape) -> TrainingConfig:
@@ -168,38 +173,40 @@ class _Kinds:
         return self._counts[key] * int(outputs * inputs * compute_dtype().size - packed)
 
     def saved_seconds(self, key: str, times: Seconds) -> float:
-        """Return the seconds of a pass that residence saves for a kind, against the next best way."""
+        """Return the seconds of a pass that residence saves for a kind, against the next best mode."""
         return self._counts[key] * (times[_unwritten(times)] - times["resident"])
 
 
-def _ways(kinds: _Kinds, config: TrainingConfig, rows: int, room: int) -> tuple[dict[str, MatmulMode], str]:
-    """Return the way of each kind, and why in a sentence where it was chosen; `room` bytes are left over."""
+def _modes(
+    kinds: _Kinds, config: TrainingConfig, rows: int, budget: int
+) -> tuple[dict[str, MatmulMode], str]:
+    """Return the mode of each kind, and why in a sentence if it was chosen; `budget` bytes are left over."""
     if config.frozen_weights != "auto":
         return dict.fromkeys(kinds.layers, config.frozen_weights), ""
     times = calibrate(kinds.layers, rows, compute_dtype())
-    ways = {key: _unwritten(found) for key, found in times.items()}
+    modes = {key: _unwritten(found) for key, found in times.items()}
     gains = {key: kinds.saved_seconds(key, found) for key, found in times.items()}
     taken = 0
     for key in sorted(gains, key=lambda key: gains[key] / max(1, kinds.extra_bytes(key)), reverse=True):
         extra = kinds.extra_bytes(key)
-        if gains[key] > 0 and taken + extra <= room:
-            ways[key] = "resident"
+        if gains[key] > 0 and taken + extra <= budget:
+            modes[key] = "resident"
             taken += extra
-    return ways, _sentence(ways, times, taken, room)
+    return modes, _sentence(modes, times, taken, budget)
 
 
 def _unwritten(times: Seconds) -> MatmulMode:
-    """Return the faster of the ways that keep the matrix packed."""
-    return min((way for way in times if way != "resident"), key=lambda way: times[way])
+    """Return the faster of the modes that keep the matrix packed."""
+    return min((mode for mode in times if mode != "resident"), key=lambda mode: times[mode])
 
 
-def _sentence(ways: Mapping[str, MatmulMode], times: Mapping[str, Seconds], taken: int, room: int) -> str:
-    if not ways:
+def _sentence(modes: Mapping[str, MatmulMode], times: Mapping[str, Seconds], taken: int, budget: int) -> str:
+    if not modes:
         return ""
     largest = max(times.values(), key=lambda found: found["resident"])
     return _("Frozen weights: {ways}. Largest product: {times}. Memory for it: {taken} of {room}").format(
-        ways=", ".join(f"{way} ({count})" for way, count in Counter(ways.values()).most_common()),
-        times=", ".join(f"{seconds * 1e3:.1f} ms {way}" for way, seconds in largest.items()),
+        ways=", ".join(f"{mode} ({count})" for mode, count in Counter(modes.values()).most_common()),
+        times=", ".join(f"{seconds * 1e3:.1f} ms {mode}" for mode, seconds in largest.items()),
         taken=size(taken),
-        room=size(room),
+        room=size(budget),
     )

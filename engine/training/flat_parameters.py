@@ -19,6 +19,7 @@ class ParameterVector:
         """Lay out the arrays of a tree, by name."""
         arrays: dict[str, mx.array] = dict(sorted(tree_flatten(tree)))
         self._shapes = {name: array.shape for name, array in arrays.items()}
+        # Where each begins, and last the length of all: [0, size of the first, that of the first two, ...].
         self._borders = list(accumulate(map(math.prod, self._shapes.values()), initial=0))
 
     @property
@@ -29,6 +30,7 @@ class ParameterVector:
     def join(self, tree: Any) -> mx.array:
         """Return the vector of a tree with the same names, all of one dtype."""
         arrays = dict(tree_flatten(tree))
+        # Matrices (inputs, rank) and (rank, outputs), row after row -> (parameters,).
         return mx.concatenate([arrays[name].reshape(-1) for name in self._shapes])
 
     def split(self, vector: mx.array) -> Any:

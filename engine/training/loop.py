@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event as StopEvent
 
-from engine.backend import mx
 from engine.errors import UserError
 from engine.i18n import _
-from engine.training.dispatch import Dispatcher, MadeStep
+from engine.training.dispatch import Dispatcher
 from engine.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -29,7 +28,6 @@ from engine.training.loss import chance_warning, evaluate
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.recorder import Recorder
-from engine.training.state import now
 
 # Non-finite steps in a row after which the run goes back to its last checkpoint.
 _MAX_NON_FINITE = 3
@@ -66,7 +64,7 @@ class TrainingLoop:
 
     def run(self) -> Iterator[Event]:
         """Yield events until the run pauses or ends; every result is on disk before its event."""
-        self._parts.model.train()
+        self._parts.assembled.model.train()
         try:
             yield from self._lost()
             ended = (yield from self._validate_first()) and (yield from self._train())
@@ -114,7 +112,7 @@ class TrainingLoop:
         made = self._steps.make_step(self._goes_straight_on())
         self._recorder.usage.step(made.batches)
         progress.step += 1
-        result, metrics = made.result, self._measure(made)
+        result, metrics = made.result, made.metrics(progress.step, self._epoch, self._began)
         progress.non_finite_steps = 0 if result.applied else progress.non_finite_steps + 1
         if not result.applied:
             yield self._warning(_("Step {step}: loss or gradient is not finite; the update was left out"))
@@ -141,22 +139,6 @@ class TrainingLoop:
         """Write a step's line and the state to disk, then let the step be told."""
         self._recorder.step(metrics)
         return StepDone(metrics, self._recorder.usage.read())
-
-    def _measure(self, made: MadeStep) -> StepMetrics:
-        result = made.result
-        return StepMetrics(
-            step=self._progress.step,
-            epoch=self._epoch,
-            loss=result.loss if result.applied else None,
-            val_loss=None,
-            learning_rate=made.learning_rate,
-            grad_norm=result.grad_norm if result.applied else None,
-            tokens=result.real_tokens,
-            tokens_per_second=round(result.real_tokens / made.seconds, 2),
-            peak_memory_gb=round(mx.get_peak_memory() / 1e9, 4),
-            elapsed_s=round(made.ended - self._began, 3),
-            time=now(),
-        )
 
     @property
     def _epoch(self) -> int:
@@ -202,10 +184,10 @@ class TrainingLoop:
 
     def _evaluate(self) -> Generator[Event, None, float | None]:
         """Return the validation loss, or None if asked to stop before it was known."""
-        batches, loss = self._parts.valid, math.nan
+        batches, made, loss = self._parts.valid, self._parts.assembled, math.nan
         yield self._recorder.phase(Phase("validating", 0, len(batches)))
         self._recorder.usage.validation(batches)
-        for done, mean in evaluate(self._parts.model, self._parts.score, batches):
+        for done, mean in evaluate(made.model, made.score, batches):
             self._recorder.usage.scored()
             if self._stop.is_set() and done < len(batches):
                 return None

@@ -24,7 +24,7 @@ ChunkFunction = Callable[[mx.array, mx.array], tuple[mx.array, mx.array]]
 """(hidden states (count, width), labels (count,)) -> summed loss, its gradient by the hidden states."""
 
 
-def make_loss(model: nn.Module, ways: Mapping[str, MatmulMode] | None = None) -> LossFunction:
+def make_loss(model: nn.Module, modes: Mapping[str, MatmulMode] | None = None) -> LossFunction:
     """Return a loss function for `model` that computes logits only where they are needed.
 
     Where the architecture is a body with an output head on top, hidden states
@@ -33,9 +33,9 @@ def make_loss(model: nn.Module, ways: Mapping[str, MatmulMode] | None = None) ->
 
     Args:
         model: whose layers `make_fast` may have replaced.
-        ways: how to multiply by a head that is the embedding, see `make_fast`.
+        modes: how to multiply by a head that is the embedding, see `make_fast`.
     """
-    head = plain_head(model, ways or {})
+    head = plain_head(model, modes or {})
     if head is not None:
         return _selected(lambda hidden, labels: chunked_loss(hidden, labels, head, model.training))
     logits = own_head(model)
@@ -116,6 +116,7 @@ def _own_loss(model: nn.Module, hidden: mx.array, labels: mx.array, logits: Logi
     """Return the same for a head that does more than a product; each chunk's gradient is MLX's."""
 
     def chunk(part: mx.array, labels: mx.array) -> tuple[mx.array, mx.array]:
+        # A batch of one row to the model: (1, rows, width) -> (1, rows, vocabulary).
         found = mx.value_and_grad(lambda hidden: _cross_entropy(logits(model, hidden[None])[0], labels))(part)
         return found[0], found[1]
 
@@ -126,7 +127,7 @@ def _own_loss(model: nn.Module, hidden: mx.array, labels: mx.array, logits: Logi
 def _in_chunks(
     hidden: mx.array, labels: mx.array, chunk: ChunkFunction, vocabulary: int, with_gradient: bool
 ) -> mx.array:
-    rows = max(1, LOGIT_CHUNK // vocabulary)
+    rows = max(1, LOGIT_CHUNK // vocabulary)  # of a chunk: the larger the vocabulary, the fewer
 
     def both(hidden: mx.array) -> tuple[mx.array, mx.array]:
         total = mx.array(0.0)
@@ -146,6 +147,7 @@ def _in_chunks(
 
     @apply.vjp  # type: ignore[untyped-decorator]
     def apply_vjp(_hidden: mx.array, weights: Sequence[mx.array], outputs: Sequence[mx.array]) -> mx.array:
+        # The chunks have given it already, (count, width); it is only scaled by that of the sum, ().
         return weights[0].astype(outputs[1].dtype) * outputs[1]
 
     total: mx.array = apply(hidden)[0]
@@ -155,7 +157,7 @@ def _in_chunks(
 def _chunk(hidden: mx.array, labels: mx.array, head: FrozenLinear) -> tuple[mx.array, mx.array]:
     """Return the summed loss of some rows and the gradient of their hidden states."""
     logits = head.forward(hidden).astype(mx.float32)  # (rows, vocabulary); bfloat16 sums are too coarse
-    counts = (labels >= 0)[:, None]
+    counts = (labels >= 0)[:, None]  # (rows, 1): 0 where a target only fills the shape
     labels = mx.maximum(labels, 0)[:, None]
     normaliser = log_sum_exp(logits)
     losses = (normaliser - mx.take_along_axis(logits, labels, axis=-1)) * counts

@@ -12,7 +12,7 @@ from engine.memory.predict import MemoryBudget
 _CACHE_SHARE_OF_METAL, _CACHE_SHARE_OF_CARD = 0.25, 0.5
 
 
-def read_room(limit_gb: float = 0.0) -> MemoryBudget:
+def read_budget(limit_gb: float = 0.0) -> MemoryBudget:
     """Measure the memory that MLX computes in: the machine's own, or that of a CUDA card.
 
     What this process holds counts as free.
@@ -20,12 +20,12 @@ def read_room(limit_gb: float = 0.0) -> MemoryBudget:
     Args:
         limit_gb: take no more than so much, 1e9 bytes; 0 takes what there is.
     """
-    room = _room()
-    limit = int(limit_gb * 1e9) or room.total
-    return MemoryBudget(room.device, min(room.free, limit), min(room.total, limit))
+    budget = _whole_budget()
+    limit = int(limit_gb * 1e9) or budget.total
+    return MemoryBudget(budget.device, min(budget.free, limit), min(budget.total, limit))
 
 
-def _room() -> MemoryBudget:
+def _whole_budget() -> MemoryBudget:
     memory = read_memory()
     info = mx.device_info()
     if is_cpu():
@@ -51,7 +51,7 @@ def limits_restored() -> Iterator[None]:
         mx.set_memory_limit(before)
 
 
-def limit_cache(room: MemoryBudget) -> None:
+def limit_cache(budget: MemoryBudget) -> None:
     """Let MLX keep at most a share of a GPU's room in freed buffers.
 
     MLX keeps the buffers it frees for later arrays of the same size, by default up to
@@ -63,4 +63,4 @@ def limit_cache(room: MemoryBudget) -> None:
     """
     if not is_cpu():
         share = _CACHE_SHARE_OF_METAL if mx.metal.is_available() else _CACHE_SHARE_OF_CARD
-        mx.set_cache_limit(int(room.free * share))
+        mx.set_cache_limit(int(budget.free * share))

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from engine.backend import mx, nn
+from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch
@@ -16,10 +15,9 @@ from engine.model.adapter import WEIGHTS, adapter_weights
 from engine.project import Project
 from engine.training.checkpoint import Checkpoint, RunIdentity
 from engine.training.folder_handle import HeldFolder
-from engine.training.loss import LossFunction
 from engine.training.progress import Progress
 from engine.training.retention import OPTIMIZER
-from engine.training.step import StepFunction
+from engine.training.setup import Assembled
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,8 @@ class Parts:
     held: HeldFolder
     """The run's folder."""
     identity: RunIdentity
-    model: nn.Module
-    adapter_config: dict[str, Any]
-    score: LossFunction
-    """The loss without a gradient, for validation."""
-    step: StepFunction
+    assembled: Assembled
+    """The model, and how it is trained and scored."""
     train: Sequence[Example]
     valid: Sequence[MicroBatch]
     valid_examples: int
@@ -81,14 +76,15 @@ def restore(checkpoint: Checkpoint, parts: Parts) -> None:
         UserError: the adapter's parameters are not those of this model.
     """
     weights = mx.load(str(checkpoint.folder / WEIGHTS))
-    expected = adapter_weights(parts.model)
+    made = parts.assembled
+    expected = adapter_weights(made.model)
     if {name: array.shape for name, array in weights.items()} != {n: a.shape for n, a in expected.items()}:
         raise UserError(
             _("{folder} was made for another model or LoRA layout").format(folder=checkpoint.folder),
             _("begin anew with: mqlora-tui train --restart"),
         )
-    parts.model.load_weights(list(weights.items()), strict=False)
-    parts.step.restore_optimizer(mx.load(str(checkpoint.folder / OPTIMIZER)))
+    made.model.load_weights(list(weights.items()), strict=False)
+    made.step.restore_optimizer(mx.load(str(checkpoint.folder / OPTIMIZER)))
     high, low = checkpoint.rng
     mx.random.seed(high << 32 | low)  # MLX's key of a seed is its two halves
-    mx.eval(parts.model.trainable_parameters())
+    mx.eval(made.model.trainable_parameters())

@@ -89,9 +89,9 @@ class Recorder:
 
     def best(self, val_loss: float) -> None:
         """Write the present adapter to `adapters/`: no validation was better than its `val_loss`."""
-        parts, progress = self._parts, self._progress
+        parts, progress, made = self._parts, self._progress, self._parts.assembled
         self._set_aside(parts.project.adapter_file)
-        save_adapter(parts.project.adapters_dir, adapter_weights(parts.model), parts.adapter_config)
+        save_adapter(parts.project.adapters_dir, adapter_weights(made.model), made.adapter_config)
         progress.best_step, progress.best_val_loss = progress.step, val_loss
 
     def checkpoint(self, is_last: bool = False) -> Path:
@@ -112,15 +112,15 @@ class Recorder:
         return folder
 
     def _save_checkpoint(self, folder: Path) -> Path:
-        progress, parts = self._progress, self._parts
+        progress, parts, made = self._progress, self._parts, self._parts.assembled
         return save_checkpoint(
             folder,
             parts.epoch_of(progress.step),
             progress,
             parts.identity,
-            adapter_weights(parts.model),
-            parts.adapter_config,
-            parts.step.optimizer_arrays(),
+            adapter_weights(made.model),
+            made.adapter_config,
+            made.step.optimizer_arrays(),
         )
 
     def roll_back(self) -> bool:

@@ -78,15 +78,15 @@ def open_run(
         )
     checkpoint, damaged = _newest(project, mode)
     divisor = halving * _divisor(state, checkpoint)
-    told: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     if checkpoint:
-        identity, told = _continued(project, checkpoint, config, how)
+        identity, notices = _continued(project, checkpoint, config, how)
     elif state is None and os.path.lexists(project.state_file):
         raise _without_state(project)
     else:
         identity = identity_of(project, config or selected_settings(project))
     older = damaged_before(checkpoint) if checkpoint else []
-    notices = (*told, *_notices(checkpoint, damaged, older), *_micro_batches(divisor, identity.config))
+    notices = (*notices, *_notices(checkpoint, damaged, older), *_micro_batches(divisor, identity.config))
     return RunStart(identity, checkpoint, (*damaged, *older), notices, divisor)
 
 
@@ -102,10 +102,10 @@ def _continued(
     selected = config or settings_beside(project, run.config)
     identity = identity_of(project, config or going_on(run.config, selected))
     refuse_differences(run, identity)
-    told = _unused(differences(run.config, selected))
-    told += () if config else unreadable_settings(project)
-    told += _require_versions(checkpoint, how.accept_versions)
-    return replace(identity, run=run.run), told
+    notices = _unused(differences(run.config, selected))
+    notices += () if config else unreadable_settings(project)
+    notices += _require_versions(checkpoint, how.accept_versions)
+    return replace(identity, run=run.run), notices
 
 
 def _require_versions(checkpoint: Checkpoint, accept: bool) -> tuple[str, ...]:

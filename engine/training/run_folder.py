@@ -24,14 +24,14 @@ _MARGIN = 1 << 20
 """Bytes of a checkpoint's small files, its metrics and the disk's rounding up."""
 
 
-def claim_folder(parts: Parts, opening: RunStart) -> list[str]:
+def claim_folder(parts: Parts, start: RunStart) -> list[str]:
     """Make the run's folder ready to be written; the caller holds the run lock.
 
     What an earlier run left is archived where a new one begins; damaged checkpoints are where one goes on.
 
     Args:
         parts: what is trained.
-        opening: how the run begins.
+        start: how the run begins.
 
     Returns:
         What the user should know, in sentences.
@@ -39,14 +39,16 @@ def claim_folder(parts: Parts, opening: RunStart) -> list[str]:
     Raises:
         UserError: there is too little room, or the folder cannot be written.
     """
-    project, is_fresh = parts.project, opening.checkpoint is None
+    project, is_fresh = parts.project, start.checkpoint is None
     with explained_writes(project.run_dir):
         for folder in (project.run_dir, project.adapters_dir, *checkpoint_folders(project.run_dir)):
             clear_partial(folder)
-        require_space(project.run_dir, sum(array.nbytes for array in adapter_weights(parts.model).values()))
+        require_space(
+            project.run_dir, sum(array.nbytes for array in adapter_weights(parts.assembled.model).values())
+        )
         if is_fresh:
             archive_run(project)
-        moved = [*opening.damaged, *_misfits(project)]
+        moved = [*start.damaged, *_misfits(project)]
         target = archive(project.run_dir, moved)
         if is_fresh or not differences(parts.config, settings_beside(project, parts.config)):
             parts.config.save(project.config_file)  # else what is selected waits for the next run

@@ -19,7 +19,8 @@ from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.training.execution_plan import Plan, make_plan, needed_bytes
 from engine.training.failures import out_of_memory
 from engine.training.loss import LossFunction, holds_all_logits, make_loss
-from engine.training.step import StepFunction, compiled_loss, make_optimizer
+from engine.training.step import StepFunction, compiled_loss
+from engine.training.update import make_optimizer
 
 _USED = 0.95
 """Share of the memory there is that a run may fill before it waits for the device."""
@@ -78,7 +79,7 @@ def assemble(
     folder: Path,
     config: TrainingConfig,
     shape: BatchShape,
-    room: MemoryBudget,
+    budget: MemoryBudget,
     plan: Plan | None = None,
     divisor: int = 1,
 ) -> Assembled:
@@ -88,7 +89,7 @@ def assemble(
         folder: of the base model.
         config: the run's configuration.
         shape: the largest micro-batch.
-        room: the memory there is.
+        budget: the memory there is.
         plan: of the run to go on with; None chooses one.
         divisor: how many times fewer tokens than usual a micro-batch has.
 
@@ -96,7 +97,7 @@ def assemble(
         UserError: the model cannot be loaded, the configuration does not go with it, or memory runs out.
     """
     try:
-        return _assemble(folder, config, shape, room, plan, divisor)
+        return _assemble(folder, config, shape, budget, plan, divisor)
     except (MemoryError, RuntimeError, ValueError) as error:
         raise out_of_memory(error, config, divisor) or error from None
 
@@ -105,7 +106,7 @@ def _assemble(
     folder: Path,
     config: TrainingConfig,
     shape: BatchShape,
-    room: MemoryBudget,
+    budget: MemoryBudget,
     plan: Plan | None,
     divisor: int,
 ) -> Assembled:
@@ -116,19 +117,19 @@ def _assemble(
     if plan is None:
         # A row alone cannot be halved: what remains is to keep less of it.
         is_too_much = divisor > 1 and shape.rows == 1
-        plan, reason = make_plan(model, folder, config, shape, room, divisor, is_too_much)
+        plan, reason = make_plan(model, folder, config, shape, budget, divisor, is_too_much)
     predicted = needed_bytes(model, folder, config, shape, plan)
-    make_fast(model, plan.ways, compute_dtype())
+    make_fast(model, plan.matmul_modes, compute_dtype())
     checkpoint_layers(model, adapter_config["num_layers"], plan.recomputed_layers)
     mx.eval(model.parameters())
-    loss = make_loss(model, plan.ways)
+    loss = make_loss(model, plan.matmul_modes)
     sizes = ModelDimensions.read(folder)
     if predicted and sizes and holds_all_logits(loss):
         predicted += ALL_LOGITS * sizes.vocab * shape.tokens
     if not is_cpu():
         # MLX hands work on far ahead of the device and holds memory for it: beyond this it waits for
         # it. Near what a run needs at least, that makes a step of few tokens twice as slow (H100).
-        mx.set_memory_limit(int(room.free * _USED))
+        mx.set_memory_limit(int(budget.free * _USED))
     step = StepFunction(model, make_optimizer(config), loss, config.max_grad_norm)
     mx.clear_cache()
     mx.reset_peak_memory()

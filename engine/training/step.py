@@ -8,18 +8,14 @@ from threading import Event as StopEvent
 from typing import Any
 
 from engine.backend import can_compile, compute_dtype, mx, nn
-from engine.config import TrainingConfig
 from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch, filled
 from engine.training.flat_parameters import ParameterVector
 from engine.training.loss import LossFunction, batch_arrays
+from engine.training.update import ADAPTER, update_function
 
 import mlx.optimizers as optim
-from mlx.utils import tree_flatten, tree_map
-
-_ADAPTER = "adapter"
-"""Name of the vector in the optimizer's state."""
-_NORM_PART = 512
+from mlx.utils import tree_flatten
 
 
 @dataclass(frozen=True)
@@ -50,17 +46,6 @@ class PendingStep:
         return StepResult(loss, norm, math.isfinite(loss) and math.isfinite(norm), self.real_tokens)
 
 
-def make_optimizer(config: TrainingConfig) -> optim.AdamW:
-    """Return AdamW (Loshchilov and Hutter, 2019), bias-corrected."""
-    return optim.AdamW(
-        learning_rate=config.learning_rate,
-        betas=[0.9, 0.999],
-        eps=1e-8,
-        weight_decay=config.weight_decay,
-        bias_correction=True,
-    )
-
-
 class StepFunction:
     """Trains a model one optimizer step at a time.
 
@@ -77,9 +62,9 @@ class StepFunction:
         self._optimizer = optimizer
         parameters = model.trainable_parameters()
         self._layout = ParameterVector(parameters)
-        optimizer.init({_ADAPTER: self._layout.join(parameters)})
+        optimizer.init({ADAPTER: self._layout.join(parameters)})
         self._gradient = _compiled(_gradient_function(model, loss, self._layout))
-        self._update = _compiled(_update_function(optimizer, max_grad_norm))
+        self._update = _compiled(update_function(optimizer, max_grad_norm))
         self._vector: mx.array | None = None
         self._parts: list[mx.array] = []
 
@@ -94,8 +79,8 @@ class StepFunction:
         by their number, whatever the batches are. Numbers that are not finite change nothing.
         """
         count = sum(batch.trained_tokens for batch in batches)
-        vector = self._parameters()
-        loss, gradient = self._sum(vector, batches, mx.array(1 / count))
+        vector = self._parameters()  # (parameters,) float32, all of the adapter
+        loss, gradient = self._sum(vector, batches, mx.array(1 / count))  # (), (parameters,)
         state = self._optimizer.state
         vector, state, norm = self._update(vector, state, gradient, loss, mx.array(learning_rate))
         self._optimizer.state = state
@@ -115,7 +100,7 @@ class StepFunction:
 
     def optimizer_arrays(self) -> dict[str, mx.array]:
         """Return the optimizer's state by name: `step`, `learning_rate`, each parameter's `.m` and `.v`."""
-        moments = self._optimizer.state[_ADAPTER]
+        moments = self._optimizer.state[ADAPTER]
         rest = {name: self._optimizer.state[name] for name in ("step", "learning_rate")}
         return rest | {
             f"{name}.{kind}": array
@@ -134,7 +119,7 @@ class StepFunction:
             for kind in ("m", "v")
         }
         rest = {name: arrays[name] for name in ("step", "learning_rate")}
-        self._optimizer.state = {**rest, _ADAPTER: moments}
+        self._optimizer.state = {**rest, ADAPTER: moments}
         mx.eval(self._optimizer.state)
 
     def _parameters(self) -> mx.array:
@@ -173,6 +158,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function that may draw random numbers (for dropout), where MLX can."""
     if not can_compile():
         return function
+    # The random state goes in and comes out: a trace would else have its draws built in as constants.
     compiled: Callable[..., Any] = mx.compile(function, inputs=[mx.random.state], outputs=[mx.random.state])
     return compiled
 
@@ -192,6 +178,7 @@ def _gradient_function(
     gradient_at = mx.value_and_grad(weighted)
 
     def gradient(vector: mx.array, weight: mx.array, *batch: mx.array) -> tuple[mx.array, mx.array]:
+        # (parameters,) float32 -> one cast -> the model's matrices; their gradients go back the same way.
         value, slopes = gradient_at(layout.split(vector.astype(compute_dtype())), weight, *batch)
         return value, layout.join(slopes).astype(mx.float32)
 
@@ -216,35 +203,3 @@ def _loss_function(model: nn.Module, loss: LossFunction) -> Callable[..., mx.arr
             model.update(kept)  # else the arrays of a trace would stay behind in the model
 
     return loss_at
-
-
-def _update_function(
-    optimizer: optim.AdamW, max_grad_norm: float
-) -> Callable[..., tuple[mx.array, Any, mx.array]]:
-    """Return a function that makes the optimizer's update, or none where a number is not finite.
-
-    It takes (parameters, optimizer state, gradient, loss, learning rate)
-    and returns (parameters, optimizer state, L2 norm of the gradient).
-    """
-
-    def update(
-        parameters: mx.array, state: Any, gradient: mx.array, loss: mx.array, rate: mx.array
-    ) -> tuple[mx.array, Any, mx.array]:
-        norm = l2_norm(gradient)
-        if max_grad_norm:
-            gradient = gradient * mx.minimum(1.0, max_grad_norm / norm)
-        optimizer.state = tree_map(lambda array: array, state) | {"learning_rate": rate}
-        updated = optimizer.apply_gradients({_ADAPTER: gradient}, {_ADAPTER: parameters})[_ADAPTER]
-        is_finite = mx.isfinite(norm) & mx.isfinite(loss)
-        kept = tree_map(lambda new, old: mx.where(is_finite, new, old), optimizer.state, state)
-        return mx.where(is_finite, updated, parameters), kept, norm
-
-    return update
-
-
-def l2_norm(vector: mx.array) -> mx.array:
-    """Return the L2 norm of a float32 vector; summed in parts, so that rounding does not add up."""
-    whole = vector.size // _NORM_PART * _NORM_PART
-    squares = mx.square(vector)
-    parts = squares[:whole].reshape(-1, _NORM_PART).sum(axis=1)
-    return mx.sqrt(parts.sum() + squares[whole:].sum())

@@ -27,7 +27,7 @@ from engine.training.execution_plan import Plan
 from engine.training.folder_handle import FolderLost, HeldFolder, lost
 from engine.training.lock import run_lock
 from engine.training.loop import TrainingLoop
-from engine.training.memory_limits import limit_cache, limits_restored, read_room
+from engine.training.memory_limits import limit_cache, limits_restored, read_budget
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
 from engine.training.resume import RunStart, open_run
@@ -78,16 +78,16 @@ class Trainer:
     def _session(self, held: HeldFolder) -> Iterator[Event]:
         if self._mode != "restart" and checkpoint_folders(self._project.run_dir):
             yield Phase("checking")
-        opening = open_run(self._project, self._config, self._mode, self._how)
-        parts = yield from self._prepare(opening, held)
-        progress = opening.checkpoint.progress if opening.checkpoint else Progress()
-        if opening.checkpoint:
+        start = open_run(self._project, self._config, self._mode, self._how)
+        parts = yield from self._prepare(start, held)
+        progress = start.checkpoint.progress if start.checkpoint else Progress()
+        if start.checkpoint:
             yield Phase("restoring", step=progress.step)
-            restore(opening.checkpoint, parts)
-        folder = opening.checkpoint.folder if opening.checkpoint else None
+            restore(start.checkpoint, parts)
+        folder = start.checkpoint.folder if start.checkpoint else None
         try:
             held.require_in_place()
-            messages = claim_folder(parts, opening)
+            messages = claim_folder(parts, start)
             events = TrainingLoop(parts, progress, self._stop, folder).run()
         except FolderLost:
             raise lost(held, None, progress.step) from None
@@ -96,10 +96,10 @@ class Trainer:
         yield _started(parts, progress)
         yield from events if is_cpu() else warn_of_the_display(events)
 
-    def _prepare(self, opening: RunStart, held: HeldFolder) -> Generator[Event, None, Parts]:
-        for message in (*opening.notices, *night_warnings(read_battery())):
+    def _prepare(self, start: RunStart, held: HeldFolder) -> Generator[Event, None, Parts]:
+        for message in (*start.notices, *night_warnings(read_battery())):
             yield Notice("warning", message)
-        config, project = opening.identity.config, self._project
+        config, project = start.identity.config, self._project
         yield Phase("tokenizing")
         tokenize = example_tokenizer(project.model_dir(config.model), config)
         train, valid = self._load_data(config, tokenize)
@@ -108,15 +108,15 @@ class Trainer:
         for fault in (*token_faults(project.model_dir(config.model), tokenize), *remarks):
             yield Notice("info" if fault.severity == "note" else "warning", f"{fault.file}: {fault.message}")
         yield Phase("loading")
-        divisor = opening.micro_batch_divisor
+        divisor = start.micro_batch_divisor
         shapes = shapes_for(train.examples, valid.examples, config, divisor)
-        folder, room = project.model_dir(config.model), read_room(config.max_memory_gb)
-        limit_cache(room)
+        folder, budget = project.model_dir(config.model), read_budget(config.max_memory_gb)
+        limit_cache(budget)
         shape = largest(shapes, folder, config)
-        warning = refuse_if_too_large(folder, config, room, shape)
+        warning = refuse_if_too_large(folder, config, budget, shape)
         if warning:
             yield Notice("warning", warning)
-        made = assemble(folder, config, shape, room, _kept_plan(opening), divisor)
+        made = assemble(folder, config, shape, budget, _kept_plan(start), divisor)
         made.step.warm_up(shapes, self._stop)
         if made.reason:
             yield Notice("info", made.reason)
@@ -125,11 +125,8 @@ class Trainer:
         return Parts(
             project=project,
             held=held,
-            identity=replace(opening.identity, plan=made.plan),
-            model=made.model,
-            adapter_config=_with_template(made.adapter_config, train.examples),
-            score=made.score,
-            step=made.step,
+            identity=replace(start.identity, plan=made.plan),
+            assembled=replace(made, adapter_config=_with_template(made.adapter_config, train.examples)),
             train=train.examples,
             valid=micro_batches(valid.examples, shapes),
             valid_examples=len(valid.examples),
@@ -159,10 +156,10 @@ def _with_template(adapter_config: dict[str, Any], examples: Sequence[Example]) 
     return adapter_config | {TEMPLATE_SETTINGS: settings} if settings else adapter_config
 
 
-def _kept_plan(opening: RunStart) -> Plan | None:
+def _kept_plan(start: RunStart) -> Plan | None:
     """Return the plan that the run was made with; memory that ran out asks for another one."""
-    plan = opening.checkpoint.identity.plan if opening.checkpoint else None
-    return plan if plan and plan.micro_batch_divisor == opening.micro_batch_divisor else None
+    plan = start.checkpoint.identity.plan if start.checkpoint else None
+    return plan if plan and plan.micro_batch_divisor == start.micro_batch_divisor else None
 
 
 def _recomputing(count: int, layers: int) -> str:
@@ -212,7 +209,7 @@ def _started(parts: Parts, progress: Progress) -> Started:
         num_epochs=parts.config.num_epochs,
         train_examples=len(parts.train),
         valid_examples=parts.valid_examples,
-        trainable_parameters=sum(array.size for array in adapter_weights(parts.model).values()),
+        trainable_parameters=sum(array.size for array in adapter_weights(parts.assembled.model).values()),
         model=parts.config.model,
         device=describe_device(),
         shapes=len(parts.shapes),

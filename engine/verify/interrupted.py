@@ -58,12 +58,12 @@ class InterruptedRun:
                 continue
             delay = moment(self._waiting[0], event, process.step, self._save_every, self._usual)
             if delay is not None:
-                self._strike(process, delay)
+                self._interrupt(process, delay)
                 return bool(process.last["event"] == "finished")
         process.end()
         return True
 
-    def _strike(self, process: TrainingProcess, delay: float) -> None:
+    def _interrupt(self, process: TrainingProcess, delay: float) -> None:
         point = self._waiting[0]
         hit = interrupt(point, process, self._project, delay)
         self._tries += 1

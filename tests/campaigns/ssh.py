@@ -26,7 +26,7 @@ from tests.campaigns.signal_cases import TRAINING
 from tests.campaigns.signal_checks import end_of_background, processes_of
 from tests.campaigns.signals import Attempt, make_project, press_start, status, steps, wait_for
 from tests.support.terminal import Terminal
-from tui.run.handover import has_news
+from tui.run.handover import has_notice
 
 import psutil
 
@@ -102,7 +102,7 @@ def attempt(program: str, cut: str, folder: Path) -> Attempt:
         faults = end_of_background(project, made)
     if made > before + 1:
         faults.append(f"{made - before} steps after the cut")
-    if not has_news(project):
+    if not has_notice(project):
         faults.append("nothing tells of the lost connection")
     for process in processes_of(project):
         faults.append(f"process {process.pid} is left")

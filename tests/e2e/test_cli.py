@@ -69,8 +69,8 @@ def test_train_then_every_reader(mqlora: Mqlora, project: Project) -> None:
     assert mqlora("plot").code == 0
     assert project.dashboard_png.read_bytes()[:4] == project.analysis_png.read_bytes()[:4] == b"\x89PNG"
     assert "training_dashboard.png" in mqlora("report").out
-    [told] = mqlora("report", "--json").objects
-    assert told["steps"] == 6 and told["status"] == "finished"
+    [answer] = mqlora("report", "--json").objects
+    assert answer["steps"] == 6 and answer["status"] == "finished"
     [reply] = mqlora("chat", "--prompt", "Quanto é 1 mais 1?", "--max-tokens", "3", "--json").objects
     assert reply["adapter"] is True and reply["tokens"] <= 3
     [base] = mqlora("chat", "--prompt", "Quanto é 1 mais 1?", "--max-tokens", "3", "--json", "--base").objects
@@ -167,7 +167,7 @@ def test_of_several_models_it_is_said_which_is_used(
     options = (*command, "--restart") if command[0] == "train" else command
     outcome = mqlora(*options, "--json")
     assert said not in outcome.err
-    assert "another" in [told.get("model") for told in outcome.objects]
+    assert "another" in [answer.get("model") for answer in outcome.objects]
     if command[0] == "train":
         assert said not in mqlora(*options, "--set", "model=tiny").err
 
@@ -337,7 +337,7 @@ def limited(project: Project) -> Project:
     return project
 
 
-def test_how_a_reply_ended_is_told(mqlora: Mqlora, limited: Project) -> None:
+def test_how_a_reply_ended_is_reported(mqlora: Mqlora, limited: Project) -> None:
     """On stderr for people, in the object for programs; the reply alone is on stdout."""
     cut = mqlora("chat", "--prompt", "Olá", "--max-tokens", "3")
     assert cut.code == 0 and "cut at 3 tokens; --max-tokens" in cut.err and "cut" not in cut.out

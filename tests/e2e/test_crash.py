@@ -61,15 +61,15 @@ def test_a_crash_without_anybody_there_goes_on_by_itself(project: Project) -> No
     command = [sys.executable, "-m", "tui", "-C", str(project.root), "train", "--json"]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as guard:
+    ) as supervisor:
         wait_until(lambda: steps(project) > 60)
         first = trainer_of(project)
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: (owner := lock_owner(project)) is not None and owner.pid not in (0, first))
         wait_until(lambda: (now := RunState.load(project.state_file)) is not None and now.status == "running")
-        guard.send_signal(signal.SIGTERM)
-        out, err = guard.communicate(timeout=60)
-    assert guard.returncode == 128 + signal.SIGTERM
+        supervisor.send_signal(signal.SIGTERM)
+        out, err = supervisor.communicate(timeout=60)
+    assert supervisor.returncode == 128 + signal.SIGTERM
     assert "was killed (signal 9)" in err and "Going on from there." in err
     events = [json.loads(line) for line in out.splitlines()]
     assert events[-1]["event"] == "paused"

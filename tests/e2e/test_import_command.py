@@ -52,16 +52,21 @@ def test_import_as_json(mqlora: Mqlora) -> None:
     code, out, _err = mqlora(
         "import", "rows.csv", "--json", "--prompt", "resposta", "--completion", "pergunta"
     )
-    told = json.loads(out)
+    answer = json.loads(out)
     assert code == 0 and out.count("\n") == 1
-    assert (told["train"], told["valid"], told["rejected"], told["kinds"]) == (1, 1, 1, {"empty_field": 1})
-    assert (told["format"], told["delimiter"], told["columns"]) == (
+    assert (answer["train"], answer["valid"], answer["rejected"], answer["kinds"]) == (
+        1,
+        1,
+        1,
+        {"empty_field": 1},
+    )
+    assert (answer["format"], answer["delimiter"], answer["columns"]) == (
         "delimited",
         ";",
         ["id", "pergunta", "resposta"],
     )
-    assert (told["mapping"]["form"], told["mapping"]["prompt"]) == ("pair", "resposta")
-    assert told["listed"][0]["place"] == 3 and Path(told["folder"]) == Path("data").absolute()
+    assert (answer["mapping"]["form"], answer["mapping"]["prompt"]) == ("pair", "resposta")
+    assert answer["listed"][0]["place"] == 3 and Path(answer["folder"]) == Path("data").absolute()
 
 
 def test_a_dry_run_shows_rows_and_writes_nothing(mqlora: Mqlora) -> None:
@@ -83,10 +88,10 @@ def test_fields_of_turns_and_of_late_rows_are_named_by_both(mqlora: Mqlora) -> N
     first, every = "mood\\x1b (50)", "mood\\x1b (61), hint (1)"
     code, out, _err = mqlora("import", "turns.jsonl", "--dry-run")
     assert code == 0 and f"not used, and in how many of the first 50 rows: {first}\n" in out
-    told = json.loads(mqlora("import", "turns.jsonl", "--dry-run", "--json")[1])
-    assert told["not_used"] == {"mood\x1b": 50}
-    told = json.loads(mqlora("import", "turns.jsonl", "--json")[1])
-    assert told["not_used"] == {"mood\x1b": 61, "hint": 1}
+    answer = json.loads(mqlora("import", "turns.jsonl", "--dry-run", "--json")[1])
+    assert answer["not_used"] == {"mood\x1b": 50}
+    answer = json.loads(mqlora("import", "turns.jsonl", "--json")[1])
+    assert answer["not_used"] == {"mood\x1b": 61, "hint": 1}
     code, out, _err = mqlora("import", "turns.jsonl")
     assert code == 0 and f"not used, and in how many rows: {every}\n" in out
 
@@ -110,7 +115,7 @@ def test_a_file_of_which_most_cannot_be_used_says_so(mqlora: Mqlora, options: tu
     assert "most rows" not in out and "  2 of 3 rows can be used\n" in out
 
 
-def test_rows_that_ask_to_be_left_out_are_told_as_such(mqlora: Mqlora) -> None:
+def test_rows_that_ask_to_be_left_out_are_reported_as_such(mqlora: Mqlora) -> None:
     """Not as what is wrong; in JSON they have a number of their own."""
     rows = ['"id": 1', '"label": false', '"label": true']
     Path("kept.jsonl").write_text(
@@ -118,16 +123,16 @@ def test_rows_that_ask_to_be_left_out_are_told_as_such(mqlora: Mqlora) -> None:
     )
     code, out, _err = mqlora("import", "kept.jsonl", "--dry-run")
     assert code == 0 and out.endswith("  2 of 3 rows can be used; 1 left out on request\n")
-    told = json.loads(mqlora("import", "kept.jsonl", "--dry-run", "--json")[1])
-    assert told["seen"] == {"rows": 3, "usable": 2, "left_out": 1}
+    answer = json.loads(mqlora("import", "kept.jsonl", "--dry-run", "--json")[1])
+    assert answer["seen"] == {"rows": 3, "usable": 2, "left_out": 1}
     code, out, _err = mqlora("import", "kept.jsonl")
     assert "  · line 2: 'label' says" in out and "!" not in out
-    told = json.loads(mqlora("import", "kept.jsonl", "--json")[1])
-    assert (told["rejected"], told["left_out"]) == (0, 1)
+    answer = json.loads(mqlora("import", "kept.jsonl", "--json")[1])
+    assert (answer["rejected"], answer["left_out"]) == (0, 1)
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
-def test_misread_text_is_told_before_it_is_trained_on(mqlora: Mqlora, options: tuple[str, ...]) -> None:
+def test_misread_text_is_reported_before_it_is_trained_on(mqlora: Mqlora, options: tuple[str, ...]) -> None:
     """With the number of rows and an example."""
     Path("misread.csv").write_text("question,answer\nTem pÃ£o?,Sim.\nE cafÃ©?,NÃ£o.\n", encoding="utf-8")
     code, out, _err = mqlora("import", "misread.csv", *options)

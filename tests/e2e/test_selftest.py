@@ -58,15 +58,15 @@ def test_everything_is_tried_and_nothing_stays_behind(
     """Each part has figures or a reason, the user's project stays as it was, and the report names nobody."""
     before = files_below(project.root)
     assert call(monkeypatch, project, "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    parts = {part["id"]: part for part in told["parts"]}
-    assert list(parts) == [part.id for part in PARTS] and told["passed"] is True
+    answer = json.loads(capsys.readouterr().out)
+    parts = {part["id"]: part for part in answer["parts"]}
+    assert list(parts) == [part.id for part in PARTS] and answer["passed"] is True
     assert all(part["value"] or part["detail"] for part in parts.values())
     for name in ("matmul", "model", "run", "pause", "resume", "modes"):
         assert parts[name]["status"] == "ok", parts[name]
     assert "exit code 130, paused" in parts["pause"]["value"]
     assert "no byte differs" in parts["verify"]["value"]
-    assert told["machine"]["mlx"] in told["report"] and str(Path.home()) not in told["report"]
+    assert answer["machine"]["mlx"] in answer["report"] and str(Path.home()) not in answer["report"]
     assert files_below(project.root) == before and not list(temporary.iterdir())
 
 
@@ -93,9 +93,9 @@ def test_a_part_that_takes_too_long_is_said_in_words(
     late = [BY_ID["model"], *(replace(BY_ID[name], limit_s=0.01) for name in ("run", "pause", "modes"))]
     monkeypatch.setattr(selftest, "PARTS", late)
     assert call(monkeypatch, project, "--json") == 1
-    told = json.loads(capsys.readouterr().out)
-    assert [part["detail"] for part in told["parts"][1:]] == ["It did not end within 0.01 s"] * 3
-    assert told["passed"] is False and not list(temporary.iterdir())
+    answer = json.loads(capsys.readouterr().out)
+    assert [part["detail"] for part in answer["parts"][1:]] == ["It did not end within 0.01 s"] * 3
+    assert answer["passed"] is False and not list(temporary.iterdir())
 
 
 def test_a_model_that_is_not_there_is_refused(
@@ -114,7 +114,7 @@ def test_a_model_that_is_not_there_is_refused(
 def test_stopped_in_the_middle_it_takes_everything_with_it(
     project: Project, temporary: Path, number: signal.Signals, before: str
 ) -> None:
-    """The child that trains, its guard and the temporary folder are gone."""
+    """The child that trains, its supervisor and the temporary folder are gone."""
     command = [sys.executable, "-m", "tui", "-C", str(project.root), "selftest", "--model", "tiny"]
     environment = {**os.environ, "TMPDIR": str(temporary)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:

@@ -15,7 +15,7 @@ from engine.training.state import RunState
 from tests.support.app_on_pty import app_while_training, steps, wait_until
 from tests.support.terminal import LIMIT_S, Terminal, process_is_gone
 from tests.support.tiny import RUN, owned_by, pairs, write_rows
-from tui.run.handover import has_news
+from tui.run.handover import has_notice
 
 import pytest
 
@@ -101,7 +101,7 @@ def test_a_lost_connection_hands_the_run_over(project: Project, start: Callable[
     assert terminal.wait() == 128 + signal.SIGHUP
     saved = steps(project)  # nobody but the run in the background makes more
     wait_until(lambda: lock_owner(project) is not None and steps(project) > saved + 3)
-    assert has_news(project)
+    assert has_notice(project)
     end_background(project)
 
 

@@ -49,11 +49,11 @@ def test_a_run_that_is_killed_and_paused_ends_in_the_same_bytes(
     """Every kind of interruption hits, nothing differs, and the user's project stays as it was."""
     before = files_below(project.root)
     assert call(monkeypatch, project, "--steps", "11", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["identical"] is True and told["steps"] == 12 and told["leftovers"] == []
-    kinds = {point["kind"] for point in told["interruptions"] if point["hit"] and point["identical"]}
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["identical"] is True and answer["steps"] == 12 and answer["leftovers"] == []
+    kinds = {point["kind"] for point in answer["interruptions"] if point["hit"] and point["identical"]}
     assert kinds == {"step", "evaluation", "checkpoint", "pause"}
-    assert all(file["identical"] and len(file["straight"]) == 64 for file in told["files"])
+    assert all(file["identical"] and len(file["straight"]) == 64 for file in answer["files"])
     assert files_below(project.root) == before and not list(temporary.iterdir())
 
 
@@ -106,16 +106,16 @@ PAUSE = Interruption("pause", 8, True, 2, 8)
 
 
 def show(monkeypatch: pytest.MonkeyPatch, project: Project, verdict: ExperimentResult) -> int:
-    def told(*_arguments: object) -> Iterator[ExperimentEvent]:
+    def events(*_arguments: object) -> Iterator[ExperimentEvent]:
         yield Advance(False, 12, 12)
         yield from verdict.interruptions
         yield verdict
 
-    monkeypatch.setattr(verify, "verify", told)
+    monkeypatch.setattr(verify, "verify", events)
     return call(monkeypatch, project)
 
 
-def test_an_identical_end_is_told_with_what_was_hit_and_what_was_not(
+def test_an_identical_end_is_reported_with_what_was_hit_and_what_was_not(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A place that was never hit is no evidence, so it is said."""
@@ -127,7 +127,7 @@ def test_an_identical_end_is_told_with_what_was_hit_and_what_was_not(
     assert lines[-1].startswith("✓ Identical: killed 1 time, paused 1")
 
 
-def test_a_different_end_is_told_and_exits_with_1(
+def test_a_different_end_is_reported_and_exits_with_1(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With the first difference, the checkpoint that differed first, and what was left behind."""

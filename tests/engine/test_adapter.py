@@ -129,7 +129,7 @@ def test_an_adapter_that_is_off_changes_nothing(trained: Project) -> None:
 
 
 @pytest.mark.parametrize("damage", ["missing", "torn", "config"])
-def test_a_damaged_adapter_is_told(trained: Project, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_adapter_is_reported(trained: Project, tmp_path: Path, damage: str) -> None:
     """One sentence, with a way out."""
     for path in trained.adapters_dir.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -162,7 +162,7 @@ def test_a_damaged_adapter_is_told(trained: Project, tmp_path: Path, damage: str
         {"num_layers": "all"},
     ],
 )
-def test_an_adapter_that_does_not_fit_its_configuration_is_told(
+def test_an_adapter_that_does_not_fit_its_configuration_is_reported(
     trained: Project, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     """Other kinds, sizes beyond reason, layers that the file does not fill: refused, not half applied."""
@@ -176,7 +176,7 @@ def test_an_adapter_that_does_not_fit_its_configuration_is_told(
 
 
 @pytest.mark.parametrize("spoil", [lambda array: array * mx.nan, lambda array: array.astype(mx.int32)])
-def test_an_adapter_with_numbers_that_are_none_is_told(
+def test_an_adapter_with_numbers_that_are_none_is_reported(
     trained: Project, tmp_path: Path, spoil: Callable[[mx.array], mx.array]
 ) -> None:
     """It would answer every question with the same token."""

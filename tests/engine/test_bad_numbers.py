@@ -35,7 +35,7 @@ def notices(events: list[Event]) -> list[str]:
     return [event.message for event in events if isinstance(event, Notice)]
 
 
-def test_a_step_with_bad_numbers_is_left_out_and_told(project: Project) -> None:
+def test_a_step_with_bad_numbers_is_left_out_and_reported(project: Project) -> None:
     """Its line says so, and the steps after it are fine."""
     events = train_with(project, BadNumbers("nan", frozenset([5])))
     rows = metrics_rows(project)
@@ -103,7 +103,7 @@ def test_without_a_way_back_the_run_ends_with_advice(
         train_with(project, BadNumbers("nan", frozenset([5, 6, 7])))
 
 
-def test_a_validation_that_is_not_finite_is_told_and_is_no_best(project: Project) -> None:
+def test_a_validation_that_is_not_finite_is_reported_and_is_no_best(project: Project) -> None:
     """Its line has none, and the run goes on."""
     events = train_with(project, BadNumbers("nan", validations=frozenset([4])))
     assert "Step 4: the validation loss is not finite" in notices(events)
@@ -155,7 +155,7 @@ def test_a_pause_does_not_change_where_the_run_goes_back_to(
     assert outcome(project) == outcome(straight)
 
 
-def test_what_a_roll_back_finds_damaged_is_told(project: Project) -> None:
+def test_what_a_roll_back_finds_damaged_is_reported(project: Project) -> None:
     """A line that is in neither file any more is not silently missing."""
     bad = BadNumbers("nan", frozenset([5, 6, 7]))
 

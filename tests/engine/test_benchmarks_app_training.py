@@ -57,7 +57,7 @@ def test_a_run_has_the_wanted_steps(tmp_path: Path) -> None:
     assert list(project.models()) == list(source.models())
 
 
-def test_a_program_that_ends_early_is_told_of(tmp_path: Path) -> None:
+def test_a_program_that_ends_early_is_reported(tmp_path: Path) -> None:
     """With what it wrote: here a project without data."""
     project = Project(tmp_path)
     with pytest.raises(RuntimeError, match="did not come that far"):

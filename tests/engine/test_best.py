@@ -83,7 +83,7 @@ def test_a_damaged_best_adapter_comes_back_from_its_checkpoint(
     assert files_below(project.adapters_dir) == kept
 
 
-def test_a_best_adapter_that_is_gone_for_good_is_told(
+def test_a_best_adapter_that_is_gone_for_good_is_reported(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The best of the validations to come takes its place."""

@@ -87,11 +87,11 @@ def report(name: str, root: Path) -> dict[str, Any]:
     return {
         "rows": {"train.jsonl": found.train.rows, "valid.jsonl": found.valid.rows},
         "examples": {"train.jsonl": found.train.examples, "valid.jsonl": found.valid.examples},
-        "faults": [told(fault) for fault in found.faults],
+        "faults": [as_expected(fault) for fault in found.faults],
     }
 
 
-def told(fault: Fault) -> dict[str, Any]:
+def as_expected(fault: Fault) -> dict[str, Any]:
     """The fields that `validate --json` promises."""
     names = ("file", "line", "column", "kind", "severity", "message", "fix")
     return {name: getattr(fault, name) for name in names}

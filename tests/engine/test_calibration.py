@@ -7,7 +7,7 @@ from engine.backend import mx, nn
 from engine.model import matmul_benchmark as calibration
 from engine.model.frozen_linear import matrix_key
 from engine.model.matmul_benchmark import calibrate
-from engine.model.matmul_timings import WAYS, MatmulMode, read_calibrations, write_calibrations
+from engine.model.matmul_timings import MATMUL_MODES, MatmulMode, read_calibrations, write_calibrations
 
 import pytest
 
@@ -22,30 +22,30 @@ def layers() -> dict[str, nn.Module]:
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """Count measurements, which take no time here: the way and the rows of each."""
+    """Count measurements, which take no time here: the mode and the rows of each."""
     calls: Calls = []
 
-    def seconds(layer: nn.Module, way: MatmulMode, rows: int, dtype: mx.Dtype) -> float:
-        calls.append((way, rows))
+    def seconds(layer: nn.Module, mode: MatmulMode, rows: int, dtype: mx.Dtype) -> float:
+        calls.append((mode, rows))
         return float(len(calls))
 
     monkeypatch.setattr(calibration, "product_seconds", seconds)
     return calls
 
 
-def test_each_way_of_each_kind_takes_some_time() -> None:
+def test_each_mode_of_each_kind_takes_some_time() -> None:
     """Measured for real."""
     found = calibrate(layers(), 32, mx.float32)
     assert found.keys() == layers().keys()
     for times in found.values():
-        assert times.keys() == set(WAYS)
+        assert times.keys() == set(MATMUL_MODES)
         assert all(0 < seconds < 60 for seconds in times.values())
 
 
 def test_each_kind_is_measured_once(measured: Calls, calibrations: Path) -> None:
     """The next run, and the next process, take it from the file."""
     first = calibrate(layers(), 32, mx.float32)
-    assert sorted(measured) == sorted([(way, 32) for way in WAYS] * 2)
+    assert sorted(measured) == sorted([(mode, 32) for mode in MATMUL_MODES] * 2)
     assert calibrate(layers(), 32, mx.float32) == first
     assert len(measured) == 6
     assert list(read_calibrations().values()) == list(first.values())
@@ -62,7 +62,7 @@ def test_only_what_is_new_is_measured(measured: Calls) -> None:
     calibrate(known, 40, mx.float32)  # as fast as 32
     assert len(measured) == 6
     calibrate(known, 64, mx.float32)
-    assert measured[6:] == [(way, 64) for way in WAYS] * 2
+    assert measured[6:] == [(mode, 64) for mode in MATMUL_MODES] * 2
     calibrate(known, 5000, mx.float32)  # on a CPU no more are tried
     assert len(measured) == 12
 
@@ -120,7 +120,9 @@ def test_a_folder_that_cannot_be_written_is_borne(
 ) -> None:
     """A file is in the place of the folder: each run measures then."""
     (tmp_path / "cache").write_text("")
-    monkeypatch.setattr("engine.model.matmul_timings._file", lambda: tmp_path / "cache" / "calibration.json")
+    monkeypatch.setattr(
+        "engine.model.matmul_timings.calibration_file", lambda: tmp_path / "cache" / "calibration.json"
+    )
     for count in (6, 12):
         assert calibrate(layers(), 32, mx.float32).keys() == layers().keys()
         assert len(measured) == count
@@ -128,15 +130,15 @@ def test_a_folder_that_cannot_be_written_is_borne(
     assert read_calibrations() == {}
 
 
-@pytest.mark.parametrize(("rows", "ways"), [(256, set(WAYS)), (512, {"transient", "resident"})])
+@pytest.mark.parametrize(("rows", "modes"), [(256, set(MATMUL_MODES)), (512, {"transient", "resident"})])
 def test_cuda_tries_packed_products_of_few_rows_only(
-    measured: Calls, monkeypatch: pytest.MonkeyPatch, rows: int, ways: set[str]
+    measured: Calls, monkeypatch: pytest.MonkeyPatch, rows: int, modes: set[str]
 ) -> None:
     """It would take tens of seconds to compile them."""
     monkeypatch.setattr(calibration, "is_cpu", lambda: False)
     monkeypatch.setattr(calibration, "is_cuda", lambda: True)
     for times in calibrate(layers(), rows, mx.float32).values():
-        assert times.keys() == ways
+        assert times.keys() == modes
     assert {rows for _way, rows in measured} == {rows}
     calibrate(layers(), rows, mx.float32)
-    assert len(measured) == 2 * len(ways)
+    assert len(measured) == 2 * len(modes)

@@ -81,11 +81,11 @@ def test_a_reply_has_at_most_so_many_tokens_and_one_end(session: ChatSession) ->
 
 def test_a_reply_can_be_stopped(session: ChatSession) -> None:
     """After the token at hand, and the next reply is whole again."""
-    whole, told = reply(session), list[str]()
+    whole, reported = reply(session), list[str]()
     stopped = []
-    for chunk in session.reply(ASK, SHORT, stop=lambda: len(told) == 3):
+    for chunk in session.reply(ASK, SHORT, stop=lambda: len(reported) == 3):
         stopped.append(chunk)
-        told.append(chunk.text)
+        reported.append(chunk.text)
     assert stopped[-1].end == "stopped" and stopped[:3] == stopped[:-1]
     assert text(stopped) == text(whole[:3])
     assert text(reply(session)) == text(whole)
@@ -153,7 +153,7 @@ def test_the_model_is_fed_what_it_was_trained_on(
     assert given == expected
 
 
-def test_a_conversation_the_template_refuses_is_told(trained: Project, tmp_path: Path) -> None:
+def test_a_conversation_the_template_refuses_is_reported(trained: Project, tmp_path: Path) -> None:
     """The template's own words, as one sentence."""
     shutil.copytree(trained.models_dir, tmp_path / "models")
     write_tokenizer(tmp_path / "models" / "tiny", "{{ raise_exception('roles must alternate') }}")
@@ -162,7 +162,7 @@ def test_a_conversation_the_template_refuses_is_told(trained: Project, tmp_path:
 
 
 @pytest.mark.parametrize("broken", ["model", "adapter"])
-def test_what_cannot_be_loaded_is_told(trained: Project, tmp_path: Path, broken: str) -> None:
+def test_what_cannot_be_loaded_is_reported(trained: Project, tmp_path: Path, broken: str) -> None:
     """No model, or an adapter that is torn."""
     root = tmp_path / "project"
     shutil.copytree(trained.root, root)

@@ -37,16 +37,18 @@ def session(project: Project) -> ChatSession:
 def portion(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Let every portion have the size in a list, whatever the machine's speed is."""
     size = [16]
-    monkeypatch.setattr("engine.model.prefill._FIRST", 16)
+    monkeypatch.setattr("engine.model.prefill.FIRST_PORTION", 16)
     monkeypatch.setattr("engine.model.prefill.next_portion", lambda _tokens, _seconds: size[0])
     yield size
 
 
 def tokens_of(session: ChatSession) -> int:
     """Return how many tokens the long question has for a session."""
-    told: list[int] = []
-    list(session.reply(LONG, SHORT, stop=lambda: True, on_progress=lambda _read, total: told.append(total)))
-    return told[0]
+    reported: list[int] = []
+    list(
+        session.reply(LONG, SHORT, stop=lambda: True, on_progress=lambda _read, total: reported.append(total))
+    )
+    return reported[0]
 
 
 def limited(project: Project, root: Path, length: int) -> ChatSession:
@@ -72,22 +74,25 @@ def test_portions_give_what_the_whole_gives(project: Project, portion: list[int]
 
 def test_the_reading_is_told_to_its_end(session: ChatSession, portion: list[int]) -> None:
     """From nothing to all but the token that the answer begins with."""
-    told: list[tuple[int, int]] = []
-    list(session.reply(LONG, SHORT, on_progress=lambda read, total: told.append((read, total))))
+    reported: list[tuple[int, int]] = []
+    list(session.reply(LONG, SHORT, on_progress=lambda read, total: reported.append((read, total))))
     total = tokens_of(session)
-    assert told[0] == (0, total) and told[-1] == (total - 1, total)
-    assert [read for read, _total in told] == sorted({read for read, _total in told})
+    assert reported[0] == (0, total) and reported[-1] == (total - 1, total)
+    assert [read for read, _total in reported] == sorted({read for read, _total in reported})
 
 
 def test_the_reading_can_be_stopped(project: Project, portion: list[int]) -> None:
     """After the portion at hand; nothing is generated."""
-    told: list[int] = []
+    reported: list[int] = []
     chunks = list(
         ChatSession(project).reply(
-            LONG, SHORT, stop=lambda: len(told) > 2, on_progress=lambda read, _total: told.append(read)
+            LONG,
+            SHORT,
+            stop=lambda: len(reported) > 2,
+            on_progress=lambda read, _total: reported.append(read),
         )
     )
-    assert told == [0, 16, 32]
+    assert reported == [0, 16, 32]
     assert [(chunk.text, chunk.tokens, chunk.end) for chunk in chunks] == [("", 0, "stopped")]
 
 

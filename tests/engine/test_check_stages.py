@@ -50,11 +50,11 @@ def test_it_tells_how_far_it_is(tmp_path: Path) -> None:
     project.data_dir.mkdir()
     write_rows(project.train_file, pairs(2 * EVERY + 1))
     write_rows(project.valid_file, pairs(EVERY))
-    told: list[tuple[CheckStage, str, int]] = []
-    for _report in check_stages(project, TrainingConfig(), lambda *what: told.append(what)):
+    reported: list[tuple[CheckStage, str, int]] = []
+    for _report in check_stages(project, TrainingConfig(), lambda *what: reported.append(what)):
         pass
     files = [("train.jsonl", EVERY), ("train.jsonl", 2 * EVERY), ("valid.jsonl", EVERY)]
-    assert told == [(stage, *file) for stage in ("read", "compared") for file in files]
+    assert reported == [(stage, *file) for stage in ("read", "compared") for file in files]
 
 
 def test_it_can_be_ended_and_what_was_known_stays(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_a_failed_write_leaves_no_half_checkpoint(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     """A read-only folder is the user's to mend."""
     tmp_path.chmod(0o500)
     with pytest.raises(PermissionError):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from engine.backend import mx, nn
 from engine.model.frozen_linear import FrozenLinear
-from engine.model.matmul_timings import WAYS, MatmulMode
+from engine.model.matmul_timings import MATMUL_MODES, MatmulMode
 from engine.training import loss as loss_module
 from engine.training.loss import batch_arrays, chunked_loss, holds_all_logits, make_loss
 from tests.support.architectures import build, found, made_fast, plain_loss
@@ -26,11 +26,11 @@ def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     return int(request.param)
 
 
-def head(way: MatmulMode, dtype: mx.Dtype = mx.float32, vocabulary: int = VOCABULARY) -> FrozenLinear:
+def head(mode: MatmulMode, dtype: mx.Dtype = mx.float32, vocabulary: int = VOCABULARY) -> FrozenLinear:
     mx.random.seed(4)
     layer = nn.QuantizedLinear.from_linear(nn.Linear(WIDTH, vocabulary, bias=False), 32, 4)
     layer.set_dtype(dtype)
-    return FrozenLinear(layer, way, dtype)
+    return FrozenLinear(layer, mode, dtype)
 
 
 def drawn(dtype: mx.Dtype = mx.float32, count: int = COUNT) -> tuple[mx.array, mx.array]:
@@ -56,10 +56,10 @@ def exact(layer: FrozenLinear, hidden: mx.array, labels: mx.array) -> tuple[floa
     return float(loss), (shares * counts[:, None]) @ w
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_loss_and_gradient_are_those_of_float64(chunk: int, way: MatmulMode) -> None:
+@pytest.mark.parametrize("mode", MATMUL_MODES)
+def test_loss_and_gradient_are_those_of_float64(chunk: int, mode: MatmulMode) -> None:
     """However many rows a chunk has; a label of -1 gives neither loss nor gradient."""
-    layer, (hidden, labels) = head(way), drawn()
+    layer, (hidden, labels) = head(mode), drawn()
     loss, gradient = mx.value_and_grad(lambda x: chunked_loss(x, labels, layer, True))(hidden)
     expected, slopes = exact(layer, hidden, labels)
     assert float(loss) == pytest.approx(expected, rel=1e-6)
@@ -121,15 +121,15 @@ def test_evaluation_computes_no_gradient(monkeypatch: pytest.MonkeyPatch, with_g
     assert (peak >= 40_000_000) is with_gradient
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MATMUL_MODES)
 @pytest.mark.parametrize("with_gradient", [True, False])
 def test_the_full_logits_never_exist(
-    monkeypatch: pytest.MonkeyPatch, way: MatmulMode, with_gradient: bool
+    monkeypatch: pytest.MonkeyPatch, mode: MatmulMode, with_gradient: bool
 ) -> None:
     """With a vocabulary of 20,000 and chunks of 16 rows, 600 rows take a fraction of their logits."""
     vocabulary, count = 20_000, 600
     monkeypatch.setattr(loss_module, "LOGIT_CHUNK", 16 * vocabulary)
-    layer, (hidden, labels) = head(way, vocabulary=vocabulary), drawn(count=count)
+    layer, (hidden, labels) = head(mode, vocabulary=vocabulary), drawn(count=count)
     mx.eval(layer.parameters())
 
     def action() -> mx.array:

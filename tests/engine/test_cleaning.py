@@ -171,7 +171,7 @@ def test_a_copy_that_cannot_be_written_whole_is_not_there_at_all(
     ),
     st.integers(0, 2**32 - 1),
 )
-def test_twins_are_on_one_side(rows: tuple[int, list[tuple[int, int]]], seed: int) -> None:
+def test_duplicates_are_on_one_side(rows: tuple[int, list[tuple[int, int]]], seed: int) -> None:
     """Whatever pairs there are, both sides have a row, and no pair is torn apart."""
     count, duplicates = rows
     every = list(range(1, count + 1))

@@ -10,7 +10,8 @@ from engine.training import dispatch
 from engine.training.dispatch import Dispatcher, MadeStep, can_run_ahead
 from engine.training.loss import make_loss
 from engine.training.progress import Progress
-from engine.training.step import StepFunction, StepResult, make_optimizer
+from engine.training.step import StepFunction, StepResult
+from engine.training.update import make_optimizer
 from tests.support.steps import some_examples, split
 from tests.support.tiny import RUN, lora_model
 
@@ -80,7 +81,12 @@ def dispatcher(device: Device) -> tuple[Dispatcher, Progress]:
     """A run of two epochs of twenty steps."""
     examples, progress = some_examples(80), Progress()
     parts: Any = SimpleNamespace(
-        step=device, train=examples, steps_per_epoch=20, total_steps=40, config=RUN, shapes=()
+        assembled=SimpleNamespace(step=device),
+        train=examples,
+        steps_per_epoch=20,
+        total_steps=40,
+        config=RUN,
+        shapes=(),
     )
     return Dispatcher(parts, progress), progress
 
@@ -121,7 +127,7 @@ def test_a_break_between_two_steps_belongs_to_neither(device: Device) -> None:
 
 def test_long_steps_are_not_handed_over_early(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks for a pause would wait for two of them."""
-    monkeypatch.setattr(dispatch, "_SHORT_STEP_S", STEP_S)
+    monkeypatch.setattr(dispatch, "SHORT_STEP_S", STEP_S)
     make(device, [True] * 3)
     assert device.order == [1, -1, 2, -2, 3, -3]
 

@@ -11,7 +11,8 @@ from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
 from engine.dataset.batches.tokenize import Example
 from engine.training.loss import batch_arrays, make_loss
 from engine.training.schedule import learning_rate
-from engine.training.step import StepFunction, StepResult, make_optimizer
+from engine.training.step import StepFunction, StepResult
+from engine.training.update import make_optimizer
 from tests.support.tiny import lora_model
 
 import mlx.optimizers as optim

@@ -4,7 +4,7 @@ from engine.backend import mx, nn
 from engine.model.frozen_linear import FrozenLinear
 from engine.model.gradient_checkpointing import checkpoint_layers
 from engine.model.lora import LoRALinear
-from engine.model.matmul_timings import WAYS, MatmulMode
+from engine.model.matmul_timings import MATMUL_MODES, MatmulMode
 from engine.model.padding_free import takes_unpadded, unpad_attention
 from engine.model.replace_layers import ATTENTION, make_fast
 from engine.model.swiglu import GatedMLP
@@ -39,16 +39,16 @@ def ours(model: nn.Module) -> list[type[nn.Module]]:
     ]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MATMUL_MODES)
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("quantize", [True, False])
 def test_a_llama_has_the_loss_and_gradient_of_mlx_lms_layers(
-    way: MatmulMode, tied: bool, quantize: bool
+    mode: MatmulMode, tied: bool, quantize: bool
 ) -> None:
-    """Each way, with a head of its own or the embedding's, quantised or not."""
+    """Each mode, with a head of its own or the embedding's, quantised or not."""
     model = build(quantize=quantize, tie_word_embeddings=tied)
     expected = found(model, plain_loss)
-    loss = made_fast(model, way)
+    loss = made_fast(model, mode)
     assert ours(model).count(LoRALinear) == 2 * 7 and ours(model).count(GatedMLP) == 2
     assert_same(found(model, loss), expected)
 
@@ -64,41 +64,41 @@ def test_any_choice_of_projections_has_the_same_loss_and_gradient(targets: str) 
     assert_same(found(model, loss), expected)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MATMUL_MODES)
 @pytest.mark.parametrize("recomputed", [0, 1])
-def test_layers_below_the_adapters_are_only_passed_through(way: MatmulMode, recomputed: int) -> None:
+def test_layers_below_the_adapters_are_only_passed_through(mode: MatmulMode, recomputed: int) -> None:
     """One layer of two with an adapter, its activations kept or computed again."""
     model = build(run={"lora_layers": 1})
     expected = found(model, plain_loss)
-    loss = made_fast(model, way)
+    loss = made_fast(model, mode)
     assert ours(model).count(LoRALinear) == 7
     assert ours(model).count(FrozenLinear) == 2 * 7
     checkpoint_layers(model, 1, recomputed)
     assert_same(found(model, loss), expected)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_recomputed_layers_have_the_same_gradient(way: MatmulMode) -> None:
+@pytest.mark.parametrize("mode", MATMUL_MODES)
+def test_recomputed_layers_have_the_same_gradient(mode: MatmulMode) -> None:
     """The joined products are made twice then, and each pass stands for itself."""
     model = build()
     expected = found(model, plain_loss)
-    loss = made_fast(model, way)
+    loss = made_fast(model, mode)
     checkpoint_layers(model, 2, 2)
     assert_same(found(model, loss), expected)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_biases_of_attention_and_feed_forward_are_added(way: MatmulMode) -> None:
+@pytest.mark.parametrize("mode", MATMUL_MODES)
+def test_biases_of_attention_and_feed_forward_are_added(mode: MatmulMode) -> None:
     """They stay frozen like the matrices they belong to."""
     model = build(attention_bias=True, mlp_bias=True)
     biases = [path for path, _array in tree_flatten(model.parameters()) if path.endswith(".linear.bias")]
     assert len(biases) == 2 * 7
     expected = found(model, plain_loss)
-    assert_same(found(model, made_fast(model, way)), expected)
+    assert_same(found(model, made_fast(model, mode)), expected)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_dropout_draws_what_mlx_lm_draws(way: MatmulMode) -> None:
+@pytest.mark.parametrize("mode", MATMUL_MODES)
+def test_dropout_draws_what_mlx_lm_draws(mode: MatmulMode) -> None:
     """With the same random state the same units are dropped; when evaluating none are."""
     model = build(run={"lora_dropout": 0.4})
     assert unpad_attention(model)
@@ -107,7 +107,7 @@ def test_dropout_draws_what_mlx_lm_draws(way: MatmulMode) -> None:
     model.eval()
     evaluated = found(model, plain_loss)
     assert expected[0] != pytest.approx(evaluated[0], rel=1e-4)
-    loss = made_fast(model, way)
+    loss = made_fast(model, mode)
     assert GatedMLP not in ours(model)
     model.train()
     assert_same(found(model, loss), expected)
@@ -115,13 +115,13 @@ def test_dropout_draws_what_mlx_lm_draws(way: MatmulMode) -> None:
     assert float(loss(model, *BATCH)) == pytest.approx(evaluated[0], rel=1e-5)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MATMUL_MODES)
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_every_architecture_has_the_loss_and_gradient_of_mlx_lms_layers(kind: str, way: MatmulMode) -> None:
+def test_every_architecture_has_the_loss_and_gradient_of_mlx_lms_layers(kind: str, mode: MatmulMode) -> None:
     """With fused projections, other activations, norms of queries and keys, scaled logits, experts."""
     model = build(kind)
     expected = found(model, plain_loss)
-    loss = made_fast(model, way)
+    loss = made_fast(model, mode)
     assert LoRALinear in ours(model) and takes_unpadded(model)
     assert_same(found(model, loss), expected)
 

@@ -213,7 +213,7 @@ def test_a_template_without_tools_refuses_them(tmp_path: Path) -> None:
             tokenize(tokenizer, row)
 
 
-def test_a_tool_whose_name_stands_in_the_question_is_not_told_for_that(tmp_path: Path) -> None:
+def test_a_tool_whose_name_stands_in_the_question_is_not_reported_for_that(tmp_path: Path) -> None:
     """The template renders the same with the tools and without them."""
     tokenizer = byte_tokenizer(tmp_path / "model", "chatml")
     (row,), _faults = read(tmp_path / "train.jsonl", {"messages": TURNS, "tools": [{"name": "a"}]})

@@ -11,15 +11,18 @@ from engine.config import TrainingConfig
 from engine.errors import Cancelled, UserError
 from engine.fit import measure
 from engine.fit.measure import measure_fit
-from engine.fit.words import outcome, refusal
+from engine.fit.sentences import outcome, refusal
 from engine.project import Project
 from tests.support.tiny import RUN
 
 import pytest
 
-ROOM = {"device": "cpu", "free": 8_000_000_000, "total": 16_000_000_000}
+BUDGET = {"device": "cpu", "free": 8_000_000_000, "total": 16_000_000_000}
 SHAPE = {"rows": 2, "length": 64, "targets": 40, "tokens": 100, "overhead": 0.0}
-BEGIN = f"import os, sys, time; say = lambda x: print(x, flush=True); say({json.dumps({'room': ROOM})!r});"
+BEGIN = (
+    "import os, sys, time; say = lambda x: print(x, flush=True); "
+    f"say({json.dumps({'memory_budget': BUDGET})!r});"
+)
 BEFORE_LOADING = f"say({json.dumps({'shape': SHAPE})!r});"
 
 
@@ -44,16 +47,18 @@ def put(child: pytest.MonkeyPatch, code: str) -> None:
 def test_a_real_measurement(project: Project) -> None:
     """The tiny model: the largest shape of its data, a real peak within the process, nothing written."""
     before = sorted(project.root.rglob("*"))
-    told: list[str] = []
-    fit = measure_fit(project, RUN, told.append)
+    reported: list[str] = []
+    fit = measure_fit(project, RUN, reported.append)
     assert fit.fits and fit.measured
     assert 40 <= fit.shape.length <= RUN.max_seq_length
     assert RUN.batch_size <= fit.shape.rows <= RUN.examples_per_step
     assert 0 < fit.shape.targets < fit.shape.tokens <= RUN.batch_size * RUN.max_seq_length
-    assert 100_000 < fit.measured.peak < fit.measured.process < fit.room.free <= fit.room.total
+    assert (
+        100_000 < fit.measured.peak < fit.measured.process < fit.memory_budget.free <= fit.memory_budget.total
+    )
     assert fit.measured.seconds > 0
     assert fit.measured.predicted == pytest.approx(fit.measured.peak, rel=0.5)
-    assert len(told) == 4
+    assert len(reported) == 4
     assert sorted(project.root.rglob("*")) == before
 
 

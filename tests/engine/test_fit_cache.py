@@ -16,11 +16,11 @@ from engine.project import Project
 import pytest
 
 GB = 1_000_000_000
-ROOM = MemoryBudget("cpu", 8 * GB, 16 * GB)
+BUDGET = MemoryBudget("cpu", 8 * GB, 16 * GB)
 SHAPE = BatchShape.full(rows=2, length=64, targets=40)
 MEASURED = Measured(3 * GB, 4 * GB, 1.5, predicted=None, adapts=True)
-FITS = Fit(True, ROOM, SHAPE, MEASURED)
-RAN_OUT = Fit(False, ROOM, SHAPE, None, "MLX ran out of memory")
+FITS = Fit(True, BUDGET, SHAPE, MEASURED)
+RAN_OUT = Fit(False, BUDGET, SHAPE, None, "MLX ran out of memory")
 NOTHING = Known({}, frozenset())
 BASE = TrainingConfig()
 
@@ -100,7 +100,7 @@ def test_another_machine_or_version_makes_it_void(project: Project, monkeypatch:
         elsewhere.setattr("platform.node", lambda: "another-machine")
         assert recall_profiles(project, BASE, 8 * GB) == NOTHING
     with monkeypatch.context() as later:
-        later.setattr(cache, "_programs", lambda: ["mlx 99.0"])
+        later.setattr(cache, "installed_programs", lambda: ["mlx 99.0"])
         assert recall_profiles(project, BASE, 8 * GB) == NOTHING
     assert recall_profiles(project, BASE, 8 * GB) != NOTHING
 

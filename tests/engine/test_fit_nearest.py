@@ -39,11 +39,13 @@ def need(folder: Path, config: TrainingConfig) -> int:
     return predict_peak(sizes, saving, "gpu")
 
 
-def refuse(folder: Path, config: TrainingConfig, room: MemoryBudget, shape: BatchShape | None = None) -> str:
+def refuse(
+    folder: Path, config: TrainingConfig, budget: MemoryBudget, shape: BatchShape | None = None
+) -> str:
     """Call `refuse_if_too_large` with the largest micro-batch that `config` allows, all of it trained."""
     rows, length = config.batch_size, config.max_seq_length
     return refuse_if_too_large(
-        folder, config, room, shape or BatchShape(rows, length, rows * length, rows * length)
+        folder, config, budget, shape or BatchShape(rows, length, rows * length, rows * length)
     )
 
 
@@ -106,8 +108,8 @@ def test_many_short_rows_are_counted_by_their_tokens(mistral: Path) -> None:
     short = BatchShape(64, 256, 64 * 256, 64 * 256)
     assert short.tokens == LARGEST.tokens
     half = WANTED.updated({"batch_size": 4, "gradient_accumulation": 6})
-    room = MemoryBudget("gpu", round(need(mistral, half) * PREDICTION_ERROR) + 1, 64_000_000_000)
-    near = nearest_predicted(mistral, WANTED, room, short)
+    budget = MemoryBudget("gpu", round(need(mistral, half) * PREDICTION_ERROR) + 1, 64_000_000_000)
+    near = nearest_predicted(mistral, WANTED, budget, short)
     assert near is not None and (near.batch_size, near.max_seq_length) == (4, 2048)
 
 
@@ -129,14 +131,14 @@ def test_the_way_there_can_be_typed() -> None:
 
 def test_a_run_beyond_all_memory_is_refused_with_what_fits(mistral: Path) -> None:
     """The refusal has the need, the memory there is, and settings that find room in what is free."""
-    room = MemoryBudget("gpu", 11_000_000_000, 12_000_000_000)
+    budget = MemoryBudget("gpu", 11_000_000_000, 12_000_000_000)
     with pytest.raises(UserError) as refused:
-        refuse(mistral, WANTED, room)
+        refuse(mistral, WANTED, budget)
     assert f"about {need(mistral, WANTED) / 1e9:.1f} GB" in refused.value.problem
     assert "there is 12.0 GB" in refused.value.problem
-    near = nearest_predicted(mistral, WANTED, room, LARGEST)
+    near = nearest_predicted(mistral, WANTED, budget, LARGEST)
     assert near is not None and as_options(WANTED, near) in refused.value.fix
-    assert need(mistral, near) * PREDICTION_ERROR <= room.free
+    assert need(mistral, near) * PREDICTION_ERROR <= budget.free
 
 
 def test_nothing_is_proposed_where_even_the_smallest_is_too_large(mistral: Path) -> None:
@@ -177,8 +179,8 @@ def test_a_model_of_another_kind_is_not_judged(tmp_path: Path) -> None:
 
 def test_auto_is_not_refused_for_what_checkpointing_saves(mistral: Path) -> None:
     """ "off" is what the user asked for; "auto" saves memory where it must."""
-    room = MemoryBudget("gpu", 2 * need(mistral, WANTED), 2 * need(mistral, WANTED))
-    assert refuse(mistral, WANTED, room) == ""
+    budget = MemoryBudget("gpu", 2 * need(mistral, WANTED), 2 * need(mistral, WANTED))
+    assert refuse(mistral, WANTED, budget) == ""
     with pytest.raises(UserError) as refused:
-        refuse(mistral, WANTED.updated({"gradient_checkpointing": "off"}), room)
+        refuse(mistral, WANTED.updated({"gradient_checkpointing": "off"}), budget)
     assert refused.value.fix == "use: --set gradient_checkpointing=on"

@@ -11,16 +11,16 @@ import pytest
 GB = 1_000_000_000
 
 
-def room(monkeypatch: pytest.MonkeyPatch, free: int, total: int) -> None:
+def machine_has(monkeypatch: pytest.MonkeyPatch, free: int, total: int) -> None:
     """Let the machine have so much memory when a run begins."""
-    monkeypatch.setattr("engine.training.trainer.read_room", lambda limit: MemoryBudget("cpu", free, total))
+    monkeypatch.setattr("engine.training.trainer.read_budget", lambda limit: MemoryBudget("cpu", free, total))
 
 
 def test_a_run_that_cannot_fit_is_refused_before_anything_is_loaded(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The base model is not even opened, and nothing of an earlier run is touched."""
-    room(monkeypatch, 90_000, 100_000)
+    machine_has(monkeypatch, 90_000, 100_000)
     monkeypatch.setattr("engine.training.setup.load_base", lambda *_args, **_options: pytest.fail("opened"))
     with pytest.raises(UserError, match=r"would need about .* and there is 100 kB"):
         train(project)
@@ -29,7 +29,7 @@ def test_a_run_that_cannot_fit_is_refused_before_anything_is_loaded(
 
 def test_a_run_short_of_free_memory_is_warned_of(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """It begins: other programs may give theirs back."""
-    room(monkeypatch, 90_000, 64 * GB)
+    machine_has(monkeypatch, 90_000, 64 * GB)
     events = train(project, RUN.updated({"num_epochs": 1}))
     warnings = [event.message for event in events if isinstance(event, Notice) and event.level == "warning"]
     assert any("90.0 kB is free" in text for text in warnings)

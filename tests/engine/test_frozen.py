@@ -1,10 +1,10 @@
-"""Products with a frozen matrix, each way, against float64 on the weights as MLX writes them out."""
+"""Products with a frozen matrix, each mode, against float64 on the weights as MLX writes them out."""
 
 from typing import Any
 
 from engine.backend import mx, nn
 from engine.model.frozen_linear import FrozenLinear, matrix_key, matrix_shape
-from engine.model.matmul_timings import WAYS, MatmulMode
+from engine.model.matmul_timings import MATMUL_MODES, MatmulMode
 
 import numpy as np
 import pytest
@@ -69,50 +69,50 @@ def assert_near(found: Array, expected: Array, size: Array, dtype: mx.Dtype) -> 
 
 @pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16])
 @pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MATMUL_MODES)
 @pytest.mark.parametrize("packing", PACKINGS)
 def test_forward_and_backward_are_those_of_the_written_out_matrix(
-    packing: str, way: MatmulMode, bias: bool, dtype: mx.Dtype
+    packing: str, mode: MatmulMode, bias: bool, dtype: mx.Dtype
 ) -> None:
-    """For rows in two dimensions, of each quantisation, in each dtype: so all ways agree."""
+    """For rows in two dimensions, of each quantisation, in each dtype: so all modes agree."""
     layer = made(packing, bias, dtype)
     weight = written_out(layer, packing)
     offset = exact(layer.bias) if bias else np.zeros(OUTPUTS)
-    frozen = FrozenLinear(layer, way, dtype)
+    frozen = FrozenLinear(layer, mode, dtype)
     x, slope = (mx.random.normal((2, 5, n)).astype(dtype) for n in (INPUTS, OUTPUTS))
     y, dx = results(frozen, x, slope)
     assert_near(y, exact(x) @ weight.T + offset, abs(exact(x)) @ abs(weight).T + abs(offset), dtype)
     assert_near(dx, exact(slope) @ weight, abs(exact(slope)) @ abs(weight), dtype)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MATMUL_MODES)
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_sum_with_the_product_is_the_sum_of_both(way: MatmulMode, bias: bool) -> None:
+def test_a_sum_with_the_product_is_the_sum_of_both(mode: MatmulMode, bias: bool) -> None:
     """What LoRA adds its part with, forward and backward."""
-    frozen = FrozenLinear(made("4-bit/32", bias), way, mx.float32)
+    frozen = FrozenLinear(made("4-bit/32", bias), mode, mx.float32)
     x, y = mx.random.normal((7, INPUTS)), mx.random.normal((7, OUTPUTS))
     assert mx.allclose(frozen.add_forward(y, x), y + frozen.forward(x), rtol=1e-5, atol=1e-5)
     assert mx.allclose(frozen.add_backward(x, y), x + frozen.backward(y), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_embedding_used_backwards_is_a_matrix_too(way: MatmulMode) -> None:
+@pytest.mark.parametrize("mode", MATMUL_MODES)
+def test_an_embedding_used_backwards_is_a_matrix_too(mode: MatmulMode) -> None:
     """The head of a model whose embedding is tied: the logits of MLX's own `as_linear`."""
     mx.random.seed(3)
     embedding = nn.QuantizedEmbedding.from_embedding(nn.Embedding(OUTPUTS, INPUTS), 32, 4)
     x = mx.random.normal((4, INPUTS))
-    found = FrozenLinear(embedding, way, mx.float32)(x)
+    found = FrozenLinear(embedding, mode, mx.float32)(x)
     assert mx.allclose(found, embedding.as_linear(x), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MATMUL_MODES)
 @pytest.mark.parametrize("packing", PACKINGS)
-def test_nothing_in_it_is_trainable(packing: str, way: MatmulMode) -> None:
+def test_nothing_in_it_is_trainable(packing: str, mode: MatmulMode) -> None:
     """Neither packed arrays nor matrix nor bias; what is not quantised is resident whatever is asked."""
-    frozen = FrozenLinear(made(packing, bias=True), way, mx.float32)
+    frozen = FrozenLinear(made(packing, bias=True), mode, mx.float32)
     assert tree_flatten(frozen.trainable_parameters()) == []
     assert {name for name, _array in tree_flatten(frozen.parameters())} >= {"weight", "bias"}
-    assert frozen.way == ("resident" if packing == "not quantised" else way)
+    assert frozen.mode == ("resident" if packing == "not quantised" else mode)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_a_full_disk_ends_the_run_with_advice_and_keeps_what_is_there(
 
 
 @pytest.mark.parametrize("name", ["run_folder.archive_run", "metrics.write_atomic"])
-def test_a_full_disk_before_the_first_step_is_told_too(
+def test_a_full_disk_before_the_first_step_is_reported_too(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Nothing has been written then that could be lost."""

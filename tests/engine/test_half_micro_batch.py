@@ -45,9 +45,9 @@ def test_the_steps_stay_the_same(project: Project, other: Project, batch_size: i
     events = go_on(other)
     assert divisor(other) == 2
     np.testing.assert_allclose(losses(other), losses(project), rtol=2e-4)
-    told = [event.message for event in events if isinstance(event, Notice)]
-    assert any("1/2 of their usual size" in text for text in told)
-    assert any("recomputed" in text for text in told) == (batch_size == 1)
+    notices = [event.message for event in events if isinstance(event, Notice)]
+    assert any("1/2 of their usual size" in text for text in notices)
+    assert any("recomputed" in text for text in notices) == (batch_size == 1)
 
 
 def test_later_sessions_keep_to_it_and_a_new_run_does_not(project: Project) -> None:

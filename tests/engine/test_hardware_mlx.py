@@ -98,7 +98,7 @@ def test_a_missing_compiler_is_mentioned(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_missing_mlx_lm_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLX alone loads no model."""
-    monkeypatch.setattr(mlx_facts, "_version", lambda package: "0.32.4" if package == "mlx" else "")
+    monkeypatch.setattr(mlx_facts, "package_version", lambda package: "0.32.4" if package == "mlx" else "")
     found = check_mlx(MlxFacts("cuda", "NVIDIA H100", 79 * GB))
     assert found.status == "error"
     assert found.value == "mlx 0.32.4, mlx-lm missing, CUDA, NVIDIA H100, 79.0 GB"

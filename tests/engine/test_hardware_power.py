@@ -128,7 +128,7 @@ def test_a_mac_on_mains_with_all_its_speed_needs_no_warning(battery: tuple[float
     assert night_warnings(battery, "Darwin", a_mac(lid=SHUT)) == []
 
 
-def test_every_reason_to_worry_is_told_with_its_advice_gravest_first() -> None:
+def test_every_reason_to_worry_is_reported_with_its_advice_gravest_first() -> None:
     """Closed lid, then battery, then Low Power Mode."""
     lid, battery, slow = night_warnings(ON_BATTERY, "Darwin", a_mac(SAVING, lid=SHUT))
     assert "lid is closed" in lid
@@ -140,7 +140,7 @@ def test_every_reason_to_worry_is_told_with_its_advice_gravest_first() -> None:
 
 
 @pytest.mark.parametrize(("percent", "is_low"), [(5.0, True), (20.0, True), (21.0, False)])
-def test_a_low_battery_is_told_with_its_charge(percent: float, is_low: bool) -> None:
+def test_a_low_battery_is_reported_with_its_charge(percent: float, is_low: bool) -> None:
     """A charge that lasts minutes is another message than one that lasts hours."""
     (warning,) = night_warnings((percent, False), "Darwin", a_mac(lid=OPEN))
     assert (f"low ({percent:.0f} %)" in warning) == is_low

@@ -92,7 +92,7 @@ def test_missing_or_empty_data_is_an_error(
         (b"{}\n" * 3, b"x\n", "error", "None of the first rows of data/train.jsonl"),
     ],
 )
-def test_rows_that_cannot_be_used_are_told(
+def test_rows_that_cannot_be_used_are_reported(
     tmp_path: Path, train: bytes, valid: bytes, status: str, named: str
 ) -> None:
     """A file of such rows only cannot be trained on; of some, the first is named."""

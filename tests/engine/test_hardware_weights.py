@@ -1,4 +1,4 @@
-"""The hardware report tells what was measured of the ways to multiply."""
+"""The hardware report tells what was measured of the modes to multiply."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +12,12 @@ import pytest
 SHAPE = ModelDimensions(4096, 32, 32, 8, 128, 14336, 32000, tied=False, bits=4)
 
 
-def test_nothing_is_told_before_something_was_measured() -> None:
+def test_nothing_is_reported_before_something_was_measured() -> None:
     """The first run measures."""
     assert check_weights(SHAPE) is None
 
 
-def test_the_fastest_way_is_named_with_its_time() -> None:
+def test_the_fastest_mode_is_named_with_its_time() -> None:
     """Of the newest measurement with this model; what was not tried is not mentioned."""
     square = "GPU: 4096x4096 4-bit/64 affine, 64 rows"
     write_calibrations(
@@ -35,7 +35,7 @@ def test_the_fastest_way_is_named_with_its_time() -> None:
 
 
 @pytest.mark.parametrize("shape", [None, replace(SHAPE, bits=None), replace(SHAPE, hidden=64)])
-def test_another_models_times_are_not_told(shape: ModelDimensions | None) -> None:
+def test_another_models_times_are_not_reported(shape: ModelDimensions | None) -> None:
     """Nor any for a model whose sizes are not known, or whose weights are not quantised."""
     write_calibrations({"GPU: 4096x4096 4-bit/64 affine, 64 rows": {"packed": 2.0, "resident": 1.0}})
     assert check_weights(shape) is None

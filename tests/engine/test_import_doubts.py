@@ -57,8 +57,8 @@ def test_what_the_check_will_warn_of_is_counted(tmp_path: Path) -> None:
     ]
     write_rows(tmp_path / "s.jsonl", rows)
     done = bring(tmp_path / "s.jsonl", tmp_path / "p")
-    told = [(doubt.kind, doubt.count, doubt.place) for doubt in done.doubts]
-    assert told == [("misread_text", 2, 3), ("placeholder", 1, 5), ("control_character", 1, 5)]
+    reported = [(doubt.kind, doubt.count, doubt.place) for doubt in done.doubts]
+    assert reported == [("misread_text", 2, 3), ("placeholder", 1, 5), ("control_character", 1, 5)]
     assert "'Ã£'" in done.doubts[0].message and done.doubts == tried(tmp_path / "s.jsonl").tally.doubts
     warned = {fault.kind for fault in check_data(Project(tmp_path / "p"), TrainingConfig()).train.faults}
     assert warned >= {doubt.kind for doubt in done.doubts}
@@ -77,7 +77,7 @@ def test_rows_that_ask_to_be_left_out_are_not_rejected(tmp_path: Path) -> None:
     assert (found.usable, found.rejected, found.left_out) == (2, 1, 1)
 
 
-def test_letters_of_another_alphabet_are_told(tmp_path: Path) -> None:
+def test_letters_of_another_alphabet_are_reported(tmp_path: Path) -> None:
     """A file in Windows-1251 or -1253 has no byte that Windows-1252 lacks; Portuguese capitals are none."""
     for encoding, text in (("cp1251", "Как дела"), ("cp1253", "Τι κάνεις σήμερα")):
         (tmp_path / "t.csv").write_bytes(f"prompt,completion\n{text}?,Хорошо\n".encode(encoding, "replace"))
@@ -89,7 +89,7 @@ def test_letters_of_another_alphabet_are_told(tmp_path: Path) -> None:
     assert not tried(tmp_path / "t.csv").tally.doubts
 
 
-def test_rows_that_a_stray_quote_swallows_are_told(tmp_path: Path) -> None:
+def test_rows_that_a_stray_quote_swallows_are_reported(tmp_path: Path) -> None:
     """Each line within the cell has the delimiters of a row; a text of several lines has not."""
     (tmp_path / "t.csv").write_text(
         'prompt,completion\nWide?,"12 inch\nTall?,30 cm\nDeep?,5 inch"\nA poem?,"roses, red\nviolets blue"\n'

@@ -94,7 +94,7 @@ def test_plain_rows_of_a_table_with_preferences_are_kept(tmp_path: Path) -> None
     assert became(path, tmp_path / "p", answer="chosen") == ([PAIR] * 2, [])
 
 
-def test_a_preference_among_conversations_is_told_as_one(tmp_path: Path) -> None:
+def test_a_preference_among_conversations_is_reported_as_one(tmp_path: Path) -> None:
     """And not as a question that would be left out."""
     path = given(tmp_path, {"messages": SAID}, PREFERRED)
     assert became(path, tmp_path / "p")[1] == [(2, "unsupported_field")]

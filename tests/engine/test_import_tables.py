@@ -209,7 +209,7 @@ def test_a_table_that_unpacks_to_gigabytes_is_not_unpacked(
     )
     path = tmp_path / "a.parquet"
     pq.write_table(pyarrow.table({"prompt": cells, "completion": ["y"] * 40}), path)
-    monkeypatch.setattr(parquet_file, "_BATCH_BYTES", 4 << 20)
+    monkeypatch.setattr(parquet_file, "BATCH_BYTES", 4 << 20)
     before = pyarrow.total_allocated_bytes()
     rows = parquet_file.read_parquet(recognise(path))
     assert len(next(rows).value["prompt"]) == 1 << 20
@@ -222,7 +222,7 @@ def test_a_table_that_unpacks_to_gigabytes_is_not_unpacked(
         next(parquet_file.read_parquet(recognise(path)))
 
 
-def test_huge_cells_and_lines_are_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_huge_cells_and_lines_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cell longer than csv's usual limit is read; what would not fit into memory is rejected or refused."""
     monkeypatch.setattr("engine.dataset.convert.delimited.MOST_BYTES", 1_000_000)
     monkeypatch.setattr(tables, "MOST_ARRAY_BYTES", 1_000_000)

@@ -40,7 +40,9 @@ def became(path: Path, skip_lines: int = 0, has_header: bool = True) -> list[dic
 
 @pytest.mark.parametrize("name", ["t.csv", "t.txt"])
 @pytest.mark.parametrize("case", TITLED)
-def test_a_title_above_the_names_is_told_with_advice_that_works(tmp_path: Path, name: str, case: str) -> None:
+def test_a_title_above_the_names_is_reported_with_advice_that_works(
+    tmp_path: Path, name: str, case: str
+) -> None:
     """Never taken for a name, and places stay those of the file."""
     content, line = TITLED[case]
     path = tmp_path / name
@@ -54,7 +56,7 @@ def test_a_title_above_the_names_is_told_with_advice_that_works(tmp_path: Path, 
     assert [item.place for item in open_table(path, skip_lines=line - 1).sample] == [line + 1, line + 2]
 
 
-def test_a_title_above_names_that_say_nothing_is_told_too(tmp_path: Path) -> None:
+def test_a_title_above_names_that_say_nothing_is_reported_too(tmp_path: Path) -> None:
     """By its one cell above several."""
     (tmp_path / "t.csv").write_text("Loja\nx,y\na,b\nc,d\n")
     with pytest.raises(UserError, match="line 2 does"):

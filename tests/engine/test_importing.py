@@ -82,8 +82,8 @@ def test_files_that_are_there_are_never_touched(tmp_path: Path, source: Path, th
 def test_order_and_share_are_as_wished(tmp_path: Path, source: Path) -> None:
     """The seed draws both; without shuffling rows stay in their order."""
 
-    def written(name: str, wish: ImportOptions) -> tuple[list[object], list[object]]:
-        folder = bring(source, tmp_path / name, wish).folder
+    def written(name: str, options: ImportOptions) -> tuple[list[object], list[object]]:
+        folder = bring(source, tmp_path / name, options).folder
         return lines(folder / "train.jsonl"), lines(folder / "valid.jsonl")
 
     assert written("a", IN_ORDER) == (pairs(39), [])
@@ -98,7 +98,7 @@ def test_order_and_share_are_as_wished(tmp_path: Path, source: Path) -> None:
     )
 
 
-def test_twins_are_on_one_side(tmp_path: Path) -> None:
+def test_duplicates_are_on_one_side(tmp_path: Path) -> None:
     """No prompt that is trained on is validated with."""
     write_rows(
         tmp_path / "s.jsonl", [row for one in pairs(40) for row in (one, one | {"completion": "Não sei."})]

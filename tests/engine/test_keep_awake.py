@@ -144,7 +144,7 @@ def test_the_helper_is_asked_to_end_and_killed_only_if_it_will_not(
 ) -> None:
     """The end of training never waits for it for long."""
     if end == signal.SIGKILL:
-        monkeypatch.setattr(module, "_PATIENCE_S", 0.05)
+        monkeypatch.setattr(module, "PATIENCE_S", 0.05)
     helper.write(prelude)
     started = []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.dataset.jsonl import lines
-from engine.dataset.jsonl.parse import RowError, _object, _quick_object
+from engine.dataset.jsonl.parse import RowError, parse_quickly, parse_thoroughly
 from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.rows import read_rows
 from engine.dataset.report import Fault
@@ -65,7 +65,7 @@ def test_harmless_oddities_are_notes(tmp_path: Path, content: bytes, notes: list
     assert {fault.severity for fault in faults} <= {"note"}
 
 
-def test_mixed_forms_are_told_at_the_first_of_the_rarest(tmp_path: Path) -> None:
+def test_mixed_forms_are_reported_at_the_first_of_the_rarest(tmp_path: Path) -> None:
     """With how many there are of each."""
     turns = json.dumps(
         {"messages": [{"role": role, "content": "a"} for role in ("user", "assistant")]}
@@ -138,7 +138,7 @@ _lines = st.one_of(
 def thorough(raw: bytes) -> Any:
     """What the thorough way makes of a line; None if it refuses it."""
     try:
-        return _object(raw)
+        return parse_thoroughly(raw)
     except RowError:
         return None
 
@@ -156,7 +156,7 @@ def thorough(raw: bytes) -> Any:
 @example(b'{"a": 1, "\\u0061": 2}')
 def test_the_fast_way_finds_what_the_thorough_one_finds(raw: bytes) -> None:
     """Or leaves the line to it: never another object, and no line that the other refuses."""
-    found = _quick_object(raw)
+    found = parse_quickly(raw)
     assert found is None or found == thorough(raw)
 
 
@@ -171,7 +171,7 @@ def test_the_fast_way_finds_what_the_thorough_one_finds(raw: bytes) -> None:
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_usual_lines_go_the_fast_way(value: dict[str, Any], ascii_only: bool) -> None:
     """Else it would be of no use."""
-    assert _quick_object(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
+    assert parse_quickly(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
 
 @settings(max_examples=150)

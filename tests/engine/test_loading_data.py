@@ -65,7 +65,7 @@ def test_long_rows_are_cut_and_hopeless_ones_left_out(tmp_path: Path, tokenizer:
 @given(
     st.lists(st.tuples(st.integers(1, 50), st.integers(1, 50)), min_size=1, max_size=6), st.integers(16, 120)
 )
-def test_every_row_is_kept_cut_or_left_out_and_told_of(
+def test_every_row_is_kept_cut_or_left_out_and_reported(
     tmp_path: Path, tokenizer: Any, sizes: list[tuple[int, int]], limit: int
 ) -> None:
     """Against counting: a row has 19 tokens around its prompt, then its answer, end token and line break."""
@@ -83,8 +83,8 @@ def test_every_row_is_kept_cut_or_left_out_and_told_of(
             cut.append(line)
     assert [(e.line, len(e.tokens), int(e.trained.sum())) for e in loaded.examples] == kept
     assert (figures.truncated_lines, figures.dropped_lines) == (tuple(cut), tuple(dropped))
-    told = {(fault.line, fault.kind) for fault in loaded.report.faults}
-    assert told == {(n, "no_trained_token" if n in dropped else "truncated") for n in cut}
+    reported = {(fault.line, fault.kind) for fault in loaded.report.faults}
+    assert reported == {(n, "no_trained_token" if n in dropped else "truncated") for n in cut}
 
 
 def test_figures_count_tokens(tmp_path: Path, tokenizer: Any) -> None:
@@ -123,9 +123,9 @@ def test_missing_end_tokens_are_a_fault_of_the_model(tmp_path: Path) -> None:
     project = tiny_project(tmp_path, train=9)
     write_tokenizer(project.model_dir(""), "{% for m in messages %}[{{ m['content'] }}]{% endfor %}")
     report = check_data(project, TrainingConfig())
-    told = [fault for fault in report.faults if fault.kind == "no_end_of_turn"]
-    assert told == list(report.model_faults) and report.train.examples == 9
-    assert "the chat template in tokenizer_config.json puts no end token" in told[0].message
+    reported = [fault for fault in report.faults if fault.kind == "no_end_of_turn"]
+    assert reported == list(report.model_faults) and report.train.examples == 9
+    assert "the chat template in tokenizer_config.json puts no end token" in reported[0].message
 
 
 def test_rows_without_an_end_token_among_others_are_counted(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_rows_without_an_end_token_among_others_are_counted(tmp_path: Path) -> N
     assert fault.line == 2 and "2 rows, of which this is the first" in fault.message
 
 
-def test_a_model_without_any_end_token_is_told_of_once(tmp_path: Path) -> None:
+def test_a_model_without_any_end_token_is_reported_once(tmp_path: Path) -> None:
     """Neither a chat template nor an end token of the tokenizer."""
     project = tiny_project(tmp_path)
     write_tokenizer(project.model_dir(""), None)

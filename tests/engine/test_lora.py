@@ -7,7 +7,7 @@ from typing import Any
 from engine.backend import mx, nn
 from engine.model.frozen_linear import FrozenLinear
 from engine.model.lora import LoRALinear, SharedInput, project
-from engine.model.matmul_timings import WAYS, MatmulMode
+from engine.model.matmul_timings import MATMUL_MODES, MatmulMode
 
 import pytest
 from mlx.utils import tree_flatten
@@ -20,7 +20,7 @@ TOLERANCES = {mx.float32: 1e-5, mx.bfloat16: 3e-2}
 Calls = Callable[[list[LoRALinear], mx.array], list[mx.array]]
 
 
-def made(way: MatmulMode, dtype: mx.Dtype, bias: bool = False, dropout: float = 0.0) -> list[LoRALinear]:
+def made(mode: MatmulMode, dtype: mx.Dtype, bias: bool = False, dropout: float = 0.0) -> list[LoRALinear]:
     """Return three layers of different sizes and ranks."""
     mx.random.seed(2)
     layers = []
@@ -28,7 +28,7 @@ def made(way: MatmulMode, dtype: mx.Dtype, bias: bool = False, dropout: float = 
         linear = nn.QuantizedLinear.from_linear(nn.Linear(INPUTS, outputs, bias=bias), 32, 4)
         linear.set_dtype(dtype)
         a, b = mx.random.normal((INPUTS, rank)) / 8, mx.random.normal((rank, outputs)) / 8
-        layers.append(LoRALinear(FrozenLinear(linear, way, dtype), a, b, SCALE, dropout))
+        layers.append(LoRALinear(FrozenLinear(linear, mode, dtype), a, b, SCALE, dropout))
     mx.eval([layer.parameters() for layer in layers])
     return layers
 
@@ -67,11 +67,11 @@ def gradients(layers: list[LoRALinear], x: mx.array, call: Calls) -> dict[str, m
 
 
 @pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MATMUL_MODES)
 @pytest.mark.parametrize("bias", [False, True])
-def test_joined_products_are_those_of_the_formula(way: MatmulMode, dtype: mx.Dtype, bias: bool) -> None:
+def test_joined_products_are_those_of_the_formula(mode: MatmulMode, dtype: mx.Dtype, bias: bool) -> None:
     """Outputs and gradients of x, each A and each B, for projections of different ranks and widths."""
-    layers = made(way, dtype, bias)
+    layers = made(mode, dtype, bias)
     x = mx.random.normal((2, 5, INPUTS)).astype(dtype)
     expected = gradients(layers, x.astype(mx.float32), formula)
     found = gradients(layers, x, lambda layers, x: project(x, layers))

@@ -94,12 +94,12 @@ def test_recomputing_with_dropout_is_refused_and_never_chosen(tmp_path: Path) ->
     """The second pass would draw another mask, and the gradient would be of no function."""
 
     def recomputed(**changes: Any) -> int:
-        config, shape, room = (
+        config, shape, budget = (
             RUN.updated(changes),
             BatchShape.full(2, 64, 64),
             MemoryBudget("cpu", 10**9, 10**9),
         )
-        plan, _why = make_plan(lora_model(), tmp_path, config, shape, room, 2, is_too_much=True)
+        plan, _why = make_plan(lora_model(), tmp_path, config, shape, budget, 2, is_too_much=True)
         return plan.recomputed_layers
 
     with pytest.raises(UserError, match="lora_dropout"):

@@ -60,11 +60,11 @@ def test_layers_without_an_adapter_keep_nothing(smollm: ModelDimensions) -> None
     expected = RESIDENT + 3 * ADAPTER * 4 / 30 + 4 * LAYER + 4 * 4 * 49152 * 128
     assert predict_peak(smollm, few, "cpu") == pytest.approx(expected, abs=1)
     all_recomputed = few.updated({"gradient_checkpointing": "on"})
-    assert layers_to_recompute(smollm, all_recomputed, "cpu", room=0) == 4
+    assert layers_to_recompute(smollm, all_recomputed, "cpu", budget=0) == 4
 
 
 @pytest.mark.parametrize(
-    ("way", "cpu", "gpu"),
+    ("mode", "cpu", "gpu"),
     [
         ("auto", True, False),
         ("resident", True, True),
@@ -73,10 +73,10 @@ def test_layers_without_an_adapter_keep_nothing(smollm: ModelDimensions) -> None
     ],
 )
 def test_weights_are_resident_on_a_cpu_or_where_configured(
-    smollm: ModelDimensions, way: str, cpu: bool, gpu: bool
+    smollm: ModelDimensions, mode: str, cpu: bool, gpu: bool
 ) -> None:
-    """The way changes the weights and nothing else."""
-    config = ROW.updated({"frozen_weights": way})
+    """The mode changes the weights and nothing else."""
+    config = ROW.updated({"frozen_weights": mode})
     cpu_rest = 3 * ADAPTER + 30 * LAYER + 4 * 4 * 49152 * 128
     assert predict_peak(smollm, config, "cpu") == smollm.weight_bytes("cpu", cpu) + cpu_rest
     gpu_rest = predict_peak(smollm, ROW, "gpu") - smollm.weight_bytes("gpu", False)
@@ -136,17 +136,17 @@ def test_auto_recomputes_the_fewest_layers_that_fit(mistral: ModelDimensions) ->
     auto = TrainingConfig()
     for count in (0, 5, 31):
         needed = predict_peak(mistral, auto, "gpu", recomputed_layers=count)
-        assert layers_to_recompute(mistral, auto, "gpu", room=needed) == count
-    assert layers_to_recompute(mistral, auto, "gpu", room=0) == 32
+        assert layers_to_recompute(mistral, auto, "gpu", budget=needed) == count
+    assert layers_to_recompute(mistral, auto, "gpu", budget=0) == 32
     needed = predict_peak(mistral, auto, "gpu", longest=64, trained=0.1, recomputed_layers=2)
     assert layers_to_recompute(mistral, auto, "gpu", needed, longest=64, trained=0.1) == 2
     needed = predict_peak(mistral, auto, "gpu", recomputed_layers=3, fill=0.5)
     assert layers_to_recompute(mistral, auto, "gpu", needed, fill=0.5) == 3
     assert layers_to_recompute(mistral, auto, "gpu", needed) > 3
     always, never = (auto.updated({"gradient_checkpointing": choice}) for choice in ("on", "off"))
-    assert layers_to_recompute(mistral, always, "gpu", room=10**15) == 32
-    assert layers_to_recompute(mistral, never, "gpu", room=0) == 0
-    assert layers_to_recompute(mistral, auto.updated({"lora_dropout": 0.1}), "gpu", room=0) == 0
+    assert layers_to_recompute(mistral, always, "gpu", budget=10**15) == 32
+    assert layers_to_recompute(mistral, never, "gpu", budget=0) == 0
+    assert layers_to_recompute(mistral, auto.updated({"lora_dropout": 0.1}), "gpu", budget=0) == 0
 
 
 def test_each_layer_that_is_recomputed_saves_memory(mistral: ModelDimensions) -> None:

@@ -14,7 +14,7 @@ from engine.dataset.inspect.check import check_data
 from engine.errors import UserError
 from engine.hardware.project_checks import begin_trial, check_model
 from engine.model.loading import load_base
-from engine.model.trial import try_model
+from engine.model.trial_child import try_model
 from engine.project import Project
 from engine.training.events import Finished, Notice
 from tests.support.folder_changes import Change
@@ -72,7 +72,7 @@ def test_a_sound_folder_is_one_for_all(project: Project, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STOPS)
-def test_stop_tokens_that_are_none_are_told_by_all(project: Project, name: str) -> None:
+def test_stop_tokens_that_are_none_are_reported_by_all(project: Project, name: str) -> None:
     """What cannot be used and what is stopped at instead, by check each time it is asked."""
     change, message = STOPS[name]
     change(project.models_dir / "tiny")
@@ -83,8 +83,8 @@ def test_stop_tokens_that_are_none_are_told_by_all(project: Project, name: str) 
     (fault,) = (fault for fault in faults if fault.kind == "unusable_stop")
     assert (fault.severity, fault.message, fault.fix) == ("warning", found.detail, found.fix)
     events = train(project, ONE)
-    told = [event.message for event in events if isinstance(event, Notice)]
-    assert f"models/tiny: {found.detail}" in told
+    notices = [event.message for event in events if isinstance(event, Notice)]
+    assert f"models/tiny: {found.detail}" in notices
     assert isinstance(events[-1], Finished)
     stops = load_base(project.models_dir / "tiny").tokenizer.eos_token_ids
     assert all(type(stop) is int and 0 <= stop < 258 for stop in stops)

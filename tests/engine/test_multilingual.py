@@ -89,7 +89,7 @@ def test_columns_count_characters_and_bytes_count_bytes(tmp_path: Path, text: st
 
 @every_text
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_twins_are_found_however_accents_are_written(tmp_path: Path, text: str, form: Any) -> None:
+def test_duplicates_are_found_however_accents_are_written(tmp_path: Path, text: str, form: Any) -> None:
     """In one file and in both; the rows themselves are not changed."""
     project = Project(tmp_path)
     other = {key: unicodedata.normalize(form, value) for key, value in pair(text).items()}

@@ -152,7 +152,7 @@ def test_a_damaged_state_without_checkpoints_is_no_new_beginning(project: Projec
     assert isinstance(train(project, SHORT)[-1], Finished)
 
 
-def test_other_versions_of_mlx_are_told_and_asked_for(project: Project) -> None:
+def test_other_versions_of_mlx_are_reported_and_asked_for(project: Project) -> None:
     """The same bytes are promised for the same versions only."""
     folder = paused(project)
     state = read_state(folder)

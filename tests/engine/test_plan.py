@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from engine.backend import nn
@@ -10,7 +9,7 @@ from engine.config import TrainingConfig
 from engine.dataset.batches.cut import BatchShape
 from engine.memory.predict import MemoryBudget
 from engine.model.frozen_linear import matrix_key
-from engine.model.matmul_timings import WAYS, MatmulMode, Seconds
+from engine.model.matmul_timings import MATMUL_MODES, MatmulMode, Seconds
 from engine.model.replace_layers import packed_layers
 from engine.training import execution_plan as plan_module
 from engine.training.execution_plan import Plan, make_plan, needed_bytes
@@ -45,16 +44,16 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def planned(model: nn.Module, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Planner:
     """Make a plan with faked measurements and an exact number of bytes."""
-    monkeypatch.setattr(plan_module, "_USABLE", 1.0)
+    monkeypatch.setattr(plan_module, "USABLE", 1.0)
 
     def plan(
-        room: int, times: dict[str, Seconds] | None = None, config: TrainingConfig = AUTO, divisor: int = 1
+        budget: int, times: dict[str, Seconds] | None = None, config: TrainingConfig = AUTO, divisor: int = 1
     ) -> tuple[Plan, str]:
         known = dict.fromkeys(kinds(model), SLOW) | (times or {})
         monkeypatch.setattr(
             plan_module, "calibrate", lambda layers, rows, dtype: {k: known[k] for k in layers}
         )
-        return make_plan(model, folder, config, SHAPE, MemoryBudget("cpu", room, room), divisor, False)
+        return make_plan(model, folder, config, SHAPE, MemoryBudget("cpu", budget, budget), divisor, False)
 
     return plan
 
@@ -78,30 +77,30 @@ def needed(model: nn.Module, folder: Path) -> int:
     return found
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("room", [0, 10**12])
-def test_a_setting_that_names_a_way_is_followed(
-    model: nn.Module, planned: Planner, way: MatmulMode, room: int
+@pytest.mark.parametrize("mode", MATMUL_MODES)
+@pytest.mark.parametrize("budget", [0, 10**12])
+def test_a_setting_that_names_a_mode_is_followed(
+    model: nn.Module, planned: Planner, mode: MatmulMode, budget: int
 ) -> None:
     """For every kind of matrix, whatever memory there is and whatever was measured."""
-    plan, reason = planned(room, config=AUTO.updated({"frozen_weights": way}))
-    assert plan.ways == dict.fromkeys(kinds(model), way)
+    plan, reason = planned(budget, config=AUTO.updated({"frozen_weights": mode}))
+    assert plan.matmul_modes == dict.fromkeys(kinds(model), mode)
     assert reason == ""
 
 
-def test_with_room_for_all_the_fastest_way_is_taken(model: nn.Module, planned: Planner) -> None:
+def test_with_room_for_all_the_fastest_mode_is_taken(model: nn.Module, planned: Planner) -> None:
     """Each kind by its own times."""
     packed: Seconds = {"packed": 1.0, "transient": 2.0, "resident": 1.5}
     plan, reason = planned(10**12, dict.fromkeys(kinds(model), FAST) | {WIDE: packed, TALL: SLOW})
-    assert plan.ways == dict.fromkeys(kinds(model), "resident") | {WIDE: "packed", TALL: "transient"}
+    assert plan.matmul_modes == dict.fromkeys(kinds(model), "resident") | {WIDE: "packed", TALL: "transient"}
     assert "resident" in reason and "transient" in reason
 
 
-def test_a_way_that_was_not_tried_is_not_taken(model: nn.Module, planned: Planner) -> None:
+def test_a_mode_that_was_not_tried_is_not_taken(model: nn.Module, planned: Planner) -> None:
     """On CUDA packed products of many rows are not measured."""
     times: Seconds = {"transient": 2.0, "resident": 1.0}
-    assert set(planned(10**12, dict.fromkeys(kinds(model), times))[0].ways.values()) == {"resident"}
-    assert set(planned(0, dict.fromkeys(kinds(model), times))[0].ways.values()) == {"transient"}
+    assert set(planned(10**12, dict.fromkeys(kinds(model), times))[0].matmul_modes.values()) == {"resident"}
+    assert set(planned(0, dict.fromkeys(kinds(model), times))[0].matmul_modes.values()) == {"transient"}
 
 
 def test_little_room_goes_to_what_gains_most_a_byte(model: nn.Module, planned: Planner, needed: int) -> None:
@@ -110,8 +109,10 @@ def test_little_room_goes_to_what_gains_most_a_byte(model: nn.Module, planned: P
     assert tall == 2 * wide
     times = {WIDE: {**FAST, "resident": 0.5}, TALL: FAST}
 
-    def resident(room: int) -> set[str]:
-        return {key for key, way in planned(needed + room, times)[0].ways.items() if way == "resident"}
+    def resident(budget: int) -> set[str]:
+        return {
+            key for key, mode in planned(needed + budget, times)[0].matmul_modes.items() if mode == "resident"
+        }
 
     assert resident(wide + tall) == {WIDE, TALL}
     assert resident(wide + tall - 1) == {WIDE}
@@ -121,9 +122,9 @@ def test_little_room_goes_to_what_gains_most_a_byte(model: nn.Module, planned: P
 
 
 def test_after_memory_ran_out_nothing_is_written_out(model: nn.Module, planned: Planner) -> None:
-    """With fewer tokens in a micro-batch than usual, the faster of the other ways is taken."""
+    """With fewer tokens in a micro-batch than usual, the faster of the other modes is taken."""
     plan, _reason = planned(10**12, dict.fromkeys(kinds(model), FAST), divisor=2)
-    assert plan.ways == dict.fromkeys(kinds(model), "transient")
+    assert plan.matmul_modes == dict.fromkeys(kinds(model), "transient")
     assert plan.micro_batch_divisor == 2
 
 
@@ -133,10 +134,10 @@ def test_no_more_layers_are_recomputed_than_must_be(
 ) -> None:
     """A byte less than some number of layers takes asks for one more; "off" never does."""
     config = AUTO.updated({"gradient_checkpointing": "auto"})
-    room = needed_bytes(model, folder, config, SHAPE, Plan({}, count))
-    assert room is not None
-    assert planned(room, config=config)[0].recomputed_layers == count
-    assert planned(room - 1, config=config)[0].recomputed_layers == min(count + 1, LAYERS) or count == 0
+    budget = needed_bytes(model, folder, config, SHAPE, Plan({}, count))
+    assert budget is not None
+    assert planned(budget, config=config)[0].recomputed_layers == count
+    assert planned(budget - 1, config=config)[0].recomputed_layers == min(count + 1, LAYERS) or count == 0
     assert planned(0)[0].recomputed_layers == 0
 
 
@@ -158,7 +159,7 @@ def test_a_plan_counts_what_it_writes_out(model: nn.Module, folder: Path, needed
 def test_a_plan_is_the_same_after_it_was_written_and_read() -> None:
     """As JSON in a checkpoint; anything else is refused."""
     plan = Plan({WIDE: "resident", TALL: "packed"}, 3, 2)
-    assert Plan.parse(json.loads(json.dumps(asdict(plan)))) == plan
+    assert Plan.parse(json.loads(json.dumps(plan.as_dict()))) == plan
     for broken in (
         3,
         {},
@@ -174,8 +175,8 @@ def test_a_model_of_an_unknown_kind_gets_a_plan_too(model: nn.Module, folder: Pa
     (folder / "config.json").write_text("{}")
     assert needed_bytes(model, folder, AUTO, SHAPE, Plan({}, 0)) is None
     times = {WIDE: FAST}
-    assert planned(2 * extra(model, WIDE), times)[0].ways[WIDE] == "resident"
-    assert planned(2 * extra(model, WIDE) - 2, times)[0].ways[WIDE] == "transient"
+    assert planned(2 * extra(model, WIDE), times)[0].matmul_modes[WIDE] == "resident"
+    assert planned(2 * extra(model, WIDE) - 2, times)[0].matmul_modes[WIDE] == "transient"
     for setting, count in (("auto", 0), ("on", LAYERS)):
         config = AUTO.updated({"gradient_checkpointing": setting})
         assert planned(10, config=config)[0].recomputed_layers == count

@@ -134,6 +134,6 @@ def tokens(marks: str) -> list[PreviewToken]:
         ("ppp", RowFigures(3, 3, 0, 0, 0, "nothing")),
     ],
 )
-def test_tokens_are_counted_and_the_worst_ending_told(marks: str, figures: RowFigures) -> None:
+def test_tokens_are_counted_and_the_worst_ending_reported(marks: str, figures: RowFigures) -> None:
     """Of several answers one without an end is enough."""
     assert row_figures(tokens(marks)) == figures

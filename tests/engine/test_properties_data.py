@@ -73,7 +73,9 @@ _few = st.lists(good_lines, max_size=10).map(lambda rows: b"\n".join(rows + rows
 
 @settings(max_examples=150)
 @given(_few, _few)
-def test_exact_twins_are_those_of_comparing_all_with_all(tmp_path: Path, train: bytes, valid: bytes) -> None:
+def test_exact_duplicates_are_those_of_comparing_all_with_all(
+    tmp_path: Path, train: bytes, valid: bytes
+) -> None:
     """Of pairs, conversations and texts, however accents and white space are written."""
     check_twins(rows_of(tmp_path / "t", train), rows_of(tmp_path / "v", valid + b"\n" + train[:200]))
 

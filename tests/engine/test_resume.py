@@ -65,7 +65,7 @@ def test_a_run_dropped_in_the_middle_ends_in_the_same_bytes(
     assert outcome(project) == outcome(finished[0])
 
 
-def test_each_stage_of_a_resume_is_told(project: Project) -> None:
+def test_each_stage_of_a_resume_is_reported(project: Project) -> None:
     """As those of a fresh start are, and what only a resume does as well."""
     fresh = [event.name for event in train(project, until=step_done(2)) if isinstance(event, Phase)]
     assert fresh[:3] == ["tokenizing", "loading", "validating"]
@@ -103,13 +103,13 @@ def test_what_is_selected_for_the_next_run_waits_for_it(project: Project) -> Non
     """The unfinished run goes on with its own settings, says so, and leaves the selected ones."""
     config = RUN.updated({"num_epochs": 1})
     train(project, config, until=step_done(2))
-    wish = config.updated({"num_epochs": 2, "max_memory_gb": 60})
-    wish.save(project.config_file)
+    wanted = config.updated({"num_epochs": 2, "max_memory_gb": 60})
+    wanted.save(project.config_file)
     events = train(project, None, "resume")
-    last, told = events[-1], [event.message for event in events if isinstance(event, Notice)]
+    last, notices = events[-1], [event.message for event in events if isinstance(event, Notice)]
     assert isinstance(last, Finished) and last.step == 6
-    assert any("num_epochs 1 -> 2. Begin anew with them: R in the app" in message for message in told)
-    assert TrainingConfig.load(project.config_file) == wish
+    assert any("num_epochs 1 -> 2. Begin anew with them: R in the app" in message for message in notices)
+    assert TrainingConfig.load(project.config_file) == wanted
     own = run_config(project)
     assert own is not None and own.num_epochs == 1 and own.max_memory_gb == 60  # no number depends on it
     begun = train(project, None, "restart", until=lambda event: isinstance(event, Started))

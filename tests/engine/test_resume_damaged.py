@@ -80,6 +80,6 @@ def test_a_damaged_checkpoint_is_archived_before_the_run_goes_on(project: Projec
     events = train(project, None, until=begins)
     assert in_place == [False]
     (moved,) = archive.glob(f"*/{folder.name}")
-    told = " ".join(event.message for event in events if isinstance(event, Notice))
-    assert f"{folder.name} is damaged" in told and f"{folder.name} was in the way" in told
-    assert str(moved.parent) in told and ("Going on from" in told) == (step == 7)
+    notices = " ".join(event.message for event in events if isinstance(event, Notice))
+    assert f"{folder.name} is damaged" in notices and f"{folder.name} was in the way" in notices
+    assert str(moved.parent) in notices and ("Going on from" in notices) == (step == 7)

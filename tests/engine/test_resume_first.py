@@ -14,10 +14,10 @@ def test_it_begins_again_with_its_own_configuration(tmp_path: Path) -> None:
     """`train` without options means the run that was begun, not the defaults."""
     project = Project(tmp_path)
     tiny_project(tmp_path)
-    events = Trainer(project, RUN, StopEvent()).run()
-    assert any(isinstance(event, Phase) and event.name == "validating" for event in events)
-    events.close()
-    told = train(project, None, until=lambda event: isinstance(event, Started))
-    started = next(event for event in told if isinstance(event, Started))
+    begun = Trainer(project, RUN, StopEvent()).run()
+    assert any(isinstance(event, Phase) and event.name == "validating" for event in begun)
+    begun.close()
+    events = train(project, None, until=lambda event: isinstance(event, Started))
+    started = next(event for event in events if isinstance(event, Started))
     assert started.step == 0 and started.total_steps == 12
     assert TrainingConfig.load(project.config_file) == RUN

@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_read_is_the_users_mistake(tmp_path: Path) -> None
         ("a\x9b31m", "\\x9b"),
     ],
 )
-def test_a_control_character_is_told_and_stays(tmp_path: Path, text: str, shown: str) -> None:
+def test_a_control_character_is_reported_and_stays(tmp_path: Path, text: str, shown: str) -> None:
     """The row is named and used as it is: nothing is taken out in silence."""
     line = f'{{"prompt": "a", "completion": "{text}"}}'
     row, fault = read(tmp_path, GOOD.replace(b"a", b"\\n\\t\\r\xc2\xba") + b"\n" + line.encode())[1:]
@@ -167,7 +167,7 @@ def test_a_control_character_is_told_and_stays(tmp_path: Path, text: str, shown:
         ({"messages": list(PAIR) * 1001}, "the conversation has 2,002 turns"),
     ],
 )
-def test_a_row_without_end_is_told_of(tmp_path: Path, row: dict[str, Any], words: str) -> None:
+def test_a_row_without_end_is_reported(tmp_path: Path, row: dict[str, Any], words: str) -> None:
     """Splitting it into tokens would take gigabytes, or minutes; the next row is read."""
     fault, after = read(tmp_path, json.dumps(row).encode() + b"\n" + GOOD + b"\n")
     assert isinstance(fault, Fault) and (fault.kind, fault.line) == ("line_too_long", 1)

@@ -75,26 +75,31 @@ def figures(course: Course) -> dict[str, Any]:
         "peak_memory_gb": round(1.0 + kept[-1][0] / 100, 2),
         "duration_s": 2.0 * kept[-1][0],
     }
-    if checked:
-        best_step, best = min(checked, key=lambda point: point[1])
-        last_step, last = checked[-1]
-        beside, at_best = (mean_until(kept, step) for step in (last_step, best_step))
-        first = [loss for step, loss in kept if step <= 3 and math.isfinite(loss)]
-        initial = None if course.initial is None else course.initial - mean(first)
-        found |= {
-            "best_val_loss": best,
-            "best_step": best_step,
-            "last_val_loss": last,
-            "last_val_step": last_step,
-            "loss_at_best": at_best,
-            "gap": last - beside,
-            "initial_gap": initial,
-            "gap_growth": last - beside - max(0.0, initial or 0.0),
-            "val_rise": last - best,
-            "wasted_steps": kept[-1][0] - best_step,
-            "wasted_s": 2.0 * (kept[-1][0] - best_step),
-        }
-    return found
+    return found | (validation_figures(course, kept, checked) if checked else {})
+
+
+def validation_figures(
+    course: Course, kept: list[tuple[int, float]], checked: list[tuple[int, float]]
+) -> dict[str, Any]:
+    """Work out what follows from the validations: (step, loss) of the steps kept, and of the validations."""
+    best_step, best = min(checked, key=lambda point: point[1])
+    last_step, last = checked[-1]
+    beside, at_best = (mean_until(kept, step) for step in (last_step, best_step))
+    first = [loss for step, loss in kept if step <= 3 and math.isfinite(loss)]
+    initial = None if course.initial is None else course.initial - mean(first)
+    return {
+        "best_val_loss": best,
+        "best_step": best_step,
+        "last_val_loss": last,
+        "last_val_step": last_step,
+        "loss_at_best": at_best,
+        "gap": last - beside,
+        "initial_gap": initial,
+        "gap_growth": last - beside - max(0.0, initial or 0.0),
+        "val_rise": last - best,
+        "wasted_steps": kept[-1][0] - best_step,
+        "wasted_s": 2.0 * (kept[-1][0] - best_step),
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)

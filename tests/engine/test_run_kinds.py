@@ -218,15 +218,15 @@ def running(project: Project) -> None:
 
 def test_who_watches_a_run_hears_that_it_broke(tmp_path: Path) -> None:
     """Two validations that were not finite; one odd step alone is no news yet."""
-    told = {}
+    reported = {}
     for kind in ("last validations not finite", "one odd last step"):
         project, _course = write_kind(tmp_path / kind, kind)
         running(project)
         with run_lock(project):
             summary = summarise(project)
             assert summary.status == "running"
-            told[kind] = [item.kind for item in live_advice(summary, load_history(project), 1.0)]
-    assert told == {"last validations not finite": ["diverged", "non_finite"], "one odd last step": []}
+            reported[kind] = [item.kind for item in live_advice(summary, load_history(project), 1.0)]
+    assert reported == {"last validations not finite": ["diverged", "non_finite"], "one odd last step": []}
 
 
 def test_a_broken_run_is_not_offered_for_use(tmp_path: Path) -> None:

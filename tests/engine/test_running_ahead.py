@@ -39,7 +39,7 @@ def running_ahead() -> Iterator[list[bool]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dispatch, "can_run_ahead", lambda: True)
-        patch.setattr(dispatch, "_SHORT_STEP_S", 60.0)
+        patch.setattr(dispatch, "SHORT_STEP_S", 60.0)
         patch.setattr(PendingStep, "result", noting)
         yield found
 
@@ -50,7 +50,7 @@ def ahead() -> Iterator[list[bool]]:
         yield found
 
 
-def told(events: list[Event]) -> list[object]:
+def results(events: list[Event]) -> list[object]:
     """Return what events say, without times."""
     steps = [
         (e.metrics.step, e.metrics.loss, e.metrics.learning_rate, e.usage.padding, e.usage.shapes)
@@ -66,7 +66,7 @@ def test_between_validations_and_checkpoints_runs_go_ahead(
     """Each event, line and byte is the same; validations follow 4 and 8, checkpoints every third step."""
     events = train(project)
     assert [number for number, is_ahead in enumerate(ahead, 1) if is_ahead] == [2, 5, 7, 10, 11]
-    assert told(events) == told(finished[1])
+    assert results(events) == results(finished[1])
     assert outcome(project) == outcome(finished[0])
 
 
@@ -76,9 +76,9 @@ def test_every_checkpoint_is_the_same(
 ) -> None:
     """Weights, moments, random state and place, with dropout."""
     plain, config = copy_of(template, tmp_path / "plain"), RARE.updated(changes)
-    expected = told(train(plain, config))
+    expected = results(train(plain, config))
     with running_ahead() as ahead:
-        assert told(train(project, config)) == expected
+        assert results(train(project, config)) == expected
     assert sum(ahead) >= 7
     assert checkpoint_digests(project.run_dir) == checkpoint_digests(plain.run_dir)
     assert outcome(project) == outcome(plain)
@@ -137,7 +137,7 @@ def test_bad_numbers_are_met_the_same_way(
 
     def run(where: Project) -> list[object]:
         with BadNumbers(kind, frozenset(steps)).injected():
-            return told(train(where, RARE))
+            return results(train(where, RARE))
 
     expected = run(plain)
     with running_ahead() as ahead:

@@ -13,9 +13,9 @@ from engine.hardware.keep_awake import start_detached
 from engine.selftest import bug_report
 from engine.selftest.machine_parts import display, watch_keep_awake
 from engine.selftest.mlx_parts import judge_matmul, judge_memory, judge_modes
+from engine.selftest.part import Skipped
 from engine.selftest.process_memory import own_memory, parse_footprint
 from engine.selftest.run_parts import judge_interruptions
-from engine.selftest.trial import Skipped
 
 import psutil
 import pytest
@@ -76,7 +76,7 @@ def memory(**changes: object) -> dict[str, object]:
     return {**figures, **changes}
 
 
-def test_memory_figures_that_differ_are_told_and_others_are_not() -> None:
+def test_memory_figures_that_differ_are_reported_and_others_are_not() -> None:
     """A card's memory is no process's, and a system that does not tell is no fault."""
     assert judge_memory(memory()).status == "ok"
     assert judge_memory(memory(process=30)).status == "warning"
@@ -114,7 +114,7 @@ def test_a_helper_that_is_listed_and_ends_is_fine() -> None:
     assert len(started) == 1 and not psutil.pid_exists(started[0].pid)
 
 
-def test_a_helper_that_does_nothing_is_told() -> None:
+def test_a_helper_that_does_nothing_is_reported() -> None:
     """Not listed: a warning. Ended at once or not there: a failure."""
     unlisted = watch_keep_awake("Darwin", lambda _a: helper(STAYS), lambda _a: "pid 1(powerd)", patience_s=0)
     assert unlisted.status == "warning" and "may go to sleep" in unlisted.detail
@@ -133,7 +133,7 @@ def test_a_helper_that_does_nothing_is_told() -> None:
     assert watch_keep_awake("Darwin", missing, lambda _a: "").status == "error"
 
 
-def test_the_display_of_a_mac_is_told() -> None:
+def test_the_display_of_a_mac_is_reported() -> None:
     """From `pmset` and `ioreg`; a `pmset` without an answer is no display that is off."""
     answers = {
         "pmset": "pid 90(powerd): PreventUserIdleSystemSleep named: Prevent sleep while display is on",
@@ -155,7 +155,7 @@ def test_linux_skips_what_is_for_a_mac() -> None:
 # Figures of MLX and of verify-resume
 
 
-def test_a_wrong_product_is_told_by_its_dtype() -> None:
+def test_a_wrong_product_is_reported_by_its_dtype() -> None:
     """NaN is no small error."""
     figures = {"device": "Apple M2", "errors": {"float32": 5e-4, "bfloat16": 4e-3}, "gflops": 900.0}
     assert judge_matmul(figures).status == "ok"
@@ -164,7 +164,7 @@ def test_a_wrong_product_is_told_by_its_dtype() -> None:
         assert check.status == "error" and "wrongly in bfloat16" in check.detail
 
 
-def test_modes_with_other_losses_are_told() -> None:
+def test_modes_with_other_losses_are_reported() -> None:
     """A GPU's bfloat16 may differ by more than a CPU's float32."""
     times = {"packed": 0.002, "transient": 0.001, "resident": 0.0005}
 
@@ -178,7 +178,7 @@ def test_modes_with_other_losses_are_told() -> None:
         judge_modes({"seconds": {}, "losses": {}})
 
 
-def test_what_verify_resume_found_is_told() -> None:
+def test_what_verify_resume_found_is_reported() -> None:
     """A difference by its file; a run that was never hit proves nothing."""
     points = [{"kind": "step", "hit": True}, {"kind": "pause", "hit": True}]
     files = [{"file": "state.json", "identical": True}]

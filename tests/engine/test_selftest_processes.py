@@ -9,10 +9,10 @@ from pathlib import Path
 from engine.hardware.report import Check
 from engine.project import Project
 from engine.selftest.bench import Bench
+from engine.selftest.part import Part, Trial, found
 from engine.selftest.process import end_family, run_to_end
 from engine.selftest.pseudo_terminal import PseudoTerminal
 from engine.selftest.run import selftest
-from engine.selftest.trial import Part, Trial, found
 from engine.verify.child import Launcher
 
 import psutil
@@ -35,9 +35,9 @@ def test_a_part_that_hangs_is_ended_and_the_next_one_is_tried() -> None:
         Part("hang", lambda: "Hang", 0.2, hang),
         Part("next", lambda: "Next", 60, lambda _bench, _limit: found("fine")),
     ]
-    told = [t for t in selftest(Project(Path()), LAUNCHER, LAUNCHER, parts=parts) if isinstance(t, Trial)]
-    assert [trial.status for trial in told] == ["error", "ok"]
-    assert told[0].check.detail == "It did not end within 0.2 s" and told[0].check.label == "Hang"
+    trials = [t for t in selftest(Project(Path()), LAUNCHER, LAUNCHER, parts=parts) if isinstance(t, Trial)]
+    assert [trial.status for trial in trials] == ["error", "ok"]
+    assert trials[0].check.detail == "It did not end within 0.2 s" and trials[0].check.label == "Hang"
     assert not folders[0].exists()
 
 
@@ -55,7 +55,7 @@ child.wait()"""
     assert parent.returncode == -signal.SIGKILL and not psutil.pid_exists(grandchild)
 
 
-def test_a_part_that_raises_is_told_and_not_the_end() -> None:
+def test_a_part_that_raises_is_reported_and_not_the_end() -> None:
     """Also what nobody expected."""
 
     def fail(_bench: Bench, _limit_s: float) -> Check:
@@ -65,7 +65,7 @@ def test_a_part_that_raises_is_told_and_not_the_end() -> None:
     assert isinstance(trial, Trial) and trial.check.detail == "ZeroDivisionError: by nought"
 
 
-def test_a_process_that_dies_is_told_by_its_signal_or_its_last_words() -> None:
+def test_a_process_that_dies_is_reported_by_its_signal_or_its_last_words() -> None:
     """An abort of MLX says nothing on its own."""
     code = "import os, signal, sys; print('no Metal device', file=sys.stderr, flush=True); "
     died = run_to_end([sys.executable, "-c", code + "os.kill(os.getpid(), signal.SIGABRT)"], os.environ, 60)

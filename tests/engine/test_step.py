@@ -5,7 +5,8 @@ import math
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
 from engine.training.loss import make_loss
-from engine.training.step import StepFunction, l2_norm, make_optimizer
+from engine.training.step import StepFunction
+from engine.training.update import l2_norm, make_optimizer
 from tests.support.steps import some_examples, split, weights
 from tests.support.tiny import RUN, lora_model
 

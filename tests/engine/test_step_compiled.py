@@ -10,7 +10,8 @@ from engine.backend import mx, nn
 from engine.model.gradient_checkpointing import checkpoint_layers
 from engine.training import step as step_module
 from engine.training.loss import batch_arrays, make_loss
-from engine.training.step import StepFunction, StepResult, compiled_loss, make_optimizer
+from engine.training.step import StepFunction, StepResult, compiled_loss
+from engine.training.update import make_optimizer
 from tests.support.architectures import build, made_fast
 from tests.support.batching import whole_batch
 from tests.support.steps import some_examples, split, weights

@@ -218,12 +218,12 @@ def test_a_process_near_the_memory_of_the_machine_gets_a_smaller_batch(
 ) -> None:
     """Half the batch and twice the accumulation are the same examples a step."""
     project = write_run(tmp_path, LOSSES, config={"batch_size": 4, "gradient_accumulation": 3})
-    monkeypatch.setattr("engine.analysis.summary._machine_memory_gb", lambda state: 2.1)
+    monkeypatch.setattr("engine.analysis.summary.machine_memory_gb", lambda state: 2.1)
     command = advice_of(project)["memory"]
     assert command == "mqlora-tui train --restart --set batch_size=2 --set gradient_accumulation=6"
 
 
-def test_few_steps_and_skipped_steps_are_told(tmp_path: Path) -> None:
+def test_few_steps_and_skipped_steps_are_reported(tmp_path: Path) -> None:
     """A run of nine steps, one of which was not finite."""
     project = write_run(tmp_path, [4.0] * 8 + [None])
     assert {"few_steps", "non_finite", "no_validation"} <= set(advice_of(project))

@@ -78,7 +78,7 @@ def test_marks_of_another_template_are_warned_of(
     assert doubts(tmp_path, {"text": prompt + completion}) == []
 
 
-def test_a_mark_that_is_a_control_token_of_the_model_is_told_once(tmp_path: Path) -> None:
+def test_a_mark_that_is_a_control_token_of_the_model_is_reported_once(tmp_path: Path) -> None:
     """As such: of what the model reads otherwise than it stands, more can be said."""
     project = Project(tmp_path)
     project.data_dir.mkdir()

@@ -60,7 +60,7 @@ def test_close_does_not_wait_for_a_job_with_nothing_to_save(
     engine: EngineThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reply in native code is left; training before it or after it is not."""
-    monkeypatch.setattr("engine.worker._MOMENT_S", 0.0)
+    monkeypatch.setattr("engine.worker.MOMENT_S", 0.0)
     let_go, saved = threading.Event(), threading.Event()
     engine.submit(saved.wait)
     engine.submit_leavable(let_go.wait)

@@ -103,7 +103,7 @@ def test_white_space_before_an_answer_is_the_prompts(tmp_path: Path, trim_offset
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"model": 3}'])
-def test_a_folder_without_a_usable_tokenizer_is_told(tmp_path: Path, content: str | None) -> None:
+def test_a_folder_without_a_usable_tokenizer_is_reported(tmp_path: Path, content: str | None) -> None:
     """Missing and damaged files are the user's to mend."""
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     if content is not None:

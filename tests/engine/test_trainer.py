@@ -30,8 +30,8 @@ SHORT = RUN.updated({"num_epochs": 1})
 def test_events_come_in_order(finished: tuple[Project, list[Event]]) -> None:
     """12 steps of 2 epochs, validated every 4, saved every 3 and at each best, both at an epoch's end."""
     events = finished[1]
-    told = [type(event).__name__ for event in events if type(event).__name__ != "Phase"]
-    assert told[:3] == ["Started", "Evaluated", "CheckpointSaved"] and told[-1] == "Finished"
+    names = [type(event).__name__ for event in events if type(event).__name__ != "Phase"]
+    assert names[:3] == ["Started", "Evaluated", "CheckpointSaved"] and names[-1] == "Finished"
     assert [e.metrics.step for e in events if isinstance(e, StepDone)] == list(range(1, 13))
     assert [e.step for e in events if isinstance(e, Evaluated)] == [0, 4, 6, 8, 12]
     best = {e.step for e in events if isinstance(e, Evaluated) and e.is_best}
@@ -71,7 +71,7 @@ def test_state_config_and_best_adapter_are_those_of_the_run(
     assert (project.adapters_dir / "adapters.safetensors").read_bytes() == saved.read_bytes()
 
 
-def test_a_result_is_on_disk_before_it_is_told(project: Project) -> None:
+def test_a_result_is_on_disk_before_it_is_reported(project: Project) -> None:
     """A reader that hears of a step, a best or a checkpoint finds it."""
     for event in Trainer(project, SHORT, StopEvent()).run():
         if isinstance(event, StepDone):
@@ -96,7 +96,7 @@ def test_same_seed_same_run_other_seed_another(
     assert metrics_rows(project) != first
 
 
-def test_rows_that_are_left_out_are_told(project: Project) -> None:
+def test_rows_that_are_left_out_are_reported(project: Project) -> None:
     """Count, file and lines."""
     lines = project.train_file.read_text().splitlines()
     lines[3] = "{"
@@ -123,7 +123,7 @@ def chances(events: list[Event]) -> list[int]:
     return [i for i, event in enumerate(events) if isinstance(event, Notice) and event.message == CHANCE]
 
 
-def test_a_model_that_guesses_is_told_once_before_the_first_step(project: Project) -> None:
+def test_a_model_that_guesses_is_reported_once_before_the_first_step(project: Project) -> None:
     """As one with the tokenizer of another; the run goes on, and its later sessions are silent."""
     events = train(project, SHORT, until=lambda event: isinstance(event, StepDone))
     (place,) = chances(events)

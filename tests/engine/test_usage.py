@@ -42,11 +42,11 @@ def test_figures_add_up_over_the_session(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_step_tells_of_it_without_nesting() -> None:
     """One flat JSON object."""
-    told = as_json(StepDone(metrics(7), Usage(0.25, 3, 0.125)))
-    assert told == {
+    values = as_json(StepDone(metrics(7), Usage(0.25, 3, 0.125)))
+    assert values == {
         "event": "step_done", **vars(metrics(7)), "padding": 0.25, "shapes": 3, "evaluation": 0.125
     }  # fmt: skip
-    json.dumps(told)
+    json.dumps(values)
 
 
 def test_a_run_tells_and_writes_what_it_spends(finished: tuple[Project, list[Event]]) -> None:

@@ -90,7 +90,7 @@ def repeat_line(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "tamper", "told"),
+    ("name", "tamper", "difference"),
     [
         ("checkpoint_epoch0_step6/adapters.safetensors", flip, "1 of 28 arrays, the first is model.layers"),
         ("checkpoint_epoch0_step6/optimizer.safetensors", flip, "1 of 58 arrays, the first is "),
@@ -103,12 +103,12 @@ def repeat_line(path: Path) -> None:
     ],
 )
 def test_a_tampered_file_is_named_with_its_first_difference(
-    finished: Project, other: Project, name: str, tamper: Callable[[Path], None], told: str
+    finished: Project, other: Project, name: str, tamper: Callable[[Path], None], difference: str
 ) -> None:
     """Down to one bit, in every file that is compared."""
     tamper(other.run_dir / name)
     [different] = [file for file in compare_runs(finished, other) if not file.identical]
-    assert different.file == name and told in different.difference
+    assert different.file == name and difference in different.difference
     assert different.straight != different.interrupted
 
 
@@ -218,7 +218,7 @@ def phase(name: str, done: int = 0, total: int = 0) -> dict[str, object]:
         (InterruptionPoint("pause", 8), phase("training"), 8, None),
     ],
 )
-def test_a_blow_waits_for_its_place(
+def test_an_interruption_waits_for_its_place(
     point: InterruptionPoint, event: dict[str, object], step: int, delay: float | None
 ) -> None:
     """Half a step's or half a validation's usual time after the event that begins it."""
@@ -226,7 +226,7 @@ def test_a_blow_waits_for_its_place(
 
 
 @pytest.mark.parametrize("total", [6, 12, 100])
-def test_blows_come_in_order_and_before_the_end(total: int) -> None:
+def test_interruptions_come_in_order_and_before_the_end(total: int) -> None:
     """Each place of a run once, a step's middle in both epochs."""
     planned = points(total)
     assert {point.kind for point in planned} == {"step", "evaluation", "checkpoint", "pause"}

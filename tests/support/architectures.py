@@ -83,12 +83,12 @@ def found(model: nn.Module, loss: Loss) -> Found:
     return float(value), dict(tree_flatten(gradient))
 
 
-def made_fast(model: nn.Module, way: MatmulMode) -> Loss:
+def made_fast(model: nn.Module, mode: MatmulMode) -> Loss:
     """Replace a model's layers by ours, and return our loss for it."""
-    ways = {matrix_key(layer): way for layer in packed_layers(model)}
+    modes = {matrix_key(layer): mode for layer in packed_layers(model)}
     model.eval()  # as it is loaded
-    make_fast(model, ways, mx.float32)
-    loss = make_loss(model, ways)
+    make_fast(model, modes, mx.float32)
+    loss = make_loss(model, modes)
     model.train()
     return loss
 

@@ -19,12 +19,12 @@ def lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text("utf-8").split("\n")[:-1]] if path.exists() else []
 
 
-def bring(path: Path, root: Path, wish: ImportOptions = IN_ORDER, **columns: str) -> Imported:
+def bring(path: Path, root: Path, options: ImportOptions = IN_ORDER, **columns: str) -> Imported:
     """Import a file into the project at `root`."""
     root.mkdir(exist_ok=True)
     table = open_table(path)
     return import_rows(
-        Project(root), table, choose(table, **columns), wish, lambda _stage, _count: None, Event()
+        Project(root), table, choose(table, **columns), options, lambda _stage, _count: None, Event()
     )
 
 

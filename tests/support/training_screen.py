@@ -42,8 +42,8 @@ class Factory:
         return self._trainer or FakeTrainer(project, stop, 20, self.gate)
 
 
-class Told:
-    """A trainer that tells what the test says, then raises if that is an exception."""
+class Scripted:
+    """A trainer whose events the test names, then raises if that is an exception."""
 
     def __init__(self, *events: Event | Exception) -> None:
         self._events = events

@@ -10,14 +10,15 @@ from tests.support.fake_chat import FakeSession
 from tests.support.fake_engine import FakeEngine
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.chat import ChatScreen
+from tui.shell import work_in
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def no_project(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_project() -> None:
     """Let no test know the project that another one worked in."""
-    monkeypatch.setattr("tui.shell._project", Project(Path()))
+    work_in(Project(Path()))
 
 
 @pytest.fixture

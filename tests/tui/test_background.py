@@ -9,7 +9,7 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.state import RunState
 from tests.support.tiny import owned_by
-from tui.respawn import GUARDED
+from tui.respawn import SUPERVISED
 from tui.run.background import spawn, start_background
 
 import pytest
@@ -71,7 +71,7 @@ class Alive(EndedChild):
 def test_the_trainer_may_be_a_child_of_what_was_started(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A guard stands before the process that trains: its pid is the one to pause the run by."""
+    """A supervisor stands before the process that trains: its pid is the one to pause the run by."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as trainer:
         project.run_dir.mkdir()
         RunState("running", "toy", pid=trainer.pid).save(project.state_file)
@@ -88,19 +88,19 @@ def test_a_run_of_somebody_else_is_not_taken_for_the_new_one(
     project.run_dir.mkdir()
     RunState("running", "toy", pid=os.getppid()).save(project.state_file)
     monkeypatch.setattr("tui.run.background.subprocess.Popen", lambda *_a, **_k: Alive())
-    monkeypatch.setattr("tui.run.background._START_LIMIT_S", 0.05)
+    monkeypatch.setattr("tui.run.background.START_LIMIT_S", 0.05)
     with owned_by(project, os.getppid()):
         assert start_background(project, []) == Alive.pid
 
 
 def test_it_depends_on_no_terminal(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session and a guard of its own, nothing to read from, output to the log after the first line."""
+    """A session and a supervisor of its own, nothing to read from, output to the log after the first line."""
     asked: dict[str, Any] = {}
-    monkeypatch.setenv(GUARDED, "1")
+    monkeypatch.setenv(SUPERVISED, "1")
     monkeypatch.setattr(subprocess, "Popen", lambda _command, **options: asked.update(options))
     _process, begin = spawn(project, [], "the connection was lost")
     assert asked["start_new_session"] and asked["stdin"] == subprocess.DEVNULL
     assert asked["stdout"].name == str(project.log_file) and asked["stderr"] == subprocess.STDOUT
-    assert GUARDED not in asked["env"]
+    assert SUPERVISED not in asked["env"]
     assert project.log_file.read_text() == "the connection was lost\n"
     assert begin == len("the connection was lost\n")

@@ -24,7 +24,7 @@ async def test_a_key_stops_a_reply(app: MqloraApp, session: type[FakeSession], k
         await wait_for(pilot, lambda: not screen.is_replying)
         await sees(pilot, "stopped")
         said = screen.query(ChatTurn).last().text
-        assert said and not app.news
+        assert said and not app.notice
         session.endless = False
         await ask(pilot, screen, "dois")
         assert [turn["content"] for turn in session.asked[1]] == ["um", said, "dois"]
@@ -91,7 +91,7 @@ async def test_a_question_during_an_answer_stays_in_the_line(
 
 
 @pytest.mark.parametrize("blank", ["", "   "])
-async def test_an_empty_question_is_told(app: MqloraApp, session: type[FakeSession], blank: str) -> None:
+async def test_an_empty_question_is_reported(app: MqloraApp, session: type[FakeSession], blank: str) -> None:
     """Enter on an empty line is not ignored."""
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_chat(pilot)

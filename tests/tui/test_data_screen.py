@@ -44,7 +44,7 @@ async def test_the_verdict_comes_first_with_the_counts(app: MqloraApp, size: tup
         assert text.count("▁▁▂▂▂▃▃▃") == (3 if size[1] >= 34 else 1)  # prompts, answers and both
 
 
-async def test_the_hours_of_a_run_are_told_for_each_profile(app: MqloraApp) -> None:
+async def test_the_hours_of_a_run_are_reported_for_each_profile(app: MqloraApp) -> None:
     """As soon as a speed is known; before that it is said when it will be."""
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
@@ -130,7 +130,8 @@ async def test_f_writes_a_cleaned_copy(
         await wait_for(pilot, lambda: "No row of train.jsonl can be kept." in shown(app))
         await pilot.press("f")
         await wait_for(
-            pilot, lambda: f"{project.data_dir / 'mended'}: 1,100 train, 12 valid, 0 rows dropped" in app.news
+            pilot,
+            lambda: f"{project.data_dir / 'mended'}: 1,100 train, 12 valid, 0 rows dropped" in app.notice,
         )
         await sees_no_more(pilot, "No row of train.jsonl")
 
@@ -227,7 +228,7 @@ async def test_enter_goes_on_to_training(
         await wait_for(pilot, lambda: app.current_mode == "train")
 
 
-async def test_progress_is_told_and_escape_ends_the_check(
+async def test_progress_is_reported_and_escape_ends_the_check(
     app: MqloraApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is known by then stays, and is said to be a part; `r` checks again."""
@@ -264,7 +265,7 @@ async def test_a_check_in_part_finds_nothing_wrong_only_so_far(
     """Neither while it is under way nor when it was ended are the rows all said to be right."""
 
     def check_stages(
-        _project: Project, _config: TrainingConfig, _tell: OnCheckProgress, cancel: Event
+        _project: Project, _config: TrainingConfig, _on_progress: OnCheckProgress, cancel: Event
     ) -> object:
         yield replace(data_report(), stage="read")
         assert cancel.wait(20)
@@ -323,7 +324,9 @@ async def test_the_footer_has_room_for_help(
         assert ("d Duplicates" in footer()) == bool(faults)
 
 
-async def test_what_is_wrong_with_the_model_is_told_without_a_row(app: MqloraApp, engine: FakeEngine) -> None:
+async def test_what_is_wrong_with_the_model_is_reported_without_a_row(
+    app: MqloraApp, engine: FakeEngine
+) -> None:
     """It is no row of a file: none is read, and none is said to be left out."""
     fault = Fault("models/toy", 0, None, "model", "error", "the weights are cut off", "download them again")
     engine.data = replace(data_report(), model="", model_faults=(fault,))

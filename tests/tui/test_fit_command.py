@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from engine.config import TrainingConfig
@@ -16,10 +17,10 @@ from tui.cli.main import main
 
 import pytest
 
-ROOM = MemoryBudget("gpu", 9_000_000_000, 16_000_000_000)
+BUDGET = MemoryBudget("gpu", 9_000_000_000, 16_000_000_000)
 SHAPE = BatchShape.full(rows=4, length=384, targets=700)
-FITS = Fit(True, ROOM, SHAPE, Measured(4_321_000_000, 5_000_000_000, 1.5, 4_600_000_000, True))
-RAN_OUT = Fit(False, ROOM, SHAPE, None, f"MLX ran out of memory {HOSTILE}")
+FITS = Fit(True, BUDGET, SHAPE, Measured(4_321_000_000, 5_000_000_000, 1.5, 4_600_000_000, True))
+RAN_OUT = Fit(False, BUDGET, SHAPE, None, f"MLX ran out of memory {HOSTILE}")
 
 
 @pytest.fixture
@@ -79,6 +80,7 @@ def test_json_has_every_figure(
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert first["fits"] and first["measured"]["peak"] == 4_321_000_000 and first["nearest"] is None
     assert not second["fits"] and second["measured"] is None
+    assert first["memory_budget"] == first["room"] == asdict(BUDGET)
     assert TrainingConfig.parse(second["nearest"]).gradient_checkpointing == "on"
 
 

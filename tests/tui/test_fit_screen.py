@@ -17,10 +17,10 @@ from tui.app.screens.profile.profile import ProfileScreen
 import pytest
 from textual.pilot import Pilot
 
-ROOM = MemoryBudget("cpu", 9_000_000_000, 16_000_000_000)
+BUDGET = MemoryBudget("cpu", 9_000_000_000, 16_000_000_000)
 SHAPE = BatchShape.full(rows=4, length=384, targets=700)
-FITS = Fit(True, ROOM, SHAPE, Measured(4_321_000_000, 5_000_000_000, 1.5, 4_600_000_000, True))
-TOO_LARGE = Fit(False, ROOM, SHAPE, None, "MLX ran out of memory")
+FITS = Fit(True, BUDGET, SHAPE, Measured(4_321_000_000, 5_000_000_000, 1.5, 4_600_000_000, True))
+TOO_LARGE = Fit(False, BUDGET, SHAPE, None, "MLX ran out of memory")
 
 
 class FakeFit:
@@ -52,7 +52,7 @@ class FakeFit:
             self.known = Known({}, frozenset({"PERFORMANCE"}))
         return self.answer
 
-    def recall(self, _project: Project, _base: TrainingConfig, _room: int) -> Known:
+    def recall(self, _project: Project, _base: TrainingConfig, _budget: int) -> Known:
         """Stand in for `recall_profiles`."""
         return self.known
 
@@ -62,7 +62,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeFit:
     """Put the fake in the place of the measurement."""
     fake = FakeFit()
     monkeypatch.setattr("tui.app.jobs.machine_and_data.measure_and_remember", fake.measure)
-    monkeypatch.setattr("tui.app.jobs.machine_and_data.recall_profiles", fake.recall)
+    monkeypatch.setattr("engine.fit.measured.recall_profiles", fake.recall)
     return fake
 
 
@@ -114,7 +114,7 @@ async def test_escape_ends_a_measurement(app: MqloraApp, fake: FakeFit) -> None:
         await measuring(pilot)
         await pilot.press("escape")
         await wait_for(pilot, lambda: "is recommended." in shown(app))
-        assert fake.cancels[0].is_set() and not app.news
+        assert fake.cancels[0].is_set() and not app.notice
         await sees_no_more(pilot, "measured")
 
 

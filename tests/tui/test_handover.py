@@ -11,7 +11,7 @@ from engine.training.state import RunState, Status
 from tests.support.fake_engine import FakeEngine, sees, shown
 from tests.support.tiny import owned_by
 from tui.app.app import MqloraApp
-from tui.run.handover import Handover, hand_over, has_news, is_starting, take_news
+from tui.run.handover import Handover, hand_over, has_notice, is_starting, take_notice
 from tui.run.standing import standing
 
 import pytest
@@ -58,18 +58,18 @@ def test_what_is_not_paused_is_not_handed_over(
     project.run_dir.mkdir()
     RunState(status, "toy", step=41).save(project.state_file)
     hand_over(project)
-    assert started == [] and not has_news(project)
+    assert started == [] and not has_notice(project)
 
 
-def test_the_news_are_told_once(project: Project, started: list[tuple[list[str], str]]) -> None:
+def test_the_notice_is_given_once(project: Project, started: list[tuple[list[str], str]]) -> None:
     """Whoever starts next learns when the connection was lost, and what the run does now."""
     paused_at(project, 41)
     hand_over(project)
-    assert has_news(project)
+    assert has_notice(project)
     with owned_by(project, 1):
-        news = take_news(project)
-    assert "at step 41" in news and "goes on in the background" in news
-    assert not has_news(project) and take_news(project) == ""
+        notice = take_notice(project)
+    assert "at step 41" in notice and "goes on in the background" in notice
+    assert not has_notice(project) and take_notice(project) == ""
 
 
 @pytest.fixture
@@ -85,13 +85,13 @@ def loading(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proje
 
 
 def test_a_run_that_is_only_starting_is_not_said_to_have_failed(loading: Project) -> None:
-    """Loading takes a while: the news stay until it is known what came of it."""
-    assert "is starting in the background" in take_news(loading)
-    assert has_news(loading)
+    """Loading takes a while: the notice stays until it is known what came of it."""
+    assert "is starting in the background" in take_notice(loading)
+    assert has_notice(loading)
     assert standing(loading).startswith("The run is starting in the background")
     paused_at(loading, 42)
-    assert "to step 42" in take_news(loading)
-    assert not has_news(loading)
+    assert "to step 42" in take_notice(loading)
+    assert not has_notice(loading)
 
 
 async def test_a_run_that_is_only_starting_is_not_shown_as_paused(
@@ -111,26 +111,26 @@ def test_another_process_with_the_number_is_not_waited_for(loading: Project) -> 
     """Numbers of processes are given out again."""
     Handover("2026-01-01T00:00:00+00:00", 41, os.getpid()).save(loading)
     assert not is_starting(loading)
-    assert "did not go on" in take_news(loading) and not has_news(loading)
+    assert "did not go on" in take_notice(loading) and not has_notice(loading)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"time": "x", "step": 1}', '{"time": 1, "step": "a"}'])
-def test_news_that_are_not_ours_are_none(project: Project, content: str) -> None:
+def test_a_handover_that_is_not_ours_gives_none(project: Project, content: str) -> None:
     """Whoever wrote them."""
     paused_at(project, 41)
     (project.run_dir / "handover.json").write_text(content)
-    assert take_news(project) == "" and not is_starting(project)
+    assert take_notice(project) == "" and not is_starting(project)
 
 
 @pytest.mark.parametrize(("step", "fate"), [(60, "to step 60"), (41, "did not go on")])
-def test_the_news_say_how_far_it_came(
+def test_the_notice_says_how_far_it_came(
     project: Project, started: list[tuple[list[str], str]], step: int, fate: str
 ) -> None:
     """A run that ended meanwhile made it to some step, or did not even start."""
     paused_at(project, 41)
     hand_over(project)
     paused_at(project, step)
-    assert fate in take_news(project)
+    assert fate in take_notice(project)
 
 
 def test_a_background_that_cannot_be_started_leaves_the_run_saved(
@@ -144,11 +144,11 @@ def test_a_background_that_cannot_be_started_leaves_the_run_saved(
     monkeypatch.setattr("tui.run.handover.spawn", refuse)
     paused_at(project, 41)
     hand_over(project)
-    assert "did not go on" in take_news(project)
+    assert "did not go on" in take_notice(project)
 
 
-def test_news_that_cannot_be_read_are_none(project: Project) -> None:
+def test_a_handover_that_cannot_be_read_gives_none(project: Project) -> None:
     """A file of something else is not told of."""
     project.run_dir.mkdir()
     (project.run_dir / "handover.json").write_text('{"time": "yesterday", "step": 3}')
-    assert take_news(project) == ""
+    assert take_notice(project) == ""

@@ -235,7 +235,7 @@ async def test_a_title_above_the_names_is_asked_about(app: MqloraApp, project: P
         await wait_for(pilot, lambda: "18 train, 2 valid" in text(app))
 
 
-async def test_misread_text_and_rows_left_out_are_told(app: MqloraApp, project: Project) -> None:
+async def test_misread_text_and_rows_left_out_are_reported(app: MqloraApp, project: Project) -> None:
     """Before the import and after it; what is left out on request is not marked as wrong."""
     rows: list[dict[str, object]] = [
         {"prompt": "Tem pÃ£o?", "completion": "Sim.", "label": True},
@@ -385,7 +385,12 @@ async def test_leaving_the_app_ends_the_import(
     started, ended = Event(), Event()
 
     def import_rows(
-        _p: Project, _t: Table, _m: ColumnMapping, _w: ImportOptions, _tell: OnImportProgress, cancel: Event
+        _p: Project,
+        _t: Table,
+        _m: ColumnMapping,
+        _w: ImportOptions,
+        _on_progress: OnImportProgress,
+        cancel: Event,
     ) -> Imported:
         started.set()
         if cancel.wait(20):

@@ -67,7 +67,7 @@ async def test_a_place_may_take_its_time_at_the_first_visit(
         time.sleep(1.0)  # in the way of everything, as an import is
         real(screen)
 
-    monkeypatch.setattr("tui.app.input_order._PATIENCE_S", 0.5)
+    monkeypatch.setattr("tui.app.input_order.PATIENCE_S", 0.5)
     monkeypatch.setattr(ChatScreen, "__init__", slow)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
@@ -119,8 +119,8 @@ async def test_a_key_that_never_settles_does_not_silence_the_others(
     app: MqloraApp, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     """A widget that is always at work holds keys for a moment only."""
-    monkeypatch.setattr("tui.app.input_order._PATIENCE_S", 0.05)
-    monkeypatch.setattr("tui.app.input_order._waits", lambda _pump: False)
+    monkeypatch.setattr("tui.app.input_order.PATIENCE_S", 0.05)
+    monkeypatch.setattr("tui.app.input_order.is_waiting", lambda _pump: False)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press(key, "2")

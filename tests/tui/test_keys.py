@@ -41,6 +41,6 @@ def test_an_arrow_key_does_not_leave_a_crashed_run(
     project.run_dir.mkdir()
     running(project, "checkpoint_epoch0_step6")
     monkeypatch.setattr("tui.supervisor.restart.is_foreground", lambda: True)
-    monkeypatch.setattr("tui.supervisor.restart.err._force_terminal", True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
     os.write(keyboard, typed)
     assert (RestartPolicy(project.root, ()).decide(Death(PID, 9, None, "")) is not None) == goes_on

@@ -56,9 +56,9 @@ def test_json_tells_what_was_spent_once_for_each_change(
     """After the steps, before the end."""
     write_run(project, "paused", 3, usage=USAGE)
     watch(project, as_json=True)
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [event["event"] for event in told] == ["step_done"] * 3 + ["usage", "run_state"]
-    assert told[3] == {"event": "usage", "step": 3, "padding": 0.25, "shapes": 3, "evaluation": 0.125}
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["event"] for event in events] == ["step_done"] * 3 + ["usage", "run_state"]
+    assert events[3] == {"event": "usage", "step": 3, "padding": 0.25, "shapes": 3, "evaluation": 0.125}
 
 
 def test_time_left_counts_validations(project: Project) -> None:

@@ -1,4 +1,4 @@
-"""Refusals and news: in place, covering nothing, until they are dismissed."""
+"""Refusals and notices: in place, covering nothing, until they are dismissed."""
 
 import threading
 from collections.abc import Callable
@@ -41,7 +41,7 @@ NO_MODEL = Check("model", "Base model", "none", "error", "There is none", "get o
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("place", ["1", "3"])
-async def test_writing_the_sample_is_told_in_place(
+async def test_writing_the_sample_is_reported_in_place(
     app: MqloraApp,
     engine: FakeEngine,
     monkeypatch: pytest.MonkeyPatch,
@@ -114,11 +114,11 @@ async def test_a_word_about_a_key_is_below_a_dialog_and_true_there(app: MqloraAp
 
 async def test_a_word_about_a_key_goes_by_itself(app: MqloraApp, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal beside it stays."""
-    monkeypatch.setattr(notes, "_MOMENT_S", 0.01)
+    monkeypatch.setattr(notes, "MOMENT_S", 0.01)
     async with app.run_test() as pilot:
         await ready(pilot)
         app.show_error(UserError("The disk is full", "free some space"))
-        app.tell("Copied.")
+        app.show_notice("Copied.")
         await sees_no_more(pilot, "Copied.")
         assert "The disk is full" in shown(app)
 
@@ -135,12 +135,12 @@ async def test_its_moment_begins_when_it_is_drawn(app: MqloraApp, monkeypatch: p
     async with app.run_test() as pilot:
         await ready(pilot)
         monkeypatch.setattr(app, "set_timer", begin)
-        app.tell("Copied.")
+        app.show_notice("Copied.")
         await wait_for(pilot, lambda: begun)
     assert begun == [True]
 
 
-async def test_a_cleaned_copy_is_told_whole_in_place(app: MqloraApp, engine: FakeEngine) -> None:
+async def test_a_cleaned_copy_is_reported_whole_in_place(app: MqloraApp, engine: FakeEngine) -> None:
     """The folder's path too, on a small terminal."""
     fault = Fault("train.jsonl", 3, None, "empty_prompt", "error", "no prompt", "write one")
     engine.data = data_report(fault)
@@ -149,7 +149,7 @@ async def test_a_cleaned_copy_is_told_whole_in_place(app: MqloraApp, engine: Fak
         await pilot.press("3")
         await sees(pilot, "1 row left out")
         await pilot.press("f")
-        await wait_for(pilot, lambda: "mended" in app.news)
+        await wait_for(pilot, lambda: "mended" in app.notice)
         folder = "".join(shown(app).split())
         assert "".join(str(app.project.data_dir / "mended").split()) in folder
         await sees(pilot, "what changed is in changes.jsonl there.")

@@ -53,7 +53,7 @@ def test_usage_errors_quote_the_command_line_harmlessly(capsys: pytest.CaptureFi
     assert capsys.readouterr().err == f"Usage: x\n\nError: No such option: --{SHOWN}\n"
 
 
-def test_a_defect_is_told_and_logged_harmlessly(
+def test_a_defect_is_reported_and_logged_harmlessly(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Its message, the command line and the traceback may quote data."""
@@ -63,11 +63,11 @@ def test_a_defect_is_told_and_logged_harmlessly(
         raise ValueError(f"{RAW}\nsecond line")
     except ValueError as error:
         assert report_defect(error) == 1
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     log = (tmp_path / "mqlora-tui" / "errors.log").read_text()
-    assert SHOWN in told and told.count("\n") == 1
+    assert SHOWN in printed and printed.count("\n") == 1
     assert log.count(SHOWN) >= 2 and "Traceback" in log
-    assert printable(told) == told and printable(log) == log
+    assert printable(printed) == printed and printable(log) == log
 
 
 def test_a_terminal_that_knows_few_letters_gets_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_a_refusal_is_an_object_too_where_that_is_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "printed"),
     [
         (
             OSError(errno.ENOSPC, "Full"),
@@ -126,11 +126,11 @@ def test_a_refusal_is_an_object_too_where_that_is_asked_for(
     ],
 )
 def test_what_the_system_does_not_allow_is_a_sentence(
-    capsys: pytest.CaptureFixture[str], error: OSError, told: str
+    capsys: pytest.CaptureFixture[str], error: OSError, printed: str
 ) -> None:
     """Not a defect of the program."""
     assert refuse_system(error) == 1
-    assert capsys.readouterr().err == f"{told}\n"
+    assert capsys.readouterr().err == f"{printed}\n"
 
 
 def test_a_stream_that_takes_nothing_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,11 +156,11 @@ def test_a_stream_that_takes_nothing_is_left_alone(monkeypatch: pytest.MonkeyPat
         lambda: report_defect(RuntimeError("can't start new thread")),
     ],
 )
-def test_a_system_without_a_process_to_give_is_told_of(
+def test_a_system_without_a_process_to_give_is_reported(
     command: Callable[[], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is neither the output's fault nor a defect."""
     assert command() == 1
-    told = capsys.readouterr().err
-    assert "The system lets this user start no further process or thread; " in told
-    assert "ulimit -u" in told
+    printed = capsys.readouterr().err
+    assert "The system lets this user start no further process or thread; " in printed
+    assert "ulimit -u" in printed

@@ -31,16 +31,16 @@ ROWS = (
 )
 
 
-def twin(kind: str, line: int, other: int, message: str, severity: Severity = "warning") -> Fault:
+def pair(kind: str, line: int, other: int, message: str, severity: Severity = "warning") -> Fault:
     """Return the fault of a row of train that is like another."""
     place = Place("train.jsonl", other)
     return Fault("train.jsonl", line, None, kind, severity, message, "choose", place)
 
 
 PAIRS = (
-    twin("duplicate", 2, 1, "the same as line 1"),
-    twin("near_duplicate", 3, 2, "93% the same as line 2", "note"),
-    twin("other_answer", 4, 1, "same prompt as line 1, other answer"),
+    pair("duplicate", 2, 1, "the same as line 1"),
+    pair("near_duplicate", 3, 2, "93% the same as line 2", "note"),
+    pair("other_answer", 4, 1, "same prompt as line 1, other answer"),
 )
 SINGLE = Fault("train.jsonl", 9, None, "truncated", "warning", "cut at 384 tokens", "shorten it")
 

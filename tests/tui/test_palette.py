@@ -23,7 +23,7 @@ BURSTS = (
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hand keys on at once, as on a machine so slow that they are no longer handled in turn."""
-    monkeypatch.setattr("tui.app.input_order._PATIENCE_S", 0)
+    monkeypatch.setattr("tui.app.input_order.PATIENCE_S", 0)
     monkeypatch.setattr("tests.support.bursts.NAMED", NAMED | KEYS)
 
 
@@ -68,7 +68,7 @@ async def test_what_is_typed_ahead_of_the_list_is_found_in_it(app: MqloraApp) ->
         await wait_for(pilot, lambda: app.current_mode == "report" and app.screen.is_current)
 
 
-async def test_a_name_that_nothing_has_is_told(app: MqloraApp) -> None:
+async def test_a_name_that_nothing_has_is_reported(app: MqloraApp) -> None:
     """Enter then does nothing, and the list is back when the text is gone."""
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)

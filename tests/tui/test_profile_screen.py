@@ -230,7 +230,7 @@ async def test_escape_leaves_everything_as_it_was(app: MqloraApp, project: Proje
         await pilot.press("escape")
         await wait_for(pilot, lambda: isinstance(app.screen, ProfileScreen))
         assert app.config == before and not project.config_file.exists()
-        assert not app.news
+        assert not app.notice
 
 
 async def test_the_form_is_walked_with_the_arrow_keys(app: MqloraApp) -> None:

@@ -43,7 +43,7 @@ def charts(monkeypatch: pytest.MonkeyPatch) -> FakeCharts:
     """Draw nothing."""
     fake = FakeCharts()
     monkeypatch.setattr(
-        "tui.app.screens.report.report._chart_writers", lambda: (fake.dashboard, fake.analysis)
+        "tui.app.screens.report.report.chart_writers", lambda: (fake.dashboard, fake.analysis)
     )
     return fake
 

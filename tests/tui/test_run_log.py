@@ -28,7 +28,7 @@ def lines(app: LogApp) -> list[str]:
 def on_progress(app: LogApp, first: int, last: int) -> None:
     """Write entries with these numbers."""
     for number in range(first, last + 1):
-        app.query_one(RunLog).tell("·", f"entry {number}: {WORDS} end{number}")
+        app.query_one(RunLog).write_entry("·", f"entry {number}: {WORDS} end{number}")
 
 
 async def resize(pilot: Pilot[None], width: int, height: int) -> None:
@@ -56,14 +56,14 @@ async def test_another_size_wraps_anew_and_keeps_the_newest_line(size: tuple[int
         assert lines(app)[-1].endswith("end31")
 
 
-async def test_what_was_told_before_the_first_size_is_there() -> None:
+async def test_what_was_reported_before_the_first_size_is_there() -> None:
     """A screen tells before it is laid out."""
     app = LogApp()
     async with app.run_test(size=(80, 12)) as pilot:
         log = RunLog()
         log.display = False
         await app.mount(log)
-        log.tell("!", "early")
+        log.write_entry("!", "early")
         log.display = True
         await pilot.pause()
         assert "early" in log.lines[0].text

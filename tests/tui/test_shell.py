@@ -181,10 +181,10 @@ def test_a_command_at_the_end_of_a_message_is_not_wrapped(
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
     work_in(project)
     text = "import it without the rest: mqlora-tui import rows.csv --answer it's"
-    told = complete(text)
-    assert laid_out(text, len(told)) == told
+    completed = complete(text)
+    assert laid_out(text, len(completed)) == completed
     first, *lines = laid_out(text, 60).split("\n")
     assert first == "import it without the rest:" and lines[-1].split()[-1] == "it's"
     assert all(line.endswith(" \\") for line in lines[:-1])
     pasted = " ".join(line.removesuffix("\\").strip() for line in lines)
-    assert told == f"{first} {pasted}"
+    assert completed == f"{first} {pasted}"

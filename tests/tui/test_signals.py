@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
-from tui.terminal.signals import SignalExit, leaving_signals, pausing_signals
+from tui.terminal.signal_exit import SignalExit
+from tui.terminal.signals import leaving_signals, pausing_signals
 
 import pytest
 
@@ -44,7 +45,7 @@ class Recorder:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the app no time to close."""
-    monkeypatch.setattr("tui.terminal.signals.CLOSE_LIMIT_S", 0.0)
+    monkeypatch.setattr("tui.terminal.signal_exit.CLOSE_LIMIT_S", 0.0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -73,7 +74,7 @@ def test_a_second_signal_changes_nothing() -> None:
 
 def test_a_checkpoint_that_takes_forever_does_not_keep_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the limit the process ends, and nothing is said to be saved."""
-    monkeypatch.setattr("tui.terminal.signals.SAVE_LIMIT_S", 0.0)
+    monkeypatch.setattr("tui.terminal.signal_exit.SAVE_LIMIT_S", 0.0)
     recorder = Recorder()
     recorder.exit.handle(signal.SIGTERM)
     assert recorder.ended.wait(10)

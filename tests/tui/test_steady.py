@@ -8,7 +8,7 @@ from tests.support.fake_engine import wait_for
 from tests.support.fake_run import append, metrics, write_run
 from tests.support.themed import ThemedApp
 from tui.app.screens.shared.lines import Lines, SteadyText
-from tui.app.screens.shared.verdict import VerdictLine
+from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.app.screens.train.progress_line import ProgressLine
 from tui.run.view import RunReader
 

@@ -52,19 +52,19 @@ def test_a_slow_program_gets_every_line(pipe: tuple[int, int]) -> None:
     assert stream.finish(10) and got == wanted
 
 
-def test_a_reader_that_goes_away_is_told_once_and_does_no_harm(pipe: tuple[int, int]) -> None:
+def test_a_reader_that_goes_away_is_reported_once_and_does_no_harm(pipe: tuple[int, int]) -> None:
     """After the first failed write everything goes nowhere."""
     errors: list[OSError] = []
-    told = threading.Event()
+    reported = threading.Event()
 
     def lose(error: OSError) -> None:
         errors.append(error)
-        told.set()
+        reported.set()
 
     stream = UnblockedStream(pipe[1], on_error=lose)
     os.close(pipe[0])
     stream.write(LINE)
-    assert told.wait(10)
+    assert reported.wait(10)
     stream.write(LINE)
     assert stream.finish(10)
     assert [type(error) for error in errors] == [BrokenPipeError]
@@ -73,16 +73,16 @@ def test_a_reader_that_goes_away_is_told_once_and_does_no_harm(pipe: tuple[int, 
 def test_a_terminal_that_hangs_up_does_no_harm() -> None:
     """The write fails, is told, and the stream still says that it was a terminal."""
     master, slave = pty.openpty()
-    told = threading.Event()
-    stream = UnblockedStream(slave, on_error=lambda _error: told.set())
+    reported = threading.Event()
+    stream = UnblockedStream(slave, on_error=lambda _error: reported.set())
     assert stream.isatty()
     os.close(master)
     stream.write(LINE)
-    assert told.wait(10) and stream.isatty()
+    assert reported.wait(10) and stream.isatty()
     os.close(slave)
 
 
-def test_a_stalled_terminal_loses_old_output_and_is_told_when_it_reads_again() -> None:
+def test_a_stalled_terminal_loses_old_output_and_says_so_when_it_reads_again() -> None:
     """More than its limit is left out in whole writes; then the screen has to be drawn anew."""
     master, slave = pty.openpty()
     caught_up = threading.Event()

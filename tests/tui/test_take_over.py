@@ -149,11 +149,11 @@ async def test_a_run_of_another_user_is_not_said_to_be_asked(app: MqloraApp) -> 
             assert "is asked to pause" not in shown(app) and "Nothing is training" not in shown(app)
 
 
-async def test_a_lost_connection_is_told_of_at_the_next_start(app: MqloraApp) -> None:
+async def test_a_lost_connection_is_reported_at_the_next_start(app: MqloraApp) -> None:
     """The app opens at the training and says what happened, even if the run has ended since."""
     write_run(app.project, "paused", 42)
-    news = '{"time": "2026-01-01T08:00:00+00:00", "step": 30}'
-    (app.project.run_dir / "handover.json").write_text(news)
+    handover = '{"time": "2026-01-01T08:00:00+00:00", "step": 30}'
+    (app.project.run_dir / "handover.json").write_text(handover)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_for(pilot, lambda: "lost on 2026-01-01" in shown(app) and "to step 42" in shown(app))
         assert app.current_mode == "train"

@@ -164,7 +164,7 @@ async def test_a_field_says_why_it_takes_no_letters(app: MqloraApp) -> None:
         await wait_for(pilot, lambda: isinstance(app.focused, LineInput))
         for text in ("x", "1\r2", "1" * 13):
             for line in app.screen.query(NoteLine):
-                line.tell("")
+                line.show_notice("")
             app.post_message(Paste(text))
             await hears(pilot, "has digits only")
             assert isinstance(app.focused, LineInput) and app.focused.value == ""
@@ -204,7 +204,7 @@ async def test_the_most_that_may_be_pasted_is_kept_whole(
         await wait_for(pilot, lambda: screen.query_one(Prompt).text == text)
 
 
-async def test_a_paste_where_nothing_takes_it_is_told(app: MqloraApp) -> None:
+async def test_a_paste_where_nothing_takes_it_is_reported(app: MqloraApp) -> None:
     """Nothing is dropped in silence."""
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)

@@ -17,7 +17,7 @@ from engine.training.state import Status
 from tests.support.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
 from tests.support.fake_run import LIMIT_S, TOTAL, USAGE, append, metrics, write_run, write_state
 from tests.support.tiny import owned_by
-from tests.support.training_screen import Factory, Told, open_train, use
+from tests.support.training_screen import Factory, Scripted, open_train, use
 from tui.app.app import MqloraApp
 from tui.app.screens.train.log import RunLog
 from tui.app.screens.train.loss_plot import LossPlot
@@ -136,7 +136,7 @@ async def test_training_cannot_be_started_twice(app: MqloraApp) -> None:
 
 async def test_a_refusal_is_shown_with_its_fix(app: MqloraApp) -> None:
     """What the trainer refuses appears with the way out, and the run can be started again."""
-    use(app, Factory(Told(UserError(f"Data {HOSTILE} is wrong", "mend it"))))
+    use(app, Factory(Scripted(UserError(f"Data {HOSTILE} is wrong", "mend it"))))
     async with app.run_test(size=(80, 24)) as pilot:
         await open_train(pilot)
         await pilot.press("enter")
@@ -147,7 +147,7 @@ async def test_a_refusal_is_shown_with_its_fix(app: MqloraApp) -> None:
 
 async def test_a_defect_is_one_sentence_and_its_traceback_is_in_the_log(app: MqloraApp) -> None:
     """An unexpected exception does not end the app; the traceback is kept for the report."""
-    use(app, Factory(Told(Phase("loading"), ZeroDivisionError("division by zero"))))
+    use(app, Factory(Scripted(Phase("loading"), ZeroDivisionError("division by zero"))))
     async with app.run_test(size=(80, 24)) as pilot:
         await open_train(pilot)
         await pilot.press("enter")
@@ -160,7 +160,7 @@ async def test_stages_before_the_first_step_are_visible(app: MqloraApp) -> None:
     """Loading and the first validation say how far they are."""
     gate = threading.Event()
 
-    class Slow(Told):
+    class Slow(Scripted):
         def run(self) -> Iterator[Event]:
             yield from super().run()
             gate.wait(LIMIT_S)
@@ -202,7 +202,7 @@ async def test_stages_of_a_resume_are_visible(app: MqloraApp, size: tuple[int, i
 
 
 @pytest.mark.parametrize("end", ["pause", "refusal"])
-async def test_the_end_is_told_when_the_run_can_go_on(
+async def test_the_end_is_reported_when_the_run_can_go_on(
     app: MqloraApp, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     """Not while the trainer still closes its files: whoever reads of a pause may press Enter at once."""
@@ -228,14 +228,14 @@ async def test_the_end_is_told_when_the_run_can_go_on(
         await wait_for(pilot, closing.is_set)
         screen = app.screen
         assert isinstance(screen, TrainScreen)
-        log, told = screen.query_one(RunLog), "step7" if end == "pause" else "mend them"
-        assert told not in shown(app) and not app.screen.check_action("resume", ())
+        log, expected = screen.query_one(RunLog), "step7" if end == "pause" else "mend them"
+        assert expected not in shown(app) and not app.screen.check_action("resume", ())
         offered: list[bool] = []
 
-        def seeing(tell: Callable[[Any], None]) -> Callable[[Any], None]:
-            def seen(told: Any) -> None:
+        def seeing(original: Callable[[Any], None]) -> Callable[[Any], None]:
+            def seen(item: Any) -> None:
                 offered.append(bool(app.screen.check_action("resume", ())))
-                tell(told)
+                original(item)
 
             return seen
 
@@ -253,7 +253,7 @@ async def test_losses_that_are_no_numbers_are_survived(app: MqloraApp) -> None:
         append(app.project, metrics(step, loss))
     write_state(app.project, "paused", 5, initial_val_loss=math.inf, best_step=None, best_val_loss=None)
     odd = StepDone(metrics(6, math.inf), Usage())
-    use(app, Factory(Told(odd, Notice("warning", HOSTILE))))
+    use(app, Factory(Scripted(odd, Notice("warning", HOSTILE))))
     async with app.run_test(size=(120, 40)) as pilot:
         await open_train(pilot)
         await pilot.press("enter")
@@ -443,8 +443,8 @@ async def test_settings_selected_beside_a_paused_run(
     own = TrainingConfig.load(project.config_file)
     state = json.dumps({"config": own.model_dump(mode="json")})
     (project.run_dir / "checkpoint_epoch1_step30" / "state.json").write_text(state)
-    wish = own.updated({"batch_size": 3})
-    wish.save(project.config_file)
+    wanted = own.updated({"batch_size": 3})
+    wanted.save(project.config_file)
     app = MqloraApp(project)
     factory = use(app, Factory())
     async with app.run_test(size=size) as pilot:
@@ -455,7 +455,7 @@ async def test_settings_selected_beside_a_paused_run(
         await wait_for(pilot, lambda: differ in " ".join(shown(app).split()))
         await pilot.press(*([key] if key == "enter" else [key, "enter"]))
         await wait_for(pilot, lambda: bool(factory.modes))
-        expected = ("auto", None) if key == "enter" else ("restart", wish)
+        expected = ("auto", None) if key == "enter" else ("restart", wanted)
         assert (factory.modes[0], factory.configs[0]) == expected
         factory.gate.set()
         await app.training.wait()

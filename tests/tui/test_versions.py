@@ -10,7 +10,7 @@ from engine.project import Project
 from engine.training.events import Event, Finished, Resumption
 from tests.support.fake_engine import sees, sees_no_more, shown, wait_for
 from tests.support.fake_run import write_run
-from tests.support.training_screen import Factory, Told, open_train, use
+from tests.support.training_screen import Factory, Scripted, open_train, use
 from tui.app.app import MqloraApp
 from tui.cli.train import train
 
@@ -25,7 +25,7 @@ class Strict(Factory):
     def __call__(self, *arguments: Any) -> Any:
         super().__call__(*arguments)
         self.hows = [*getattr(self, "hows", []), arguments[-1]]
-        return Told(Finished(60, 60, 1.0, "completed") if arguments[-1].accept_versions else REFUSAL)
+        return Scripted(Finished(60, 60, 1.0, "completed") if arguments[-1].accept_versions else REFUSAL)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])

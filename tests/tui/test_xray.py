@@ -158,7 +158,7 @@ async def test_nobody_is_led_behind_the_end_of_a_file(
         raise UserError(f"{file} has no row on line {line}", "choose another line")
 
     monkeypatch.setattr("engine.dataset.inspect.preview.preview_row", preview_row)
-    monkeypatch.setattr("tui.app.notes._MOMENT_S", 600)
+    monkeypatch.setattr("tui.app.notes.MOMENT_S", 600)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
         if not key:

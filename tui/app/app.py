@@ -22,7 +22,7 @@ from tui.app.screens.train.questions import leave_training
 from tui.app.state import AppState
 from tui.app.textual_faults import EndingApp, patch_lists
 from tui.app.theme import THEME
-from tui.run.handover import has_news
+from tui.run.handover import has_notice
 from tui.run.other_process import nothing_to_pause
 from tui.run.status import UNFINISHED
 from tui.shell import work_in
@@ -86,7 +86,7 @@ class MqloraApp(AppState, EndingApp):
         self.look_at_run()
         # In another process, perhaps since the last connection was lost, or to go on with: that comes first.
         is_under_way = self.run_state.is_training or self.run_state.phase in UNFINISHED
-        if is_under_way or self._go_on or has_news(self.project):
+        if is_under_way or self._go_on or has_notice(self.project):
             self.switch_mode("train")
         if self.start_error:
             self.call_after_refresh(self.show_error, self.start_error)
@@ -150,7 +150,7 @@ class MqloraApp(AppState, EndingApp):
         if not self._leaving or self.run_state.is_training:
             return
         if refusal := self.training.refusal:  # a run that could not be saved is not left without a word
-            self._leaving, self.news = False, ""
+            self._leaving, self.notice = False, ""
             self.show_error(refusal)
         else:
             self.exit(0)
@@ -169,25 +169,25 @@ class MqloraApp(AppState, EndingApp):
 
     def on_paste(self) -> None:
         """Say that no field took what was pasted."""
-        self.tell(_("There is no text field here to paste into."))
+        self.show_notice(_("There is no text field here to paste into."))
 
     def action_copy_or_pause(self) -> None:
         """Copy the selection; without one pause training or stop a reply; else say what the key does."""
         if text := self._selected_text():
             self.copy_to_clipboard(text)
-            self.tell(_("Copied."))
+            self.show_notice(_("Copied."))
         elif not self.training.is_running and self._stops_work():
             return  # a run of another process is not what was meant
         elif self.training.pause():
             self.look_at_run()
             if self.current_mode != "train":
-                self.tell(_("The run is asked to pause; it saves a checkpoint first."))
+                self.show_notice(_("The run is asked to pause; it saves a checkpoint first."))
         elif self.run_state.phase == "starting":
-            self.tell(_("The run is only starting; it can be paused as soon as it is shown running."))
+            self.show_notice(_("The run is only starting; it can be paused as soon as it is shown running."))
         else:
             is_typing = isinstance(self.screen.focused, Input | TextArea)  # q would be typed
             key = "q" if isinstance(self.screen, PlaceScreen) and not is_typing else "Ctrl+Q"
-            self.tell(nothing_to_pause(self.training.other_process(), key))
+            self.show_notice(nothing_to_pause(self.training.other_process(), key))
 
     def _stops_work(self) -> bool:
         """Stop what the place is at, such as a reply; False if it is at nothing."""
@@ -226,6 +226,6 @@ class MqloraApp(AppState, EndingApp):
     def _leave(self, confirmed: bool | None) -> None:
         if confirmed:
             self._leaving = True
-            self.news = _("Saving a checkpoint, then leaving.")
+            self.notice = _("Saving a checkpoint, then leaving.")
             if not self.training.pause():
                 self.exit(0)

@@ -70,7 +70,7 @@ class DataState(InTurnApp, NotesApp):
         if self.data_progress:
             self.refuse_to_read()
             return
-        self.data_progress, self.news = _("Writing a cleaned copy …"), ""
+        self.data_progress, self.notice = _("Writing a cleaned copy …"), ""
         self._end_check = Event()
         self._clean_data(self.config, self._end_check)
 
@@ -127,6 +127,6 @@ class DataState(InTurnApp, NotesApp):
         )
         folder = one_line(str(cleaned.folder), 300)
         dropped = units.rows(cleaned.dropped)
-        self.news = text.format(
+        self.notice = text.format(
             folder=folder, train=f"{cleaned.train:,}", valid=f"{cleaned.valid:,}", dropped=dropped
         )

@@ -15,7 +15,7 @@ from textual.message_pump import MessagePump
 _WORK_S = 0.5
 """Of this thread's own computing, so much what follows from a key may take before the next key is handed on
 all the same. A machine that gives it no core costs no patience."""
-_PATIENCE_S = 5.0
+PATIENCE_S = 5.0
 """The same in time, for a widget that waits within a message."""
 _MOST_S = 0.02
 """No single piece of work costs more patience, of either kind, such as the first visit of a place: what is
@@ -64,21 +64,21 @@ class InTurnApp(App[int]):
 
     async def _settle(self) -> None:
         """Wait until no widget has anything left to do, or for as long as a user would."""
-        patience, work, looks = _PATIENCE_S, _WORK_S, 0
+        patience, work, looks = PATIENCE_S, _WORK_S, 0
         while patience > 0 and work > 0:
             began, computed = time.monotonic(), time.thread_time()
             await asyncio.sleep(0 if looks < _QUICK_LOOKS else _LOOK_S)
             patience -= min(_MOST_S, time.monotonic() - began)
             work -= min(_MOST_S, time.thread_time() - computed)
             looks += 1
-            if _waits(self) and self._is_at_rest:
+            if is_waiting(self) and self._is_at_rest:
                 return
 
     @property
     def _is_at_rest(self) -> bool:
         """Whether every widget that may be seen has done what it was told."""
         try:
-            return all(_waits(pump) for pump in self._pumps())
+            return all(is_waiting(pump) for pump in self._pumps())
         except ScreenStackError:  # between two screens, or before the first
             return False
 
@@ -104,7 +104,7 @@ class InTurnApp(App[int]):
         return None
 
 
-def _waits(pump: MessagePump) -> bool:
+def is_waiting(pump: MessagePump) -> bool:
     """Whether a message pump has done all it was told; an empty queue means only that it began the last."""
     queue = _queue(pump)
     return pump._closing or pump._closed or (queue.empty() and bool(queue.ready_event._waiters))

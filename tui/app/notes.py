@@ -1,4 +1,4 @@
-"""Refusals and news: shown in place, where they cover nothing and stay until they are dismissed."""
+"""Refusals and notices: shown in place, where they cover nothing and stay until they are dismissed."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,14 +9,14 @@ from tui.app.screens.shared.note_line import NoteAdded, Noted, NoteLine
 from textual.app import App
 from textual.reactive import reactive
 
-_MOMENT_S = 5.0
+MOMENT_S = 5.0
 """How long is told what a key did, from when it is drawn: on a busy machine that may be seconds later."""
 
 
 class NotesApp(App[int]):
     """Shows notes on the present place, and below a dialog that covers it."""
 
-    news: reactive[str] = reactive("", init=False)
+    notice: reactive[str] = reactive("", init=False)
     """What came of the last job, for every place to show until it is dismissed."""
 
     def show_error(self, error: UserError) -> None:
@@ -28,26 +28,26 @@ class NotesApp(App[int]):
         if not isinstance(self.screen, Noted):
             self._note_line().show(error)
 
-    def tell(self, news: str) -> None:
+    def show_notice(self, notice: str) -> None:
         """Say for a moment what a key did."""
         if isinstance(self.screen, Noted):
-            self.news = news
-            self._after_a_moment(partial(self._forget, news))
+            self.notice = notice
+            self._after_a_moment(partial(self._forget, notice))
         else:
             line = self._note_line()
-            line.tell(news)
-            self._after_a_moment(partial(line.tell, ""))
+            line.show_notice(notice)
+            self._after_a_moment(partial(line.show_notice, ""))
 
     def on_note_added(self, message: NoteAdded) -> None:
         """Say what a widget has to say."""
-        self.tell(message.text)
+        self.show_notice(message.text)
 
     def _after_a_moment(self, forget: Callable[[], None]) -> None:
-        self.call_after_refresh(self.set_timer, _MOMENT_S, forget)
+        self.call_after_refresh(self.set_timer, MOMENT_S, forget)
 
-    def _forget(self, news: str) -> None:
-        if self.news == news:
-            self.news = ""
+    def _forget(self, notice: str) -> None:
+        if self.notice == notice:
+            self.notice = ""
 
     def _note_line(self) -> NoteLine:
         """Return the line for notes of the present screen; a dialog gets one below it."""

@@ -5,10 +5,14 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from engine.project import Project
 from engine.training.lock import lock_owner
-from tui.terminal.signals import SAVE_LIMIT_S, SignalExit
+from tui.terminal.signal_exit import SAVE_LIMIT_S, SignalExit
+
+if TYPE_CHECKING:
+    from tui.app.app import MqloraApp
 
 _LOOK_S = 0.2
 
@@ -30,7 +34,6 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     os.environ.setdefault("TEXTUAL_FPS", "10")
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from tui.app.app import MqloraApp
-    from tui.console import refuse, report_defect
     from tui.run.handover import hand_over
 
     app = MqloraApp(project, go_on or half_micro_batch, half_micro_batch)
@@ -55,14 +58,28 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
         app.run()
     finally:
         ended = app.engine.close(SAVE_LIMIT_S)
+    code = _report_end(app, exit_on_signal, can_refuse=ended and was_running)
+    if not ended or app.pool.is_busy:
+        _end_now(code)
+    return code
+
+
+def _report_end(app: "MqloraApp", exit_on_signal: SignalExit, can_refuse: bool) -> int:
+    """Say where the run stands, or why it failed, and return the exit status.
+
+    Args:
+        app: that has ended.
+        exit_on_signal: what its signals began.
+        can_refuse: whether a run was under way when the app was told to leave, and has come to its end.
+    """
+    from tui.console import refuse, report_defect
+
     code = report_defect(app.defect) if app.defect else _exit_code(app.return_code, exit_on_signal)
-    if ended and was_running and app.training.refusal:
+    if can_refuse and app.training.refusal:
         with suppress(OSError):
             code = refuse(app.training.refusal)
     elif exit_on_signal.received != signal.SIGHUP:
-        _say_standing(project)
-    if not ended or app.pool.is_busy:
-        _end_now(code)
+        _say_standing(app.project)
     return code
 
 

@@ -9,6 +9,7 @@ from engine.hardware.report import Check, HardwareReport
 from engine.i18n import _
 from engine.profiles import Recommendation, profile_config
 from engine.project import Project
+from engine.training.selected_config import selected_settings
 from engine.worker import EngineThread
 from tui.app.brief_pool import BriefPool
 from tui.app.data_state import READING_KEYS, DataState
@@ -61,20 +62,19 @@ class AppState(DataState):
         self._load_config()
 
     def _load_config(self) -> None:
-        if self.project.config_file.exists():
-            try:
-                self.set_reactive(AppState.config, TrainingConfig.load(self.project.config_file))
-            except UserError as error:
-                self.start_error = error
+        try:
+            self.set_reactive(AppState.config, selected_settings(self.project))
+        except UserError as error:
+            self.start_error = error
 
     def look_at_run(self) -> None:
-        """Show everywhere what the run is doing now; whoever shows news of it calls this first."""
+        """Show everywhere what the run is doing now; whoever shows an event of it calls this first."""
         self.run_state = self.training.status()
 
     def start_demo(self) -> None:
         """Write the built-in model and the sample data into the project, unless that is under way."""
         if not self.writing:
-            self.writing, self.news = _("Writing the built-in model and the sample data"), ""
+            self.writing, self.notice = _("Writing the built-in model and the sample data"), ""
             self._write_demo()
 
     @work(exit_on_error=False)
@@ -142,7 +142,7 @@ class AppState(DataState):
         if self.run_state.is_training:
             raise UserError(_("Training is running and takes memory itself"), _("measure when it is over"))
         if not self.measuring:
-            self.measuring, self.news = _("Starting …"), ""
+            self.measuring, self.notice = _("Starting …"), ""
             self._end_measuring = Event()
             self._measure(config, self._end_measuring)
 
@@ -174,7 +174,7 @@ class AppState(DataState):
         if message.error:
             self.show_error(message.error)
         elif message.outcome:
-            self.news = f"{message.outcome}."
+            self.notice = f"{message.outcome}."
         self.make_offers()
 
     def on_check_done(self, message: CheckDone) -> None:
@@ -201,7 +201,7 @@ class AppState(DataState):
         if message.error:
             self.show_error(message.error)
             return
-        self.news = _("The built-in model and the sample data are written.")
+        self.notice = _("The built-in model and the sample data are written.")
         self.data = None
         self.start_hardware_check()
         self.start_data_check()

@@ -13,9 +13,6 @@ WRONG = "#d75f5f"
 TEXT = "#d0d0d0"
 MUTED = "#8a8a8a"
 
-SYMBOLS = {"ok": "✓", "note": "·", "warning": "!", "error": "✗"}
-"""Symbol of each check status and fault severity."""
-
 COLOURS = {"ok": OK, "note": MUTED, "warning": ATTENTION, "error": WRONG}
 """Colour of each check status and fault severity."""
 

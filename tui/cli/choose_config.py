@@ -6,11 +6,11 @@ from pathlib import Path
 from engine.config import TrainingConfig, parse_assignment
 from engine.dataset.report import DataReport
 from engine.errors import UserError
-from engine.fit.measured import recall_profiles
+from engine.fit.measured import price_profiles
 from engine.hardware.probe import probe
 from engine.i18n import _
 from engine.model_folder.dimensions import ModelDimensions
-from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation, mlx_room, recommend
+from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation
 from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.selected_config import selected_settings
@@ -81,13 +81,8 @@ def recommendation(project: Project, base: TrainingConfig | None = None) -> Reco
 
 def _priced(project: Project, config: TrainingConfig, data: DataReport | None) -> Recommendation:
     """Price the three profiles with what is known of the data."""
-    from engine.fit.speeds import known_speeds  # imports numpy
-
-    shape = ModelDimensions.read(project.model_dir(config.model)) if project.models() else None
-    hardware = probe(project, config.model)
-    known = recall_profiles(project, config, mlx_room(hardware))
-    speeds = known_speeds(project, config) if shape else None
-    return recommend(hardware, shape, data, speeds, known.peaks, config, known.failed)
+    model = ModelDimensions.read(project.model_dir(config.model)) if project.models() else None
+    return price_profiles(project, config, probe(project, config.model), model, data)
 
 
 def _recommended_by_sample(project: Project) -> ProfileName:

@@ -6,7 +6,7 @@ from typing import Any
 from engine.config import TrainingConfig
 from engine.fit.measure import Fit
 from engine.fit.measured import measure_and_remember
-from engine.fit.words import nearest, outcome, refusal
+from engine.fit.sentences import nearest, outcome, refusal
 from engine.i18n import _
 from engine.profiles import NAMES, profile_config
 from engine.project import Project
@@ -70,7 +70,9 @@ def _measure(project: Project, config: TrainingConfig, as_json: bool) -> Fit:
 
 def _as_json(project: Project, config: TrainingConfig, found: Fit) -> dict[str, Any]:
     near = None if found.fits else nearest(project, config, found)
-    return {**asdict(found), "nearest": near and near.model_dump(mode="json")}
+    values = asdict(found)
+    values["room"] = values["memory_budget"]  # what scripts know it by
+    return {**values, "nearest": near and near.model_dump(mode="json")}
 
 
 def _show(found: dict[str, Fit], best: str) -> None:

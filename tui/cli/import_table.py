@@ -52,15 +52,15 @@ def show_first(table: Table, mapping: ColumnMapping, as_json: bool) -> int:
     tried = try_rows(table, mapping)
     code = 0 if tried.usable else 1
     if as_json:
-        rows = [_told(item) for item in tried.rows[:_SHOWN]]
+        rows = [_as_json_row(item) for item in tried.rows[:_SHOWN]]
         seen = {"rows": len(tried.rows), "usable": tried.usable, "left_out": tried.left_out}
         doubts = [asdict(doubt) for doubt in tried.tally.doubts]
-        told = {"rows": rows, "seen": seen, "doubts": doubts, "not_used": dict(tried.tally.not_used.counts)}
-        print_json(_described(table, mapping) | told)
+        values = {"rows": rows, "seen": seen, "doubts": doubts, "not_used": dict(tried.tally.not_used.counts)}
+        print_json(_described(table, mapping) | values)
         return code
     _say_how(table, mapping)
     for item in tried.rows[:_SHOWN]:
-        shown = _told(item)
+        shown = _as_json_row(item)
         text = json_text(_cut(shown["row"])) if "row" in shown else shown["reason"]
         quote(f"  {table.where(shown['place'])}: {text}")
     if fields := tried.tally.not_used.counts:
@@ -71,7 +71,7 @@ def show_first(table: Table, mapping: ColumnMapping, as_json: bool) -> int:
     return code
 
 
-def _told(item: tuple[int, dict[str, Any]] | Rejected) -> dict[str, Any]:
+def _as_json_row(item: tuple[int, dict[str, Any]] | Rejected) -> dict[str, Any]:
     """Return what a row becomes, or why it is rejected."""
     return asdict(item) if isinstance(item, Rejected) else {"place": item[0], "row": item[1]}
 
@@ -108,11 +108,11 @@ def _say_share(usable: int, rejected: int, left_out: int, is_all: bool = True) -
 
 
 def import_table(
-    project: Project, table: Table, mapping: ColumnMapping, wish: ImportOptions, as_json: bool
+    project: Project, table: Table, mapping: ColumnMapping, options: ImportOptions, as_json: bool
 ) -> None:
     """Import the rows of a table and say what was written and what was not."""
     if as_json:
-        imported = import_rows(project, table, mapping, wish, lambda _stage, _count: None, Event())
+        imported = import_rows(project, table, mapping, options, lambda _stage, _count: None, Event())
         figures = {"rejected": imported.rejected, "left_out": imported.left_out}
         print_json(_described(table, mapping) | asdict(imported) | figures)
         return
@@ -123,7 +123,7 @@ def import_table(
             text = _("{rows} read …") if stage == "read" else _("{rows} written …")
             status.update(text.format(rows=units.rows(count)))
 
-        imported = import_rows(project, table, mapping, wish, on_progress, Event())
+        imported = import_rows(project, table, mapping, options, on_progress, Event())
     _say_rejected(table, imported)
     if imported.note:
         say(f"  · {imported.note}")

@@ -20,7 +20,7 @@ from engine.training.lock_file import Owner
 from engine.training.state import RunState, known_state
 from tui.cli.monitor_view import view
 from tui.console import out, print_json, say
-from tui.run.handover import take_news
+from tui.run.handover import take_notice
 from tui.run.other_process import ask_to_pause, out_of_reach
 from tui.run.standing import words
 from tui.terminal.keys import CTRL_C, single_keys
@@ -68,8 +68,8 @@ def watch(project: Project, as_json: bool) -> None:
         for event in _events(project):
             print_json(event)
     else:
-        if out.is_terminal and (news := take_news(project)):
-            say(news)
+        if out.is_terminal and (notice := take_notice(project)):
+            say(notice)
         with _leaving_a_lost_terminal():
             look = _show(project)
             if not out.is_terminal:  # then what was drawn last ends without a line break
@@ -123,12 +123,12 @@ def _pause(project: Project, owner: Owner) -> str:
 
 
 def _events(project: Project) -> Iterator[dict[str, Any]]:
-    reader, told, usage = HistoryReader(project), 0, Usage()
+    reader, reported, usage = HistoryReader(project), 0, Usage()
     while True:
         look = _look(project, reader)
-        told = min(told, len(look.history))
-        yield from _steps(look.history, told)
-        told = len(look.history)
+        reported = min(reported, len(look.history))
+        yield from _steps(look.history, reported)
+        reported = len(look.history)
         if look.state and look.state.usage != usage:
             usage = look.state.usage
             yield {"event": "usage", "step": look.state.step, **asdict(usage)}
@@ -140,9 +140,9 @@ def _events(project: Project) -> Iterator[dict[str, Any]]:
         yield {"event": "run_state", "status": status, "step": state.step, "total_steps": state.total_steps}
 
 
-def _steps(history: RunHistory, told: int) -> Iterator[dict[str, Any]]:
-    """Yield an event for each step after the first `told`; null stands for a number that is not there."""
-    for begin in range(told, len(history), _PART):
+def _steps(history: RunHistory, reported: int) -> Iterator[dict[str, Any]]:
+    """Yield an event for each step after the first `reported`; null stands for a number that is not there."""
+    for begin in range(reported, len(history), _PART):
         columns = [getattr(history, name)[begin : begin + _PART].tolist() for name in _COLUMNS]
         for values in zip(*columns, strict=True):
             known = [value if math.isfinite(value) else None for value in values]

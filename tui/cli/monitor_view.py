@@ -8,22 +8,20 @@ from engine.analysis.validations import Validations, validations_of
 from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import one_line
+from engine.symbols import spark
 from engine.training.history import RunHistory
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from engine.units import duration
 from tui.console import out
 from tui.run.figures import seconds_per_step
+from tui.run.phase_words import phase_of, phase_words, usage_words
 from tui.run.status import RunStatus
-from tui.run.words import phase_of, phase_words, usage_words
 
-import numpy as np
 from rich.console import Group
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
-
-_BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def view(
@@ -95,5 +93,4 @@ def _sparkline(history: RunHistory, width: int) -> str:
     _x, losses = bucket_means(*history.points("loss"), width)
     if not len(losses):
         return ""
-    low, span = float(losses.min()), float(np.ptp(losses)) or 1.0
-    return "".join(_BLOCKS[min(7, int(8 * (value - low) / span))] for value in losses)
+    return spark(losses.tolist(), float(losses.min()))

@@ -10,13 +10,14 @@ from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.selftest.bug_report import private_words, system_facts, without
+from engine.selftest.part import Begun, Trial
 from engine.selftest.run import PARTS, selftest
-from engine.selftest.trial import Begun, Trial
+from engine.symbols import SYMBOLS
 from engine.units import duration
 from engine.verify.child import Launcher
 from tui.cli.verify import launcher
-from tui.console import SYMBOLS, err, print_json, quote, say
-from tui.respawn import GUARDED
+from tui.console import err, print_json, quote, say
+from tui.respawn import SUPERVISED
 from tui.terminal.signals import PAUSING, clean_up_on_signals
 
 from rich.cells import cell_len
@@ -32,10 +33,10 @@ def try_machine(project: Project, model: str, as_json: bool) -> int:
         UserError: the project has no such base model.
     """
     clean_up_on_signals(PAUSING)
-    begin, unguarded = time.monotonic(), launcher()
+    begin, unsupervised = time.monotonic(), launcher()
     trials: list[Trial] = []
-    with closing(selftest(project, unguarded, _guarded(unguarded), model, PARTS)) as told:
-        for trial in _watched(told):
+    with closing(selftest(project, unsupervised, _supervised(unsupervised), model, PARTS)) as events:
+        for trial in _watched(events):
             trials.append(trial)
             if not as_json:
                 say(line_of(trial))
@@ -54,9 +55,9 @@ def try_machine(project: Project, model: str, as_json: bool) -> int:
 def line_of(trial: Trial) -> str:
     """Return a part on one line: symbol, name, figure and seconds, and what is wrong with it."""
     check = trial.check
-    told = [check.value, check.detail, check.fix]
+    texts = [check.value, check.detail, check.fix]
     label = check.label + " " * max(0, _width() - cell_len(check.label))
-    figure = one_line("; ".join(text for text in told if text), 400)
+    figure = one_line("; ".join(text for text in texts if text), 400)
     return f"{_MARKS[trial.status]} {label}  {figure}  {trial.seconds:.1f} s"
 
 
@@ -70,17 +71,17 @@ def _width() -> int:
     return max(cell_len(part.label()) for part in PARTS)
 
 
-def _guarded(unguarded: Launcher) -> Launcher:
+def _supervised(unsupervised: Launcher) -> Launcher:
     """Return how a user starts this program."""
-    environment = {name: value for name, value in unguarded.environment.items() if name != GUARDED}
-    return replace(unguarded, environment=environment)
+    environment = {name: value for name, value in unsupervised.environment.items() if name != SUPERVISED}
+    return replace(unsupervised, environment=environment)
 
 
-def _watched(told: Generator[Begun | Trial, None, None]) -> Generator[Trial, None, None]:
+def _watched(events: Generator[Begun | Trial, None, None]) -> Generator[Trial, None, None]:
     """Pass on what came of each part; on a terminal say meanwhile which one is tried."""
     status = err.status("", refresh_per_second=_FRAMES_PER_S) if err.is_terminal else None
     try:
-        for item in told:
+        for item in events:
             if isinstance(item, Trial):
                 if status:
                     status.stop()  # its line belongs to the result now

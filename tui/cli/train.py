@@ -17,7 +17,7 @@ from engine.training.events import AS_BEFORE, Mode, Paused, Resumption
 from tui.cli.train_output import Reporter, reporter
 from tui.console import err, refuse, say
 from tui.run.defect import training_defect
-from tui.run.handover import hand_over, take_news
+from tui.run.handover import hand_over, take_notice
 from tui.terminal.signals import pausing_signals
 from tui.terminal.stream import UnblockedStream
 
@@ -69,8 +69,8 @@ def _train(
         pausing_signals(lambda _received: show.pausing()) as (stop, received),
         unblocked_output(stop) as unread,
     ):
-        if had_terminal and (news := take_news(project)):
-            say(news, err)
+        if had_terminal and (notice := take_notice(project)):
+            say(notice, err)
         try:
             paused = _follow(Trainer(project, config, stop, mode, how), show)
         except OtherVersions:

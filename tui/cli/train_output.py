@@ -19,7 +19,7 @@ from engine.training.events import (
     as_json,
 )
 from tui.console import out, print_json, say
-from tui.run.words import usage_words
+from tui.run.phase_words import usage_words
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

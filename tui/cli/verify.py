@@ -15,7 +15,7 @@ from engine.verify.child import Launcher
 from engine.verify.experiment import verify
 from engine.verify.results import Advance, ExperimentEvent, ExperimentResult, Interruption
 from tui.console import out, print_json, say, status_mark
-from tui.respawn import GUARDED
+from tui.respawn import SUPERVISED
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -30,8 +30,8 @@ def verify_resume(project: Project, config: TrainingConfig, steps: int, as_json:
     Raises:
         UserError: training was refused or failed.
     """
-    with closing(verify(project, config, steps, launcher())) as told:
-        verdict = _last(told if as_json else _shown(told, config))
+    with closing(verify(project, config, steps, launcher())) as events:
+        verdict = _last(events if as_json else _shown(events, config))
     if as_json:
         print_json(_as_json(verdict))
     else:
@@ -40,18 +40,18 @@ def verify_resume(project: Project, config: TrainingConfig, steps: int, as_json:
 
 
 def launcher() -> Launcher:
-    """Return how this program is started again, without a guard around it."""
-    return Launcher((sys.executable, "-P", "-m", "tui"), {**os.environ, GUARDED: "1"})
+    """Return how this program is started again, without a supervisor around it."""
+    return Launcher((sys.executable, "-P", "-m", "tui"), {**os.environ, SUPERVISED: "1"})
 
 
-def _last(told: Iterator[ExperimentEvent]) -> ExperimentResult:
-    *_before, verdict = told
+def _last(events: Iterator[ExperimentEvent]) -> ExperimentResult:
+    *_before, verdict = events
     assert isinstance(verdict, ExperimentResult)
     return verdict
 
 
-def _shown(told: Iterator[ExperimentEvent], config: TrainingConfig) -> Iterator[ExperimentEvent]:
-    """Pass on what is told; show a bar for each run, where there is a terminal, and each interruption."""
+def _shown(events: Iterator[ExperimentEvent], config: TrainingConfig) -> Iterator[ExperimentEvent]:
+    """Pass on the events; show a bar for each run, where there is a terminal, and each interruption."""
     say(_("The same run twice in a temporary folder: left alone, then interrupted."))
     say(_("A step has {batch} x {examples}.").format(
         batch=config.batch_size, examples=units.examples(config.gradient_accumulation)
@@ -59,7 +59,7 @@ def _shown(told: Iterator[ExperimentEvent], config: TrainingConfig) -> Iterator[
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=out, disable=not out.is_terminal) as bar:
         tasks = [bar.add_task(text, total=None, start=False) for text in (_("left alone"), _("interrupted"))]
-        for item in told:
+        for item in events:
             if isinstance(item, Advance):
                 bar.start_task(tasks[item.interrupted])
                 bar.update(tasks[item.interrupted], completed=item.step, total=item.total)

@@ -14,12 +14,12 @@ from engine.sanitize import one_line
 from engine.training.lock import lock_owner
 from engine.training.state import RunState
 from tui.console import print_json, say
-from tui.respawn import GUARDED
+from tui.respawn import SUPERVISED
 
 import psutil
 
-# Loading a large model from a slow disk takes minutes; whoever asked is told sooner.
-_START_LIMIT_S = 20.0
+START_LIMIT_S = 20.0
+"""Loading a large model from a slow disk takes minutes; whoever asked is told sooner."""
 
 
 def background_command(project: Project, options: Sequence[str], as_json: bool) -> int:
@@ -50,7 +50,7 @@ def start_background(project: Project, arguments: Sequence[str]) -> int:
         UserError: it ended at once, for the reason that it printed.
     """
     child, begin = spawn(project, arguments)
-    limit = time.monotonic() + _START_LIMIT_S
+    limit = time.monotonic() + START_LIMIT_S
     while time.monotonic() < limit:
         if pid := _trainer(project, child.pid):
             return pid
@@ -86,7 +86,7 @@ def spawn(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={name: value for name, value in os.environ.items() if name != GUARDED},
+            env={name: value for name, value in os.environ.items() if name != SUPERVISED},
         )
         return process, begin
 

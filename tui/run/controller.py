@@ -111,8 +111,8 @@ class TrainingController:
             raise UserError(_("{who} trains in this folder").format(who=who), fix)
         self._engine.stop_event.clear()
         self._job = self._engine.submit(self._drive, config, mode, how)
-        self._tell(RunChanged)
-        self._job.add_done_callback(lambda job: self._tell_of_the_end(job.result()))
+        self._post(RunChanged)
+        self._job.add_done_callback(lambda job: self._post_ending(job.result()))
 
     def pause(self) -> bool:
         """Ask the run of this machine, in any process, to save and stop; False if there is none."""
@@ -120,7 +120,7 @@ class TrainingController:
             self._engine.stop_event.set()
         elif not self._interrupt_other():
             return False
-        self._tell(RunChanged)
+        self._post(RunChanged)
         return True
 
     async def take_over(self, asked: Callable[[], None]) -> bool:
@@ -197,7 +197,7 @@ class TrainingController:
     def _drive(self, config: TrainingConfig | None, mode: Mode, how: Resumption) -> RunEnding:
         """Run the trainer to its end, on the engine's thread; return what is still to be told."""
         stop = self._engine.stop_event
-        outbox = Outbox(lambda events: self._tell(lambda: TrainingEvents(events)))
+        outbox = Outbox(lambda events: self._post(lambda: TrainingEvents(events)))
         last: Paused | Finished | None = None
         refusal: UserError | None = None
         try:
@@ -211,14 +211,14 @@ class TrainingController:
         outbox.flush()
         return RunEnding(last, refusal)
 
-    def _tell_of_the_end(self, ending: RunEnding) -> None:
-        self._tell(RunChanged)
+    def _post_ending(self, ending: RunEnding) -> None:
+        self._post(RunChanged)
         if last := ending.last:
-            self._tell(lambda: TrainingEvents((last,)))
+            self._post(lambda: TrainingEvents((last,)))
         if refusal := ending.refusal:
-            self._tell(lambda: TrainingFailed(refusal))
+            self._post(lambda: TrainingFailed(refusal))
 
-    def _tell(self, create: Callable[[], Message]) -> None:
+    def _post(self, create: Callable[[], Message]) -> None:
         """Post a message of its own to each follower; safe on every thread."""
         for follower in self._followers:
             follower.post_message(create())

@@ -52,12 +52,12 @@ class Handover:
         write_json(project.run_dir / _FILE, asdict(self))
 
 
-def has_news(project: Project) -> bool:
-    """Whether `take_news` has something to tell."""
+def has_notice(project: Project) -> bool:
+    """Whether `take_notice` has something to tell."""
     return (project.run_dir / _FILE).exists()
 
 
-def take_news(project: Project) -> str:
+def take_notice(project: Project) -> str:
     """Return what became of a run whose connection was lost, once; empty if there is nothing to tell."""
     handover = _load(project)
     if handover is None:

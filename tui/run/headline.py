@@ -10,9 +10,9 @@ from engine.training.events import Phase
 from engine.training.selected_config import differences
 from engine.units import duration
 from tui.run.figures import RunFigures
+from tui.run.phase_words import PREPARING, phase_words
 from tui.run.status import PhaseTracker, RunStatus
 from tui.run.view import RunView
-from tui.run.words import PREPARING, phase_words
 from tui.words import profile_name
 
 _FEW_STEPS = 20

@@ -17,7 +17,7 @@ from engine.training.state import RunState
 from tui.run.curves import LossCurves, curves_of
 from tui.run.figures import RunFigures, figures_of
 from tui.run.other_process import can_ask
-from tui.run.words import phase_of
+from tui.run.phase_words import phase_of
 
 _REST = 200
 """Times the CPU time of a look that pass before the next: it costs training at most 0.5 % of a core."""

@@ -8,16 +8,16 @@ import sys
 import threading
 
 NATIVE_LOG = "MQLORA_NATIVE_LOG"
-"""Environment variable: descriptor of the file that the guard reads after a crash."""
+"""Environment variable: descriptor of the file that the supervisor reads after a crash."""
 ALIVE = "MQLORA_GUARD_ALIVE"
-"""Environment variable: descriptor of a pipe that ends when the guard does."""
+"""Environment variable: descriptor of a pipe that ends when the supervisor does."""
 
 
 def keep_native_messages() -> None:
-    """Point descriptor 2 at the guard's file; Python itself goes on writing to the real one.
+    """Point descriptor 2 at the supervisor's file; Python itself goes on writing to the real one.
 
     A crash writes there the Python stack of the thread that crashed, SIGUSR1 those of all threads.
-    Without a guard nothing changes.
+    Without a supervisor nothing changes.
     """
     log = _descriptor(NATIVE_LOG)
     if log is None:
@@ -31,7 +31,7 @@ def keep_native_messages() -> None:
     faulthandler.register(signal.SIGUSR1, 2)
     alive = _descriptor(ALIVE)
     if alive is not None:
-        threading.Thread(target=_outlive_nobody, args=(alive,), daemon=True, name="guard-alive").start()
+        threading.Thread(target=_outlive_nobody, args=(alive,), daemon=True, name="supervisor-alive").start()
 
 
 def _descriptor(name: str) -> int | None:
@@ -46,6 +46,6 @@ def _descriptor(name: str) -> int | None:
 
 
 def _outlive_nobody(alive: int) -> None:
-    """When the guard has been killed, nobody would put the terminal right: leave as if it were lost."""
+    """When the supervisor has been killed, nobody would put the terminal right: leave as if it were lost."""
     os.read(alive, 1)
     os.kill(os.getpid(), signal.SIGHUP)

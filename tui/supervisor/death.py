@@ -14,5 +14,5 @@ class Death:
     """Seconds without a sign of life after which the watchdog ended it; None if it was not the watchdog."""
     messages: str
     """The last that native code wrote on the error stream."""
-    told: int = 0
+    stop_signal: int = 0
     """Signal that had asked the program to end before; 0 if none had."""

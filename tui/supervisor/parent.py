@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING
 
-from tui.respawn import GUARDED, peek
+from tui.respawn import SUPERVISED, peek
 from tui.supervisor.child import ALIVE, NATIVE_LOG
 from tui.supervisor.death import Death
 from tui.supervisor.stall import LEAST_VARIABLE, StallDetector, least_silence
@@ -35,7 +35,7 @@ Decide = Callable[[Death], list[str] | None]
 """Told of a death, returns the arguments to start again with, or None to leave."""
 
 
-def guard(arguments: Sequence[str], directory: Path) -> int:
+def supervise(arguments: Sequence[str], directory: Path) -> int:
     """Run `mqlora-tui` with `arguments` in a child and return its exit code.
 
     A child killed by a signal is explained and, if wanted, started again;
@@ -49,14 +49,14 @@ def guard(arguments: Sequence[str], directory: Path) -> int:
     terminal, is_app = TerminalSettings.save(), peek(arguments)[1] is None
 
     @cache
-    def aftermath() -> "RestartPolicy":
-        from tui.supervisor.restart import RestartPolicy  # only now: it imports much more than a guard needs
+    def restart_policy() -> "RestartPolicy":
+        from tui.supervisor.restart import RestartPolicy  # only now: it imports much
 
         return RestartPolicy(directory, arguments)
 
     def decide(death: Death) -> list[str] | None:
         terminal.restore(is_app)
-        return aftermath().decide(death)
+        return restart_policy().decide(death)
 
     command = [sys.executable, "-P", "-m", "tui"]
     code = keep_running(command, list(arguments), directory, decide, least)
@@ -72,39 +72,39 @@ def keep_running(
 
     From here to the end of this process its signals mean the child.
     """
-    forwarding = _Forwarding()
-    forwarding.install()
+    forwarder = _Forwarder()
+    forwarder.install()
     while True:
-        end = _run([*command, *arguments], directory, forwarding, least_silence_s)
+        end = _run([*command, *arguments], directory, forwarder, least_silence_s)
         if isinstance(end, int):
             return end
-        forwarding.told = 0
+        forwarder.forwarded = 0
         again = decide(end)
-        if again is None or forwarding.told:
-            return 128 + (forwarding.told or end.signal)
+        if again is None or forwarder.forwarded:
+            return 128 + (forwarder.forwarded or end.signal)
         arguments = again
 
 
 def _run(
-    command: Sequence[str], directory: Path, forwarding: "_Forwarding", least_silence_s: float
+    command: Sequence[str], directory: Path, forwarder: "_Forwarder", least_silence_s: float
 ) -> int | Death:
     """Run one child to its end."""
     with _native_log() as log, _pipe() as (alive, _kept):
         child = subprocess.Popen(
             command,
             pass_fds=(log.fileno(), alive),
-            env={**os.environ, GUARDED: "1", NATIVE_LOG: str(log.fileno()), ALIVE: str(alive)},
+            env={**os.environ, SUPERVISED: "1", NATIVE_LOG: str(log.fileno()), ALIVE: str(alive)},
         )
-        forwarding.begin(child)
+        forwarder.begin(child)
         state_file = directory / "checkpoints_qlora" / "training_state.json"
         watchdog = StallDetector(state_file, child.pid, least_silence_s)
         watchdog.start()
         code = child.wait()
-        forwarding.child = None
+        forwarder.child = None
         watchdog.stop()
         if code >= 0:
             return code
-        return Death(child.pid, -code, watchdog.stalled_s, _tail(log), forwarding.told)
+        return Death(child.pid, -code, watchdog.stalled_s, _tail(log), forwarder.forwarded)
 
 
 def _native_log() -> IO[bytes]:
@@ -127,11 +127,11 @@ def _pipe() -> Iterator[tuple[int, int]]:
 
 
 @dataclass
-class _Forwarding:
+class _Forwarder:
     """Sends the signals that mean the program on to its child, and remembers the last of them."""
 
     child: "subprocess.Popen[bytes] | None" = None
-    told: int = 0
+    forwarded: int = 0
 
     def install(self) -> None:
         """Take over the signals; ignored ones stay ignored.
@@ -145,11 +145,11 @@ class _Forwarding:
     def begin(self, child: "subprocess.Popen[bytes]") -> None:
         """Send signals to `child` from now on, also one that came while it was started."""
         self.child = child
-        if self.told:
-            child.send_signal(self.told)
+        if self.forwarded:
+            child.send_signal(self.forwarded)
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
-        self.told = number
+        self.forwarded = number
         if self.child:
             self.child.send_signal(number)
 

@@ -26,7 +26,7 @@ _NO_CRASH = (1, 2, 3, 13, 15)
 
 
 class RestartPolicy:
-    """Remembers the deaths of one guard's children."""
+    """Remembers the deaths of one supervisor's children."""
 
     def __init__(self, directory: Path, arguments: Sequence[str]) -> None:
         """Prepare for a program that was started in `directory` with `arguments`."""
@@ -55,7 +55,9 @@ class RestartPolicy:
             log=self._project.log_file.relative_to(self._project.root),
         ), err)  # fmt: skip
         self._count(state)
-        if death.told and not (self._is_app and death.told == SIGINT):  # which only pauses the app's run
+        if death.stop_signal and not (
+            self._is_app and death.stop_signal == SIGINT
+        ):  # which only pauses the app's run
             return None
         if is_foreground() and sys.stdin.isatty() and err.is_terminal:
             return self._ask(is_memory)

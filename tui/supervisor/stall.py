@@ -27,7 +27,7 @@ _UNKNOWN_TIMES = 6
 """Multiples of the shortest silence while the usual time is not known: the first step may compile."""
 _BUSY_TIMES = 10
 """Multiples of the limit granted to a process that computes: it is slow, not dead."""
-_BUSY_SHARE = 0.1
+BUSY_SHARE = 0.1
 """Share of a core above which a process computes; the app alone takes less."""
 _SAMPLES = 20
 """Looks at whether a process would compute if it were given a core, of which half have to find that."""
@@ -112,7 +112,7 @@ class StallDetector(threading.Thread):
 
     def _is_busy(self, silence: float) -> bool:
         """Whether the child computes, and has not done so for far too long, or was stopped by somebody."""
-        import psutil  # only now: the guard starts before it is needed
+        import psutil  # only now: the supervisor starts before it is needed
 
         try:
             process = psutil.Process(self._pid)
@@ -126,7 +126,7 @@ class StallDetector(threading.Thread):
             used = sum(process.cpu_times()[:2]) - before
         except (psutil.Error, OSError):
             return True  # it has just ended by itself
-        computes = used > _BUSY_SHARE * pause or runnable > _SAMPLES / 2
+        computes = used > BUSY_SHARE * pause or runnable > _SAMPLES / 2
         return computes and silence < _BUSY_TIMES * self._limit()
 
     def _is_runnable(self, process: "psutil.Process") -> bool:

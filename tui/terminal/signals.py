@@ -12,16 +12,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Protocol
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 """Signals that end the app."""
 PAUSING = (signal.SIGINT, *ENDING)
 """Signals that pause a run."""
-SAVE_LIMIT_S = 900.0
-"""Longest wait for the step under way and its checkpoint, in seconds."""
-CLOSE_LIMIT_S = 2.0
-"""Time the app has to put the terminal right, in seconds."""
 LEAVE_LIMIT_S = 0.6
 """Time that work with nothing to save has to come to an end, in seconds."""
 _LAST = 0
@@ -127,12 +122,12 @@ def _unwind(number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def pausing_signals(
-    told: Callable[[list[int]], None] = lambda received: None, keep: bool = False
+    on_signal: Callable[[list[int]], None] = lambda received: None, keep: bool = False
 ) -> Iterator[tuple[threading.Event, list[int]]]:
     """Let Ctrl+C, SIGTERM and SIGHUP set an event instead of ending the process.
 
     Args:
-        told: called with the signals received after each one, on another thread.
+        on_signal: called with the signals received after each one, on another thread.
         keep: see `SignalThread`.
 
     Yields:
@@ -143,7 +138,7 @@ def pausing_signals(
     def react(number: int) -> None:
         received.append(number)
         stop.set()
-        told(received)
+        on_signal(received)
 
     give_back = SignalThread(react, keep).install(PAUSING)
     try:
@@ -169,11 +164,11 @@ def leaving_signals(
         threading.Event().wait(LEAVE_LIMIT_S)
         end(code)
 
-    def told(received: list[int]) -> None:
+    def on_signal(received: list[int]) -> None:
         if not (can_go_on and received == [signal.SIGINT]):
             threading.Thread(target=see_to_it, args=(128 + received[-1],), daemon=True).start()
 
-    with pausing_signals(told, keep=True) as signals:
+    with pausing_signals(on_signal, keep=True) as signals:
         yield signals
 
 
@@ -181,76 +176,3 @@ def ignore_signals() -> None:
     """Let nothing disturb a process whose work is done and whose exit code is known."""
     for number in PAUSING:
         signal.signal(number, signal.SIG_IGN)
-
-
-class Stoppable(Protocol):
-    """What is needed of the engine's thread."""
-
-    stop_event: threading.Event
-    """Asks the running trainer to pause."""
-    idle: threading.Event
-    """Set while no job runs."""
-    leavable: threading.Event
-    """Set while no job runs that has something to save."""
-
-
-class SignalExit:
-    """Pauses, saves and leaves the app when its process is told to end; SIGINT only pauses."""
-
-    def __init__(
-        self,
-        engine: Stoppable,
-        leave: Callable[[], None],
-        when_saved: Callable[[int], None],
-        end: Callable[[int], None] = os._exit,
-    ) -> None:
-        """Prepare the reaction to signals; everything is called on a thread of its own.
-
-        Args:
-            engine: the thread whose job is paused.
-            leave: asks the app to exit and returns at once; called before the pause is asked for.
-            when_saved: told the signal's number once nothing is left to save.
-            end: ends the process, should the app be unable to.
-        """
-        self.received: int | None = None
-        """The first signal to end that came, if any."""
-        self.settled = threading.Event()
-        """Set when everything is saved, or the limit for it is over."""
-        self._engine = engine
-        self._leave = leave
-        self._when_saved = when_saved
-        self._end = end
-        self._thread = SignalThread(self._react)
-
-    def install(self) -> None:
-        """Take over the signals; only the main thread may call this."""
-        self._thread.install(PAUSING)  # for good
-
-    def handle(self, number: int) -> None:
-        """React as if the signal had come; of those that end, only the first counts."""
-        self._thread.put(number)
-
-    def _react(self, number: int) -> None:
-        if number == signal.SIGINT:
-            self._interrupt()
-        elif self.received is None:
-            self.received = number
-            self._see_it_through(number)
-
-    def _interrupt(self) -> None:
-        """Pause a running job (a viewer in another terminal asks for it this way); else leave."""
-        if self._engine.idle.is_set():
-            self._leave()
-        else:
-            self._engine.stop_event.set()
-
-    def _see_it_through(self, number: int) -> None:
-        self._leave()
-        self._engine.stop_event.set()
-        try:
-            if self._engine.leavable.wait(SAVE_LIMIT_S):
-                self._when_saved(number)
-        finally:
-            self.settled.set()
-        threading.Event().wait(CLOSE_LIMIT_S)
-        self._end(128 + number)

@@ -121,14 +121,14 @@ class AnswerFinder:
         base = fed or min(shared, start)
         is_added = bool(text[base:start].strip()) and not self._train_added
         begin = start if is_added else base
-        told = _EMPTY.search(text, turn_begin, begin)
+        empty_thought = _EMPTY.search(text, turn_begin, begin)
         return Located(
             text,
             AnswerSpan(
                 begin,
                 turn.end,
                 turn.ends_turn,
-                added=(told[0] if told else text[min(shared, begin) : begin]).strip(),
+                added=(empty_thought[0] if empty_thought else text[min(shared, begin) : begin]).strip(),
                 opened=_opened(prompt[shared:] if not fed else "", prompt, is_added, quiet),
                 thinks=quiet <= shared,
             ),
@@ -178,7 +178,7 @@ def _opened(missing: str, prompt: str, is_added: bool, quiet: int) -> str:
 
 
 def _start(turn: LastTurn, answer: Message, turn_begin: int, usual: int) -> int:
-    """Return where an answer's own text begins; `usual` where that cannot be told."""
+    """Return where an answer's own text begins; `usual` where that cannot be known."""
     words, content = _words(answer), str(answer["content"])
     found = turn.words_end - len(words)
     if words and not turn.text.startswith(words, found):

@@ -78,6 +78,7 @@ def choose(wanted: Counter[Size], longest: Size, max_tokens: int, costs: Costs, 
     wanted = _rounded_up(wanted, levels)
     candidates = _candidates(levels, max_tokens)
     matrix = _cost_matrix(wanted, candidates, costs)
+    # One that holds the longest row has to be among the chosen, else that row would fit nowhere.
     must = np.array([size.length == longest.length for size in candidates])
     total = sum(size.tokens * times for size, times in wanted.items())
     chosen = _taken_in_turn(matrix, must, max(_TRACING * costs.full, _LEAST_GAIN * total), limit)
@@ -89,7 +90,7 @@ def choose(wanted: Counter[Size], longest: Size, max_tokens: int, costs: Costs, 
 def _levels(wanted: Counter[Size], longest: Size) -> tuple[list[int], list[int], list[int]]:
     """Return the (most important) row counts, lengths and numbers of tokens that are wanted."""
     weights = np.array([size.tokens * times for size, times in wanted.items()])
-    row_counts, lengths, tokens = np.array(list(wanted)).T
+    row_counts, lengths, tokens = np.array(list(wanted)).T  # three of (wanted,)
     return (
         sorted({1, *_spread(row_counts, weights, _MOST_ROWS)}),
         sorted({*_spread(lengths, weights, _MOST_LENGTHS), longest.length}),
@@ -101,6 +102,7 @@ def _spread(values: NDArray[np.int64], weights: NDArray[np.int64], most: int) ->
     """Return at most `most` of the distinct values: the last, and others with equal weight between them."""
     distinct, index = np.unique(values, return_inverse=True)
     if len(distinct) > most:
+        # Weight up to each value, and the values at which 1/most, 2/most, ... of it is reached.
         below = np.cumsum(np.bincount(index, weights))
         distinct = np.unique(distinct[np.searchsorted(below, below[-1] * np.arange(1, most + 1) / most)])
     return [int(value) for value in distinct]
@@ -147,7 +149,7 @@ def _cost_matrix(wanted: Counter[Size], candidates: Sequence[Size], costs: Costs
 def _taken_in_turn(costs: Matrix, must: NDArray[np.bool_], least: float, limit: int) -> list[int]:
     """Take the cheapest column of those that hold everything, then again the one that saves most."""
     chosen = [int(np.argmin(np.where(must, costs.sum(axis=0), np.inf)))]
-    paid = costs[:, chosen[0]]
+    paid = costs[:, chosen[0]]  # what each wanted size costs in the cheapest of those chosen, (wanted,)
     while len(chosen) < limit:
         # What all cost if a column joined those chosen: each micro-batch takes its cheapest, (candidates,).
         totals = np.minimum(paid[:, None], costs).sum(axis=0)
@@ -164,7 +166,7 @@ def _best_exchange(costs: Matrix, must: NDArray[np.bool_], chosen: Sequence[int]
     found, lowest = None, costs[:, chosen].min(axis=1).sum()
     for place in range(len(chosen)):
         others = [index for index in chosen if index != chosen[place]]
-        paid = costs[:, others].min(axis=1, initial=np.inf)
+        paid = costs[:, others].min(axis=1, initial=np.inf)  # without the one in question, (wanted,)
         totals = np.minimum(paid[:, None], costs).sum(axis=0)
         totals = totals if must[others].any() else np.where(must, totals, np.inf)
         best = int(totals.argmin())

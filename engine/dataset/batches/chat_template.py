@@ -146,14 +146,14 @@ def require_tools(template: ChatTemplate, text: str, messages: Sequence[Message]
         TemplateError: the template passes over them.
     """
     names = [str(tool["function"].get("name", "")) for tool in tools]
-    told = [turn["content"] for turn in messages if turn["role"] == "tool"]
+    answers = [turn["content"] for turn in messages if turn["role"] == "tool"]
     asked = messages[: next((i for i, turn in enumerate(messages) if turn["role"] == "assistant"), 0)]
     # A name may well stand in the conversation by itself.
-    is_told = not tools or template.render(asked, tools) != template.render(asked)
-    missing = names if not is_told else [name for name in names if not _stands(name, text)]
+    takes_tools = not tools or template.render(asked, tools) != template.render(asked)
+    missing = names if not takes_tools else [name for name in names if not _stands(name, text)]
     if missing:
         raise ToolsLost(_("the chat template passes over tools that may be called"), missing)
-    if missing := [part for part in told if not _stands(part, text)]:
+    if missing := [part for part in answers if not _stands(part, text)]:
         raise ToolsLost(_("the chat template passes over what tools answered"), missing)
 
 

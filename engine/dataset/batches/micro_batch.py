@@ -47,7 +47,7 @@ class MicroBatch:
     trained_tokens: int
     """Tokens that carry loss: the first so many `targets`."""
     padding: int
-    """How many of `tokens` are nobody's."""
+    """How many of `tokens` are padding."""
 
 
 def epoch_steps(
@@ -67,7 +67,7 @@ def epoch_steps(
     for begin in range(0, full, WINDOW_STEPS * examples_per_step):
         window = order[begin : min(begin + WINDOW_STEPS * examples_per_step, full)]
         window = window[np.argsort(sizes[window], kind="stable")]
-        groups = window.reshape(-1, examples_per_step)
+        groups = window.reshape(-1, examples_per_step)  # (steps, examples): alike in length within a step
         steps.extend(groups[draw.permutation(len(groups))])
     return [*steps, order[full:]] if full < len(order) else steps
 
@@ -107,12 +107,12 @@ def _pad(rows: Sequence[Example], shape: BatchShape) -> MicroBatch:
     tokens = np.zeros(shape.tokens, np.int32)
     targets, labels = np.zeros(shape.targets, np.int32), np.full(shape.targets, NO_LABEL, np.int32)
     count = used = 0
-    for row, begin in zip(rows, slots[:, 0], strict=False):
+    for row, begin in zip(rows, slots[:, 0], strict=False):  # where in `tokens` each row begins
         inputs = len(row.tokens) - 1
         tokens[begin : begin + inputs] = row.tokens[:-1]
         positions = np.flatnonzero(row.trained)  # never 0, see Example.trained
         here = slice(count, count + len(positions))
-        targets[here] = begin + positions - 1
+        targets[here] = begin + positions - 1  # a token is predicted at the one before it
         labels[here] = row.tokens[positions]
         used, count = used + inputs, count + len(positions)
     return MicroBatch(

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from engine.dataset.convert.header_line import reads_like_row, told_apart
+from engine.dataset.convert.header_line import numbered_names, reads_like_row
 from engine.dataset.convert.records import Record, Rejected, refuse_twice
 from engine.dataset.convert.source import Source, not_decoded
 from engine.dataset.jsonl.lines import MOST_BYTES
@@ -112,7 +112,7 @@ def _header(source: Source, cells: list[str]) -> list[str]:
         return [_("column {n}").format(n=number) for number in range(1, len(cells) + 1)]
     names = [cell.strip() for cell in cells]
     if source.named_at or reads_like_row(names):
-        return told_apart(names)  # what it seems to be is asked about
+        return numbered_names(names)  # what it seems to be is asked about
     refuse_twice(source.path, names)
     return names
 

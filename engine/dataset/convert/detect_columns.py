@@ -143,14 +143,7 @@ def choose(
     _refuse_contradictions(prompt, completion, system, text, answer)
     if not (table.source.has_header or prompt or text or answer) and len(table.columns) == 2:
         return ColumnMapping("pair", table.columns[0], completion=table.columns[1], is_fixed=True)
-    if text:
-        found: ColumnMapping | None = ColumnMapping("text", text=text)
-    elif prompt:
-        found = ColumnMapping(
-            "alpaca" if inputs else "pair", prompt, tuple(inputs), completion, answer=answer
-        )
-    else:
-        found = detect(table, answer)
+    found = _named(prompt, completion, text, answer, tuple(inputs)) or detect(table, answer)
     if not found or (system and found.form == "text"):
         raise unclear(table, answer)
     if prompt or text:
@@ -159,6 +152,17 @@ def choose(
     found = replace(found, system=system) if system else found
     refuse_twice(found)
     return found
+
+
+def _named(
+    prompt: str, completion: str, text: str, answer: str, inputs: tuple[str, ...]
+) -> ColumnMapping | None:
+    """Return the mapping whose columns are named; None where neither prompt nor text is."""
+    if text:
+        return ColumnMapping("text", text=text)
+    if not prompt:
+        return None
+    return ColumnMapping("alpaca" if inputs else "pair", prompt, inputs, completion, answer=answer)
 
 
 def _refuse_contradictions(prompt: str, completion: str, system: str, text: str, answer: str) -> None:

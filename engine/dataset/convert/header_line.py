@@ -43,7 +43,7 @@ def reads_like_row(names: Sequence[str]) -> bool:
     )
 
 
-def told_apart(names: Sequence[str]) -> list[str]:
+def numbered_names(names: Sequence[str]) -> list[str]:
     """Return the cells of a row as names of columns: what stands there again is numbered."""
     found: list[str] = []
     for number, name in enumerate(names, start=1):

@@ -52,7 +52,7 @@ def import_rows(
     project: Project,
     table: Table,
     mapping: ColumnMapping,
-    wish: ImportOptions,
+    options: ImportOptions,
     on_progress: OnImportProgress,
     cancel: Event,
 ) -> Imported:
@@ -62,7 +62,7 @@ def import_rows(
         project: that gets the rows.
         table: they come from.
         mapping: what its columns mean.
-        wish: how they are written.
+        options: how they are written.
         on_progress: told how far it is.
         cancel: ends it.
 
@@ -71,7 +71,7 @@ def import_rows(
             written. Nothing is left behind then.
         Cancelled: `cancel` was set; likewise.
     """
-    job = _Job(project, table, mapping, wish, on_progress, cancel)
+    job = _Job(project, table, mapping, options, on_progress, cancel)
     data, train = project.data_dir, project.train_file.name
     if not data.exists():
         folder, written = publish(job.write, project.root, data.name)
@@ -79,7 +79,7 @@ def import_rows(
         folder, written = data, publish_into(job.write, data, train)
     else:
         folder, written = publish(job.write, data, "imported")
-    is_undivided = wish.valid_share > 0 and not written.valid
+    is_undivided = options.valid_share > 0 and not written.valid
     return Imported(
         folder,
         written.train,
@@ -99,7 +99,7 @@ class _Job:
     project: Project
     table: Table
     mapping: ColumnMapping
-    wish: ImportOptions
+    options: ImportOptions
     on_progress: OnImportProgress
     cancel: Event
 
@@ -114,8 +114,8 @@ class _Job:
             if not written.kinds:
                 (folder / REJECTED).unlink()
             apart, order = self._apart(len(rows), duplicates), np.arange(len(rows))
-            if self.wish.shuffle:
-                order = np.random.default_rng([self.wish.seed, 1]).permutation(order)
+            if self.options.shuffle:
+                order = np.random.default_rng([self.options.seed, 1]).permutation(order)
             copy = partial(self._copy, rows, written.forms.are_mixed)
             written.train = copy(order[~apart[order]], folder / self.project.train_file.name)
             written.valid = copy(order[apart[order]], folder / self.project.valid_file.name)
@@ -135,7 +135,7 @@ class _Job:
                 rejected.write(self._listed(item))
                 continue
             rows.add(line.encode())
-            if self.wish.valid_share:
+            if self.options.valid_share:
                 duplicates.see(_ROWS, row)
 
     def _listed(self, row: Rejected) -> bytes:
@@ -148,9 +148,9 @@ class _Job:
         """Return for each row whether it is set apart for validation; none is where no two rows differ."""
         apart = np.zeros(count, bool)
         pairs = ((found.row.line, found.other.line) for found in duplicates.duplicates())
-        if self.wish.valid_share:
+        if self.options.valid_share:
             with suppress(UserError):
-                drawn = draw_validation(range(count), pairs, self.wish.seed, self.wish.valid_share)
+                drawn = draw_validation(range(count), pairs, self.options.seed, self.options.valid_share)
                 apart[list(drawn)] = True
         return apart
 

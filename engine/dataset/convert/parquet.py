@@ -13,7 +13,7 @@ from engine.shell import installing
 
 _BATCH = 1000
 """Rows that are held in memory together, at most."""
-_BATCH_BYTES = 1 << 29
+BATCH_BYTES = 1 << 29
 """Of a batch, if each of its rows were as large as all that its row group holds: a dictionary lets it be."""
 _MOST_GROUP_BYTES = 1 << 32
 """Of an unpacked row group."""
@@ -67,7 +67,7 @@ def _batch_rows(path: Path, metadata: Any) -> int:
                 _("write it anew in smaller row groups, without columns of long lists"),
             )
         largest = max(largest, unpacked)
-    return max(1, min(_BATCH, _BATCH_BYTES // largest))
+    return max(1, min(_BATCH, BATCH_BYTES // largest))
 
 
 def _rows(batch: Any) -> list[dict[str, Any]]:

@@ -68,11 +68,11 @@ class _Check:
     ) -> None:
         self._paths = (project.train_file, project.valid_file)
         self._config = config
-        self._tell = on_progress
+        self._on_progress = on_progress
         self._cancel = cancel
         self._model = _Model(project, config)
         self._tokenize: ExampleTokenizer | None = None
-        self._twins: list[Fault] = []
+        self._duplicates: list[Fault] = []
 
     def read(self) -> DataReport:
         """Return what is wrong with single rows."""
@@ -83,17 +83,17 @@ class _Check:
         train, valid = self._paths
         finder = DuplicateFinder(train.name, valid.name)
         report = self._report("compared", partial(self._shown, finder))
-        self._twins = [as_fault(found) for found in finder.duplicates()]
+        self._duplicates = [as_fault(found) for found in finder.duplicates()]
         if not finder.is_complete:
-            self._twins.append(_not_all_compared(train.name))
-        self._compared = self._with_twins(report)
+            self._duplicates.append(_not_all_compared(train.name))
+        self._compared = self._with_duplicates(report)
         return self._compared
 
     def counted(self) -> DataReport | None:
         """Return that, and how many tokens there are or why they cannot be counted; None if that is known."""
         self._tokenize = self._model.tokenizer()
         if self._tokenize:
-            return self._with_twins(self._report("counted", self._count))
+            return self._with_duplicates(self._report("counted", self._count))
         faults = tuple(self._model.faults)
         return (
             None
@@ -108,7 +108,7 @@ class _Check:
     def _report(self, stage: CheckStage, file_report: Callable[[Path, Passing], FileReport]) -> DataReport:
         reports = []
         for path in self._paths:
-            on_progress = partial(self._tell, stage, path.name)
+            on_progress = partial(self._on_progress, stage, path.name)
             try:
                 reports.append(
                     file_report(path, partial(watched, on_progress=on_progress, cancel=self._cancel))
@@ -139,8 +139,8 @@ class _Check:
             pass
         return reader.report()
 
-    def _with_twins(self, report: DataReport) -> DataReport:
-        train, valid = (_with_faults(file, self._twins) for file in (report.train, report.valid))
+    def _with_duplicates(self, report: DataReport) -> DataReport:
+        train, valid = (_with_faults(file, self._duplicates) for file in (report.train, report.valid))
         return replace(report, train=train, valid=valid)
 
 

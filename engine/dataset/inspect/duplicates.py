@@ -89,10 +89,10 @@ class DuplicateFinder:
         """Yield what was found, exact duplicates first."""
         exact = [*_inside(self._train), *_inside(self._valid), *_leaks(self._train, self._valid)]
         yield from exact
-        told = {
+        exact_rows = {
             duplicates.row for duplicates in exact
         }  # how alike the answers to one prompt are does not matter
-        yield from (duplicates for duplicates in self._nearly if duplicates.row not in told)
+        yield from (duplicates for duplicates in self._nearly if duplicates.row not in exact_rows)
 
 
 def as_fault(duplicates: Duplicates) -> Fault:

@@ -92,9 +92,9 @@ class FileReader:
         """Return what was found in the rows that have passed."""
         figures = self._counter.figures() if self._counter else None
         rows = self._usable - self._added + sum(fault.leaves_out for fault in self._faults)
-        told = {fault.line for fault in self._faults if fault.kind == _CONTROL_TEXT}
+        lines = {fault.line for fault in self._faults if fault.kind == _CONTROL_TEXT}
         faults = sorted(
-            (f for f in self._faults if f.kind != OTHER_TEMPLATE or f.line not in told),
+            (f for f in self._faults if f.kind != OTHER_TEMPLATE or f.line not in lines),
             key=lambda fault: fault.line,
         )
         if not rows:

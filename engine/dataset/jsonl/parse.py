@@ -36,8 +36,8 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     Raises:
         RowError: it is none, or not an unambiguous one.
     """
-    value = _quick_object(raw)
-    return _object(raw) if value is None else value
+    value = parse_quickly(raw)
+    return parse_thoroughly(raw) if value is None else value
 
 
 def refuse_endless(characters: int, turns: int) -> None:
@@ -77,8 +77,8 @@ def refuse_odd_characters(text: str) -> None:
         ) from None
 
 
-def _quick_object(raw: bytes) -> dict[str, Any] | None:
-    """Return the object of a line that is in order; None where `_object` has to look, which takes longer.
+def parse_quickly(raw: bytes) -> dict[str, Any] | None:
+    """Return the object of a line that is in order; None where `parse_thoroughly` has to look.
 
     A key that is there twice shows in the quotes: there are more than the object has strings.
     """
@@ -107,7 +107,12 @@ def _strings(value: Any) -> int:
     return count
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def parse_thoroughly(raw: bytes) -> dict[str, Any]:
+    """Return the object of any line.
+
+    Raises:
+        RowError: it is none, or not an unambiguous one.
+    """
     text = _text(raw.rstrip(b"\r\n"))
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)

@@ -12,11 +12,10 @@ from engine.config import TrainingConfig
 from engine.dataset.report import CheckStage, DataReport
 from engine.errors import Cancelled, UserError
 from engine.files import open_given
-from engine.fit.measured import measure_and_remember, recall_profiles
-from engine.fit.words import outcome, refusal
+from engine.fit.measured import measure_and_remember, price_profiles
+from engine.fit.sentences import outcome, refusal
 from engine.hardware.report import Check, HardwareReport
 from engine.model_folder.dimensions import ModelDimensions
-from engine.profiles import Recommendation, mlx_room, recommend
 from engine.project import Project
 from tui.app.messages import (
     CheckDone,
@@ -136,22 +135,11 @@ def make_offers(
     project: Project, config: TrainingConfig, hardware: HardwareReport, data: DataReport | None, post: Post
 ) -> None:
     """Price the three profiles and post the recommendation."""
-    post(OffersMade(_recommendation(project, config, hardware, data)))
-
-
-def _recommendation(
-    project: Project, config: TrainingConfig, hardware: HardwareReport, data: DataReport | None
-) -> Recommendation:
-    """Price the three profiles on this machine, with the speed that was seen on it if there is one."""
-    from engine.fit.speeds import known_speeds  # imports numpy
-
-    known = recall_profiles(project, config, mlx_room(hardware))
     try:
-        shape = ModelDimensions.read(project.model_dir(config.model))
+        model = ModelDimensions.read(project.model_dir(config.model))
     except UserError:
-        shape = None
-    speeds = known_speeds(project, config) if shape else None
-    return recommend(hardware, shape, data, speeds, known.peaks, config, known.failed)
+        model = None
+    post(OffersMade(price_profiles(project, config, hardware, model, data)))
 
 
 def measure_fit(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:

@@ -40,7 +40,7 @@ class ChatScreen(PlaceScreen):
         self._waiting: list[str] = []
         """Lines of prompts.txt still to be asked."""
         self._asked: Question | None = None
-        """What is being answered; news of any other question come late, after that was stopped."""
+        """What is being answered; events of any other question come late, after that was stopped."""
         self._stop = threading.Event()
 
     def compose_body(self) -> ComposeResult:
@@ -88,7 +88,7 @@ class ChatScreen(PlaceScreen):
     def _send(self, event: Prompt.Sent) -> None:
         text = event.prompt.text.strip()
         if not text:
-            self.mqlora.tell(_("There is no question in the line; write one."))
+            self.mqlora.show_notice(_("There is no question in the line; write one."))
         elif self._ask(text):
             event.prompt.clear()
 
@@ -157,7 +157,7 @@ class ChatScreen(PlaceScreen):
     def _is_busy(self) -> bool:
         """Whether a question is being answered or a run trains, which the user is told."""
         if self.is_replying:
-            self.mqlora.tell(_("The model is still answering; Esc stops it."))
+            self.mqlora.show_notice(_("The model is still answering; Esc stops it."))
         elif self.mqlora.training.is_running:
             self._show_wait()
         return self.is_replying or self.mqlora.training.is_running
@@ -182,8 +182,8 @@ class ChatScreen(PlaceScreen):
         self._show_state()
         return True
 
-    async def _turn(self, news: PromptRead | ReplyPiece) -> ChatTurn:
-        return await self._log.turn_of("tuned" if news.tuned else "base")
+    async def _turn(self, event: PromptRead | ReplyPiece) -> ChatTurn:
+        return await self._log.turn_of("tuned" if event.tuned else "base")
 
     @on(PromptRead)
     async def _show_reading(self, read: PromptRead) -> None:

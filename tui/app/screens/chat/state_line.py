@@ -7,7 +7,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.shell import ended
 from engine.training.state import RunState
-from tui.app.screens.shared.verdict import VerdictLine
+from tui.app.screens.shared.verdict_line import VerdictLine
 
 
 class ChatState(VerdictLine):

@@ -163,7 +163,7 @@ class DataScreen(PlaceScreen):
         if (message.file, message.line) != self._shown:
             return
         if message.is_beyond and self._before[0] and self._shown != self._before:
-            self.mqlora.tell(no_line(*self._shown))
+            self.mqlora.show_notice(no_line(*self._shown))
             self._preview(*self._before)
             return
         self._before = self._shown

@@ -6,11 +6,11 @@ from typing import ClassVar
 from engine.dataset.report import Fault, Severity
 from engine.i18n import _, ngettext
 from engine.sanitize import one_line
+from engine.symbols import SYMBOLS
 from tui.app.screens.data.fault_search import SEVERITIES, FaultFilter, Found, Overview, overview, search
 from tui.app.screens.data.fault_table import MOST_ROWS, FaultTable
 from tui.app.screens.shared.line_input import LineInput
-from tui.app.screens.shared.verdict import STYLES
-from tui.app.theme import SYMBOLS
+from tui.app.screens.shared.verdict_line import STYLES
 
 from textual import on, work
 from textual.app import ComposeResult

@@ -5,7 +5,8 @@ from typing import ClassVar
 from engine.dataset.report import Fault
 from engine.i18n import _
 from engine.sanitize import one_line
-from tui.app.theme import COLOURS, MUTED, SYMBOLS
+from engine.symbols import SYMBOLS
+from tui.app.theme import COLOURS, MUTED
 from tui.shell import fix_of
 
 from rich.style import Style

@@ -4,8 +4,8 @@ from engine import units
 from engine.dataset.report import DataReport, TokenFigures
 from engine.i18n import _, ngettext
 from engine.profiles import Offer
+from engine.symbols import spark
 from engine.units import duration
-from tui.app.screens.shared.spark import spark
 
 from textual.content import Content
 

@@ -9,7 +9,7 @@ from engine.i18n import _
 from engine.project import Project
 from tui.app.screens.data.pair_row import CLOSE, OPEN, PairRow
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.verdict import VerdictLine
+from tui.app.screens.shared.verdict_line import VerdictLine
 
 from textual import work
 from textual.app import ComposeResult

@@ -8,7 +8,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.sanitize import one_line, printable
 from engine.shell import ended
-from tui.app.screens.shared.verdict import STYLES
+from tui.app.screens.shared.verdict_line import STYLES
 from tui.shell import complete, file_of, laid_out
 
 from textual.app import ComposeResult

@@ -3,7 +3,7 @@
 from engine.dataset.report import DataReport
 from engine.i18n import _, ngettext
 from tui.app.screens.data.fault_search import Overview
-from tui.app.screens.shared.verdict import VerdictLine
+from tui.app.screens.shared.verdict_line import VerdictLine
 
 
 class DataVerdict(VerdictLine):

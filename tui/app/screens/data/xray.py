@@ -9,7 +9,7 @@ from tui.app.screens.data.line_number import LineNumberScreen
 from tui.app.screens.data.token_cells import BORDERS, SPECIAL
 from tui.app.screens.data.token_view import TokenView
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.verdict import VerdictLine
+from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.words import no_line
 
 from textual.app import ComposeResult
@@ -126,7 +126,7 @@ class XrayScreen(PlaceScreen):
         if (message.file, message.line) != self._shown:
             return
         if message.is_beyond and self._shown != self._before:
-            self.mqlora.tell(no_line(*self._shown))
+            self.mqlora.show_notice(no_line(*self._shown))
             self._read(*self._before)
             return
         self._before = self._shown

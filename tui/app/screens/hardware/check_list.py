@@ -5,7 +5,8 @@ from typing import ClassVar
 from engine.hardware.report import Check
 from engine.i18n import _
 from engine.sanitize import one_line
-from tui.app.theme import COLOURS, MUTED, SYMBOLS
+from engine.symbols import SYMBOLS
+from tui.app.theme import COLOURS, MUTED
 
 from rich.table import Table
 from rich.text import Text

@@ -6,11 +6,11 @@ from engine.hardware.report import ORDER, Check
 from engine.i18n import _
 from engine.sanitize import printable
 from engine.shell import ended
+from engine.symbols import SYMBOLS
 from tui.app.keys import SAMPLE_KEY
 from tui.app.screens.hardware.check_list import NEXT_KEY, CheckList
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.verdict import STYLES, VerdictLine
-from tui.app.theme import SYMBOLS
+from tui.app.screens.shared.verdict_line import STYLES, VerdictLine
 from tui.shell import complete
 
 from textual import on

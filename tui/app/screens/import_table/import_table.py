@@ -9,12 +9,11 @@ from engine import units
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.sanitize import one_line
 from tui.app.jobs import import_table as import_job
 from tui.app.jobs.import_table import ImportMoved, ImportOver, TableOpened
 from tui.app.screens.import_table.columns import Head, ImportColumns
 from tui.app.screens.import_table.path_suggester import PathSuggester
-from tui.app.screens.import_table.preview import ImportPreview
+from tui.app.screens.import_table.preview import ImportNotice, ImportPreview
 from tui.app.screens.shared.dialog import Dialog
 from tui.app.screens.shared.line_input import LineInput
 
@@ -60,7 +59,7 @@ class ImportDialog(Dialog["Imported | None"]):
         return cast("AppState", self.app).project
 
     def compose(self) -> ComposeResult:
-        """Draw file, columns, preview, one line of news and the buttons."""
+        """Draw file, columns, preview, one line for notices and the buttons."""
         with Vertical(classes="dialog form import") as box:
             box.border_title = Content(_("Import rows"))
             box.border_subtitle = Content(_("→ completes the path, Enter reads it, ^s imports, Esc closes"))
@@ -75,7 +74,7 @@ class ImportDialog(Dialog["Imported | None"]):
             yield Static(id="import-found", markup=False)
             yield ImportColumns()
             yield ImportPreview(classes="panel")
-            yield Static(id="import-news")
+            yield ImportNotice()
             with Horizontal(classes="buttons"):
                 yield Button(_("Import"), id="import-start", compact=True)
                 yield Button(_("Close"), id="import-close", compact=True)
@@ -145,7 +144,7 @@ class ImportDialog(Dialog["Imported | None"]):
     @on(Select.Changed, "#import-header")
     def _read_otherwise(self, event: Select.Changed) -> None:
         """Read the file again, its first line as names, as a row, or passed over."""
-        table, chosen = self._table, event.select.value  # of late news only the last choice counts
+        table, chosen = self._table, event.select.value  # of late events only the last choice counts
         if table and isinstance(chosen, Head) and chosen != Head.of(table.source):
             self._look_into(table.source.path, chosen)
 
@@ -224,10 +223,7 @@ class ImportDialog(Dialog["Imported | None"]):
         self._lock(True)
         self.query_one("#import-start").display = False
         self.query_one(ImportPreview).show_rejected(table, imported)
-        folder = one_line(str(imported.folder), 200)
-        self.query_one("#import-news", Static).update(
-            Content.assemble(("✓ ", "bold $success"), f"{folder}: {imported.words(self._project)}.")
-        )
+        self.query_one(ImportNotice).show_result(imported, self._project)
         self.query_one("#import-close", Button).focus()
 
     def _lock(self, locked: bool) -> None:
@@ -245,9 +241,7 @@ class ImportDialog(Dialog["Imported | None"]):
             self.dismiss(self._imported)
 
     def _say(self, text: str) -> None:
-        self.query_one("#import-news", Static).update(Content.styled(text, "$muted"))
+        self.query_one(ImportNotice).say(text)
 
     def _refuse(self, error: UserError) -> None:
-        self.query_one("#import-news", Static).update(
-            Content.assemble(("✗ ", "bold $error"), one_line(str(error), 400))
-        )
+        self.query_one(ImportNotice).refuse(error)

@@ -1,10 +1,12 @@
-"""What the first rows of a table become, and which rows were rejected."""
+"""What the first rows of a table become, which rows were rejected, and a line on how the import goes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import UserError
 from engine.i18n import _
+from engine.project import Project
 from engine.sanitize import one_line
 from tui.shell import complete
 
@@ -22,6 +24,23 @@ if TYPE_CHECKING:
 _ROWS = 3
 _LONGEST = 400
 """Characters of each text."""
+
+
+class ImportNotice(Static):
+    """One line: how far the import is, what came of it, or why it was refused."""
+
+    def say(self, text: str) -> None:
+        """Say what is being done; empty for nothing."""
+        self.update(Content.styled(text, "$muted"))
+
+    def refuse(self, error: UserError) -> None:
+        """Say what is wrong, and how to fix it."""
+        self.update(Content.assemble(("✗ ", "bold $error"), one_line(str(error), 400)))
+
+    def show_result(self, imported: "Imported", project: Project) -> None:
+        """Say how many rows went where."""
+        folder = one_line(str(imported.folder), 200)
+        self.update(Content.assemble(("✓ ", "bold $success"), f"{folder}: {imported.words(project)}."))
 
 
 class ImportPreview(VerticalScroll):

@@ -7,8 +7,8 @@ from engine.config import TrainingConfig, help_text
 from engine.dataset.report import DataReport
 from engine.i18n import _, ngettext
 from engine.profiles import PROFILES
+from engine.symbols import spark
 from engine.training.schedule import learning_rate
-from tui.app.screens.shared.spark import spark
 from tui.app.theme import ACCENT, MUTED
 
 from rich.table import Table

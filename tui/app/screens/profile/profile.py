@@ -16,7 +16,7 @@ from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.dialog import ConfirmScreen
 from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.unsaved import FormResult
-from tui.app.screens.shared.verdict import VerdictLine
+from tui.app.screens.shared.verdict_line import VerdictLine
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType

@@ -15,7 +15,7 @@ from engine.project import Project
 from tui.app.screens.report.checkpoints import CheckpointsScreen
 from tui.app.screens.report.text import report_text
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.verdict import VerdictLine
+from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.run.headline import STATUSES
 
 from textual import work
@@ -138,7 +138,7 @@ class ReportScreen(PlaceScreen):
         self._drawing = True
         self._show_charts()
         try:
-            for write in await asyncio.to_thread(_chart_writers):
+            for write in await asyncio.to_thread(chart_writers):
                 await asyncio.to_thread(write, self.mqlora.project)
         except UserError as error:
             self.show_error(error)
@@ -178,7 +178,7 @@ def _charts_are_old(project: Project, summary: RunSummary) -> bool:
     return any(not path.exists() or path.stat().st_mtime < written for path in _charts(project))
 
 
-def _chart_writers() -> tuple[Callable[[Project], Path], ...]:
+def chart_writers() -> tuple[Callable[[Project], Path], ...]:
     """Return the two functions; importing matplotlib takes a second, so in a thread."""
     from engine.analysis.charts import write_analysis, write_dashboard
 

@@ -43,10 +43,10 @@ class PlaceScreen(Closing[None], Noted):
         yield from ()
 
     def on_mount(self) -> None:
-        """Keep header and news up to date."""
+        """Keep header and notice up to date."""
         self.follow("config", self._refresh_header)
         self.follow("run_state", self._refresh_header)
-        self.follow("news", self._show_news)
+        self.follow("notice", self._show_notice)
         self.follow("data_progress", self._end_wait)
 
     def follow(self, state: str, draw: Callable[[], None]) -> None:
@@ -66,8 +66,8 @@ class PlaceScreen(Closing[None], Noted):
         self._end_wait()
         self.refresh_bindings()
 
-    def _show_news(self) -> None:
-        self.query_one(NoteLine).tell(self.mqlora.news)
+    def _show_notice(self) -> None:
+        self.query_one(NoteLine).show_notice(self.mqlora.notice)
         self.refresh_bindings()
 
     def stop_work(self) -> bool:
@@ -80,9 +80,9 @@ class PlaceScreen(Closing[None], Noted):
         self.refresh_bindings()
 
     def clear_error(self) -> None:
-        """Take the last refusal away, and the news."""
+        """Take the last refusal away, and the notice."""
         self.query_one(NoteLine).clear()
-        self.mqlora.news = ""
+        self.mqlora.notice = ""
         self.refresh_bindings()
 
     @property

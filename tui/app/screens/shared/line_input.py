@@ -57,12 +57,12 @@ class LineInput(Input):
         super().replace(one_line(" ".join(lines), LONGEST), start, end)
         self._scroll_to_cursor()
         if len(lines) > 1 and self.value != before:
-            told = ngettext(
+            notice = ngettext(
                 "{n} line was pasted; this field has one.",
                 "{n} lines were pasted; this field has one, so they are joined.",
                 len(lines),
             )
-            self.post_message(NoteAdded(told.format(n=f"{len(lines):,}")))
+            self.post_message(NoteAdded(notice.format(n=f"{len(lines):,}")))
 
     def restricted(self) -> None:
         """Say why a text is kept out."""

@@ -1,4 +1,4 @@
-"""Where refusals and news are shown, the same way on all screens: in place, until they are dismissed."""
+"""Where refusals and notices are shown, the same way on all screens: in place, until they are dismissed."""
 
 from collections.abc import Callable
 
@@ -37,7 +37,7 @@ class Busy(UserError):
 
 
 class Noted:
-    """A screen with a line of its own for refusals and news."""
+    """A screen with a line of its own for refusals and notices."""
 
     def show_error(self, error: UserError) -> None:
         """Show a refusal: what is wrong, and how to fix it."""
@@ -51,7 +51,7 @@ class NoteLine(Static):
         super().__init__(markup=False, classes="note-line")
         self.error: UserError | None = None
         """The refusal that is displayed."""
-        self._news = Content("")
+        self._notice = Content("")
         self._draw()
 
     def show(self, error: UserError) -> None:
@@ -64,10 +64,10 @@ class NoteLine(Static):
         self.error = None
         self._draw()
 
-    def tell(self, news: str) -> None:
-        """Display `news` in the place of those before; empty for none."""
-        self._news = (
-            Content.assemble(("· ", "$accent"), complete(one_line(news, 600))) if news else Content("")
+    def show_notice(self, notice: str) -> None:
+        """Display `notice` in the place of the one before; empty for none."""
+        self._notice = (
+            Content.assemble(("· ", "$accent"), complete(one_line(notice, 600))) if notice else Content("")
         )
         self._draw()
 
@@ -77,7 +77,7 @@ class NoteLine(Static):
 
     def _draw(self) -> None:
         parts = [
-            part for part in (_refusal(self.error, self._width) if self.error else None, self._news) if part
+            part for part in (_refusal(self.error, self._width) if self.error else None, self._notice) if part
         ]
         self.set_class(self.error is not None, "-error")
         self.display = bool(parts)

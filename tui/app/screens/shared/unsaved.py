@@ -44,9 +44,9 @@ class UnsavedScreen(Dialog[LeaveChoice]):
             yield Static(_("Values of the form were changed and are not saved."), markup=False)
             yield Static(Content("   ").join(parts), classes="dialog-keys")
 
-    def action_answer(self, wish: LeaveChoice) -> None:
+    def action_answer(self, choice: LeaveChoice) -> None:
         """Close with the answer."""
-        self.dismiss(wish)
+        self.dismiss(choice)
 
 
 class FormDialog(Dialog[FormResult[Values]], Generic[Values]):
@@ -77,10 +77,10 @@ class FormDialog(Dialog[FormResult[Values]], Generic[Values]):
             then: the action to go on with.
         """
 
-        def leave(wish: LeaveChoice | None) -> None:
-            if wish == "save":
+        def leave(choice: LeaveChoice | None) -> None:
+            if choice == "save":
                 self.save(then)
-            elif wish == "discard":
+            elif choice == "discard":
                 self.dismiss(FormResult(None, then))
 
         if self.is_changed:

@@ -80,7 +80,7 @@ class RunLog(RichLog):
     def add(self, event: Event) -> None:
         """Write a line about `event` if it is worth one."""
         if entry := describe(event):
-            self.tell(*entry)
+            self.write_entry(*entry)
 
     def follow(self, state: RunState) -> None:
         """Write what changed in a run that another process makes."""
@@ -88,11 +88,11 @@ class RunLog(RichLog):
         if before is None:
             return
         if state.last_checkpoint and state.last_checkpoint != before.last_checkpoint:
-            self.tell("✓", _("{name} saved").format(name=state.last_checkpoint))
+            self.write_entry("✓", _("{name} saved").format(name=state.last_checkpoint))
         if state.best_val_loss is not None and state.best_step != before.best_step:
-            self.tell("★", _best(state.best_val_loss))
+            self.write_entry("★", _best(state.best_val_loss))
 
-    def tell(self, symbol: str, sentence: str) -> None:
+    def write_entry(self, symbol: str, sentence: str) -> None:
         """Write a line; `!` and `✗` stand for a warning."""
         style = "run-log--warning" if symbol in "!✗" else "run-log--text"
         time, look = (self.get_component_rich_style(name, partial=True) for name in ("run-log--time", style))

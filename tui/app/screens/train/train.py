@@ -13,7 +13,7 @@ from engine.i18n import _
 from engine.training.events import AS_BEFORE, Mode, Resumption
 from tui.app.screens.profile.config_summary import summary
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.verdict import VerdictLine
+from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.app.screens.train.keys import TRAIN_KEYS
 from tui.app.screens.train.log import RunLog
 from tui.app.screens.train.loss_legend import ZOOMS, LossLegend
@@ -21,7 +21,7 @@ from tui.app.screens.train.loss_plot import LossPlot
 from tui.app.screens.train.progress_line import ProgressLine
 from tui.app.screens.train.questions import accept_versions, train_anew
 from tui.app.screens.train.stats import RunStats
-from tui.run.handover import take_news
+from tui.run.handover import take_notice
 from tui.run.headline import progress, sentence
 from tui.run.messages import TrainingEvents, TrainingFailed
 from tui.run.status import CRASHED, UNFINISHED, PhaseTracker
@@ -72,8 +72,8 @@ class TrainScreen(PlaceScreen):
         self.watch(self.app, "config", self._show_plan)
         self.watch(self.app, "data", self._show_plan, init=False)
         self.set_interval(READ_SECONDS, self._tick)
-        if news := take_news(self.mqlora.project):
-            self.query_one(RunLog).tell("!", news)
+        if notice := take_notice(self.mqlora.project):
+            self.query_one(RunLog).write_entry("!", notice)
         self._read()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -131,14 +131,14 @@ class TrainScreen(PlaceScreen):
         log = self.query_one(RunLog)
         asked = _("the other process is asked to pause; the run goes on here once it is saved")
         try:
-            goes_on = await self.mqlora.training.take_over(lambda: log.tell("·", asked))
+            goes_on = await self.mqlora.training.take_over(lambda: log.write_entry("·", asked))
         except UserError as error:
             self.show_error(error)
             return
         if goes_on:
             self._tracker = PhaseTracker()
         else:
-            log.tell("·", _("the other process finished the run before it could pause"))
+            log.write_entry("·", _("the other process finished the run before it could pause"))
 
     def action_chat(self) -> None:
         """Go and talk to the result."""

@@ -1,6 +1,6 @@
 """How many planted near-duplicates are found, what else is taken for one, and how long that takes.
 
-    python -m benchmarks.twins [--rows 10000 90000]
+    python -m benchmarks.duplicates [--rows 10000 90000]
 
 Rows are questions of 15 and answers of 25 invented words. Every twentieth comes again at
 the end with another word in its answer, and with a question mark. peak MB: of this process.

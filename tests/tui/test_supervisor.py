@@ -1,4 +1,4 @@
-"""The parent process: children that abort, are killed, hang, or lose their guard."""
+"""The parent process: children that abort, are killed, hang, or lose their supervisor."""
 
 import json
 import os
@@ -8,10 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from tui.launch import wants_guard
+from tui.launch import wants_supervisor
 from tui.respawn import peek
 from tui.supervisor.death import Death
-from tui.supervisor.parent import guard, keep_running
+from tui.supervisor.parent import keep_running, supervise
 from tui.supervisor.stall import LEAST_VARIABLE, least_silence
 
 import psutil
@@ -44,7 +44,7 @@ exec(sys.argv[1])
 def keep(directory: Path, code: str, *arguments: str, again: list[list[str] | None] | None = None) -> tuple[
     int, list[Death]
 ]:  # fmt: skip
-    """Guard a child that runs `code`; return the exit code and the deaths that were told."""
+    """Supervise a child that runs `code`; return the exit code and the deaths that were told."""
     deaths: list[Death] = []
     answers = again or []
 
@@ -72,7 +72,7 @@ def test_an_exit_code_is_passed_on(tmp_path: Path, code: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV])
-def test_a_death_is_told_with_its_last_words(tmp_path: Path, number: int) -> None:
+def test_a_death_is_reported_with_its_last_words(tmp_path: Path, number: int) -> None:
     """Native messages are kept from the screen; without a new start the exit code names the signal."""
     code = NATIVE + f"os.write(2, b'malloc failed'); os.kill(os.getpid(), {number:d})"
     result, deaths = keep(tmp_path, code)
@@ -95,7 +95,7 @@ def test_it_starts_again_with_the_arguments_decided_on(tmp_path: Path) -> None:
     assert keep(tmp_path, code, "a", again=[["a"], ["7"]])[0] == 7
 
 
-GUARD = """
+SUPERVISOR = """
 import sys
 from pathlib import Path
 from tui.supervisor.parent import keep_running
@@ -113,9 +113,9 @@ time.sleep(60)
 )
 
 
-def guarded(tmp_path: Path) -> tuple["subprocess.Popen[str]", int]:
-    """Start a guard in a process of its own; return it and the pid of its child."""
-    command = [sys.executable, "-c", GUARD, HANDLES, str(tmp_path)]
+def supervised(tmp_path: Path) -> tuple["subprocess.Popen[str]", int]:
+    """Start a supervisor in a process of its own; return it and the pid of its child."""
+    command = [sys.executable, "-c", SUPERVISOR, HANDLES, str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     return process, int(process.stdout.readline())
@@ -123,8 +123,8 @@ def guarded(tmp_path: Path) -> tuple["subprocess.Popen[str]", int]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_are_forwarded(tmp_path: Path, number: signal.Signals) -> None:
-    """The child decides what they mean, and its exit code is the guard's."""
-    process, _child = guarded(tmp_path)
+    """The child decides what they mean, and its exit code is the supervisor's."""
+    process, _child = supervised(tmp_path)
     process.send_signal(number)
     assert process.communicate(timeout=30)[0] == f"got {number:d}\n"
     assert process.returncode == 128 + number
@@ -133,7 +133,9 @@ def test_signals_are_forwarded(tmp_path: Path, number: signal.Signals) -> None:
 def test_a_program_told_to_end_is_not_started_again(tmp_path: Path) -> None:
     """Also if it crashes on its way out; the exit code is that of the crash: nothing says it was saved."""
     code = HANDLES.replace("sys.exit(128 + number)", "os.abort()")
-    source = GUARD.replace("lambda death: None", "lambda death: None if death.told else ['again']")
+    source = SUPERVISOR.replace(
+        "lambda death: None", "lambda death: None if death.stop_signal else ['again']"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", source, code, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -143,9 +145,9 @@ def test_a_program_told_to_end_is_not_started_again(tmp_path: Path) -> None:
     assert process.returncode == 128 + signal.SIGABRT
 
 
-def test_a_child_without_its_guard_leaves_as_if_the_terminal_were_lost(tmp_path: Path) -> None:
+def test_a_child_without_its_supervisor_leaves_as_if_the_terminal_were_lost(tmp_path: Path) -> None:
     """Nobody is left to put the terminal right."""
-    process, child = guarded(tmp_path)
+    process, child = supervised(tmp_path)
     process.kill()
     assert process.communicate(timeout=30)[0] == f"got {signal.SIGHUP:d}\n"
     psutil.wait_procs([psutil.Process(child)] if psutil.pid_exists(child) else [], timeout=30)
@@ -184,7 +186,7 @@ def test_a_slow_or_a_stopped_run_is_left_alone(tmp_path: Path, busy: str) -> Non
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are looked at one by one on Linux alone")
 def test_a_run_that_gets_no_core_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under nice, or beside many other programs, it wants to compute and cannot: that is no stall."""
-    monkeypatch.setattr("tui.supervisor.stall._BUSY_SHARE", 1000.0)  # however much it gets, it is not enough
+    monkeypatch.setattr("tui.supervisor.stall.BUSY_SHARE", 1000.0)  # however much it gets, it is not enough
     assert keep(tmp_path, TRAINS, "compute(3)") == (0, [])
     result, deaths = keep(tmp_path, TRAINS, "time.sleep(600)")
     assert result == 128 + signal.SIGKILL and deaths[0].stalled_s
@@ -204,7 +206,7 @@ def test_a_nonsensical_limit_is_refused_in_one_sentence(
 ) -> None:
     """Before anything is started."""
     monkeypatch.setenv(LEAST_VARIABLE, value)
-    assert guard(["train"], tmp_path) == 1
+    assert supervise(["train"], tmp_path) == 1
     assert capfd.readouterr().err.startswith(f"{LEAST_VARIABLE} is not a number of seconds")
 
 
@@ -248,6 +250,6 @@ def test_the_command_line_is_read_like_typer_reads_it(
         (["-h"], False),
     ],
 )
-def test_only_what_may_crash_is_guarded(arguments: list[str], wanted: bool) -> None:
+def test_only_what_may_crash_is_supervised(arguments: list[str], wanted: bool) -> None:
     """Questions are answered without a second process."""
-    assert wants_guard(arguments, peek(arguments)[1]) is wanted
+    assert wants_supervisor(arguments, peek(arguments)[1]) is wanted

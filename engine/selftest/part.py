@@ -1,4 +1,4 @@
-"""What the self-test tells: the part that begins, and what came of it."""
+"""The parts of the self-test: what is tried, that it begins, and what came of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
 """Child process that trains a few steps of a configuration's largest micro-batch and says what that took.
 
-    python -m engine.fit.child ROOT CONFIG      (CONFIG: a configuration as JSON)
+    python -m engine.fit.measuring_child ROOT CONFIG      (CONFIG: a configuration as JSON)
 
 Out of memory inside MLX can end a process without a word, so it is never tried
 in the app: the death of this process is an answer too. It prints one JSON object
-a line: `{"room": ...}` first, `{"phase": ...}` as it goes on, `{"tried": ...}` before the
+a line: `{"memory_budget": ...}` first, `{"phase": ...}` as it goes on, `{"tried": ...}` before the
 first step, and at the end `{"measured": ...}` or `{"refused": [problem, fix]}` (see
 `engine.fit.measure`). It ends with its standard input.
 """
@@ -30,7 +30,7 @@ from engine.dataset.inspect.load import load_file
 from engine.dataset.inspect.model_tokens import example_tokenizer
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.memory_limits import limit_cache, read_room
+from engine.training.memory_limits import limit_cache, read_budget
 from engine.training.setup import Assembled, assemble, largest, shapes_for
 
 import numpy as np
@@ -65,12 +65,12 @@ def _measure(project: Project, config: TrainingConfig) -> dict[str, Any]:
     Raises:
         UserError: model, data or configuration cannot be used.
     """
-    room, folder = read_room(config.max_memory_gb), project.model_dir(config.model)
-    limit_cache(room)
-    answer(room=asdict(room), phase="tokenizing")
+    budget, folder = read_budget(config.max_memory_gb), project.model_dir(config.model)
+    limit_cache(budget)
+    answer(memory_budget=asdict(budget), phase="tokenizing")
     shape = _largest(project, config, folder)
     answer(shape=asdict(shape), phase="loading")
-    made = assemble(folder, config, shape, room)
+    made = assemble(folder, config, shape, budget)
     made.model.train()
     # A step of several micro-batches also holds the sum of their gradients.
     batches = [filled(shape)] * (2 if config.examples_per_step > shape.rows else 1)
@@ -130,7 +130,7 @@ def _adapts(config: TrainingConfig, made: Assembled) -> bool:
     """Whether with less memory the run would be made otherwise, by a setting that is "auto"."""
     may_recompute = config.gradient_checkpointing == "auto" and not config.lora_dropout
     recomputes_all = made.plan.recomputed_layers >= made.adapter_config["num_layers"]
-    may_pack = config.frozen_weights == "auto" and "resident" in made.plan.ways.values()
+    may_pack = config.frozen_weights == "auto" and "resident" in made.plan.matmul_modes.values()
     return (may_recompute and not recomputes_all) or may_pack
 
 

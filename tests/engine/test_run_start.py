@@ -45,9 +45,9 @@ def save(project: Project, step: int, config: TrainingConfig = RUN) -> Path:
 
 def test_nothing_there_is_a_fresh_start(project: Project) -> None:
     """With the defaults where nothing is configured, and the model's name written out."""
-    opening = open_run(project, None, "auto")
-    assert opening.checkpoint is None and opening.notices == ()
-    assert opening.identity == identity(project, TrainingConfig(model="tiny"))
+    start = open_run(project, None, "auto")
+    assert start.checkpoint is None and start.notices == ()
+    assert start.identity == identity(project, TrainingConfig(model="tiny"))
     assert not project.run_dir.exists()
 
 
@@ -56,9 +56,9 @@ def test_the_newest_checkpoint_is_where_it_goes_on(project: Project) -> None:
     save(project, 3)
     save(project, 6)
     for config in (None, RUN, RUN.updated({"model": ""})):
-        opening = open_run(project, config, "auto")
-        assert opening.checkpoint is not None and opening.checkpoint.progress.step == 6
-        assert opening.identity == identity(project)
+        start = open_run(project, config, "auto")
+        assert start.checkpoint is not None and start.checkpoint.progress.step == 6
+        assert start.identity == identity(project)
 
 
 @pytest.mark.parametrize("status", ["running", "paused", "failed"])
@@ -73,19 +73,19 @@ def test_a_restart_looks_at_nothing_of_the_old_run(project: Project) -> None:
     """Neither at a finished state nor at another configuration."""
     save(project, 3, RUN.updated({"seed": 1}))
     RunState("finished", "tiny").save(project.state_file)
-    opening = open_run(project, RUN, "restart")
-    assert opening.checkpoint is None and opening.identity.config == RUN
+    start = open_run(project, RUN, "restart")
+    assert start.checkpoint is None and start.identity.config == RUN
 
 
 def test_another_memory_limit_is_no_difference(project: Project) -> None:
     """After memory ran out a run goes on with less or more; the new limit is the one from then on."""
     save(project, 3)
     config = RUN.updated({"max_memory_gb": 3.5})
-    opening = open_run(project, config, "auto")
-    assert opening.checkpoint is not None and opening.identity.config == config
+    start = open_run(project, config, "auto")
+    assert start.checkpoint is not None and start.identity.config == config
 
 
-def test_all_differences_are_told_at_once(project: Project) -> None:
+def test_all_differences_are_reported_at_once(project: Project) -> None:
     """Each with its old and its new value."""
     save(project, 3)
     write_rows(project.valid_file, pairs(4))
@@ -96,14 +96,14 @@ def test_all_differences_are_told_at_once(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["train_file", "valid_file"])
-def test_a_missing_data_file_is_told(project: Project, name: str) -> None:
+def test_a_missing_data_file_is_reported(project: Project, name: str) -> None:
     """By its path."""
     getattr(project, name).unlink()
     with pytest.raises(UserError, match=getattr(project, name).name):
         open_run(project, RUN, "auto")
 
 
-def test_a_missing_model_is_told(project: Project) -> None:
+def test_a_missing_model_is_reported(project: Project) -> None:
     """The one that was asked for."""
     with pytest.raises(UserError, match="'other'"):
         open_run(project, RUN.updated({"model": "other"}), "auto")

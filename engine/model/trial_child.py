@@ -1,6 +1,6 @@
 """Child process that loads a base model's tokenizer and the model without its numbers, and adapts it.
 
-    python -m engine.model.trial FOLDER CONFIG      (CONFIG: a configuration as JSON)
+    python -m engine.model.trial_child FOLDER CONFIG      (CONFIG: a configuration as JSON)
 
 It prints one JSON object a line: `{"began": true}` once MLX is there, and at the end
 `{"loads": true, "warnings": [[problem, fix], ...]}` or `{"refused": [problem, fix]}`, see

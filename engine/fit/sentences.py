@@ -19,7 +19,7 @@ def outcome(fit: Fit) -> str:
     return text.format(
         peak=size(measured.peak),
         predicted=_("none") if measured.predicted is None else size(measured.predicted),
-        free=size(fit.room.free),
+        free=size(fit.memory_budget.free),
         rows=fit.shape.rows,
         tokens=units.tokens(fit.shape.length),
         seconds=measured.seconds,
@@ -28,7 +28,7 @@ def outcome(fit: Fit) -> str:
 
 def nearest(project: Project, config: TrainingConfig, fit: Fit) -> TrainingConfig | None:
     """Return the nearest configuration that, as predicted, fits where `config` was found not to."""
-    return nearest_predicted(project.model_dir(config.model), config, fit.room, fit.shape)
+    return nearest_predicted(project.model_dir(config.model), config, fit.memory_budget, fit.shape)
 
 
 def refusal(project: Project, config: TrainingConfig, fit: Fit) -> UserError:

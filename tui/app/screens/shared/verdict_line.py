@@ -3,8 +3,8 @@
 from engine.dataset.report import Severity
 from engine.hardware.report import CheckStatus
 from engine.sanitize import one_line
+from engine.symbols import SYMBOLS
 from tui.app.screens.shared.lines import SteadyText
-from tui.app.theme import SYMBOLS
 from tui.shell import complete, laid_out
 
 from rich.cells import cell_len

@@ -34,11 +34,11 @@ def duplicates_of(train: list[Row], valid: list[Row]) -> list[Duplicates]:
     return list(finder.duplicates())
 
 
-def told(found: list[Duplicates]) -> set[tuple[str, str, int, str, int]]:
+def found_pairs(found: list[Duplicates]) -> set[tuple[str, str, int, str, int]]:
     return {(t.kind, t.row.file[0], t.row.line, t.other.file[0], t.other.line) for t in found}
 
 
-def test_each_kind_is_told_at_the_later_row() -> None:
+def test_each_kind_is_reported_at_the_later_row() -> None:
     """White space and the way accents are written make no difference, another answer does."""
     long = "Quem fundou a cidade de Lisboa e em que século se pensa que isso aconteceu afinal?"
     longer = f"{long} Diga-o numa frase que uma criança possa compreender sem ajuda."
@@ -61,7 +61,7 @@ def test_each_kind_is_told_at_the_later_row() -> None:
         Row(4, text="só texto"),
     ]
     found = duplicates_of(train, valid)
-    assert told(found) == {
+    assert found_pairs(found) == {
         ("duplicate", "t", 4, "t", 1),
         ("other_answer", "t", 5, "t", 2),
         ("duplicate", "t", 7, "t", 5),
@@ -83,7 +83,7 @@ _rows = st.lists(st.tuples(_texts, _texts), max_size=12)
 
 @settings(max_examples=200)
 @given(_rows, _rows)
-def test_exact_twins_are_those_of_brute_force(
+def test_exact_duplicates_are_those_of_brute_force(
     train: list[tuple[str, str]], valid: list[tuple[str, str]]
 ) -> None:
     """Each later row once, with the first it is a duplicate of."""
@@ -107,10 +107,10 @@ def test_exact_twins_are_those_of_brute_force(
     found = duplicates_of(
         [pair(n, *row) for n, row in enumerate(train, 1)], [pair(n, *row) for n, row in enumerate(valid, 1)]
     )
-    assert told([t for t in found if not t.kind.startswith("near")]) == expected
+    assert found_pairs([t for t in found if not t.kind.startswith("near")]) == expected
 
 
-def test_planted_near_twins_are_found_and_few_others() -> None:
+def test_planted_near_duplicates_are_found_and_few_others() -> None:
     """Of 200 rows with one word changed among 2,000 others by the same generator."""
     draw = random.Random(0)
     index = NearDuplicates()
@@ -127,7 +127,7 @@ def test_planted_near_twins_are_found_and_few_others() -> None:
     assert hits >= 195
 
 
-def test_the_data_check_tells_of_twins(tmp_path: Path) -> None:
+def test_the_data_check_reports_duplicates(tmp_path: Path) -> None:
     """In the order of lines, beside the other faults; rows are still used."""
     project = Project(tmp_path)
     rows = [{"prompt": f"q{n}", "completion": "a"} for n in range(3)]
@@ -142,7 +142,9 @@ def test_the_data_check_tells_of_twins(tmp_path: Path) -> None:
     assert report.train.examples == 4 and report.valid.examples == 1
 
 
-def test_it_is_told_where_not_all_rows_were_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_reported_where_not_all_rows_were_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exact duplicates are found all the same."""
     monkeypatch.setattr(duplicates, "MOST_ROWS", 2)
     monkeypatch.setattr(check, "MOST_ROWS", 2)

@@ -1,4 +1,4 @@
-"""What is said and done after a child of the guard died."""
+"""What is said and done after a child of the supervisor died."""
 
 import json
 from contextlib import nullcontext
@@ -26,8 +26,8 @@ def project(tmp_path: Path) -> Project:
     return project
 
 
-def death(signal: int = 9, messages: str = "", stalled_s: float | None = None, told: int = 0) -> Death:
-    return Death(PID, signal, stalled_s, messages, told)
+def death(signal: int = 9, messages: str = "", stalled_s: float | None = None, stop_signal: int = 0) -> Death:
+    return Death(PID, signal, stalled_s, messages, stop_signal)
 
 
 def unattended(project: Project, *arguments: str) -> RestartPolicy:
@@ -43,7 +43,7 @@ def at_terminal(
     )
     monkeypatch.setattr("tui.supervisor.restart.is_foreground", lambda: True)
     monkeypatch.setattr("tui.supervisor.restart.sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("tui.supervisor.restart.err._force_terminal", True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
     return RestartPolicy(project.root, arguments)
 
 
@@ -80,22 +80,22 @@ def test_the_causes_are_told_apart(
 
 def test_unattended_it_goes_on_by_itself_with_less_each_time_and_then_stops(project: Project) -> None:
     """First the same, then half the micro-batch; after three deaths without a new checkpoint no more."""
-    aftermath = unattended(project, "train", "--profile", "SAFE", "--json")
+    policy = unattended(project, "train", "--profile", "SAFE", "--json")
     root = str(project.root)
     expected = [["-C", root, "train", "--resume", "--json"]]
     expected += [["-C", root, "train", "--resume", "--half-micro-batch", "--json"]] * (MOST_RESTARTS - 1)
     for wanted in expected:
-        assert aftermath.decide(death()) == wanted
+        assert policy.decide(death()) == wanted
         running(project, "checkpoint_epoch0_step6")
-    assert aftermath.decide(death()) is None
+    assert policy.decide(death()) is None
 
 
 def test_a_new_checkpoint_is_a_new_chance(project: Project) -> None:
     """A run that gets on is helped as often as it needs."""
-    aftermath = unattended(project)
+    policy = unattended(project)
     for step in range(10):
         running(project, f"checkpoint_epoch0_step{step}")
-        assert aftermath.decide(death()) == ["-C", str(project.root), "train", "--resume"]
+        assert policy.decide(death()) == ["-C", str(project.root), "train", "--resume"]
 
 
 def test_lack_of_memory_halves_at_once(project: Project) -> None:
@@ -122,12 +122,12 @@ def test_at_a_terminal_it_asks(
     assert again == (None if expected is None else ["-C", str(project.root), *expected])
 
 
-@pytest.mark.parametrize("told", [SIGINT, SIGTERM, SIGHUP])
-def test_a_crash_on_the_way_to_a_pause_is_told_and_not_undone(
-    project: Project, capsys: pytest.CaptureFixture[str], told: int
+@pytest.mark.parametrize("stop_signal", [SIGINT, SIGTERM, SIGHUP])
+def test_a_crash_on_the_way_to_a_pause_is_reported_and_not_undone(
+    project: Project, capsys: pytest.CaptureFixture[str], stop_signal: int
 ) -> None:
     """The checkpoint that was asked for was never saved: nobody may believe it was."""
-    assert unattended(project).decide(death(told=told)) is None
+    assert unattended(project).decide(death(stop_signal=stop_signal)) is None
     assert "was killed (signal 9)" in capsys.readouterr().err
     state = RunState.load(project.state_file)
     assert state is not None and state.status == "failed"
@@ -137,10 +137,10 @@ def test_an_app_that_was_once_asked_to_pause_is_still_helped(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGINT only pauses its run; a crash hours later is another matter."""
-    again = at_terminal(project, monkeypatch, "r").decide(death(told=SIGINT))
+    again = at_terminal(project, monkeypatch, "r").decide(death(stop_signal=SIGINT))
     assert again == ["-C", str(project.root), "--go-on"]
     running(project, "checkpoint_epoch0_step6")
-    assert at_terminal(project, monkeypatch, "r").decide(death(told=SIGTERM)) is None
+    assert at_terminal(project, monkeypatch, "r").decide(death(stop_signal=SIGTERM)) is None
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 13, 15])

@@ -1,4 +1,4 @@
-"""Pause and resume are exact whatever way frozen weights go, and a resumed run keeps its own plan."""
+"""Pause and resume are exact in each matmul mode of frozen weights, and a resumed run keeps its own plan."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from threading import Event as StopEvent
 from typing import Any
 
 from engine.backend import nn
-from engine.model.matmul_timings import WAYS, MatmulMode, Seconds
+from engine.model.matmul_timings import MATMUL_MODES, MatmulMode, Seconds
 from engine.project import Project
 from engine.training import execution_plan as plan_module
 from engine.training.checkpoint import newest_checkpoint
@@ -36,28 +36,28 @@ def plan_of(project: Project) -> Plan:
 
 
 @pytest.mark.parametrize("checkpointing", ["on", pytest.param("off", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("way", WAYS)
-def test_each_way_is_resumed_to_the_byte(
-    project: Project, straight: Project, way: MatmulMode, checkpointing: str
+@pytest.mark.parametrize("mode", MATMUL_MODES)
+def test_each_mode_is_resumed_to_the_byte(
+    project: Project, straight: Project, mode: MatmulMode, checkpointing: str
 ) -> None:
     """With activations recomputed or kept."""
-    config = SHORT.updated({"frozen_weights": way, "gradient_checkpointing": checkpointing})
+    config = SHORT.updated({"frozen_weights": mode, "gradient_checkpointing": checkpointing})
     assert isinstance(train(project, config, until=step_done(2))[-1], Paused)
     assert isinstance(train(project, None, "resume")[-1], Finished)
     train(straight, config)
     assert outcome(project) == outcome(straight)
     plan = plan_of(project)
-    assert set(plan.ways.values()) == {way}
+    assert set(plan.matmul_modes.values()) == {mode}
     assert plan.recomputed_layers == (2 if checkpointing == "on" else 0)
 
 
 @pytest.fixture
 def fastest(monkeypatch: pytest.MonkeyPatch) -> dict[str, MatmulMode]:
-    """Name under "way" what every measurement finds the fastest."""
+    """Name under "mode" what every measurement finds the fastest."""
     chosen: dict[str, MatmulMode] = {}
 
     def calibrate(layers: Mapping[str, nn.Module], rows: int, dtype: Any) -> dict[str, Seconds]:
-        times: Seconds = {way: 1.0 if way == chosen["way"] else 2.0 for way in WAYS}
+        times: Seconds = {mode: 1.0 if mode == chosen["mode"] else 2.0 for mode in MATMUL_MODES}
         return dict.fromkeys(layers, times)
 
     monkeypatch.setattr(plan_module, "calibrate", calibrate)
@@ -67,26 +67,26 @@ def fastest(monkeypatch: pytest.MonkeyPatch) -> dict[str, MatmulMode]:
 def test_a_resumed_run_goes_on_as_it_began(
     project: Project, straight: Project, template: Project, tmp_path: Path, fastest: dict[str, MatmulMode]
 ) -> None:
-    """Though on another day another way is found the fastest, by which the numbers are rounded otherwise."""
+    """Though on another day another mode is found the fastest, by which the numbers are rounded otherwise."""
     config = SHORT.updated({"frozen_weights": "auto"})
     other = copy_of(template, tmp_path / "other")
-    fastest["way"] = "packed"
+    fastest["mode"] = "packed"
     train(straight, config)
     train(project, config, until=step_done(3))
-    fastest["way"] = "resident"
+    fastest["mode"] = "resident"
     train(other, config)
     train(project, None, "resume")
-    assert set(plan_of(project).ways.values()) == {"packed"}
-    assert set(plan_of(other).ways.values()) == {"resident"}
+    assert set(plan_of(project).matmul_modes.values()) == {"packed"}
+    assert set(plan_of(other).matmul_modes.values()) == {"resident"}
     assert outcome(project) == outcome(straight) != outcome(other)
 
 
 def test_memory_that_ran_out_makes_a_new_plan(project: Project, fastest: dict[str, MatmulMode]) -> None:
     """Fewer tokens in a micro-batch, and nothing written out any more; later sessions keep to that."""
     config = SHORT.updated({"frozen_weights": "auto"})
-    fastest["way"] = "resident"
+    fastest["mode"] = "resident"
     train(project, config, until=step_done(2))
-    assert set(plan_of(project).ways.values()) == {"resident"}
+    assert set(plan_of(project).matmul_modes.values()) == {"resident"}
     stop = StopEvent()
     events: list[Event] = []
     for event in Trainer(project, None, stop, "resume", how=Resumption(halve_micro_batch=True)).run():
@@ -94,7 +94,7 @@ def test_memory_that_ran_out_makes_a_new_plan(project: Project, fastest: dict[st
         if step_done(4)(event):
             stop.set()
     halved = plan_of(project)
-    assert halved.micro_batch_divisor == 2 and set(halved.ways.values()) == {"packed"}
-    fastest["way"] = "transient"
+    assert halved.micro_batch_divisor == 2 and set(halved.matmul_modes.values()) == {"packed"}
+    fastest["mode"] = "transient"
     assert isinstance(train(project, None, "resume")[-1], Finished)
     assert plan_of(project) == halved
