@@ -105,7 +105,7 @@ def _continued(
     told = _unused(differences(run.config, selected))
     told += () if config else unreadable_settings(project)
     told += _require_versions(checkpoint, how.accept_versions)
-    return replace(identity, run=run.run), told
+    return replace(identity, run=run.run, init_adapter=run.init_adapter), told
 
 
 def _require_versions(checkpoint: Checkpoint, accept: bool) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ def verify(
     model = project.model_dir(config.model)
     steps += steps % 2
     short = shortened(config, label(model), steps)
+    if config.init_adapter:
+        short = short.updated({"init_adapter": str(project.given_dir(config.init_adapter).resolve())})
     with tempfile.TemporaryDirectory(prefix="mqlora-verify-") as folder:
         file = Path(folder) / "config.json"
         short.save(file)
