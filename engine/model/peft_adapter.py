@@ -30,7 +30,16 @@ _PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal")
 """Of `init_lora_weights`: the others (PiSSA, OLoRA, LoftQ, ...) change the base model's own weights."""
 _INDIFFERENT = frozenset(
     (
-        *("auto_mapping", PEFT_BASE, BASE_PRINT, TEMPLATE_SETTINGS, "peft_type", "peft_version", "revision", "task_type"),
+        *(
+            "auto_mapping",
+            PEFT_BASE,
+            BASE_PRINT,
+            TEMPLATE_SETTINGS,
+            "peft_type",
+            "peft_version",
+            "revision",
+            "task_type",
+        ),
         *("inference_mode", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"),
         *("eva_config", "loftq_config", "megatron_core", "qalora_group_size", "ensure_weight_tying"),
         *("bias", "init_lora_weights", "r", "lora_alpha", "lora_dropout", "use_rslora"),
