@@ -1,4 +1,4 @@
-"""PEFT's form of a LoRA adapter, which Unsloth writes too: what of it is mlx-lm's by other names, and what is not.
+"""PEFT's form of a LoRA adapter, which Unsloth writes too, in mlx-lm's terms.
 
 A linear layer `path` has `base_model.model.path.lora_A.weight`, (rank, inputs), and
 `base_model.model.path.lora_B.weight`, (outputs, rank): Aᵀ and Bᵀ of mlx-lm's `path.lora_a` and
@@ -30,22 +30,14 @@ _PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal")
 """Of `init_lora_weights`: the others (PiSSA, OLoRA, LoftQ, ...) change the base model's own weights."""
 _INDIFFERENT = frozenset(
     (
-        *(
-            "auto_mapping",
-            PEFT_BASE,
-            BASE_PRINT,
-            TEMPLATE_SETTINGS,
-            "peft_type",
-            "peft_version",
-            "revision",
-            "task_type",
-        ),
+        *(PEFT_BASE, BASE_PRINT, TEMPLATE_SETTINGS),
+        *("auto_mapping", "peft_type", "peft_version", "revision", "task_type"),
         *("inference_mode", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"),
         *("eva_config", "loftq_config", "megatron_core", "qalora_group_size", "ensure_weight_tying"),
         *("bias", "init_lora_weights", "r", "lora_alpha", "lora_dropout", "use_rslora"),
     )
 )
-"""Fields that are read here, that only say where layers come from, or that mean nothing while others are unset."""
+"""Fields that are read, that only say where layers come from, or that mean nothing while others are unset."""
 
 
 class PeftSizes(BaseModel):

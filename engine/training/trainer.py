@@ -165,7 +165,7 @@ class Trainer:
 def _with_origin(
     adapter_config: dict[str, Any], identity: RunIdentity, examples: Sequence[Example]
 ) -> dict[str, Any]:
-    """Return the content of `adapter_config.json` with its base model and what the chat template is to be told."""
+    """Return the content of `adapter_config.json` with its base model and what a chat template is told."""
     base = {BASE_MODEL: identity.config.model, BASE_PRINT: identity.model}
     settings = template_settings(examples)
     return adapter_config | base | ({TEMPLATE_SETTINGS: settings} if settings else {})

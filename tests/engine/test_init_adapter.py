@@ -145,7 +145,7 @@ def test_projections_that_are_not_trained_here_are_refused(project: Project, tmp
     values = json.loads(file.read_text())
     values["lora_parameters"]["keys"].append("lm_head")
     file.write_text(json.dumps(values))
-    with pytest.raises(UserError, match="lm_head.*are not those of this model that can be trained"):
+    with pytest.raises(UserError, match=r"lm_head.* are not those of this model that can be trained"):
         train(project, FROM_BEST.updated({"init_adapter": str(tmp_path / "given")}), "restart")
 
 
@@ -178,7 +178,7 @@ def test_a_model_of_other_sizes_is_refused(project: Project) -> None:
     values = json.loads(file.read_text())
     del values["base_model_fingerprint"]
     file.write_text(json.dumps(values))
-    with pytest.raises(UserError, match="in this model .*160"):
+    with pytest.raises(UserError, match=r"in this model .*160"):
         train(project, FROM_BEST.updated({"model": "wide"}), "restart")
 
 

@@ -30,9 +30,8 @@ class ChatState(VerdictLine):
         if is_replying:
             self.show_waiting(_("{model} is at work; Esc stops it.").format(model=name))
         elif found := project.found_adapter:
-            self.show(
-                "ok", f"adapters/{_step(project) if found == project.adapter_file else ' (PEFT)'}", rest
-            )
+            about = _step(project) if found == project.adapter_file else " (PEFT)"
+            self.show("ok", f"adapters/{about}", rest)
         else:
             self.show(
                 "warning", _("No adapter yet: this is the base model {model}.").format(model=name), rest
