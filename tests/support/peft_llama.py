@@ -57,7 +57,7 @@ def write_with_peft(folder: Path, **changes: Any) -> None:
         config = LoraConfig(task_type="CAUSAL_LM", init_lora_weights=False, **SETTINGS | changes)
         adapted = get_peft_model(base, config).eval()
         found = adapted(tokens).logits[0]
-    adapted.save_pretrained(folder / "adapter")
+    adapted.save_pretrained(str(folder / "adapter"))
     (folder / "adapter" / "README.md").unlink(missing_ok=True)
     save_file({"base": plain.contiguous(), "adapted": found.contiguous()}, folder / "logits.safetensors")
 
