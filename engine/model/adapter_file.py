@@ -105,9 +105,10 @@ def adapter_base(folder: Path) -> str:
     """Return the name of the base model that an adapter was made for; empty if it names none.
 
     Raises:
-        UserError: its configuration cannot be read.
+        UserError: there is none, or its configuration cannot be read.
     """
     try:
+        _weights_file(folder)
         config = _config(folder)
         return _text(config, PEFT_BASE if "peft_type" in config else BASE_MODEL)
     except UserError as error:

@@ -6,6 +6,9 @@ from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any
 
+from engine.analysis.report import format_report
+from engine.analysis.summary import summarise
+from engine.analysis.verdict import judge
 from engine.errors import UserError
 from engine.fingerprint import given_sha256
 from engine.model.adapter_file import read_adapter
@@ -79,6 +82,8 @@ def test_it_goes_on_from_the_best_of_the_run_that_it_archives(project: Project) 
     stored, wanted = load_file(begun.folder / "adapters.safetensors"), load_file(archived)
     assert all((stored[name] == wanted[name]).all() for name in wanted)
     assert evaluations(events)
+    run = summarise(project)
+    assert "went on from the adapter in checkpoints_qlora/adapters" in format_report(run, judge(run))
 
 
 def test_a_run_that_was_killed_as_it_scored_the_adapter_goes_on(project: Project) -> None:
