@@ -91,7 +91,7 @@ def _converted(name: str, array: mx.array) -> tuple[str, mx.array]:
             _("{name} is no matrix of a linear layer's adapter").format(name=one_line(name, 120)),
             _("train it on linear layers alone"),
         )
-    # As it lies in memory after a resume: products of a turned view are rounded otherwise.
+    # As it lies in memory after a resume: a GPU may multiply a turned view otherwise, and so round otherwise.
     return f"{match['path']}.lora_{match['which'].lower()}", mx.contiguous(array.T)
 
 
