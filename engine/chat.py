@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine import units
@@ -11,10 +12,12 @@ from engine.dataset.batches.chat_template import ChatTemplate, TemplateError
 from engine.dataset.batches.render import PLAIN_SEPARATOR
 from engine.dataset.jsonl.turns import Message
 from engine.errors import UserError
+from engine.fingerprint import model_fingerprint
 from engine.i18n import _
 from engine.model_folder.context_length import context_length
 from engine.model_folder.panics import refused_panics
 from engine.project import Project
+from engine.sanitize import one_line
 
 if TYPE_CHECKING:
     from engine.model.loading import BaseModel
@@ -81,20 +84,21 @@ def reading_words(messages: Sequence[Message], share: float) -> str:
 class ChatSession:
     """A loaded model that answers. Make it and use it on one thread: MLX's streams belong to it."""
 
-    def __init__(self, project: Project, model: str = "") -> None:
-        """Load the base model `model` (the first one if empty) and the run's best adapter, if any.
+    def __init__(self, project: Project, model: str = "", adapter: Path | None = None) -> None:
+        """Load the base model `model` (the first one if empty) and an adapter, if there is one.
 
         Replies end at the model's own stop tokens and at the one with which trained answers end.
 
         Args:
             project: whose models and adapter these are.
             model: name of the base model's folder.
+            adapter: folder of one of mlx-lm's or PEFT's form; None takes what is in `adapters/`.
 
         Raises:
             UserError: the model or the adapter cannot be loaded.
         """
         from engine.dataset.inspect.model_tokens import example_tokenizer
-        from engine.model.adapter import WEIGHTS, load_adapter
+        from engine.model.adapter import load_adapter
         from engine.model.loading import load_base
         from engine.model.prefill import PromptReader
 
@@ -106,12 +110,29 @@ class ChatSession:
         self._template = ChatTemplate(self._base.tokenizer, is_today=True) if trained.has_template else None
         self.context_length = context_length(self._base.folder)
         """Most tokens of a conversation with its reply; None if the model names no limit."""
-        adapter = project.adapters_dir
-        self.has_adapter = (adapter / WEIGHTS).is_file()
-        """Whether there is an adapter to chat with."""
-        self._adapter = load_adapter(self._base.model, adapter) if self.has_adapter else None
+        if not adapter and project.found_adapter:
+            adapter = project.adapters_dir
+        self.adapter = adapter
+        """Folder of the adapter to chat with; None where there is none."""
+        self._adapter = load_adapter(self._base.model, adapter) if adapter else None
         self._base.model.eval()
         self._reader = PromptReader(self._base.model)
+
+    @property
+    def has_adapter(self) -> bool:
+        """Whether there is an adapter to chat with."""
+        return self._adapter is not None
+
+    @property
+    def warning(self) -> str:
+        """Why the adapter may answer badly, in a sentence; empty where nothing speaks for that."""
+        made_for = self._adapter.base_fingerprint if self._adapter else ""
+        if not self._adapter or made_for in ("", model_fingerprint(self._base.folder)):
+            return ""
+        return _("The adapter in {folder} was made for another base model{name}; answers may be bad.").format(
+            folder=self.adapter,
+            name=f" ({one_line(self._adapter.base_model, 200)})" if self._adapter.base_model else "",
+        )
 
     def check(self, messages: Sequence[Message]) -> None:
         """Refuse a conversation that cannot be answered; nothing is computed.

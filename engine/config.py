@@ -36,6 +36,13 @@ class TrainingConfig(BaseModel):
     model: Annotated[
         str, Field(description="Folder of the base model below models/; empty takes the first one.")
     ] = ""
+    init_adapter: Annotated[
+        str,
+        Field(
+            max_length=4096,
+            description="Folder of an adapter to train on from, mlx-lm's or PEFT's; empty begins afresh.",
+        ),
+    ] = ""
     batch_size: Annotated[
         int, Field(ge=1, le=256, description="Examples whose padded tokens fit in memory together.")
     ] = 2

@@ -60,6 +60,16 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def given_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file that people put there, or of what a link leads to.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open_given(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _files(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for pattern in _PATTERNS for path in folder.glob(pattern)))
 

@@ -9,6 +9,8 @@ from engine.find_models import find_models, misplaced
 from engine.i18n import _
 from engine.sanitize import one_line
 
+ADAPTER_FILES = ("adapters.safetensors", "adapter_model.safetensors", "adapter_model.bin")
+"""Weights of an adapter: mlx-lm's, PEFT's, and PEFT's as a pickle, which is refused where it is read."""
 LOCK_NAME = ".lock"
 """Name of the lock file in the run's folder."""
 RUN_NAME = "checkpoints_qlora"
@@ -83,6 +85,12 @@ class Project:
         return self.adapters_dir / "adapters.safetensors"
 
     @property
+    def found_adapter(self) -> Path | None:
+        """Weights in `adapters_dir`, of a run or put there, in whatever form; None where there are none."""
+        found = (self.adapters_dir / name for name in ADAPTER_FILES)
+        return next((path for path in found if path.is_file()), None)
+
+    @property
     def log_file(self) -> Path:
         """What a background run prints."""
         return self.run_dir / "training.log"
@@ -101,6 +109,10 @@ class Project:
     def analysis_png(self) -> Path:
         """The 6 detailed charts."""
         return self.run_dir / "training_detailed_analysis.png"
+
+    def given_dir(self, text: str) -> Path:
+        """Return the folder that a setting names; a relative path begins at the project's root."""
+        return self.root / os.path.expanduser(text)
 
     def make_run_dir(self) -> None:
         """Make the run's folder if there is none, in a project that is there.

@@ -146,6 +146,9 @@ def _origin(summary: RunSummary) -> list[str]:
             steps = summary.config.max_steps
             parts.append(ngettext("at most {n:,} step", "at most {n:,} steps", steps).format(n=steps))
         parts.append(_("learning rate {lr:g}").format(lr=summary.config.learning_rate))
+        if summary.config.init_adapter:
+            folder = one_line(summary.config.init_adapter, 260)
+            parts.append(_("went on from the adapter in {folder}").format(folder=folder))
     return parts
 
 

@@ -29,6 +29,7 @@ import platformdirs
 
 _INDIFFERENT = {
     "model",
+    "init_adapter",
     "learning_rate",
     "num_epochs",
     "max_steps",
@@ -43,7 +44,7 @@ _INDIFFERENT = {
     "keep_checkpoints",
     "early_stopping_patience",
 }
-"""Fields of the configuration that change nothing about memory; the model counts by its files."""
+"""Fields of the configuration that change nothing about memory; a model or adapter counts by its files."""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def _nearby(config: TrainingConfig) -> Iterator[TrainingConfig]:
         shorter = config.max_seq_length * 3 // 4 // 8 * 8
         config = config.updated({"max_seq_length": max(SHORTEST, shorter)})
         yield config
-    while config.lora_rank > 1:
+    while config.lora_rank > 1 and not config.init_adapter:
         rank = config.lora_rank // 2
         config = config.updated({"lora_rank": rank, "lora_alpha": config.lora_scale * rank})
         yield config

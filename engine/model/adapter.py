@@ -1,55 +1,42 @@
-"""LoRA adapters in mlx-lm's layer and file format."""
+"""LoRA adapters on a model: fresh ones, those to go on from, and those to answer with."""
 
-import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from engine.backend import mx, nn
-from engine.config import TrainingConfig
-from engine.dataset.batches.chat_template import NO_THINKING
+from engine.config import ALL_TARGETS, TrainingConfig
 from engine.errors import UserError
-from engine.files import PARTIAL, open_given, read_given, sync, write_json
+from engine.files import PARTIAL, sync, write_json
 from engine.i18n import _
+from engine.model.adapter_file import AdapterFile, cannot_use, read_adapter
+from engine.model.mlx_lm_adapter import CONFIG, WEIGHTS, lora_parameters
 from engine.model.safetensors_file import write_arrays
 from engine.sanitize import one_line
 from engine.transformers_import import AutoTokenizer  # noqa: F401  # before mlx-lm
-from engine.values import refusal
 
 from mlx.utils import tree_flatten, tree_unflatten
-from mlx_lm.tuner.utils import linear_to_lora_layers, load_adapters
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-WEIGHTS = "adapters.safetensors"
-CONFIG = "adapter_config.json"
-TEMPLATE_SETTINGS = "chat_template_kwargs"
-"""Field of `CONFIG`; the name is that of transformers and of servers."""
-_MOST_BYTES = 1 << 20
-"""Of `CONFIG`; real ones have less than a thousandth."""
+from mlx_lm.tuner.utils import linear_to_lora_layers
 
 
-class _Sizes(BaseModel):
-    """The numbers of an adapter's configuration."""
+def attach_adapter(
+    model: nn.Module, config: TrainingConfig, start: AdapterFile | None = None
+) -> dict[str, Any]:
+    """Put LoRA layers on a frozen model and make them alone trainable.
 
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-    num_layers: Annotated[int, Field(ge=-1, le=10**6)]
-    rank: Annotated[int, Field(ge=1, le=2**16)]
-    scale: Annotated[float, Field(ge=-1e6, le=1e6)]
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-
-def attach_adapter(model: nn.Module, config: TrainingConfig) -> dict[str, Any]:
-    """Put fresh LoRA layers on a frozen model and make them alone trainable.
-
-    The start values are drawn from `config.seed`: A uniform, B zero, so the
-    first output equals the base model's.
+    Args:
+        model: the base model.
+        config: its `lora_` settings say which layers get one, and of what size.
+        start: the adapter to go on from; without one the start values are drawn from
+            `config.seed`, A uniform and B zero, so the first output equals the base model's.
 
     Returns:
         The content of `adapter_config.json`.
 
     Raises:
-        UserError: no layer is to get one, or none has a projection named in `config.lora_targets`.
+        UserError: no layer is to get one, none has a projection named in `config.lora_targets`, or
+            `start` has other layers than these.
     """
     if config.lora_layers == 0:
         raise UserError(
@@ -58,6 +45,8 @@ def attach_adapter(model: nn.Module, config: TrainingConfig) -> dict[str, Any]:
         )
     layers = len(model.layers)
     count = layers if config.lora_layers == -1 else min(config.lora_layers, layers)
+    if start:
+        _require_its_settings(model, config, count, start)
     keys = _target_paths(model.layers[layers - count :], config.lora_targets)
     if not keys:
         raise UserError(
@@ -66,15 +55,12 @@ def attach_adapter(model: nn.Module, config: TrainingConfig) -> dict[str, Any]:
             ),
             _("choose other lora_targets"),
         )
-    parameters = {
-        "rank": config.lora_rank,
-        "scale": config.lora_scale,
-        "dropout": config.lora_dropout,
-        "keys": keys,
-    }
+    parameters = lora_parameters(config.lora_rank, config.lora_scale, config.lora_dropout, keys)
     mx.random.seed(config.seed)
     model.freeze()
     linear_to_lora_layers(model, count, parameters)
+    if start:
+        _fill(model, start)
     mx.eval(model.trainable_parameters())
     return {"fine_tune_type": "lora", "num_layers": count, "lora_parameters": parameters}
 
@@ -88,6 +74,93 @@ def _target_paths(layers: Sequence[nn.Module], names: Sequence[str]) -> list[str
             for path, module in layer.named_modules()
             if path.rpartition(".")[2] in names and isinstance(module, (nn.Linear, nn.QuantizedLinear))
         }
+    )
+
+
+def _require_its_settings(model: nn.Module, config: TrainingConfig, count: int, start: AdapterFile) -> None:
+    """Refuse a configuration that would train other layers than those of the adapter to go on from.
+
+    Args:
+        model: the base model.
+        config: of the run.
+        count: how many layers, the last ones, are to get an adapter.
+        start: the adapter.
+
+    Raises:
+        UserError: with the settings to set, or that there are none for this adapter.
+    """
+    layers, named = len(model.layers), start.config["num_layers"]
+    of_start = layers if named <= 0 else min(named, layers)
+    names = {key.rpartition(".")[2] for key in start.keys}
+    targets = tuple(name for name in ALL_TARGETS if name in names)
+    if _target_paths(model.layers[layers - of_start :], targets) != sorted(start.keys):
+        raise cannot_use(
+            start.folder,
+            _("its projections ({keys}) are not those of this model that can be trained").format(
+                keys=", ".join(start.keys)
+            ),
+            _fitting_base(start),
+        )
+    wanted: dict[str, str] = {}
+    if config.lora_rank != start.rank:
+        wanted["lora_rank"] = str(start.rank)
+    if not math.isclose(config.lora_alpha, start.scale * start.rank, rel_tol=1e-9):
+        wanted["lora_alpha"] = f"{start.scale * start.rank:.17g}"
+    if set(config.lora_targets) != set(targets):
+        wanted["lora_targets"] = ",".join(targets)
+    if count != of_start:
+        wanted["lora_layers"] = "-1" if of_start == layers else str(of_start)
+    try:
+        config.updated(wanted)
+    except UserError as error:
+        raise cannot_use(start.folder, error.problem, _("go on from another adapter")) from None
+    if wanted:
+        raise UserError(
+            _("The adapter in {folder} was made with other settings: {names}").format(
+                folder=start.folder, names=", ".join(wanted)
+            ),
+            _("set them as the adapter has them: {options}").format(
+                options=" ".join(f"--set {name}={value}" for name, value in wanted.items())
+            ),
+        )
+
+
+def _fill(model: nn.Module, adapter: AdapterFile) -> None:
+    """Give the LoRA layers of a model an adapter's numbers, as float32.
+
+    Raises:
+        UserError: they are not the layers of this adapter, in number or size.
+    """
+    layers = {
+        name: array
+        for name, array in tree_flatten(model.parameters())
+        if name.endswith((".lora_a", ".lora_b"))
+    }
+    for name in sorted(layers.keys() | adapter.weights.keys()):
+        if name not in adapter.weights:
+            reason = _("{name} is missing").format(name=name)
+        elif name not in layers:
+            reason = _("this model has no {name}").format(name=one_line(name, 120))
+        elif layers[name].shape != adapter.weights[name].shape:
+            reason = _("{name} is {found}, in this model {expected}").format(
+                name=name, found=_by(adapter.weights[name].shape), expected=_by(layers[name].shape)
+            )
+        else:
+            continue
+        raise cannot_use(adapter.folder, reason, _fitting_base(adapter))
+    weights = [(name, array.astype(mx.float32)) for name, array in adapter.weights.items()]
+    model.load_weights(weights, strict=False)
+
+
+def _by(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _fitting_base(adapter: AdapterFile) -> str:
+    if not adapter.base_model:
+        return _("use it with the base model that it was made for")
+    return _("use it with the base model that it was made for: {name}").format(
+        name=one_line(adapter.base_model, 200)
     )
 
 
@@ -116,21 +189,18 @@ def save_adapter(folder: Path, weights: dict[str, mx.array], adapter_config: dic
 class LoadedAdapter:
     """An adapter on a base model. Turned off its layers are out of the model, so that it costs nothing."""
 
-    def __init__(self, model: nn.Module, before: dict[str, nn.Module], config: dict[str, Any]) -> None:
+    def __init__(self, model: nn.Module, before: dict[str, nn.Module], file: AdapterFile) -> None:
         """Find the layers of `model` that took the place of those there were `before`, by their path.
 
         Args:
             model: with the adapter.
             before: the modules of the model without it.
-            config: the content of `adapter_config.json`.
+            file: of the adapter.
         """
-        settings = config.get(TEMPLATE_SETTINGS)
-        self.template_settings: dict[str, Any] = (
-            {name: settings[name] for name in NO_THINKING if name in settings}
-            if isinstance(settings, dict)
-            else {}
-        )
+        self.template_settings = file.template_settings
         """Variables of the chat template for the prompts that it was trained on."""
+        self.base_model, self.base_fingerprint = file.base_model, file.base_fingerprint
+        """Of the base model that it was made for; empty where that is not known."""
         self._model = model
         self._on = [
             (path, layer) for path, layer in model.named_modules() if before.get(path, layer) is not layer
@@ -143,52 +213,16 @@ class LoadedAdapter:
 
 
 def load_adapter(model: nn.Module, folder: Path) -> LoadedAdapter:
-    """Put the adapter in `folder` on a base model and return it, turned on.
+    """Put the adapter in `folder`, of mlx-lm's form or PEFT's, on a base model and return it, turned on.
 
     Raises:
         UserError: the files are missing, damaged or made for another model.
     """
+    adapter = read_adapter(folder)
+    before = dict(model.named_modules())
     try:
-        config = _checked_config(folder)
-        before = dict(model.named_modules())
-        load_adapters(model, str(folder))
-        _check_weights(model, folder)
-    except Exception as error:  # missing keys, wrong shapes, damaged files: mlx-lm raises many types
-        reason = error.problem if isinstance(error, UserError) else str(error)
-        raise UserError(
-            _("Cannot use the adapter in {folder}: {reason}").format(
-                folder=folder, reason=one_line(reason, 200)
-            ),
-            _("train again, or chat with the base model"),
-        ) from None
-    return LoadedAdapter(model, before, config)
-
-
-def _checked_config(folder: Path) -> dict[str, Any]:
-    """Refuse what is not LoRA, it cannot be turned off, numbers beyond reason, and weights in no file."""
-    open_given(folder / WEIGHTS).close()
-    config = json.loads(read_given(folder / CONFIG, _MOST_BYTES))
-    if not isinstance(config, dict) or not isinstance(config.get("lora_parameters"), dict):
-        raise ValueError(_("{file} has no lora_parameters, as mlx-lm's have").format(file=CONFIG))
-    if config.get("fine_tune_type", "lora") != "lora":
-        raise ValueError(_("its fine_tune_type is not lora"))
-    parameters = config["lora_parameters"]
-    try:
-        _Sizes.model_validate({"num_layers": config.get("num_layers"), **parameters})
-    except ValidationError as error:
-        raise refusal(error, _Sizes.model_fields, CONFIG) from None
-    keys = parameters.get("keys")
-    if keys is not None and not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
-        raise ValueError(_("its keys are no list of names"))
-    return config
-
-
-def _check_weights(model: nn.Module, folder: Path) -> None:
-    """Refuse a file that spoils a matrix, or leaves it at its start value, whatever its size may be."""
-    stored = mx.load(str(folder / WEIGHTS))
-    for name, _array in tree_flatten(model.parameters()):
-        if name.endswith((".lora_a", ".lora_b")) and name not in stored:
-            raise ValueError(_("{name} is missing").format(name=name))
-    for name, array in stored.items():
-        if not mx.issubdtype(array.dtype, mx.floating) or not mx.isfinite(array).all():
-            raise ValueError(_("{name} holds what is no finite decimal number").format(name=name))
+        linear_to_lora_layers(model, adapter.config["num_layers"], adapter.config["lora_parameters"])
+    except ValueError as error:  # a module of a kind that takes no LoRA
+        raise cannot_use(folder, str(error), _fitting_base(adapter)) from None
+    _fill(model, adapter)
+    return LoadedAdapter(model, before, adapter)

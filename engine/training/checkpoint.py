@@ -17,7 +17,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import PARTIAL, remove, sync, write_json
 from engine.format import FORMAT, KEY, other_version
-from engine.model.adapter import CONFIG, WEIGHTS
+from engine.model.mlx_lm_adapter import CONFIG, WEIGHTS
 from engine.model.safetensors_file import write_arrays
 from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_name, checkpoint_step
 from engine.training.checksums import STATE, is_whole, read_state, require_known, sealed, sums_of
@@ -27,7 +27,7 @@ from engine.training.retention import OPTIMIZER, dispose
 
 _HASHED = (WEIGHTS, CONFIG, OPTIMIZER)
 """Files whose checksums it has."""
-_PRINTS = frozenset(("data", "model", "template"))
+_PRINTS = frozenset(("data", "model", "template", "init_adapter"))
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class RunIdentity:
     """Fingerprint of the base model."""
     template: str = ""
     """Fingerprint of chat template and tokenizer; empty in checkpoints from before it was kept."""
+    init_adapter: str = ""
+    """SHA-256 of the weights of the adapter that it began from; empty where it began afresh."""
     plan: Plan | None = None
     """How its steps are computed; None before that was chosen."""
     run: str = field(default="", compare=False)
@@ -130,7 +132,15 @@ def _parsed(folder: Path, state: dict[str, Any]) -> Checkpoint:
             raise other_version(folder)
         config = TrainingConfig.parse(state["config"])
         run = str(state.get("run", ""))
-        identity = RunIdentity(config, prints["data"], prints["model"], prints.get("template", ""), plan, run)
+        identity = RunIdentity(
+            config,
+            data=prints["data"],
+            model=prints["model"],
+            template=prints.get("template", ""),
+            init_adapter=prints.get("init_adapter", ""),
+            plan=plan,
+            run=run,
+        )
         high, low = state["rng"]
         progress = Progress.parse(state["progress"])
         if progress.step != state["step"] or state["files"].keys() != set(_HASHED):
@@ -197,6 +207,7 @@ def _state(folder: Path, epoch: int, progress: Progress, identity: RunIdentity) 
             "data": identity.data,
             "model": identity.model,
             "template": identity.template,
+            "init_adapter": identity.init_adapter,
         },
         "versions": installed_versions(),
         "files": sums_of(folder, _HASHED),

@@ -149,6 +149,9 @@ class TrainingLoop:
     def _validate_first(self) -> Generator[Event, None, bool]:
         """Score the model before its first step, unless that was done; False if asked to stop."""
         if self._progress.initial_val_loss is None:
+            if self._config.init_adapter:
+                yield from self._save()  # it may lie in the archive by now, or be changed
+                self._saved = -1, None
             begin = time.monotonic()
             scored = yield from self._evaluate()
             if scored is None:

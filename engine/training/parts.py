@@ -11,7 +11,8 @@ from engine.dataset.batches.tokenize import Example
 from engine.errors import UserError
 from engine.estimate import planned_steps
 from engine.i18n import _
-from engine.model.adapter import WEIGHTS, adapter_weights
+from engine.model.adapter import adapter_weights
+from engine.model.mlx_lm_adapter import WEIGHTS
 from engine.project import Project
 from engine.training.checkpoint import Checkpoint, RunIdentity
 from engine.training.folder_handle import HeldFolder

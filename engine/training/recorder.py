@@ -9,7 +9,8 @@ from engine.errors import UserError
 from engine.files import read_own, write_atomic
 from engine.fingerprint import file_sha256
 from engine.i18n import _
-from engine.model.adapter import CONFIG, WEIGHTS, adapter_weights, save_adapter
+from engine.model.adapter import adapter_weights, save_adapter
+from engine.model.mlx_lm_adapter import CONFIG, WEIGHTS
 from engine.model.safetensors_file import is_written_here
 from engine.training.checkpoint import find_checkpoint, newest_checkpoint, save_checkpoint
 from engine.training.events import Phase, StepMetrics

@@ -105,7 +105,7 @@ def _continued(
     notices = _unused(differences(run.config, selected))
     notices += () if config else unreadable_settings(project)
     notices += _require_versions(checkpoint, how.accept_versions)
-    return replace(identity, run=run.run), notices
+    return replace(identity, run=run.run, init_adapter=run.init_adapter), notices
 
 
 def _require_versions(checkpoint: Checkpoint, accept: bool) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.files import PARTIAL, remove
-from engine.model.adapter import CONFIG, WEIGHTS
+from engine.model.mlx_lm_adapter import CONFIG, WEIGHTS
 from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
 from engine.training.checksums import STATE, read_state
 

@@ -9,7 +9,8 @@ from engine.errors import UserError
 from engine.files import clear_partial
 from engine.i18n import _
 from engine.memory.predict import checkpoint_bytes
-from engine.model.adapter import CONFIG, adapter_weights
+from engine.model.adapter import adapter_weights
+from engine.model.mlx_lm_adapter import CONFIG
 from engine.project import Project
 from engine.training.checkpoint import newest_checkpoint
 from engine.training.checkpoint_folders import checkpoint_folders

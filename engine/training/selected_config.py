@@ -21,7 +21,7 @@ def selected_settings(project: Project) -> TrainingConfig:
 
 
 def adapter_model(project: Project) -> str:
-    """Return the base model that the run's best adapter belongs to; empty where there is no adapter."""
+    """Return the base model that the run's best adapter belongs to; empty where there is none of a run."""
     state = RunState.load(project.state_file)
     return state.model if state and project.adapter_file.is_file() else ""
 

@@ -12,6 +12,7 @@ from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.tokenize import Example
 from engine.memory.predict import ALL_LOGITS, CPU_MAX_ROWS, MemoryBudget, predict_peak
 from engine.model.adapter import attach_adapter
+from engine.model.adapter_file import AdapterFile
 from engine.model.gradient_checkpointing import checkpoint_layers
 from engine.model.loading import load_base
 from engine.model.replace_layers import make_fast
@@ -82,8 +83,9 @@ def assemble(
     budget: MemoryBudget,
     plan: Plan | None = None,
     divisor: int = 1,
+    start: AdapterFile | None = None,
 ) -> Assembled:
-    """Load a base model, attach a fresh adapter and ready both for training.
+    """Load a base model, attach an adapter and ready both for training.
 
     Args:
         folder: of the base model.
@@ -92,12 +94,13 @@ def assemble(
         budget: the memory there is.
         plan: of the run to go on with; None chooses one.
         divisor: how many times fewer tokens than usual a micro-batch has.
+        start: the adapter to go on from; None attaches a fresh one.
 
     Raises:
         UserError: the model cannot be loaded, the configuration does not go with it, or memory runs out.
     """
     try:
-        return _assemble(folder, config, shape, budget, plan, divisor)
+        return _assemble(folder, config, shape, budget, plan, divisor, start)
     except (MemoryError, RuntimeError, ValueError) as error:
         raise out_of_memory(error, config, divisor) or error from None
 
@@ -109,10 +112,11 @@ def _assemble(
     budget: MemoryBudget,
     plan: Plan | None,
     divisor: int,
+    start: AdapterFile | None,
 ) -> Assembled:
     tune_launches(shape.tokens)
     model = load_base(folder, keep_packed=True).model
-    adapter_config = attach_adapter(model, config)
+    adapter_config = attach_adapter(model, config, start)
     reason = ""
     if plan is None:
         # A row alone cannot be halved: what remains is to keep less of it.

@@ -18,13 +18,16 @@ from engine.hardware.keep_awake import keep_awake
 from engine.hardware.power import display_warning, night_warnings, read_battery
 from engine.i18n import _, ngettext
 from engine.memory.suggest import refuse_if_too_large
-from engine.model.adapter import TEMPLATE_SETTINGS, adapter_weights
+from engine.model.adapter import adapter_weights
+from engine.model.mlx_lm_adapter import BASE_MODEL, BASE_PRINT, TEMPLATE_SETTINGS
 from engine.project import Project
 from engine.shell import for_file
+from engine.training.checkpoint import RunIdentity
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.events import AS_BEFORE, Event, Mode, Notice, Phase, Resumption, Started, StepDone
 from engine.training.execution_plan import Plan
 from engine.training.folder_handle import FolderLost, HeldFolder, lost
+from engine.training.init_adapter import init_words, read_init_adapter
 from engine.training.lock import run_lock
 from engine.training.loop import TrainingLoop
 from engine.training.memory_limits import limit_cache, limits_restored, read_budget
@@ -100,6 +103,9 @@ class Trainer:
         for message in (*start.notices, *night_warnings(read_battery())):
             yield Notice("warning", message)
         config, project = start.identity.config, self._project
+        init = None if start.checkpoint else read_init_adapter(project, start.identity)
+        if init:
+            yield Notice("info", init_words(init))
         yield Phase("tokenizing")
         tokenize = example_tokenizer(project.model_dir(config.model), config)
         train, valid = self._load_data(config, tokenize)
@@ -116,17 +122,22 @@ class Trainer:
         warning = refuse_if_too_large(folder, config, budget, shape)
         if warning:
             yield Notice("warning", warning)
-        made = assemble(folder, config, shape, budget, _kept_plan(start), divisor)
+        made = assemble(folder, config, shape, budget, _kept_plan(start), divisor, init)
         made.step.warm_up(shapes, self._stop)
         if made.reason:
             yield Notice("info", made.reason)
         if made.plan.recomputed_layers:
             yield Notice("info", _recomputing(made.plan.recomputed_layers, made.adapter_config["num_layers"]))
+        identity = replace(start.identity, plan=made.plan)
+        if init:
+            identity = replace(identity, init_adapter=init.sha256)
         return Parts(
             project=project,
             held=held,
-            identity=replace(start.identity, plan=made.plan),
-            assembled=replace(made, adapter_config=_with_template(made.adapter_config, train.examples)),
+            identity=identity,
+            assembled=replace(
+                made, adapter_config=_with_origin(made.adapter_config, identity, train.examples)
+            ),
             train=train.examples,
             valid=micro_batches(valid.examples, shapes),
             valid_examples=len(valid.examples),
@@ -150,10 +161,13 @@ class Trainer:
         return loaded[0], loaded[1]
 
 
-def _with_template(adapter_config: dict[str, Any], examples: Sequence[Example]) -> dict[str, Any]:
-    """Return the content of `adapter_config.json` with what generation has to tell the chat template."""
+def _with_origin(
+    adapter_config: dict[str, Any], identity: RunIdentity, examples: Sequence[Example]
+) -> dict[str, Any]:
+    """Return the content of `adapter_config.json` with its base model and what a chat template is told."""
+    base = {BASE_MODEL: identity.config.model, BASE_PRINT: identity.model}
     settings = template_settings(examples)
-    return adapter_config | {TEMPLATE_SETTINGS: settings} if settings else adapter_config
+    return adapter_config | base | ({TEMPLATE_SETTINGS: settings} if settings else {})
 
 
 def _kept_plan(start: RunStart) -> Plan | None:

@@ -16,7 +16,7 @@ from engine.verify.compare import checkpoint_digests, compare_runs
 from engine.verify.interrupted import InterruptedRun
 from engine.verify.interruption_point import Usual
 from engine.verify.results import Advance, ExperimentEvent, ExperimentResult, Interruption
-from engine.verify.scratch import scratch_project, shortened
+from engine.verify.scratch import scratch_project, shortened, with_whole_paths
 
 MIN_STEPS = 6
 """Fewer leave no room for the interruptions."""
@@ -41,7 +41,7 @@ def verify(
     """
     model = project.model_dir(config.model)
     steps += steps % 2
-    short = shortened(config, label(model), steps)
+    short = shortened(with_whole_paths(config, project), label(model), steps)
     with tempfile.TemporaryDirectory(prefix="mqlora-verify-") as folder:
         file = Path(folder) / "config.json"
         short.save(file)

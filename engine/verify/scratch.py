@@ -57,6 +57,13 @@ def shortened(config: TrainingConfig, model: str, steps: int) -> TrainingConfig:
     return config.updated(changes)
 
 
+def with_whole_paths(config: TrainingConfig, project: Project) -> TrainingConfig:
+    """Return `config` with folders that are the same ones from another project."""
+    if not config.init_adapter:
+        return config
+    return config.updated({"init_adapter": str(project.given_dir(config.init_adapter).resolve())})
+
+
 def first_rows(path: Path, count: int) -> bytes:
     """Return the first `count` usable lines of a data file, over and over where it has fewer.
 

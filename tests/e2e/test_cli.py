@@ -14,6 +14,7 @@ from engine.config import TrainingConfig
 from engine.dataset.jsonl.turns import Message
 from engine.errors import UserError
 from engine.project import Project
+from tests.support.peft_form import as_peft
 from tests.support.tiny import pairs, tiny_project, write_rows
 from tui.cli.main import main
 from tui.console import print_json
@@ -75,6 +76,12 @@ def test_train_then_every_reader(mqlora: Mqlora, project: Project) -> None:
     assert reply["adapter"] is True and reply["tokens"] <= 3
     [base] = mqlora("chat", "--prompt", "Quanto é 1 mais 1?", "--max-tokens", "3", "--json", "--base").objects
     assert base["adapter"] is False
+    asked = ("chat", "--prompt", "Quanto é 1 mais 1?", "--max-tokens", "3", "--json", "--adapter")
+    given = as_peft(project.adapters_dir, project.root / "given")
+    [named] = mqlora(*asked, str(given)).objects
+    assert named["reply"] == reply["reply"] and named["adapter_path"] == str(given)
+    refused = mqlora(*asked, str(project.root / "none"))
+    assert refused.code == 1 and "there is no such folder" in refused.err
     *events, end = mqlora("monitor", "--json").objects
     steps = [event["step"] for event in events if event["event"] == "step_done"]
     assert steps == [1, 2, 3, 4, 5, 6] and end["status"] == "finished"
@@ -228,6 +235,8 @@ def test_unusable_data_is_refused(mqlora: Mqlora, project: Project, content: str
         (("plot",), "mqlora-tui -C {root} train"),
         (("report",), "mqlora-tui -C {root} train"),
         (("chat", "--prompt", "  "), "empty"),
+        (("chat", "--prompt", "x", "--base", "--adapter", "a"), "--base and --adapter"),
+        (("train", "--set", "init_adapter=none"), "there is no such folder"),
     ],
 )
 def test_mistakes_get_one_sentence(

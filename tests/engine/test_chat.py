@@ -13,7 +13,17 @@ from engine.model.loading import load_base
 from engine.project import Project
 from tests.support.chat_forms import template
 from tests.support.fed_model import FedModel
-from tests.support.tiny import CHATML, RUN, pairs, tiny_project, train, write_rows, write_tokenizer
+from tests.support.peft_form import as_peft
+from tests.support.tiny import (
+    CHATML,
+    RUN,
+    pairs,
+    tiny_project,
+    train,
+    write_model,
+    write_rows,
+    write_tokenizer,
+)
 
 import pytest
 from mlx_lm import generate
@@ -69,6 +79,35 @@ def test_without_a_run_the_base_model_answers(trained: Project, session: ChatSes
     fresh = ChatSession(Project(tmp_path))
     assert not fresh.has_adapter
     assert text(reply(fresh)) == text(reply(session, with_adapter=False))
+
+
+def test_an_adapter_of_pefts_form_answers_as_ours(
+    trained: Project, session: ChatSession, tmp_path: Path
+) -> None:
+    """In `adapters/`, where it is no longer no adapter yet, and as a folder that is named."""
+    shutil.copytree(trained.models_dir, tmp_path / "models")
+    project = Project(tmp_path)
+    given = as_peft(trained.adapters_dir, tmp_path / "given")
+    named = ChatSession(project, adapter=given)
+    assert named.has_adapter and named.adapter == given and not named.warning
+    assert text(reply(named)) == text(reply(session))
+    assert text(reply(named, with_adapter=False)) == text(reply(session, with_adapter=False))
+    project.run_dir.mkdir()
+    given.rename(project.adapters_dir)
+    found = ChatSession(project)
+    assert found.adapter == project.adapters_dir and text(reply(found)) == text(reply(session))
+
+
+def test_an_adapter_of_another_base_model_is_told(
+    trained: Project, session: ChatSession, tmp_path: Path
+) -> None:
+    """It answers, for its sizes fit; who asks is warned, unless the files say nothing of the base."""
+    assert not session.warning
+    write_model(tmp_path / "models" / "other", rope_theta=20000.0)
+    project = Project(tmp_path)
+    other = ChatSession(project, adapter=trained.adapters_dir)
+    assert "made for another base model (tiny)" in other.warning and reply(other)
+    assert not ChatSession(project, adapter=as_peft(trained.adapters_dir, tmp_path / "given")).warning
 
 
 def test_a_reply_has_at_most_so_many_tokens_and_one_end(session: ChatSession) -> None:

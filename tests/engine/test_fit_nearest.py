@@ -90,6 +90,11 @@ def test_the_optimizer_step_keeps_its_examples_and_the_adapter_its_scale() -> No
         assert config.lora_scale == WANTED.lora_scale
 
 
+def test_the_rank_of_an_adapter_to_go_on_from_is_not_given_up() -> None:
+    """It could not go on with another one."""
+    assert {config.lora_rank for config in tried(WANTED.updated({"init_adapter": "a"}))} == {16}
+
+
 def test_accumulation_stays_in_its_range() -> None:
     """At most 1024 batches are summed, so fewer rows at once may not go."""
     wide = TrainingConfig(batch_size=4, gradient_accumulation=1024)

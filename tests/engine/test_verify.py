@@ -15,7 +15,7 @@ from engine.verify.compare import checkpoint_digests, compare_runs
 from engine.verify.experiment import leftovers
 from engine.verify.interruption_point import InterruptionPoint, Usual, moment, points
 from engine.verify.results import ExperimentResult, Interruption
-from engine.verify.scratch import first_rows, scratch_project, shortened
+from engine.verify.scratch import first_rows, scratch_project, shortened, with_whole_paths
 from tests.support.tiny import RUN, pairs, tiny_project, train, write_rows
 
 import pytest
@@ -244,6 +244,14 @@ def test_every_checkpoint_is_kept_for_the_comparison() -> None:
         "keep_checkpoints",
     }
     assert shortened(RUN.updated({"early_stopping_patience": 1}), "x", 12).early_stopping_patience == 0
+
+
+def test_an_adapter_to_go_on_from_is_the_users(template: Project, tmp_path: Path) -> None:
+    """A relative path begins at the user's project, not at the scratch one."""
+    assert with_whole_paths(RUN, template) == RUN
+    for text, folder in (("a/b", template.root / "a" / "b"), (str(tmp_path), tmp_path)):
+        config = with_whole_paths(RUN.updated({"init_adapter": text}), template)
+        assert Path(config.init_adapter) == folder.resolve()
 
 
 def test_a_refusal_among_the_events_is_none() -> None:

@@ -18,6 +18,7 @@ class FakeSession:
 
     words: tuple[str, ...] = ("A ", "moeda ", "é ", "o iene.")
     has_adapter = True
+    warning = ""
     endless = False
     """Whether it writes on until it is stopped."""
     end: ReplyEnd = "complete"

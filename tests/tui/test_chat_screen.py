@@ -1,5 +1,6 @@
 """Talking to the result: streaming, comparing, stopping, and what is in the way."""
 
+import os
 import threading
 
 from engine.chat import ChatSettings
@@ -72,6 +73,26 @@ async def test_without_an_adapter_the_base_model_answers(app: MqloraApp, session
         await wait_for(pilot, lambda: "No adapter yet" in shown(app))
         await ask(pilot, screen, "um")
         await sees(pilot, "Base", "A MOEDA É O IENE.")
+
+
+async def test_a_peft_adapter_that_lies_there_is_the_adapter(
+    app: MqloraApp, session: type[FakeSession]
+) -> None:
+    """It is named as such, loaded anew where it was replaced, and a doubt about it is told."""
+    app.project.adapters_dir.mkdir(parents=True)
+    weights = app.project.adapters_dir / "adapter_model.safetensors"
+    weights.write_bytes(b"")
+    session.warning = "made for another base model"
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await open_chat(pilot)
+        await sees(pilot, "adapters/ (PEFT)")
+        await ask(pilot, screen, "um")
+        await sees(pilot, "made for another base model")
+        await ask(pilot, screen, "dois")
+        assert session.made == 1
+        os.utime(weights, (1, 1))
+        await ask(pilot, screen, "três")
+        assert session.made == 2
 
 
 async def test_hostile_text_is_shown_as_text(app: MqloraApp, session: type[FakeSession]) -> None:

@@ -1,5 +1,7 @@
 """2 Profile: three offers, one recommended, and a form for every value."""
 
+import io
+
 from engine.config import TrainingConfig, help_text
 from engine.profiles import PROFILES, profile_config
 from engine.project import Project
@@ -8,10 +10,12 @@ from tests.support.form import field, form, note, opened
 from tui.app.app import MqloraApp
 from tui.app.screens.profile.card import ProfileCard
 from tui.app.screens.profile.config_field import Choice, ConfigField
+from tui.app.screens.profile.config_summary import summary
 from tui.app.screens.profile.profile import CUSTOM, ProfileScreen
 from tui.app.screens.shared.dialog import ConfirmScreen
 
 import pytest
+from rich.console import Console
 from textual.widgets import Button, Input
 
 
@@ -244,3 +248,13 @@ async def test_the_form_is_walked_with_the_arrow_keys(app: MqloraApp) -> None:
         await pilot.press("up")
         await wait_for(pilot, lambda: rows[0].editor.has_focus)
         await wait_for(pilot, lambda: [row.has_class("-active") for row in rows[:2]] == [True, False])
+
+
+def test_the_adapter_to_go_on_from_is_named_among_what_a_configuration_means() -> None:
+    """As text, whatever is in it; nothing is said of one where a run begins afresh."""
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(summary(TrainingConfig(), None, None))
+    assert "goes on from" not in console.export_text(clear=True)
+    console.print(summary(TrainingConfig(init_adapter="given[red]\x1b[2J"), None, None))
+    told = console.export_text()
+    assert "goes on from" in told and "given[red]\\x1b[2J" in told

@@ -157,6 +157,13 @@ class ReplyPiece(Message, bubble=False):
 
 
 @dataclass
+class AdapterDoubt(Message, bubble=False):
+    """The adapter that was loaded may answer badly."""
+
+    text: str
+
+
+@dataclass
 class ReplyDone(Message, bubble=False):
     """The question is answered, stopped or refused."""
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TextIO
 
 from engine import units
@@ -28,6 +29,15 @@ _ERASE = "\x1b[K"
 """Erases the rest of a terminal's line."""
 _LEAVE_LINE = b"\x1b[?2004l\r\n"
 """Ends what readline told the terminal of pasted text, and the line that was begun."""
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Who answers: the base model with or without an adapter."""
+
+    with_adapter: bool = True
+    adapter: Path | None = None
+    """Folder of the adapter; None takes what is in `adapters/`."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ class Asking:
 
 
 def reply_to_each(
-    project: Project, prompts: Sequence[str], settings: ChatSettings, with_adapter: bool, as_json: bool
+    project: Project, prompts: Sequence[str], settings: ChatSettings, who: Answering, as_json: bool
 ) -> int:
     """Answer questions, each on its own; several are repeated before their answers.
 
@@ -86,10 +96,10 @@ def reply_to_each(
     if not all(prompt.strip() for prompt in prompts):
         raise UserError(_("The prompt is empty"), _('ask something: --prompt "..."'))
     with leaving_signals() as (stop, received):
-        model = _model(project)
+        model = _model(project, who)
         if not as_json:
             say_model(project, model)
-        asking = Asking(_open(project, model, with_adapter), settings, with_adapter)
+        asking = Asking(_open(project, model, who), settings, who.with_adapter)
         for prompt in prompts:
             asking.session.check([_user(prompt)])
         for prompt in prompts:
@@ -101,13 +111,17 @@ def reply_to_each(
             text, last = asking.reply([_user(prompt)], stop.is_set, sink)
             if as_json:
                 figures = {"tokens": last.tokens, "tokens_per_second": round(last.tokens_per_second, 2)}
-                adapted = with_adapter and asking.session.has_adapter
-                named = {"model": model_taken(project, model), "adapter": adapted}
+                folder = asking.session.adapter if who.with_adapter else None
+                named = {
+                    "model": model_taken(project, model),
+                    "adapter": folder is not None,
+                    "adapter_path": folder and str(folder),
+                }
                 print_json({"prompt": prompt, "reply": text, **figures, **named, "end": last.end})
     return 128 + received[0] if received else 0
 
 
-def converse(project: Project, settings: ChatSettings, with_adapter: bool) -> int:
+def converse(project: Project, settings: ChatSettings, who: Answering) -> int:
     """Answer questions read from standard input until it ends.
 
     On a terminal Ctrl+C ends a reply, and between replies the conversation, and
@@ -121,9 +135,9 @@ def converse(project: Project, settings: ChatSettings, with_adapter: bool) -> in
     """
     is_terminal = sys.stdin.isatty()
     with leaving_signals() as (_stop, received):
-        model = _model(project)
+        model = _model(project, who)
         say_model(project, model)
-        asking = Asking(_open(project, model, with_adapter), settings, with_adapter)
+        asking = Asking(_open(project, model, who), settings, who.with_adapter)
     if received:
         return 128 + received[0]
     if is_terminal:
@@ -157,14 +171,21 @@ def _converse_on(asking: Asking, messages: list[Message], question: str, stop: S
         say(_("There is no answer, so the question is left out from here on."), err)
 
 
-def _model(project: Project) -> str:
+def _model(project: Project, who: Answering) -> str:
     """Return the name of the base model: the adapter's, else the selected one; empty for the first."""
-    return adapter_model(project) or selected_settings(project).model
+    if not who.adapter:
+        return adapter_model(project) or selected_settings(project).model
+    from engine.model.adapter_file import adapter_base
+
+    made_for = adapter_base(who.adapter)
+    return made_for if made_for in project.models() else selected_settings(project).model
 
 
-def _open(project: Project, model: str, with_adapter: bool) -> ChatSession:
-    session = ChatSession(project, model)
-    if with_adapter and not session.has_adapter:
+def _open(project: Project, model: str, who: Answering) -> ChatSession:
+    session = ChatSession(project, model, who.adapter)
+    if who.with_adapter and session.warning:
+        say(session.warning, err)
+    if who.with_adapter and not session.has_adapter:
         say(_("There is no adapter yet: the base model answers. Train one with: mqlora-tui train"), err)
     return session
 

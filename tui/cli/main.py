@@ -189,6 +189,10 @@ def chat(
         typer.Option(help=_("A question; may be repeated. Without it: a conversation.")),
     ] = None,
     base: Annotated[bool, typer.Option("--base", help=_("Answer without the adapter."))] = False,
+    adapter: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help=_("Another adapter than the run's, of mlx-lm's form or PEFT's.")),
+    ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help=_("Longest reply, in tokens."))] = 256,
     temperature: Annotated[
         float, typer.Option(min=0.0, max=5.0, help=_("0 takes the likeliest token."))
@@ -197,15 +201,17 @@ def chat(
 ) -> None:
     """Talk to the trained model."""
     from engine.chat import ChatSettings
-    from tui.cli.chat import converse, reply_to_each
+    from tui.cli.chat import Answering, converse, reply_to_each
 
     if json and not prompt:
         raise UserError(_("--json answers questions"), _("name one with --prompt"))
-    settings = ChatSettings(max_tokens, temperature)
+    if base and adapter:
+        raise UserError(_("--base and --adapter were both given"), _("give one of them"))
+    settings, who = ChatSettings(max_tokens, temperature), Answering(not base, adapter)
     if prompt:
-        code = reply_to_each(context.obj, prompt, settings, with_adapter=not base, as_json=json)
+        code = reply_to_each(context.obj, prompt, settings, who, as_json=json)
     else:
-        code = converse(context.obj, settings, with_adapter=not base)
+        code = converse(context.obj, settings, who)
     raise typer.Exit(code)
 
 

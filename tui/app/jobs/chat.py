@@ -11,7 +11,7 @@ from engine.errors import UserError
 from engine.files import read_given
 from engine.i18n import _
 from engine.project import Project
-from tui.app.messages import PromptRead, Question, ReplyDone, ReplyPiece
+from tui.app.messages import AdapterDoubt, PromptRead, Question, ReplyDone, ReplyPiece
 from tui.app.screens.shared.note_line import Busy
 from tui.run.controller import TrainingController
 
@@ -30,7 +30,15 @@ OnPromptRead = Callable[[int, int], None]
 class Session(Protocol):
     """The part of `engine.chat.ChatSession` that chatting needs."""
 
-    has_adapter: bool
+    @property
+    def has_adapter(self) -> bool:
+        """Whether there is an adapter to chat with."""
+        ...
+
+    @property
+    def warning(self) -> str:
+        """Why the adapter may answer badly, in a sentence."""
+        ...
 
     def reply(
         self,
@@ -79,11 +87,13 @@ class ChatJob:
 
     def _open(self, model: str) -> Session:
         """Load the model, unless it is loaded with this very adapter."""
-        adapter = self._project.adapter_file
-        wanted = (model, adapter.stat().st_mtime_ns if adapter.exists() else 0)
+        adapter = self._project.found_adapter
+        wanted = (model, adapter.stat().st_mtime_ns if adapter else 0)
         if self._session is None or wanted != self._loaded:
             self._session = None  # free the memory of the one before first
             self._session, self._loaded = self._create(self._project, model), wanted
+            if self._session.warning:
+                self._post(AdapterDoubt(self._session.warning))
         return self._session
 
     def _answer(self, question: Question, session: Session, settings: ChatSettings, stop: Stop) -> None:

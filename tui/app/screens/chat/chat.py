@@ -9,7 +9,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.training.selected_config import adapter_model
 from tui.app.jobs.chat import ChatJob, CreateSession, busy_training, create_session, questions_of
-from tui.app.messages import PromptRead, Question, ReplyDone, ReplyPiece
+from tui.app.messages import AdapterDoubt, PromptRead, Question, ReplyDone, ReplyPiece
 from tui.app.screens.chat.keys import CHAT_KEYS
 from tui.app.screens.chat.log import ChatLog
 from tui.app.screens.chat.prompt import Prompt
@@ -205,6 +205,10 @@ class ChatScreen(PlaceScreen):
         turn.end(end_words(end, tokens, has_text))
         if has_text and (turn.speaker == "tuned" or self._turns[-1]["role"] == "user"):
             self._turns.append({"role": "assistant", "content": turn.text})
+
+    @on(AdapterDoubt)
+    def _warn(self, doubt: AdapterDoubt) -> None:
+        self.mqlora.show_notice(doubt.text)
 
     @on(ReplyDone)
     def _finish(self, done: ReplyDone) -> None:

@@ -29,8 +29,9 @@ class ChatState(VerdictLine):
         )
         if is_replying:
             self.show_waiting(_("{model} is at work; Esc stops it.").format(model=name))
-        elif project.adapter_file.is_file():
-            self.show("ok", f"adapters/{_step(project)}", rest)
+        elif found := project.found_adapter:
+            about = _step(project) if found == project.adapter_file else " (PEFT)"
+            self.show("ok", f"adapters/{about}", rest)
         else:
             self.show(
                 "warning", _("No adapter yet: this is the base model {model}.").format(model=name), rest

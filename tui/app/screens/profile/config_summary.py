@@ -7,6 +7,7 @@ from engine.config import TrainingConfig, help_text
 from engine.dataset.report import DataReport
 from engine.i18n import _, ngettext
 from engine.profiles import PROFILES
+from engine.sanitize import one_line
 from engine.symbols import spark
 from engine.training.schedule import learning_rate
 from tui.app.theme import ACCENT, MUTED
@@ -44,6 +45,8 @@ def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) 
     table.add_row(_("learning rate"), f"{config.learning_rate:.1e}".replace("e-0", "e-"), _rate(config))
     table.add_row(_("steps"), "–" if steps is None else f"{steps:,}", _steps(config))
     table.add_row(_("adapter rank"), str(config.lora_rank), _adapter(config))
+    if config.init_adapter:
+        table.add_row(_("goes on from"), "", Text(one_line(config.init_adapter, 200)))
     return table
 
 
