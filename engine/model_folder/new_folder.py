@@ -36,9 +36,7 @@ def refuse_existing(target: Path) -> None:
         UserError: it has.
     """
     if os.path.lexists(target):
-        raise UserError(
-            _("{path} exists already").format(path=target), _("remove it or choose another name")
-        )
+        raise UserError(_("{path} exists already").format(path=target), _("remove it or choose another name"))
 
 
 def become(folder: Path, target: Path) -> None:

@@ -49,7 +49,7 @@ def write_source(folder: Path, source: ModelSource) -> None:
 
 
 def read_source(folder: Path) -> ModelSource | None:
-    """Return where a model came from; None where its folder does not say it, or not in a form that is known."""
+    """Return where a model came from; None where its folder does not say it in a form that is known."""
     try:
         return ModelSource.model_validate_json(read_own(folder / SOURCE_NAME, _MOST_BYTES))
     except (OSError, ValidationError):

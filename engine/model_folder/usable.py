@@ -82,7 +82,7 @@ def require_known(folder: Path) -> dict[str, Any]:
     """Check what can be said of a model without its weights, and return its `config.json`.
 
     Raises:
-        UserError: it brings code, is of an architecture that mlx-lm lacks, or in a form that it does not read.
+        UserError: it brings code, or mlx-lm lacks its architecture or does not read its form.
     """
     config = read_settings(folder / "config.json")
     refuse_code(folder)

@@ -54,7 +54,7 @@ def find_cached(environment: Mapping[str, str] = os.environ, home: Path | None =
 def repository_of(
     path: Path, environment: Mapping[str, str] = os.environ, home: Path | None = None
 ) -> tuple[str, str]:
-    """Return how a model's folder is called on the hub, and its commit; empty where its path does not say it."""
+    """Return how a model's folder is called on the hub, and its commit; empty where that is not known."""
     home = home or Path.home()
     path = path.absolute()
     if path.parent.name == "snapshots" and (name := _named(path.parents[1].name.removeprefix(_CACHED))):
@@ -130,7 +130,7 @@ def _in_exo(roots: list[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def _in_ollama(root: Path) -> Iterator[tuple[Path, str]]:
-    """Find the GGUF files of Ollama, which are named by their checksums, through the lists of what is in a model."""
+    """Find Ollama's GGUF files, which are named by their checksums, through its lists of models."""
     for manifest in sorted(root.glob("manifests/*/*/*/*")):
         with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
             layers: list[dict[str, Any]] = json.loads(read_given(manifest, _MOST_BYTES))["layers"]

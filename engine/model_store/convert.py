@@ -1,4 +1,4 @@
-"""A model with full-precision weights becomes a quantised one in `models/`, through mlx-lm's own conversion."""
+"""A model with full-precision weights becomes a quantised one in `models/`, as mlx-lm converts it."""
 
 import os
 from collections.abc import Callable

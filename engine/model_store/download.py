@@ -1,7 +1,7 @@
 """The bytes of a model's files, in a hidden folder from which an interrupted download goes on.
 
-huggingface_hub throws away what it has of a file when its process ends, several gigabytes of it; so each file
-is read here, from the byte at which it stopped. Whether the bytes are right is seen by their checksums at the end.
+huggingface_hub throws away what it has of a file when its process ends, several gigabytes of it; so each
+file is read here, from the byte at which it stopped. Checksums tell at the end whether the bytes are right.
 """
 
 import errno
@@ -193,9 +193,9 @@ def _read_on(url: str, size: int, out: IO[bytes], on_bytes: OnBytes, stop: Event
             if begin + len(chunk) > size:
                 raise ValueError(f"more than {size} bytes")
             out.write(chunk)
+            out.flush()  # a process that is killed loses none of it
             begin += len(chunk)
             on_bytes(begin)
-    out.flush()
 
 
 def _goes_on(response: "httpx2.Response", begin: int, size: int) -> bool:

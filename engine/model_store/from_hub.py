@@ -63,7 +63,7 @@ def _is_of(repository: str, target: Path) -> bool:
 
 
 def _require_same(snapshot: Snapshot, target: Path, progress: OnProgress) -> ModelSource:
-    """Return where a model came from that is there already, if it is what the hub has now, to the last byte."""
+    """Return where a model came from that is there already, if it is to the last byte what the hub has."""
     source = read_source(target)
     if source is None or source.revision != snapshot.revision:
         raise UserError(
@@ -104,9 +104,7 @@ def _download(download: Download, target: Path, progress: OnProgress, stop: Even
             _("What came of {repository} is not what the hub has: {files}").format(
                 repository=snapshot.repository, files=_list(differing)
             ),
-            _("download that again: {command}").format(
-                command=command(snapshot.repository, snapshot.asked)
-            ),
+            _("download that again: {command}").format(command=command(snapshot.repository, snapshot.asked)),
         )
     _require_useful(download, require_usable)
     source = ModelSource(

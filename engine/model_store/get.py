@@ -51,7 +51,7 @@ def parse(text: str, here: Path) -> OnHub | Path:
     """Return what a text names: a folder or file that is there, or a model of the hub.
 
     Args:
-        text: a path; ORGANISATION/NAME, with @REVISION; the address of a model's page; or a name of the short list.
+        text: a path; ORGANISATION/NAME, with @REVISION; the address of its page; a name of the short list.
         here: folder from which paths are meant.
 
     Raises:

@@ -1,6 +1,6 @@
-"""The hub of models, Hugging Face's or a mirror: what a repository holds, and whether files are truly its own.
+"""The hub of models, Hugging Face's or a mirror: what a repository holds, and whether files are its own.
 
-The address is that of HF_ENDPOINT, the token that of HF_TOKEN or of `hf auth login`; HF_HUB_OFFLINE forbids all.
+The address is HF_ENDPOINT's, the token HF_TOKEN's or that of `hf auth login`; HF_HUB_OFFLINE forbids all.
 """
 
 import os
@@ -107,7 +107,7 @@ def _key(text: str | None) -> str:
 
 
 def damaged(snapshot: Snapshot, folder: Path) -> list[str]:
-    """Return the names of the files in a folder that are not those of the hub, by their checksums, or missing.
+    """Return the names of the hub's files that a folder lacks or has otherwise, by their checksums.
 
     The hub is asked again: large files have a SHA-256 there, small ones git's SHA-1.
 

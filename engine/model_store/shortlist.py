@@ -27,7 +27,15 @@ class Offered:
 
 
 def _offered(
-    name: str, hidden: int, layers: int, heads: int, kv_heads: int, head: int, inner: int, vocab: int, tied: bool
+    name: str,
+    hidden: int,
+    layers: int,
+    heads: int,
+    kv_heads: int,
+    head: int,
+    inner: int,
+    vocab: int,
+    tied: bool,
 ) -> Offered:
     sizes = ModelDimensions(hidden, layers, heads, kv_heads, head, inner, vocab, tied, bits=4)
     return Offered(f"mlx-community/{name}", sizes)

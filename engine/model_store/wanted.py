@@ -13,7 +13,7 @@ _PATTERNS = (
     *("config.json", "*.json", "*.jinja", "*.txt", "tokenizer.model", "model*.safetensors"),
     *("README.md", "LICENSE*", "NOTICE*"),
 )
-"""What is read to train and to talk, and the terms of use: data, never code, and nothing that is unpickled."""
+"""What is read to train and to talk, and the terms of use: data, never code nor pickles."""
 _TEMPLATES = "additional_chat_templates/*.jinja"
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _NOT_IN_NAMES = re.compile(r"[^\w.+-]+")

@@ -33,7 +33,9 @@ def tiny(tmp_path: Path) -> Path:
     return write_model(tmp_path / "elsewhere" / "tiny")
 
 
-def get(project: Project, path: Path, name: str = "", link: bool = False, stop: Event | None = None) -> Brought:
+def get(
+    project: Project, path: Path, name: str = "", link: bool = False, stop: Event | None = None
+) -> Brought:
     return get_model(project, path, name, link, lambda *_told: None, stop or Event())
 
 
@@ -139,9 +141,8 @@ def test_a_gguf_file_keeps_its_weights(project: Project, tmp_path: Path, kind: K
     new = mx.load(str(brought.folder / "model.safetensors"))
     weight = new[f"{stem}.weight"]
     if kind != Kind.F16:
-        parts = new[f"{stem}.scales"], new[f"{stem}.biases"]
-        bits = {Kind.Q8_0: 8}.get(kind, 4)
-        weight = mx.dequantize(weight, *parts, group_size=32, bits=bits, dtype=mx.float32)
+        parts = [new[f"{stem}.{part}"].astype(mx.float32) for part in ("scales", "biases")]
+        weight = mx.dequantize(weight, *parts, group_size=32, bits={Kind.Q8_0: 8}.get(kind, 4))
     np.testing.assert_array_equal(np.array(weight.astype(mx.float32)), expected[f"{stem}.weight"])
 
 

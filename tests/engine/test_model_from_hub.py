@@ -77,7 +77,9 @@ def test_a_model_comes_with_its_data_and_nothing_else(
     assert not any("modeling.py" in path or ".bin" in path for _method, path, _range in hub.requests)
 
 
-def test_a_cut_connection_goes_on_where_it_was(project: Project, hub: Hub, tiny_files: dict[str, bytes]) -> None:
+def test_a_cut_connection_goes_on_where_it_was(
+    project: Project, hub: Hub, tiny_files: dict[str, bytes]
+) -> None:
     """Not a byte is asked for twice."""
     hub.cuts = [5000, 1, 300]
     brought = get(project)
@@ -88,7 +90,7 @@ def test_a_cut_connection_goes_on_where_it_was(project: Project, hub: Hub, tiny_
 def test_what_was_interrupted_goes_on_the_next_time(
     project: Project, hub: Hub, tiny_files: dict[str, bytes]
 ) -> None:
-    """Also after a start that clears away what killed processes left; no list of models shows it meanwhile."""
+    """Also after a start that clears away what killed processes left; no list of models shows it."""
     hub.cuts = [5000, 0, 0, 0]
     with pytest.raises(UserError, match="cannot be reached") as refused:
         get(project)

@@ -65,7 +65,9 @@ class Hub:
 
     def ranges(self, name: str) -> list[str]:
         """The Range of each request for the bytes of a large file."""
-        return [part for method, path, part in self.requests if method == "GET" and path.endswith(f"/cdn/{name}")]
+        return [
+            part for method, path, part in self.requests if method == "GET" and path.endswith(f"/cdn/{name}")
+        ]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -135,12 +137,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        self._send(self.hub.sends.get(file, content), {"X-Repo-Commit": commit, "ETag": f'"{git_sha1(content)}"'})
+        self._send(
+            self.hub.sends.get(file, content), {"X-Repo-Commit": commit, "ETag": f'"{git_sha1(content)}"'}
+        )
 
     def _send_large(self, name: str, file: str) -> None:
-        content = next(
-            found for files in self._all(name) if (found := files.get(file)) is not None
-        )
+        content = next(found for files in self._all(name) if (found := files.get(file)) is not None)
         self._send(self.hub.sends.get(file, content), {}, can_be_cut=True)
 
     def _all(self, name: str) -> list[dict[str, bytes]]:

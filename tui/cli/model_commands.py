@@ -25,7 +25,7 @@ def get(
         str,
         typer.Argument(
             metavar="[NAME]",
-            help=_("ORGANISATION/NAME of the hub, with @REVISION for another than its newest; a folder; a GGUF file."),
+            help=_("ORGANISATION/NAME of the hub, or with @REVISION; a folder; a GGUF file."),
         ),
     ] = "",
     name: Name = "",
@@ -34,7 +34,7 @@ def get(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Bring a base model into models/; without a name: show some to choose from. What was cut short goes on."""
+    """Bring a base model into models/, or go on with it; without a name: show some to choose from."""
     from tui.cli.models import get as get_it
     from tui.cli.models import show_shortlist
 
@@ -54,9 +54,7 @@ def convert(
     context: typer.Context,
     folder: Annotated[str, typer.Argument(help=_("Folder of a model with full-precision weights."))],
     bits: Annotated[int, typer.Option(help=_("Bits of a weight: 4 or 8."))] = 4,
-    group_size: Annotated[
-        int, typer.Option(help=_("Weights that share a scale: 32, 64 or 128."))
-    ] = 64,
+    group_size: Annotated[int, typer.Option(help=_("Weights that share a scale: 32, 64 or 128."))] = 64,
     name: Name = "",
     json: Json = False,
 ) -> None:

@@ -38,7 +38,9 @@ def show_models(project: Project, as_json: bool) -> None:
     found, begun = find_all(project, report), unfinished(project.models_dir)
     if as_json:
         models = [_told(model) for model in found]
-        print_json({"models": models, "unfinished": [asdict(one) | {"command": one.command} for one in begun]})
+        print_json(
+            {"models": models, "unfinished": [asdict(one) | {"command": one.command} for one in begun]}
+        )
         return
     own = [model for model in found if model.place == "project"]
     _say_models(_("In {folder}:").format(folder=project.models_dir), own)
@@ -172,9 +174,7 @@ def _say_brought(project: Project, brought: Brought, as_json: bool) -> None:
         say(_("  to train with it: mqlora-tui train --set model={name}").format(name=brought.name))
 
 
-def convert(
-    project: Project, text: str, bits: int, group_size: int, name: str, as_json: bool
-) -> None:
+def convert(project: Project, text: str, bits: int, group_size: int, name: str, as_json: bool) -> None:
     """Quantise a model's weights into a new folder in `models/`.
 
     Raises:
@@ -193,5 +193,7 @@ def convert(
         _say_brought(project, convert_model(project, folder, bits, group_size, name), True)
         return
     with err.status("") as status:
-        brought = convert_model(project, folder, bits, group_size, name, lambda stage: status.update(f"{stage} …"))
+        brought = convert_model(
+            project, folder, bits, group_size, name, lambda stage: status.update(f"{stage} …")
+        )
     _say_brought(project, brought, False)
