@@ -175,7 +175,11 @@ def _read_to_end(url: str, size: int, out: IO[bytes], on_bytes: OnBytes, stop: E
 
 def _read_on(url: str, size: int, out: IO[bytes], on_bytes: OnBytes, stop: Event) -> None:
     """Ask once for the rest of a file, and append what comes of it."""
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, but not marked as exported
+        build_hf_headers,
+        get_session,
+        hf_raise_for_status,
+    )
 
     begin = out.tell()
     headers = build_hf_headers(library_name=LIBRARY) | {"Accept-Encoding": "identity"}

@@ -80,8 +80,12 @@ def _source(folder: Path, is_linked: bool) -> ModelSource:
     """Return where a folder's model came from, as it says itself or as its path does."""
     known = read_source(folder)
     repository, revision = (known.repository, known.revision) if known else repository_of(folder)
-    way = "link" if is_linked else "folder"
-    return ModelSource(way=way, repository=repository, revision=revision, origin=str(folder))
+    return ModelSource(
+        way="link" if is_linked else "folder",
+        repository=repository,
+        revision=revision,
+        origin=str(folder),
+    )
 
 
 def _link(folder: Path, new: Path, names: list[str]) -> None:

@@ -16,6 +16,7 @@ from engine.model_folder.source import read_source
 from engine.model_folder.usable import require_usable
 from engine.model_store import download
 from engine.model_store.download import unfinished
+from engine.model_store.from_hub import OnProgress
 from engine.model_store.get import Brought, OnHub, get_model, parse
 from engine.project import Project
 from tests.support.hub_stand_in import Hub, Repository, commit_of, files_of, serving
@@ -42,9 +43,15 @@ def hub(monkeypatch: pytest.MonkeyPatch, tiny_files: dict[str, bytes]) -> Iterat
         yield hub
 
 
-def get(project: Project, repository: str = NAME, asked: str = "", **changes: Any) -> Brought:
-    told = {"name": "", "is_linked": False, "progress": lambda *_told: None, "stop": Event()} | changes
-    return get_model(project, OnHub(repository, asked), **told)
+def get(
+    project: Project,
+    repository: str = NAME,
+    asked: str = "",
+    name: str = "",
+    progress: OnProgress = lambda *_told: None,
+    stop: Event | None = None,
+) -> Brought:
+    return get_model(project, OnHub(repository, asked), name, False, progress, stop or Event())
 
 
 @pytest.fixture

@@ -97,13 +97,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _repository(self, name: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
         """The commit and files that are asked for; otherwise that is refused."""
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if token == "stale":
-            return self._refuse(401, "", "Invalid credentials in Authorization header")
         repository = self.hub.repositories.get(name)
-        if repository is None or (repository.token and token != repository.token):
-            return self._refuse(404 if token else 401, "RepoNotFound")
-        found = repository.at(revision)
-        return found or self._refuse(404, "RevisionNotFound")
+        found = repository.at(revision) if repository else None
+        if token == "stale":
+            self._refuse(401, "", "Invalid credentials in Authorization header")
+        elif repository is None or (repository.token and token != repository.token):
+            self._refuse(404 if token else 401, "RepoNotFound")
+        elif found is None:
+            self._refuse(404, "RevisionNotFound")
+        else:
+            return found
+        return None
 
     def _describe(self, name: str, what: str, revision: str) -> None:
         found = self._repository(name, revision)
