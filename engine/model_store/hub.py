@@ -153,7 +153,9 @@ def telling(repository: str, asked: str = "") -> Iterator[None]:
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         reason = one_line(str(error), 120) or type(error).__name__
         raise UserError(
-            _("The hub at {address} cannot be reached ({reason})").format(address=address(), reason=reason),
+            _("The connection to the hub at {address} failed ({reason})").format(
+                address=address(), reason=reason
+            ),
             _("connect to the network, or name a mirror with HF_ENDPOINT, and run again: {command}").format(
                 command=command(repository, asked)
             ),

@@ -45,6 +45,10 @@ class ModelsDialog(Dialog["Brought | None"]):
         self._rows: list[ModelRow] = []
         self._cancel: Event | None = None
         """Ends what is under way; None while nothing is."""
+        self._ended = False
+        """Whether something was ended on request, which is told with the next list."""
+        self._news_of: int | None = None
+        """The row that the news are about."""
 
     @property
     def _mqlora(self) -> "AppState":
@@ -77,15 +81,17 @@ class ModelsDialog(Dialog["Brought | None"]):
 
     def on_models_found(self, message: ModelsFound) -> None:
         """Show what there is to choose from."""
-        self._say("")
         self._rows = rows_of(message.found, message.begun, self._report)
         self.query_one(ModelList).show(self._rows)
+        ended = _("Ended. What is downloaded stays, and Enter goes on with it.")
+        self._say(ended if self._ended else "")
+        self._ended = False
 
     @on(OptionList.OptionHighlighted)
     def _show_detail(self, event: OptionList.OptionHighlighted) -> None:
         row = self._rows[event.option_index]
         self.query_one("#models-detail", Static).update(complete(one_line(row.detail, 400)))
-        if not self._cancel:
+        if not self._cancel and event.option_index != self._news_of:
             self._say("")
 
     @on(OptionList.OptionSelected)
@@ -124,7 +130,7 @@ class ModelsDialog(Dialog["Brought | None"]):
         if self._cancel and not self._cancel.is_set():
             text = _("{stage}: {done} of {total}") if message.total else _("{stage} …")
             said = text.format(stage=message.stage, done=size(message.done), total=size(message.total))
-            self._say(_("{text} Esc ends it.").format(text=f"{said}."[:400] if message.total else said))
+            self._say(_("{text}; Esc ends it.").format(text=said))
 
     def on_get_over(self, message: GetOver) -> None:
         """Close with the model, or say why there is none."""
@@ -134,8 +140,8 @@ class ModelsDialog(Dialog["Brought | None"]):
         elif message.error:
             self._refuse(message.error)
         else:
+            self._ended = True
             self._find()
-            self._say(_("Ended. What is downloaded stays, and Enter goes on with it."))
 
     def action_leave(self) -> None:
         """End what is under way; without anything close."""
@@ -149,9 +155,11 @@ class ModelsDialog(Dialog["Brought | None"]):
         self.dismiss(brought)
 
     def _say(self, text: str) -> None:
+        self._news_of = self.query_one(ModelList).highlighted
         self.query_one("#models-news", Static).update(Content.styled(one_line(text, 400), "$muted"))
 
     def _refuse(self, error: UserError) -> None:
+        self._news_of = self.query_one(ModelList).highlighted
         self.query_one("#models-news", Static).update(
             Content.assemble(("✗ ", "bold $error"), complete(one_line(str(error), 600)))
         )
