@@ -1,6 +1,7 @@
 """The commands about base models: what is on this machine, getting one, converting one."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -171,7 +172,8 @@ def _say_brought(project: Project, brought: Brought, as_json: bool) -> None:
     shape = ModelDimensions.read(brought.folder)
     say(_("  fits: {profile}").format(profile=fits(largest_fitting(look_at_memory(project), shape))))
     if next(iter(project.models()), "") != brought.name:
-        say(_("  to train with it: mqlora-tui train --set model={name}").format(name=brought.name))
+        options = f"--set model={shlex.quote(brought.name)}"
+        say(_("  to train with it: mqlora-tui train {options}").format(options=options))
 
 
 def convert(project: Project, text: str, bits: int, group_size: int, name: str, as_json: bool) -> None:
