@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import IO, TYPE_CHECKING
@@ -18,65 +17,18 @@ from typing import IO, TYPE_CHECKING
 from engine.errors import Cancelled, UserError
 from engine.files import open_own, read_own, remove, write_json
 from engine.i18n import _
-from engine.model_store.hub import LIBRARY, TIMEOUT_S, HubFile, Snapshot, address, command, telling
-from engine.sanitize import one_line
+from engine.model_store.hub import LIBRARY, TIMEOUT_S, HubFile, Snapshot, address, telling
+from engine.model_store.unfinished import NOTE, PREFIX, unfinished
 
 if TYPE_CHECKING:
     import httpx2
 
-PREFIX = ".get-"
-"""How the name of a folder begins with what there is of a model that is being downloaded."""
 PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Waits after failures of a file without any progress between them; after the last the download ends."""
-_NOTE = "download.json"
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 """Answers of a hub that has too much to do at the moment."""
 OnBytes = Callable[[int], None]
 """Called with the bytes that are there by now, of all files."""
-
-
-@dataclass(frozen=True)
-class Unfinished:
-    """A download that was interrupted."""
-
-    name: str
-    """Of the model's folder that it is to become."""
-    folder: Path
-    repository: str
-    asked: str
-    present: int
-    """Bytes that are here."""
-    total: int
-
-    @property
-    def command(self) -> str:
-        """What goes on with it."""
-        own = self.repository.partition("/")[2]
-        return command(self.repository, self.asked) + (f" --name {self.name}" if self.name != own else "")
-
-
-def unfinished(models: Path) -> list[Unfinished]:
-    """Return the downloads into `models` that were interrupted, or are under way in another process."""
-    found = []
-    for folder in sorted(models.glob(f"{PREFIX}*")):
-        with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-            note = json.loads(read_own(folder / _NOTE))
-            sizes = [int(size) for _key, size in note["files"].values()]
-            found.append(
-                Unfinished(
-                    folder.name.removeprefix(PREFIX),
-                    folder,
-                    one_line(str(note["repository"]), 200),
-                    one_line(str(note["asked"]), 200),
-                    _bytes_below(folder),
-                    sum(sizes),
-                )
-            )
-    return found
-
-
-def _bytes_below(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != _NOTE)
 
 
 class Download:
@@ -88,7 +40,7 @@ class Download:
         self.model = folder / "model"
         """Folder of the files that are whole."""
         self._parts = folder / "parts"
-        self._note = folder / _NOTE
+        self._note = folder / NOTE
         for path in (self.model, self._parts):
             path.mkdir(exist_ok=True)
         self._drop_outdated()

@@ -3,6 +3,7 @@
 import math
 import shlex
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,10 @@ from engine.model_store.caches import Owner
 from engine.profiles import ProfileName, largest_fitting
 from engine.sanitize import one_line
 
+from safetensors import SafetensorError, safe_open
+
+_FLOATS = {"F64": 64, "F32": 32, "F16": 16, "BF16": 16}
+"""Bits of a number, by the names that safetensors files have for them."""
 Place = Literal["project"] | Owner
 
 
@@ -77,7 +82,7 @@ def look(place: Place, name: str, folder: Path, report: HardwareReport) -> Found
         name=one_line(name, 200),
         path=folder,
         architecture=one_line(str(config.get("model_type") or ""), 40),
-        form=_form(config),
+        form=_form(folder, config),
         size=sum(path.stat().st_size for path in folder.glob(PATTERN) if path.is_file()),
         obstacle=word,
         problem=problem,
@@ -88,14 +93,23 @@ def look(place: Place, name: str, folder: Path, report: HardwareReport) -> Found
     )
 
 
-def _form(config: dict[str, Any]) -> str:
+def _form(folder: Path, config: dict[str, Any]) -> str:
     """Say in how many bits weights are kept."""
     for name in ("quantization", "quantization_config"):
         if isinstance(found := config.get(name), dict) and found:
             bits, method = found.get("bits"), found.get("quant_method", "?")
             return _("{n}-bit").format(n=bits) if isinstance(bits, int) else one_line(str(method), 20)
-    kind = str(config.get("dtype") or config.get("torch_dtype") or "")
-    return _("{n}-bit").format(n=32 if kind.endswith("float32") else 16) if config else ""
+    return _float_form(folder)
+
+
+def _float_form(folder: Path) -> str:
+    """Say of how many bits weights are that are not quantised, as the first of them is."""
+    for path in sorted(folder.glob(PATTERN)):
+        if path.is_file():
+            with suppress(OSError, SafetensorError), safe_open(path, framework="np") as file:
+                kinds = [file.get_slice(name).get_dtype() for name in file.keys()]  # noqa: SIM118
+                return _("{n}-bit").format(n=_FLOATS[kinds[0]]) if kinds and kinds[0] in _FLOATS else ""
+    return ""
 
 
 def look_into_gguf(place: Place, name: str, file: Path, report: HardwareReport) -> FoundModel:

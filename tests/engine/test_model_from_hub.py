@@ -15,9 +15,9 @@ from engine.files import clear_partial
 from engine.model_folder.source import read_source
 from engine.model_folder.usable import require_usable
 from engine.model_store import download
-from engine.model_store.download import unfinished
 from engine.model_store.from_hub import OnProgress
 from engine.model_store.get import Brought, OnHub, get_model, parse
+from engine.model_store.unfinished import unfinished
 from engine.project import Project
 from tests.support.hub_stand_in import Hub, Repository, commit_of, files_of, serving
 from tests.support.tiny import write_model

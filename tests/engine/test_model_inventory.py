@@ -131,7 +131,7 @@ def test_a_model_is_described(tmp_path: Path) -> None:
     assert own.size == (folder / "model.safetensors").stat().st_size
     assert own.profile == "PERFORMANCE"
     assert other.command == f"mqlora-tui get '{folder}' --link"
-    assert look("project", "full", write_model(tmp_path / "full", quantize=False), MACHINE).form == "16-bit"
+    assert look("project", "full", write_model(tmp_path / "full", quantize=False), MACHINE).form == "32-bit"
 
 
 def changed(**values: Any) -> Callable[[Path], None]:

@@ -24,7 +24,7 @@ def get(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="[NAME]",
+            metavar="NAME",
             help=_("ORGANISATION/NAME of the hub, or with @REVISION; a folder; a GGUF file."),
         ),
     ] = "",

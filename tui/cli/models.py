@@ -13,12 +13,12 @@ from engine.hardware.probe import look_at_memory
 from engine.hardware.report import HardwareReport
 from engine.i18n import _
 from engine.model_folder.dimensions import ModelDimensions
-from engine.model_store.download import Unfinished, unfinished
 from engine.model_store.get import Brought, OnHub, get_model, parse
 from engine.model_store.hub import command
 from engine.model_store.inventory import find_all
 from engine.model_store.look import FoundModel
 from engine.model_store.shortlist import SHORTLIST, Offered
+from engine.model_store.unfinished import Unfinished, unfinished
 from engine.profiles import largest_fitting
 from engine.project import Project
 from engine.sanitize import one_line
@@ -107,7 +107,7 @@ def show_shortlist(project: Project, as_json: bool) -> None:
     say(_("Models to choose from:"))
     out.print(shown)
     say(_("Get the first with: {command}").format(command=command(SHORTLIST[0].repository)))
-    say(_("Others by their name on the hub, from a folder or from a GGUF file: mqlora-tui get --help"))
+    say(_("Others by their name on the hub, from a folder or from a GGUF file: mqlora-tui get NAME"))
 
 
 def _offered(offer: Offered, report: HardwareReport) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from tui.app.jobs.machine_and_data import Post
 from textual.message import Message
 
 if TYPE_CHECKING:  # they import much, so not at start-up
-    from engine.model_store.download import Unfinished
     from engine.model_store.get import Brought, OnHub
     from engine.model_store.look import FoundModel
+    from engine.model_store.unfinished import Unfinished
 
 _TELL_S = 0.5
 """More often nobody reads it, and over SSH every word costs."""
@@ -49,8 +49,8 @@ class GetOver(Message, bubble=False):
 
 def find_models(project: Project, report: HardwareReport, post: Post) -> None:
     """Look for models on this machine and post what is found."""
-    from engine.model_store.download import unfinished
     from engine.model_store.inventory import find_all
+    from engine.model_store.unfinished import unfinished
 
     post(ModelsFound(find_all(project, report), unfinished(project.models_dir)))
 
