@@ -5,10 +5,14 @@ from pathlib import Path
 
 from engine.files import read_given
 
+SOURCE_NAME = "source.json"
+"""Name of the file in a model's folder that says where it came from; it is no part of the model."""
 _CONFIG = "config.json"
 _CACHED = "models--*"
 """How Hugging Face's cache calls the folder of a model."""
 _SNAPSHOTS = "snapshots"
+_HIDDEN = "."
+"""How the name of a folder begins that is not whole, see `engine.files`, or no concern of ours."""
 
 
 def find_models(root: Path) -> dict[str, Path]:
@@ -25,9 +29,9 @@ def find_models(root: Path) -> dict[str, Path]:
         if above not in found and not above.startswith(_CACHED.rstrip("*")):
             found[path.parent.relative_to(root).as_posix()] = path.parent
     for folder in (*root.glob(_CACHED), *root.glob(f"*/{_CACHED}")):
-        if snapshot := _snapshot(folder):
-            found[folder.relative_to(root).as_posix()] = snapshot
-    return dict(sorted(found.items()))
+        if found_snapshot := snapshot(folder):
+            found[folder.relative_to(root).as_posix()] = found_snapshot
+    return {name: found[name] for name in sorted(found) if not name.startswith(_HIDDEN)}
 
 
 def label(folder: Path) -> str:
@@ -48,7 +52,7 @@ def misplaced(root: Path) -> Iterator[str]:
             yield path.relative_to(root).as_posix()
 
 
-def _snapshot(folder: Path) -> Path | None:
+def snapshot(folder: Path) -> Path | None:
     """Return the snapshot of a model in Hugging Face's cache: the one it points to, else the newest."""
     snapshots = [path.parent for path in (folder / _SNAPSHOTS).glob(f"*/{_CONFIG}")]
     try:

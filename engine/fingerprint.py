@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from engine.files import open_given, open_own
+from engine.find_models import SOURCE_NAME
 from engine.project import Project
 
 # Enough of a weights file to tell two models apart without reading gigabytes.
@@ -71,7 +72,8 @@ def given_sha256(path: Path) -> str:
 
 
 def _files(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(path for pattern in _PATTERNS for path in folder.glob(pattern)))
+    found = (path for pattern in _PATTERNS for path in folder.glob(pattern))
+    return tuple(sorted(path for path in found if path.name != SOURCE_NAME))
 
 
 Stamp = tuple[int, int, int, int]

@@ -1,6 +1,7 @@
 """The folders and files of one project directory."""
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,7 +165,9 @@ class Project:
                 _("{file} in {folder} is a GGUF file, from which nothing can be trained").format(
                     file=one_line(other, 80), folder=self.models_dir
                 ),
-                _("put the model's folder for mlx-lm there, with safetensors, or run: mqlora-tui demo"),
+                _("bring the model in it in with: mqlora-tui get {file}").format(
+                    file=shlex.quote(os.fspath(self.models_dir / other))
+                ),
             )
         if (self.models_dir / "config.json").exists():
             return UserError(
@@ -174,5 +177,5 @@ class Project:
         problem = _("No base model '{name}' in {folder}") if name else _("No base model in {folder}")
         return UserError(
             problem.format(name=name, folder=self.models_dir),
-            _("put an mlx-lm model folder there or run: mqlora-tui demo"),
+            _("choose one with mqlora-tui get, or write the built-in one: mqlora-tui demo"),
         )

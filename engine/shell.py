@@ -15,7 +15,7 @@ from pathlib import Path
 
 NAME = "mqlora-tui"
 COMMANDS = (
-    *("chat", "check", "clean", "demo", "fit", "import", "mend", "monitor"),
+    *("chat", "check", "clean", "convert", "demo", "fit", "get", "import", "mend", "models", "monitor"),
     *("plot", "profiles", "report", "selftest", "train", "validate", "verify-resume"),
 )
 """What `mqlora-tui` can be told to do."""

@@ -1,7 +1,7 @@
 """Looking at everything, the quick things first."""
 
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
@@ -40,6 +40,17 @@ def probe(project: Project, model: str = "") -> HardwareReport:
             return report
 
 
+def look_at_memory(project: Project) -> HardwareReport:
+    """Look at nothing but what a model has to fit into: memory, disk and what MLX computes on."""
+    child = mlx_facts.start_probe()
+    try:
+        memory, disk_free = read_memory(), read_disk_free(project.models_dir)
+        facts = mlx_facts.read_facts(child)
+    finally:
+        _end(child)
+    return _report((), memory, disk_free, device_name(), facts)
+
+
 def iter_checks(project: Project, model: str = "") -> Generator[Check, None, HardwareReport]:
     """Yield each check as soon as it is known; the generator's return value is the whole report.
 
@@ -69,6 +80,12 @@ def iter_checks(project: Project, model: str = "") -> Generator[Check, None, Har
         if late:
             checks.append(late)
             yield late
+    return _report(checks, memory, disk_free, device, facts)
+
+
+def _report(
+    checks: Iterable[Check], memory: Memory, disk_free: int, device: str, facts: mlx_facts.MlxFacts
+) -> HardwareReport:
     return HardwareReport(
         checks=tuple(sorted(checks, key=lambda check: ORDER.index(check.id))),
         memory_total=memory.total,

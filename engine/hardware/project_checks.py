@@ -1,5 +1,7 @@
 """Checks of what the project directory holds: the base model and the data."""
 
+import os
+import shlex
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -57,7 +59,9 @@ def check_model(trial: ModelTrial | UserError, others: Sequence[str] = ()) -> Ch
     value = ", ".join([one_line(f"models/{label(trial.folder)}", 260), bits, weights])
     if not files.is_quantised:
         detail = _("The weights are not quantised and take about four times the memory of 4-bit ones")
-        fix = _("convert it: python -m mlx_lm convert --hf-path FOLDER --mlx-path models/NAME -q")
+        fix = _("quantise it: mqlora-tui convert {folder}").format(
+            folder=shlex.quote(os.fspath(trial.folder))
+        )
         return Check("model", _("Base model"), value, "warning", detail, fix)
     for problem, fix in trial.warnings:
         return Check("model", _("Base model"), value, "warning", problem, fix)

@@ -10,6 +10,7 @@ from engine.errors import UserError, write_fix
 from engine.files import open_given, read_given, write_atomic
 from engine.i18n import _
 from engine.model.demo_source import find_demo_gguf
+from engine.model_folder.new_folder import new_model_folder
 from engine.project import Project
 from engine.sanitize import one_line
 
@@ -64,7 +65,7 @@ def install_demo_model(project: Project, progress: Callable[[str], None] = lambd
         return target
     if target.exists():
         raise UserError(_("{path} is incomplete").format(path=target), _("remove it and try again"))
-    from engine.model.gguf import convert_gguf, new_model_folder  # imports MLX, not needed before
+    from engine.model.gguf import convert_gguf  # imports MLX, not needed before
 
     source = find_demo_gguf(progress)
     with new_model_folder(target) as folder:

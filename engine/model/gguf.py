@@ -7,26 +7,23 @@ embedding or output head in Q6_K, which MLX cannot represent, becomes float16.
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 from engine.backend import mx
-from engine.errors import UserError, write_fix
-from engine.files import partial_folder, sync, write_json
+from engine.errors import UserError
+from engine.files import sync, write_json
 from engine.i18n import _
-from engine.model.gguf_config import check_tensors, llama_config
+from engine.model.gguf_config import BITS, GROUP_SIZE, check_tensors, llama_config
 from engine.model.gguf_header import GgufHeader
 from engine.model.gguf_reader import read_header
 from engine.model.gguf_tokenizer import build_tokenizer
+from engine.model_folder.new_folder import new_model_folder
 
 OnConversion = Callable[[str], None]
 """Called with one translated sentence whenever a new stage begins."""
 
-GROUP_SIZE = 32
-"""Weights that share a scale and a bias: one GGUF block."""
-_BITS = {"Q4_0": 4, "Q4_1": 4, "Q8_0": 8}
 _NAMES = {
     "token_embd": "model.embed_tokens",
     "output_norm": "model.norm",
@@ -52,32 +49,6 @@ def import_gguf(source: Path, target: Path, progress: OnConversion = lambda stag
     """
     with new_model_folder(target) as folder:
         convert_gguf(source, folder, progress)
-
-
-@contextmanager
-def new_model_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder that becomes `target` at the end, or vanishes if the block fails.
-
-    It lies two levels below the folder of `target`, so that no list of models shows it.
-
-    Raises:
-        UserError: `target` exists already, or cannot be written.
-    """
-    if target.exists():
-        raise UserError(_("{path} exists already").format(path=target), _("remove it or choose another name"))
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with partial_folder(target.parent, "model") as partial:
-            folder = partial / "model"
-            folder.mkdir()
-            yield folder
-            folder.rename(target)
-        sync(target.parent)
-    except OSError as error:
-        raise UserError(
-            _("Cannot write {path}: {reason}").format(path=target, reason=error.strerror or error),
-            write_fix(error),
-        ) from None
 
 
 def convert_gguf(source: Path, folder: Path, progress: OnConversion) -> None:
@@ -170,9 +141,9 @@ def _rope_factors(factors: mx.array, config: dict[str, Any]) -> dict[str, Any]:
 def _quantization(header: GgufHeader) -> dict[str, Any]:
     """Return the `quantization` entry: the most common width, and each layer that differs."""
     bits = {
-        _module(name.removesuffix(".weight")): _BITS[tensor.kind]
+        _module(name.removesuffix(".weight")): BITS[tensor.kind]
         for name, tensor in header.tensors.items()
-        if tensor.kind in _BITS
+        if tensor.kind in BITS
     }
     if not bits:
         return {}

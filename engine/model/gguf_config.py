@@ -6,6 +6,10 @@ from engine.i18n import _
 from engine.model.gguf_header import GgufHeader, GgufTensor
 from engine.sanitize import one_line
 
+BITS = {"Q4_0": 4, "Q4_1": 4, "Q8_0": 8}
+"""Of the types whose blocks are kept as they are."""
+GROUP_SIZE = 32
+"""Weights that share a scale and a bias: one GGUF block."""
 _MATRIX_TYPES = ("Q4_0", "Q4_1", "Q8_0", "F16")
 _VECTOR_TYPES = ("F32", "F16")
 _VOCABULARY_TYPES = (*_MATRIX_TYPES, "Q6_K")
@@ -78,6 +82,11 @@ def check_tensors(header: GgufHeader, config: dict[str, Any]) -> None:
     missing = expected.keys() - header.tensors.keys() - {"output.weight", "rope_freqs.weight"}
     if missing:
         header.refuse(_("tensor {name} is missing").format(name=min(missing)))
+
+
+def odd_types(header: GgufHeader) -> list[str]:
+    """Return the types of a file's tensors that cannot be imported."""
+    return sorted({t.kind for name, t in header.tensors.items() if t.kind not in _types(name, t)})
 
 
 def _types(name: str, tensor: GgufTensor) -> tuple[str, ...]:

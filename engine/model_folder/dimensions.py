@@ -53,9 +53,16 @@ class ModelDimensions:
             such as a mixture of experts.
         """
         try:
-            values = read_settings(folder / "config.json")
-            return cls._parse(values.get("text_config") or values)  # nested in models that also see
-        except (UserError, KeyError, ValueError, TypeError, AttributeError, ArithmeticError):
+            return cls.of(read_settings(folder / "config.json"))
+        except UserError:
+            return None
+
+    @classmethod
+    def of(cls, config: dict[str, Any]) -> Self | None:
+        """Return the sizes that a model's `config.json` tells, see `read`."""
+        try:
+            return cls._parse(config.get("text_config") or config)  # nested in models that also see
+        except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError):
             return None
 
     @classmethod

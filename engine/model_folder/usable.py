@@ -71,15 +71,25 @@ def require_usable(folder: Path) -> ModelFiles:
     Raises:
         UserError: it cannot be used.
     """
+    config = require_known(folder)
+    weights = read_weights(folder)
+    _require_sizes(folder, config, sum(map(len, weights.values())))
+    require_tokenizer(folder)
+    return ModelFiles(config, tuple(weights))
+
+
+def require_known(folder: Path) -> dict[str, Any]:
+    """Check what can be said of a model without its weights, and return its `config.json`.
+
+    Raises:
+        UserError: it brings code, or mlx-lm lacks its architecture or does not read its form.
+    """
     config = read_settings(folder / "config.json")
     refuse_code(folder)
     _require_architecture(folder, config)
     _require_kinds(folder, config)
     _require_known_form(folder, config)
-    weights = read_weights(folder)
-    _require_sizes(folder, config, sum(map(len, weights.values())))
-    require_tokenizer(folder)
-    return ModelFiles(config, tuple(weights))
+    return config
 
 
 def require_tokenizer(folder: Path) -> None:
@@ -152,7 +162,7 @@ def _require_known_form(folder: Path, config: dict[str, Any]) -> None:
             _("The weights in {folder} are quantised by '{method}', which mlx-lm does not read").format(
                 folder=folder, method=one_line(str(method), 40)
             ),
-            _("use the model's form for mlx-lm, or quantise the original: python -m mlx_lm convert -q"),
+            _("use the model's form for mlx-lm, or quantise the original: mqlora-tui convert FOLDER"),
         )
 
 

@@ -24,6 +24,8 @@ LIGHT = [
     "engine.memory.predict",
     "engine.model_folder.dimensions",
     "engine.model.demo",
+    "engine.model_store.convert",
+    "engine.model_store.inventory",
     "engine.profiles",
     "engine.project",
     "engine.selftest.run",

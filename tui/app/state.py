@@ -201,7 +201,11 @@ class AppState(DataState):
         if message.error:
             self.show_error(message.error)
             return
-        self.notice = _("The built-in model and the sample data are written.")
+        self.look_again(_("The built-in model and the sample data are written."))
+
+    def look_again(self, notice: str) -> None:
+        """Look at the machine and the data again, after a model came that both depend on; say what is new."""
+        self.notice = notice
         self.data = None
         self.start_hardware_check()
         self.start_data_check()

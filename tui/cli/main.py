@@ -10,6 +10,7 @@ from engine.files import clear_partial
 from engine.i18n import _
 from engine.project import Project
 from tui.cli.data_commands import Json, clean, import_file, validate
+from tui.cli.model_commands import convert, get, models
 from tui.cli.train_commands import HalfMicroBatch, fit, monitor, train, verify_resume
 from tui.console import (
     end_output,
@@ -158,6 +159,9 @@ def profiles(context: typer.Context, json: Json = False) -> None:
     show_profiles(context.obj, json)
 
 
+app.command()(models)
+app.command()(get)
+app.command()(convert)
 app.command()(fit)
 app.command()(validate)
 app.command()(clean)

@@ -1,7 +1,8 @@
 """1 Hardware: can this machine do it, and if not, what is to be done?"""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from engine.errors import UserError
 from engine.hardware.report import ORDER, Check
 from engine.i18n import _
 from engine.sanitize import printable
@@ -20,6 +21,9 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
+if TYPE_CHECKING:
+    from engine.model_store.get import Brought
+
 _SEVERITY = {"error": 0, "warning": 1, "ok": 2}
 
 
@@ -30,6 +34,13 @@ class HardwareScreen(PlaceScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         NEXT_KEY,
         Binding("r", "check", _("Check again"), tooltip=_("Look at the machine again"), id="hardware.check"),
+        Binding(
+            "g",
+            "get_model",
+            _("Models"),
+            tooltip=_("Bring a base model into models/: from this machine, or from the hub"),
+            id="hardware.get",
+        ),
         SAMPLE_KEY,
     ]
 
@@ -58,6 +69,21 @@ class HardwareScreen(PlaceScreen):
         """Write the built-in model and the sample data into the project."""
         self.clear_error()
         self.mqlora.start_demo()
+
+    def action_get_model(self) -> None:
+        """Choose a base model, and look at the machine again when it is there."""
+        from tui.app.screens.models.models import ModelsDialog
+
+        report = self.mqlora.hardware
+        if report is None:
+            self.show_error(UserError(_("The machine is still being looked at"), _("wait for that")))
+            return
+        self.clear_error()
+        self.app.push_screen(ModelsDialog(report), self._model_is_there)
+
+    def _model_is_there(self, brought: "Brought | None") -> None:
+        if brought:
+            self.mqlora.look_again(_("{name} is in models/.").format(name=brought.name))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the sample only where a model or data is missing."""

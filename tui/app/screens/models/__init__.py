@@ -1,0 +1,1 @@
+"""The list of base models, from which one is brought in."""

@@ -1,0 +1,117 @@
+"""The rows of the list of models: what was begun, what is on this machine, what is offered."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.hardware.report import HardwareReport
+from engine.i18n import _
+from engine.model_store.get import OnHub
+from engine.model_store.look import FoundModel
+from engine.model_store.shortlist import SHORTLIST
+from engine.model_store.unfinished import Unfinished
+from engine.profiles import largest_fitting
+from engine.sanitize import one_line
+from engine.symbols import SYMBOLS
+from engine.units import size
+from tui.app.theme import COLOURS, MUTED
+
+from rich.table import Table
+from rich.text import Text
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+_PLACES = {
+    "project": "models/",
+    "huggingface": _("Hugging Face's cache"),
+    "lm_studio": "LM Studio",
+    "exo": "exo",
+    "ollama": "Ollama",
+}
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One row: a model and what Enter does with it."""
+
+    label: str
+    size: int
+    """Bytes."""
+    fits: str
+    """The largest profile under which it fits, or why it cannot be used, in a word."""
+    detail: str
+    """What Enter does, or why it does nothing, in a sentence."""
+    wish: OnHub | Path | None
+    """What is brought in; None if that does not go, or is not needed."""
+    name: str = ""
+    is_linked: bool = False
+    is_usable: bool = True
+
+
+def rows_of(
+    found: Sequence[FoundModel], begun: Sequence[Unfinished], report: HardwareReport
+) -> list[ModelRow]:
+    """Return what can be chosen from, what is nearest first."""
+    return [*map(_begun_row, begun), *map(_found_row, found), *_offered_rows(found, begun, report)]
+
+
+def _begun_row(one: Unfinished) -> ModelRow:
+    text = _("Unfinished: {present} of {total} are here. Enter goes on with it.")
+    detail = text.format(present=size(one.present), total=size(one.total))
+    wish = OnHub(one.repository, one.asked)
+    return ModelRow(one.repository, one.total, _("unfinished"), detail, wish, one.name)
+
+
+def _found_row(model: FoundModel) -> ModelRow:
+    if model.obstacle:
+        fits, detail, wish = model.obstacle, f"{model.problem}. {model.fix}", None
+    elif model.place == "project" and not model.command:
+        fits, detail, wish = model.profile or "?", _("It is in models/ already."), None
+    else:
+        fits, wish = model.profile or "?", model.path
+        text = _("Enter links its files: {path}") if model.path.is_dir() else _("Enter converts it: {path}")
+        detail = text.format(path=one_line(str(model.path), 300))
+    name = model.name.replace(":", "-") if model.place == "ollama" else ""
+    label = f"{model.name}  ({_PLACES[model.place]})"
+    is_linked = wish is not None and model.path.is_dir()
+    return ModelRow(label, model.size, fits, detail, wish, name, is_linked, not model.obstacle)
+
+
+def _offered_rows(
+    found: Sequence[FoundModel], begun: Sequence[Unfinished], report: HardwareReport
+) -> Iterator[ModelRow]:
+    """Yield what can be downloaded and is neither here nor begun."""
+    known = {one.repository for one in begun}
+    known |= {model.source.repository for model in found if model.source and model.place == "project"}
+    for offer in SHORTLIST:
+        if offer.repository not in known:
+            fits = largest_fitting(report, offer.dimensions) or _("too large")
+            detail = _("Enter downloads about {size} from the hub.").format(size=size(offer.size))
+            yield ModelRow(offer.repository, offer.size, fits, detail, OnHub(offer.repository))
+
+
+class ModelList(OptionList):
+    """One row per model: its name, size and what fits."""
+
+    def show(self, rows: Sequence[ModelRow]) -> None:
+        """Draw the rows and highlight the first that can be brought in."""
+        self.clear_options()
+        self.add_options([Option(_drawn(row)) for row in rows])
+        first = next((i for i, row in enumerate(rows) if row.wish), 0)
+        self.highlighted = first if rows else None
+
+
+def _drawn(row: ModelRow) -> Table:
+    status = "ok" if row.is_usable else "error"
+    table = Table.grid(expand=True, padding=(0, 1, 0, 0))
+    table.add_column(width=1)
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", no_wrap=True, width=8)
+    table.add_column(no_wrap=True, width=12, overflow="ellipsis")
+    table.add_row(
+        Text(" " if row.wish else SYMBOLS[status], style=COLOURS[status]),
+        Text(one_line(row.label, 200)),
+        Text(size(row.size), style=MUTED),
+        Text(row.fits, style=MUTED if row.is_usable else COLOURS["error"]),
+    )
+    return table
