@@ -215,3 +215,22 @@ def report(context: typer.Context, json: Json = False) -> None:
     from tui.cli.reports import show_report
 
     show_report(context.obj, json)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(min=1, max=65535, help=_("Where to listen on 127.0.0.1."))] = 8080,
+    adapter: Annotated[
+        Path | None,
+        typer.Option(help=_("Folder of an adapter."), show_default=_("the best one of the run")),
+    ] = None,
+    base: Annotated[bool, typer.Option("--base", help=_("Serve the base model without an adapter."))] = False,
+    json: Json = False,
+) -> None:
+    """Let other programs on this machine talk to the trained model, as to OpenAI's interface."""
+    from tui.cli.serve import serve as serve_model
+
+    if adapter and base:
+        raise UserError(_("--adapter and --base exclude each other"), _("name one of the two"))
+    raise typer.Exit(serve_model(context.obj, port, adapter, with_adapter=not base, as_json=json))
