@@ -234,3 +234,19 @@ def serve(
     if adapter and base:
         raise UserError(_("--adapter and --base exclude each other"), _("name one of the two"))
     raise typer.Exit(serve_model(context.obj, port, adapter, with_adapter=not base, as_json=json))
+
+
+@app.command()
+def reproduce(
+    context: typer.Context,
+    receipt: Annotated[Path, typer.Argument(help=_("The receipt.json of a finished run."))],
+    yes: Annotated[bool, typer.Option("--yes", help=_("Train without asking."))] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help=_("Train nothing: compare the finished run that is here."))
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Make the run of a receipt again and say whether it came out the same; exit 1 if not."""
+    from tui.cli.receipt import reproduce as make_again
+
+    raise typer.Exit(make_again(context.obj, receipt, yes, compare, json))
