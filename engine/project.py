@@ -92,6 +92,11 @@ class Project:
         return next((path for path in found if path.is_file()), None)
 
     @property
+    def receipt_file(self) -> Path:
+        """What a finished run was made of, and what came out."""
+        return self.run_dir / "receipt.json"
+
+    @property
     def log_file(self) -> Path:
         """What a background run prints."""
         return self.run_dir / "training.log"

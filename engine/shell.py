@@ -16,7 +16,7 @@ from pathlib import Path
 NAME = "mqlora-tui"
 COMMANDS = (
     *("chat", "check", "clean", "convert", "demo", "fit", "get", "import", "mend", "models", "monitor"),
-    *("plot", "profiles", "report", "selftest", "train", "validate", "verify-resume"),
+    *("plot", "profiles", "report", "reproduce", "selftest", "serve", "train", "validate", "verify-resume"),
 )
 """What `mqlora-tui` can be told to do."""
 _COMMAND = re.compile(rf"(?<![\w./-]){NAME}(?= (?:--go-on|{'|'.join(COMMANDS)})\b)")

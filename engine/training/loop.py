@@ -234,7 +234,8 @@ class TrainingLoop:
         yield Paused(self._progress.step, folder)
 
     def _finish(self, reason: FinishReason) -> Iterator[Event]:
-        yield from self._save(is_last=True)  # where it stopped early between two checkpoints
+        last = yield from self._save(is_last=True)  # where it stopped early between two checkpoints
         progress = self._progress
+        self._recorder.receipt(last, reason)
         self._recorder.status("finished", reason)
         yield Finished(progress.step, progress.best_step, progress.best_val_loss, reason)

@@ -13,12 +13,13 @@ from engine.model.adapter import adapter_weights, save_adapter
 from engine.model.mlx_lm_adapter import CONFIG, WEIGHTS
 from engine.model.safetensors_file import is_written_here
 from engine.training.checkpoint import find_checkpoint, newest_checkpoint, save_checkpoint
-from engine.training.events import Phase, StepMetrics
+from engine.training.events import FinishReason, Phase, StepMetrics
 from engine.training.failures import explained_writes
 from engine.training.folder_handle import FolderLost, lost
 from engine.training.metrics import MetricsWriter, UsageMeter
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
+from engine.training.receipt import run_receipt
 from engine.training.retention import archive, dispose, prune_checkpoints
 from engine.training.state import RunState, StateWriter, Status
 
@@ -123,6 +124,18 @@ class Recorder:
             made.adapter_config,
             made.step.optimizer_arrays(),
         )
+
+    def receipt(self, last: Path, reason: FinishReason) -> None:
+        """Write what the run was made of and what came out.
+
+        Args:
+            last: folder of its last checkpoint.
+            reason: why it ended.
+        """
+        parts = self._parts
+        parts.held.require_in_place()
+        made = run_receipt(parts.project, parts.identity, self._progress, last, reason)
+        made.save(parts.project.receipt_file)
 
     def roll_back(self) -> bool:
         """Go back to the newest intact checkpoint before the bad steps; False if there is none.

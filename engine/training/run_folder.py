@@ -93,7 +93,7 @@ def archive_run(project: Project) -> None:
     checkpoints = checkpoint_folders(project.run_dir)[::-1]
     others = (
         *(project.adapters_dir, project.dashboard_png, project.analysis_png),
-        *(project.metrics_csv, project.metrics_file, project.state_file),
+        *(project.metrics_csv, project.metrics_file, project.receipt_file, project.state_file),
     )
     target = archive(project.run_dir, [*checkpoints, *filter(os.path.lexists, others)])
     with suppress(UserError):  # a checkpoint of another version
@@ -110,7 +110,10 @@ def _has_work(project: Project) -> bool:
 
 def _misfits(project: Project) -> list[Path]:
     """Return folders where a file belongs, and the other way round: no write could replace them."""
-    files = (project.config_file, project.state_file, project.metrics_file, project.metrics_csv)
+    files = (
+        *(project.config_file, project.state_file, project.receipt_file),
+        *(project.metrics_file, project.metrics_csv),
+    )
     adapter = (project.adapter_file, project.adapters_dir / CONFIG)
     found = [path for path in (*files, *adapter) if path.is_dir()]
     return [*found, project.adapters_dir] if project.adapters_dir.is_file() else found

@@ -12,7 +12,7 @@ from engine.project import Project
 from engine.training.selected_config import selected_settings
 from engine.worker import EngineThread
 from tui.app.brief_pool import BriefPool
-from tui.app.data_state import READING_KEYS, DataState
+from tui.app.data_state import READING_KEYS
 from tui.app.jobs import machine_and_data as checks
 from tui.app.messages import (
     CheckDone,
@@ -23,6 +23,7 @@ from tui.app.messages import (
     HardwareChecked,
     OffersMade,
 )
+from tui.app.serve_state import ServeState
 from tui.run.controller import TrainingController
 from tui.run.status import RunStatus
 
@@ -30,7 +31,7 @@ from textual import work
 from textual.reactive import reactive
 
 
-class AppState(DataState):
+class AppState(ServeState):
     """Shared state as reactives that screens watch; jobs run in threads and answer with messages."""
 
     checks: reactive[tuple[Check, ...]] = reactive((), init=False)
@@ -158,11 +159,13 @@ class AppState(DataState):
         """Leave no process and no long work behind."""
         self.end_measuring()
         self.cancel_data_check()
+        self.stop_serving()
 
     def watch_run_state(self, run: RunStatus) -> None:
         """Give training the memory."""
         if run.is_training:
             self.end_measuring()
+            self.stop_serving()
 
     def on_fit_progress(self, message: FitProgress) -> None:
         """Keep how far the measurement is."""

@@ -225,3 +225,38 @@ def report(context: typer.Context, json: Json = False) -> None:
     from tui.cli.reports import show_report
 
     show_report(context.obj, json)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(min=1, max=65535, help=_("Where to listen on 127.0.0.1."))] = 8080,
+    adapter: Annotated[
+        Path | None,
+        typer.Option(help=_("Folder of an adapter."), show_default=_("the best one of the run")),
+    ] = None,
+    base: Annotated[bool, typer.Option("--base", help=_("Serve the base model without an adapter."))] = False,
+    json: Json = False,
+) -> None:
+    """Let other programs on this machine talk to the trained model, as to OpenAI's interface."""
+    from tui.cli.serve import serve as serve_model
+
+    if adapter and base:
+        raise UserError(_("--adapter and --base exclude each other"), _("name one of the two"))
+    raise typer.Exit(serve_model(context.obj, port, adapter, with_adapter=not base, as_json=json))
+
+
+@app.command()
+def reproduce(
+    context: typer.Context,
+    receipt: Annotated[Path, typer.Argument(help=_("The receipt.json of a finished run."))],
+    yes: Annotated[bool, typer.Option("--yes", help=_("Train without asking."))] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help=_("Train nothing: compare the finished run that is here."))
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Make the run of a receipt again and say whether it came out the same; exit 1 if not."""
+    from tui.cli.receipt import reproduce as make_again
+
+    raise typer.Exit(make_again(context.obj, receipt, yes, compare, json))

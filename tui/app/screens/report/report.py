@@ -13,6 +13,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from tui.app.screens.report.checkpoints import CheckpointsScreen
+from tui.app.screens.report.server_line import ServerLine
 from tui.app.screens.report.text import report_text
 from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.verdict_line import VerdictLine
@@ -38,6 +39,13 @@ class ReportScreen(PlaceScreen):
         Binding(
             "c", "checkpoints", _("Checkpoints"), tooltip=_("List the checkpoints"), id="report.checkpoints"
         ),
+        Binding(
+            "s",
+            "serve",
+            _("Serve"),
+            tooltip=_("Let other programs on this machine talk to the result; again: end that"),
+            id="report.serve",
+        ),
         Binding("enter", "chat", _("Chat"), tooltip=_("Talk to the result"), id="report.chat"),
     ]
 
@@ -53,11 +61,13 @@ class ReportScreen(PlaceScreen):
             with VerticalScroll(id="report-scroll"):
                 yield Static(id="report-text")
             yield Static(_meaning(), id="report-meaning")
+        yield ServerLine(id="report-server")
         yield Static(id="report-charts")
 
     def on_mount(self) -> None:
-        """Follow the run."""
+        """Follow the run and the server."""
         self.watch(self.app, "run_state", self._run_changed, init=False)
+        self.follow("server", self._show_server)
 
     def on_resize(self) -> None:
         """Break the commands for the new width."""
@@ -72,6 +82,8 @@ class ReportScreen(PlaceScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without a run there is nothing to draw, list or talk to."""
+        if action == "serve":
+            return self.summary is not None or self.mqlora.server is not None
         if action in ("charts", "checkpoints", "chat"):
             return self.summary is not None
         return super().check_action(action, parameters)
@@ -84,6 +96,17 @@ class ReportScreen(PlaceScreen):
         """List the checkpoints."""
         if self.summary:
             self.app.push_screen(CheckpointsScreen(self.summary))
+
+    def action_serve(self) -> None:
+        """Start the server, or end it."""
+        self.mqlora.serve_or_stop(lambda: self.mqlora.run_state.is_training)
+
+    def stop_work(self) -> bool:
+        """End the server."""
+        if self.mqlora.server is None:
+            return False
+        self.mqlora.stop_serving()
+        return True
 
     def action_chat(self) -> None:
         """Go and talk to the result."""
@@ -119,6 +142,10 @@ class ReportScreen(PlaceScreen):
         self.query_one(VerdictLine).show_waiting(_("No run yet. Press 4 to train."))
         self.query_one("#report-text", Static).update("")
         self.query_one("#report-charts", Static).update("")
+
+    def _show_server(self) -> None:
+        self.query_one(ServerLine).show(self.mqlora.server)
+        self.refresh_bindings()
 
     def _show_charts(self) -> None:
         files = [path for path in _charts(self.mqlora.project) if path.exists()]

@@ -1,0 +1,134 @@
+"""`reproduce`: the run that a receipt is of, made again here and compared."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.i18n import _
+from engine.project import Project
+from engine.receipt.compare import Comparison, Difference, base_here, compare, differences
+from engine.receipt.form import Receipt
+from tui.cli.train import train
+from tui.console import cell, err, out, print_json, say, table
+
+import typer
+
+
+def reproduce(project: Project, path: Path, is_agreed: bool, only_compare: bool, as_json: bool) -> int:
+    """Say what is otherwise here, make the run again and compare.
+
+    Args:
+        project: where it is made; a run that is there goes to its archive.
+        path: of the receipt.
+        is_agreed: do not ask.
+        only_compare: take the finished run that is here.
+        as_json: print an object a line.
+
+    Returns:
+        The exit code: 0 for the same bytes or losses, 1 for others, or that of the training.
+
+    Raises:
+        UserError: it is no receipt, or the run cannot be made here.
+    """
+    from engine.training.receipt import this_machine, versions  # imports MLX
+
+    receipt = Receipt.load(path)
+    model = base_here(project, receipt)
+    found = differences(project, receipt, model, versions(), this_machine())
+    _tell(found, as_json)
+    if forbidding := [each.what for each in found if each.forbids]:
+        raise UserError(
+            _("The same run cannot be made here: {what} differ").format(what=", ".join(forbidding)),
+            _("put the run's own data and base model into this project"),
+        )
+    if not only_compare:
+        _agree(project, is_agreed)
+        code = train(project, receipt.settings.updated({"model": model}), "restart", as_json)
+        if code:
+            return code
+    comparison = compare(receipt, _receipt_here(project, receipt))
+    _say(comparison, as_json)
+    return 0 if comparison.agreement != "different" else 1
+
+
+def _agree(project: Project, is_agreed: bool) -> None:
+    """Ask before anything is trained or archived.
+
+    Raises:
+        UserError: nobody is there to be asked, or it is not wanted.
+    """
+    if is_agreed:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UserError(_("Nobody is here to be asked whether to train"), _("say so with --yes"))
+    if project.state_file.exists():
+        say(_("The run that is here goes to {folder}.").format(folder=project.run_dir / "archive"), err)
+    if not typer.confirm(_("Train this run here?"), err=True):
+        raise UserError(_("Nothing was trained"), _("to compare the run that is here, add --compare"))
+
+
+def _receipt_here(project: Project, receipt: Receipt) -> Receipt:
+    """Return the receipt of the run that is here.
+
+    Raises:
+        UserError: it is not finished, or rests on something else.
+    """
+    if not project.receipt_file.exists():
+        raise UserError(
+            _("The run here is not finished, so there is nothing to compare"),
+            _("finish it with mqlora-tui train --resume, then compare with --compare"),
+        )
+    here = Receipt.load(project.receipt_file)
+    unlike = {"model": ""}
+    same = here.config | unlike == receipt.config | unlike and here.data.both == receipt.data.both
+    if not same or here.base.fingerprint != receipt.base.fingerprint:
+        raise UserError(
+            _("The finished run here rests on other data, another model or other settings"),
+            _("leave --compare out to train the receipt's run"),
+        )
+    return here
+
+
+def _tell(found: Sequence[Difference], as_json: bool) -> None:
+    if as_json:
+        print_json({"event": "differences", "differences": [asdict(each) for each in found]})
+    elif not found:
+        say(_("Data, base model, versions and machine are those of the receipt."))
+    else:
+        shown = table("", _("in the receipt"), _("here"))
+        for each in found:
+            shown.add_row(*(cell(value) for value in (each.what, each.receipt, each.here)))
+        out.print(shown)
+
+
+def _say(comparison: Comparison, as_json: bool) -> None:
+    if as_json:
+        print_json({"event": "compared", **asdict(comparison)})
+        return
+    shown = table("", _("in the receipt"), _("here"))
+    for name, before, now in comparison.figures:
+        shown.add_row(*(cell(value) for value in (_NAMES[name], _number(before), _number(now))))
+    shown.add_row(cell(_("adapter")), *(cell((value or "-")[:12]) for value in comparison.adapters))
+    out.print(shown)
+    say(_VERDICTS[comparison.agreement])
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6g}"
+
+
+_NAMES = {
+    "base": _("validation before training"),
+    "best": _("best validation"),
+    "best_step": _("at step"),
+    "last": _("last validation"),
+    "last_training": _("loss of the last step"),
+    "steps": _("steps"),
+}
+_VERDICTS = {
+    "same_bytes": _("✓ The same bytes."),
+    "same_losses": _("✓ The same losses to rounding; the adapter's bytes differ."),
+    "different": _("✗ Different."),
+}
