@@ -7,7 +7,7 @@ from threading import Event
 
 from engine.errors import Cancelled, UserError
 from engine.files import open_given
-from engine.find_models import snapshot
+from engine.find_models import SOURCE_NAME, snapshot
 from engine.i18n import _
 from engine.model_folder.new_folder import new_model_folder, refuse_existing
 from engine.model_folder.source import ModelSource, read_source, write_source
@@ -60,7 +60,7 @@ def bring_folder(
         else:
             _copy(folder, new, taken, progress, stop)
         write_source(new, source)
-    left_out = tuple(one_line(name, 80) for name in sorted(set(names) - set(taken)))
+    left_out = tuple(one_line(name, 80) for name in sorted(set(names) - {*taken, SOURCE_NAME}))
     return source, left_out
 
 

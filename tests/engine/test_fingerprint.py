@@ -52,7 +52,13 @@ def test_a_file_that_did_not_change_is_read_once(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize(
     ("name", "is_template"),
-    [("tokenizer.json", True), ("config.json", False), ("model.safetensors", False), ("notes.md", None)],
+    [
+        ("tokenizer.json", True),
+        ("config.json", False),
+        ("model.safetensors", False),
+        ("notes.md", None),
+        ("source.json", None),
+    ],
 )
 def test_every_file_that_counts_counts(tmp_path: Path, name: str, is_template: bool | None) -> None:
     """Of the model, and of what makes tokens of a text; other files may change."""

@@ -91,6 +91,7 @@ def test_what_is_known_of_a_model_goes_with_it(project: Project, tiny: Path) -> 
     write_source(tiny, ModelSource(way="hub", repository="team/tiny", revision=COMMIT))
     brought = get(project, tiny)
     assert (brought.source.repository, brought.source.revision) == ("team/tiny", COMMIT)
+    assert brought.left_out == ()
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,12 @@ class HardwareScreen(PlaceScreen):
         self.app.push_screen(ModelsDialog(report), self._model_is_there)
 
     def _model_is_there(self, brought: "Brought | None") -> None:
-        if brought:
-            self.mqlora.look_again(_("{name} is in models/.").format(name=brought.name))
+        if brought is None:
+            return
+        text = _("{name} is in models/.")
+        if brought.name not in (self.mqlora.config.model, next(iter(self.mqlora.project.models()), "")):
+            text = _("{name} is in models/; to train with it choose it as 'model' on the profiles.")
+        self.mqlora.look_again(text.format(name=brought.name))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the sample only where a model or data is missing."""
