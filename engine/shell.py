@@ -15,7 +15,20 @@ from pathlib import Path
 
 NAME = "mqlora-tui"
 COMMANDS = (
-    *("chat", "check", "clean", "convert", "demo", "fit", "get", "import", "mend", "models", "monitor"),
+    *(
+        "chat",
+        "check",
+        "clean",
+        "convert",
+        "demo",
+        "export",
+        "fit",
+        "get",
+        "import",
+        "mend",
+        "models",
+        "monitor",
+    ),
     *("plot", "profiles", "report", "reproduce", "selftest", "serve", "train", "validate", "verify-resume"),
 )
 """What `mqlora-tui` can be told to do."""

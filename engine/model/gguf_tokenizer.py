@@ -18,11 +18,12 @@ _SPACE = "▁"
 _LONGEST_PIECE = 512
 """Characters; longer SentencePiece tokens are not found in real files and cost quadratic time."""
 
-_LLAMA3_WORDS = (
+LLAMA3_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-_TEKKEN_WORDS = (
+QWEN2_WORDS = LLAMA3_WORDS.replace(r"\p{N}{1,3}", r"\p{N}")
+TEKKEN_WORDS = (
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
     r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
     r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -103,7 +104,7 @@ def _vocabulary(header: GgufHeader) -> _Vocabulary:
 def _byte_level(header: GgufHeader, vocabulary: _Vocabulary) -> tuple[Tokenizer, bool]:
     """Return a GPT-2-style tokenizer, and whether its texts usually start with the BOS token."""
     words = header.text("tokenizer.ggml.pre")
-    pattern = {"llama-bpe": _LLAMA3_WORDS, "tekken": _TEKKEN_WORDS}.get(words)
+    pattern = {"llama-bpe": LLAMA3_WORDS, "tekken": TEKKEN_WORDS}.get(words)
     if pattern is None and words not in ("gpt-2", "smollm"):
         header.refuse(
             _("its tokenizer splits words in the unknown way '{name}'").format(name=one_line(words, 40)),

@@ -10,6 +10,7 @@ from engine.files import clear_partial
 from engine.i18n import _
 from engine.project import Project
 from tui.cli.data_commands import Json, clean, import_file, validate
+from tui.cli.export_commands import export
 from tui.cli.model_commands import convert, get, models
 from tui.cli.train_commands import HalfMicroBatch, fit, monitor, train, verify_resume
 from tui.console import (
@@ -169,6 +170,7 @@ app.command("mend", hidden=True)(clean)  # what scripts may call it
 app.command("import")(import_file)
 app.command()(train)
 app.command("verify-resume")(verify_resume)
+app.command()(export)
 app.command()(monitor)
 
 

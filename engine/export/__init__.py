@@ -1,0 +1,1 @@
+"""A trained adapter and its base model as files for other programs, and how much of the gain they keep."""

@@ -1,0 +1,46 @@
+"""The one command that tries an export."""
+
+import json
+import shlex
+from pathlib import Path
+
+from engine.export.targets import ExportRequest
+from engine.model.adapter_file import AdapterFile
+
+_QUESTION = "What is the capital of Portugal?"
+
+
+def try_command(
+    request: ExportRequest, folder: Path, inner: Path, adapter: AdapterFile, base_name: str = ""
+) -> str:
+    """Return the command, ready to be pasted.
+
+    Args:
+        request: what was written.
+        folder: of the export.
+        inner: in which its files lie.
+        adapter: that was exported; what its prompts need is told to the other program.
+        base_name: the base model's name on the hub, for PEFT's form.
+    """
+    quoted = shlex.quote(str(inner))
+    settings = shlex.quote(json.dumps(adapter.template_settings)) if adapter.template_settings else ""
+    match request.target:
+        case "ollama":
+            name = shlex.quote(f"{folder.name.lower()}")
+            modelfile = shlex.quote(str(inner / "Modelfile"))
+            return f"ollama create {name} -f {modelfile} && ollama run {name}"
+        case "llama.cpp" | "gguf":
+            model = shlex.quote(str(inner / "model.gguf"))
+            lora = "" if request.is_merged else f" --lora {shlex.quote(str(inner / 'adapter.gguf'))}"
+            kwargs = f" --chat-template-kwargs {settings}" if settings else ""
+            return f"llama-cli -m {model}{lora} --jinja{kwargs} --temp 0"
+        case "lmstudio":
+            source = shlex.quote(str(folder / "mqlora"))
+            return f"cp -R {source} ~/.lmstudio/models/ && lms load mqlora/{shlex.quote(inner.name)}"
+        case "peft":
+            base = shlex.quote(base_name)
+            lora = f"--enable-lora --max-lora-rank {adapter.rank} --lora-modules tuned={quoted}"
+            return f"vllm serve {base} {lora}"
+        case "mlx":
+            kwargs = f" --chat-template-config {settings}" if settings else ""
+            return f"mlx_lm.generate --model {quoted}{kwargs} --prompt {shlex.quote(_QUESTION)}"

@@ -1,0 +1,262 @@
+"""An export from its beginning to its end: what is needed, the files, their score, and where they stay."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.config import TrainingConfig
+from engine.dataset.batches.tokenize import Example
+from engine.dataset.inspect.load import load_file
+from engine.dataset.inspect.model_tokens import example_tokenizer
+from engine.errors import UserError
+from engine.export import llama_cpp
+from engine.export.commands import try_command
+from engine.export.gguf_export import ADAPTER_FILE, MODEL_FILE, in_gguf, write_gguf_files
+from engine.export.mlx_folder import mlx_bytes, write_mlx
+from engine.export.peft_folder import write_peft
+from engine.export.read_back import as_trained, score_adapter, score_folder, score_gguf
+from engine.export.score import KeptGain, Scores, folder_bytes, kept_gain
+from engine.export.space import require_space
+from engine.export.targets import ExportRequest, OnProgress
+from engine.files import partial_folder
+from engine.fingerprint import model_fingerprint
+from engine.i18n import _
+from engine.model.adapter_file import AdapterFile, read_adapter
+from engine.model_folder.new_folder import new_model_folder
+from engine.model_folder.settings import read_settings
+from engine.model_folder.source import read_source
+from engine.model_folder.weights import embedding_rows
+from engine.project import Project
+from engine.receipt.exported import export_receipt
+from engine.receipt.form import Receipt
+from engine.sanitize import one_line
+from engine.training.checkpoint_folders import checkpoint_folders
+from engine.training.selected_config import adapter_model, selected_settings
+from engine.units import size
+
+REJECTED = "-rejected"
+"""End of the name of an export that lost what was trained."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote."""
+
+    folder: Path
+    command: str
+    """That tries it."""
+    gain: KeptGain | None
+    """None where there is nothing to score it with."""
+    notes: tuple[str, ...] = ()
+    """What the form cannot hold, in sentences."""
+
+
+@dataclass
+class Exporter:
+    """One adapter and its base model, to be written in one or several forms."""
+
+    project: Project
+    base: Path
+    config: TrainingConfig
+    adapter: AdapterFile
+    progress: OnProgress = lambda stage, share: None
+    _reference: dict[int, tuple[Scores, Scores]] = field(default_factory=dict)
+    """Scores of base and adapter by how many rows they are of."""
+    _notes: list[str] = field(default_factory=list)
+
+    def export(self, request: ExportRequest) -> Exported:
+        """Write one form; its folder appears whole, with its receipt, or not at all.
+
+        Raises:
+            UserError: the form cannot hold this model, the name exists, the disk is too small, or the
+                files keep less than half of what was trained (they stay under another name).
+        """
+        target = request.out or self.project.root / "exports" / f"{self._name}-{request.label}"
+        self._notes = []
+        rejected = target.with_name(f"{target.name}{REJECTED}")
+        try:
+            with new_model_folder(target) as folder:
+                inner = self._inner(request, folder)
+                inner.mkdir(parents=True, exist_ok=True)
+                self._write(request, inner)
+                gain = self._score(request, inner)
+                self._leave_receipt(request, folder, gain)
+                if gain and gain.is_lost:
+                    raise _Lost(gain, folder, rejected)
+        except _Lost as lost:
+            raise lost.sentence() from None
+        base_name = self._base_name(request) if request.target == "peft" else ""
+        return Exported(
+            target,
+            try_command(request, target, self._inner(request, target), self.adapter, base_name),
+            gain,
+            tuple(self._notes),
+        )
+
+    def compare(self, requests: Sequence[ExportRequest]) -> tuple[list[KeptGain], dict[str, str]]:
+        """Score several forms, each in a folder that goes again.
+
+        Returns:
+            What each keeps; and why others cannot be written, by their labels.
+        """
+        rows, refused = [], dict[str, str]()
+        self.project.root.mkdir(exist_ok=True)
+        for request in requests:
+            with partial_folder(self.project.root, "export") as folder:
+                try:
+                    self._write(request, folder)
+                    if gain := self._score(request, folder):
+                        rows.append(gain)
+                except UserError as error:
+                    refused[request.label] = str(error)
+        if not rows and not refused:
+            raise UserError(
+                _("There is nothing to compare with: {path} has no rows").format(
+                    path=self.project.valid_file
+                ),
+                _("put validation rows there"),
+            )
+        return rows, refused
+
+    @property
+    def _name(self) -> str:
+        return one_line(self.base.name, 80)
+
+    def _inner(self, request: ExportRequest, folder: Path) -> Path:
+        """LM Studio wants PUBLISHER/NAME below its folder of models."""
+        return folder / "mqlora" / f"{self._name}-tuned" if request.target == "lmstudio" else folder
+
+    def _write(self, request: ExportRequest, folder: Path) -> None:
+        if request.is_gguf:
+            self._notes += write_gguf_files(self.base, self.adapter, request, folder, self.progress)
+        elif request.target == "peft":
+            layers = int(read_settings(self.base / "config.json")["num_hidden_layers"])
+            write_peft(self.adapter, self._base_name(request), layers, folder)
+        else:
+            needed = mlx_bytes(self.base, request.width)
+            require_space(folder, needed)
+            self.progress(_("Writing the model ({size})").format(size=size(needed)), 0.0)
+            write_mlx(self.base, self.adapter, request.width, folder)
+
+    def _base_name(self, request: ExportRequest) -> str:
+        source = read_source(self.base)
+        if name := request.base_name or (source.repository if source else ""):
+            return name
+        raise UserError(
+            _("PEFT has to know the base model by its name on the hub, and {folder} does not say it").format(
+                folder=self.base
+            ),
+            _("name it: --base-name ORGANISATION/MODEL"),
+        )
+
+    def _score(self, request: ExportRequest, folder: Path) -> KeptGain | None:
+        examples = self._examples()
+        if not examples:
+            self._notes.append(_("Nothing is scored: there are no validation rows"))
+            return None
+        by_llama = request.is_gguf and llama_cpp.is_installed()
+        rows = llama_cpp.few_rows(examples) if by_llama else examples
+        base, adapter = self._scores(rows)
+        self.progress(_("Scoring what was written"), 0.0)
+        if by_llama:
+            files = llama_cpp.LlamaCppFiles(
+                folder / MODEL_FILE, None if request.is_merged else folder / ADAPTER_FILE
+            )
+            found = llama_cpp.log_probabilities(files, rows, embedding_rows(self.base) or 0)
+        else:
+            found = self._read_back(request, folder, rows)
+        by = "llama.cpp" if by_llama else "gguf" if request.is_gguf else "MLX"
+        return kept_gain(request.label, folder_bytes(folder), base, adapter, found, by)
+
+    def _read_back(self, request: ExportRequest, folder: Path, rows: list[Example]) -> Scores:
+        def told(done: int, total: int) -> None:
+            self.progress(_("Scoring what was written"), done / total)
+
+        if request.target == "peft":
+            return score_adapter(self.base, folder, rows, told)
+        if not request.is_gguf:
+            return score_folder(folder, rows, told)
+        architecture, _vocabulary = in_gguf(self.base)
+        adapter = None if request.is_merged else folder / ADAPTER_FILE
+        return score_gguf(self.base, architecture, folder / MODEL_FILE, adapter, rows, told)
+
+    def _scores(self, rows: list[Example]) -> tuple[Scores, Scores]:
+        if len(rows) not in self._reference:
+
+            def told(done: int, total: int) -> None:
+                self.progress(_("Scoring base and adapter"), done / total)
+
+            self._reference[len(rows)] = as_trained(self.adapter, self.base, rows, told)
+        return self._reference[len(rows)]
+
+    def _examples(self) -> list[Example]:
+        if not self.project.valid_file.exists():
+            return []
+        tokenize = example_tokenizer(self.base, self.config)
+        return list(load_file(self.project.valid_file, tokenize, self.config).examples)
+
+    def _leave_receipt(self, request: ExportRequest, folder: Path, gain: KeptGain | None) -> None:
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        losses = {"base": gain.base, "adapter": gain.adapter, gain.form: gain.export} if gain else {}
+        export_receipt(folder, files, losses, None if request.adapter else self._run_receipt())
+
+    def _run_receipt(self) -> Receipt | None:
+        try:
+            return Receipt.load(self.project.receipt_file)
+        except UserError:  # an unfinished run has none
+            return None
+
+
+class _Lost(Exception):
+    """An export that lost what was trained; its folder is kept under another name."""
+
+    def __init__(self, gain: KeptGain, folder: Path, rejected: Path) -> None:
+        super().__init__(gain.form)
+        folder.rename(rejected)
+        self._gain, self._rejected = gain, rejected
+
+    def sentence(self) -> UserError:
+        kept = self._gain.kept or 0.0
+        return UserError(
+            _(
+                "{form} keeps {kept:.0%} of what was trained: its files are in {folder} for you to look at"
+            ).format(form=self._gain.form, kept=max(0.0, kept), folder=self._rejected),
+            _("export with more bits, such as --bits 8 or --bits 16"),
+        )
+
+
+def exporter(project: Project, request: ExportRequest, progress: OnProgress) -> Exporter:
+    """Find adapter, base model and settings of an export.
+
+    Raises:
+        UserError: there is no such adapter or model, or the adapter is of another base model.
+    """
+    folder = _adapter_folder(project, request)
+    adapter = read_adapter(folder)
+    config = selected_settings(project)
+    name = adapter_model(project) if not request.adapter else ""
+    base = project.model_dir(name or config.model)
+    if adapter.base_fingerprint and adapter.base_fingerprint != model_fingerprint(base):
+        raise UserError(
+            _("The adapter in {folder} was not trained on {base}").format(folder=folder, base=base),
+            _("select its base model, {name}, with: mqlora-tui train --model").format(
+                name=one_line(adapter.base_model, 80)
+            ),
+        )
+    return Exporter(project, base, config, adapter, progress)
+
+
+def _adapter_folder(project: Project, request: ExportRequest) -> Path:
+    if request.adapter:
+        return request.adapter
+    if request.checkpoint:
+        found = {path.name: path for path in checkpoint_folders(project.run_dir)}
+        if request.checkpoint not in found:
+            raise UserError(
+                _("There is no checkpoint {name}").format(name=one_line(request.checkpoint, 80)),
+                _("name one of: {names}").format(names=", ".join(found) or _("none is there")),
+            )
+        return found[request.checkpoint]
+    if project.found_adapter is None:
+        raise UserError(_("There is no adapter to export yet"), _("train first: mqlora-tui train"))
+    return project.adapters_dir

@@ -1,0 +1,95 @@
+"""Scoring GGUF files with llama.cpp itself, in a process of its own: what ends that one ends nothing else.
+
+Needs the extra `gguf-check` (PyPI `xllamacpp`, which is llama.cpp's server as a library).
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from engine import child_process
+from engine.dataset.batches.tokenize import Example
+from engine.errors import UserError
+from engine.export.score import Scores
+from engine.i18n import _
+
+import numpy as np
+
+_CHILD = ("-m", "engine.export.llama_cpp_child")
+MOST_TOKENS = 256
+"""Trained tokens that are scored: each is a request of its own."""
+
+
+@dataclass(frozen=True)
+class LlamaCppFiles:
+    """What llama.cpp loads."""
+
+    model: Path
+    adapter: Path | None = None
+
+
+def is_installed() -> bool:
+    """Whether llama.cpp can be asked here."""
+    return find_spec("xllamacpp") is not None
+
+
+def few_rows(examples: Sequence[Example], most: int = MOST_TOKENS) -> list[Example]:
+    """Return the first rows with at most so many trained tokens in all; the first one at any rate."""
+    rows: list[Example] = []
+    for example in examples:
+        most -= int(example.trained.sum())
+        if rows and most < 0:
+            break
+        rows.append(example)
+    return rows
+
+
+def log_probabilities(files: LlamaCppFiles, examples: Sequence[Example], vocabulary: int) -> Scores:
+    """Return llama.cpp's log-probability of each trained token of some rows, in their order.
+
+    Args:
+        files: what to load.
+        examples: rows; what comes before a token is given as the numbers that were trained.
+        vocabulary: how many tokens the model has.
+
+    Raises:
+        UserError: llama.cpp cannot load the files or ended.
+    """
+    asked = {
+        "model": str(files.model),
+        "adapter": str(files.adapter or ""),
+        "context": max(len(example.tokens) for example in examples) + 8,
+        "vocabulary": vocabulary,
+        "rows": [
+            {"tokens": example.tokens.tolist(), "trained": np.flatnonzero(example.trained).tolist()}
+            for example in examples
+        ],
+    }
+    wanted = sum(int(example.trained.sum()) for example in examples)
+    found = np.fromiter(_answers(asked), np.float64)
+    if len(found) != wanted:
+        raise UserError(
+            _("llama.cpp ended while it read {file}").format(file=files.model.name),
+            _("update it with: pip install --upgrade xllamacpp"),
+        )
+    return found
+
+
+def _answers(asked: dict[str, object]) -> Iterator[float]:
+    child = child_process.start(_CHILD)
+    assert child.stdin and child.stdout
+    try:
+        with suppress(BrokenPipeError):
+            child.stdin.write(json.dumps(asked).encode() + b"\n")
+            child.stdin.flush()
+        for message in child_process.messages(child.stdout):
+            if "log_probability" in message:
+                yield float(message["log_probability"])
+    finally:
+        child.kill()
+        child.wait()
+        child.stdin.close()
+        child.stdout.close()

@@ -1,0 +1,52 @@
+"""An adapter in PEFT's form, which vLLM loads too."""
+
+from pathlib import Path
+from typing import Any
+
+from engine.backend import mx
+from engine.files import write_json
+from engine.model.adapter_file import AdapterFile
+from engine.model.mlx_lm_adapter import CONFIG, TEMPLATE_SETTINGS
+from engine.model.peft_adapter import PEFT_WEIGHTS
+
+
+def write_peft(adapter: AdapterFile, base_name: str, layers: int, folder: Path) -> None:
+    """Write `adapter_model.safetensors` and `adapter_config.json`.
+
+    Args:
+        adapter: whose A (inputs, rank) and B (rank, outputs) PEFT keeps turned, as lora_A and lora_B.
+        base_name: what loads the base model: its name on the hub, or a folder.
+        layers: of the base model.
+        folder: to fill.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    weights = {_peft_name(name): mx.contiguous(array.T) for name, array in adapter.weights.items()}
+    mx.save_safetensors(str(folder / PEFT_WEIGHTS), weights, metadata={"format": "pt"})
+    write_json(folder / CONFIG, _config(adapter, base_name, layers))
+
+
+def _peft_name(name: str) -> str:
+    path, _dot, part = name.rpartition(".")
+    return f"base_model.model.{path}.lora_{part[-1].upper()}.weight"
+
+
+def _config(adapter: AdapterFile, base_name: str, layers: int) -> dict[str, Any]:
+    alpha = adapter.scale * adapter.rank
+    numbers = sorted({int(name.split(".layers.", 1)[1].split(".", 1)[0]) for name in adapter.weights})
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base_name,
+        "r": adapter.rank,
+        "lora_alpha": int(alpha) if alpha == int(alpha) else alpha,
+        "lora_dropout": adapter.config["lora_parameters"].get("dropout", 0.0),
+        "target_modules": sorted({key.rpartition(".")[2] for key in adapter.keys}),
+        "bias": "none",
+        "inference_mode": True,
+    }
+    if len(numbers) < layers:
+        config |= {"layers_to_transform": numbers, "layers_pattern": "layers"}
+    settings = adapter.template_settings
+    return config | ({TEMPLATE_SETTINGS: settings} if settings else {})

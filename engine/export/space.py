@@ -1,0 +1,31 @@
+"""Whether what is to be written has room on the disk."""
+
+import shutil
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.i18n import _
+from engine.units import size
+
+_MARGIN = 64 << 20
+"""Bytes of headers, tokenizer and the disk's rounding up."""
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Refuse to begin where the files do not fit.
+
+    Args:
+        folder: in which they are to be; it is there.
+        needed: bytes.
+
+    Raises:
+        UserError: there is less.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed + _MARGIN:
+        raise UserError(
+            _("{needed} are needed in {path} and {free} are free").format(
+                needed=size(needed + _MARGIN), path=folder.parent.parent, free=size(free)
+            ),
+            _("free some space, take fewer --bits, or name a folder on another disk with --out"),
+        )

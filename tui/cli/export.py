@@ -1,0 +1,111 @@
+"""`export`: the trained adapter as files for other programs, and how much of the gain they keep."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from engine.export.targets import ExportRequest, OnProgress, compared
+from engine.i18n import _
+from engine.project import Project
+from engine.units import nats, size
+from tui.console import cell, err, out, print_json, say, table
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from engine.export.exporter import Exported
+    from engine.export.score import KeptGain
+
+
+def export(project: Project, request: ExportRequest, as_json: bool) -> None:
+    """Write one form and say what it keeps and how to try it.
+
+    Raises:
+        UserError: see `engine.export.exporter`.
+    """
+    from engine.export.exporter import exporter
+
+    with _progress() as on_progress:
+        done = exporter(project, request, on_progress).export(request)
+    if as_json:
+        print_json(_told(done))
+        return
+    say(f"✓ {done.folder}")
+    for note in done.notes:
+        say(f"  {note}")
+    if done.gain:
+        say(_kept(done.gain))
+    say(_("Try it with:"))
+    say(f"  {done.command}")
+
+
+def compare(project: Project, request: ExportRequest, as_json: bool) -> None:
+    """Write every form into a folder that goes again, and show what each keeps.
+
+    Raises:
+        UserError: see `engine.export.exporter`.
+    """
+    from engine.export.exporter import exporter
+    from engine.export.score import smallest_good
+
+    with _progress() as on_progress:
+        made = exporter(project, request, on_progress)
+        rows, refused = made.compare(compared())
+    best = smallest_good(rows)
+    if as_json:
+        told = [asdict(row) | {"kept": row.kept} for row in rows]
+        print_json({"forms": told, "refused": refused, "best": best.form if best else None})
+        return
+    out.print(_table(rows, best))
+    for form, reason in refused.items():
+        say(_("{form}: {reason}").format(form=form, reason=reason))
+    if best:
+        say(_("★ {form} is the smallest that keeps 95 % of what was trained.").format(form=best.form))
+
+
+def _told(done: "Exported") -> dict[str, Any]:
+    gain = asdict(done.gain) | {"kept": done.gain.kept} if done.gain else None
+    return {"folder": str(done.folder), "command": done.command, "notes": list(done.notes), "gain": gain}
+
+
+def _kept(gain: "KeptGain") -> str:
+    figures = _("base {base}, as trained {adapter}, exported {export} (validation loss, by {by})").format(
+        base=nats(gain.base), adapter=nats(gain.adapter), export=nats(gain.export), by=gain.by
+    )
+    if gain.kept is None:
+        return _("  {figures}; the adapter gains nothing on these rows").format(figures=figures)
+    return _("  keeps {kept:.1%} of the gain: {figures}").format(kept=gain.kept, figures=figures)
+
+
+def _table(rows: Sequence["KeptGain"], best: "KeptGain | None") -> Any:
+    shown = table("", _("form"), _("size"), _("loss"), _("gain kept"), _("largest difference"), _("read by"))
+    for row in rows:
+        shown.add_row(
+            "★" if row is best else "",
+            cell(row.form),
+            size(row.bytes),
+            f"{row.export:.4f}",
+            "" if row.kept is None else f"{row.kept:.1%}",
+            f"{row.difference:.3f}",
+            row.by,
+        )
+    if rows:
+        shown.caption = _("base {base:.4f}, as trained {adapter:.4f}").format(
+            base=rows[0].base, adapter=rows[0].adapter
+        )
+    return shown
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress]:
+    """Show on stderr, if that is a terminal, what is being done and how much of it is."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
+        task = bar.add_task(_("Reading the adapter"), total=1.0)
+        yield lambda stage, share: bar.update(task, description=stage, completed=share)
