@@ -85,6 +85,11 @@ class Handler(APIHandler):  # type: ignore[misc]
         one = {"id": self.server.name, "object": "model", "created": self.created}
         self._answer(200, {"object": "list", "data": [one]})
 
+    def _set_completion_headers(self, status_code: int = 200) -> None:
+        """Begin an answer of mlx-lm's, which says "not found" of whatever it cannot answer."""
+        is_asked = status_code == 404 and self.path in FORMS
+        super()._set_completion_headers(400 if is_asked else status_code)
+
     def log_message(self, *_parts: Any) -> None:
         """Write nothing to the terminal: a client chose the words."""
 
@@ -138,7 +143,7 @@ class Handler(APIHandler):  # type: ignore[misc]
 
     def _answer(self, status: int, value: dict[str, Any]) -> None:
         body = json.dumps(value).encode()
-        self._set_completion_headers(status)
+        super()._set_completion_headers(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -100,6 +101,34 @@ def test_ctrl_c_on_a_terminal(trained: Project) -> None:
     terminal.press("\x03")
     assert terminal.wait() == 128 + signal.SIGINT
     assert "its port is free" in terminal.text and terminal.attributes() == terminal.first_attributes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["q", "hang up", "SIGKILL"])
+def test_the_app_takes_it_along(trained: Project, end: str) -> None:
+    """Left, disconnected or killed: no process goes on, and the port can be taken."""
+    terminal = Terminal("-C", str(trained.root))
+    terminal.wait_for("Ready for")
+    terminal.press("6")
+    terminal.wait_for("Serve")
+    terminal.press("s")
+    terminal.wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+/v1", terminal.text), "an address")
+    found = re.search(r"http://127\.0\.0\.1:(\d+)/v1", terminal.text)
+    assert found
+    family = psutil.Process(terminal.pid).children(recursive=True)
+    (server,) = (process for process in family if "engine.serve.child" in process.cmdline())
+    if end == "q":
+        terminal.press("q")
+        assert terminal.wait() == 0
+    elif end == "hang up":
+        terminal.hang_up()
+        assert terminal.wait() == 128 + signal.SIGHUP
+    else:
+        psutil.Process(server.ppid()).kill()
+    assert process_is_gone(server.pid)
+    listen(int(found[1])).close()
+    if end == "SIGKILL":
+        terminal.kill()  # the guard, which says what happened
 
 
 def refused(project: Project, *more: str) -> str:

@@ -188,7 +188,7 @@ def test_a_request_of_no_reasonable_length_is_refused(tuned: Serving, length: st
 def test_too_long_a_prompt_is_refused_and_the_server_goes_on(tuned: Serving) -> None:
     """The model names no limit of its own here, so the server's holds."""
     status, answer = tuned.ask({"messages": [{"role": "user", "content": "a" * 40_000}]})
-    assert status == 404 and "32,768" in answer["error"]
+    assert status == 400 and "32,768" in answer["error"]
     assert len(tuned.scores({"messages": ASKED})) == 5
 
 

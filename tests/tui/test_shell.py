@@ -66,7 +66,7 @@ def test_every_command_in_a_message_parses() -> None:
     commands = set(shown_commands())
     assert len(commands) > 12
     for words in commands:
-        parse(shlex.split(words.replace("{options}", "--half-micro-batch")))
+        parse(shlex.split(words.replace("{options}", "--half-micro-batch").replace("{port}", "8081")))
 
 
 def test_a_command_that_is_not_there_would_be_seen() -> None:

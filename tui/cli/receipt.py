@@ -81,9 +81,9 @@ def _receipt_here(project: Project, receipt: Receipt) -> Receipt:
             _("finish it with mqlora-tui train --resume, then compare with --compare"),
         )
     here = Receipt.load(project.receipt_file)
-    unlike = {"model": ""}
-    same = here.config | unlike == receipt.config | unlike and here.data.both == receipt.data.both
-    if not same or here.base.fingerprint != receipt.base.fingerprint:
+    both = receipt, here
+    rest = [(one.settings.updated({"model": ""}), one.data.both, one.base.fingerprint) for one in both]
+    if rest[0] != rest[1]:
         raise UserError(
             _("The finished run here rests on other data, another model or other settings"),
             _("leave --compare out to train the receipt's run"),
