@@ -95,5 +95,5 @@ def compared() -> tuple[ExportRequest, ...]:
         *(("mlx", bits) for bits in (16, 8, 6, 4)),
         *(("gguf", bits) for bits in (16, 8, 4)),
         ("gguf", None),
-    )  # type: ignore[assignment]
+    )
     return tuple(ExportRequest(target, bits) for target, bits in forms)

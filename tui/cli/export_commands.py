@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, cast
 
 from engine.errors import UserError
-from engine.export.targets import TARGETS, Bits, ExportRequest, Target
+from engine.export.targets import TARGETS, Bits, ExportRequest
 from engine.i18n import _
 from engine.sanitize import one_line
 from tui.cli.data_commands import Json
@@ -56,5 +56,5 @@ def export(
             else _("No program is named to write for"),
             _("choose one with --to: {names}").format(names=", ".join(TARGETS)),
         )
-    request = ExportRequest(cast(Target, to), cast(Bits | None, bits), checkpoint, adapter, out, base_name)
+    request = ExportRequest(to, cast(Bits | None, bits), checkpoint, adapter, out, base_name)
     export_one(context.obj, request, json)
