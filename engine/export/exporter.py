@@ -25,7 +25,6 @@ from engine.model.adapter_file import AdapterFile, read_adapter
 from engine.model_folder.new_folder import new_model_folder
 from engine.model_folder.settings import read_settings
 from engine.model_folder.source import read_source
-from engine.model_folder.weights import embedding_rows
 from engine.project import Project
 from engine.receipt.exported import export_receipt
 from engine.receipt.form import Receipt
@@ -162,7 +161,8 @@ class Exporter:
             files = llama_cpp.LlamaCppFiles(
                 folder / MODEL_FILE, None if request.is_merged else folder / ADAPTER_FILE
             )
-            found = llama_cpp.log_probabilities(files, rows, embedding_rows(self.base) or 0)
+            tokens = in_gguf(self.base)[1].tokens
+            found = llama_cpp.log_probabilities(files, rows, len(tokens), tokens.index("a"))
         else:
             found = self._read_back(request, folder, rows)
         by = "llama.cpp" if by_llama else "gguf" if request.is_gguf else "MLX"

@@ -118,7 +118,7 @@ def _modelfile(
         template = ChatTemplate(load_tokenizer(base))
         settings: dict[str, Any] = adapter.template_settings
         pieces, with_system = chat_pieces(
-            lambda messages: template.render(messages, generation=True, **settings), vocabulary.start
+            lambda messages: template.render(messages, generation=True, **settings)
         )
         if pieces is None:
             raise UserError(

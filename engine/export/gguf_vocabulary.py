@@ -38,7 +38,7 @@ class Vocabulary:
     adds_space: bool
     """Whether a space is put before each text."""
     adds_bos: bool
-    """Whether prompts begin with the start token."""
+    """Whether llama.cpp puts the start token before a text. A chat template writes its own."""
     bos: int | None
     eos: int | None
     eot: int | None
@@ -49,11 +49,6 @@ class Vocabulary:
     """Of conversations, jinja; empty where there is none."""
     stops: tuple[str, ...]
     """Texts of the tokens at which answers end."""
-
-    @property
-    def start(self) -> str:
-        """The start token, where prompts begin with it."""
-        return self.tokens[self.bos] if self.adds_bos and self.bos is not None else ""
 
     def describe(self, writer: GGUFWriter) -> None:
         """Write the fields of the header."""
@@ -117,7 +112,7 @@ def read_vocabulary(folder: Path, rows: int) -> Vocabulary:
         merges=tuple(" ".join(pair) for pair in merges) if is_bytes else (),
         scores=() if is_bytes else _scores(tokens, merges),
         adds_space=not is_bytes and _adds_space(content),
-        adds_bos=_begins_with_bos(trained, tokenizer),
+        adds_bos=not template and bool(trained.start_ids),
         bos=tokenizer.bos_token_id,
         eos=tokenizer.eos_token_id if tokenizer.eos_token_id is not None else end,
         eot=end if end != tokenizer.eos_token_id else None,
@@ -200,12 +195,3 @@ def _adds_space(content: dict[str, Any]) -> bool:
 
 def _steps(content: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
     return [] if content is None else list(content.get(name, [content]))
-
-
-def _begins_with_bos(trained: Any, tokenizer: Any) -> bool:
-    """Whether what was trained begins with the start token."""
-    from engine.dataset.jsonl.row import Row
-
-    asked = ({"role": "user", "content": "What is asked?"}, {"role": "assistant", "content": "What is said."})
-    (example, *_rest) = trained(Row(1, asked))
-    return tokenizer.bos_token_id is not None and int(example.tokens[0]) == tokenizer.bos_token_id

@@ -19,7 +19,7 @@ from engine.i18n import _
 import numpy as np
 
 _CHILD = ("-m", "engine.export.llama_cpp_child")
-MOST_TOKENS = 256
+MOST_TOKENS = 128
 """Trained tokens that are scored: each is a request of its own."""
 
 
@@ -47,13 +47,16 @@ def few_rows(examples: Sequence[Example], most: int = MOST_TOKENS) -> list[Examp
     return rows
 
 
-def log_probabilities(files: LlamaCppFiles, examples: Sequence[Example], vocabulary: int) -> Scores:
+def log_probabilities(
+    files: LlamaCppFiles, examples: Sequence[Example], vocabulary: int, plain: int
+) -> Scores:
     """Return llama.cpp's log-probability of each trained token of some rows, in their order.
 
     Args:
         files: what to load.
         examples: rows; what comes before a token is given as the numbers that were trained.
         vocabulary: how many tokens the model has.
+        plain: a token that is an ordinary letter.
 
     Raises:
         UserError: llama.cpp cannot load the files or ended.
@@ -63,6 +66,7 @@ def log_probabilities(files: LlamaCppFiles, examples: Sequence[Example], vocabul
         "adapter": str(files.adapter or ""),
         "context": max(len(example.tokens) for example in examples) + 8,
         "vocabulary": vocabulary,
+        "plain": plain,
         "rows": [
             {"tokens": example.tokens.tolist(), "trained": np.flatnonzero(example.trained).tolist()}
             for example in examples

@@ -20,7 +20,7 @@ def main() -> None:
     server = _server(asked)
     for row in asked["rows"]:
         for place in row["trained"]:
-            answer(log_probability=_log_probability(server, row["tokens"], place, asked["vocabulary"]))
+            answer(log_probability=_log_probability(server, row["tokens"], place, asked))
     os._exit(0)  # its threads end with the process
 
 
@@ -41,9 +41,13 @@ def _server(asked: dict[str, Any]) -> Any:
     return xllamacpp.Server(parameters)
 
 
-def _log_probability(server: Any, tokens: list[int], place: int, vocabulary: int) -> float:
-    """Return the log-probability of `tokens[place]` after those before it."""
-    for count in (min(_LIKELY, vocabulary), vocabulary):
+def _log_probability(server: Any, tokens: list[int], place: int, asked: dict[str, Any]) -> float:
+    """Return the log-probability of `tokens[place]` after those before it.
+
+    The token that is drawn is always the same plain one: of one that ends the answer, or of half a letter,
+    nothing is told. Probabilities are those before the bias that draws it.
+    """
+    for count in (min(_LIKELY, asked["vocabulary"]), asked["vocabulary"]):
         reply = server.handle_completions(
             {
                 "prompt": tokens[:place],
@@ -51,6 +55,7 @@ def _log_probability(server: Any, tokens: list[int], place: int, vocabulary: int
                 "n_probs": count,
                 "temperature": 0.0,
                 "cache_prompt": True,
+                "logit_bias": [[asked["plain"], 1000.0]],
             }
         )
         (first, *_rest) = reply["choices"][0]["logprobs"]["content"]

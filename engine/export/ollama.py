@@ -61,21 +61,16 @@ def _go(text: str) -> str:
     return f'{{{{ "{quoted}" }}}}'
 
 
-def chat_pieces(render: Render, bos: str) -> tuple[ChatPieces | None, bool]:
+def chat_pieces(own: Render) -> tuple[ChatPieces | None, bool]:
     """Find the pieces of a chat template.
 
     Args:
-        render: with the model's own template.
-        bos: the start token, which Ollama puts before everything by itself; empty if it does not.
+        own: renders with the model's own template.
 
     Returns:
         The pieces, None if no conversation comes out as the model's own template writes it; and whether
         those with a system turn do too.
     """
-
-    def own(messages: Sequence[Message]) -> str:
-        return render(messages).removeprefix(bos)
-
     pieces = _found(own)
     if pieces is None:
         return None, False
