@@ -4,18 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.config import TrainingConfig
-from engine.dataset.batches.tokenize import Example
-from engine.dataset.inspect.load import load_file
-from engine.dataset.inspect.model_tokens import example_tokenizer
 from engine.errors import UserError
-from engine.export import llama_cpp
 from engine.export.commands import try_command
-from engine.export.gguf_export import ADAPTER_FILE, MODEL_FILE, in_gguf, write_gguf_files
+from engine.export.gguf_export import write_gguf_files
 from engine.export.mlx_folder import mlx_bytes, write_mlx
 from engine.export.peft_folder import write_peft
-from engine.export.read_back import as_trained, score_adapter, score_folder, score_gguf
-from engine.export.score import KeptGain, Scores, folder_bytes, kept_gain
+from engine.export.score import KeptGain
+from engine.export.scorer import NotScored, Scorer
 from engine.export.space import require_space
 from engine.export.targets import ExportRequest, OnProgress
 from engine.files import partial_folder
@@ -56,11 +51,9 @@ class Exporter:
 
     project: Project
     base: Path
-    config: TrainingConfig
     adapter: AdapterFile
-    progress: OnProgress = lambda stage, share: None
-    _reference: dict[int, tuple[Scores, Scores]] = field(default_factory=dict)
-    """Scores of base and adapter by how many rows they are of."""
+    progress: OnProgress
+    scorer: Scorer
     _notes: list[str] = field(default_factory=list)
 
     def export(self, request: ExportRequest) -> Exported:
@@ -149,51 +142,11 @@ class Exporter:
         )
 
     def _score(self, request: ExportRequest, folder: Path) -> KeptGain | None:
-        examples = self._examples()
-        if not examples:
-            self._notes.append(_("Nothing is scored: there are no validation rows"))
+        try:
+            return self.scorer.score(request, folder)
+        except NotScored as reason:
+            self._notes.append(str(reason))
             return None
-        by_llama = request.is_gguf and llama_cpp.is_installed()
-        rows = llama_cpp.few_rows(examples) if by_llama else examples
-        base, adapter = self._scores(rows)
-        self.progress(_("Scoring what was written"), 0.0)
-        if by_llama:
-            files = llama_cpp.LlamaCppFiles(
-                folder / MODEL_FILE, None if request.is_merged else folder / ADAPTER_FILE
-            )
-            tokens = in_gguf(self.base)[1].tokens
-            found = llama_cpp.log_probabilities(files, rows, len(tokens), tokens.index("a"))
-        else:
-            found = self._read_back(request, folder, rows)
-        by = "llama.cpp" if by_llama else "gguf" if request.is_gguf else "MLX"
-        return kept_gain(request.label, folder_bytes(folder), base, adapter, found, by)
-
-    def _read_back(self, request: ExportRequest, folder: Path, rows: list[Example]) -> Scores:
-        def told(done: int, total: int) -> None:
-            self.progress(_("Scoring what was written"), done / total)
-
-        if request.target == "peft":
-            return score_adapter(self.base, folder, rows, told)
-        if not request.is_gguf:
-            return score_folder(folder, rows, told)
-        architecture, _vocabulary = in_gguf(self.base)
-        adapter = None if request.is_merged else folder / ADAPTER_FILE
-        return score_gguf(self.base, architecture, folder / MODEL_FILE, adapter, rows, told)
-
-    def _scores(self, rows: list[Example]) -> tuple[Scores, Scores]:
-        if len(rows) not in self._reference:
-
-            def told(done: int, total: int) -> None:
-                self.progress(_("Scoring base and adapter"), done / total)
-
-            self._reference[len(rows)] = as_trained(self.adapter, self.base, rows, told)
-        return self._reference[len(rows)]
-
-    def _examples(self) -> list[Example]:
-        if not self.project.valid_file.exists():
-            return []
-        tokenize = example_tokenizer(self.base, self.config)
-        return list(load_file(self.project.valid_file, tokenize, self.config).examples)
 
     def _leave_receipt(self, request: ExportRequest, folder: Path, gain: KeptGain | None) -> None:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -243,7 +196,8 @@ def exporter(project: Project, request: ExportRequest, progress: OnProgress) -> 
                 name=one_line(adapter.base_model, 80)
             ),
         )
-    return Exporter(project, base, config, adapter, progress)
+    scorer = Scorer(base, config, adapter, project.valid_file, progress)
+    return Exporter(project, base, adapter, progress, scorer)
 
 
 def _adapter_folder(project: Project, request: ExportRequest) -> Path:
