@@ -95,7 +95,7 @@ def read_vocabulary(folder: Path, rows: int) -> Vocabulary:
     pieces = dict(model["vocab"]) | {item["content"]: item["id"] for item in content["added_tokens"]}
     if max(pieces.values(), default=-1) >= rows:
         raise UserError(
-            _("The tokenizer in {folder} has tokens that its model has no vectors for").format(folder=folder),
+            _("The tokenizer in {folder} is larger than the vocabulary of its model").format(folder=folder),
             _("take the tokenizer's files from where the model came from"),
         )
     tokens = _listed(pieces, rows)

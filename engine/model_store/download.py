@@ -147,7 +147,7 @@ def _read_on(url: str, size: int, out: IO[bytes], on_bytes: OnBytes, stop: Event
             if stop.is_set():
                 raise Cancelled
             if begin + len(chunk) > size:
-                raise ValueError(f"more than {size} bytes")
+                raise ValueError(f"larger than it should be: {size}")
             out.write(chunk)
             out.flush()  # a process that is killed loses none of it
             begin += len(chunk)

@@ -201,7 +201,7 @@ def _refused(error: "HfHubHTTPError", repository: str, asked: str) -> UserError:
         problem = _("The hub at {address} does not let this token read {repository}")
         fix = _("set HF_TOKEN to a token with the right to read it")
     else:
-        problem = _("The hub at {address} answers with the error {status}")
+        problem = _("The hub at {address} gave the error {status}")
         fix = _("wait a while, then run again: {command}")
     values = {"repository": repository, "asked": one_line(asked, 80), "address": address(), "page": page}
     values |= {"status": str(status), "command": command(repository, asked)}

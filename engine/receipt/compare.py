@@ -42,10 +42,10 @@ def base_here(project: Project, receipt: Receipt) -> str:
     if receipt.base.name in found:
         return receipt.base.name
     source = receipt.base.repository
-    where = _("put it below models/") if not source else _("put {source} below models/")
+    where = _("put it into models/") if not source else _("put {name} into models/")
     raise UserError(
         _("The base model '{name}' of the receipt is not here").format(name=one_line(receipt.base.name, 80)),
-        where.format(source=one_line(f"{source} ({receipt.base.revision})", 160)),
+        where.format(name=one_line(f"{source} ({receipt.base.revision})", 160)),
     )
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from engine import units
 from engine.backend import compute_dtype, mx
 from engine.config import TrainingConfig
 from engine.dataset.batches.chat_template import ChatTemplate
@@ -141,8 +142,8 @@ class Generator(ResponseGenerator):  # type: ignore[misc]
         room = self._served.limit - len(made[0])
         if not made[0] or room <= 0:
             raise UserError(
-                _("The prompt has {n:,} tokens, and this model takes {limit:,} with the reply").format(
-                    n=len(made[0]), limit=self._served.limit
+                _("The prompt has {tokens}, and this model takes {limit:,} with the reply").format(
+                    tokens=units.tokens(len(made[0])), limit=self._served.limit
                 ),
                 _("ask something else"),
             )
