@@ -1,7 +1,7 @@
 """A model's tokenizer, stop tokens and chat template in the terms of a GGUF file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def read_vocabulary(folder: Path, rows: int) -> Vocabulary:
     tokens = _listed(pieces, rows)
     merges = [tuple(pair.split(" ", 1)) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]
     is_bytes = not model.get("byte_fallback")
-    if not is_bytes and not _joins_all(model["vocab"], merges):
+    if not is_bytes and not _joins_all(content, merges):
         raise _unknown(folder, _("some of its pieces are only joined in one order"))
     trained = example_tokenizer(folder, TrainingConfig())
     end = trained.token_id(trained.end_mark) if trained.end_mark else None
@@ -159,15 +159,12 @@ def _scores(tokens: Sequence[str], merges: Sequence[tuple[str, ...]]) -> tuple[f
     return tuple(float(-1 - ranks[token]) if token in ranks else _CONTROL_SCORE for token in tokens)
 
 
-def _joins_all(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, ...]]) -> bool:
+def _joins_all(content: dict[str, Any], merges: Sequence[tuple[str, ...]]) -> bool:
     """Whether any two pieces that make a third are joined, as SentencePiece and llama.cpp do."""
-    listed = set(merges)
-    return all(
-        (piece[:cut], piece[cut:]) in listed
-        for piece in {"".join(pair) for pair in merges}
-        for cut in range(1, len(piece))
-        if piece[:cut] in vocabulary and piece[cut:] in vocabulary
-    )
+    listed, added = set(merges), {item["content"] for item in content["added_tokens"]}
+    pieces = set(content["model"]["vocab"]) - added
+    halves = ((piece[:cut], piece[cut:]) for piece in pieces for cut in range(1, len(piece)))
+    return all(pair in listed for pair in halves if pair[0] in pieces and pair[1] in pieces)
 
 
 def _words(folder: Path, content: dict[str, Any]) -> str:

@@ -86,7 +86,7 @@ def write_kind(folder: Path, kind: Kind) -> Path:
     mx.random.seed(7)
     model = module.Model(module.ModelArgs.from_dict(config))
     # Norms and biases that differ, so that none can be taken for another or left out.
-    model.apply(lambda array: array * 2 if array.ndim > 1 else mx.random.normal(array.shape) * 0.1 + 0.8)
+    model.apply(lambda array: array * 1.5 if array.ndim > 1 else mx.random.normal(array.shape) * 0.1 + 0.8)
     model.set_dtype(kind.dtype)
     if kind.group_size:
         nn.quantize(model, group_size=kind.group_size, bits=4)
@@ -114,6 +114,6 @@ def exporter_of(root: Path, kind: Kind) -> Exporter:
     """Make a project with a model, a random adapter of it and five validation rows."""
     project = Project(root)
     base = write_kind(project.models_dir / "tiny", kind)
-    write_rows(project.valid_file, pairs(3, start=100))
+    write_rows(project.valid_file, pairs(5, start=100))
     adapter = read_adapter(write_random_adapter(base, project.adapters_dir))
     return Exporter(project, base, RUN, adapter)
