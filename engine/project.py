@@ -76,6 +76,11 @@ class Project:
         return self.run_dir / "training_state.json"
 
     @property
+    def exports_dir(self) -> Path:
+        """Adapters and fused models for other programs."""
+        return self.root / "exports"
+
+    @property
     def adapters_dir(self) -> Path:
         """The best adapter by validation loss."""
         return self.run_dir / "adapters"

@@ -1,6 +1,7 @@
 """An export from its beginning to its end: what is needed, the files, their score, and where they stay."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from engine.files import partial_folder
 from engine.fingerprint import model_fingerprint
 from engine.i18n import _
 from engine.model.adapter_file import AdapterFile, read_adapter
-from engine.model_folder.new_folder import new_model_folder
+from engine.model_folder.new_folder import become, new_model_folder, refuse_existing
 from engine.model_folder.settings import read_settings
 from engine.model_folder.source import read_source
+from engine.model_folder.usable import require_usable
 from engine.project import Project
 from engine.receipt.exported import export_receipt
 from engine.receipt.form import Receipt
@@ -63,9 +65,10 @@ class Exporter:
             UserError: the form cannot hold this model, the name exists, the disk is too small, or the
                 files keep less than half of what was trained (they stay under another name).
         """
-        target = request.out or self.project.root / "exports" / f"{self._name}-{request.label}"
+        target = request.out or self.project.exports_dir / f"{self._name}-{request.label}"
         self._notes = []
         rejected = target.with_name(f"{target.name}{REJECTED}")
+        refuse_existing(rejected)
         try:
             with new_model_folder(target) as folder:
                 inner = self._inner(request, folder)
@@ -74,9 +77,12 @@ class Exporter:
                 gain = self._score(request, inner)
                 self._leave_receipt(request, folder, gain)
                 if gain and gain.is_lost:
-                    raise _Lost(gain, folder, rejected)
-        except _Lost as lost:
-            raise lost.sentence() from None
+                    become(folder, rejected)
+                    raise _lost(gain, rejected)
+        except UserError:
+            with suppress(OSError):  # with what was exported before in it
+                self.project.exports_dir.rmdir()
+            raise
         base_name = self._base_name(request) if request.target == "peft" else ""
         return Exported(
             target,
@@ -160,22 +166,14 @@ class Exporter:
             return None
 
 
-class _Lost(Exception):
-    """An export that lost what was trained; its folder is kept under another name."""
-
-    def __init__(self, gain: KeptGain, folder: Path, rejected: Path) -> None:
-        super().__init__(gain.form)
-        folder.rename(rejected)
-        self._gain, self._rejected = gain, rejected
-
-    def sentence(self) -> UserError:
-        kept = self._gain.kept or 0.0
-        return UserError(
-            _(
-                "{form} keeps {kept:.0%} of what was trained: its files are in {folder} for you to look at"
-            ).format(form=self._gain.form, kept=max(0.0, kept), folder=self._rejected),
-            _("export with more bits, such as --bits 8 or --bits 16"),
-        )
+def _lost(gain: KeptGain, rejected: Path) -> UserError:
+    """Return the refusal of an export that lost what was trained."""
+    return UserError(
+        _("{form} keeps {kept:.0%} of what was trained: its files are in {folder} for you to look at").format(
+            form=gain.form, kept=max(0.0, gain.kept or 0.0), folder=rejected
+        ),
+        _("export with more bits, such as --bits 8 or --bits 16"),
+    )
 
 
 def exporter(project: Project, request: ExportRequest, progress: OnProgress) -> Exporter:
@@ -189,6 +187,7 @@ def exporter(project: Project, request: ExportRequest, progress: OnProgress) -> 
     config = selected_settings(project)
     name = adapter_model(project) if not request.adapter else ""
     base = project.model_dir(name or config.model)
+    require_usable(base)
     if adapter.base_fingerprint and adapter.base_fingerprint != model_fingerprint(base):
         raise UserError(
             _("The adapter in {folder} was not trained on {base}").format(folder=folder, base=base),

@@ -19,6 +19,8 @@ _SPACE = "▁"
 _WORDS = {LLAMA3_WORDS: "llama-bpe", QWEN2_WORDS: "qwen2", TEKKEN_WORDS: "tekken"}
 """llama.cpp's name of each pattern that splits a text into words."""
 _CONTROL_SCORE = 0.0
+_HARMLESS = {"NFC"}
+"""Changes to a text before it is split that leave texts as people type them alone."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def read_vocabulary(folder: Path, rows: int) -> Vocabulary:
     tokens = _listed(pieces, rows)
     merges = [tuple(pair.split(" ", 1)) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]
     is_bytes = not model.get("byte_fallback")
+    if not is_bytes and not _joins_all(content, merges):
+        raise _unknown(folder, _("some of its pieces are only joined in one order"))
     trained = example_tokenizer(folder, TrainingConfig())
     end = trained.token_id(trained.end_mark) if trained.end_mark else None
     template = tokenizer.chat_template
@@ -111,7 +115,7 @@ def read_vocabulary(folder: Path, rows: int) -> Vocabulary:
         types=_types(tokens, content, is_bytes),
         merges=tuple(" ".join(pair) for pair in merges) if is_bytes else (),
         scores=() if is_bytes else _scores(tokens, merges),
-        adds_space=not is_bytes and _adds_space(content),
+        adds_space=not is_bytes and _adds_space(content, bool(template)),
         adds_bos=not template and bool(trained.start_ids),
         bos=tokenizer.bos_token_id,
         eos=tokenizer.eos_token_id if tokenizer.eos_token_id is not None else end,
@@ -155,11 +159,23 @@ def _scores(tokens: Sequence[str], merges: Sequence[tuple[str, ...]]) -> tuple[f
     return tuple(float(-1 - ranks[token]) if token in ranks else _CONTROL_SCORE for token in tokens)
 
 
+def _joins_all(content: dict[str, Any], merges: Sequence[tuple[str, ...]]) -> bool:
+    """Whether any two pieces that make a third are joined, as SentencePiece and llama.cpp do."""
+    listed, added = set(merges), {item["content"] for item in content["added_tokens"]}
+    pieces = set(content["model"]["vocab"]) - added
+    halves = ((piece[:cut], piece[cut:]) for piece in pieces for cut in range(1, len(piece)))
+    return all(pair in listed for pair in halves if pair[0] in pieces and pair[1] in pieces)
+
+
 def _words(folder: Path, content: dict[str, Any]) -> str:
     """Return llama.cpp's name for how a byte-level tokenizer splits a text into words."""
-    splitter = content.get("pre_tokenizer") or {}
-    steps = splitter.get("pretokenizers", [splitter])
+    steps = _steps(content.get("pre_tokenizer"), "pretokenizers")
     kinds = [step.get("type") for step in steps]
+    normalizers = {step.get("type") for step in _steps(content.get("normalizer"), "normalizers")}
+    if changed := normalizers - _HARMLESS:
+        raise _unknown(folder, ", ".join(sorted(map(str, changed))))
+    if any(step.get("type") == "ByteLevel" and step.get("add_prefix_space", True) for step in steps):
+        raise _unknown(folder, "add_prefix_space")
     if kinds == ["ByteLevel"] and steps[0].get("use_regex", True):
         return "gpt-2"
     if kinds == ["Digits", "ByteLevel"] and steps[0].get("individual_digits"):
@@ -180,7 +196,7 @@ def _unknown(folder: Path, what: str) -> UserError:
     )
 
 
-def _adds_space(content: dict[str, Any]) -> bool:
+def _adds_space(content: dict[str, Any], has_template: bool) -> bool:
     """Whether a space is put before each piece of a text, also after a control token, as llama.cpp does it.
 
     A tokenizer that puts one before the whole text alone puts none into a conversation, which begins with
@@ -189,8 +205,9 @@ def _adds_space(content: dict[str, Any]) -> bool:
     steps = _steps(content.get("normalizer"), "normalizers") + _steps(
         content.get("pre_tokenizer"), "pretokenizers"
     )
-    kinds = [(step.get("type"), step.get("prepend_scheme")) for step in steps]
-    return any(kind == "Prepend" or (kind, scheme) == ("Metaspace", "always") for kind, scheme in kinds)
+    kinds = {(step.get("type"), step.get("prepend_scheme")) for step in steps}
+    is_first = ("Metaspace", "first") in kinds and not has_template
+    return is_first or ("Prepend", None) in kinds or ("Metaspace", "always") in kinds
 
 
 def _steps(content: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:

@@ -6,13 +6,15 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.export.score import folder_bytes
+from engine.files import write_json
 from engine.model.adapter_file import AdapterFile
 from engine.model.loading import open_model
+from engine.model.safetensors_file import write_arrays
 from engine.model_folder.dimensions import ModelDimensions
 from engine.model_folder.settings import read_settings
 
-from mlx.utils import tree_unflatten
-from mlx_lm.utils import save_config, save_model
+from mlx.utils import tree_flatten, tree_map, tree_unflatten
+from mlx_lm.utils import make_shards, save_config
 
 _GROUP_SIZE = 64
 """Weights that share a scale where the base model says nothing."""
@@ -58,7 +60,7 @@ def write_mlx(base: Path, adapter: AdapterFile, bits: int, folder: Path) -> None
         replaced.append((path, new))
     model.update_modules(tree_unflatten(replaced))
     del replaced
-    save_model(folder, model, donate_model=True)
+    _save(folder, model)
     usual = {"group_size": group_size, "bits": bits, "mode": "affine"}
     for name in ("quantization", "quantization_config"):
         config.pop(name, None)
@@ -66,6 +68,29 @@ def write_mlx(base: Path, adapter: AdapterFile, bits: int, folder: Path) -> None
             config[name] = usual | {path: own for path, own in quantized.items() if own != usual}
     save_config(config, folder / "config.json")
     _copy_rest(base, folder)
+
+
+def _save(folder: Path, model: nn.Module) -> None:
+    """Write a model's weights and their index as `save_model` of mlx-lm does, each shard let go in turn.
+
+    That one cannot tell a full disk from another fault.
+
+    Raises:
+        OSError: the disk is full or a file cannot be written.
+    """
+    weights = dict(tree_flatten(model.parameters()))
+    total, shards = sum(array.nbytes for array in weights.values()), make_shards(weights)
+    model.update(tree_map(lambda _array: mx.array([]), model.parameters()))
+    weights.clear()
+    names, count = dict[str, str](), len(shards)
+    for number in range(1, count + 1):
+        name = f"model-{number:05d}-of-{count:05d}.safetensors" if count > 1 else "model.safetensors"
+        shard = shards.pop(0)
+        names |= dict.fromkeys(shard, name)
+        write_arrays(folder / name, shard)
+        del shard
+    index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(names.items()))}
+    write_json(folder / "model.safetensors.index.json", index)
 
 
 def _written(module: nn.Module, path: str, adapter: AdapterFile, bits: int, group_size: int) -> nn.Module:

@@ -33,24 +33,29 @@ class ChatPieces:
     """Where the answer begins."""
 
     def render(self, messages: Sequence[Message]) -> str:
-        """Return what Ollama writes with `go_template`."""
-        has_system = any(turn["role"] == "system" for turn in messages)
-        around = {"system": self.system or ("", ""), "user": self.user, "assistant": self.answer}
-        turns = (around[turn["role"]][0] + turn["content"] + around[turn["role"]][1] for turn in messages)
+        """Return what Ollama writes with `go_template`; a system turn that it cannot write is left out."""
+        around = self._around
+        has_system = "system" in around and any(turn["role"] == "system" for turn in messages)
+        turns = (turn["content"].join(around[turn["role"]]) for turn in messages if turn["role"] in around)
         return "".join(chain([] if has_system else [self.start], turns, [self.generation]))
 
     def go_template(self) -> str:
         """Return the same in Go's template language."""
-        around = {"user": self.user, "assistant": self.answer}
-        if self.system:
-            around["system"] = self.system
         roles = "{{- else ".join(
             f'if eq .Role "{role}" }}}}{_go(before)}{{{{ .Content }}}}{_go(after)}'
-            for role, (before, after) in around.items()
+            for role, (before, after) in self._around.items()
         )
         turns = f"{{{{- range .Messages }}}}{{{{- {roles}{{{{- end }}}}{{{{- end }}}}"
-        start = f"{{{{- if not .System }}}}{_go(self.start)}{{{{- end }}}}" if self.start else ""
+        start = _go(self.start)
+        if start and self.system:
+            start = f"{{{{- if not .System }}}}{start}{{{{- end }}}}"
         return f"{start}{turns}{_go(self.generation)}"
+
+    @property
+    def _around(self) -> dict[str, tuple[str, str]]:
+        """What is written around each role's turn."""
+        roles = {"user": self.user, "assistant": self.answer}
+        return roles | ({"system": self.system} if self.system else {})
 
 
 def _go(text: str) -> str:

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.files import PARTIAL
 from engine.i18n import _
 from engine.units import size
 
@@ -25,7 +26,13 @@ def require_space(folder: Path, needed: int) -> None:
     if free < needed + _MARGIN:
         raise UserError(
             _("{needed} are needed in {path} and {free} are free").format(
-                needed=size(needed + _MARGIN), path=folder.parent.parent, free=size(free)
+                needed=size(needed + _MARGIN), path=_seen(folder), free=size(free)
             ),
             _("free some space, take fewer --bits, or name a folder on another disk with --out"),
         )
+
+
+def _seen(folder: Path) -> Path:
+    """Return the folder that people know: what is being written lies in a hidden one."""
+    hidden = (path for path in folder.parents if path.name.startswith(PARTIAL))
+    return next(hidden, folder / "_").parent

@@ -41,7 +41,7 @@ def export(
     from tui.cli.export import export as export_one
 
     if compare:
-        if to or bits or out or base_name:
+        if to or bits is not None or out or base_name:
             raise UserError(
                 _("--compare tries every form and keeps none"),
                 _("leave --to, --bits, --out, --base-name out"),

@@ -106,7 +106,8 @@ def open_app(
         )
     context.obj = Project(directory.resolve())
     work_in(context.obj)
-    for folder in (context.obj.root, context.obj.data_dir, context.obj.models_dir):
+    project = context.obj
+    for folder in (project.root, project.data_dir, project.models_dir, project.exports_dir):
         clear_partial(folder)
     if context.invoked_subcommand:
         if go_on or half_micro_batch:

@@ -1,0 +1,133 @@
+"""GGUF files and fused models: llama.cpp, MLX and the `gguf` library give the log-probabilities of training."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engine.export.exporter import Exporter
+from engine.export.gguf_architecture import Architecture
+from engine.export.gguf_export import MODEL_FILE, in_gguf
+from engine.export.read_back import q4_1_difference
+from engine.export.score import KeptGain
+from engine.export.targets import Bits, ExportRequest, Target
+from tests.support.export_models import KINDS, exporter_of
+
+import pytest
+from gguf import GGUFReader, GGUFValueType, GGUFWriter
+
+CLOSE = 0.05
+"""Largest difference of a log-probability: llama.cpp rounds what it multiplies 4-bit weights with to 8 bits."""
+FORMS: tuple[tuple[Target, Bits | None, float], ...] = (
+    ("gguf", None, CLOSE),
+    ("gguf", 16, CLOSE),
+    ("gguf", 8, 0.2),
+    ("gguf", 4, 1.5),
+    ("mlx", 16, CLOSE),
+    ("mlx", 8, 0.2),
+    ("mlx", 6, 0.5),
+    ("mlx", 4, 1.5),
+)
+
+
+def gain_of(exporter: Exporter, target: Target, bits: Bits | None = None) -> KeptGain:
+    """Export one form and return its scores."""
+    gain = exporter.export(ExportRequest(target, bits)).gain
+    assert gain
+    return gain
+
+
+@pytest.fixture
+def without_llama_cpp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without the extra."""
+    monkeypatch.setattr("engine.export.llama_cpp.is_installed", lambda: False)
+
+
+@pytest.fixture(autouse=True)
+def every_export_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What random adapters gain, or lose, says nothing."""
+    monkeypatch.setattr("engine.export.score.LEAST", -1e9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
+def test_each_form_gives_the_scores_of_training(tmp_path: Path, name: str) -> None:
+    """Base with adapter and 16 bits to the rounding of 16 bits; fewer bits near it, by llama.cpp itself."""
+    pytest.importorskip("xllamacpp")
+    exporter = exporter_of(tmp_path / "project", KINDS[name])
+    for target, bits, most in FORMS:
+        gain = gain_of(exporter, target, bits)
+        assert gain.by == ("llama.cpp" if target == "gguf" else "MLX")
+        assert gain.tokens >= 32 and abs(gain.base - gain.adapter) > 0.01
+        assert gain.difference < most, (target, bits, gain)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_llama_cpp")
+@pytest.mark.parametrize("name", KINDS)
+def test_files_read_through_gguf_give_the_same(tmp_path: Path, name: str) -> None:
+    """Without llama.cpp the files are read again by the `gguf` library; here nothing is rounded to 8 bits."""
+    exporter = exporter_of(tmp_path / "project", KINDS[name])
+    for bits, most in ((None, 0.01), (16, 0.01), (8, 0.2), (4, 1.5)):
+        gain = gain_of(exporter, "gguf", bits)
+        assert gain.by == "gguf" and gain.difference < most, (bits, gain)
+
+
+@pytest.mark.parametrize("name", ["llama-4bit-untied", "mistral-first", "qwen3"])
+def test_four_bit_weights_are_in_the_file_to_the_bit(
+    tmp_path: Path, without_llama_cpp: None, name: str
+) -> None:
+    """Of a whole model, matrix by matrix; nothing of it is told to be rounded."""
+    exporter = exporter_of(tmp_path / "project", KINDS[name])
+    done = exporter.export(ExportRequest("gguf"))
+    assert done.notes == ()
+    assert q4_1_difference(exporter.base, in_gguf(exporter.base)[0], done.folder / MODEL_FILE) == 0.0
+    kinds = {tensor.tensor_type.name for tensor in GGUFReader(done.folder / MODEL_FILE).tensors}
+    assert kinds == {"Q4_1", "F32"}
+
+
+def rows_as_they_are(_architecture: Architecture, rows: Any, _module: str) -> Any:
+    return rows
+
+
+def alpha_zero(writer: GGUFWriter, key: str, value: float) -> None:
+    writer.add_key_value(key, 0.0 if key == "adapter.lora.alpha" else value, GGUFValueType.FLOAT32)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("patched", "wrong", "bits"),
+    [
+        ("engine.export.gguf_architecture.Architecture.permuted", rows_as_they_are, None),
+        ("engine.export.gguf_architecture.Architecture.permuted", rows_as_they_are, 16),
+        ("gguf.GGUFWriter.add_float32", alpha_zero, None),
+    ],
+    ids=["rows of the base", "rows of both merged", "alpha"],
+)
+def test_a_wrong_file_is_seen(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    patched: str,
+    wrong: Callable[..., Any],
+    bits: Bits | None,
+) -> None:
+    """Rows of queries and keys in MLX's order, and an adapter of strength 1, are far from what was trained."""
+    pytest.importorskip("xllamacpp")
+    exporter = exporter_of(tmp_path / "project", KINDS["llama-bf16"])
+    monkeypatch.setattr(patched, wrong)
+    assert gain_of(exporter, "gguf", bits).difference > 2 * CLOSE
+
+
+@pytest.mark.slow
+def test_unpermuted_rows_of_the_adapter_alone_are_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base is right then, and its replies read well."""
+    pytest.importorskip("xllamacpp")
+    exporter = exporter_of(tmp_path / "project", KINDS["llama-bf16"])
+    permuted = Architecture.permuted
+
+    def wrong(architecture: Architecture, rows: Any, module: str) -> Any:
+        return rows if rows.shape[-1] == exporter.adapter.rank else permuted(architecture, rows, module)
+
+    monkeypatch.setattr(Architecture, "permuted", wrong)
+    assert gain_of(exporter, "gguf").difference > 2 * CLOSE
