@@ -22,7 +22,7 @@ def test_a_burst_is_handled_in_its_order(terminal: Terminal, project: Project) -
     before = TrainingConfig.load(project.config_file)
     assert (before.batch_size, before.gradient_accumulation, before.max_seq_length) == (2, 2, 64)
     values = f"{BACKSPACE}x{BACKSPACE}8{DOWN}{BACKSPACE}16{DOWN}{BACKSPACE * 2}128"
-    terminal.press(f"2e{DOWN}{values}\x133")
+    terminal.press(f"2e{DOWN * 2}{values}\x133")
     terminal.wait_for("3 Data")
     saved = TrainingConfig.load(project.config_file)
     assert (saved.batch_size, saved.gradient_accumulation, saved.max_seq_length) == (8, 16, 128)

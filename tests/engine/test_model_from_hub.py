@@ -372,8 +372,10 @@ def test_names_that_lead_elsewhere_are_not_taken(project: Project, hub: Hub) -> 
     """A hub may call a file what it likes."""
     odd = ["../../evil.json", "/etc/evil.json", "a/b/c.jinja", ".hidden.json", "source.json", "x\x1b[2J.json"]
     hub.repositories[NAME].files |= {name: b"{}" for name in odd}
+    before = sorted(project.root.parent.iterdir())  # temporary folders of other tests too
     brought = get(project)
-    assert not any("evil" in path.name for path in project.root.parent.rglob("*evil*"))
+    assert sorted(project.root.parent.iterdir()) == before
+    assert not list(project.root.rglob("*evil*"))
     source = read_source(brought.folder)
     assert source is not None and source.repository == NAME
     assert {path.name for path in brought.folder.iterdir()}.isdisjoint({".hidden.json", "x\x1b[2J.json"})
