@@ -51,6 +51,11 @@ class Project:
         return self.root / "models"
 
     @property
+    def exports_dir(self) -> Path:
+        """Folder with one export a sub-folder, where no other is named."""
+        return self.root / "exports"
+
+    @property
     def run_dir(self) -> Path:
         """Everything that training writes."""
         return self.root / self.run_name

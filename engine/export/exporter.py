@@ -70,7 +70,7 @@ class Exporter:
             UserError: the form cannot hold this model, the name exists, the disk is too small, or the
                 files keep less than half of what was trained (they stay under another name).
         """
-        target = request.out or self.project.root / "exports" / f"{self._name}-{request.label}"
+        target = request.out or self.project.exports_dir / f"{self._name}-{request.label}"
         self._notes = []
         rejected = target.with_name(f"{target.name}{REJECTED}")
         try:
@@ -165,6 +165,7 @@ class Exporter:
             found = llama_cpp.log_probabilities(files, rows, len(tokens), tokens.index("a"))
         else:
             found = self._read_back(request, folder, rows)
+        self.progress(_("Scoring what was written"), 1.0)  # the last chance to end it
         by = "llama.cpp" if by_llama else "gguf" if request.is_gguf else "MLX"
         return kept_gain(request.label, folder_bytes(folder), base, adapter, found, by)
 

@@ -64,7 +64,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
 
     monkeypatch.setattr("tui.app.jobs.serve.start_process", fake.start)
     monkeypatch.setattr("tui.app.jobs.serve.order", ordered)
-    monkeypatch.setattr("tui.app.screens.report.report._chart_writers", no_charts)
+    monkeypatch.setattr("tui.app.screens.report.report.chart_writers", no_charts)
     return fake
 
 
