@@ -36,7 +36,14 @@ class ReportScreen(PlaceScreen):
 
     PLACE: ClassVar[str] = _("6 Report")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("w", "charts", _("Write charts"), tooltip=_("Draw both PNG files again"), id="report.charts"),
+        Binding(
+            "w",
+            "charts",
+            _("Write charts"),
+            tooltip=_("Draw both PNG files again"),
+            show=False,  # they are drawn by themselves, and five keys have room
+            id="report.charts",
+        ),
         Binding(
             "c", "checkpoints", _("Checkpoints"), tooltip=_("List the checkpoints"), id="report.checkpoints"
         ),
