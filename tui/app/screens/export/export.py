@@ -74,7 +74,7 @@ class ExportDialog(Dialog[None]):
             box.border_subtitle = Content(_("Space opens a list, Enter exports, Esc ends it or closes"))
             yield ExportForm(self._summary)
             with VerticalScroll(id="export-scroll"):
-                yield ExportResult()
+                yield ExportResult(self._mqlora.project.root)
             yield Static(id="export-news")
             with Horizontal(classes="buttons"):
                 yield Button(_("Export"), id="export-start", compact=True)

@@ -1,10 +1,11 @@
 """What came of an export: where it is, what it keeps and the command that tries it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.i18n import _
 from engine.sanitize import one_line
-from engine.shell import continued, path_of
+from engine.shell import continued
 from tui.words import kept_words
 
 from textual.content import Content
@@ -20,8 +21,14 @@ _LONGEST = 4_000
 class ExportResult(Static):
     """Breaks the command for its width in a way that it can still be pasted."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
+        """Prepare the text.
+
+        Args:
+            root: of the project; what lies in it is named from there.
+        """
         super().__init__(id="export-result", markup=False)
+        self._root = root
         self._done: Exported | None = None
 
     def show(self, done: "Exported") -> None:
@@ -35,11 +42,12 @@ class ExportResult(Static):
 
     def _draw(self) -> None:
         if self._done and self.content_size.width:
-            self.update(_words(self._done, self.content_size.width))
+            self.update(_words(self._done, self._root, self.content_size.width))
 
 
-def _words(done: "Exported", width: int) -> Content:
-    lines = [Content.assemble(("✓ ", "bold $success"), one_line(path_of(done.folder), 1000))]
+def _words(done: "Exported", root: Path, width: int) -> Content:
+    folder = done.folder.relative_to(root) if done.folder.is_relative_to(root) else done.folder
+    lines = [Content.assemble(("✓ ", "bold $success"), one_line(str(folder), 1000))]
     if done.gain:
         lines.append(Content(f"  {kept_words(done.gain)}"))
     lines += [Content.assemble(("! ", "bold $warning"), f"{one_line(note, 600)}.") for note in done.notes]
