@@ -1,6 +1,7 @@
 """The dialog that exports the adapter: what it asks, how it is ended, and what came of it."""
 
 from collections.abc import Callable, Generator
+from functools import partial
 from queue import Queue
 
 from engine.errors import Cancelled, UserError
@@ -93,6 +94,11 @@ def offered(pilot: Pilot[int], name: str) -> list[object]:
     return [value for _label, value in pilot.app.screen.query_one(f"#export-{name}", Select)._options]
 
 
+def is_offered(pilot: Pilot[int], name: str, values: list[object]) -> bool:
+    """Whether a list has these to choose from, and no others."""
+    return offered(pilot, name) == values
+
+
 @pytest.mark.parametrize("size", [*SIZES, (200, 60)])
 async def test_enter_exports_and_the_command_is_copied(
     app: MqloraApp, exporter: FakeExporter, size: tuple[int, int]
@@ -131,7 +137,7 @@ async def test_only_what_a_program_has_is_offered(app: MqloraApp, exporter: Fake
         assert offered(pilot, "target") == ["ollama", "llama.cpp", "lmstudio", "mlx", "peft", "gguf"]
         for target, bits in widths.items():
             choose(pilot, target=target)
-            await wait_for(pilot, lambda bits=bits: offered(pilot, "bits") == bits)
+            await wait_for(pilot, partial(is_offered, pilot, "bits", bits))
             await sees_no_more(pilot, "base name")
         choose(pilot, target="peft")
         await sees(pilot, "base name", "full-precision base model by its name")

@@ -73,16 +73,19 @@ class ExportForm(Vertical):
         out = self._text("#export-out").strip("'\"")
         return ExportRequest(
             self._target,
-            self.query_one("#export-bits", Picker).value,
-            self.query_one("#export-adapter", Picker).value,
+            self._chosen("bits"),
+            self._chosen("adapter"),
             out=root / os.path.expanduser(out) if out else None,
             base_name=self._text("#export-base") if self._target == "peft" else "",
         )
 
     @property
     def _target(self) -> Target:
-        target: Target = self.query_one("#export-target", Picker).value
+        target: Target = self._chosen("target")
         return target
+
+    def _chosen(self, name: str) -> Any:
+        return self.query_one(f"#export-{name}", Picker).value
 
     def _text(self, selector: str) -> str:
         return self.query_one(selector, LineInput).value.strip()
