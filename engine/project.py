@@ -51,6 +51,11 @@ class Project:
         return self.root / "models"
 
     @property
+    def exports_dir(self) -> Path:
+        """Folder with one export a sub-folder, where no other is named."""
+        return self.root / "exports"
+
+    @property
     def run_dir(self) -> Path:
         """Everything that training writes."""
         return self.root / self.run_name
@@ -74,11 +79,6 @@ class Project:
     def state_file(self) -> Path:
         """Status of the run: running, paused, finished or failed."""
         return self.run_dir / "training_state.json"
-
-    @property
-    def exports_dir(self) -> Path:
-        """Adapters and fused models for other programs."""
-        return self.root / "exports"
 
     @property
     def adapters_dir(self) -> Path:

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 trial=$(mktemp -d)
 trap 'rm -rf "$trial"' EXIT
 "${PYTHON:-python3}" -m venv "$trial"
-"$trial/bin/python" -m pip install --quiet --upgrade ".[dev]"
+"$trial/bin/python" -m pip install --quiet --upgrade ".[dev,gguf-check]"
 {
   sed -n '/^#/!q;p' constraints.txt
   "$trial/bin/python" -m pip freeze --exclude mqlora-tui

@@ -1,12 +1,16 @@
 """Words that screens and the command line share."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from engine import profiles
 from engine.config import TrainingConfig
 from engine.dataset.report import CheckStage
 from engine.i18n import _
 from engine.sanitize import one_line
+from engine.units import nats
+
+if TYPE_CHECKING:  # it imports MLX
+    from engine.export.score import KeptGain
 
 
 def progress_words(stage: CheckStage | Literal["copied"], file: str, lines: int) -> str:
@@ -39,3 +43,13 @@ def no_line(file: str, line: int) -> str:
 def profile_name(config: TrainingConfig) -> str:
     """Return the profile whose values `config` has, or "Custom"."""
     return profiles.profile_name(config) or _("Custom")
+
+
+def kept_words(gain: "KeptGain") -> str:
+    """Say how much of what was trained an export keeps."""
+    figures = _("base {base}, as trained {adapter}, exported {export} (validation loss, by {by})").format(
+        base=nats(gain.base), adapter=nats(gain.adapter), export=nats(gain.export), by=gain.by
+    )
+    if gain.kept is None:
+        return _("{figures}; the adapter gains nothing on these rows").format(figures=figures)
+    return _("keeps {kept:.1%} of the gain: {figures}").format(kept=gain.kept, figures=figures)

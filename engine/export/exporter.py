@@ -191,7 +191,7 @@ def exporter(project: Project, request: ExportRequest, progress: OnProgress) -> 
     if adapter.base_fingerprint and adapter.base_fingerprint != model_fingerprint(base):
         raise UserError(
             _("The adapter in {folder} was not trained on {base}").format(folder=folder, base=base),
-            _("select its base model, {name}, with: mqlora-tui train --model").format(
+            _("choose its base model, {name}, among the values on the Profile screen").format(
                 name=one_line(adapter.base_model, 80)
             ),
         )

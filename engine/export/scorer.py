@@ -55,6 +55,7 @@ class Scorer:
             found, by = self._by_llama(request, folder, rows), "llama.cpp"
         else:
             found, by = self._read_back(request, folder, rows), "gguf" if request.is_gguf else "MLX"
+        self.progress(_("Scoring what was written"), 1.0)  # the last chance to end it
         return kept_gain(request.label, folder_bytes(folder), base, adapter, found, by)
 
     def _require_memory(self, request: ExportRequest, by_llama: bool) -> None:

@@ -15,11 +15,12 @@ OnProgress = Callable[[str, float], None]
 """Called with what is being done, and which share of it is."""
 
 _OF_GGUF: tuple[Target, ...] = ("ollama", "llama.cpp", "gguf")
-_BITS: dict[Target, tuple[Bits, ...]] = {
+BITS: dict[Target, tuple[Bits, ...]] = {
     **dict.fromkeys(_OF_GGUF, (4, 8, 16)),
     **dict.fromkeys(("lmstudio", "mlx"), (4, 6, 8, 16)),
     "peft": (),
 }
+"""Widths that base and adapter can be merged to."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class ExportRequest:
         Raises:
             UserError: the target has no such width, or needs no name of a base model.
         """
-        known = _BITS[self.target]
+        known = BITS[self.target]
         if self.bits is not None and self.bits not in known:
             if not known:
                 raise UserError(

@@ -13,6 +13,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import read_given, write_json
 from engine.i18n import _
+from engine.model_folder.source import read_source
 from engine.sanitize import one_line
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,9 +23,6 @@ FORMAT: Literal[1] = 1
 """Of receipts."""
 _MOST_BYTES = 1 << 18
 """Of a receipt; real ones have a hundredth."""
-_SOURCE = "source.json"
-"""File of a model's folder that says where it was fetched."""
-_MOST_SOURCE = 1 << 16
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Short = Annotated[str, Field(max_length=260)]
@@ -152,15 +150,6 @@ def config_sha256(config: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
-class _Source(BaseModel):
-    """What a model's folder says of where it was fetched; other fields are not ours."""
-
-    model_config = ConfigDict(strict=True)
-
-    repository: Short
-    revision: Short
-
-
 def base_of(name: str, folder: Path, fingerprint: str) -> Base:
     """Return what is known of a base model.
 
@@ -169,8 +158,8 @@ def base_of(name: str, folder: Path, fingerprint: str) -> Base:
         folder: of it.
         fingerprint: of its files.
     """
-    try:
-        source = _Source.model_validate_json(read_given(folder / _SOURCE, _MOST_SOURCE))
-    except (OSError, ValueError):
+    source = read_source(folder)
+    if source is None or not source.repository:
         return Base(name=name, fingerprint=fingerprint)
-    return Base(name=name, fingerprint=fingerprint, repository=source.repository, revision=source.revision)
+    revision = source.revision or None
+    return Base(name=name, fingerprint=fingerprint, repository=source.repository, revision=revision)

@@ -84,11 +84,12 @@ def test_a_new_run_takes_the_old_receipt_to_the_archive(finished: Finished, tmp_
 
 def test_where_the_model_came_from_is_told(finished: Finished, project: Project) -> None:
     """If its folder says so; what else stands there is not believed."""
-    source = {"repository": "someone/tiny", "revision": "abc", "more": 1}
+    commit = "ab" * 20
+    source = {"way": "hub", "repository": "someone/tiny", "revision": commit, "more": 1}
     (project.model_dir("tiny") / "source.json").write_text(json.dumps(source))
     train(project)
     base = Receipt.load(project.receipt_file).base
-    assert (base.repository, base.revision) == ("someone/tiny", "abc")
+    assert (base.repository, base.revision) == ("someone/tiny", commit)
     assert Receipt.load(finished[0].receipt_file).base.repository is None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.export.exporter import Exporter
+from engine.export.scorer import Scorer
 from engine.model.adapter import adapter_weights, attach_adapter, save_adapter
 from engine.model.adapter_file import read_adapter
 from engine.model.loading import open_model
@@ -116,4 +117,8 @@ def exporter_of(root: Path, kind: Kind) -> Exporter:
     base = write_kind(project.models_dir / "tiny", kind)
     write_rows(project.valid_file, pairs(5, start=100))
     adapter = read_adapter(write_random_adapter(base, project.adapters_dir))
-    return Exporter(project, base, RUN, adapter)
+
+    def silent(stage: str, share: float) -> None:
+        pass
+
+    return Exporter(project, base, adapter, silent, Scorer(base, RUN, adapter, project.valid_file, silent))

@@ -70,7 +70,7 @@ async def test_a_finished_run_is_judged_and_drawn(
         await wait_for(pilot, lambda: "training_detailed_analysis.png" in shown(app))
         text = shown(app)
         assert "Best at its last step, 60." in text.splitlines()[1 if size[1] < 34 else 2]
-        for part in ("validation 4.20 before training, then 1.34", "epoch 3", "Checkpoints", "Write charts"):
+        for part in ("validation 4.20 before training, then 1.34", "epoch 3", "Checkpoints", "Export"):
             assert part in text, part
         assert charts.written == ["training_dashboard.png", "training_detailed_analysis.png"]
 
@@ -105,7 +105,7 @@ async def test_without_a_run_the_next_key_is_named(app: MqloraApp, charts: FakeC
     async with app.run_test(size=(80, 24)) as pilot:
         await open_report(pilot)
         await wait_for(pilot, lambda: "No run yet. Press 4" in shown(app))
-        await sees_no_more(pilot, "Write charts")
+        await sees_no_more(pilot, "Checkpoints", "Export")
         assert charts.written == []
 
 

@@ -46,7 +46,7 @@ class ServeState(DataState):
             wait = _("serve the model when the run is paused or over")
             self.show_error(Busy(_("Training is running and takes the memory"), wait, is_training))
         else:
-            self.server, self.news = ServerView(_("Starting the server …")), ""
+            self.server, self.notice = ServerView(_("Starting the server …")), ""
             self._serve_job = ServeJob(self.project, self.post_message)
 
     def stop_serving(self) -> None:
@@ -72,4 +72,4 @@ class ServeState(DataState):
         if message.error:
             self.show_error(message.error)
         else:
-            self.news = _("The server has ended; its port is free.")
+            self.notice = _("The server has ended; its port is free.")

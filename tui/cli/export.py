@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from engine.export.targets import ExportRequest, OnProgress, compared
 from engine.i18n import _
 from engine.project import Project
-from engine.units import nats, size
+from engine.units import size
 from tui.console import cell, err, out, print_json, say, table
+from tui.words import kept_words
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -35,7 +36,7 @@ def export(project: Project, request: ExportRequest, as_json: bool) -> None:
     for note in done.notes:
         say(f"  {note}")
     if done.gain:
-        say(_kept(done.gain))
+        say(f"  {kept_words(done.gain)}")
     say(_("Try it with:"))
     say(f"  {done.command}")
 
@@ -67,15 +68,6 @@ def compare(project: Project, request: ExportRequest, as_json: bool) -> None:
 def _told(done: "Exported") -> dict[str, Any]:
     gain = asdict(done.gain) | {"kept": done.gain.kept} if done.gain else None
     return {"folder": str(done.folder), "command": done.command, "notes": list(done.notes), "gain": gain}
-
-
-def _kept(gain: "KeptGain") -> str:
-    figures = _("base {base}, as trained {adapter}, exported {export} (validation loss, by {by})").format(
-        base=nats(gain.base), adapter=nats(gain.adapter), export=nats(gain.export), by=gain.by
-    )
-    if gain.kept is None:
-        return _("  {figures}; the adapter gains nothing on these rows").format(figures=figures)
-    return _("  keeps {kept:.1%} of the gain: {figures}").format(kept=gain.kept, figures=figures)
 
 
 def _table(rows: Sequence["KeptGain"], best: "KeptGain | None") -> Any:

@@ -12,6 +12,7 @@ from engine.analysis.verdict import judge
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from tui.app.screens.export.export import ExportDialog, busy
 from tui.app.screens.report.checkpoints import CheckpointsScreen
 from tui.app.screens.report.server_line import ServerLine
 from tui.app.screens.report.text import report_text
@@ -35,7 +36,14 @@ class ReportScreen(PlaceScreen):
 
     PLACE: ClassVar[str] = _("6 Report")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("w", "charts", _("Write charts"), tooltip=_("Draw both PNG files again"), id="report.charts"),
+        Binding(
+            "w",
+            "charts",
+            _("Write charts"),
+            tooltip=_("Draw both PNG files again"),
+            show=False,  # they are drawn by themselves, and five keys have room
+            id="report.charts",
+        ),
         Binding(
             "c", "checkpoints", _("Checkpoints"), tooltip=_("List the checkpoints"), id="report.checkpoints"
         ),
@@ -45,6 +53,13 @@ class ReportScreen(PlaceScreen):
             _("Serve"),
             tooltip=_("Let other programs on this machine talk to the result; again: end that"),
             id="report.serve",
+        ),
+        Binding(
+            "x",
+            "export",
+            _("Export"),
+            tooltip=_("Write the adapter for another program, such as Ollama"),
+            id="report.export",
         ),
         Binding("enter", "chat", _("Chat"), tooltip=_("Talk to the result"), id="report.chat"),
     ]
@@ -81,10 +96,10 @@ class ReportScreen(PlaceScreen):
         self._read()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Without a run there is nothing to draw, list or talk to."""
+        """Without a run there is nothing to draw, list, export or talk to."""
         if action == "serve":
             return self.summary is not None or self.mqlora.server is not None
-        if action in ("charts", "checkpoints", "chat"):
+        if action in ("charts", "checkpoints", "export", "chat"):
             return self.summary is not None
         return super().check_action(action, parameters)
 
@@ -100,6 +115,13 @@ class ReportScreen(PlaceScreen):
     def action_serve(self) -> None:
         """Start the server, or end it."""
         self.mqlora.serve_or_stop(lambda: self.mqlora.run_state.is_training)
+
+    def action_export(self) -> None:
+        """Ask for what program, unless something else computes."""
+        if refusal := busy(self.mqlora):
+            self.show_error(refusal)
+        elif self.summary:
+            self.app.push_screen(ExportDialog(self.summary))
 
     def stop_work(self) -> bool:
         """End the server."""

@@ -1,0 +1,175 @@
+"""The dialog that writes the trained adapter for another program."""
+
+from threading import Event
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from engine.analysis.facts import RunSummary
+from engine.errors import UserError
+from engine.i18n import _
+from engine.sanitize import one_line
+from tui.app.jobs import export as export_job
+from tui.app.jobs.export import ExportMoved, ExportOver
+from tui.app.screens.export.form import ExportForm
+from tui.app.screens.export.result import ExportResult
+from tui.app.screens.shared.dialog import Dialog
+from tui.app.screens.shared.note_line import Busy
+from tui.shell import complete
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Input, Static
+
+if TYPE_CHECKING:
+    from engine.export.exporter import Exported
+    from tui.app.state import AppState
+
+
+def busy(app: "AppState") -> UserError | None:
+    """Return why nothing can be exported now: one thread computes, and a run needs the memory."""
+    if app.run_state.is_training:
+        problem, fix = _("Training is running"), _("export when the run is paused or over")
+        return Busy(problem, fix, lambda: app.run_state.is_training)
+    if app.measuring:
+        problem, fix = _("Memory is being measured"), _("export when that is over")
+        return Busy(problem, fix, lambda: bool(app.measuring))
+    if not app.engine.idle.is_set():
+        return UserError(_("A chat, or another job, is using MLX"), _("export when that is over"))
+    return None
+
+
+class ExportDialog(Dialog[None]):
+    """Asks for the form, writes it and shows what came of it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "export", _("Export"), id="export.start"),
+        Binding("c", "copy", _("Copy the command"), id="export.copy"),
+        Binding("escape", "leave", _("Close"), id="export.close"),
+        Binding("down", "app.focus_next", _("Next field"), show=False, id="export.next"),
+        Binding("up", "app.focus_previous", _("Previous field"), show=False, id="export.previous"),
+    ]
+
+    def __init__(self, summary: RunSummary) -> None:
+        """Prepare the dialog.
+
+        Args:
+            summary: of the run whose adapters can be exported.
+        """
+        super().__init__()
+        self._summary = summary
+        self._cancel: Event | None = None
+        """Ends the export under way; None while there is none."""
+        self._done: Exported | None = None
+
+    @property
+    def _mqlora(self) -> "AppState":
+        return cast("AppState", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Draw the form, one line of news, the result and the buttons."""
+        with Vertical(classes="dialog export") as box:
+            box.border_title = Content(_("Export"))
+            box.border_subtitle = Content(_("Space opens a list, Enter exports, Esc ends it or closes"))
+            yield ExportForm(self._summary)
+            with VerticalScroll(id="export-scroll"):
+                yield ExportResult(self._mqlora.project.root)
+            yield Static(id="export-news")
+            with Horizontal(classes="buttons"):
+                yield Button(_("Export"), id="export-start", compact=True)
+                yield Button(_("Close"), id="export-close", compact=True)
+
+    def on_mount(self) -> None:
+        """Begin with the program."""
+        self.query_one("#export-scroll").display = False
+        self.query_one("#export-target").focus()
+
+    def on_unmount(self) -> None:
+        """End what is under way."""
+        if self._cancel:
+            self._cancel.set()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is a command to copy once there is an export, and then nothing more to export."""
+        if action in ("copy", "export"):
+            return (self._done is not None) == (action == "copy")
+        return super().check_action(action, parameters)
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#export-start")
+    def action_export(self) -> None:
+        """Begin, unless it is under way."""
+        if self._cancel:
+            return
+        if refusal := busy(self._mqlora):
+            self._refuse(refusal)
+            return
+        request = self.query_one(ExportForm).request(self._mqlora.project.root)
+        engine, cancel = self._mqlora.engine, Event()
+        self._cancel = cancel
+        self._lock(True)
+        self._say(_("Starting …"))
+
+        def is_ended() -> bool:
+            return cancel.is_set() or engine.stop_event.is_set()
+
+        engine.submit_leavable(export_job.export, self._mqlora.project, request, is_ended, self.post_message)
+
+    def on_export_moved(self, message: ExportMoved) -> None:
+        """Say how far it is."""
+        if self._cancel and not self._cancel.is_set():
+            text = _("{stage}: {share:.0%}. Esc ends it.")
+            self._say(text.format(stage=message.stage, share=message.share))
+
+    def on_export_over(self, message: ExportOver) -> None:
+        """Say what came of it."""
+        self._cancel = None
+        if message.done:
+            self._show_result(message.done)
+            return
+        self._lock(False)
+        self.query_one("#export-target").focus()
+        if message.error:
+            self._refuse(message.error)
+        else:
+            self._say(_("Ended; nothing was written."))
+
+    def _show_result(self, done: "Exported") -> None:
+        self._done = done
+        for selector in ("ExportForm", "#export-start"):
+            self.query_one(selector).display = False
+        self.query_one("#export-scroll").display = True
+        self.query_one(ExportResult).show(done)
+        self.query_one("#export-close").focus()
+        self.query_one(".export").border_subtitle = Content(_("c copies the command, Esc closes"))
+        self._say("")
+        self.refresh_bindings()
+
+    def action_copy(self) -> None:
+        """Let the terminal have the command that tries the export."""
+        if self._done:
+            self.app.copy_to_clipboard(self._done.command)
+            self._say(_("Copied."))
+
+    @on(Button.Pressed, "#export-close")
+    def action_leave(self) -> None:
+        """End the export under way; without one close."""
+        if self._cancel:
+            self._cancel.set()
+            self._say(_("Ending …"))
+        else:
+            self.dismiss()
+
+    def _lock(self, locked: bool) -> None:
+        """Let nothing be changed while the files are written."""
+        for selector in ("ExportForm", "#export-start"):
+            self.query_one(selector).disabled = locked
+
+    def _say(self, text: str) -> None:
+        self.query_one("#export-news", Static).update(Content.styled(one_line(text, 400), "$muted"))
+
+    def _refuse(self, error: UserError) -> None:
+        self.query_one("#export-news", Static).update(
+            Content.assemble(("✗ ", "bold $error"), complete(one_line(str(error), 600)))
+        )
