@@ -115,5 +115,5 @@ def test_pieces_that_llama_cpp_would_join_and_we_do_not_are_refused(tmp_path: Pa
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(base: Path) -> None:
     """Its last tokens would have no vector."""
-    with pytest.raises(UserError, match="has no vectors for"):
+    with pytest.raises(UserError, match="larger than the vocabulary of its model"):
         read_vocabulary(base, 300)
