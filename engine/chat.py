@@ -12,12 +12,10 @@ from engine.dataset.batches.chat_template import ChatTemplate, TemplateError
 from engine.dataset.batches.render import PLAIN_SEPARATOR
 from engine.dataset.jsonl.turns import Message
 from engine.errors import UserError
-from engine.fingerprint import model_fingerprint
 from engine.i18n import _
 from engine.model_folder.context_length import context_length
 from engine.model_folder.panics import refused_panics
 from engine.project import Project
-from engine.sanitize import one_line
 
 if TYPE_CHECKING:
     from engine.model.loading import BaseModel
@@ -126,13 +124,7 @@ class ChatSession:
     @property
     def warning(self) -> str:
         """Why the adapter may answer badly, in a sentence; empty where nothing speaks for that."""
-        made_for = self._adapter.base_fingerprint if self._adapter else ""
-        if not self._adapter or made_for in ("", model_fingerprint(self._base.folder)):
-            return ""
-        return _("The adapter in {folder} was made for another base model{name}; answers may be bad.").format(
-            folder=self.adapter,
-            name=f" ({one_line(self._adapter.base_model, 200)})" if self._adapter.base_model else "",
-        )
+        return self._adapter.doubt(self._base.folder) if self._adapter else ""
 
     def check(self, messages: Sequence[Message]) -> None:
         """Refuse a conversation that cannot be answered; nothing is computed.

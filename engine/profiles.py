@@ -125,17 +125,6 @@ def recommend(
     return Recommendation(tuple(offers.values()), chosen, reason)
 
 
-def largest_fitting(report: HardwareReport, model: ModelDimensions | None) -> ProfileName | None:
-    """Return the largest profile under which a model would fit on this machine, as predicted.
-
-    None if none does, or if no prediction can be made of a model of its kind.
-    """
-    if model is None:
-        return None
-    fitting = [offer.name for offer in recommend(report, model, None).offers if offer.fits]
-    return fitting[-1] if fitting else None
-
-
 def mlx_budget(report: HardwareReport) -> int:
     """Return the bytes that MLX may take here, beside the rest of a run."""
     return memory_budget(report) - PROCESS_BYTES

@@ -9,6 +9,7 @@ from engine.backend import mx, nn
 from engine.config import ALL_TARGETS, TrainingConfig
 from engine.errors import UserError
 from engine.files import PARTIAL, sync, write_json
+from engine.fingerprint import model_fingerprint
 from engine.i18n import _
 from engine.model.adapter_file import AdapterFile, cannot_use, read_adapter
 from engine.model.mlx_lm_adapter import CONFIG, WEIGHTS, lora_parameters
@@ -199,13 +200,21 @@ class LoadedAdapter:
         """
         self.template_settings = file.template_settings
         """Variables of the chat template for the prompts that it was trained on."""
-        self.base_model, self.base_fingerprint = file.base_model, file.base_fingerprint
-        """Of the base model that it was made for; empty where that is not known."""
+        self._file = file
         self._model = model
         self._on = [
             (path, layer) for path, layer in model.named_modules() if before.get(path, layer) is not layer
         ]
         self._off = [(path, before[path]) for path, _layer in self._on]
+
+    def doubt(self, base: Path) -> str:
+        """Say that it was made for another model than that in the folder `base`; empty where it was not."""
+        if self._file.base_fingerprint in ("", model_fingerprint(base)):
+            return ""
+        name = one_line(self._file.base_model, 200)
+        return _("The adapter in {folder} was made for another base model{name}; answers may be bad.").format(
+            folder=self._file.folder, name=f" ({name})" if name else ""
+        )
 
     def turn(self, on: bool) -> None:
         """Let the model answer with the adapter, or as the base model does."""

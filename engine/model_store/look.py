@@ -21,7 +21,7 @@ from engine.model_folder.trust import refuse_code
 from engine.model_folder.usable import require_known, require_tokenizer, require_usable
 from engine.model_folder.weights import PATTERN
 from engine.model_store.caches import Owner
-from engine.profiles import ProfileName, largest_fitting
+from engine.profiles import ProfileName, recommend
 from engine.sanitize import one_line
 
 from safetensors import SafetensorError, safe_open
@@ -166,3 +166,14 @@ def _dimensions(header: GgufHeader, config: dict[str, Any]) -> ModelDimensions |
     bits = BITS.get(_usual_type(header))
     quantization = {"quantization": {"bits": bits, "group_size": GROUP_SIZE}} if bits else {}
     return ModelDimensions.of(config | quantization)
+
+
+def largest_fitting(report: HardwareReport, model: ModelDimensions | None) -> ProfileName | None:
+    """Return the largest profile under which a model would fit on this machine, as predicted.
+
+    None if none does, or if no prediction can be made of a model of its kind.
+    """
+    if model is None:
+        return None
+    fitting = [offer.name for offer in recommend(report, model, None).offers if offer.fits]
+    return fitting[-1] if fitting else None

@@ -11,9 +11,8 @@ from engine.hardware.report import HardwareReport
 from engine.model_store import inventory
 from engine.model_store.caches import Cached, exo_folders, find_cached, hub_cache, repository_of
 from engine.model_store.inventory import find_all
-from engine.model_store.look import look, look_into_gguf
+from engine.model_store.look import largest_fitting, look, look_into_gguf
 from engine.model_store.shortlist import SHORTLIST
-from engine.profiles import largest_fitting
 from engine.project import Project
 from tests.support.gguf_files import write_gguf
 from tests.support.tiny import write_model

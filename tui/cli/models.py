@@ -16,10 +16,9 @@ from engine.model_folder.dimensions import ModelDimensions
 from engine.model_store.get import Brought, OnHub, get_model, parse
 from engine.model_store.hub import command
 from engine.model_store.inventory import find_all
-from engine.model_store.look import FoundModel
+from engine.model_store.look import FoundModel, largest_fitting
 from engine.model_store.shortlist import SHORTLIST, Offered
 from engine.model_store.unfinished import Unfinished, unfinished
-from engine.profiles import largest_fitting
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.units import size

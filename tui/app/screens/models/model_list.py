@@ -7,10 +7,9 @@ from pathlib import Path
 from engine.hardware.report import HardwareReport
 from engine.i18n import _
 from engine.model_store.get import OnHub
-from engine.model_store.look import FoundModel
+from engine.model_store.look import FoundModel, largest_fitting
 from engine.model_store.shortlist import SHORTLIST
 from engine.model_store.unfinished import Unfinished
-from engine.profiles import largest_fitting
 from engine.sanitize import one_line
 from engine.symbols import SYMBOLS
 from engine.units import size
