@@ -56,8 +56,18 @@ class BaseTensors:
         return self._all(self._exact_matrix)
 
     def merged(self, adapter: AdapterFile, bits: int) -> list[Tensor]:
-        """Return the tensors of base and adapter as one, each matrix in `MERGED[bits]`."""
-        return self._all(lambda path, module: self._merged_matrix(path, module, adapter, MERGED[bits]))
+        """Return the tensors of base and adapter as one, each matrix in `MERGED[bits]`.
+
+        Below 16 bits a packed matrix without an adapter stays as it is, to the bit.
+        """
+
+        def matrix(path: str, module: nn.Module) -> Tensor:
+            stays = f"{path}.lora_a" not in adapter.weights and (_is_q4_1(module) or _is_q8_0(module))
+            if bits < 16 and stays:
+                return self._exact_matrix(path, module)
+            return self._merged_matrix(path, module, adapter, MERGED[bits])
+
+        return self._all(matrix)
 
     def _all(self, matrix: Callable[[str, nn.Module], Tensor]) -> list[Tensor]:
         tensors = [] if self.architecture.rope.factors is None else [self._rope_factors()]
