@@ -132,7 +132,8 @@ async def test_only_what_a_program_has_is_offered(app: MqloraApp, exporter: Fake
     write_run(app.project, "finished")
     async with app.run_test(size=SIZES[0]) as pilot:
         await opened(pilot)
-        gguf, merged = [None, 16, 8, 4], [16, 8, 6, 4]
+        gguf: list[object] = [None, 16, 8, 4]
+        merged: list[object] = [16, 8, 6, 4]
         widths = {"ollama": gguf, "llama.cpp": gguf, "gguf": gguf, "lmstudio": merged, "mlx": merged}
         assert offered(pilot, "target") == ["ollama", "llama.cpp", "lmstudio", "mlx", "peft", "gguf"]
         for target, bits in widths.items():
