@@ -113,7 +113,7 @@ def test_the_selected_model_is_looked_at_and_asked(
     shutil.copytree(project.models_dir / "tiny", project.models_dir / "another")
     asked: list[str] = []
 
-    def asking(_session: ChatSession, _project: Project, model: str) -> None:
+    def asking(_session: ChatSession, _project: Project, model: str, _adapter: Path | None = None) -> None:
         asked.append(model)
         raise UserError("No replies here", "look at who was asked")
 
