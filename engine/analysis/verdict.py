@@ -1,5 +1,6 @@
 """A run in plain words: is it good, what to change, what next."""
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,18 +84,19 @@ def _next_steps(summary: RunSummary) -> tuple[NextStep, ...]:
     root = summary.folder.parent
     model = one_line(path_of(_model_folder(root, summary.model)), 1000)
     adapter = path_of(summary.adapters)
-    fused = path_of(root / "fused_model")
+    is_best = summary.adapters.name == "adapters"
     talk = (NextStep(_("talk to it"), "mqlora-tui chat"),)
+    checkpoint = "" if is_best else f" --checkpoint {shlex.quote(summary.adapters.name)}"
     return (
-        *(talk if summary.adapters.name == "adapters" else ()),  # chat takes no checkpoint
+        *(talk if is_best else ()),  # chat takes no checkpoint
         NextStep(_("draw it"), "mqlora-tui plot"),
         NextStep(
             _("use it with mlx-lm"),
             f"{program('mlx_lm.generate')} --model {model} --adapter-path {adapter} --prompt 'Your question'",
         ),
         NextStep(
-            _("make one model of it"),
-            f"{program('mlx_lm.fuse')} --model {model} --adapter-path {adapter} --save-path {fused}",
+            _("export it for Ollama, LM Studio, vLLM or others, such as"),
+            f"mqlora-tui export --to=ollama{checkpoint}",
         ),
     )
 

@@ -274,7 +274,8 @@ def test_the_report_fits_and_its_commands_can_be_pasted(
     assert "gap +0.01, no overfitting" in text
     joined = re.sub(r"\\\n\s+", "", text)
     adapter = "--adapter-path checkpoints_qlora/adapters"
-    assert f"mlx_lm.fuse --model 'models/my model' {adapter} --save-path fused_model" in joined
+    assert f"mlx_lm.generate --model 'models/my model' {adapter} --prompt 'Your question'" in joined
+    assert "mqlora-tui export --to=ollama\n" in joined
 
 
 def test_the_report_is_json_without_nan(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ async def test_commands_can_be_pasted_as_they_are_drawn(
 
         def can_be_pasted() -> bool:
             options = ["--model", "models/toy", "--adapter-path", "checkpoints_qlora/adapters"]
-            return [*options, "--save-path", "fused_model"] in [words[1:] for words in commands()]
+            return [*options, "--prompt", "Your question"] in [words[1:] for words in commands()]
 
         await wait_for(pilot, can_be_pasted)
         await pilot.resize_terminal(66, 24)

@@ -138,9 +138,10 @@ def test_the_report_of_another_folder_can_be_pasted(
     text = format_report(summary, judge(summary))
     joined = re.sub(r"\\\n\s+", "", text)
     assert f"mqlora-tui -C {project.root} chat" in joined
-    (fuse,) = (line.split() for line in joined.splitlines() if "mlx_lm.fuse" in line)
+    assert f"mqlora-tui -C {project.root} export --to=ollama" in joined
+    (generate,) = (line.split() for line in joined.splitlines() if "mlx_lm.generate" in line)
     for option in ("--model", "--adapter-path"):
-        assert Path(fuse[fuse.index(option) + 1]).is_dir()
+        assert Path(generate[generate.index(option) + 1]).is_dir()
 
 
 def test_why_a_run_failed_can_be_pasted_too(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def export(project: Project, request: ExportRequest, is_ended: Callable[[], bool
     Args:
         project: whose adapter is exported.
         request: the form.
-        is_ended: whether it is to end; asked at every tensor and every row.
+        is_ended: whether it is to end; asked whenever a share of a stage is told.
         post: gets `ExportMoved` and at the end an `ExportOver`.
     """
     last, told = -_TELL_S, ""
