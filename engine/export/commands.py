@@ -7,6 +7,8 @@ from pathlib import Path
 from engine.export.targets import ExportRequest
 from engine.model.adapter_file import AdapterFile
 
+_VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM takes as `--max-lora-rank`."""
 _QUESTION = "What is the capital of Portugal?"
 
 
@@ -39,8 +41,12 @@ def try_command(
             return f"cp -R {source} ~/.lmstudio/models/ && lms load mqlora/{shlex.quote(inner.name)}"
         case "peft":
             base = shlex.quote(base_name)
-            lora = f"--enable-lora --max-lora-rank {adapter.rank} --lora-modules tuned={quoted}"
+            lora = f"--enable-lora --max-lora-rank {_vllm_rank(adapter.rank)} --lora-modules tuned={quoted}"
             return f"vllm serve {base} {lora}"
         case "mlx":
             kwargs = f" --chat-template-config {settings}" if settings else ""
             return f"mlx_lm.generate --model {quoted}{kwargs} --prompt {shlex.quote(_QUESTION)}"
+
+
+def _vllm_rank(rank: int) -> int:
+    return next((most for most in _VLLM_RANKS if most >= rank), rank)
