@@ -86,7 +86,7 @@ def write_kind(folder: Path, kind: Kind) -> Path:
     mx.random.seed(7)
     model = module.Model(module.ModelArgs.from_dict(config))
     # Norms and biases that differ, so that none can be taken for another or left out.
-    model.apply(lambda array: array * 1.5 if array.ndim > 1 else mx.random.normal(array.shape) * 0.1 + 0.8)
+    model.apply(lambda array: array * 1.25 if array.ndim > 1 else mx.random.normal(array.shape) * 0.1 + 0.8)
     model.set_dtype(kind.dtype)
     if kind.group_size:
         nn.quantize(model, group_size=kind.group_size, bits=4)
@@ -96,10 +96,10 @@ def write_kind(folder: Path, kind: Kind) -> Path:
     return folder
 
 
-def write_random_adapter(base: Path, folder: Path) -> Path:
+def write_random_adapter(base: Path, folder: Path, **changes: Any) -> Path:
     """Write an adapter of rank 4 on all projections."""
     model = open_model(base)
-    config = attach_adapter(model, RUN.updated({"lora_rank": 4, "lora_alpha": 8.0}))
+    config = attach_adapter(model, RUN.updated({"lora_rank": 4, "lora_alpha": 8.0, **changes}))
     mx.random.seed(3)
     weights = {
         name: mx.random.normal(array.shape) * (0.06 if name.endswith("lora_b") else 0.2)
