@@ -23,6 +23,7 @@ from engine.files import partial_folder
 from engine.fingerprint import model_fingerprint
 from engine.i18n import _
 from engine.model.adapter_file import AdapterFile, read_adapter
+from engine.model.mlx_lm_adapter import BASE_PRINT, CONFIG
 from engine.model_folder.new_folder import become, new_model_folder, refuse_existing
 from engine.model_folder.settings import read_settings
 from engine.model_folder.source import read_source
@@ -232,17 +233,23 @@ def exporter(project: Project, request: ExportRequest, progress: OnProgress) -> 
     folder = _adapter_folder(project, request)
     adapter = read_adapter(folder)
     config = selected_settings(project)
-    name = adapter_model(project) if not request.adapter else ""
-    base = project.model_dir(name or config.model)
+    base = project.model_dir(_base_model(project, request, adapter) or config.model)
     require_usable(base)
     if adapter.base_fingerprint and adapter.base_fingerprint != model_fingerprint(base):
         raise UserError(
             _("The adapter in {folder} was not trained on {base}").format(folder=folder, base=base),
-            _("select its base model, {name}, with: mqlora-tui train --model").format(
-                name=one_line(adapter.base_model, 80)
-            ),
+            _(
+                "put its base model there as it was, or, if the weights mean the same, take {field} out of {file}"
+            ).format(field=BASE_PRINT, file=folder / CONFIG),
         )
     return Exporter(project, base, config, adapter, progress)
+
+
+def _base_model(project: Project, request: ExportRequest, adapter: AdapterFile) -> str:
+    """Return the name of the base model that an adapter belongs to; empty where only the settings tell."""
+    if not request.adapter:
+        return adapter_model(project)
+    return adapter.base_model if adapter.base_model in project.models() else ""
 
 
 def _adapter_folder(project: Project, request: ExportRequest) -> Path:

@@ -55,9 +55,7 @@ def test_eight_bits_of_q8_0_are_the_same_numbers() -> None:
     scales = draw.uniform(1e-4, 0.1, (16, 4)).astype(np.float16).astype(np.float32)
     made = to_q8_0(quants.view(np.uint32), scales)
     assert (made.shape, made.dtype) == ((16, 128 // 32 * 34), np.uint8)
-    ours = mx.dequantize(
-        mx.array(quants.view(np.uint32)), mx.array(scales), mx.array(-128 * scales), 32, 8
-    )
+    ours = mx.dequantize(mx.array(quants.view(np.uint32)), mx.array(scales), mx.array(-128 * scales), 32, 8)
     wanted = np.repeat(scales, 32, 1) * (quants.astype(np.float32) - 128)
     assert np.abs(dequantize(made, Kind.Q8_0) - wanted).max() == 0.0
     assert np.abs(np.array(ours) - wanted).max() < 1e-5

@@ -1,6 +1,6 @@
 """llama.cpp's own tokenizer, asked in a process of its own, whose server ends with it.
 
-    python -m tests.support.llama_cpp_tokens MODEL.gguf     (texts as JSON on the standard input)
+python -m tests.support.llama_cpp_tokens MODEL.gguf     (texts as JSON on the standard input)
 """
 
 import json

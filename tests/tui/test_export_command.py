@@ -133,7 +133,7 @@ def was_rejected(project: Project) -> None:
 @pytest.mark.parametrize(
     ("change", "problem", "fix"),
     [
-        (has_other_base, "was not trained on", "mqlora-tui train --model"),
+        (has_other_base, "was not trained on", f"take {BASE_PRINT} out of"),
         (is_gemma, "architecture 'gemma' cannot be written as GGUF", "--to mlx or --to peft"),
         (has_no_tokenizer, "tokenizer", ""),
         (has_no_model, "tiny", ""),
@@ -157,7 +157,11 @@ def test_a_project_that_cannot_be_exported_is_refused(
 
 @pytest.mark.parametrize("to", ["gguf", "mlx"])
 def test_a_small_disk_is_refused_before_anything_is_written(
-    project: Project, export: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, to: str
+    project: Project,
+    export: Run,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    to: str,
 ) -> None:
     """With how much is needed, and where."""
     usage = namedtuple("usage", "total used free")
@@ -216,6 +220,18 @@ def test_a_checkpoint_is_another_adapter(project: Project, export: Run) -> None:
     one, best = project.exports_dir / "tiny-gguf", project.root / "best"
     assert (one / "adapter.gguf").read_bytes() != (best / "adapter.gguf").read_bytes()
     assert (one / "model.gguf").read_bytes() == (best / "model.gguf").read_bytes()
+
+
+def test_another_adapter_goes_with_its_own_base_model(project: Project, export: Run) -> None:
+    """Not with the one that is selected now."""
+    given = Path(shutil.copytree(project.adapters_dir, project.root / "given"))
+    other = Path(shutil.copytree(project.models_dir / "tiny", project.models_dir / "other"))
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"rope_theta": 500.0}))
+    RUN.updated({"model": "other"}).save(project.config_file)
+    assert export("--to", "gguf", "--adapter", str(given)) == 0
+    assert [path.name for path in project.exports_dir.iterdir()] == ["tiny-gguf"]
+    assert json.loads((project.exports_dir / "tiny-gguf" / "receipt.json").read_text())["run"] is None
 
 
 def test_without_validation_rows_nothing_is_scored(
