@@ -38,7 +38,7 @@ class Tensor:
 
 
 class _Written(np.ndarray[Any, Any]):
-    """An array whose write says why it failed: NumPy's own `tofile` cannot tell a full disk from another fault."""
+    """An array whose write says why it failed, which NumPy's own `tofile` does not."""
 
     def tofile(self, file: IO[bytes], *_rest: Any) -> None:  # type: ignore[override]
         """Write the bytes of the array."""

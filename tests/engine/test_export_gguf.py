@@ -1,4 +1,4 @@
-"""GGUF files and fused models: llama.cpp, MLX and the `gguf` library give the log-probabilities of training."""
+"""GGUF files and fused models: llama.cpp, MLX and `gguf` give the log-probabilities of training."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest
 from gguf import GGUFReader, GGUFValueType, GGUFWriter
 
 CLOSE = 0.05
-"""Largest difference of a log-probability: llama.cpp rounds what it multiplies 4-bit weights with to 8 bits."""
+"""Largest difference of a log-probability: llama.cpp rounds what it multiplies with 4 bits to 8 bits."""
 FORMS: tuple[tuple[Target, Bits | None, float], ...] = (
     ("gguf", None, CLOSE),
     ("gguf", 16, CLOSE),
@@ -110,7 +110,7 @@ def test_a_wrong_file_is_seen(
     wrong: Callable[..., Any],
     bits: Bits | None,
 ) -> None:
-    """Rows of queries and keys in MLX's order, and an adapter of strength 1, are far from what was trained."""
+    """Rows of queries and keys in MLX's order, or an adapter of strength 1, are far from training."""
     pytest.importorskip("xllamacpp")
     exporter = exporter_of(tmp_path / "project", KINDS["llama-bf16"])
     monkeypatch.setattr(patched, wrong)

@@ -7,7 +7,7 @@ from engine.dataset.batches.chat_template import ChatTemplate
 from engine.dataset.jsonl.turns import Message
 from engine.errors import UserError
 from engine.export.ollama import ChatPieces, Render, chat_pieces, modelfile
-from tests.support.chat_forms import byte_tokenizer, template
+from tests.support.chat_forms import byte_tokenizer
 from tests.support.go_template import go_render
 
 import pytest

@@ -29,7 +29,8 @@ _SIZES: dict[str, Any] = {
     "tie_word_embeddings": True,
 }
 MISTRAL = (
-    "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'assistant' %} {{ m['content'] }}{{ eos_token }}"
+    "{{ bos_token }}{% for m in messages %}"
+    "{% if m['role'] == 'assistant' %} {{ m['content'] }}{{ eos_token }}"
     "{% else %}[INST] {{ m['content'] }}[/INST]{% endif %}{% endfor %}"
 )
 LLAMA3_SCALING = {
@@ -59,7 +60,9 @@ class Kind:
 KINDS = {
     "llama-bf16": Kind(dtype=mx.bfloat16, changes={"rope_scaling": LLAMA3_SCALING}),
     "llama-4bit-untied": Kind(
-        tokenizer="smollm", group_size=64, changes={"tie_word_embeddings": False, "rope_scaling": LINEAR_SCALING}
+        tokenizer="smollm",
+        group_size=64,
+        changes={"tie_word_embeddings": False, "rope_scaling": LINEAR_SCALING},
     ),
     "mistral-first": Kind("mistral", "first", group_size=32, dtype=mx.bfloat16, template=MISTRAL),
     "mistral-prepend": Kind("mistral", "prepend", group_size=128, template=MISTRAL),

@@ -1,7 +1,7 @@
-"""What Go's text/template makes of the few actions that our Modelfiles have (https://pkg.go.dev/text/template).
+"""What Go's text/template (https://pkg.go.dev/text/template) makes of our Modelfiles' actions.
 
-`{{- ` trims the white space of the text before an action, ` -}}` that after it. Actions: a string, `.Content`,
-`.Role`, `.System`, `range .Messages`, `if eq .Role "…"`, `if not .System`, `else if …`, `else` and `end`.
+`{{- ` trims the white space of the text before an action, ` -}}` that after it. Actions: a string,
+`.Content`, `.System`, `range .Messages`, `if eq .Role "…"`, `if not .System`, `else if …`, `else` and `end`.
 """
 
 import json
