@@ -50,7 +50,9 @@ class Kind:
     model_type: str = "llama"
     tokenizer: TokenizerKind = "llama3"
     group_size: int = 0
-    """Of 4-bit weights; 0 for weights of 16 bits."""
+    """Of quantised weights; 0 for weights as `dtype` has them."""
+    bits: int = 4
+    """Of quantised weights."""
     dtype: mx.Dtype = mx.float16
     template: str | None = CHATML
     changes: dict[str, Any] = field(default_factory=dict)
@@ -92,8 +94,8 @@ def write_kind(folder: Path, kind: Kind) -> Path:
     model.apply(lambda array: array * 1.25 if array.ndim > 1 else mx.random.normal(array.shape) * 0.1 + 0.8)
     model.set_dtype(kind.dtype)
     if kind.group_size:
-        nn.quantize(model, group_size=kind.group_size, bits=4)
-        config["quantization"] = {"group_size": kind.group_size, "bits": 4}
+        nn.quantize(model, group_size=kind.group_size, bits=kind.bits)
+        config["quantization"] = {"group_size": kind.group_size, "bits": kind.bits}
         (folder / "config.json").write_text(json.dumps(config))
     mx.save_safetensors(str(folder / "model.safetensors"), dict(tree_flatten(model.parameters())))
     return folder
