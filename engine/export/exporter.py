@@ -70,7 +70,7 @@ class Exporter:
         """
         target = request.out or self.project.exports_dir / f"{self._name}-{request.label}"
         self._notes = []
-        rejected = target.with_name(f"{target.name}{REJECTED}")
+        rejected = target.parent / f"{target.name}{REJECTED}"
         refuse_existing(rejected)
         try:
             with new_model_folder(target) as folder:

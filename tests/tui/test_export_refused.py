@@ -27,6 +27,8 @@ Run = Callable[..., int]
         (["--to", "gguf", "--checkpoint", "none"], "There is no checkpoint none", "checkpoint_epoch1_step12"),
         (["--to", "gguf", "--adapter", "nowhere"], "Cannot use the adapter in", "folder with an adapter"),
         (["--to", "gguf", "--checkpoint", "a", "--adapter", "b"], "both name an adapter", "leave one"),
+        (["--to", "gguf", "--out", "."], ". exists already", "choose another name"),
+        (["--to", "gguf", "--out", "/"], "/ exists already", "choose another name"),
         (["--compare", "--to", "mlx"], "--compare tries every form", "leave --to"),
         (["--compare", "--bits", "0"], "--compare tries every form", "--bits"),
     ],
