@@ -125,3 +125,14 @@ def test_a_comparison_leaves_nothing(
     assert export("--compare") == 0
     printed = capsys.readouterr().out
     assert f"★ {told['best']} is the smallest" in printed and "gain kept" in printed
+
+
+def test_ollama_is_given_a_name_that_it_takes(
+    trained: Project, export: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Letters, digits and dashes, whatever the folder is called; its path is quoted for a shell."""
+    out = trained.root / "Meu modelo (novo)"
+    assert export("--to", "ollama", "--out", str(out), "--json") == 0
+    command = json.loads(capsys.readouterr().out)["command"]
+    modelfile = f"'{out}/Modelfile'"
+    assert command == f"ollama create meu-modelo-novo -f {modelfile} && ollama run meu-modelo-novo"
