@@ -1,6 +1,7 @@
 """The one command that tries an export."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def try_command(
     settings = shlex.quote(json.dumps(adapter.template_settings)) if adapter.template_settings else ""
     match request.target:
         case "ollama":
-            name = shlex.quote(f"{folder.name.lower()}")
+            name = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-") or "tuned"
             modelfile = shlex.quote(str(inner / "Modelfile"))
             return f"ollama create {name} -f {modelfile} && ollama run {name}"
         case "llama.cpp" | "gguf":

@@ -15,19 +15,15 @@ from engine.export.scorer import NotScored, Scorer
 from engine.export.space import require_space
 from engine.export.targets import ExportRequest, OnProgress
 from engine.files import partial_folder
-from engine.fingerprint import model_fingerprint
 from engine.i18n import _
-from engine.model.adapter_file import AdapterFile, read_adapter
+from engine.model.adapter_file import AdapterFile
 from engine.model_folder.new_folder import become, new_model_folder, refuse_existing
 from engine.model_folder.settings import read_settings
 from engine.model_folder.source import read_source
-from engine.model_folder.usable import require_usable
 from engine.project import Project
 from engine.receipt.exported import export_receipt
 from engine.receipt.form import Receipt
 from engine.sanitize import one_line
-from engine.training.checkpoint_folders import checkpoint_folders
-from engine.training.selected_config import adapter_model, selected_settings
 from engine.units import size
 
 REJECTED = "-rejected"
@@ -67,7 +63,7 @@ class Exporter:
         """
         target = request.out or self.project.exports_dir / f"{self._name}-{request.label}"
         self._notes = []
-        rejected = target.with_name(f"{target.name}{REJECTED}")
+        rejected = target.parent / f"{target.name}{REJECTED}"
         refuse_existing(rejected)
         try:
             with new_model_folder(target) as folder:
@@ -174,42 +170,3 @@ def _lost(gain: KeptGain, rejected: Path) -> UserError:
         ),
         _("export with more bits, such as --bits 8 or --bits 16"),
     )
-
-
-def exporter(project: Project, request: ExportRequest, progress: OnProgress) -> Exporter:
-    """Find adapter, base model and settings of an export.
-
-    Raises:
-        UserError: there is no such adapter or model, or the adapter is of another base model.
-    """
-    folder = _adapter_folder(project, request)
-    adapter = read_adapter(folder)
-    config = selected_settings(project)
-    name = adapter_model(project) if not request.adapter else ""
-    base = project.model_dir(name or config.model)
-    require_usable(base)
-    if adapter.base_fingerprint and adapter.base_fingerprint != model_fingerprint(base):
-        raise UserError(
-            _("The adapter in {folder} was not trained on {base}").format(folder=folder, base=base),
-            _("choose its base model, {name}, among the values on the Profile screen").format(
-                name=one_line(adapter.base_model, 80)
-            ),
-        )
-    scorer = Scorer(base, config, adapter, project.valid_file, progress)
-    return Exporter(project, base, adapter, progress, scorer)
-
-
-def _adapter_folder(project: Project, request: ExportRequest) -> Path:
-    if request.adapter:
-        return request.adapter
-    if request.checkpoint:
-        found = {path.name: path for path in checkpoint_folders(project.run_dir)}
-        if request.checkpoint not in found:
-            raise UserError(
-                _("There is no checkpoint {name}").format(name=one_line(request.checkpoint, 80)),
-                _("name one of: {names}").format(names=", ".join(found) or _("none is there")),
-            )
-        return found[request.checkpoint]
-    if project.found_adapter is None:
-        raise UserError(_("There is no adapter to export yet"), _("train first: mqlora-tui train"))
-    return project.adapters_dir

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from engine.files import sync
 
@@ -35,6 +35,14 @@ class Tensor:
         """Bytes in the file."""
         block, size = GGML_QUANT_SIZES[self.kind]
         return math.prod(self.shape) // block * size
+
+
+class _Written(np.ndarray[Any, Any]):
+    """An array whose write says why it failed, which NumPy's own `tofile` does not."""
+
+    def tofile(self, file: IO[bytes], *_rest: Any) -> None:  # type: ignore[override]
+        """Write the bytes of the array."""
+        file.write(self.data)
 
 
 def write_gguf(
@@ -71,7 +79,7 @@ def write_gguf(
         done = 0
         while tensors:
             tensor = tensors.pop(0)
-            writer.write_tensor_data(np.ascontiguousarray(tensor.make()))
+            writer.write_tensor_data(np.ascontiguousarray(tensor.make()).view(_Written))
             done += tensor.nbytes
             on_bytes(done)
     finally:

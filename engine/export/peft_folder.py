@@ -8,6 +8,7 @@ from engine.files import write_json
 from engine.model.adapter_file import AdapterFile
 from engine.model.mlx_lm_adapter import CONFIG, TEMPLATE_SETTINGS
 from engine.model.peft_adapter import PEFT_WEIGHTS
+from engine.model.safetensors_file import write_arrays
 
 
 def write_peft(adapter: AdapterFile, base_name: str, layers: int, folder: Path) -> None:
@@ -23,7 +24,7 @@ def write_peft(adapter: AdapterFile, base_name: str, layers: int, folder: Path) 
         OSError: it cannot be written.
     """
     weights = {_peft_name(name): mx.contiguous(array.T) for name, array in adapter.weights.items()}
-    mx.save_safetensors(str(folder / PEFT_WEIGHTS), weights, metadata={"format": "pt"})
+    write_arrays(folder / PEFT_WEIGHTS, weights, form="pt")
     write_json(folder / CONFIG, _config(adapter, base_name, layers))
 
 

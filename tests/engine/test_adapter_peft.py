@@ -266,8 +266,7 @@ def test_half_precision_and_the_base_models_name_are_read(copied: Path) -> None:
     assert read_adapter(copied).base_model == adapter_base(copied) == "unsloth/tiny"
     model = base()
     model.freeze()
-    loaded = load_adapter(model, copied)
-    assert loaded.base_model == "unsloth/tiny"
+    load_adapter(model, copied)
     assert {array.dtype for array in adapter_weights(model).values()} == {mx.float32}
     expected = load_file(FOLDER / "logits.safetensors")["adapted"]
     assert np.abs(logits(model) - expected).max() < 0.1

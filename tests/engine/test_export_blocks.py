@@ -27,7 +27,7 @@ def test_four_bits_are_the_same_numbers(group_size: int, dtype: mx.Dtype) -> Non
     weight, scales, biases = packed(group_size, dtype)
     assert scales.dtype == dtype
     made = to_q4_1(np.array(weight), float32(scales), float32(biases), group_size)
-    assert (made.inexact, made.blocks.shape, made.blocks.dtype) == (0, (24, 256 // 32 * 20), np.uint8)
+    assert (made.inexact, made.blocks.shape) == (0, (24, 256 // 32 * 20)) and made.blocks.dtype == np.uint8
     numbers = dequantize(made.blocks, Kind.Q4_1)
     wanted = mx.dequantize(weight, scales.astype(mx.float32), biases.astype(mx.float32), group_size, 4)
     quants = (np.array(weight)[..., None] >> np.arange(0, 32, 4, dtype=np.uint32) & 15).reshape(24, 256)
@@ -54,7 +54,7 @@ def test_eight_bits_of_q8_0_are_the_same_numbers() -> None:
     quants = draw.integers(0, 256, (16, 128), dtype=np.uint8)
     scales = draw.uniform(1e-4, 0.1, (16, 4)).astype(np.float16).astype(np.float32)
     made = to_q8_0(quants.view(np.uint32), scales)
-    assert (made.shape, made.dtype) == ((16, 128 // 32 * 34), np.uint8)
+    assert made.shape == (16, 128 // 32 * 34) and made.dtype == np.uint8
     ours = mx.dequantize(mx.array(quants.view(np.uint32)), mx.array(scales), mx.array(-128 * scales), 32, 8)
     wanted = np.repeat(scales, 32, 1) * (quants.astype(np.float32) - 128)
     assert np.abs(dequantize(made, Kind.Q8_0) - wanted).max() == 0.0

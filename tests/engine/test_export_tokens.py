@@ -99,7 +99,7 @@ def test_what_llama_cpp_does_not_do_with_a_text_is_refused(
     """A file that llama.cpp reads, and splits texts of otherwise, would be worse than none."""
     read_vocabulary(base, 448)
     change(base, edit)
-    with pytest.raises(UserError, match="splits texts as llama.cpp does not") as caught:
+    with pytest.raises(UserError, match=r"splits texts as llama\.cpp does not") as caught:
         read_vocabulary(base, 448)
     assert "--to mlx" in caught.value.fix
 
@@ -109,7 +109,7 @@ def test_pieces_that_llama_cpp_would_join_and_we_do_not_are_refused(tmp_path: Pa
     base = write_kind(tmp_path / "tiny", Kind("mistral", "prepend", template=MISTRAL))
     read_vocabulary(base, 672)
     change(base, lambda content: content["model"]["merges"].pop(0))
-    with pytest.raises(UserError, match="splits texts as llama.cpp does not"):
+    with pytest.raises(UserError, match=r"splits texts as llama\.cpp does not"):
         read_vocabulary(base, 672)
 
 

@@ -30,7 +30,8 @@ _SIZES: dict[str, Any] = {
     "tie_word_embeddings": True,
 }
 MISTRAL = (
-    "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'assistant' %} {{ m['content'] }}{{ eos_token }}"
+    "{{ bos_token }}{% for m in messages %}"
+    "{% if m['role'] == 'assistant' %} {{ m['content'] }}{{ eos_token }}"
     "{% else %}[INST] {{ m['content'] }}[/INST]{% endif %}{% endfor %}"
 )
 LLAMA3_SCALING = {
@@ -50,7 +51,9 @@ class Kind:
     model_type: str = "llama"
     tokenizer: TokenizerKind = "llama3"
     group_size: int = 0
-    """Of 4-bit weights; 0 for weights of 16 bits."""
+    """Of quantised weights; 0 for weights as `dtype` has them."""
+    bits: int = 4
+    """Of quantised weights."""
     dtype: mx.Dtype = mx.float16
     template: str | None = CHATML
     changes: dict[str, Any] = field(default_factory=dict)
@@ -60,7 +63,9 @@ class Kind:
 KINDS = {
     "llama-bf16": Kind(dtype=mx.bfloat16, changes={"rope_scaling": LLAMA3_SCALING}),
     "llama-4bit-untied": Kind(
-        tokenizer="smollm", group_size=64, changes={"tie_word_embeddings": False, "rope_scaling": LINEAR_SCALING}
+        tokenizer="smollm",
+        group_size=64,
+        changes={"tie_word_embeddings": False, "rope_scaling": LINEAR_SCALING},
     ),
     "mistral-first": Kind("mistral", "first", group_size=32, dtype=mx.bfloat16, template=MISTRAL),
     "mistral-prepend": Kind("mistral", "prepend", group_size=128, template=MISTRAL),
@@ -87,20 +92,20 @@ def write_kind(folder: Path, kind: Kind) -> Path:
     mx.random.seed(7)
     model = module.Model(module.ModelArgs.from_dict(config))
     # Norms and biases that differ, so that none can be taken for another or left out.
-    model.apply(lambda array: array * 1.5 if array.ndim > 1 else mx.random.normal(array.shape) * 0.1 + 0.8)
+    model.apply(lambda array: array * 1.25 if array.ndim > 1 else mx.random.normal(array.shape) * 0.1 + 0.8)
     model.set_dtype(kind.dtype)
     if kind.group_size:
-        nn.quantize(model, group_size=kind.group_size, bits=4)
-        config["quantization"] = {"group_size": kind.group_size, "bits": 4}
+        nn.quantize(model, group_size=kind.group_size, bits=kind.bits)
+        config["quantization"] = {"group_size": kind.group_size, "bits": kind.bits}
         (folder / "config.json").write_text(json.dumps(config))
     mx.save_safetensors(str(folder / "model.safetensors"), dict(tree_flatten(model.parameters())))
     return folder
 
 
-def write_random_adapter(base: Path, folder: Path) -> Path:
+def write_random_adapter(base: Path, folder: Path, **changes: Any) -> Path:
     """Write an adapter of rank 4 on all projections."""
     model = open_model(base)
-    config = attach_adapter(model, RUN.updated({"lora_rank": 4, "lora_alpha": 8.0}))
+    config = attach_adapter(model, RUN.updated({"lora_rank": 4, "lora_alpha": 8.0, **changes}))
     mx.random.seed(3)
     weights = {
         name: mx.random.normal(array.shape) * (0.06 if name.endswith("lora_b") else 0.2)

@@ -1,15 +1,19 @@
 """A project in a temporary folder, fakes for the engine's slow functions, and an app to drive."""
 
 import json
-from collections.abc import Generator
+import shutil
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from engine.chat import ChatSettings
 from engine.project import Project
 from tests.support.fake_chat import FakeSession
 from tests.support.fake_engine import FakeEngine
+from tests.support.tiny import RUN, tiny_project, train
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.chat import ChatScreen
+from tui.cli.main import main
 from tui.shell import work_in
 
 import pytest
@@ -64,3 +68,29 @@ def session(monkeypatch: pytest.MonkeyPatch) -> type[FakeSession]:
 
     monkeypatch.setattr(ChatScreen, "create_session", staticmethod(Session))
     return Session
+
+
+@pytest.fixture(scope="session")
+def trained_template(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished run, only ever copied."""
+    project = tiny_project(tmp_path_factory.mktemp("trained") / "project")
+    train(project, RUN.updated({"learning_rate": 3e-2}))
+    return project
+
+
+@pytest.fixture
+def trained(trained_template: Project, tmp_path: Path) -> Project:
+    """A finished run of this test's own."""
+    return Project(Path(shutil.copytree(trained_template.root, tmp_path / "project")))
+
+
+@pytest.fixture
+def export(trained: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Run the command and return its exit code; its files are read again without llama.cpp."""
+    monkeypatch.setattr("engine.export.llama_cpp.is_installed", lambda: False)
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["mqlora-tui", "-C", str(trained.root), "export", *arguments])
+        return main()
+
+    return run

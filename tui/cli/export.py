@@ -23,9 +23,9 @@ def export(project: Project, request: ExportRequest, as_json: bool) -> None:
     """Write one form and say what it keeps and how to try it.
 
     Raises:
-        UserError: see `engine.export.exporter`.
+        UserError: see `engine.export.chosen` and `engine.export.exporter`.
     """
-    from engine.export.exporter import exporter
+    from engine.export.chosen import exporter
 
     with _progress() as on_progress:
         done = exporter(project, request, on_progress).export(request)
@@ -45,9 +45,9 @@ def compare(project: Project, request: ExportRequest, as_json: bool) -> None:
     """Write every form into a folder that goes again, and show what each keeps.
 
     Raises:
-        UserError: see `engine.export.exporter`.
+        UserError: see `engine.export.chosen` and `engine.export.exporter`.
     """
-    from engine.export.exporter import exporter
+    from engine.export.chosen import exporter
     from engine.export.score import smallest_good
 
     with _progress() as on_progress:

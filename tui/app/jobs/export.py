@@ -82,6 +82,6 @@ def create_exporter(project: Project, request: ExportRequest, on_progress: OnPro
     Raises:
         UserError: there is no such adapter or model.
     """
-    from engine.export.exporter import exporter
+    from engine.export.chosen import exporter
 
     return exporter(project, request, on_progress)

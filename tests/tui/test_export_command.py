@@ -1,0 +1,138 @@
+"""`export` on the command line: what it writes and what it says."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engine.export.targets import compared
+from engine.project import Project
+from tests.support.tiny import RUN, files_below
+
+import pytest
+
+Run = Callable[..., int]
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "files"),
+    [
+        (["gguf"], {"model.gguf", "adapter.gguf"}),
+        (["llama.cpp", "--bits", "8"], {"model.gguf"}),
+        (["ollama"], {"model.gguf", "adapter.gguf", "Modelfile"}),
+        (["ollama", "--bits", "16"], {"model.gguf", "Modelfile"}),
+        (["peft", "--base-name", "a/b"], {"adapter_model.safetensors", "adapter_config.json"}),
+        (["mlx"], {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json",
+                   "model.safetensors.index.json"}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_form_has_its_files_and_a_receipt_of_them(
+    trained: Project, export: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], files: set[str]
+) -> None:
+    """SHA-256 of each file but the receipt's own, the losses, and the run."""
+    assert export("--to", *arguments, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    folder = Path(told["folder"])
+    assert folder.parent == trained.exports_dir and everything(trained.exports_dir)[0] == folder.name
+    written = files_below(folder)
+    assert written.keys() == files | {"receipt.json"}
+    receipt = json.loads(written.pop("receipt.json"))
+    assert receipt["files"] == {name: hashlib.sha256(data).hexdigest() for name, data in written.items()}
+    gain = told["gain"]
+    assert receipt["losses"] == {
+        "base": gain["base"], "adapter": gain["adapter"], gain["form"]: gain["export"]
+    }  # fmt: skip
+    assert gain["base"] - gain["adapter"] > 0.1 and gain["kept"] == pytest.approx(1, abs=0.05)
+    assert receipt["run"]["format"] and told["command"]
+    # The model's scales are float32, so that those of the exact form are rounded.
+    assert [note.split()[1] for note in told["notes"]] == (["scales"] if "adapter.gguf" in files else [])
+
+
+def test_lm_studio_gets_publisher_and_name(trained: Project, export: Run) -> None:
+    """As its folder of models has them."""
+    assert export("--to", "lmstudio", "--out", str(trained.root / "studio")) == 0
+    assert (trained.root / "studio" / "mqlora" / "tiny-tuned" / "config.json").is_file()
+    receipt = json.loads((trained.root / "studio" / "receipt.json").read_text())
+    assert "mqlora/tiny-tuned/model.safetensors" in receipt["files"]
+
+
+def test_a_checkpoint_is_another_adapter(trained: Project, export: Run) -> None:
+    """Its name stands for its folder."""
+    assert export("--to", "gguf", "--checkpoint", "checkpoint_epoch1_step9") == 0
+    assert export("--to", "gguf", "--out", str(trained.root / "best")) == 0
+    one, best = trained.exports_dir / "tiny-gguf", trained.root / "best"
+    assert (one / "adapter.gguf").read_bytes() != (best / "adapter.gguf").read_bytes()
+    assert (one / "model.gguf").read_bytes() == (best / "model.gguf").read_bytes()
+
+
+def test_another_adapter_goes_with_its_own_base_model(trained: Project, export: Run) -> None:
+    """Not with the one that is selected now."""
+    given = Path(shutil.copytree(trained.adapters_dir, trained.root / "given"))
+    other = Path(shutil.copytree(trained.models_dir / "tiny", trained.models_dir / "other"))
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"rope_theta": 500.0}))
+    RUN.updated({"model": "other"}).save(trained.config_file)
+    assert export("--to", "gguf", "--adapter", str(given)) == 0
+    assert [path.name for path in trained.exports_dir.iterdir()] == ["tiny-gguf"]
+    assert json.loads((trained.exports_dir / "tiny-gguf" / "receipt.json").read_text())["run"] is None
+
+
+def test_without_validation_rows_nothing_is_scored(
+    trained: Project, export: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which is said; to compare there is nothing then."""
+    trained.valid_file.unlink()
+    assert export("--to", "gguf") == 0
+    assert "Nothing is scored: there are no validation rows" in capsys.readouterr().out
+    assert json.loads((trained.exports_dir / "tiny-gguf" / "receipt.json").read_text())["losses"] == {}
+    assert export("--compare") == 1
+    assert "put validation rows there" in capsys.readouterr().err
+
+
+def test_an_export_that_loses_what_was_trained_is_put_aside(
+    trained: Project, export: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the adapter had not been added: its files are there to be looked at, under another name."""
+
+    def lost(rows: Any, _path: str, _adapter: Any) -> Any:
+        return rows
+
+    monkeypatch.setattr("engine.export.gguf_tensors.merged_rows", lost)
+    assert export("--to", "gguf", "--bits", "16") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "gguf-16 keeps 0% of what was trained" in said.replace("-0%", "0%") and "--bits 8" in said
+    assert [path.name for path in trained.exports_dir.iterdir()] == ["tiny-gguf-16-rejected"]
+    assert {"model.gguf", "receipt.json"} == files_below(trained.exports_dir / "tiny-gguf-16-rejected").keys()
+
+
+def test_a_comparison_leaves_nothing(
+    trained: Project, export: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every form with what it keeps, and the smallest good one."""
+    before = everything(trained.root)
+    assert export("--compare", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["form"] for row in told["forms"]] == [request.label for request in compared()]
+    assert told["refused"] == {} and told["best"] in {row["form"] for row in told["forms"]}
+    assert everything(trained.root) == before
+    assert export("--compare") == 0
+    printed = capsys.readouterr().out
+    assert f"★ {told['best']} is the smallest" in printed and "gain kept" in printed
+
+
+def test_ollama_is_given_a_name_that_it_takes(
+    trained: Project, export: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Letters, digits and dashes, whatever the folder is called; its path is quoted for a shell."""
+    out = trained.root / "Meu modelo (novo)"
+    assert export("--to", "ollama", "--out", str(out), "--json") == 0
+    command = json.loads(capsys.readouterr().out)["command"]
+    modelfile = f"'{out}/Modelfile'"
+    assert command == f"ollama create meu-modelo-novo -f {modelfile} && ollama run meu-modelo-novo"
