@@ -71,7 +71,7 @@ def test_it_is_read_as_it_was_written(tmp_path: Path, name: str) -> None:
     assert read.keys == ours.keys and read.weights.keys() == ours.weights.keys()
     assert all(bool(mx.array_equal(read.weights[key], ours.weights[key])) for key in ours.weights)
     assert done.gain and done.gain.difference == 0.0
-    assert done.command.startswith("vllm serve org/model --enable-lora --max-lora-rank 4")
+    assert done.command.startswith("vllm serve org/model --enable-lora --max-lora-rank 8")
 
 
 def test_settings_of_the_prompts_and_some_layers_go_with_it(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_settings_of_the_prompts_and_some_layers_go_with_it(tmp_path: Path) -> N
     said = json.loads(path.read_text()) | {TEMPLATE_SETTINGS: {"enable_thinking": False}}
     path.write_text(json.dumps(said))
     adapter = read_adapter(folder)
-    made = peft_of(replace(exporter, adapter=adapter))
+    made = peft_of(replace(exporter, adapter=adapter, scorer=replace(exporter.scorer, adapter=adapter)))
     config = json.loads((made / "adapter_config.json").read_text())
     assert config["layers_to_transform"] == [1] and config["layers_pattern"] == "layers"
     assert (config["r"], config["lora_alpha"]) == (2, 3.5)
