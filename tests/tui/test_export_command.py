@@ -31,7 +31,7 @@ def everything(folder: Path) -> list[str]:
         (["mlx"], {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json",
                    "model.safetensors.index.json"}),
     ],
-    ids=str,
+    ids=lambda value: " ".join(sorted(value)),  # sets have no order of their own
 )  # fmt: skip
 def test_a_form_has_its_files_and_a_receipt_of_them(
     trained: Project, export: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], files: set[str]
