@@ -107,7 +107,7 @@ def was_rejected(trained: Project) -> None:
         (is_gemma, "architecture 'gemma' cannot be written as GGUF", "--to mlx or --to peft"),
         (has_no_tokenizer, "tokenizer", ""),
         (has_no_model, "tiny", ""),
-        (has_no_adapter, "There is no adapter to export yet", "train first: mqlora-tui"),
+        (has_no_adapter, "There is no adapter to export yet", "train first: "),
         (is_there, "tiny-gguf exists already", "remove it or choose another name"),
         (was_rejected, "tiny-gguf-rejected exists already", "remove it"),
     ],
