@@ -102,13 +102,7 @@ def _require_its_settings(model: nn.Module, config: TrainingConfig, count: int, 
             ),
             _fitting_base(start),
         )
-    wanted: dict[str, str] = {}
-    if config.lora_rank != start.rank:
-        wanted["lora_rank"] = str(start.rank)
-    if not math.isclose(config.lora_alpha, start.scale * start.rank, rel_tol=1e-9):
-        wanted["lora_alpha"] = f"{start.scale * start.rank:.17g}"
-    if set(config.lora_targets) != set(targets):
-        wanted["lora_targets"] = ",".join(targets)
+    wanted = _other_settings(config, start, targets)
     if count != of_start:
         wanted["lora_layers"] = "-1" if of_start == layers else str(of_start)
     try:
@@ -124,6 +118,18 @@ def _require_its_settings(model: nn.Module, config: TrainingConfig, count: int, 
                 options=" ".join(f"--set {name}={value}" for name, value in wanted.items())
             ),
         )
+
+
+def _other_settings(config: TrainingConfig, start: AdapterFile, targets: Sequence[str]) -> dict[str, str]:
+    """Return rank, alpha and targets as an adapter has them, where a configuration has others."""
+    wanted: dict[str, str] = {}
+    if config.lora_rank != start.rank:
+        wanted["lora_rank"] = str(start.rank)
+    if not math.isclose(config.lora_alpha, start.scale * start.rank, rel_tol=1e-9):
+        wanted["lora_alpha"] = f"{start.scale * start.rank:.17g}"
+    if set(config.lora_targets) != set(targets):
+        wanted["lora_targets"] = ",".join(targets)
+    return wanted
 
 
 def _fill(model: nn.Module, adapter: AdapterFile) -> None:

@@ -49,13 +49,7 @@ def convert_model(
     Raises:
         UserError: it cannot be converted, or not be written.
     """
-    if bits not in BITS or group_size not in GROUP_SIZES:
-        raise UserError(
-            _("Weights cannot be quantised to {bits} bits in groups of {group}").format(
-                bits=bits, group=group_size
-            ),
-            _("take {bits} bits and groups of {groups}").format(bits=_or(BITS), groups=_or(GROUP_SIZES)),
-        )
+    _require_widths(bits, group_size)
     folder = (snapshot(given) or given).absolute()
     name = require_name(name or folder_name(f"{own_name(given)}-{bits}bit"))
     target = project.models_dir / name
@@ -79,6 +73,16 @@ def convert_model(
         source = _source(folder, bits)
         write_source(new, source)
     return Brought(name, target, source, True)
+
+
+def _require_widths(bits: int, group_size: int) -> None:
+    if bits not in BITS or group_size not in GROUP_SIZES:
+        raise UserError(
+            _("Weights cannot be quantised to {bits} bits in groups of {group}").format(
+                bits=bits, group=group_size
+            ),
+            _("take {bits} bits and groups of {groups}").format(bits=_or(BITS), groups=_or(GROUP_SIZES)),
+        )
 
 
 def _or(numbers: tuple[int, ...]) -> str:

@@ -36,7 +36,7 @@ def main() -> None:
         _serve(**json.loads(sys.argv[1]))
     except UserError as error:
         _say(refused=[error.problem, error.fix])
-    except Exception as defect:
+    except Exception as defect:  # nobody reads this process's error output: its parent tells it
         reason = one_line(f"{type(defect).__name__}: {defect}", 300)
         problem = _("Something unexpected happened ({reason})").format(reason=reason)
         _say(refused=[problem, _("see if the machine is fine with: mqlora-tui check")])

@@ -88,7 +88,7 @@ class ServedModel(ModelProvider):  # type: ignore[misc]
         """Load the model and compute what the proof needs; called on the one thread that computes."""
         try:
             self.expected.set_result(self._open())
-        except Exception as error:
+        except Exception as error:  # raised again where the result is asked for
             self.expected.set_exception(error)
 
     def load(self, *_named: Any) -> tuple[Any, Any]:

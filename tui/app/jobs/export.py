@@ -71,7 +71,7 @@ def export(project: Project, request: ExportRequest, is_ended: Callable[[], bool
         post(ExportOver(error=error))
     except Cancelled:
         post(ExportOver())
-    except Exception as defect:
+    except Exception as defect:  # the dialog tells it; the app and a run that was trained live on
         problem = _("The export broke off: {error!r}").format(error=defect)
         post(ExportOver(error=UserError(problem, _("report it with the steps that led here"))))
 
