@@ -94,13 +94,7 @@ def read_vocabulary(folder: Path, rows: int) -> Vocabulary:
     model = content["model"]
     if model.get("type") != "BPE":
         raise _unknown(folder, str(model.get("type")))
-    pieces = dict(model["vocab"]) | {item["content"]: item["id"] for item in content["added_tokens"]}
-    if max(pieces.values(), default=-1) >= rows:
-        raise UserError(
-            _("The tokenizer in {folder} is larger than the vocabulary of its model").format(folder=folder),
-            _("take the tokenizer's files from where the model came from"),
-        )
-    tokens = _listed(pieces, rows)
+    tokens = _listed(folder, content, rows)
     merges = [tuple(pair.split(" ", 1)) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]
     is_bytes = not model.get("byte_fallback")
     if not is_bytes and not _joins_all(content, merges):
@@ -127,7 +121,15 @@ def read_vocabulary(folder: Path, rows: int) -> Vocabulary:
     )
 
 
-def _listed(pieces: dict[str, int], rows: int) -> tuple[str, ...]:
+def _listed(folder: Path, content: dict[str, Any], rows: int) -> tuple[str, ...]:
+    """Return the tokens by their numbers; llama.cpp's converter names those that are filled up so too."""
+    added = {item["content"]: item["id"] for item in content["added_tokens"]}
+    pieces = dict(content["model"]["vocab"]) | added
+    if max(pieces.values(), default=-1) >= rows:
+        raise UserError(
+            _("The tokenizer in {folder} is larger than the vocabulary of its model").format(folder=folder),
+            _("take the tokenizer's files from where the model came from"),
+        )
     names = {number: piece for piece, number in pieces.items()}
     return tuple(names.get(number, f"[PAD{number}]") for number in range(rows))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, cast
 
 from engine.errors import UserError
-from engine.export.targets import TARGETS, Bits, ExportRequest
+from engine.export.targets import TARGETS, Bits, ExportRequest, Target
 from engine.i18n import _
 from engine.sanitize import one_line
 from tui.cli.data_commands import Json
@@ -49,12 +49,21 @@ def export(
         request = ExportRequest("gguf", None, checkpoint, adapter)
         compare_forms(context.obj, request, json)
         return
-    if to not in TARGETS:
-        raise UserError(
-            _("--to names no program that can be written for: '{name}'").format(name=one_line(to, 40))
-            if to
-            else _("No program is named to write for"),
-            _("choose one with --to: {names}").format(names=", ".join(TARGETS)),
-        )
-    request = ExportRequest(to, cast(Bits | None, bits), checkpoint, adapter, out, base_name)
+    request = ExportRequest(_target(to), cast(Bits | None, bits), checkpoint, adapter, out, base_name)
     export_one(context.obj, request, json)
+
+
+def _target(name: str) -> Target:
+    """Return the program that is named.
+
+    Raises:
+        UserError: none is, or none that can be written for.
+    """
+    if name in TARGETS:
+        return name
+    raise UserError(
+        _("--to names no program that can be written for: '{name}'").format(name=one_line(name, 40))
+        if name
+        else _("No program is named to write for"),
+        _("choose one with --to: {names}").format(names=", ".join(TARGETS)),
+    )
