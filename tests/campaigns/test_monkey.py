@@ -22,7 +22,7 @@ _BURSTS = 12
 @pytest.mark.parametrize(
     ("seed", "tries", "minutes"),
     [
-        pytest.param(_SEED, _BURSTS, math.inf, id="short"),
+        pytest.param(_SEED, _BURSTS, math.inf, marks=pytest.mark.slow, id="short"),
         pytest.param(None, None, 10.0, marks=pytest.mark.campaign, id="campaign"),
     ],
     indirect=True,

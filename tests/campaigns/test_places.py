@@ -20,6 +20,7 @@ TITLE = "No plain file in every place"
 RUN_FILES = ("lock_file", "log_file", "metrics_file", "state_file")
 
 
+@pytest.mark.slow
 def test_nothing_in_the_place_of_a_file_stops_or_misleads_a_command() -> None:
     """Each kind in the places that were followed or waited for."""
     results = campaign(

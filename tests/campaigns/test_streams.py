@@ -20,7 +20,7 @@ def streams(tmp_path_factory: pytest.TempPathFactory) -> Streams:
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(("report",), id="short"),
+        pytest.param(("report",), marks=pytest.mark.slow, id="short"),
         *(pytest.param(each, marks=pytest.mark.campaign, id=" ".join(each)) for each in COMMANDS),
     ],
 )

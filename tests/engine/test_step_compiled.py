@@ -77,6 +77,7 @@ def test_a_compiled_step_is_the_plain_one(monkeypatch: pytest.MonkeyPatch, chang
     assert_near(trained(SHAPES, **changes), plain)
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_compiled_steps_draw_new_units_each_time(compiling: None) -> None:
     """The random state goes on: with a learning rate of nothing two steps differ by their dropout alone."""

@@ -182,6 +182,7 @@ def test_a_slow_or_a_stopped_run_is_left_alone(tmp_path: Path, busy: str) -> Non
     assert json.loads((run / "training_state.json").read_text())["step"] == 5
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are looked at one by one on Linux alone")
 def test_a_run_that_gets_no_core_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
