@@ -5,8 +5,8 @@
 VENV := .venv
 # Programs are run by their module: launchers hold the folder's path, and break where that has a $ or a quote.
 PY := $(VENV)/bin/python -m
-# Four processes on two cores: many tests wait for a program that they started.
-PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) pytest -n 4 --dist worksteal
+# Three processes on two cores: many tests wait for a program that they started.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) pytest -n 3 --dist worksteal
 
 .PHONY: run demo test test-slow test-all campaigns lint check update ready ready-dev clean
 .DEFAULT_GOAL := run

@@ -158,11 +158,16 @@ def report_defect(error: BaseException) -> int:
     """Tell of an unexpected exception in one sentence; its traceback goes to a log file."""
     if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
         return refuse(_no_process())
+    told = logged_defect(error)
+    _complain(f"{told.problem}; {told.fix}.", told.problem, told.fix)
+    return 1
+
+
+def logged_defect(error: BaseException) -> UserError:
+    """Return what to say of an unexpected exception, whose traceback goes to a log file."""
     reason = one_line(f"{type(error).__name__}: {error}", 300)
     where = _write_error_log("".join(traceback.format_exception(error)))
-    problem = _("Something unexpected happened ({reason})").format(reason=reason)
-    _complain(f"{problem}; {where}.", problem, where)
-    return 1
+    return UserError(_("Something unexpected happened ({reason})").format(reason=reason), where)
 
 
 def _no_process() -> UserError:

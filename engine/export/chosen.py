@@ -10,6 +10,8 @@ from engine.fingerprint import model_fingerprint
 from engine.i18n import _
 from engine.model.adapter_file import AdapterFile, read_adapter
 from engine.model.mlx_lm_adapter import BASE_PRINT, CONFIG
+from engine.model_folder.new_folder import refuse_existing
+from engine.model_folder.source import read_source
 from engine.model_folder.usable import require_usable
 from engine.project import Project
 from engine.sanitize import one_line
@@ -23,10 +25,13 @@ def exporter(project: Project, request: ExportRequest, progress: OnProgress) -> 
     Raises:
         UserError: there is no such adapter or model, or the adapter is of another base model.
     """
+    if request.out:
+        refuse_existing(request.out)
     folder = _adapter_folder(project, request)
     adapter = read_adapter(folder)
     config = selected_settings(project)
     base = project.model_dir(_base_model(project, request, adapter) or config.model)
+    base_name = _base_name(request, base) if request.target == "peft" else ""
     require_usable(base)
     if adapter.base_fingerprint and adapter.base_fingerprint != model_fingerprint(base):
         raise UserError(
@@ -36,7 +41,20 @@ def exporter(project: Project, request: ExportRequest, progress: OnProgress) -> 
             ).format(field=BASE_PRINT, file=folder / CONFIG),
         )
     scorer = Scorer(base, config, adapter, project.valid_file, progress)
-    return Exporter(project, base, adapter, progress, scorer)
+    return Exporter(project, base, adapter, progress, scorer, base_name)
+
+
+def _base_name(request: ExportRequest, base: Path) -> str:
+    """Return the name by which PEFT loads the base model."""
+    source = read_source(base)
+    if name := request.base_name or (source.repository if source else ""):
+        return name
+    raise UserError(
+        _("PEFT has to know the base model by its name on the hub, and {folder} does not say it").format(
+            folder=base
+        ),
+        _("name it: --base-name ORGANISATION/MODEL"),
+    )
 
 
 def _base_model(project: Project, request: ExportRequest, adapter: AdapterFile) -> str:

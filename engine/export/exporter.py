@@ -19,7 +19,6 @@ from engine.i18n import _
 from engine.model.adapter_file import AdapterFile
 from engine.model_folder.new_folder import become, new_model_folder, refuse_existing
 from engine.model_folder.settings import read_settings
-from engine.model_folder.source import read_source
 from engine.project import Project
 from engine.receipt.exported import export_receipt
 from engine.receipt.form import Receipt
@@ -52,6 +51,8 @@ class Exporter:
     adapter: AdapterFile
     progress: OnProgress
     scorer: Scorer
+    base_name: str = ""
+    """The base model's name on the hub, for PEFT's form."""
     _notes: list[str] = field(default_factory=list)
 
     def export(self, request: ExportRequest) -> Exported:
@@ -75,17 +76,11 @@ class Exporter:
                 if gain and gain.is_lost:
                     become(folder, rejected)
                     raise _lost(gain, rejected)
-        except UserError:
-            with suppress(OSError):  # with what was exported before in it
+        finally:
+            with suppress(OSError):  # an export is in it
                 self.project.exports_dir.rmdir()
-            raise
-        base_name = self._base_name(request) if request.target == "peft" else ""
-        return Exported(
-            target,
-            try_command(request, target, self._inner(request, target), self.adapter, base_name),
-            gain,
-            tuple(self._notes),
-        )
+        command = try_command(request, target, self._inner(request, target), self.adapter, self.base_name)
+        return Exported(target, command, gain, tuple(self._notes))
 
     def compare(self, requests: Sequence[ExportRequest]) -> tuple[list[KeptGain], dict[str, str]]:
         """Score several forms, each in a folder that goes again.
@@ -125,23 +120,12 @@ class Exporter:
             self._notes += write_gguf_files(self.base, self.adapter, request, folder, self.progress)
         elif request.target == "peft":
             layers = int(read_settings(self.base / "config.json")["num_hidden_layers"])
-            write_peft(self.adapter, self._base_name(request), layers, folder)
+            write_peft(self.adapter, self.base_name, layers, folder)
         else:
             needed = mlx_bytes(self.base, request.width)
             require_space(folder, needed)
             self.progress(_("Writing the model ({size})").format(size=size(needed)), 0.0)
             write_mlx(self.base, self.adapter, request.width, folder)
-
-    def _base_name(self, request: ExportRequest) -> str:
-        source = read_source(self.base)
-        if name := request.base_name or (source.repository if source else ""):
-            return name
-        raise UserError(
-            _("PEFT has to know the base model by its name on the hub, and {folder} does not say it").format(
-                folder=self.base
-            ),
-            _("name it: --base-name ORGANISATION/MODEL"),
-        )
 
     def _score(self, request: ExportRequest, folder: Path) -> KeptGain | None:
         try:

@@ -7,6 +7,8 @@ from typing import Literal
 
 from engine.errors import UserError
 from engine.i18n import _
+from engine.model_folder.source import is_repository
+from engine.sanitize import one_line
 
 Target = Literal["ollama", "llama.cpp", "lmstudio", "mlx", "peft", "gguf"]
 TARGETS: tuple[Target, ...] = ("ollama", "llama.cpp", "lmstudio", "mlx", "peft", "gguf")
@@ -44,7 +46,7 @@ class ExportRequest:
         """Refuse choices that do not go together.
 
         Raises:
-            UserError: the target has no such width, or needs no name of a base model.
+            UserError: the target has no such width, or needs no name of a base model, or that is none.
         """
         known = BITS[self.target]
         if self.bits is not None and self.bits not in known:
@@ -65,6 +67,11 @@ class ExportRequest:
                     target=self.target
                 ),
                 _("leave it out"),
+            )
+        if self.base_name and not is_repository(self.base_name):
+            raise UserError(
+                _("'{name}' is no name of a model on the hub").format(name=one_line(self.base_name, 200)),
+                _("write --base-name ORGANISATION/MODEL"),
             )
         if self.checkpoint and self.adapter:
             raise UserError(_("--checkpoint and --adapter both name an adapter"), _("leave one of them out"))

@@ -54,3 +54,8 @@ def read_source(folder: Path) -> ModelSource | None:
         return ModelSource.model_validate_json(read_own(folder / SOURCE_NAME, _MOST_BYTES))
     except (OSError, ValidationError):
         return None
+
+
+def is_repository(text: str) -> bool:
+    """Whether a text can be the name of a model on the hub, ORGANISATION/NAME."""
+    return bool(REPOSITORY.fullmatch(text)) and "--" not in text and ".." not in text

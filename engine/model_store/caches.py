@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 from engine.files import read_given
 from engine.find_models import snapshot
-from engine.model_folder.source import COMMIT
-from engine.model_store.hub import is_repository
+from engine.model_folder.source import COMMIT, is_repository
 
 Owner = Literal["huggingface", "lm_studio", "exo", "ollama"]
 """The program whose folder it is."""

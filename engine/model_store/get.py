@@ -10,10 +10,10 @@ from engine.errors import UserError
 from engine.files import open_given
 from engine.i18n import _
 from engine.model_folder.new_folder import new_model_folder
-from engine.model_folder.source import ModelSource, write_source
+from engine.model_folder.source import ModelSource, is_repository, write_source
 from engine.model_store.from_folder import bring_folder
 from engine.model_store.from_hub import OnProgress, bring_from_hub
-from engine.model_store.hub import address, is_repository
+from engine.model_store.hub import address
 from engine.model_store.shortlist import SHORTLIST
 from engine.model_store.wanted import folder_name, require_name
 from engine.project import Project
@@ -76,7 +76,9 @@ def _on_hub(repository: str, asked: str, text: str) -> OnHub:
     if is_repository(repository):
         return OnHub(repository, asked)
     raise UserError(
-        _("'{text}' is no folder, no file, and no model's name on the hub").format(text=one_line(text, 200)),
+        _("'{text}' is neither a folder nor a file, nor can a model on the hub have that name").format(
+            text=one_line(text, 200)
+        ),
         _("write ORGANISATION/NAME, or the path of a folder or GGUF file; see also: mqlora-tui get"),
     )
 

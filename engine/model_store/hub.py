@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import UserError
 from engine.i18n import _
-from engine.model_folder.source import COMMIT, REPOSITORY
+from engine.model_folder.source import COMMIT
 from engine.model_store.wanted import require_model, wanted
 from engine.sanitize import one_line
 
@@ -173,11 +173,6 @@ def telling(repository: str, asked: str = "") -> Iterator[None]:
 def command(repository: str, asked: str = "") -> str:
     """Return the command that gets, or goes on to get, a model of the hub."""
     return f"mqlora-tui get {repository}{'@' + asked if asked else ''}"
-
-
-def is_repository(text: str) -> bool:
-    """Whether a text can be the name of a model on the hub, ORGANISATION/NAME."""
-    return bool(REPOSITORY.fullmatch(text)) and "--" not in text and ".." not in text
 
 
 def _refused(error: "HfHubHTTPError", repository: str, asked: str) -> UserError:

@@ -13,7 +13,10 @@ import pytest
 
 @pytest.mark.parametrize(
     ("is_short", "made"),
-    [pytest.param(True, 3, marks=pytest.mark.slow, id="short"), pytest.param(False, 180, marks=pytest.mark.campaign, id="campaign")],
+    [
+        pytest.param(True, 3, marks=pytest.mark.slow, id="short"),
+        pytest.param(False, 180, marks=pytest.mark.campaign, id="campaign"),
+    ],
 )
 def test_files_of_other_versions_are_understood_or_refused(is_short: bool, made: int, show: Show) -> None:
     """The campaign; the short form has the command that would lose the most."""

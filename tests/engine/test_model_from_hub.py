@@ -399,7 +399,7 @@ def test_a_model_is_named_as_people_do(tmp_path: Path, text: str, meant: OnHub) 
 @pytest.mark.parametrize("text", ["", "model", "a/b/c", "../x", "team/mo del", "team/..", "~/nowhere"])
 def test_what_names_no_model_is_refused(tmp_path: Path, text: str) -> None:
     """With the forms that there are."""
-    with pytest.raises(UserError, match="no folder, no file, and no model's name") as refused:
+    with pytest.raises(UserError, match="neither a folder nor a file, nor can a model") as refused:
         parse(text, tmp_path)
     assert "ORGANISATION/NAME" in refused.value.fix
 

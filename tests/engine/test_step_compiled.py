@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten, tree_map
 
+pytestmark = pytest.mark.slow  # a compiler turns each step into a program: a minute where none is kept
 needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="MLX compiles with g++ on a CPU")
 EXAMPLES = some_examples(6)
 SHAPES = split(EXAMPLES, 40, 2)
@@ -67,7 +68,6 @@ def compiling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step_module, "can_compile", lambda: True)
 
 
-@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("changes", [{}, {"lora_dropout": 0.3}])
 def test_a_compiled_step_is_the_plain_one(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> None:
@@ -77,7 +77,6 @@ def test_a_compiled_step_is_the_plain_one(monkeypatch: pytest.MonkeyPatch, chang
     assert_near(trained(SHAPES, **changes), plain)
 
 
-@pytest.mark.slow
 @needs_compiler
 def test_compiled_steps_draw_new_units_each_time(compiling: None) -> None:
     """The random state goes on: with a learning rate of nothing two steps differ by their dropout alone."""

@@ -126,4 +126,5 @@ def exporter_of(root: Path, kind: Kind) -> Exporter:
     def silent(stage: str, share: float) -> None:
         pass
 
-    return Exporter(project, base, adapter, silent, Scorer(base, RUN, adapter, project.valid_file, silent))
+    scorer = Scorer(base, RUN, adapter, project.valid_file, silent)
+    return Exporter(project, base, adapter, silent, scorer, "org/model")

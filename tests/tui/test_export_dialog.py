@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator
 from functools import partial
+from pathlib import Path
 from queue import Queue
 
 from engine.errors import Cancelled, UserError
@@ -234,14 +235,18 @@ async def test_nothing_is_exported_while_something_computes(app: MqloraApp, expo
     assert exporter.asked == []
 
 
-async def test_what_others_say_steers_no_terminal(app: MqloraApp, exporter: FakeExporter) -> None:
-    """Neither a refusal nor a note is markup; a defect is told and not lost."""
+async def test_what_others_say_steers_no_terminal(
+    app: MqloraApp, exporter: FakeExporter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a refusal nor a note is markup; a defect is told, and its traceback kept."""
+    monkeypatch.setattr("platformdirs.user_log_dir", lambda name: str(tmp_path / name))
     write_run(app.project, "finished")
     async with app.run_test(size=SIZES[1]) as pilot:
         await opened(pilot)
         await pilot.press("enter")
         exporter.comes_to(ValueError(f"broken {HOSTILE}"))
-        await sees(pilot, "The export broke off: ValueError", "[/INST] [bold]")
+        await sees(pilot, "Something unexpected happened (ValueError", "[/INST] [bold]")
+        assert "Traceback" in (tmp_path / "mqlora-tui" / "errors.log").read_text()
         await pilot.press("enter")
         exporter.comes_to(Exported(app.project.root / "[bold]x", "try it", None, (HOSTILE,)))
         await sees(pilot, "[bold]x", "! [/INST] [bold]", "try it")

@@ -24,6 +24,11 @@ Run = Callable[..., int]
         (["--to", "peft", "--bits", "4"], "--bits says nothing about peft", "leave it out"),
         (["--to", "mlx", "--base-name", "a/b"], "--base-name is for --to peft", "leave it out"),
         (["--to", "peft"], "PEFT has to know the base model by its name", "--base-name ORGANISATION/MODEL"),
+        (
+            ["--to", "peft", "--base-name", "not a name"],
+            "'not a name' is no name of a model",
+            "ORGANISATION/MODEL",
+        ),
         (["--to", "gguf", "--checkpoint", "none"], "There is no checkpoint none", "checkpoint_epoch1_step12"),
         (["--to", "gguf", "--adapter", "nowhere"], "Cannot use the adapter in", "folder with an adapter"),
         (["--to", "gguf", "--checkpoint", "a", "--adapter", "b"], "both name an adapter", "leave one"),

@@ -20,6 +20,7 @@ from tui.app.screens.shared.palette import Palette
 from tui.app.screens.shared.unsaved import FormDialog, UnsavedScreen
 from tui.app.screens.train.questions import leave_training
 from tui.app.state import AppState
+from tui.app.style_sheets import patch_style_sheets
 from tui.app.textual_faults import EndingApp, patch_lists
 from tui.app.theme import THEME
 from tui.run.handover import has_notice
@@ -68,6 +69,7 @@ class MqloraApp(AppState, EndingApp):
         super().__init__(project)
         work_in(project)
         patch_lists()
+        patch_style_sheets()
         self.driver_class = PatientDriver
         self.on_hang_up: Callable[[], None] = lambda: None
         """Called when the terminal is gone, on any thread."""

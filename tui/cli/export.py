@@ -91,13 +91,28 @@ def _table(rows: Sequence["KeptGain"], best: "KeptGain | None") -> Any:
 
 @contextmanager
 def _progress() -> Iterator[OnProgress]:
-    """Show on stderr, if that is a terminal, what is being done and how much of it is."""
+    """Show on stderr what is being done and how much of it is; without a terminal a line for each stage."""
+    if not err.is_terminal:
+        yield _say_stages()
+        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task(_("Reading the adapter"), total=1.0)
         yield lambda stage, share: bar.update(task, description=stage, completed=share)
+
+
+def _say_stages() -> OnProgress:
+    told = ""
+
+    def on_progress(stage: str, _share: float) -> None:
+        nonlocal told
+        if stage != told:
+            told = stage
+            say(f"{stage} …", err)
+
+    return on_progress

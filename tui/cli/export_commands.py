@@ -4,12 +4,22 @@ from pathlib import Path
 from typing import Annotated, cast
 
 from engine.errors import UserError
-from engine.export.targets import TARGETS, Bits, ExportRequest, Target
+from engine.export.targets import BITS, TARGETS, Bits, ExportRequest, Target
 from engine.i18n import _
 from engine.sanitize import one_line
 from tui.cli.data_commands import Json
 
 import typer
+
+
+def _widths() -> str:
+    """Return which widths each program's files can have, for people."""
+    programs: dict[tuple[int, ...], list[str]] = {}
+    for target in TARGETS:
+        programs.setdefault(BITS[target], []).append(target)
+    return "; ".join(
+        f"{', '.join(map(str, widths))} ({', '.join(names)})" for widths, names in programs.items() if widths
+    )
 
 
 def export(
@@ -19,7 +29,9 @@ def export(
     ] = "",
     bits: Annotated[
         int | None,
-        typer.Option(help=_("Merge base and adapter into one of 4, 6, 8 or 16 bits a weight.")),
+        typer.Option(
+            help=_("Merge base and adapter, with so many bits a weight: {widths}.").format(widths=_widths())
+        ),
     ] = None,
     checkpoint: Annotated[
         str, typer.Option(help=_("A checkpoint's name, in place of the best adapter."))

@@ -13,6 +13,7 @@ from engine.i18n import _
 from engine.project import Project
 from tui.app.messages import AdapterDoubt, PromptRead, Question, ReplyDone, ReplyPiece
 from tui.app.screens.shared.note_line import Busy
+from tui.console import logged_defect
 from tui.run.controller import TrainingController
 
 from textual.message import Message
@@ -81,8 +82,7 @@ class ChatJob:
         except UserError as refusal:
             error = refusal
         except Exception as defect:
-            problem = _("The reply broke off: {error!r}").format(error=defect)
-            error = UserError(problem, _("ask again, or look at the machine with 1"))
+            error = logged_defect(defect)
         self._post(ReplyDone(question, error))
 
     def _open(self, model: str) -> Session:

@@ -10,6 +10,7 @@ from engine.export.targets import ExportRequest, OnProgress
 from engine.i18n import _
 from engine.project import Project
 from tui.app.jobs.machine_and_data import Post
+from tui.console import logged_defect
 
 from textual.message import Message
 
@@ -72,8 +73,7 @@ def export(project: Project, request: ExportRequest, is_ended: Callable[[], bool
     except Cancelled:
         post(ExportOver())
     except Exception as defect:  # the dialog tells it; the app and a run that was trained live on
-        problem = _("The export broke off: {error!r}").format(error=defect)
-        post(ExportOver(error=UserError(problem, _("report it with the steps that led here"))))
+        post(ExportOver(error=logged_defect(defect)))
 
 
 def create_exporter(project: Project, request: ExportRequest, on_progress: OnProgress) -> Exporting:

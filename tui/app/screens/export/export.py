@@ -105,7 +105,11 @@ class ExportDialog(Dialog[None]):
         if refusal := busy(self._mqlora):
             self._refuse(refusal)
             return
-        request = self.query_one(ExportForm).request(self._mqlora.project.root)
+        try:
+            request = self.query_one(ExportForm).request(self._mqlora.project.root)
+        except UserError as error:
+            self._refuse(error)
+            return
         engine, cancel = self._mqlora.engine, Event()
         self._cancel = cancel
         self._lock(True)
