@@ -56,6 +56,7 @@ def test_a_crash_in_the_app_restores_the_terminal_and_goes_on_with_one_key(
     assert state is not None and state.status == "failed" and f"signal {number:d}" in state.reason
 
 
+@pytest.mark.slow
 def test_a_crash_without_anybody_there_goes_on_by_itself(project: Project) -> None:
     """A headless run whose process is killed is there again, and ends with what was asked of it."""
     command = [sys.executable, "-m", "tui", "-C", str(project.root), "train", "--json"]

@@ -60,6 +60,7 @@ def test_ctrl_c_pauses_and_r_resumes_in_the_app(project: Project) -> None:
     assert ALT_SCREEN_OFF in terminal.output
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_validation_leaves_files_that_agree(project: Project) -> None:
     """State, checkpoint and metrics are of the step whose validation was cut short; the report too."""
     write_rows(project.valid_file, pairs(2000))
@@ -138,6 +139,7 @@ def test_output_that_nobody_reads_any_more_pauses_the_run(project: Project) -> N
     assert_paused(project)
 
 
+@pytest.mark.slow
 def test_a_stalled_terminal_neither_stops_training_nor_ctrl_c(project: Project) -> None:
     """Nobody reads the screen: steps go on, the key is heard, and later everything is drawn anew."""
     terminal = app_while_training(project)
@@ -154,6 +156,7 @@ def test_a_stalled_terminal_neither_stops_training_nor_ctrl_c(project: Project) 
     assert terminal.wait() == 0
 
 
+@pytest.mark.slow
 def test_t_takes_a_background_run_into_the_app(project: Project) -> None:
     """The app opens at the run of another process; one key brings it here."""
     terminal = Terminal("-C", str(project.root), "train", "--background")
@@ -172,6 +175,7 @@ def test_t_takes_a_background_run_into_the_app(project: Project) -> None:
     assert_paused(project)
 
 
+@pytest.mark.slow
 def test_monitor_leaves_the_run_alone_or_pauses_it(project: Project) -> None:
     """q quits the viewer, Ctrl+C pauses the run, and the terminal is as before."""
     run = headless(project)

@@ -47,6 +47,7 @@ def test_a_line_says_how_far_off_a_prediction_is(fit: Fit, end: str) -> None:
     assert memory.line(Case(4, 512, {}), fit).endswith(end)
 
 
+@pytest.mark.slow
 def test_half_of_the_tokens_carry_loss_where_that_is_said(tmp_path: Path) -> None:
     """Those rows come from a file; the others are as long and as dear as they may be."""
     model = write_model(tmp_path / "tiny")

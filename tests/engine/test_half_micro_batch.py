@@ -36,7 +36,7 @@ def divisor(project: Project) -> int:
     return state.micro_batch_divisor
 
 
-@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("batch_size", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_the_steps_stay_the_same(project: Project, other: Project, batch_size: int) -> None:
     """Whether rows are split apart, or a row alone is recomputed: losses agree to rounding."""
     config = RUN.updated({"batch_size": batch_size, "gradient_accumulation": 4 // batch_size})

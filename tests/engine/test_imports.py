@@ -93,6 +93,7 @@ print(len({engine}))
     assert told_by_a_process(code) == [str(len(engine))]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS brings its own fast BLAS")
 def test_the_blas_is_loaded_before_mlx() -> None:
     """Whichever module is imported first: where MLX is asked for, `engine.backend` has loaded the BLAS.

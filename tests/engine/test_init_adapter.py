@@ -86,6 +86,7 @@ def test_it_goes_on_from_the_best_of_the_run_that_it_archives(project: Project) 
     assert "went on from the adapter in checkpoints_qlora/adapters" in format_report(run, judge(run))
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_as_it_scored_the_adapter_goes_on(project: Project) -> None:
     """The adapter is archived by then: a checkpoint is saved before the first validation."""
     straight = Project(Path(shutil.copytree(project.root, project.root.with_name("straight"))))
@@ -99,7 +100,7 @@ def test_a_run_that_was_killed_as_it_scored_the_adapter_goes_on(project: Project
     assert all(item.identical for item in compare_runs(straight, project))
 
 
-@pytest.mark.parametrize("form", ["mlx-lm", "peft"])
+@pytest.mark.parametrize("form", ["mlx-lm", pytest.param("peft", marks=pytest.mark.slow)])
 def test_resume_is_exact_and_needs_the_adapter_no_more(project: Project, tmp_path: Path, form: str) -> None:
     """Paused after the first step and again later, the adapter being gone: the same bytes as in one go."""
     given = tmp_path / "given"

@@ -33,7 +33,9 @@ def test_a_paused_run_ends_in_the_same_bytes(
     assert outcome(project) == outcome(finished[0])
 
 
-@pytest.mark.parametrize("changes", [{"lora_dropout": 0.3}, {"lora_layers": 1}])
+@pytest.mark.parametrize(
+    "changes", [{"lora_dropout": 0.3}, pytest.param({"lora_layers": 1}, marks=pytest.mark.slow)]
+)
 def test_a_run_paused_at_every_other_chance_ends_in_the_same_bytes(
     project: Project, template: Project, finished: tuple[Project, list[Event]], changes: dict[str, float]
 ) -> None:

@@ -36,7 +36,7 @@ for event in Trainer(Project(root), RUN, Event()).run():
 """
 
 
-@pytest.mark.parametrize("where", ["step", "sync", "discard"])
+@pytest.mark.parametrize("where", ["step", "sync", pytest.param("discard", marks=pytest.mark.slow)])
 def test_a_killed_process_leaves_a_run_that_goes_on(
     project: Project, finished: tuple[Project, list[Event]], where: str
 ) -> None:

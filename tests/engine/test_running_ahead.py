@@ -70,7 +70,16 @@ def test_between_validations_and_checkpoints_runs_go_ahead(
     assert outcome(project) == outcome(finished[0])
 
 
-@pytest.mark.parametrize("changes", [{}, {"eval_every": 5}, {"save_every": 5, "lora_layers": 1}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        *(
+            pytest.param(changes, marks=pytest.mark.slow)
+            for changes in ({"eval_every": 5}, {"save_every": 5, "lora_layers": 1})
+        ),
+    ],
+)
 def test_every_checkpoint_is_the_same(
     project: Project, template: Project, tmp_path: Path, changes: dict[str, int]
 ) -> None:
@@ -127,7 +136,14 @@ def test_a_run_dropped_with_a_step_on_the_device_ends_in_the_same_bytes(
 
 
 @pytest.mark.parametrize(
-    ("steps", "kind"), [({3}, "nan"), ({2, 3, 4}, "gradient"), ({9, 10, 11}, "inf"), ({10, 11, 12}, "nan")]
+    ("steps", "kind"),
+    [
+        ({2, 3, 4}, "gradient"),
+        *(
+            pytest.param(steps, kind, marks=pytest.mark.slow)
+            for steps, kind in (({3}, "nan"), ({9, 10, 11}, "inf"), ({10, 11, 12}, "nan"))
+        ),
+    ],
 )
 def test_bad_numbers_are_met_the_same_way(
     project: Project, template: Project, tmp_path: Path, steps: set[int], kind: Kind
@@ -147,7 +163,7 @@ def test_bad_numbers_are_met_the_same_way(
     assert outcome(project) == outcome(plain)
 
 
-@pytest.mark.parametrize("pause", [7, 9])
+@pytest.mark.parametrize("pause", [pytest.param(7, marks=pytest.mark.slow), 9])
 def test_a_pause_among_bad_steps_changes_nothing(
     project: Project, template: Project, tmp_path: Path, pause: int
 ) -> None:

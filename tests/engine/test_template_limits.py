@@ -107,6 +107,7 @@ def test_the_turns_of_a_long_conversation_account_for_their_steps() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_model_with_an_endless_template_is_refused(tmp_path: Path) -> None:
     """In one sentence that names its folder, and by the data check too."""
     project = tiny_project(tmp_path)

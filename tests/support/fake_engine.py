@@ -17,11 +17,14 @@ from tui.app.app import MqloraApp
 from tui.run.messages import RunChanged
 from tui.run.status import RunPhase, RunStatus
 
+import pytest
 from textual.app import App
 from textual.pilot import Pilot
 
 T = TypeVar("T")
 SIZES = [(80, 24), (120, 40)]
+EACH_SIZE = [SIZES[0], pytest.param(SIZES[1], marks=pytest.mark.slow)]
+"""For `parametrize`: the narrow one always, the wide one among the slow tests."""
 HOSTILE = "[/INST] [bold]\x1b[2J\u202e"
 """Text that breaks a screen which parses it as markup or lets it reach the terminal."""
 

@@ -9,8 +9,8 @@ from engine.project import Project
 from engine.training.state import RunState
 from tests.support.fake_engine import (
     CHECKS,
+    EACH_SIZE,
     HOSTILE,
-    SIZES,
     FakeEngine,
     pretend,
     ready,
@@ -60,7 +60,7 @@ def training(app: MqloraApp) -> FakeTraining:
     return fake
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 @pytest.mark.parametrize(("number", "mode"), list(enumerate(PLACES, start=1)))
 async def test_every_place_is_reached_by_its_number(
     app: MqloraApp, size: tuple[int, int], number: int, mode: str
@@ -160,7 +160,7 @@ async def test_a_broken_configuration_is_shown_and_named(project: Project, engin
     app.engine.close()
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_a_refusal_shows_problem_and_fix_as_they_are(app: MqloraApp, size: tuple[int, int]) -> None:
     """Markup and control codes in an error reach the screen as plain text."""
     async with app.run_test(size=size) as pilot:

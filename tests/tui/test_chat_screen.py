@@ -8,7 +8,7 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.selected_config import adapter_model
 from tests.support.fake_chat import FakeSession, ask, open_chat
-from tests.support.fake_engine import HOSTILE, SIZES, ready, sees, shown, wait_for
+from tests.support.fake_engine import EACH_SIZE, HOSTILE, ready, sees, shown, wait_for
 from tests.support.fake_run import FakeTrainer, write_run
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.chat import ChatScreen
@@ -21,7 +21,7 @@ import pytest
 from textual.widgets import Input
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_question_and_answer(app: MqloraApp, session: type[FakeSession], size: tuple[int, int]) -> None:
     """The answer arrives whole, with its length and speed, and the input line is free again."""
     write_run(app.project, "finished")

@@ -4,7 +4,7 @@ import threading
 
 from engine.chat import ContextFull, ReplyEnd
 from tests.support.fake_chat import FakeSession, ask, open_chat, send
-from tests.support.fake_engine import SIZES, sees, sees_no_more, shown, wait_for
+from tests.support.fake_engine import EACH_SIZE, sees, sees_no_more, shown, wait_for
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.prompt import Prompt
 from tui.app.screens.chat.turn import ChatTurn
@@ -30,7 +30,7 @@ async def test_a_key_stops_a_reply(app: MqloraApp, session: type[FakeSession], k
         assert [turn["content"] for turn in session.asked[1]] == ["um", said, "dois"]
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_the_reading_of_a_question_is_shown_and_can_be_stopped(
     app: MqloraApp, session: type[FakeSession], size: tuple[int, int]
 ) -> None:

@@ -11,8 +11,8 @@ from engine.dataset.report import Fault, Place
 from engine.errors import Cancelled, UserError
 from engine.project import Project
 from tests.support.fake_engine import (
+    EACH_SIZE,
     HOSTILE,
-    SIZES,
     FakeEngine,
     data_report,
     ready,
@@ -31,7 +31,7 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_the_verdict_comes_first_with_the_counts(app: MqloraApp, size: tuple[int, int]) -> None:
     """Good data is said to be ready, with examples and token figures."""
     async with app.run_test(size=size) as pilot:
@@ -58,7 +58,7 @@ async def test_the_hours_of_a_run_are_reported_for_each_profile(app: MqloraApp) 
         await wait_for(pilot, lambda: text in shown(app))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_each_fault_has_a_row_and_the_selected_one_its_fix(
     app: MqloraApp, engine: FakeEngine, size: tuple[int, int]
 ) -> None:

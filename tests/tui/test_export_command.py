@@ -113,6 +113,7 @@ def test_an_export_that_loses_what_was_trained_is_put_aside(
     assert {"model.gguf", "receipt.json"} == files_below(trained.exports_dir / "tiny-gguf-16-rejected").keys()
 
 
+@pytest.mark.slow
 def test_a_comparison_leaves_nothing(
     trained: Project, export: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ from engine.fit.measured import Known
 from engine.memory.predict import MemoryBudget
 from engine.profiles import PROFILES
 from engine.project import Project
-from tests.support.fake_engine import SIZES, pretend, ready, sees, sees_no_more, shown, wait_for
+from tests.support.fake_engine import EACH_SIZE, pretend, ready, sees, sees_no_more, shown, wait_for
 from tui.app.app import MqloraApp
 from tui.app.screens.profile.profile import ProfileScreen
 
@@ -79,7 +79,7 @@ async def measuring(pilot: Pilot[int]) -> ProfileScreen:
     return screen
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_the_card_shows_what_was_measured(app: MqloraApp, fake: FakeFit, size: tuple[int, int]) -> None:
     """m tries the highlighted profile; its card then says measured, the others expected."""
     async with app.run_test(size=size) as pilot:
@@ -94,7 +94,7 @@ async def test_the_card_shows_what_was_measured(app: MqloraApp, fake: FakeFit, s
     assert PROFILES["PERFORMANCE"].items() <= config.model_dump().items()
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_what_does_not_fit_is_said_with_what_does(
     app: MqloraApp, fake: FakeFit, size: tuple[int, int]
 ) -> None:

@@ -8,8 +8,8 @@ from engine.profiles import recommend
 from engine.project import Project
 from tests.support.fake_engine import (
     CHECKS,
+    EACH_SIZE,
     HOSTILE,
-    SIZES,
     FakeEngine,
     hardware_report,
     ready,
@@ -24,7 +24,7 @@ from tui.app.screens.hardware.check_list import CheckList
 import pytest
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_every_check_has_a_row_with_a_symbol(app: MqloraApp, size: tuple[int, int]) -> None:
     """Label and value of each check are on the screen; the status is a symbol, not only a colour."""
     async with app.run_test(size=size) as pilot:
@@ -83,7 +83,8 @@ async def test_a_model_that_is_changed_while_it_is_looked_at_is_looked_at_too(
         await wait_for(pilot, lambda: looked == ["", "another"] and app.hardware is not None)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_what_the_list_cuts_is_whole_below_or_beside_it(
     app: MqloraApp, engine: FakeEngine, size: tuple[int, int]
 ) -> None:

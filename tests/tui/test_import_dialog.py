@@ -12,7 +12,7 @@ from engine.dataset.convert.imported import Imported
 from engine.dataset.convert.tables import Table
 from engine.errors import Cancelled, UserError
 from engine.project import Project
-from tests.support.fake_engine import HOSTILE, SIZES, ready, sees, shown, wait_for
+from tests.support.fake_engine import EACH_SIZE, HOSTILE, ready, sees, shown, wait_for
 from tui.app.app import MqloraApp
 from tui.app.jobs import import_table as import_job
 from tui.app.screens.import_table.import_table import ImportDialog
@@ -52,7 +52,7 @@ def table(project: Project, *rows: str) -> None:
     (project.root / "rows.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_rows_are_imported_with_enter_alone(
     app: MqloraApp, project: Project, size: tuple[int, int]
 ) -> None:

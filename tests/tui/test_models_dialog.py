@@ -9,7 +9,7 @@ from engine.model_store import download, inventory
 from engine.model_store.caches import Cached
 from engine.model_store.shortlist import SHORTLIST
 from engine.project import Project
-from tests.support.fake_engine import SIZES, ready, sees, sees_no_more, shown, wait_for
+from tests.support.fake_engine import EACH_SIZE, ready, sees, sees_no_more, shown, wait_for
 from tests.support.gguf_files import write_gguf
 from tests.support.hub_stand_in import Hub, Repository, files_of, serving
 from tests.support.tiny import write_model
@@ -62,7 +62,7 @@ async def closed(pilot: Pilot[int]) -> None:
     await wait_for(pilot, lambda: not isinstance(pilot.app.screen, ModelsDialog))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_one_of_those_offered_is_downloaded(
     app: MqloraApp, project: Project, hub: Hub, elsewhere: list[Cached], size: tuple[int, int]
 ) -> None:

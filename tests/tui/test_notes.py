@@ -12,7 +12,7 @@ from engine.hardware.report import Check
 from engine.project import Project
 from tests.support.fake_chat import FakeSession, open_chat, send
 from tests.support.fake_engine import (
-    SIZES,
+    EACH_SIZE,
     FakeEngine,
     data_report,
     hardware_report,
@@ -39,7 +39,7 @@ from textual.timer import Timer
 NO_MODEL = Check("model", "Base model", "none", "error", "There is none", "get one")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 @pytest.mark.parametrize("place", ["1", "3"])
 async def test_writing_the_sample_is_reported_in_place(
     app: MqloraApp,

@@ -5,7 +5,16 @@ import io
 from engine.config import TrainingConfig, help_text
 from engine.profiles import PROFILES, profile_config
 from engine.project import Project
-from tests.support.fake_engine import SIZES, FakeEngine, pretend, ready, sees, sees_no_more, shown, wait_for
+from tests.support.fake_engine import (
+    EACH_SIZE,
+    FakeEngine,
+    pretend,
+    ready,
+    sees,
+    sees_no_more,
+    shown,
+    wait_for,
+)
 from tests.support.form import field, form, note, opened
 from tui.app.app import MqloraApp
 from tui.app.screens.profile.card import ProfileCard
@@ -19,7 +28,7 @@ from rich.console import Console
 from textual.widgets import Button, Input
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_three_profiles_and_one_is_marked_in_words(app: MqloraApp, size: tuple[int, int]) -> None:
     """Every profile has a card with its price; the recommended one says so."""
     async with app.run_test(size=size) as pilot:
@@ -158,7 +167,7 @@ async def test_the_form_has_every_value(app: MqloraApp) -> None:
         assert field(screen, "max_seq_length").value == str(app.config.max_seq_length)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_a_wrong_value_is_named_below_its_field_while_typing(
     app: MqloraApp, size: tuple[int, int]
 ) -> None:

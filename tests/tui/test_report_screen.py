@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.project import Project
-from tests.support.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
+from tests.support.fake_engine import EACH_SIZE, HOSTILE, ready, sees, sees_no_more, shown, wait_for
 from tests.support.fake_run import write_run
 from tui.app.app import MqloraApp
 from tui.app.screens.report.report import ReportScreen
@@ -59,7 +59,7 @@ async def open_report(pilot: Pilot[int]) -> ReportScreen:
     return app.screen
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_a_finished_run_is_judged_and_drawn(
     app: MqloraApp, charts: FakeCharts, size: tuple[int, int]
 ) -> None:
@@ -75,7 +75,7 @@ async def test_a_finished_run_is_judged_and_drawn(
         assert charts.written == ["training_dashboard.png", "training_detailed_analysis.png"]
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_commands_can_be_pasted_as_they_are_drawn(
     app: MqloraApp, charts: FakeCharts, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:

@@ -7,7 +7,7 @@ from queue import Queue
 from engine.errors import UserError
 from engine.project import Project
 from engine.serve.server import Answered, Event, Order, Ready, Stage
-from tests.support.fake_engine import HOSTILE, SIZES, pretend, ready, sees, sees_no_more, wait_for
+from tests.support.fake_engine import EACH_SIZE, HOSTILE, pretend, ready, sees, sees_no_more, wait_for
 from tests.support.fake_run import write_run
 from tui.app.app import MqloraApp
 
@@ -78,7 +78,7 @@ async def served(pilot: Pilot[int], server: FakeServer) -> MqloraApp:
     return app
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_a_key_starts_and_ends_it(app: MqloraApp, server: FakeServer, size: tuple[int, int]) -> None:
     """The address stands below the report with what is proven, until the key is pressed again."""
     write_run(app.project, "finished")

@@ -170,7 +170,9 @@ def test_a_run_that_hangs_is_ended_with_the_stacks_of_its_threads(tmp_path: Path
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("busy", ["compute(3)", "os.kill(os.getpid(), signal.SIGSTOP)"])
+@pytest.mark.parametrize(
+    "busy", ["compute(3)", pytest.param("os.kill(os.getpid(), signal.SIGSTOP)", marks=pytest.mark.slow)]
+)
 def test_a_slow_or_a_stopped_run_is_left_alone(tmp_path: Path, busy: str) -> None:
     """One computes a step of many times the usual length; the other was stopped by a person."""
     run = tmp_path / "checkpoints_qlora"

@@ -2,7 +2,7 @@
 
 from engine.config import ALL_TARGETS
 from tests.support.fake_chat import FakeSession, open_chat
-from tests.support.fake_engine import SIZES, ready, sees, shown, wait_for
+from tests.support.fake_engine import EACH_SIZE, ready, sees, shown, wait_for
 from tests.support.form import field, form
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.prompt import Prompt
@@ -43,7 +43,7 @@ def has_cursor_in_sight(app: MqloraApp, editor: Input) -> bool:
     return is_within and app.screen.region.contains_region(editor.content_region)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_the_end_of_a_long_path_is_seen(app: MqloraApp, size: tuple[int, int]) -> None:
     """Also at 80 columns; no scrollbar covers the only line, and Home shows the begin."""
     async with app.run_test(size=size) as pilot:
@@ -56,7 +56,7 @@ async def test_the_end_of_a_long_path_is_seen(app: MqloraApp, size: tuple[int, i
         assert has_cursor_in_sight(app, path)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_the_form_scrolls_to_the_cursor(app: MqloraApp, size: tuple[int, int]) -> None:
     """The names of all projections are longer than their field at 80 columns."""
     async with app.run_test(size=size) as pilot:
@@ -71,7 +71,7 @@ async def test_the_form_scrolls_to_the_cursor(app: MqloraApp, size: tuple[int, i
         assert has_cursor_in_sight(app, editor)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_a_long_question_is_wrapped(
     app: MqloraApp,
     session: type[FakeSession],

@@ -14,7 +14,7 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.events import Event, Notice, Paused, Phase, StepDone, Usage
 from engine.training.state import Status
-from tests.support.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
+from tests.support.fake_engine import EACH_SIZE, HOSTILE, ready, sees, sees_no_more, shown, wait_for
 from tests.support.fake_run import LIMIT_S, TOTAL, USAGE, append, metrics, write_run, write_state
 from tests.support.tiny import owned_by
 from tests.support.training_screen import Factory, Scripted, open_train, use
@@ -30,7 +30,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_start_watch_and_pause(app: MqloraApp, size: tuple[int, int]) -> None:
     """Enter starts, the numbers come to the screen, Ctrl+C pauses with the run saved."""
     factory = use(app, Factory())
@@ -177,7 +177,7 @@ async def sees_twice(pilot: Pilot[int], text: str) -> None:
     await wait_for(pilot, lambda: shown(pilot.app).count(text) == 2)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_stages_of_a_resume_are_visible(app: MqloraApp, size: tuple[int, int]) -> None:
     """As plainly as those of a fresh start, although there is a curve; nothing is judged meanwhile."""
     gates = [threading.Event() for _ in range(4)]
@@ -328,7 +328,7 @@ async def test_a_process_that_cannot_be_asked_to_pause_is_no_defect(
         assert not app.training.pause()
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_a_run_that_was_cut_off_is_not_called_saved(app: MqloraApp, size: tuple[int, int]) -> None:
     """After a crash the screen says so, and Enter goes on from the last checkpoint."""
     write_run(app.project, "running", 42)
@@ -356,7 +356,7 @@ async def test_zoom_changes_the_view(app: MqloraApp) -> None:
             await sees(pilot, words)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_everything_fits(app: MqloraApp, size: tuple[int, int]) -> None:
     """At each size nothing important is cut: judgement of the gap, memory, what was spent, epochs, keys."""
     usage = Usage(padding=1.0, shapes=16, evaluation=1.0)
@@ -433,7 +433,7 @@ async def test_a_loss_that_stays_level_is_no_learning(app: MqloraApp, loss: floa
             await sees(pilot, "Too early to tell: the loss has not clearly fallen yet.")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 @pytest.mark.parametrize("key", ["enter", "R"])
 async def test_settings_selected_beside_a_paused_run(
     project: Project, size: tuple[int, int], key: str

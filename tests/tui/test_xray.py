@@ -3,7 +3,16 @@
 from engine.dataset.inspect.preview import PreviewToken
 from engine.errors import UserError
 from engine.project import Project
-from tests.support.fake_engine import HOSTILE, SIZES, FakeEngine, ready, sees, sees_no_more, shown, wait_for
+from tests.support.fake_engine import (
+    EACH_SIZE,
+    HOSTILE,
+    FakeEngine,
+    ready,
+    sees,
+    sees_no_more,
+    shown,
+    wait_for,
+)
 from tui.app.app import MqloraApp
 from tui.app.screens.data.data import DataScreen
 from tui.app.screens.data.token_cells import cells, packed, pieces
@@ -53,7 +62,7 @@ def text_of(*tokens: PreviewToken) -> list[str]:
     return ["".join(piece.text for piece in pieces(each)) for each in tokens]
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", EACH_SIZE)
 async def test_each_token_stands_behind_a_mark_of_its_sort(
     app: MqloraApp, engine: FakeEngine, size: tuple[int, int]
 ) -> None:
