@@ -21,10 +21,11 @@ def test_equal_sheets_are_parsed_once() -> None:
     copied = sheet().copy()
     copied.parse()
     assert sheet().rules[0] is first[0] and copied.rules[0] is first[0]
-    assert "red" in sheet().css and "blue" not in sheet().css
+    assert first[0].styles.color.rgb == (255, 0, 0)
     for other in (sheet(ink="blue"), sheet(TEXT + "\n"), sheet(paper="black")):
         assert other.rules[0] is not first[0]
-    assert "blue" in sheet(ink="blue").css and "black" in sheet(paper="black").css
+    assert sheet(ink="blue").rules[0].styles.color.rgb == (0, 0, 255)
+    assert sheet(paper="black").rules[0].styles.background.rgb == (0, 0, 0)
     default = Stylesheet(variables=PLAIN)
     default.add_source(TEXT, read_from=("a.tcss", ""), is_default_css=True)
     assert default.rules[0].is_default_rules and not first[0].is_default_rules
