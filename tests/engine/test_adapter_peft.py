@@ -170,6 +170,14 @@ def with_array(folder: Path, name: str, shape: tuple[int, ...] = (2, 2)) -> None
     save_file({**load_file(folder / WEIGHTS), name: np.ones(shape, np.float32)}, folder / WEIGHTS)
 
 
+def test_a_field_is_named_before_the_matrices_that_it_brings(copied: Path) -> None:
+    """A real DoRA adapter has magnitudes: not they are wrong, but what asked for them."""
+    change(copied, use_dora=True)
+    with_array(copied, "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector.weight", (16,))
+    with pytest.raises(UserError, match="use_dora = True"):
+        read_adapter(copied)
+
+
 @pytest.mark.parametrize(
     "name",
     [
