@@ -11,9 +11,10 @@ from engine.i18n import _
 from engine.project import Project
 from engine.receipt.compare import Comparison, Difference, base_here, compare, differences
 from engine.receipt.form import Receipt
+from engine.training.events import Mode
 from engine.training.selected_config import selected_settings
 from engine.training.state import RunState
-from tui.cli.train import Mode, train
+from tui.cli.train import train
 from tui.console import cell, err, out, print_json, say, table
 
 import typer
