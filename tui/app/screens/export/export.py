@@ -163,6 +163,13 @@ class ExportDialog(Dialog[None]):
             self.app.copy_to_clipboard(self._done.command)
             self._say(_("Copied."))
 
+    def stop_work(self) -> bool:
+        """End what is under way, as Esc does."""
+        if self._cancel is None:
+            return False
+        self.action_leave()
+        return True
+
     @on(Button.Pressed, "#export-close")
     def action_leave(self) -> None:
         """End the export under way; without one close."""
