@@ -63,7 +63,8 @@ class Answering:
         self._writer = AnswersWriter(parts.project, progress.step)
         before = self._writer.before
         self._has_base = {answer.question for answer in before.kept if answer.step is None}
-        self._spent = before.spent_s
+        self.spent_s = before.spent_s
+        """Seconds that answers have taken in this run."""
         self._took = {answer.question: answer.seconds for answer in before.kept}
         """Seconds that the last answer to a question took."""
         self._longest = 0.0
@@ -107,7 +108,7 @@ class Answering:
             self._asked = asked
             self._questions = list(islice(filter(self._can_be_asked, asked), MOST_QUESTIONS))
             yield from _told(self._parts, len(self._questions), len(asked))
-        self._spent += time.monotonic() - begin
+        self.spent_s += time.monotonic() - begin
 
     def _can_be_asked(self, question: str) -> bool:
         """Whether a question takes no more memory than an example does, and the template takes it."""
@@ -121,19 +122,22 @@ class Answering:
 
     def _ask_all(self) -> Iterator[Event]:
         wanted = [(question, step) for question in self._questions for step in self._due(question)]
+        has_asked = False
         for done, (question, step) in enumerate(wanted):
             if self._stop.is_set() or self._time_left() <= self._took.get(question, self._longest):
                 break
             yield self._recorder.phase(Phase("answering", done, len(wanted)))
-            answer = self._ask(question, step)
-            if answer is None:
+            has_asked = True
+            if not (answer := self._ask(question, step)):
                 break
             self._parts.held.require_in_place()
             if not self._writer.write(answer):
                 self._is_over = True
-                yield Notice("warning", _("{file} is full: no more answers are kept").format(file=self._file))
+                name = self._writer.path.name
+                yield Notice("warning", _("{file} is full: no more answers are kept").format(file=name))
                 break
-        yield self._recorder.phase(Phase("training"))
+        if has_asked:
+            yield self._recorder.phase(Phase("training"))
 
     def _due(self, question: str) -> Iterator[int | None]:
         """Yield which answers are wanted: the base model's (None), and that of this step."""
@@ -148,7 +152,7 @@ class Answering:
         percent = self._parts.config.answers_percent
         if percent >= _NO_LIMIT:
             return math.inf
-        return percent / 100 * (time.monotonic() - self._began) - self._spent
+        return percent / 100 * (time.monotonic() - self._began) - self.spent_s
 
     def _ask(self, question: str, step: int | None) -> Answer | None:
         """Return the model's answer; None where a pause was asked for or its time was up."""
@@ -156,7 +160,7 @@ class Answering:
         for last in self._chunks(question, step, begin + left):
             text += last.text
         seconds = time.monotonic() - begin
-        self._spent += seconds
+        self.spent_s += seconds
         if last.end is None or last.end == "stopped":
             if not self._stop.is_set():  # the next time only where there is enough for all of it
                 self._took.pop(question, None)
@@ -173,7 +177,7 @@ class Answering:
             end=last.end,
             tokens=last.tokens,
             seconds=round(seconds, 3),
-            spent_s=round(self._spent, 3),
+            spent_s=round(self.spent_s, 3),
             elapsed_s=round(time.monotonic() - self._began, 3),
         )
 
@@ -192,23 +196,19 @@ class Answering:
         finally:
             model.train(was_training)
 
-    @property
-    def _file(self) -> str:
-        return self._parts.project.answers_file.name
-
 
 def _told(parts: Parts, count: int, lines: int) -> Iterator[Notice]:
     """Say what is asked, and that some of it is not."""
     percent, file = parts.config.answers_percent, parts.project.answers_file.name
     if count:
         text = ngettext(
-            "{count} question of prompts.txt is answered at each validation, in at most {percent:g} % of "
-            "the time, and kept in {file}",
-            "{count} questions of prompts.txt are answered at each validation, in at most {percent:g} % of "
-            "the time, and kept in {file}",
+            "The answers to {count} question of prompts.txt at each validation are kept in {file}",
+            "The answers to {count} questions of prompts.txt at each validation are kept in {file}",
             count,
-        )
-        yield Notice("info", text.format(count=count, percent=percent, file=file))
+        ).format(count=count, file=file)
+        if percent < _NO_LIMIT:
+            text += _(", as many as {percent:g} % of the time allow").format(percent=percent)
+        yield Notice("info", text)
     if lines > count:
         text = ngettext(
             "{count} line of prompts.txt is not asked: the first {most} that the model takes, of at most "
