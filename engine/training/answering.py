@@ -67,8 +67,8 @@ class Answering:
         """Seconds that answers have taken in this run."""
         self._took = {answer.question: answer.seconds for answer in before.kept}
         """Seconds that the last answer to a question took."""
-        self._longest = 0.0
-        """Seconds that the first answer to a question is expected to take."""
+        self._expected = 0.0
+        """Seconds that the first answer to a question, or one after an answer that was cut, may take."""
         self._lost = list(_lost(self._writer))
 
     def round(self) -> Iterator[Event]:
@@ -124,7 +124,7 @@ class Answering:
         wanted = [(question, step) for question in self._questions for step in self._due(question)]
         has_asked = False
         for done, (question, step) in enumerate(wanted):
-            if self._stop.is_set() or self._time_left() <= self._took.get(question, self._longest):
+            if self._stop.is_set() or self._time_left() <= self._took.get(question, self._expected):
                 break
             yield self._recorder.phase(Phase("answering", done, len(wanted)))
             has_asked = True
@@ -157,17 +157,20 @@ class Answering:
     def _ask(self, question: str, step: int | None) -> Answer | None:
         """Return the model's answer; None where a pause was asked for or its time was up."""
         begin, left, text, last = time.monotonic(), self._time_left(), "", ReplyChunk("", 0, 0.0)
+        began = begin  # once the first token is there, which takes longer than each of the others
         for last in self._chunks(question, step, begin + left):
             text += last.text
-        seconds = time.monotonic() - begin
+            began = time.monotonic() if last.tokens <= 1 else began
+        end = time.monotonic()
+        seconds = end - begin
         self.spent_s += seconds
         if last.end is None or last.end == "stopped":
             if not self._stop.is_set():  # the next time only where there is enough for all of it
                 self._took.pop(question, None)
-                whole = seconds * ANSWER_TOKENS / last.tokens if last.tokens else 2 * seconds
-                self._longest = max(self._longest, whole)
+                pace = (end - began) / (last.tokens - 1) if last.tokens > 1 else 0.0
+                self._expected = seconds + pace * (ANSWER_TOKENS - last.tokens) if pace else 2 * seconds
             return None
-        self._took[question], self._longest = seconds, max(self._longest, seconds)
+        self._took[question] = self._expected = seconds
         if step is None:
             self._has_base.add(question)
         return Answer(

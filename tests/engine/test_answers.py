@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.chat import ChatSession, ChatSettings
+from engine.dataset.jsonl.turns import Message
 from engine.files import NoPlainFile
 from engine.model.lora import switched_off
 from engine.model.replace_layers import make_fast
@@ -98,15 +99,15 @@ def test_a_run_paused_among_its_answers_ends_in_the_same_bytes(
     assert {step for step, _question, _answer in given} == {None, 4, 6, 8, 12}
 
 
-def test_a_pause_in_the_midst_of_an_answer_ends_it(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pause_in_the_midst_of_an_answer_ends_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """No token comes after the one at hand, and the piece is not kept for an answer."""
     ask(project, *ASKED)
     chunks, reply = list[ReplyChunk](), Replier.reply
 
-    def counted(self: Replier, *given: Any, stop: Callable[[], bool]) -> Iterator[ReplyChunk]:
-        for chunk in reply(self, *given, stop=lambda: len(chunks) >= 3 or stop()):
+    def counted(
+        self: Replier, messages: list[Message], settings: ChatSettings, stop: Callable[[], bool]
+    ) -> Iterator[ReplyChunk]:
+        for chunk in reply(self, messages, settings, stop):
             chunks.append(chunk)
             if len(chunks) == 3:
                 asked.set()

@@ -14,7 +14,12 @@ from tui.app.screens.train.train import TrainScreen
 import pytest
 from textual.pilot import Pilot
 
-FIRST = (None, "Não sei bem."), (20, "A capital é Porto."), (40, "A capital é Lisboa."), (60, "A capital é Lisboa.")
+FIRST = (
+    (None, "Não sei bem."),
+    (20, "A capital é Porto."),
+    (40, "A capital é Lisboa."),
+    (60, "A capital é Lisboa."),
+)
 
 
 def answered(project: Project, question: str, *answers: tuple[int | None, str]) -> None:
@@ -38,7 +43,7 @@ async def opened(pilot: Pilot[int]) -> AnswersScreen:
 
 @pytest.mark.parametrize("size", [SIZES[0], pytest.param(SIZES[1], marks=pytest.mark.slow)])
 async def test_one_question_is_watched_through_time(app: MqloraApp, size: tuple[int, int]) -> None:
-    """The newest answer first; arrows go through the steps, n and b through the questions; words are marked."""
+    """The newest answer first; arrows go through the steps, n and b through the questions."""
     write_run(app.project, "paused", 60)
     answered(app.project, "Qual é a capital?", *FIRST)
     answered(app.project, HOSTILE, (None, "a"), (40, f"b {HOSTILE}"))
@@ -85,7 +90,7 @@ async def test_without_answers_it_says_how_to_get_some(app: MqloraApp) -> None:
         await opened(pilot)
         await sees(pilot, "write one question a line into data/prompts.txt")
         app.project.prompts_file.write_text("Qual é a capital?\n")
-        await sees(pilot, "No answer yet: a run answers the questions of data/prompts.txt at each validation.")
+        await sees(pilot, "No answer yet: a run answers the questions of data/prompts.txt")
         app.project.run_dir.mkdir()
         app.project.answers_file.mkdir()
         await sees(pilot, "The answers of this run cannot be read.", "is a folder")

@@ -80,7 +80,12 @@ class AnswersScreen(PlaceScreen):
             id="answers.before",
         ),
         Binding(
-            "escape,w", "close", _("Back"), key_display="Esc", tooltip=_("Back to the run"), id="answers.close"
+            "escape,w",
+            "close",
+            _("Back"),
+            key_display="Esc",
+            tooltip=_("Back to the run"),
+            id="answers.close",
         ),
     ]
 
@@ -214,7 +219,7 @@ def _without(found: AnswersLook, is_training: bool) -> str:
     if found.problem:
         return _("The answers of this run cannot be read.")
     if not found.percent:
-        return _("answers_percent is 0, so nothing is asked while training; set it to 5 on the Profile screen.")
+        return _("answers_percent is 0, so nothing is asked; set it to 5 on the Profile screen.")
     if not found.has_questions:
         return _(
             "No question is asked yet: write one question a line into data/prompts.txt, and each "

@@ -1,6 +1,6 @@
 """One look at the answers of a run, and two answers compared; both in threads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.analysis.run_folder import run_config
@@ -24,7 +24,7 @@ class AnswersLook:
 
     stamp: Stamp
     """What differs when a file was written again."""
-    answers: Answers = Answers()
+    answers: Answers = field(default_factory=Answers)
     has_questions: bool = False
     """Whether there is a question in prompts.txt."""
     percent: float = TrainingConfig().answers_percent
