@@ -62,7 +62,7 @@ async def help_of(pilot: Pilot[int], app: MqloraApp) -> tuple[HelpScreen, dict[s
     return app.screen, active
 
 
-@pytest.mark.parametrize("place", [*PLACES, "data+x", "data+d"])
+@pytest.mark.parametrize("place", [*PLACES, "data+x", "data+d", "train+w"])
 @pytest.mark.parametrize("lacks", [True, False])
 async def test_each_key_of_a_place_has_one_true_line(
     app: MqloraApp, engine: FakeEngine, project: Project, place: str, lacks: bool

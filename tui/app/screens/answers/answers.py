@@ -239,7 +239,7 @@ def _cost(found: AnswersLook) -> str:
         share=100 * min(1.0, answers.spent_s / answers.elapsed_s) if answers.elapsed_s else 0,
     )
     if found.percent < 100:
-        text += _(" (answers_percent allows {percent:g} %)").format(percent=found.percent)
+        text += _("; answers_percent allows {percent:g}").format(percent=found.percent)
     if answers.unreadable:
         text += _("; {count:,} lines of the file are no answers").format(count=answers.unreadable)
     return f"{text}."
