@@ -1,70 +1,24 @@
 """Streaming replies of a base model, with or without the trained adapter."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
-from engine import units
 from engine.config import TrainingConfig
-from engine.dataset.batches.chat_template import ChatTemplate, TemplateError
-from engine.dataset.batches.render import PLAIN_SEPARATOR
 from engine.dataset.jsonl.turns import Message
-from engine.errors import UserError
+from engine.files import read_given
 from engine.i18n import _
-from engine.model_folder.context_length import context_length
-from engine.model_folder.panics import refused_panics
 from engine.project import Project
+from engine.reply import ChatSettings, ContextFull, Replier, ReplyChunk, ReplyEnd
 
-if TYPE_CHECKING:
-    from engine.model.loading import BaseModel
-
-ReplyEnd = Literal["complete", "stopped", "length", "context"]
-"""Why a reply ended: whole, on request, at `max_tokens`, or because the model takes no more."""
-
-
-@dataclass(frozen=True)
-class ChatSettings:
-    """How a reply is drawn."""
-
-    max_tokens: int = 256
-    temperature: float = 0.0
-    """0 takes the likeliest token each time."""
-
-
-@dataclass(frozen=True)
-class ReplyChunk:
-    """A piece of a reply; the last one of a reply has its `end`."""
-
-    text: str
-    """New text since the chunk before."""
-    tokens: int
-    """Tokens generated so far."""
-    tokens_per_second: float
-    end: ReplyEnd | None = None
-
-
-class ContextFull(UserError):
-    """A prompt that leaves the model no room for an answer."""
-
-    def __init__(self, tokens: int, limit: int, is_grown: bool, turns: int = 1) -> None:
-        """Say so with the numbers.
-
-        Args:
-            tokens: of the prompt.
-            limit: tokens that the model takes.
-            is_grown: whether the last question would have room in a conversation of its own.
-            turns: of the prompt.
-        """
-        self.is_grown = is_grown
-        what = _("The conversation") if is_grown or turns > 1 else _("The question")
-        super().__init__(
-            _("{what} has {tokens}, and this model takes {limit:,} with the answer").format(
-                what=what, tokens=units.tokens(tokens), limit=limit
-            ),
-            _("begin a new conversation") if is_grown else _("ask something shorter"),
-        )
+__all__ = [
+    "ChatSession",
+    "ChatSettings",
+    "ContextFull",
+    "ReplyChunk",
+    "ReplyEnd",
+    "read_questions",
+    "reading_words",
+]
 
 
 def reading_words(messages: Sequence[Message], share: float) -> str:
@@ -77,6 +31,19 @@ def reading_words(messages: Sequence[Message], share: float) -> str:
     if len(messages) > 1:
         return _("reading the conversation: {share:.0%}").format(share=share)
     return _("reading the question: {share:.0%}").format(share=share)
+
+
+def read_questions(project: Project) -> list[str]:
+    """Return the lines of prompts.txt that are not blank; none where there is no such file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        lines = read_given(project.prompts_file).decode("utf-8", errors="replace").split("\n")  # as rows are
+    except FileNotFoundError:
+        return []
+    return [line.strip() for line in lines if line.strip()]
 
 
 class ChatSession:
@@ -98,23 +65,23 @@ class ChatSession:
         from engine.dataset.inspect.model_tokens import example_tokenizer
         from engine.model.adapter import load_adapter
         from engine.model.loading import load_base
-        from engine.model.prefill import PromptReader
 
-        self._base: BaseModel = load_base(project.model_dir(model))
-        trained = example_tokenizer(self._base.folder, TrainingConfig())
-        if trained.end_mark:
-            self._base.tokenizer.eos_token_ids |= {trained.token_id(trained.end_mark)}
-        self._start_ids = trained.start_ids
-        self._template = ChatTemplate(self._base.tokenizer, is_today=True) if trained.has_template else None
-        self.context_length = context_length(self._base.folder)
-        """Most tokens of a conversation with its reply; None if the model names no limit."""
+        base = load_base(project.model_dir(model))
+        trained = example_tokenizer(base.folder, TrainingConfig())
         if not adapter and project.found_adapter:
             adapter = project.adapters_dir
         self.adapter = adapter
         """Folder of the adapter to chat with; None where there is none."""
-        self._adapter = load_adapter(self._base.model, adapter) if adapter else None
-        self._base.model.eval()
-        self._reader = PromptReader(self._base.model)
+        self._adapter = load_adapter(base.model, adapter) if adapter else None
+        base.model.eval()
+        self._folder = base.folder
+        settings = self._adapter.template_settings if self._adapter else {}
+        self._replier = Replier(base, trained, settings, is_today=True)
+
+    @property
+    def context_length(self) -> int | None:
+        """Most tokens of a conversation with its reply; None if the model names no limit."""
+        return self._replier.context_length
 
     @property
     def has_adapter(self) -> bool:
@@ -124,7 +91,7 @@ class ChatSession:
     @property
     def warning(self) -> str:
         """Why the adapter may answer badly, in a sentence; empty where nothing speaks for that."""
-        return self._adapter.doubt(self._base.folder) if self._adapter else ""
+        return self._adapter.doubt(self._folder) if self._adapter else ""
 
     def check(self, messages: Sequence[Message]) -> None:
         """Refuse a conversation that cannot be answered; nothing is computed.
@@ -133,7 +100,7 @@ class ChatSession:
             ContextFull: it leaves the model no room for an answer.
             UserError: the chat template refuses it, or it is no text.
         """
-        self._prompt(messages)
+        self._replier.prompt(messages)
 
     def reply(
         self,
@@ -156,95 +123,6 @@ class ChatSession:
             ContextFull: the conversation leaves the model no room for an answer.
             UserError: the chat template refuses the conversation, or it is no text.
         """
-        from mlx_lm.models.cache import make_prompt_cache
-
         if self._adapter:
             self._adapter.turn(with_adapter)
-        prompt = self._prompt(messages)
-        cache = make_prompt_cache(self._base.model)
-        if self._read(prompt, cache, stop, on_progress):
-            yield from self._generate(prompt, cache, settings, stop)
-        else:
-            yield ReplyChunk("", 0, 0.0, "stopped")
-
-    def _read(
-        self,
-        prompt: list[int],
-        cache: list[Any],
-        stop: Callable[[], bool],
-        on_progress: Callable[[int, int], None],
-    ) -> bool:
-        """Read all but the prompt's last token; False if that was stopped."""
-        on_progress(0, len(prompt))
-        if stop():
-            return False
-        for read in self._reader.read(prompt[:-1], cache):
-            on_progress(read, len(prompt))
-            if stop():
-                return False
-        return True
-
-    def _generate(
-        self, prompt: list[int], cache: list[Any], settings: ChatSettings, stop: Callable[[], bool]
-    ) -> Iterator[ReplyChunk]:
-        from mlx_lm.generate import stream_generate
-        from mlx_lm.sample_utils import make_sampler
-
-        room = self.context_length - len(prompt) if self.context_length else settings.max_tokens
-        generated = stream_generate(
-            self._base.model,
-            self._base.tokenizer,
-            prompt[-1:],
-            max_tokens=min(settings.max_tokens, room),
-            sampler=make_sampler(temp=settings.temperature),
-            prompt_cache=cache,
-        )
-        begin, tokens = time.monotonic(), 0
-        end: ReplyEnd = "complete"
-        for response in generated:
-            tokens = response.generation_tokens
-            yield ReplyChunk(response.text, tokens, response.generation_tps)
-            if response.finish_reason == "length":
-                end = "length" if tokens == settings.max_tokens else "context"
-            elif not response.finish_reason and stop():
-                end = "stopped"
-                break
-        seconds = time.monotonic() - begin
-        yield ReplyChunk("", tokens, tokens / seconds if seconds else 0.0, end)
-
-    def _prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Tokenise the conversation up to where the answer begins, if there is room for one."""
-        prompt, limit = self._tokens(messages), self.context_length
-        if limit and len(prompt) >= limit:
-            fits_alone = len(messages) > 1 and len(self._tokens(messages[-1:])) < limit
-            raise ContextFull(len(prompt), limit, is_grown=fits_alone, turns=len(messages))
-        return prompt
-
-    def _tokens(self, messages: Sequence[Message]) -> list[int]:
-        text = self._text(messages)
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise UserError(
-                _("The conversation holds bytes that are no text"), _("write the question in UTF-8")
-            ) from None
-        with refused_panics(_("Splitting the conversation into tokens")):
-            tokens = list(self._base.tokenizer.encode(text, add_special_tokens=False))
-        is_begun = self._template or tokens[:1] == self._start_ids
-        return tokens if is_begun else [*self._start_ids, *tokens]
-
-    def _text(self, messages: Sequence[Message]) -> str:
-        """Return the conversation up to where the answer begins, as it was trained.
-
-        A date in the template is today's.
-        """
-        if not self._template:
-            return "".join(turn["content"] + PLAIN_SEPARATOR for turn in messages)
-        settings = self._adapter.template_settings if self._adapter else {}
-        try:
-            return self._template.render(messages, generation=True, **settings)
-        except TemplateError as error:
-            raise UserError(
-                _("The conversation cannot go on so: {reason}").format(reason=error),
-                _("begin a new conversation"),
-            ) from None
+        yield from self._replier.reply(messages, settings, stop, on_progress)

@@ -131,6 +131,14 @@ class TrainingConfig(BaseModel):
             description="Validations without a new best after which the run ends; 0 never does.",
         ),
     ] = 0
+    answers_percent: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=100,
+            description="Percent of the time that answers to prompts.txt may take; 0: none, 100: no limit.",
+        ),
+    ] = 5.0
     gradient_checkpointing: Annotated[
         Literal["auto", "on", "off"],
         Field(description="Recompute activations to save memory: auto does so when memory is short."),

@@ -102,6 +102,11 @@ class Project:
         return self.run_dir / "receipt.json"
 
     @property
+    def answers_file(self) -> Path:
+        """JSON Lines: what the model answered to the questions of `prompts_file` at each validation."""
+        return self.run_dir / "training_answers.jsonl"
+
+    @property
     def log_file(self) -> Path:
         """What a background run prints."""
         return self.run_dir / "training.log"

@@ -43,6 +43,7 @@ _INDIFFERENT = {
     "save_every",
     "keep_checkpoints",
     "early_stopping_patience",
+    "answers_percent",
 }
 """Fields of the configuration that change nothing about memory; a model or adapter counts by its files."""
 

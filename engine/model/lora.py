@@ -6,7 +6,8 @@ for the products they are cast to x's dtype. mlx-lm's `LoRALinear` multiplies in
 float32 and so keeps a float32 copy of every input.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from engine.backend import mx, nn
@@ -188,3 +189,24 @@ def from_mlx_lm(layer: nn.Module, linear: FrozenLinear) -> LoRALinear:
     """Return a layer of ours with the adapter of mlx-lm's `LoRALinear`."""
     dropout: Any = layer.dropout
     return LoRALinear(linear, layer.lora_a, layer.lora_b, layer.scale, 1 - dropout._p_1)
+
+
+@contextmanager
+def switched_off(model: nn.Module) -> Iterator[None]:
+    """Let a model compute as its base does for the time of a block.
+
+    The scale of each layer is 0, so that 0 is added to x Wᵀ: exact, and nothing that steps were
+    compiled with is touched.
+
+    Args:
+        model: whose LoRA layers are ours, see `engine.model.replace_layers.make_fast`.
+    """
+    layers = [module for module in model.modules() if isinstance(module, LoRALinear)]
+    scales = [layer.scale for layer in layers]
+    try:
+        for layer in layers:
+            layer.scale = 0.0
+        yield
+    finally:
+        for layer, scale in zip(layers, scales, strict=True):
+            layer.scale = scale

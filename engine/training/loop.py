@@ -9,6 +9,7 @@ from threading import Event as StopEvent
 
 from engine.errors import UserError
 from engine.i18n import _
+from engine.training.answering import Answering
 from engine.training.dispatch import Dispatcher
 from engine.training.events import (
     CheckpointSaved,
@@ -56,11 +57,12 @@ class TrainingLoop:
         self._progress = progress
         self._stop = stop
         self._steps = Dispatcher(parts, progress)
+        self._began = time.monotonic() - progress.elapsed_s
         with explained_writes(parts.project.run_dir):
             self._recorder = Recorder(parts, progress, checkpoint)
+            self._answers = Answering(parts, progress, self._recorder, stop, self._began)
         self._saved: tuple[int, Path | None] = -1, None
         """Step and folder of this session's newest checkpoint."""
-        self._began = time.monotonic() - progress.elapsed_s
 
     def run(self) -> Iterator[Event]:
         """Yield events until the run pauses or ends; every result is on disk before its event."""
@@ -81,6 +83,7 @@ class TrainingLoop:
             raise
         finally:
             self._recorder.close()
+            self._answers.close()
 
     def _train(self) -> Generator[Event, None, FinishReason | None]:
         """Make steps until the end; return why it ended, or None if it was asked to stop."""
@@ -95,10 +98,13 @@ class TrainingLoop:
                 if self._stop.is_set() and not self._steps.is_ahead:
                     return None
                 yield from self._one_step()
-            if progress.pending is not None and not (yield from self._validate_pending()):
+            is_validated = progress.pending is not None
+            if is_validated and not (yield from self._validate_pending()):
                 return None
             if self._parts.is_planned(progress):
                 yield from self._save()
+            if is_validated:
+                yield from self._answers.round()
 
     def _lost(self) -> Iterator[Notice]:
         """Tell once what was found damaged or missing in the run folder."""
@@ -163,6 +169,7 @@ class TrainingLoop:
             yield from self._save()
             if warning := chance_warning(scored, self._parts.vocabulary):
                 yield self._warning(warning)
+            yield from self._answers.round()
         return True
 
     def _validate_pending(self) -> Generator[Event, None, bool]:
@@ -210,6 +217,7 @@ class TrainingLoop:
             raise stays_bad(self._progress.step, was_halved)
         self._progress.learning_rate_factor = 0.5
         self._saved = -1, None  # the checkpoint of this step has the rate as it was
+        self._answers.rewind()
         return self._warning(_("Back to step {step} with half the learning rate"))
 
     # Saving, pausing, ending

@@ -14,6 +14,7 @@ from engine.i18n import _
 from engine.model.adapter import adapter_weights
 from engine.model.mlx_lm_adapter import WEIGHTS
 from engine.project import Project
+from engine.reply import Replier
 from engine.training.checkpoint import Checkpoint, RunIdentity
 from engine.training.folder_handle import HeldFolder
 from engine.training.progress import Progress
@@ -31,6 +32,8 @@ class Parts:
     identity: RunIdentity
     assembled: Assembled
     """The model, and how it is trained and scored."""
+    replier: Replier
+    """The same model, which answers questions."""
     train: Sequence[Example]
     valid: Sequence[MicroBatch]
     valid_examples: int

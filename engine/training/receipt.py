@@ -17,8 +17,8 @@ from engine.training.events import FinishReason
 from engine.training.history import HistoryReader
 from engine.training.progress import Progress
 
-_FREE = ("max_memory_gb",)
-"""Settings that change no number, and are the machine's: they are not in a receipt."""
+_FREE = ("max_memory_gb", "answers_percent")
+"""Settings that change no number, and are the machine's or for whoever watches: they are not in a receipt."""
 
 
 def run_receipt(

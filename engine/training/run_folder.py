@@ -93,7 +93,8 @@ def archive_run(project: Project) -> None:
     checkpoints = checkpoint_folders(project.run_dir)[::-1]
     others = (
         *(project.adapters_dir, project.dashboard_png, project.analysis_png),
-        *(project.metrics_csv, project.metrics_file, project.receipt_file, project.state_file),
+        *(project.answers_file, project.metrics_csv, project.metrics_file),
+        *(project.receipt_file, project.state_file),
     )
     target = archive(project.run_dir, [*checkpoints, *filter(os.path.lexists, others)])
     with suppress(UserError):  # a checkpoint of another version
@@ -104,15 +105,16 @@ def archive_run(project: Project) -> None:
 
 def _has_work(project: Project) -> bool:
     has_metrics = project.metrics_file.is_file() and project.metrics_file.stat().st_size > 0
+    has_answers = project.answers_file.is_file() and project.answers_file.stat().st_size > 0
     has_adapter = project.adapters_dir.is_dir() and any(project.adapters_dir.iterdir())
-    return has_metrics or has_adapter or bool(checkpoint_folders(project.run_dir))
+    return has_metrics or has_answers or has_adapter or bool(checkpoint_folders(project.run_dir))
 
 
 def _misfits(project: Project) -> list[Path]:
     """Return folders where a file belongs, and the other way round: no write could replace them."""
     files = (
         *(project.config_file, project.state_file, project.receipt_file),
-        *(project.metrics_file, project.metrics_csv),
+        *(project.metrics_file, project.metrics_csv, project.answers_file),
     )
     adapter = (project.adapter_file, project.adapters_dir / CONFIG)
     found = [path for path in (*files, *adapter) if path.is_dir()]

@@ -7,7 +7,7 @@ from engine.project import Project
 from engine.sanitize import one_line
 from engine.training.state import RunState
 
-_FREE = ("max_memory_gb",)
+_FREE = ("max_memory_gb", "answers_percent")
 """Settings that may change between two sessions: a run's plan is kept, so they change no number."""
 
 

@@ -14,7 +14,7 @@ from engine.memory.predict import ALL_LOGITS, CPU_MAX_ROWS, MemoryBudget, predic
 from engine.model.adapter import attach_adapter
 from engine.model.adapter_file import AdapterFile
 from engine.model.gradient_checkpointing import checkpoint_layers
-from engine.model.loading import load_base
+from engine.model.loading import BaseModel, load_base
 from engine.model.replace_layers import make_fast
 from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.training.execution_plan import Plan, make_plan, needed_bytes
@@ -31,7 +31,8 @@ _USED = 0.95
 class Assembled:
     """A model ready to be trained, and how that is done."""
 
-    model: nn.Module
+    base: BaseModel
+    """The model with its tokenizer, and where it comes from."""
     adapter_config: dict[str, Any]
     score: LossFunction
     """The loss without a gradient, for validation."""
@@ -41,6 +42,11 @@ class Assembled:
     """Why the plan is so, in a sentence; empty where it was given."""
     predicted: int | None
     """Peak memory of MLX, bytes; None for a model whose need is not known."""
+
+    @property
+    def model(self) -> nn.Module:
+        """The model."""
+        return self.base.model
 
 
 def shapes_for(
@@ -115,7 +121,8 @@ def _assemble(
     start: AdapterFile | None,
 ) -> Assembled:
     tune_launches(shape.tokens)
-    model = load_base(folder, keep_packed=True).model
+    base = load_base(folder, keep_packed=True)
+    model = base.model
     adapter_config = attach_adapter(model, config, start)
     reason = ""
     if plan is None:
@@ -138,4 +145,4 @@ def _assemble(
     mx.clear_cache()
     mx.reset_peak_memory()
     score = compiled_loss(model, loss)
-    return Assembled(model, adapter_config, score, step, plan, reason, predicted)
+    return Assembled(base, adapter_config, score, step, plan, reason, predicted)

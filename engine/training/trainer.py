@@ -21,6 +21,7 @@ from engine.memory.suggest import refuse_if_too_large
 from engine.model.adapter import adapter_weights
 from engine.model.mlx_lm_adapter import BASE_MODEL, BASE_PRINT, TEMPLATE_SETTINGS
 from engine.project import Project
+from engine.reply import Replier
 from engine.shell import for_file
 from engine.training.checkpoint import RunIdentity
 from engine.training.checkpoint_folders import checkpoint_folders
@@ -138,6 +139,7 @@ class Trainer:
             assembled=replace(
                 made, adapter_config=_with_origin(made.adapter_config, identity, train.examples)
             ),
+            replier=Replier(made.base, tokenize, template_settings(train.examples)),
             train=train.examples,
             valid=micro_batches(valid.examples, shapes),
             valid_examples=len(valid.examples),

@@ -5,6 +5,7 @@ from collections import Counter
 from engine.dataset.report import Fault, Place
 from engine.hardware.report import Check
 from engine.project import Project
+from engine.training.answers import Answer, AnswersWriter
 from tests.support.fake_engine import SIZES, FakeEngine, data_report, hardware_report, ready, sees, wait_for
 from tests.support.fake_run import write_run
 from tui.app.app import MqloraApp
@@ -30,6 +31,14 @@ WITHOUT_EFFECT = {
 """Keys that Textual binds everywhere."""
 UNSENT = ("super+", "alt+", "ctrl+shift+")
 """No terminal, or hardly one, sends them."""
+
+
+def write_answers(project: Project) -> None:
+    """Write answers to two questions, as a run does."""
+    writer = AnswersWriter(project, 30)
+    for question, step in (("A?", None), ("A?", 10), ("A?", 20), ("B?", 10)):
+        writer.write(Answer(step, question, "yes", "complete", 1, 0.1, 0.1, 9.0))
+    writer.close()
 
 
 async def open_place(pilot: Pilot[int], place: str) -> MqloraApp:
@@ -62,13 +71,15 @@ async def help_of(pilot: Pilot[int], app: MqloraApp) -> tuple[HelpScreen, dict[s
     return app.screen, active
 
 
-@pytest.mark.parametrize("place", [*PLACES, "data+x", "data+d"])
+@pytest.mark.parametrize("place", [*PLACES, "data+x", "data+d", "train+w"])
 @pytest.mark.parametrize("lacks", [True, False])
 async def test_each_key_of_a_place_has_one_true_line(
     app: MqloraApp, engine: FakeEngine, project: Project, place: str, lacks: bool
 ) -> None:
     """With and without something to be mended, written, dismissed."""
     write_run(project, "paused", 30)
+    if place == "train+w":
+        write_answers(project)
     if lacks:
         engine.hardware = hardware_report(Check("model", "Model", "none", "error", "None", "get one"))
     if lacks or place == "data+d":

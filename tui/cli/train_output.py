@@ -149,6 +149,7 @@ def _phase(phase: Phase) -> str:
         "loading": _("loading model"),
         "restoring": _("back to step {step:,}").format(step=phase.step),
         "validating": _("validating"),
+        "answering": _("answering prompts.txt"),
         "training": _("training"),
         "saving": _("saving"),
     }[phase.name]

@@ -16,6 +16,7 @@ def phase_words(phase: Phase) -> str:
         "tokenizing": _("reading and tokenizing the data"),
         "restoring": _("going back to step {step:,}").format(step=phase.step),
         "validating": _("validating"),
+        "answering": _("answering prompts.txt"),
         "training": _("training"),
         "saving": _("saving a checkpoint"),
     }[phase.name]
@@ -24,7 +25,7 @@ def phase_words(phase: Phase) -> str:
 def phase_of(state: RunState) -> Phase | None:
     """Return the stage that a running process wrote into `state`; None while it makes steps."""
     match state.phase:
-        case "validating" | "saving":
+        case "validating" | "answering" | "saving":
             return Phase(state.phase, state.phase_done, state.phase_total)
         case _:
             return None

@@ -84,7 +84,7 @@ class RunReader:
         """
         began, cpu_before, is_first = time.monotonic(), time.thread_time(), self._view is None
         history, owner = self._history.poll(), lock_owner(self._project)
-        seen = (history, owner, _stamp(self._project.state_file), columns)
+        seen = (history, owner, stamp_of(self._project.state_file), columns)
         if self._view is None or seen != self._seen or began - self._made_at >= _KEPT_S:
             state = RunState.load(self._project.state_file)
             if seen != self._seen:  # else they are the same, and need not be drawn again
@@ -124,7 +124,7 @@ class RunReader:
         return time.monotonic() - self._changed[1]
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def stamp_of(path: Path) -> tuple[int, int, int] | None:
     """Return what differs when the file at `path` was written again; None if there is none."""
     try:
         status = path.stat()

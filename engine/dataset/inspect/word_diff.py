@@ -85,6 +85,12 @@ def _turns(left: tuple[str, str], right: tuple[str, str]) -> tuple[Said, Said]:
     )
 
 
+def compared_texts(left: str, right: str) -> tuple[tuple[DiffPart, ...], tuple[DiffPart, ...]]:
+    """Return two texts in stretches that are the same, and that are not; of each the first `MOST_WORDS`."""
+    words, others = (_WORD.findall(text)[:MOST_WORDS] for text in (left, right))
+    return _parts(words, others)
+
+
 def _parts(left: Sequence[str], right: Sequence[str]) -> tuple[tuple[DiffPart, ...], tuple[DiffPart, ...]]:
     """Return both texts in stretches that are the same, and that are not."""
     if left == right:

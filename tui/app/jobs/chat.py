@@ -5,10 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from engine.chat import ChatSettings, ContextFull, ReplyChunk
+from engine.chat import ChatSettings, ContextFull, ReplyChunk, read_questions
 from engine.dataset.jsonl.turns import Message as Turn
 from engine.errors import UserError
-from engine.files import read_given
 from engine.i18n import _
 from engine.project import Project
 from tui.app.messages import AdapterDoubt, PromptRead, Question, ReplyDone, ReplyPiece
@@ -131,10 +130,9 @@ def busy_training(training: TrainingController) -> Busy | None:
 def questions_of(project: Project) -> list[str]:
     """Return the lines of prompts.txt that are not blank; none if it cannot be read."""
     try:
-        lines = read_given(project.prompts_file).decode("utf-8", errors="replace").split("\n")  # as rows are
+        return read_questions(project)
     except OSError:
         return []
-    return [line.strip() for line in lines if line.strip()]
 
 
 def create_session(project: Project, model: str) -> Session:

@@ -50,12 +50,13 @@ class PairRow(VerticalScroll):
 
 def _turn(turn: "Said") -> Content:
     head = Content.styled(f"{turn.role}\n", "$muted") if turn.role else Content("")
-    body = Content("").join([_part(part) for part in turn.parts])
+    body = Content("").join([marked(part) for part in turn.parts])
     tail = "" if turn.is_whole else _(" … the rest is not compared")
     return Content.assemble(head, body, (tail, "$muted"), "\n")
 
 
-def _part(part: "DiffPart") -> Content:
+def marked(part: "DiffPart") -> Content:
+    """Return a stretch of a text, between marks where it differs from the other text."""
     text = printable(part.text)
     if not part.differs:
         return Content(text)

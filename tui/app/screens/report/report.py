@@ -12,6 +12,7 @@ from engine.analysis.verdict import judge
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from tui.app.screens.answers.answers import AnswersScreen
 from tui.app.screens.export.export import ExportDialog, busy
 from tui.app.screens.report.checkpoints import CheckpointsScreen
 from tui.app.screens.report.server_line import ServerLine
@@ -46,6 +47,14 @@ class ReportScreen(PlaceScreen):
         ),
         Binding(
             "c", "checkpoints", _("Checkpoints"), tooltip=_("List the checkpoints"), id="report.checkpoints"
+        ),
+        Binding(
+            "a",
+            "answers",
+            _("Answers"),
+            tooltip=_("See how the answers to data/prompts.txt changed from step to step"),
+            show=False,
+            id="report.answers",
         ),
         Binding(
             "s",
@@ -99,7 +108,7 @@ class ReportScreen(PlaceScreen):
         """Without a run there is nothing to draw, list, export or talk to."""
         if action == "serve":
             return self.summary is not None or self.mqlora.server is not None
-        if action in ("charts", "checkpoints", "export", "chat"):
+        if action in ("charts", "answers", "checkpoints", "export", "chat"):
             return self.summary is not None
         return super().check_action(action, parameters)
 
@@ -111,6 +120,10 @@ class ReportScreen(PlaceScreen):
         """List the checkpoints."""
         if self.summary:
             self.app.push_screen(CheckpointsScreen(self.summary))
+
+    def action_answers(self) -> None:
+        """Show what the model answered, from step to step."""
+        self.app.push_screen(AnswersScreen())
 
     def action_serve(self) -> None:
         """Start the server, or end it."""
@@ -177,6 +190,8 @@ class ReportScreen(PlaceScreen):
             parts = [Content.styled(_("· Drawing the charts …"), "$muted")]
         elif not parts:
             parts = [Content.styled(_("No charts yet; w draws them."), "$muted")]
+        if self.mqlora.project.answers_file.exists():
+            parts.append(Content.styled(_("· a shows what was answered from step to step."), "$muted"))
         self.query_one("#report-charts", Static).update(Content("\n").join(parts))
 
     @work(group="charts", exit_on_error=False)

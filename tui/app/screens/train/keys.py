@@ -41,6 +41,13 @@ TRAIN_KEYS: list[BindingType] = [
     ),
     Binding("z", "zoom", _("Zoom"), tooltip=_("Whole run, last third, or log scale"), id="train.zoom"),
     Binding(
+        "w",
+        "answers",
+        _("Answers"),
+        tooltip=_("Watch the answers to data/prompts.txt change from step to step"),
+        id="train.answers",
+    ),
+    Binding(
         "R",
         "restart",
         _("Restart"),

@@ -11,6 +11,7 @@ from engine.format import OtherVersions
 from engine.hardware.report import CheckStatus
 from engine.i18n import _
 from engine.training.events import AS_BEFORE, Mode, Resumption
+from tui.app.screens.answers.answers import AnswersScreen
 from tui.app.screens.profile.config_summary import summary
 from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.verdict_line import VerdictLine
@@ -143,6 +144,10 @@ class TrainScreen(PlaceScreen):
     def action_chat(self) -> None:
         """Go and talk to the result."""
         self.app.switch_mode("chat")
+
+    def action_answers(self) -> None:
+        """Show what the model answers, from step to step."""
+        self.app.push_screen(AnswersScreen())
 
     def action_restart(self) -> None:
         """Ask, then archive the run and start anew."""

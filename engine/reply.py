@@ -1,0 +1,207 @@
+"""Replies of a model in memory, token by token: what the chat and a run that watches itself share."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine import units
+from engine.dataset.batches.chat_template import ChatTemplate, TemplateError
+from engine.dataset.batches.render import PLAIN_SEPARATOR
+from engine.dataset.jsonl.turns import Message
+from engine.errors import UserError
+from engine.i18n import _
+from engine.model_folder.context_length import context_length
+from engine.model_folder.panics import refused_panics
+
+if TYPE_CHECKING:
+    from engine.dataset.batches.tokenize import ExampleTokenizer
+    from engine.model.loading import BaseModel
+
+ReplyEnd = Literal["complete", "stopped", "length", "context"]
+"""Why a reply ended: whole, on request, at `max_tokens`, or because the model takes no more."""
+
+
+@dataclass(frozen=True)
+class ChatSettings:
+    """How a reply is drawn."""
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    """0 takes the likeliest token each time."""
+
+
+@dataclass(frozen=True)
+class ReplyChunk:
+    """A piece of a reply; the last one of a reply has its `end`."""
+
+    text: str
+    """New text since the chunk before."""
+    tokens: int
+    """Tokens generated so far."""
+    tokens_per_second: float
+    end: ReplyEnd | None = None
+
+
+class ContextFull(UserError):
+    """A prompt that leaves the model no room for an answer."""
+
+    def __init__(self, tokens: int, limit: int, is_grown: bool, turns: int = 1) -> None:
+        """Say so with the numbers.
+
+        Args:
+            tokens: of the prompt.
+            limit: tokens that the model takes.
+            is_grown: whether the last question would have room in a conversation of its own.
+            turns: of the prompt.
+        """
+        self.is_grown = is_grown
+        what = _("The conversation") if is_grown or turns > 1 else _("The question")
+        super().__init__(
+            _("{what} has {tokens}, and this model takes {limit:,} with the answer").format(
+                what=what, tokens=units.tokens(tokens), limit=limit
+            ),
+            _("begin a new conversation") if is_grown else _("ask something shorter"),
+        )
+
+
+class Replier:
+    """A model that answers. Make it and use it on one thread: MLX's streams belong to it."""
+
+    def __init__(
+        self,
+        base: "BaseModel",
+        trained: "ExampleTokenizer",
+        settings: Mapping[str, Any],
+        is_today: bool = False,
+    ) -> None:
+        """Ready it; replies end at the model's own stop tokens and where trained answers end.
+
+        Args:
+            base: the model, whose layers may have been replaced, and its tokenizer.
+            trained: what makes examples for it.
+            settings: variables of the chat template for the prompts that it is trained on.
+            is_today: tell a template that asks for it today's date, and not the one of training.
+        """
+        from engine.model.prefill import PromptReader
+
+        self._model, self._tokenizer = base.model, base.tokenizer
+        if trained.end_mark:
+            self._tokenizer.eos_token_ids |= {trained.token_id(trained.end_mark)}
+        self._start_ids = trained.start_ids
+        self._template = ChatTemplate(self._tokenizer, is_today) if trained.has_template else None
+        self._settings = settings
+        self.context_length = context_length(base.folder)
+        """Most tokens of a conversation with its reply; None if the model names no limit."""
+        self._reader = PromptReader(self._model)
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Tokenise a conversation up to where the answer begins, if there is room for one.
+
+        Raises:
+            ContextFull: it leaves the model no room for an answer.
+            UserError: the chat template refuses it, or it is no text.
+        """
+        prompt, limit = self._tokens(messages), self.context_length
+        if limit and len(prompt) >= limit:
+            fits_alone = len(messages) > 1 and len(self._tokens(messages[-1:])) < limit
+            raise ContextFull(len(prompt), limit, is_grown=fits_alone, turns=len(messages))
+        return prompt
+
+    def reply(
+        self,
+        messages: Sequence[Message],
+        settings: ChatSettings,
+        stop: Callable[[], bool] = lambda: False,
+        on_progress: Callable[[int, int], None] = lambda read, total: None,
+    ) -> Iterator[ReplyChunk]:
+        """Yield the model's next turn piece by piece, until it ends or `stop` says so.
+
+        Args:
+            messages: the conversation so far, ending with the user's turn.
+            settings: length and temperature.
+            stop: asked after every token and, while the prompt is read, several times a second.
+            on_progress: told how many of the prompt's tokens are read, and how many there are.
+
+        Raises:
+            ContextFull: the conversation leaves the model no room for an answer.
+            UserError: the chat template refuses the conversation, or it is no text.
+        """
+        from mlx_lm.models.cache import make_prompt_cache
+
+        prompt = self.prompt(messages)
+        cache = make_prompt_cache(self._model)
+        if self._read(prompt, cache, stop, on_progress):
+            yield from self._generate(prompt, cache, settings, stop)
+        else:
+            yield ReplyChunk("", 0, 0.0, "stopped")
+
+    def _read(
+        self,
+        prompt: list[int],
+        cache: list[Any],
+        stop: Callable[[], bool],
+        on_progress: Callable[[int, int], None],
+    ) -> bool:
+        """Read all but the prompt's last token; False if that was stopped."""
+        on_progress(0, len(prompt))
+        if stop():
+            return False
+        for read in self._reader.read(prompt[:-1], cache):
+            on_progress(read, len(prompt))
+            if stop():
+                return False
+        return True
+
+    def _generate(
+        self, prompt: list[int], cache: list[Any], settings: ChatSettings, stop: Callable[[], bool]
+    ) -> Iterator[ReplyChunk]:
+        from mlx_lm.generate import stream_generate
+        from mlx_lm.sample_utils import make_sampler
+
+        room = self.context_length - len(prompt) if self.context_length else settings.max_tokens
+        generated = stream_generate(
+            self._model,
+            self._tokenizer,
+            prompt[-1:],
+            max_tokens=min(settings.max_tokens, room),
+            sampler=make_sampler(temp=settings.temperature),
+            prompt_cache=cache,
+        )
+        begin, tokens = time.monotonic(), 0
+        end: ReplyEnd = "complete"
+        for response in generated:
+            tokens = response.generation_tokens
+            yield ReplyChunk(response.text, tokens, response.generation_tps)
+            if response.finish_reason == "length":
+                end = "length" if tokens == settings.max_tokens else "context"
+            elif not response.finish_reason and stop():
+                end = "stopped"
+                break
+        seconds = time.monotonic() - begin
+        yield ReplyChunk("", tokens, tokens / seconds if seconds else 0.0, end)
+
+    def _tokens(self, messages: Sequence[Message]) -> list[int]:
+        text = self._text(messages)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                _("The conversation holds bytes that are no text"), _("write the question in UTF-8")
+            ) from None
+        with refused_panics(_("Splitting the conversation into tokens")):
+            tokens = list(self._tokenizer.encode(text, add_special_tokens=False))
+        is_begun = self._template or tokens[:1] == self._start_ids
+        return tokens if is_begun else [*self._start_ids, *tokens]
+
+    def _text(self, messages: Sequence[Message]) -> str:
+        """Return the conversation up to where the answer begins, as it was trained."""
+        if not self._template:
+            return "".join(turn["content"] + PLAIN_SEPARATOR for turn in messages)
+        try:
+            return self._template.render(messages, generation=True, **self._settings)
+        except TemplateError as error:
+            raise UserError(
+                _("The conversation cannot go on so: {reason}").format(reason=error),
+                _("begin a new conversation"),
+            ) from None

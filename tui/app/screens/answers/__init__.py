@@ -1,0 +1,1 @@
+"""What the model answers to the same questions, from step to step."""

@@ -1,0 +1,256 @@
+"""Watching a model learn: the answers to one question, from the base model's to the newest."""
+
+import asyncio
+from typing import ClassVar
+
+from engine.i18n import _
+from engine.sanitize import one_line
+from engine.training.answers import Answer
+from engine.units import duration
+from tui.app.screens.answers.box import AnswerBox
+from tui.app.screens.answers.look import AnswersLook, Compared, compare, look
+from tui.app.screens.answers.timeline import SAME, Timeline, step_name
+from tui.app.screens.data.pair_row import CLOSE, OPEN
+from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.verdict_line import VerdictLine
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.content import Content
+from textual.widgets import Static
+
+READ_SECONDS = 1.0
+"""Time between two looks at the run's files."""
+
+
+class AnswersScreen(PlaceScreen):
+    """The base model's answer beside that of a step; follows the newest until the user goes back."""
+
+    PLACE: ClassVar[str] = _("Answers")
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "right",
+            "go(1)",
+            _("Later step"),
+            key_display="←/→",
+            tooltip=_("Show the answer at the step after"),
+            id="answers.later",
+        ),
+        Binding(
+            "left",
+            "go(-1)",
+            _("Earlier step"),
+            show=False,
+            tooltip=_("Show the answer at the step before"),
+            id="answers.earlier",
+        ),
+        Binding(
+            "home",
+            "go_to(0)",
+            _("First step"),
+            show=False,
+            tooltip=_("Show the first answer after the base model's"),
+            id="answers.first",
+        ),
+        Binding(
+            "end",
+            "go_to(-1)",
+            _("Newest step"),
+            show=False,
+            tooltip=_("Show the newest answer, and each that comes"),
+            id="answers.newest",
+        ),
+        Binding(
+            "n",
+            "ask(1)",
+            _("Next question"),
+            key_display="n/b",
+            tooltip=_("Show the answers to the next question"),
+            id="answers.next",
+        ),
+        Binding(
+            "b",
+            "ask(-1)",
+            _("Question before"),
+            show=False,
+            tooltip=_("Show the answers to the question before"),
+            id="answers.before",
+        ),
+        Binding(
+            "escape,w",
+            "close",
+            _("Back"),
+            key_display="Esc",
+            tooltip=_("Back to the run"),
+            id="answers.close",
+        ),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._look: AnswersLook | None = None
+        self._question = 0
+        """Index of the question that is shown."""
+        self._step = -1
+        """Index of the step that is shown; -1 is the newest, whichever that is."""
+
+    def compose_body(self) -> ComposeResult:
+        """Yield the question, what the answers cost, the steps, and both answers."""
+        yield VerdictLine(id="answers-question")
+        yield Static(id="answers-cost")
+        yield Timeline(id="answers-steps")
+        with Container(id="answers-boxes"):
+            yield AnswerBox()
+            yield AnswerBox()
+        yield Static(id="answers-legend")
+
+    def on_mount(self) -> None:
+        """Look now, and again and again."""
+        self.query(AnswerBox).last().focus()
+        self.set_interval(READ_SECONDS, self._tick)
+        self._read()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without answers there is nothing to go through."""
+        if action in ("go", "go_to"):
+            return len(self._steps) > 1
+        if action == "ask":
+            return len(self._questions) > 1
+        return super().check_action(action, parameters)
+
+    def action_go(self, by: int) -> None:
+        """Show the step beside; stops at the ends."""
+        newest = len(self._steps) - 1
+        index = min(newest, max(0, self._chosen + by))
+        self._step = -1 if index == newest else index
+        self._show()
+
+    def action_go_to(self, index: int) -> None:
+        """Show the first step (0) or the newest (-1)."""
+        self._step = index
+        self._show()
+
+    def action_ask(self, by: int) -> None:
+        """Show the question beside at the same step; stops at the ends."""
+        step = self._steps[self._chosen].step
+        self._question = min(len(self._questions) - 1, max(0, self._question + by))
+        if self._step >= 0:  # it may be another answer of this one, which was asked more often or less
+            self._step = next((i for i, each in enumerate(self._steps) if each.step == step), -1)
+        self._show()
+
+    def action_close(self) -> None:
+        """Go back to where it was opened."""
+        self.dismiss(None)
+
+    @property
+    def _questions(self) -> tuple[str, ...]:
+        return self._look.answers.questions if self._look else ()
+
+    @property
+    def _through_time(self) -> tuple[Answer, ...]:
+        """All answers to the question, the base model's first."""
+        if not self._look or not self._questions:
+            return ()
+        return self._look.answers.through_time(self._questions[self._question])
+
+    @property
+    def _base(self) -> Answer | None:
+        return next((answer for answer in self._through_time if answer.step is None), None)
+
+    @property
+    def _steps(self) -> tuple[Answer, ...]:
+        """The answers of the trained model."""
+        return tuple(answer for answer in self._through_time if answer.step is not None)
+
+    @property
+    def _chosen(self) -> int:
+        newest = len(self._steps) - 1
+        return newest if self._step < 0 else min(self._step, newest)
+
+    def _tick(self) -> None:
+        if self.is_current:
+            self._read()
+
+    @work(group="reading", exclusive=True, exit_on_error=False)
+    async def _read(self) -> None:
+        before = self._look
+        self._look = await asyncio.to_thread(look, self.mqlora.project, before, self.mqlora.config)
+        if self._look is not before:
+            self._question = min(self._question, max(0, len(self._questions) - 1))
+            self._show()
+
+    @work(group="showing", exclusive=True, exit_on_error=False)
+    async def _show(self) -> None:
+        """Compare the answer with the one before it in a thread, and draw both."""
+        self.refresh_bindings()
+        found = self._look
+        if not found:
+            return
+        self.set_class(not self._questions, "-empty")
+        if not self._questions:
+            self.query_one(VerdictLine).show_waiting(_without(found, self.mqlora.run_state.is_training))
+            if found.problem:
+                self.show_error(found.problem)
+            return
+        base, steps, chosen = self._base, self._steps, self._chosen
+        number = _("Question {n:,} of {total:,}:").format(n=self._question + 1, total=len(self._questions))
+        self.query_one(VerdictLine).show("note", number, one_line(self._questions[self._question], 300))
+        self.query_one("#answers-cost", Static).update(Content.styled(_cost(found), "$muted"))
+        left, right = self.query(AnswerBox)
+        left.show_alone(_("base model"), base, _("It has not been asked yet."))
+        answer = steps[chosen] if steps else None
+        before = steps[chosen - 1] if chosen > 0 else base
+        title = _("step {step}").format(step=step_name(answer)) if answer else _("trained model")
+        compared: Compared | None = None
+        if answer and before:
+            compared = await asyncio.to_thread(compare, answer, before)
+            right.show_compared(title, answer, before, compared)
+        else:
+            right.show_alone(title, answer, _("Its first answer comes with a validation after some steps."))
+        self.query_one(Timeline).show(base, steps, chosen)
+        self.query_one("#answers-legend", Static).update(_legend(compared, steps))
+
+
+def _without(found: AnswersLook, is_training: bool) -> str:
+    """Say why there is no answer, and how to get some."""
+    if found.problem:
+        return _("The answers of this run cannot be read.")
+    if not found.percent:
+        return _("answers_percent is 0, so nothing is asked; set it to 5 on the Profile screen.")
+    if not found.has_questions:
+        return _(
+            "No question is asked yet: write one question a line into data/prompts.txt, and each "
+            "validation of a run answers them, beside what the base model answers."
+        )
+    if is_training:
+        text = _("No answer yet: they come with the validations, once {percent:g} % of the time allow one.")
+        return text.format(percent=found.percent)
+    return _("No answer yet: a run answers the questions of data/prompts.txt at each validation.")
+
+
+def _cost(found: AnswersLook) -> str:
+    """Say what answers took of the training time, and what was allowed."""
+    answers = found.answers
+    text = _("Answering took {spent}, {share:.1f} % of the training time").format(
+        spent=duration(answers.spent_s),
+        share=100 * min(1.0, answers.spent_s / answers.elapsed_s) if answers.elapsed_s else 0,
+    )
+    if found.percent < 100:
+        text += _("; answers_percent allows {percent:g}").format(percent=found.percent)
+    if answers.unreadable:
+        text += _("; {count:,} lines of the file are no answers").format(count=answers.unreadable)
+    return f"{text}."
+
+
+def _legend(compared: Compared | None, steps: tuple[Answer, ...]) -> Content:
+    """Explain the marks that are there."""
+    parts = []
+    if compared and any(part.differs for part in (*compared.now, *compared.before)):
+        changed = Content.styled(f"{OPEN}{_('changed')}{CLOSE}", "bold underline $warning")
+        parts.append(changed.append(Content.styled(" " + _("since the answer before"), "$muted")))
+    if len(steps) > 1:
+        parts.append(Content.styled(SAME + " " + _("the same as before"), "$muted"))
+    return Content("   ").join(parts)
