@@ -1,4 +1,4 @@
-"""What a chart of a run shows: one quantity of its steps over an axis, smoothed, and what to read at a step."""
+"""What a chart of a run shows: one quantity of its steps along an axis, smoothed, and as numbers."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -44,7 +44,7 @@ class ChartData:
     def span(self, level: int) -> float:
         """Return over how many steps the smoothed line averages.
 
-        That is a twentieth of the whole run, so that the line drawn already does not change while the run goes on.
+        That is a twentieth of the whole run: what is drawn already does not change while the run goes on.
 
         Args:
             level: each doubles it; below 0 each halves it, at the lowest to 1 step, which smooths nothing.
@@ -85,7 +85,7 @@ class Series:
     y: Floats
     """NaN where it was not finite."""
     smoothed: Floats
-    """The debiased exponential average of `y`, see `engine.analysis.series.smooth`; NaN if `y` is nowhere finite."""
+    """The average of `y`, see `engine.analysis.series.smooth`; NaN if `y` is nowhere finite."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -155,9 +155,10 @@ _MOST_VALIDATED = 200
 def csv_of(series: Series, first: int, past: int, most_bytes: int) -> tuple[str, int]:
     """Return some steps as CSV, and of how many steps one is in it.
 
-    Its columns are the step, the tokens and the seconds of training so far, what is drawn and the same smoothed,
-    the validation loss, and the learning rate; a number that is not there or not finite is empty. Where that
-    would be too long only every so many steps are in it, and those with a validation unless there are very many.
+    Its columns are the step, the tokens and the seconds of training so far, what is drawn and the same
+    smoothed, the validation loss, and the learning rate; a number that is not there or not finite is empty.
+    Where that would be too long only every so many steps are in it, and those with a validation unless
+    there are very many.
 
     Args:
         series: of the run.
@@ -165,16 +166,15 @@ def csv_of(series: Series, first: int, past: int, most_bytes: int) -> tuple[str,
         past: the one after the last.
         most_bytes: of the text, enough for its first line and some more.
     """
-    every = 1
+    every = max(1, -(-(past - first) * _LEAST_LINE // most_bytes))
     validated = first + np.flatnonzero(np.isfinite(series.data.history.val_loss[first:past]))
     while True:
         rows = np.arange(first, past, every)
         if len(validated) <= _MOST_VALIDATED:
             rows = np.union1d(rows, validated[:: max(1, every // (past - first))])
-        if len(rows) * _LEAST_LINE <= most_bytes:
-            text = _csv(series, rows)
-            if len(text) <= most_bytes or len(rows) <= 2:
-                return text, every
+        text = _csv(series, rows)
+        if len(text) <= most_bytes or len(rows) <= 2:
+            return text, every
         every *= 2
 
 

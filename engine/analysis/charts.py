@@ -1,4 +1,4 @@
-"""The pictures of a run: `training_dashboard.png`, `training_detailed_analysis.png`, and single charts as asked for."""
+"""The pictures of a run: `training_dashboard.png`, `training_detailed_analysis.png`, and single charts."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path

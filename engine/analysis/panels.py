@@ -77,7 +77,13 @@ def _marks(axes: "Axes", series: Series, shown: Ints, unit: float) -> None:
     best = data.best_step
     if series.measure == "loss" and here.any():
         x = series.at_steps(data.checked.steps[here]) / unit
-        style = {"color": VERMILION, "lw": 1.6, "marker": "o" if len(x) <= 60 else "", "ms": 5, "mec": "white"}
+        style = {
+            "color": VERMILION,
+            "lw": 1.6,
+            "marker": "o" if len(x) <= 60 else "",
+            "ms": 5,
+            "mec": "white",
+        }
         axes.plot(*downsample(x, data.checked.losses[here], COLUMNS), label=_("validation"), **style)
     at_bottom = {"transform": axes.get_xaxis_transform(), "ls": "", "clip_on": False, "zorder": 5}
     if kept := tuple(step for step in data.checkpoints if low <= step <= high):

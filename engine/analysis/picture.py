@@ -44,7 +44,7 @@ def write_picture(figure: "Figure", path: Path) -> Path:
 
 
 def write_new_picture(figure: "Figure", folder: Path, name: str) -> Path:
-    """Draw a figure as PNG into a new file, `name`.png or the first of `name`-2.png, `name`-3.png … that is free.
+    """Draw a figure as PNG into a new file: `name`.png, or the first of `name`-2.png … that is free.
 
     Raises:
         UserError: it cannot be written.

@@ -63,7 +63,7 @@ def smooth(y: ArrayLike, weight: float) -> Floats:
 
 
 def _averages(values: Floats, weight: float) -> Floats:
-    """Return m_t of `smooth`, block by block: one loop over a million steps would hold up who waits for it."""
+    """Return m_t of `smooth`, block by block: one loop over a million steps would hold the others up."""
     rows = np.pad(values, (0, -len(values) % _BLOCK)).reshape(-1, _BLOCK)
     powers = weight ** np.arange(_BLOCK + 1)
     ages = np.subtract.outer(np.arange(_BLOCK), np.arange(_BLOCK))

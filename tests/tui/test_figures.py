@@ -22,7 +22,9 @@ import pytest
 from rich.console import Console
 
 
-def run_of(project: Project, losses: Sequence[float], val: dict[int, float]) -> tuple[RunFigures, ChartCurves]:
+def run_of(
+    project: Project, losses: Sequence[float], val: dict[int, float]
+) -> tuple[RunFigures, ChartCurves]:
     """Write a run and return its figures and curves."""
     write_state(project, "running", len(losses), initial_val_loss=4.2, best_step=None, best_val_loss=None)
     for step, loss in enumerate(losses, 1):

@@ -37,7 +37,7 @@ def run(steps: int, total: int = 200) -> ChartData:
         grad_norm=np.full(steps, 0.5),
         tokens=np.full(steps, 400),
         tokens_per_second=np.full(steps, 200.0),
-        elapsed_s=2.0 * x,
+        elapsed_s=np.linspace(2.0, 2.0 * steps, steps),
         learning_rate=np.full(steps, 1e-4),
     )
     checked = Validations(x[x == steps // 2], np.full(int(steps > 1), 2.5), x[:0])
@@ -85,7 +85,7 @@ def test_the_newest_steps_end_where_the_run_does() -> None:
 
 @pytest.mark.parametrize("is_log", [False, True])
 def test_values_without_a_logarithm_or_beyond_all_others_are_survived(is_log: bool) -> None:
-    """0 and less stand at the lower edge of a log scale, a spike is marked at the upper one, NaN is marked too."""
+    """0 and less stand at the lower edge of a log scale; a spike and NaN are marked at the upper one."""
     y = np.concatenate(([np.nan], np.linspace(2, 1, 200), [0.0, -1.0, 1e38]))
     steps = np.arange(1.0, len(y) + 1)
     known = np.isfinite(y)
@@ -183,7 +183,7 @@ async def test_growing_curves_wait_for_their_time() -> None:
 async def test_curves_that_grew_by_less_than_a_dot_are_not_drawn_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Steps that could not be told apart on the plot wait half a minute, others as long as what changes is much."""
+    """Steps that could not be told apart on the plot wait half a minute, others a few seconds."""
     app = PlotApp()
     async with app.run_test(size=(80, 24)) as pilot:
         plot = app.query_one(LossPlot)

@@ -1,10 +1,14 @@
 """Which part of a run a chart shows, and how: changed by keys, without widgets."""
 
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import TypeVar, get_args
 
 from engine.analysis.chart_series import Axis, ChartData, Measure
 
+Choice = TypeVar("Choice")
+
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+AXES: tuple[Axis, ...] = get_args(Axis)
 LEAST_STEPS = 4
 """Nothing is enlarged beyond so many."""
 
@@ -43,10 +47,11 @@ class ChartView:
 
     def third(self, count: int) -> "ChartView":
         """Show the last third of the run, or all of it if a part is shown."""
-        return self._at(count - count // 3, count // 3, count) if self.is_whole else self.whole()
+        width = max(count // 3, LEAST_STEPS)
+        return self._at(count - width, width, count) if self.is_whole and width < count else self.whole()
 
     def zoomed(self, is_closer: bool, count: int) -> "ChartView":
-        """Show half as many steps, or twice as many: around the cursor, else the newest or those in the middle."""
+        """Show half or twice as many steps: around the cursor, else the newest or those in the middle."""
         first, past = self.rows(count)
         width = max((past - first) // 2, LEAST_STEPS) if is_closer else (past - first) * 2
         if width >= count:
@@ -71,10 +76,9 @@ class ChartView:
 
     def moved(self, by: int, count: int) -> "ChartView":
         """Move the cursor by so many steps, and what is shown with it; without one put it onto the newest."""
-        first, past = self.rows(count)
         if not count:
             return self
-        cursor = past - 1 if self.cursor is None else self.cursor + by
+        cursor = self.rows(count)[1] - 1 if self.cursor is None else self.cursor + by
         return self.pointed(min(max(cursor, 0), count - 1), count)
 
     def pointed(self, cursor: int, count: int) -> "ChartView":
@@ -92,11 +96,11 @@ class ChartView:
 
     def with_next_measure(self) -> "ChartView":
         """Show the next quantity."""
-        return replace(self, measure=_next(get_args(Measure), self.measure))
+        return replace(self, measure=_next(MEASURES, self.measure))
 
     def with_next_axis(self) -> "ChartView":
         """Lay the steps out along the next axis."""
-        return replace(self, axis=_next(get_args(Axis), self.axis))
+        return replace(self, axis=_next(AXES, self.axis))
 
     def _at(self, start: int, width: int, count: int) -> "ChartView":
         """Show `width` steps from `start` on; at the end of the run, its newest."""
@@ -106,5 +110,5 @@ class ChartView:
         return replace(self, newest=None, frozen=(start, start + width))
 
 
-def _next(choices: tuple[str, ...], present: str) -> str:
+def _next(choices: tuple[Choice, ...], present: Choice) -> Choice:
     return choices[(choices.index(present) + 1) % len(choices)]

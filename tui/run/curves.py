@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 EMPTY: Floats = np.empty(0)
 _GRAINS = 16
-"""Into so many parts the width of a view is divided; its ends move by whole ones, as all is drawn anew then."""
+"""Into so many parts a view is divided; its ends move by whole ones, as all is drawn anew then."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from engine.analysis.run_folder import run_config
 from engine.analysis.validations import validations_of
 from engine.analysis.verdict import Verdict, judge, live_advice
 from engine.project import Project
-from engine.training.events import Phase
 from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
+from engine.training.events import Phase
 from engine.training.history import HistoryReader, RunHistory
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner

@@ -71,7 +71,7 @@ class Charts(Vertical):
         self._run, self._is_training = run, is_training
         self._show_words()
 
-    def can(self, command: Command) -> bool:
+    def can(self, command: object) -> bool:
         """Whether a key does something now."""
         if command == "leave":
             return self.view.cursor is not None

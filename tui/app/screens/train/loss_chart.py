@@ -22,7 +22,7 @@ _NARROWEST = 0.1
 _FLATTEST = 0.01
 """The same in the unit of the values, for those near 0."""
 _LOWEST = 1e-4
-"""Values below this, if none is drawn that is lower and above 0, are at the lower edge: 0 has no logarithm."""
+"""A log scale begins here, or at the lowest value above 0: 0 has no logarithm and is at the lower edge."""
 _WILD = 3
 """A line that goes so many times the usual spread above what is usual, after a spike, is cut off there."""
 _WIDE = 4
@@ -75,7 +75,7 @@ class Drawing:
         return low + (cell - self.left) * (high - low) / max(self.columns - 1, 1)
 
     def with_marks(self, marks: Iterable[tuple[int, int, str, Colour]]) -> list[Text]:
-        """Return the lines with characters put in; each is given by its line, its cell, itself and its colour."""
+        """Return the lines with characters put in, each given by its line, cell, sign and colour."""
         lines = list(self.lines)
         for y, x, sign, (red, green, blue) in marks:
             line = lines[y]
@@ -123,7 +123,9 @@ def x_ticks(axis: Axis, low: float, high: float, count: int) -> tuple[list[float
         units = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
         unit, name = next(((size, letter) for size, letter in units if high >= 2 * size), (1.0, ""))
     elif axis == "time":
-        unit, name = next(((u, n) for u, n in ((_HOUR, " h"), (_MINUTE, " min")) if high >= 2 * u), (1.0, " s"))
+        unit, name = next(
+            ((u, n) for u, n in ((_HOUR, " h"), (_MINUTE, " min")) if high >= 2 * u), (1.0, " s")
+        )
     ticks = nice_ticks(low / unit, high / unit, count)
     if axis == "step":
         ticks = [tick for tick in ticks if tick % 1 == 0]
@@ -147,7 +149,7 @@ def _labels(ticks: list[float]) -> list[str]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return the numbers 1, 2, 5 times powers of ten from low to high, both above 0; the powers if these do."""
+    """Return powers of ten from low to high, both above 0, and where these are few, 2 and 5 times them."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     factors = (1, 2, 5) if len(powers) <= _MOST_Y_TICKS // 2 else (1,)
     apart = -(-len(powers) // _MOST_Y_TICKS) if len(factors) == 1 else 1

@@ -206,7 +206,10 @@ def _marked(drawing: Drawing, data: ChartData, series: Series, colours: Colours)
     """Mark the checkpoints and the best step on the axis."""
     best = () if data.best_step is None else (data.best_step,)
     marks = []
-    for steps, sign, colour in ((data.checkpoints, CHECKPOINT, colours.validation), (best, "★", colours.best)):
+    for steps, sign, colour in (
+        (data.checkpoints, CHECKPOINT, colours.validation),
+        (best, "★", colours.best),
+    ):
         columns = {drawing.column(x) for x in series.at_steps(steps).tolist()}
         marks += [(drawing.rows, column, sign, colour) for column in columns if column is not None]
     return replace(drawing, lines=drawing.with_marks(marks))
