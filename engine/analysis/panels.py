@@ -59,7 +59,7 @@ def chart(axes: "Axes", series: Series, first: int, past: int, is_log: bool) -> 
         *downsample(x, series.smoothed[first:past], COLUMNS),
         color=BLUE,
         lw=2.2,
-        label=_("smoothed over {n:,.0f} steps").format(n=series.span),
+        label=_("smoothed over {steps}").format(steps=units.steps(round(series.span))),
     )
     _marks(axes, series, series.data.history.step[first:past], unit)
     dress(axes, names[series.measure][:1].upper() + names[series.measure][1:], along[series.axis], "")

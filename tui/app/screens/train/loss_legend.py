@@ -33,9 +33,7 @@ def words(view: ChartView, data: ChartData, is_training: bool) -> Content:
         parts.append(_("log scale"))
     span = data.span(view.smoothing)
     parts.append(
-        ngettext("smoothed over {n} step", "smoothed over {n} steps", round(span)).format(n=f"{span:,.0f}")
-        if span > 1
-        else _("not smoothed")
+        _("smoothed over {steps}").format(steps=units.steps(round(span))) if span > 1 else _("not smoothed")
     )
     return Content.styled(" · ".join(parts), "$muted")
 
