@@ -1,4 +1,4 @@
-"""The two pictures of a run: `training_dashboard.png` and `training_detailed_analysis.png`."""
+"""The pictures of a run: `training_dashboard.png`, `training_detailed_analysis.png`, and single charts."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from engine import units
 from engine.analysis import drawing, epoch_panels, panels
+from engine.analysis.chart_series import Series
 from engine.analysis.outcome import FEW_STEPS
-from engine.analysis.picture import DPI, write_picture
+from engine.analysis.picture import DPI, write_new_picture, write_picture
 from engine.analysis.run_folder import run_config
 from engine.analysis.validations import validations_of
 from engine.errors import UserError
@@ -75,6 +76,32 @@ def write_analysis(project: Project) -> Path:
         return write_picture(figure, project.analysis_png)
 
 
+def write_chart(
+    project: Project, series: Series, rows: tuple[int, int], is_log: bool, state: RunState | None
+) -> Path:
+    """Write one chart as a file of its own, 1800 x 1050 pixels at 150 DPI, over no other, and return it.
+
+    Args:
+        project: of the run.
+        series: what to draw.
+        rows: the first step of it, counted from 0, and the one after the last.
+        is_log: whether the scale is logarithmic.
+        state: of the run.
+
+    Raises:
+        UserError: there is no step to draw, or the file cannot be written.
+    """
+    first, past = rows
+    if past <= first:
+        raise UserError(_("There is no step to draw yet"), _("save the chart when the run has made one"))
+    steps = series.data.history.step
+    with _styled():
+        figure, axes = _figure(_("Training"), 1, 1, (12, 7), series.data.history, state)
+        panels.chart(axes[0], series, first, past, is_log)
+        name = f"chart_{series.measure}_by_{series.axis}_{steps[first]}-{steps[past - 1]}"
+        return write_new_picture(figure, project.run_dir, name)
+
+
 def _run(project: Project) -> tuple[RunHistory, RunState | None]:
     history = load_history(project)
     drawable = int(np.isfinite(history.loss).sum())
@@ -116,7 +143,7 @@ def _figure(
     figure.suptitle(name, x=0.012, ha="left", fontsize=19, fontweight="bold", parse_math=False)
     colour = drawing.VERMILION if len(history) < FEW_STEPS else drawing.GREY
     figure.supxlabel(_note(history, state), x=0.012, ha="left", fontsize=12, color=colour, parse_math=False)
-    return figure, list(figure.subplots(rows, columns).flat)
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
 def _note(history: RunHistory, state: RunState | None) -> str:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from engine import units
+from engine.analysis.chart_series import Series
 from engine.analysis.drawing import (
     BLUE,
     COLUMNS,
@@ -19,7 +20,7 @@ from engine.analysis.drawing import (
 from engine.analysis.series import bucket_means, downsample, rolling_std, smooth, smoothing_weight
 from engine.analysis.validations import Validations
 from engine.i18n import _, ngettext
-from engine.training.history import RunHistory
+from engine.training.history import Ints, RunHistory
 from engine.units import rate
 
 import numpy as np
@@ -39,6 +40,60 @@ def loss_curves(
     dress(axes, _("Training and validation loss"), _("step"), _("loss (nats per token)"))
     whole_steps(axes)
     legend(axes)
+
+
+def chart(axes: "Axes", series: Series, first: int, past: int, is_log: bool) -> None:
+    """Draw one quantity of some steps, from `first` to before `past`, with what is marked in these."""
+    names = {
+        "loss": _("loss (nats per token)"),
+        "grad_norm": _("gradient norm"),
+        "tokens_per_second": _("tokens per second"),
+    }
+    along = {"step": _("step"), "tokens": _("tokens"), "time": _("minutes of training")}
+    unit = 60.0 if series.axis == "time" else 1.0
+    x = series.x[first:past] / unit
+    axes.plot(
+        *downsample(x, series.y[first:past], COLUMNS), color=BLUE, alpha=0.28, lw=0.8, label=_("one step")
+    )
+    axes.plot(
+        *downsample(x, series.smoothed[first:past], COLUMNS),
+        color=BLUE,
+        lw=2.2,
+        label=_("smoothed over {steps}").format(steps=units.steps(round(series.span))),
+    )
+    _marks(axes, series, series.data.history.step[first:past], unit)
+    dress(axes, names[series.measure][:1].upper() + names[series.measure][1:], along[series.axis], "")
+    if series.axis == "step":
+        whole_steps(axes)
+    if is_log and (series.y[first:past] > 0).any():
+        axes.set_yscale("log", nonpositive="clip")
+    legend(axes)
+
+
+def _marks(axes: "Axes", series: Series, shown: Ints, unit: float) -> None:
+    """Mark validations, the best one and checkpoints of the steps that are shown."""
+    data, low, high = series.data, shown[0], shown[-1]
+    here = (data.checked.steps >= low) & (data.checked.steps <= high)
+    best = data.best_step
+    if series.measure == "loss" and here.any():
+        x = series.at_steps(data.checked.steps[here]) / unit
+        style = {
+            "color": VERMILION,
+            "lw": 1.6,
+            "marker": "o" if len(x) <= 60 else "",
+            "ms": 5,
+            "mec": "white",
+        }
+        axes.plot(*downsample(x, data.checked.losses[here], COLUMNS), label=_("validation"), **style)
+    at_bottom = {"transform": axes.get_xaxis_transform(), "ls": "", "clip_on": False, "zorder": 5}
+    if kept := tuple(step for step in data.checkpoints if low <= step <= high):
+        x = series.at_steps(kept) / unit
+        axes.plot(x, np.zeros(len(x)), marker="D", ms=7, color=GREY, label=_("checkpoint"), **at_bottom)
+    if best is not None and low <= best <= high:
+        x = series.at_steps((best,)) / unit
+        label = _("best {loss:.2f} at step {step:,}").format(loss=data.checked.losses.min(), step=best)
+        star = {"marker": "*", "ms": 17, "color": "#F0C000", "mec": "black", "mew": 0.8}
+        axes.plot(x, np.zeros(len(x)), label=label, **star, **at_bottom)
 
 
 def learning_rate(axes: "Axes", history: RunHistory) -> None:

@@ -1,13 +1,15 @@
-"""A chart's file: drawn in one step, and only over a chart that this program drew."""
+"""A chart's file: written in one step, over a chart that this program drew or over nothing."""
 
 import struct
 import warnings
+from contextlib import suppress
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import UserError
-from engine.files import open_own, write_atomic
+from engine.files import open_own, remove, write_atomic
 from engine.i18n import _
 from engine.training.failures import explained_writes
 
@@ -30,18 +32,49 @@ def write_picture(figure: "Figure", path: Path) -> Path:
     Raises:
         UserError: another picture or file has its name, or it cannot be written.
     """
-    picture = BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a model's name in a script without a font
-        figure.savefig(picture, format="png", dpi=DPI, metadata={"Software": _SOFTWARE})
+    picture = _drawn(figure)
     with explained_writes(path.parent):
-        if not _is_free(path, picture.getvalue()):
+        if not _is_free(path, picture):
             raise UserError(
                 _("{path} is not a chart that mqlora-tui drew").format(path=path),
                 _("move it elsewhere or rename it, then run: mqlora-tui plot"),
             )
-        write_atomic(path, picture.getvalue())
+        write_atomic(path, picture)
     return path
+
+
+def write_new_picture(figure: "Figure", folder: Path, name: str) -> Path:
+    """Draw a figure as PNG into a new file: `name`.png, or the first of `name`-2.png … that is free.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    picture = _drawn(figure)
+    with explained_writes(folder):
+        path = _new_file(folder, name)
+        try:
+            write_atomic(path, picture)
+        except BaseException:
+            remove(path)
+            raise
+    return path
+
+
+def _new_file(folder: Path, name: str) -> Path:
+    """Make an empty file of a name that nothing has, so that nothing else takes it meanwhile."""
+    for number in count(1):
+        path = folder / (f"{name}.png" if number == 1 else f"{name}-{number}.png")
+        with suppress(FileExistsError), path.open("xb"):
+            return path
+    raise AssertionError
+
+
+def _drawn(figure: "Figure") -> bytes:
+    picture = BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a model's name in a script without a font
+        figure.savefig(picture, format="png", dpi=DPI, metadata={"Software": _SOFTWARE})
+    return picture.getvalue()
 
 
 def _is_free(path: Path, drawn: bytes) -> bool:

@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
+_BLOCK = 64
+"""Values that are averaged at once."""
+
 
 def downsample(x: ArrayLike, y: ArrayLike, buckets: int) -> tuple[Floats, Floats]:
     """Thin a curve to at most two points a bucket, its lowest and its highest, so that no spike is lost.
@@ -53,17 +56,37 @@ def smooth(y: ArrayLike, weight: float) -> Floats:
     known = np.isfinite(values)
     if not known.any():
         return np.empty(0)
-    sums = accumulate(values[known].tolist(), lambda m, v: weight * m + (1 - weight) * v, initial=0.0)
-    averages = np.fromiter(sums, np.float64)[1:]
+    averages = _averages(values[known], weight)
     averages /= 1 - weight ** np.arange(1, len(averages) + 1)
     held: Floats = averages[np.maximum(np.cumsum(known) - 1, 0)]
     return held
 
 
+def _averages(values: Floats, weight: float) -> Floats:
+    """Return m_t of `smooth`, block by block: one loop over a million steps would hold the others up."""
+    rows = np.pad(values, (0, -len(values) % _BLOCK)).reshape(-1, _BLOCK)
+    powers = weight ** np.arange(_BLOCK + 1)
+    ages = np.subtract.outer(np.arange(_BLOCK), np.arange(_BLOCK))
+    within = rows @ np.where(ages >= 0, (1 - weight) * powers[np.abs(ages)], 0.0).T
+    carried = accumulate(within[:-1, -1].tolist(), lambda m, end: powers[-1] * m + end, initial=0.0)
+    starts = np.fromiter(carried, np.float64)
+    averages: Floats = (within + np.multiply.outer(starts, powers[1:])).ravel()[: len(values)]
+    return averages
+
+
+def smoothing_span(count: int) -> float:
+    """Return over how many of `count` values `smooth` averages if nothing else is asked for: a twentieth."""
+    return max(3.0, count / 20)
+
+
+def weight_of(span: float) -> float:
+    """Return the weight at which `smooth` averages over about `span` values; 0 for one."""
+    return 1 - 2 / (max(span, 1.0) + 1)
+
+
 def smoothing_weight(count: int) -> float:
     """Return the weight at which `smooth` averages over about a twentieth of `count` values, at least 3."""
-    span = max(3.0, count / 20)
-    return 1 - 2 / (span + 1)
+    return weight_of(smoothing_span(count))
 
 
 def rolling_std(y: ArrayLike, window: int) -> Floats:

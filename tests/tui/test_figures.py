@@ -3,30 +3,34 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.analysis.run_folder import run_config
+from engine.analysis.chart_series import series_of
 from engine.project import Project
 from engine.training.history import load_history
 from engine.training.state import RunState
 from tests.support.fake_run import append, metrics, write_state
 from tests.support.run_kinds import write_kind
 from tui.app.screens.train.loss_chart import Colours, draw
-from tui.app.screens.train.loss_legend import ZOOMS, legend
+from tui.app.screens.train.loss_legend import signs
 from tui.app.screens.train.stats import groups_of
 from tui.cli.monitor_view import view
-from tui.run.curves import LossCurves, curves_of
-from tui.run.figures import RunFigures, figures_of
+from tui.run.chart_view import ChartView
+from tui.run.curves import ChartCurves, curves_of
+from tui.run.figures import RunFigures
+from tui.run.view import RunReader
 
 import pytest
 from rich.console import Console
 
 
-def run_of(project: Project, losses: Sequence[float], val: dict[int, float]) -> tuple[RunFigures, LossCurves]:
+def run_of(
+    project: Project, losses: Sequence[float], val: dict[int, float]
+) -> tuple[RunFigures, ChartCurves]:
     """Write a run and return its figures and curves."""
     write_state(project, "running", len(losses), initial_val_loss=4.2, best_step=None, best_val_loss=None)
     for step, loss in enumerate(losses, 1):
         append(project, metrics(step, loss, val.get(step)))
-    history, state = load_history(project), RunState.load(project.state_file)
-    return figures_of(project, history, state), curves_of(history, state, 78)
+    view = RunReader(project).read()
+    return view.figures, curves_of(series_of(view.charted), ChartView(), 78)
 
 
 def shown(figures: RunFigures, key: str) -> tuple[str, str]:
@@ -76,15 +80,17 @@ def test_a_newest_validation_that_was_not_finite_is_shown_as_that(tmp_path: Path
     project, _course = write_kind(tmp_path, "last validations not finite")
     history, state = load_history(project), RunState.load(project.state_file)
     assert state is not None
-    figures = figures_of(project, history, state)
+    look = RunReader(project).read()
+    figures, series = look.figures, series_of(look.charted)
     assert shown(figures, "validation")[0] == "NaN" and shown(figures, "gap")[1] == "✗ diverged"
-    curves = curves_of(history, state, 78, run_config(project))
-    assert curves.failed.tolist() == [50, 60] and curves.since(55).failed.tolist() == [60]
-    colours = Colours((1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4), (5, 5, 5))
-    rows = [line.plain for line in draw(curves, "all", 78, 12, colours)]
+    curves = curves_of(series, ChartView(), 78)
+    assert curves.failed.tolist() == [50, 60]
+    assert curves_of(series, ChartView(frozen=(54, 60)), 78).failed.tolist() == [60]
+    colours = Colours(*[(1, 1, 1)] * 6)
+    rows = [line.plain for line in draw(curves, False, 78, 12, colours).lines]
     assert rows[0].count("×") == 2 and not any("×" in row for row in rows[1:])
-    text = legend(figures.summary, ZOOMS["all"]).plain
-    assert "× NaN" in text and text.endswith("whole run") and len(text) <= 78
+    text = signs(figures.summary, look.charted, ChartView()).plain
+    assert "× NaN" in text and "○ validation" in text and len(text) <= 78
     console = Console(width=120)
     with console.capture() as capture:
         console.print(view(project, state, history, None, ""))

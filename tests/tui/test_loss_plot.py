@@ -1,13 +1,19 @@
 """The plot of the loss: what is drawn, and how little of it is sent again."""
 
+from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
+from engine.analysis.chart_series import ChartData, series_of
+from engine.analysis.validations import Validations
+from engine.training.history import RunHistory
 from tests.support.themed import ThemedApp
 from tui.app.screens.shared.lines import changed_span
 from tui.app.screens.train import loss_plot
-from tui.app.screens.train.loss_chart import Colours, View, draw, log_ticks, nice_ticks
+from tui.app.screens.train.loss_chart import Colours, Drawing, draw, log_ticks, nice_ticks
 from tui.app.screens.train.loss_plot import LossPlot
-from tui.run.curves import Curve, LossCurves
+from tui.run.chart_view import ChartView
+from tui.run.curves import ChartCurves, Curve, curves_of
 
 import numpy as np
 import pytest
@@ -17,17 +23,30 @@ from textual.app import ComposeResult
 from textual.geometry import Region
 from textual.strip import Strip
 
-COLOURS = Colours((1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4), (5, 5, 5))
+COLOURS = Colours((1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4), (5, 5, 5), (6, 6, 6))
+WHOLE = ChartView()
 
 
-def curves(steps: int, total: int = 200) -> LossCurves:
-    """A falling loss with two validations."""
-    x = np.arange(1, steps + 1, dtype=np.float64)
-    y = 1 + 3 * np.exp(-x / 40)
-    val = np.array([0.0, steps / 2])
-    return LossCurves(
-        Curve(x, y), Curve(x, y), Curve(val, np.array([4.1, 2.5])), Curve(val[1:], np.array([2.5])), total
+def run(steps: int, total: int = 200) -> ChartData:
+    """A falling loss with a validation before it and one at its middle."""
+    x = np.arange(1, steps + 1)
+    history = RunHistory(
+        step=x,
+        loss=1 + 3 * np.exp(-x / 40),
+        val_loss=np.where(x == steps // 2, 2.5, np.nan),
+        grad_norm=np.full(steps, 0.5),
+        tokens=np.full(steps, 400),
+        tokens_per_second=np.full(steps, 200.0),
+        elapsed_s=np.linspace(2.0, 2.0 * steps, steps),
+        learning_rate=np.full(steps, 1e-4),
     )
+    checked = Validations(x[x == steps // 2], np.full(int(steps > 1), 2.5), x[:0])
+    return ChartData(history, checked, 4.1, total)
+
+
+def drawn(data: ChartData, view: ChartView, width: int, height: int) -> list[Text]:
+    """Draw a view of a run."""
+    return draw(curves_of(series_of(data), view, width), view.is_log, width, height, COLOURS).lines
 
 
 class PlotApp(ThemedApp):
@@ -40,57 +59,57 @@ class PlotApp(ThemedApp):
 @pytest.mark.parametrize(("width", "height"), [(78, 11), (84, 26), (190, 50), (20, 4)])
 def test_fills_exactly_the_space_it_is_given(width: int, height: int) -> None:
     """Every line has the width of the widget, on small and on large terminals."""
-    lines = draw(curves(100), "all", width, height, COLOURS)
+    lines = drawn(run(100), WHOLE, width, height)
     assert [line.cell_len for line in lines] == [width] * height
 
 
-@pytest.mark.parametrize("view", ["all", "log"])
-def test_shows_validation_and_best(view: View) -> None:
+@pytest.mark.parametrize("is_log", [False, True])
+def test_shows_validation_and_best(is_log: bool) -> None:
     """Validation points and the best one have symbols of their own."""
-    text = "\n".join(line.plain for line in draw(curves(100), view, 78, 12, COLOURS))
+    text = "\n".join(line.plain for line in drawn(run(100), ChartView(is_log=is_log), 78, 12))
     assert "★" in text
     assert "○" in text
 
 
 def test_whole_run_leaves_room_for_the_steps_to_come() -> None:
     """At half of the steps the right half of the plot is empty."""
-    lines = draw(curves(100, total=200), "all", 80, 12, COLOURS)
+    lines = drawn(run(100, total=200), WHOLE, 80, 12)
     assert all(not line.plain[45:].strip() for line in lines[:-2])
 
 
-def test_recent_shows_the_last_third() -> None:
-    """The axis of the last third begins after two thirds of the steps."""
-    axis = draw(curves(150, total=200), "recent", 78, 12, COLOURS)[-1].plain.split()
-    assert int(axis[0]) >= 100
-    assert int(axis[-1]) <= 150
+def test_the_newest_steps_end_where_the_run_does() -> None:
+    """The axis of the last 50 steps begins before them, and leaves little room behind them."""
+    axis = drawn(run(150, total=200), ChartView(newest=50), 78, 12)[-1].plain.split()
+    assert int(axis[0]) in range(90, 102) and int(axis[-1]) in range(145, 161)
 
 
-def test_log_scale_survives_a_loss_of_zero() -> None:
-    """A perfect loss has no logarithm, and must not end the app."""
-    zero = LossCurves(Curve(np.array([1.0, 2.0]), np.array([1.0, 0.0])), total_steps=2)
-    assert len(draw(zero, "log", 78, 12, COLOURS)) == 12
+@pytest.mark.parametrize("is_log", [False, True])
+def test_values_without_a_logarithm_or_beyond_all_others_are_survived(is_log: bool) -> None:
+    """0 and less stand at the lower edge of a log scale; a spike and NaN are marked at the upper one."""
+    y = np.concatenate(([np.nan], np.linspace(2, 1, 200), [0.0, -1.0, 1e38]))
+    steps = np.arange(1.0, len(y) + 1)
+    known = np.isfinite(y)
+    curve = Curve(steps[known], y[known])
+    spike = ChartCurves(curve, curve, Curve(), Curve(), steps[~known], 0.0, 210.0)
+    lines = draw(spike, is_log, 78, 12, COLOURS).lines
+    assert len(lines) == 12 and {"↑", "×"} <= set(lines[0].plain)
+    assert not any(sign in line.plain for line in lines[1:] for sign in "↑×")
 
 
-def test_one_point_is_drawn() -> None:
-    """The first step alone makes a picture."""
-    text = "\n".join(line.plain for line in draw(curves(1), "all", 78, 12, COLOURS))
-    assert "○" in text
-
-
-def axes(drawn: list[Text]) -> tuple[list[float], list[str]]:
+def axes(drawing: Drawing) -> tuple[list[float], list[str]]:
     """Return the numbers at the left and those below."""
-    left = [line.plain.partition("┤")[0] for line in drawn if "┤" in line.plain]
-    return [float(number) for number in left], drawn[-1].plain.split()
+    left = [line.plain.partition("┤")[0] for line in drawing.lines if "┤" in line.plain]
+    return [float(number) for number in left], drawing.lines[-1].plain.split()
 
 
-@pytest.mark.parametrize("view", ["all", "recent", "log"])
+@pytest.mark.parametrize("is_log", [False, True])
 @pytest.mark.parametrize("loss", [0.0, 0.002, 0.31, 3.18, 3.1799, 11.0])
 @pytest.mark.parametrize("steps", [0, 1, 2])
-def test_axes_make_sense_from_the_first_point_on(view: View, loss: float, steps: int) -> None:
+def test_axes_make_sense_from_the_first_point_on(is_log: bool, loss: float, steps: int) -> None:
     """A range around the point of at least a tenth of it, and no number twice."""
     x = np.arange(1, steps + 1, dtype=np.float64)
     first, line = Curve(np.array([0.0]), np.array([loss])), Curve(x, np.full(steps, loss))
-    low_to_high, below = axes(draw(LossCurves(line, line, first, total_steps=75), view, 78, 12, COLOURS))
+    low_to_high, below = axes(draw(ChartCurves(line, line, first, last=75), is_log, 78, 12, COLOURS))
     low_to_high = low_to_high[::-1]
     assert len(low_to_high) >= 2 and low_to_high == sorted(set(low_to_high))
     assert len(set(below)) == len(below) >= 2
@@ -103,11 +122,11 @@ async def test_a_new_validation_is_drawn_at_once() -> None:
     app = PlotApp()
     async with app.run_test(size=(80, 24)) as pilot:
         plot = app.query_one(LossPlot)
-        plot.show(LossCurves(validation=Curve(np.array([0.0]), np.array([4.1])), total_steps=200))
+        plot.show(ChartData(initial_val_loss=4.1, total_steps=200))
         await app.workers.wait_for_complete()
         await pilot.pause()
         before = plot.text.count("○")
-        plot.show(curves(50))
+        plot.show(run(50))
         await app.workers.wait_for_complete()
         assert plot.text.count("○") + plot.text.count("★") > before
 
@@ -133,13 +152,13 @@ async def test_new_steps_repaint_a_small_part(monkeypatch: pytest.MonkeyPatch) -
     app = PlotApp()
     async with app.run_test(size=(120, 40)) as pilot:
         plot = app.query_one(LossPlot)
-        plot.show(curves(300, total=1000))
+        plot.show(run(300, total=1000))
         await app.workers.wait_for_complete()
         await pilot.pause()
         regions: list[Region] = []
         monkeypatch.setattr(plot, "refresh", lambda *changed: regions.extend(changed))
-        plot.show(curves(306, total=1000))
-        plot.look("all")
+        plot.show(run(306, total=1000))
+        plot.look(replace(WHOLE, smoothing=1))
         await app.workers.wait_for_complete()
     assert 0 < sum(region.area for region in regions) < 120 * 40 / 20
 
@@ -149,14 +168,14 @@ async def test_growing_curves_wait_for_their_time() -> None:
     app = PlotApp()
     async with app.run_test(size=(80, 24)) as pilot:
         plot = app.query_one(LossPlot)
-        plot.show(curves(50))
+        plot.show(run(50))
         await app.workers.wait_for_complete()
         await pilot.pause()
         first = plot.text
-        plot.show(curves(150))
+        plot.show(run(150))
         await app.workers.wait_for_complete()
         assert plot.text == first
-        plot.look("log")
+        plot.look(ChartView(is_log=True))
         await app.workers.wait_for_complete()
         assert plot.text != first
 
@@ -171,15 +190,15 @@ async def test_curves_that_grew_by_less_than_a_dot_are_not_drawn_again(
         drawn: list[float] = []
         now = 0.0
 
-        def drawing(shown: LossCurves, *_looks: object) -> list[Text]:
-            drawn.append(shown.last_step)
-            return []
+        def drawing(shown: ChartCurves, *looks: Any) -> Drawing:
+            drawn.append(float(shown.steps.x[-1]))
+            return draw(shown, *looks)
 
         monkeypatch.setattr(loss_plot, "draw", drawing)
         monkeypatch.setattr(loss_plot, "time", SimpleNamespace(monotonic=lambda: now))
         for waited, steps in ((0, 100), (5, 150), (3, 190), (5, 200), (29, 201), (31, 202)):
             now += waited
-            plot.show(curves(steps, total=1600))
+            plot.show(run(steps, total=1600))
             await app.workers.wait_for_complete()
             await pilot.pause()
     assert drawn == [100, 150, 200, 202]

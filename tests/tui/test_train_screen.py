@@ -27,7 +27,6 @@ from tui.run.outbox import Outbox
 import pytest
 from textual.events import Key
 from textual.pilot import Pilot
-from textual.widgets import Static
 
 
 @pytest.mark.parametrize("size", EACH_SIZE)
@@ -341,19 +340,6 @@ async def test_a_run_that_was_cut_off_is_not_called_saved(app: MqloraApp, size: 
         await sees_no_more(pilot, "saved")
         await pilot.press("enter")
         await wait_for(pilot, lambda: factory.modes == ["auto"])
-
-
-async def test_zoom_changes_the_view(app: MqloraApp) -> None:
-    """z goes through the views and names each."""
-    write_run(app.project, "paused", 50)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_train(pilot)
-        await wait_for(
-            pilot, lambda: "whole run" in str(app.screen.query_one("#train-legend", Static).content)
-        )
-        for words in ("last third", "log scale", "whole run"):
-            await pilot.press("z")
-            await sees(pilot, words)
 
 
 @pytest.mark.parametrize("size", EACH_SIZE)

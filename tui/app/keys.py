@@ -90,6 +90,7 @@ KEY_NAMES = {
     "pageup": "PgUp",
     "pagedown": "PgDn",
     "f1": "F1",
+    "space": _("Space"),
     "home": _("Home"),
     "end": _("End"),
     "tab": _("Tab"),

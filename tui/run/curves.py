@@ -1,13 +1,11 @@
-"""The loss curves of a run, thinned to what a plot can show."""
+"""The curves of a chart, thinned to what a plot can show."""
 
 import math
 from dataclasses import dataclass, field
 
-from engine.analysis.series import bucket_means, downsample, smooth, smoothing_weight
-from engine.analysis.validations import validations_of
-from engine.config import TrainingConfig
-from engine.training.history import RunHistory
-from engine.training.state import RunState
+from engine.analysis.chart_series import Axis, Series
+from engine.analysis.series import downsample
+from tui.run.chart_view import ChartView
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +13,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 EMPTY: Floats = np.empty(0)
-_SMOOTHED_LIKE = 200
-"""A shorter run is smoothed like one of so many steps."""
-_SMOOTHED_POINTS = 4000
-"""A longer run is averaged down to at most so many points before it is smoothed."""
+_GRAINS = 16
+"""Into so many parts a view is divided; its ends move by whole ones, as all is drawn anew then."""
 
 
 @dataclass(frozen=True)
@@ -28,77 +24,44 @@ class Curve:
     x: Floats = field(default_factory=lambda: EMPTY)
     y: Floats = field(default_factory=lambda: EMPTY)
 
-    def since(self, start: float) -> "Curve":
-        """Return the part at and after x = `start`."""
-        kept = self.x >= start
-        return Curve(self.x[kept], self.y[kept])
-
 
 @dataclass(frozen=True)
-class LossCurves:
-    """What the plot shows; x is optimizer steps, y is mean cross-entropy per token in nats."""
+class ChartCurves:
+    """What a plot shows; y is in the unit of the quantity, such as nats per token."""
 
-    train: Curve = field(default_factory=Curve)
+    steps: Curve = field(default_factory=Curve)
     smoothed: Curve = field(default_factory=Curve)
     validation: Curve = field(default_factory=Curve)
     best: Curve = field(default_factory=Curve)
-    """One point, or none before the first validation."""
-    total_steps: int = 1
+    """One point, or none."""
     failed: Floats = field(default_factory=lambda: EMPTY)
-    """Steps whose validation was not finite."""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to draw."""
-        return not len(self.train.x) and not len(self.validation.x)
-
-    @property
-    def last_step(self) -> float:
-        """Newest step with a point; 0 before the first."""
-        return max(
-            (float(curve.x[-1]) for curve in (self.train, self.validation) if len(curve.x)), default=0.0
-        )
-
-    def since(self, start: float) -> "LossCurves":
-        """Return the curves from step `start` on."""
-        return LossCurves(
-            self.train.since(start),
-            self.smoothed.since(start),
-            self.validation.since(start),
-            self.best.since(start),
-            self.total_steps,
-            self.failed[self.failed >= start],
-        )
+    """Where a step or a validation was not finite."""
+    first: float = 0.0
+    last: float = 1.0
+    """Ends of the x axis."""
+    axis: Axis = "step"
 
 
-def curves_of(
-    history: RunHistory, state: RunState | None, columns: int, config: TrainingConfig | None = None
-) -> LossCurves:
-    """Return the curves of a run, thinned to `columns` of a plot.
-
-    Args:
-        history: its steps.
-        state: of it.
-        columns: of the plot.
-        config: the run's own, which tells where a validation that gave no number was due.
-    """
-    total = max(state.total_steps if state else 0, int(history.step[-1]) if len(history) else 1)
-    steps, losses = history.points("loss")
-    checked = validations_of(history, config, state)
-    val_steps, val_losses = checked.steps, checked.losses
-    best = val_losses.argmin() if len(val_losses) else 0
-    best_point = Curve(val_steps[best : best + 1].astype(float), val_losses[best : best + 1])
-    if state and (initial := finite(state.initial_val_loss)) is not None:
-        val_steps = np.insert(val_steps, 0, 0)
-        val_losses = np.insert(val_losses, 0, initial)
-    line = smoothed(history, total)
-    return LossCurves(
-        train=Curve(*downsample(steps, losses, columns)),
-        smoothed=Curve(*downsample(line.x, line.y, columns)),
-        validation=Curve(*downsample(val_steps, val_losses, columns)),
-        best=best_point,
-        total_steps=total,
-        failed=checked.failed.astype(float),
+def curves_of(series: Series, view: ChartView, columns: int) -> ChartCurves:
+    """Return the curves of a part of a run, thinned to `columns` of a plot: of each its extremes are kept."""
+    first, last = _ends(series, view)
+    begin = int(np.searchsorted(series.x, first))
+    end = view.rows(len(series))[1]
+    x, y = series.x[begin:end], series.y[begin:end]
+    failed = x[np.isnan(y)]
+    validation = best = Curve()
+    if series.measure == "loss":
+        validation, best = _validations(series, first, last)
+        failed = np.concatenate((failed, series.at_steps(series.data.checked.failed)))
+    return ChartCurves(
+        steps=Curve(*downsample(x, y, columns)),
+        smoothed=Curve(*downsample(x, series.smoothed[begin:end], columns)),
+        validation=Curve(*downsample(validation.x, validation.y, columns)),
+        best=best,
+        failed=_one_a_column(failed[(failed >= first) & (failed <= last)], first, last, columns),
+        first=first,
+        last=last,
+        axis=series.axis,
     )
 
 
@@ -107,10 +70,49 @@ def finite(loss: float | None) -> float | None:
     return loss if loss is not None and math.isfinite(loss) else None
 
 
-def smoothed(history: RunHistory, total: int) -> Curve:
-    """Return the smoothed training loss of a run of `total` steps, before it is thinned for a plot."""
-    steps, losses = history.points("loss")
-    x, means = bucket_means(steps, losses, _SMOOTHED_POINTS)
-    # The weight is that of the whole run, so that the line drawn already does not change.
-    points = max(total, len(losses)) * len(means) / max(len(losses), 1)
-    return Curve(x, smooth(means, smoothing_weight(max(int(points), _SMOOTHED_LIKE))))
+def _ends(series: Series, view: ChartView) -> tuple[float, float]:
+    """Return where the x axis begins and ends: exactly what is frozen; else with room for steps to come."""
+    begin, end = view.rows(len(series))
+    if not len(series):
+        return 0.0, float(max(series.data.total_steps, 1)) if series.axis == "step" else 1.0
+    low, high = (float(series.x[begin]), float(series.x[end - 1]))
+    if view.is_whole:
+        low = 0.0
+        if series.axis == "step":
+            return low, max(high, float(series.data.total_steps), 1.0)
+    if view.frozen is None:
+        grain = _grain((high - low) / _GRAINS)
+        low, high = math.floor(low / grain) * grain, math.ceil(high / grain) * grain
+    if high <= low:  # one step
+        low, high = low - 0.5, low + 0.5
+    return low, high
+
+
+def _grain(least: float) -> float:
+    """Return the next larger of 1, 2, 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(max(least, 1e-9)))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * 0.999)
+
+
+def _validations(series: Series, first: float, last: float) -> tuple[Curve, Curve]:
+    """Return the validations from one end to the other, that before the first step included, and the best."""
+    data = series.data
+    x, y = series.at_steps(data.checked.steps), data.checked.losses
+    if len(x) != len(y):  # steps of the file are not in order
+        return Curve(), Curve()
+    if (initial := data.initial_val_loss) is not None:
+        x, y = np.insert(x, 0, 0.0), np.insert(y, 0, initial)
+    best = series.at_steps(() if data.best_step is None else (data.best_step,))
+    at = Curve(best, np.full(len(best), data.checked.losses.min() if len(best) else 0.0))
+    return _between(Curve(x, y), first, last), _between(at, first, last)
+
+
+def _between(curve: Curve, first: float, last: float) -> Curve:
+    kept = (curve.x >= first) & (curve.x <= last)
+    return Curve(curve.x[kept], curve.y[kept])
+
+
+def _one_a_column(x: Floats, first: float, last: float, columns: int) -> Floats:
+    """Leave out what would be drawn over another."""
+    places = np.round((x - first) / max(last - first, 1e-300) * columns)
+    return x[np.unique(places, return_index=True)[1]]

@@ -3,13 +3,15 @@
 import math
 from dataclasses import dataclass, field
 
+from engine.analysis.chart_series import ChartData
 from engine.analysis.facts import RunSummary
+from engine.analysis.series import smooth, weight_of
 from engine.analysis.summary import summary_of
 from engine.project import Project
 from engine.training.events import Usage
 from engine.training.history import Floats, RunHistory
 from engine.training.state import RunState
-from tui.run.curves import finite, smoothed
+from tui.run.curves import finite
 
 import numpy as np
 import psutil
@@ -71,7 +73,7 @@ def figures_of(project: Project, history: RunHistory, state: RunState | None) ->
         summary=summary,
         swap_gb=swap,
         validation=validation,
-        trend=_trend(smoothed(history, summary.total_steps).y),
+        trend=_trend(_smoothed(history, summary.total_steps)),
         epoch=int(history.epoch[-1]) + 1,
         learning_rate=float(history.learning_rate[-1]),
         grad_norm=float(norms[-1]) if len(norms) else None,
@@ -79,6 +81,12 @@ def figures_of(project: Project, history: RunHistory, state: RunState | None) ->
         seconds_per_step=seconds_per_step(history.elapsed_s),
         usage=usage,
     )
+
+
+def _smoothed(history: RunHistory, total: int) -> Floats:
+    """Return the smoothed line of the loss as the plot has it, of the steps whose loss was finite."""
+    losses = history.points("loss")[1]
+    return smooth(losses, weight_of(ChartData(history, total_steps=total).span(0)))
 
 
 def _trend(line: Floats) -> int | None:

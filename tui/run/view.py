@@ -5,16 +5,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.analysis.chart_series import ChartData
 from engine.analysis.remedies import Advice
 from engine.analysis.run_folder import run_config
+from engine.analysis.validations import validations_of
 from engine.analysis.verdict import Verdict, judge, live_advice
 from engine.project import Project
+from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
 from engine.training.events import Phase
 from engine.training.history import HistoryReader, RunHistory
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
-from tui.run.curves import LossCurves, curves_of
+from tui.run.curves import finite
 from tui.run.figures import RunFigures, figures_of
 from tui.run.other_process import can_ask
 from tui.run.phase_words import phase_of
@@ -37,7 +40,8 @@ class RunView:
     can_be_asked: bool
     """Whether that is another one, which can be asked to pause from here."""
     figures: RunFigures
-    curves: LossCurves
+    charted: ChartData
+    """What its charts are drawn from."""
     verdict: Verdict
     advice: tuple[Advice, ...]
     """What someone who watches should know now."""
@@ -65,7 +69,7 @@ class RunReader:
         self._asked_of: tuple[Owner | None, bool] = None, False
         """Who trained at the last look, and whether that process can be asked to pause."""
         self._view: RunView | None = None
-        self._curves = LossCurves()
+        self._charted = ChartData()
         self._seen: tuple[object, ...] = ()
         """What the last view was made of."""
         self._made_at = 0.0
@@ -76,19 +80,15 @@ class RunReader:
         """Whether to look again: very long runs take longer to read and are read less often."""
         return time.monotonic() - self._read_at >= min(_REST * self._cost, _LONGEST_REST_S)
 
-    def read(self, columns: int) -> RunView:
-        """Look again; the same view if there is nothing new. Takes up to a second for a million steps.
-
-        Args:
-            columns: width of the plot.
-        """
+    def read(self) -> RunView:
+        """Look again; the same view if there is nothing new. Takes up to a second for a million steps."""
         began, cpu_before, is_first = time.monotonic(), time.thread_time(), self._view is None
         history, owner = self._history.poll(), lock_owner(self._project)
-        seen = (history, owner, stamp_of(self._project.state_file), columns)
+        seen = (history, owner, stamp_of(self._project.state_file))
         if self._view is None or seen != self._seen or began - self._made_at >= _KEPT_S:
             state = RunState.load(self._project.state_file)
             if seen != self._seen:  # else they are the same, and need not be drawn again
-                self._curves = curves_of(history, state, columns, run_config(self._project))
+                self._charted = self._charts_of(history, state)
             self._view = self._make(history, state, owner)
             self._seen, self._made_at = seen, began
         self._read_at = time.monotonic()
@@ -102,9 +102,18 @@ class RunReader:
             owner=owner,
             can_be_asked=self._can_be_asked(owner),
             figures=figures,
-            curves=self._curves,
+            charted=self._charted,
             verdict=judge(figures.summary),
             advice=live_advice(figures.summary, history, self._silence(history)),
+        )
+
+    def _charts_of(self, history: RunHistory, state: RunState | None) -> ChartData:
+        return ChartData(
+            history=history,
+            checked=validations_of(history, run_config(self._project), state),
+            initial_val_loss=finite(state.initial_val_loss) if state else None,
+            total_steps=max(state.total_steps if state else 0, int(history.step[-1]) if len(history) else 1),
+            checkpoints=tuple(map(checkpoint_step, checkpoint_folders(self._project.run_dir)[::-1])),
         )
 
     def _can_be_asked(self, owner: Owner | None) -> bool:

@@ -25,15 +25,16 @@ class Lines(Widget):
         """What is shown, without its colours."""
         return "\n".join(line.text.rstrip() for line in self._lines)
 
-    def show_lines(self, lines: Sequence[Text]) -> None:
-        """Replace all lines; what does not fit is cut."""
+    def show_lines(self, lines: Sequence[Text]) -> int:
+        """Replace all lines; what does not fit is cut. Return how many cells are sent again."""
         old, self._lines = self._lines, self._strips(lines)
         if [line.cell_length for line in old] != [line.cell_length for line in self._lines]:
             self.refresh()
-            return
+            return self.size.area
         spans = [changed_span(before, after) for before, after in zip(old, self._lines, strict=True)]
         if regions := [Region(x, y, cells, 1) for y, (x, cells) in enumerate(spans) if cells]:
             self.refresh(*regions)
+        return sum(region.area for region in regions)
 
     def render_line(self, y: int) -> Strip:
         """Return one line."""

@@ -1,6 +1,7 @@
 """The keys of the training screen; which of them are offered depends on the run."""
 
 from engine.i18n import _
+from tui.app.screens.train.chart_keys import CHART_KEYS
 
 from textual.binding import Binding, BindingType
 
@@ -39,7 +40,7 @@ TRAIN_KEYS: list[BindingType] = [
         tooltip=_("Let the other process pause, then go on here"),
         id="train.take_over",
     ),
-    Binding("z", "zoom", _("Zoom"), tooltip=_("Whole run, last third, or log scale"), id="train.zoom"),
+    *CHART_KEYS,
     Binding(
         "w",
         "answers",

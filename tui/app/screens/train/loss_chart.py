@@ -1,11 +1,11 @@
-"""Drawing the loss curves as lines of coloured text."""
+"""Drawing the curves of a run as lines of coloured text."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
 
-from tui.run.curves import EMPTY, Floats, LossCurves
+from engine.analysis.chart_series import Axis
+from tui.run.curves import ChartCurves, Floats
 
 import numpy as np
 from rich.text import Text
@@ -13,17 +13,23 @@ from textual_plotext import Plot
 
 Colour = tuple[int, int, int]
 Scale = Callable[[Floats], Floats]
-View = Literal["all", "recent", "log"]
 
 _COLUMNS_PER_X_TICK = 12
 _ROWS_PER_Y_TICK = 2
 _MOST_Y_TICKS = 8
 _NARROWEST = 0.1
-"""Least height of the plot as a share of the loss: one point has no height, and noise is no news."""
+"""Least height of the plot as a share of the value: one point has no height, and noise is no news."""
 _FLATTEST = 0.01
-"""The same in nats, for losses near 0."""
+"""The same in the unit of the values, for those near 0."""
 _LOWEST = 1e-4
-"""Losses below this are drawn at the lower edge; a log scale needs more than 0."""
+"""A log scale begins here, or at the lowest value above 0: 0 has no logarithm and is at the lower edge."""
+_WILD = 3
+"""A line that goes so many times the usual spread above what is usual, after a spike, is cut off there."""
+_WIDE = 4
+"""From this ratio of the ends on a logarithmic scale ends at quarters of a decade."""
+_TICK_ROWS = 2
+"""Lines below the curves: the axis and its numbers."""
+_MINUTE, _HOUR = 60.0, 3600.0
 
 
 @dataclass(frozen=True)
@@ -35,35 +41,96 @@ class Colours:
     validation: Colour
     best: Colour
     axis: Colour
+    cursor: Colour
 
 
-def draw(curves: LossCurves, view: View, width: int, height: int, colours: Colours) -> list[Text]:
-    """Return `height` lines of `width` cells."""
-    first, last = 0.0, float(max(curves.total_steps, 1))
-    if view == "recent":
-        last = curves.last_step
-        first = math.floor(last * 2 / 3)
-        curves = curves.since(first)
-        last = max(last, first + 1)
-    scale: Scale = _log if view == "log" else _linear
+@dataclass(frozen=True)
+class Drawing:
+    """A plot as text, and where in it which numbers are."""
+
+    lines: list[Text]
+    left: int
+    """Cells before the first column of the curves."""
+    columns: int
+    rows: int
+    x: tuple[float, float]
+    """Values of the middle of the first and the last column."""
+    y: tuple[float, float]
+    """The same of the lowest and the highest row, after `scale`."""
+    scale: Scale
+
+    def column(self, x: float) -> int | None:
+        """Return the cell of a value of the x axis; None if it is not to be seen."""
+        place = _place(x, self.x, self.columns)
+        return self.left + place if 0 <= place < self.columns else None
+
+    def line(self, y: float) -> int:
+        """Return the line of a value of the y axis; one beyond an edge is at the edge."""
+        place = _place(float(self.scale(np.array([y]))[0]), self.y, self.rows)
+        return self.rows - 1 - min(max(place, 0), self.rows - 1)
+
+    def value(self, cell: int) -> float:
+        """Return the value of the x axis at a cell."""
+        low, high = self.x
+        return low + (cell - self.left) * (high - low) / max(self.columns - 1, 1)
+
+    def with_marks(self, marks: Iterable[tuple[int, int, str, Colour]]) -> list[Text]:
+        """Return the lines with characters put in, each given by its line, cell, sign and colour."""
+        lines = list(self.lines)
+        for y, x, sign, (red, green, blue) in marks:
+            line = lines[y]
+            marked = Text(f"{line.plain[:x]}{sign}{line.plain[x + 1 :]}", line.style, spans=list(line.spans))
+            marked.stylize(f"rgb({red},{green},{blue})", x, x + 1)
+            lines[y] = marked
+        return lines
+
+
+def _place(value: float, ends: tuple[float, float], count: int) -> int:
+    """Return the column or row of a value, as the plotting library reckons it."""
+    return math.floor(round(0.5 + (count - 1) * (value - ends[0]) / (ends[1] - ends[0]), 8))
+
+
+def draw(curves: ChartCurves, is_log: bool, width: int, height: int, colours: Colours) -> Drawing:
+    """Draw curves as `height` lines of `width` cells."""
+    low, high = _y_range(curves, is_log)
+    scale: Scale = _log_from(low) if is_log else _linear
     plot = _blank_plot(width, height, colours)
-    low, high = _y_range(curves)
-    count = min(_MOST_Y_TICKS, max(2, (height - 2) // _ROWS_PER_Y_TICK))
-    ticks = log_ticks(low, high) if view == "log" else []
+    count = min(_MOST_Y_TICKS, max(2, (height - _TICK_ROWS) // _ROWS_PER_Y_TICK))
+    ticks = log_ticks(low, high) if is_log else []
     labels = [f"{tick:g}" for tick in ticks]
     if len(ticks) < 2:
         ticks = nice_ticks(low, high, count)
         labels = _labels(ticks)
-    _add_points(plot, curves, scale, colours)
-    if len(curves.failed):  # they have no height: at the upper edge
-        top = scale(np.full(len(curves.failed), high)).tolist()
-        plot.scatter(curves.failed.tolist(), top, marker="×", color=colours.validation)
-    plot.xlim(first, last)
-    plot.ylim(*scale(np.array([low, high])).tolist())
+    top = float(scale(np.array([high]))[0])
+    _add_points(plot, curves, (low, high), scale, colours)
+    _add_beyond(plot, curves, high, top, colours)
+    bottom = float(scale(np.array([low]))[0])
+    plot.xlim(curves.first, curves.last)
+    plot.ylim(bottom, top)
     plot.yticks(scale(np.array(ticks)).tolist(), labels)
-    steps = [step for step in nice_ticks(first, last, max(2, width // _COLUMNS_PER_X_TICK)) if step % 1 == 0]
-    plot.xticks(steps, [f"{step:,.0f}" for step in steps])
-    return list(Text.from_ansi(plot.build()).split("\n"))[:height]
+    plot.xticks(*x_ticks(curves.axis, curves.first, curves.last, max(2, width // _COLUMNS_PER_X_TICK)))
+    lines = list(Text.from_ansi(plot.build()).split("\n"))[:height]
+    left = lines[-_TICK_ROWS].plain.find("└") + 1
+    return Drawing(
+        lines, left, width - left, height - _TICK_ROWS, (curves.first, curves.last), (bottom, top), scale
+    )
+
+
+def x_ticks(axis: Axis, low: float, high: float, count: int) -> tuple[list[float], list[str]]:
+    """Return round numbers of an x axis, and how they are written."""
+    unit, name = 1.0, ""
+    if axis == "tokens":
+        units = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+        unit, name = next(((size, letter) for size, letter in units if high >= 2 * size), (1.0, ""))
+    elif axis == "time":
+        unit, name = next(
+            ((u, n) for u, n in ((_HOUR, " h"), (_MINUTE, " min")) if high >= 2 * u), (1.0, " s")
+        )
+    ticks = nice_ticks(low / unit, high / unit, count)
+    if axis == "step":
+        ticks = [tick for tick in ticks if tick % 1 == 0]
+        return ticks, [f"{tick:,.0f}" for tick in ticks]
+    return [tick * unit for tick in ticks], [f"{tick:g}{name}" for tick in ticks]
 
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:
@@ -82,9 +149,11 @@ def _labels(ticks: list[float]) -> list[str]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return the numbers 1, 2, 5 times powers of ten from low to high, both above 0."""
+    """Return powers of ten from low to high, both above 0, and where these are few, 2 and 5 times them."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    factors = (1, 2, 5) if len(powers) <= _MOST_Y_TICKS // 2 else (1,)
+    apart = -(-len(powers) // _MOST_Y_TICKS) if len(factors) == 1 else 1
+    ticks = [factor * 10.0**power for power in powers[::apart] for factor in factors]
     return [tick for tick in ticks if low <= tick <= high]
 
 
@@ -100,38 +169,71 @@ def _blank_plot(width: int, height: int, colours: Colours) -> Plot:
     return plot
 
 
-def _y_range(curves: LossCurves) -> tuple[float, float]:
-    """Return the lowest and highest loss of all lines and of all but the wildest training points."""
+def _y_range(curves: ChartCurves, is_log: bool) -> tuple[float, float]:
+    """Return the lowest and highest value of all lines and of all but the wildest steps; both above 0."""
     lines = np.concatenate((curves.smoothed.y, curves.validation.y))
-    points = np.percentile(curves.train.y, (1, 99)) if len(curves.train.y) else EMPTY
-    values = np.concatenate((lines, points))
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    lowest = _LOWEST
+    if len(curves.steps.y):
+        usual = np.percentile(curves.steps.y, (1, 99))
+        wild = usual[1] + _WILD * (usual[1] - usual[0])
+        lines = np.concatenate((lines[lines <= max(wild, _LOWEST)], usual))
+        if is_log and (above := curves.steps.y[curves.steps.y > 0]).size:
+            lowest = min(lowest, float(above.min()))
+    low, high = (float(lines.min()), float(lines.max())) if len(lines) else (0.0, 1.0)
     missing = max(_NARROWEST * high, _FLATTEST) - (high - low)
     if missing > 0:
         low, high = low - missing / 2, high + missing / 2
-    # Rounded outwards in coarse steps: limits that move with each step would redraw every cell.
+    low, high = _rounded(low, high, lowest, is_log)
+    return low, max(high, low + _FLATTEST)
+
+
+def _rounded(low: float, high: float, lowest: float, is_log: bool) -> tuple[float, float]:
+    """Round outwards in coarse steps: limits that move with each step would redraw every cell."""
+    if is_log and high > _WIDE * max(low, lowest):
+        decades = math.log10(max(low, lowest)), math.log10(high)
+        return 10 ** (math.floor(4 * decades[0] + 1e-9) / 4), 10 ** (math.ceil(4 * decades[1] - 1e-9) / 4)
     grain = 10.0 ** math.floor(math.log10(high - low)) / 2
-    low, high = math.floor(low / grain + 1e-9) * grain, math.ceil(high / grain - 1e-9) * grain
-    return max(low, _LOWEST), high
+    return max(math.floor(low / grain + 1e-9) * grain, lowest), math.ceil(high / grain - 1e-9) * grain
 
 
 def _linear(values: Floats) -> Floats:
     return values
 
 
-def _log(values: Floats) -> Floats:
-    logarithms: Floats = np.log10(np.maximum(values, _LOWEST))
-    return logarithms
+def _log_from(lowest: float) -> Scale:
+    """Return the logarithm of what is at least `lowest`; what is less is drawn there."""
+
+    def log(values: Floats) -> Floats:
+        logarithms: Floats = np.log10(np.maximum(values, lowest))
+        return logarithms
+
+    return log
 
 
-def _add_points(plot: Plot, curves: LossCurves, scale: Scale, colours: Colours) -> None:
+def _add_points(
+    plot: Plot, curves: ChartCurves, ends: tuple[float, float], scale: Scale, colours: Colours
+) -> None:
     """Draw the curves, the most important last, so that it stays on top."""
+    low, high = ends
     for curve, marker, colour, joined in (
-        (curves.train, "braille", colours.train, False),
+        (curves.steps, "braille", colours.train, False),
         (curves.smoothed, "braille", colours.smoothed, True),
         (curves.validation, "○", colours.validation, False),
         (curves.best, "★", colours.best, False),
     ):
-        x, y = curve.x.tolist(), scale(curve.y).tolist()
-        if x:
-            (plot.plot if joined else plot.scatter)(x, y, marker=marker, color=colour)
+        # A line is drawn cell by cell, also outside: not as far as a spike of 1e38.
+        y = np.clip(curve.y, 2 * low - high, 2 * high - low)
+        if len(y):
+            draw_points = plot.plot if joined else plot.scatter
+            draw_points(curve.x.tolist(), scale(y).tolist(), marker=marker, color=colour)
+
+
+def _add_beyond(plot: Plot, curves: ChartCurves, high: float, top: float, colours: Colours) -> None:
+    """Mark at the upper edge what is higher than the plot, and what has no height as it was not finite."""
+    for x, marker, colour in (
+        (curves.steps.x[curves.steps.y > high], "↑", colours.train),
+        (curves.validation.x[curves.validation.y > high], "↑", colours.validation),
+        (curves.failed, "×", colours.validation),
+    ):
+        if len(x):
+            plot.scatter(x.tolist(), [top] * len(x), marker=marker, color=colour)

@@ -15,10 +15,10 @@ from tui.app.screens.answers.answers import AnswersScreen
 from tui.app.screens.profile.config_summary import summary
 from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.verdict_line import VerdictLine
+from tui.app.screens.train.chart_keys import Command
+from tui.app.screens.train.charts import Charts
 from tui.app.screens.train.keys import TRAIN_KEYS
 from tui.app.screens.train.log import RunLog
-from tui.app.screens.train.loss_legend import ZOOMS, LossLegend
-from tui.app.screens.train.loss_plot import LossPlot
 from tui.app.screens.train.progress_line import ProgressLine
 from tui.app.screens.train.questions import accept_versions, train_anew
 from tui.app.screens.train.stats import RunStats
@@ -59,8 +59,7 @@ class TrainScreen(PlaceScreen):
         yield Static(id="train-plan")
         with Container(id="train-main"):
             with Vertical(id="train-curves"):
-                yield LossLegend(id="train-legend")
-                yield LossPlot(id="train-plot")
+                yield Charts(id="train-charts")
                 yield ProgressLine(id="train-progress")
             yield RunStats(id="train-stats")
         yield RunLog(id="train-log")
@@ -87,8 +86,8 @@ class TrainScreen(PlaceScreen):
         if action == "take_over":
             can_ask = self._view is not None and self._view.can_be_asked
             return can_ask and phase == "running" and not self.mqlora.training.is_taking_over
-        if action == "zoom":
-            return self._view is not None and not self._view.curves.is_empty
+        if action == "chart":
+            return any(charts.can(command) for charts in self.query(Charts) for command in parameters)
         if action == "pause":
             is_out_of_reach = self._view and self._view.other_process and not self._view.can_be_asked
             is_here = self.mqlora.training.is_running
@@ -153,11 +152,13 @@ class TrainScreen(PlaceScreen):
         """Ask, then archive the run and start anew."""
         self.app.push_screen(train_anew(), lambda yes: self._start("restart") if yes else None)
 
-    def action_zoom(self) -> None:
-        """Go to the next way of looking at the curves."""
-        plot, views = self.query_one(LossPlot), list(ZOOMS)
-        plot.look(views[(views.index(plot.view) + 1) % len(views)])
-        self._refresh_view()
+    def action_chart(self, command: Command) -> None:
+        """Look at the run in another way."""
+        self.query_one(Charts).do(command)
+
+    @on(Charts.Refused)
+    def _show_refusal(self, message: Charts.Refused) -> None:
+        self.show_error(message.error)
 
     def _start(self, mode: Mode, how: Resumption = AS_BEFORE) -> None:
         """Begin with the selected settings, or go on with those of the unfinished run."""
@@ -210,12 +211,12 @@ class TrainScreen(PlaceScreen):
 
     @work(group="reading", exit_on_error=False)
     async def _read_in_thread(self) -> None:
-        plot, before = self.query_one(LossPlot), self._view
+        before = self._view
         try:
-            self._view = await asyncio.to_thread(self.reader.read, max(20, plot.size.width))
+            self._view = await asyncio.to_thread(self.reader.read)
         finally:
             self._reading = False
-        plot.show(self._view.curves)
+        self.query_one(Charts).follow(self._view.charted)
         if self._view is not before:
             self._show_view(self._view)
 
@@ -231,9 +232,9 @@ class TrainScreen(PlaceScreen):
         if self._view is None:
             return
         status, figures = self.mqlora.run_state, self._view.figures
-        self.set_class(status.phase == "idle" and self._view.curves.is_empty, "-new")
+        self.set_class(status.phase == "idle" and self._view.charted.is_empty, "-new")
         self._show_sentence(*sentence(status, self.mqlora.config, self._view, self._tracker))
-        self.query_one(LossLegend).show(figures.summary, self.query_one(LossPlot).view)
+        self.query_one(Charts).show(figures.summary, status.is_training)
         phase = self._view.phase_elsewhere or self._tracker.phase
         self.query_one(ProgressLine).show(*progress(figures, phase, status, datetime.now()))
         self.query_one(RunStats).show(figures)
