@@ -61,6 +61,11 @@ class Project:
         return self.root / self.run_name
 
     @property
+    def archive_dir(self) -> Path:
+        """Folder with one earlier run a sub-folder."""
+        return self.run_dir / "archive"
+
+    @property
     def config_file(self) -> Path:
         """The exact configuration of the run."""
         return self.run_dir / "config_selected.json"
@@ -100,6 +105,11 @@ class Project:
     def receipt_file(self) -> Path:
         """What a finished run was made of, and what came out."""
         return self.run_dir / "receipt.json"
+
+    @property
+    def note_file(self) -> Path:
+        """What somebody wrote about the run."""
+        return self.run_dir / "note.txt"
 
     @property
     def log_file(self) -> Path:
