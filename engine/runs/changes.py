@@ -38,8 +38,9 @@ class Contents:
 def contents_of(place: RunPlace) -> Contents:
     """Count what is in a run's folder; links are not followed."""
     files = size = 0
-    for folder, _folders, names in os.walk(place.folder):
-        for name in names:
+    for folder, folders, names in os.walk(place.folder):
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in (*names, *links):
             files += 1
             try:
                 size += os.lstat(os.path.join(folder, name)).st_size
