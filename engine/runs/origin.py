@@ -32,8 +32,8 @@ class Origin:
 def origin_of(project: Project, receipt: Receipt | None) -> Origin:
     """Return what a run rests on: as its receipt says, or its newest checkpoint where it has none yet."""
     if receipt:
-        data = receipt.data
-        return Origin(data.both, data.train, data.valid, receipt.base.fingerprint, receipt.template)
+        files = receipt.data
+        return Origin(files.both, files.train, files.valid, receipt.base.fingerprint, receipt.template)
     for folder in checkpoint_folders(project.run_dir):
         with suppress(OSError, UserError):
             prints = (read_state(folder) or {}).get("fingerprints")

@@ -35,7 +35,9 @@ class RunPlace:
         """Whether it is a folder of the archive, and no link: what is renamed, brought back and deleted."""
         archive = self.folder.parent
         is_archived = not self.is_present and archive.name == self.project.archive_dir.name
-        return is_archived and not archive.is_symlink() and not self.folder.is_symlink() and self.folder.is_dir()
+        return (
+            is_archived and not archive.is_symlink() and not self.folder.is_symlink() and self.folder.is_dir()
+        )
 
     @property
     def label(self) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.analysis.facts import RunSummary
@@ -40,7 +40,7 @@ class RunRecord:
     verdict: Verdict | None = None
     settings: TrainingConfig | None = None
     """Its own; None where they are not known."""
-    origin: Origin = Origin()
+    origin: Origin = field(default_factory=Origin)
     curve: tuple[float, ...] = ()
     """Mean training losses, from the first step to the last, `CURVE_POINTS` at most."""
 
@@ -58,7 +58,7 @@ def describe(place: RunPlace) -> RunRecord:
     try:
         return _described(place)
     except NoPlainFile as error:
-        return RunRecord(place, problem=error.strerror)
+        return RunRecord(place, problem=error.strerror or "")
     except UserError as error:
         return RunRecord(place, problem=error.problem)
     except OSError as error:
@@ -111,7 +111,7 @@ def _receipt(place: RunPlace) -> tuple[Receipt | None, str]:
     try:
         return Receipt.load(place.project.receipt_file), ""
     except NoPlainFile as error:
-        return None, error.strerror
+        return None, error.strerror or ""
     except UserError:
         return None, _("receipt.json is damaged, or of another version")
 

@@ -23,9 +23,7 @@ A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 def past_run(project: Project, name: str, written: float = 0.0, **config: object) -> RunPlace:
     """Write an archived run; `written` is when, in seconds since 1970."""
     place = archived(project, name)
-    made = write_run(
-        project.root, LOSSES, {20: 2.7, 40: 2.3}, config=config, run_name=place.project.run_name
-    )
+    made = write_run(project.root, LOSSES, {20: 2.7, 40: 2.3}, config=config, run_name=place.project.run_name)
     os.utime(made.state_file, (written, written))
     return place
 

@@ -15,7 +15,7 @@ HISTORY_KEYS: list[BindingType] = [
     ),
     Binding("enter", "report", _("Report"), tooltip=_("Show the report of this run"), id="history.report"),
     Binding(
-        "r", "resume", _("Resume"), tooltip=_("Go on with this run; one in the archive is brought back first"),
+        "r", "resume", _("Resume"), tooltip=_("Go on with this run; an archived one is brought back first"),
         id="history.resume",
     ),
     Binding("c", "chat", _("Chat"), tooltip=_("Talk to the result of this run"), id="history.chat"),
