@@ -8,6 +8,7 @@ from engine.project import Project
 from engine.runs.places import RunPlace
 from engine.training.selected_config import adapter_model
 from tui.app.screens.chat.chat import ChatScreen
+from tui.app.screens.chat.keys import CHAT_KEYS
 
 from textual.binding import Binding, BindingType
 
@@ -17,6 +18,7 @@ class ArchivedChatScreen(ChatScreen):
 
     PLACE: ClassVar[str] = _("7 History: chat")
     BINDINGS: ClassVar[list[BindingType]] = [
+        *CHAT_KEYS,  # a key that is bound here again would have no other meaning
         Binding(
             "escape", "back", _("Back"), tooltip=_("Go back to the list of runs"), id="archived_chat.back"
         ),

@@ -96,7 +96,9 @@ class HistoryScreen(PlaceScreen):
         self._table.list_places(places)
         self._table.sign(self._chosen)
         self._show_highlighted()
+        line_of = {place.folder: line for line, place in enumerate(places)}
         while places:
+            places.sort(key=lambda place: abs(line_of[place.folder] - self._table.cursor))
             records = await asyncio.to_thread(self._lister.describe, places)
             places = places[len(records) :]
             self._table.add(records)
@@ -315,8 +317,8 @@ class HistoryScreen(PlaceScreen):
 
 
 def _about(record: RunRecord, settings: tuple[str, ...]) -> Content:
-    """Return what is said of a run below its verdict: what is wrong, its own settings, its note."""
-    lines = []
+    """Return what is said of a run below its verdict: where it is, what is wrong, its settings, its note."""
+    lines = [Content.styled(_where(record), "$muted")]
     if record.problem and record.verdict:
         lines.append(Content.assemble(("! ", "bold $warning"), f"{one_line(record.problem, 300)}."))
     if record.settings and settings:
@@ -325,6 +327,18 @@ def _about(record: RunRecord, settings: tuple[str, ...]) -> Content:
     if record.note:
         lines.append(Content.assemble(("✎ ", "$accent"), record.note))
     return Content("\n").join(lines)
+
+
+def _where(record: RunRecord) -> str:
+    """Return folder, time, base model and length of a run."""
+    parts, run = [one_line(record.place.project.run_name, 100)], record.summary
+    if record.started:
+        parts.append(one_line(record.started[:16].replace("T", " "), 16))
+    if run:
+        parts.append(one_line(run.model, 40))
+        total = max(run.total_steps, run.steps)
+        parts.append(_("step {step:,} of {total:,}").format(step=run.steps, total=total))
+    return " · ".join(filter(None, parts))
 
 
 def _legend(drawn: list[tuple[RunPlace, DrawnRun]], plot: OverlayPlot) -> Content:
