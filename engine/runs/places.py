@@ -1,6 +1,7 @@
 """Where the runs of a project lie: the present one in the run's folder, the earlier ones in its archive."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,10 @@ from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.training.checkpoint_folders import checkpoint_folders
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9]{6}_[0-9]{6}")
+"""Name that a run has in the archive if nobody renames it."""
+_SECONDS = len("2026-01-31_120000")
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,11 @@ class RunPlace:
     def label(self) -> str:
         """How the run is called, harmless for a terminal."""
         return one_line(self.name, 60) or _("present")
+
+    @property
+    def short_label(self) -> str:
+        """The same for a list: without the microseconds of a run that was archived and not renamed."""
+        return self.name[:_SECONDS] if _TIME.fullmatch(self.name) else self.label
 
 
 def run_places(project: Project) -> list[RunPlace]:

@@ -79,7 +79,7 @@ class DifferencesScreen(Dialog[None]):
             yield Static(self._table())
 
     def _table(self) -> Content:
-        names = [one_line(record.place.label, 24) for record in self._records]
+        names = [record.place.short_label for record in self._records]
         lines = [_row("", names, "bold"), *map(_sameness, shared_origin(*self._records)), Content("")]
         differing = differing_settings(self._records)
         for name in differing:
@@ -95,7 +95,7 @@ class DifferencesScreen(Dialog[None]):
 
 
 def _row(name: str, values: Sequence[str], style: str = "") -> Content:
-    cells = "".join(f"{one_line(value, 24):<26}" for value in values)
+    cells = "".join(f"{one_line(value, 21):<23}" for value in values)
     return Content.assemble((f"{one_line(name, 22):<24}", "$muted"), (cells.rstrip(), style))
 
 

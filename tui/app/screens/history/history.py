@@ -346,9 +346,7 @@ def _legend(drawn: list[tuple[RunPlace, DrawnRun]], plot: OverlayPlot) -> Conten
     parts = []
     for place, run in drawn:
         colour = plot.colour(run.place)
-        parts.append(
-            Content.assemble((f"━ {run.sign} ", f"bold {colour}"), (one_line(place.label, 24), "$muted"))
-        )
+        parts.append(Content.assemble((f"━ {run.sign} ", f"bold {colour}"), (place.short_label, "$muted")))
     if drawn:
         parts.append(Content.styled(_("line: training loss, sign: validation"), "$muted"))
     return Content("   ").join(parts)

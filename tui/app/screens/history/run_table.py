@@ -1,6 +1,5 @@
 """The runs, one line each; only the lines on the screen are drawn."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -29,8 +28,6 @@ _WIDTHS = (3, 17, CURVE_POINTS, 6, 11)
 _GAP = "  "
 _WIDEST = 22
 """Of a setting."""
-_TIME = re.compile(r"\d{4}-\d\d-\d\d_\d{6}_\d{6}")
-"""Name of a run that was archived and not renamed; its microseconds are left out where it is listed."""
 
 
 class RunTable(ScrollView, can_focus=True):
@@ -172,7 +169,7 @@ def _head() -> tuple[Text, ...]:
 
 
 def _cells(place: RunPlace, record: RunRecord | None, sign: str) -> tuple[Text, ...]:
-    name = Text(place.label[:17] if _TIME.fullmatch(place.name) else place.label)
+    name = Text(place.short_label)
     if record is None:
         return (Text(f"{sign:<1} ·"), name, Text(""), Text(""), Text(""))
     status = STATUSES[record.verdict.level] if record.verdict else "error"
