@@ -10,6 +10,8 @@ from engine.runs.record import RunRecord
 from engine.sanitize import one_line
 from engine.units import rate
 
+_WIDEST = 22
+"""Of a column with a setting."""
 UNKNOWN = "?"
 """What stands for a setting that is not known."""
 
@@ -34,6 +36,26 @@ def setting_text(record: RunRecord, name: str) -> str:
     """Return a run's setting as it is typed after `--set`, on one line."""
     values = record.values
     return _text(name, values[name]) if name in values else UNKNOWN
+
+
+def widths_that_fit(records: Sequence[RunRecord], names: Sequence[str], room: int, gap: int) -> list[int]:
+    """Return the widths of the columns of settings, as many of the first as there is room for.
+
+    Args:
+        records: that are listed.
+        names: of the settings.
+        room: columns that there are.
+        gap: columns before each of them.
+    """
+    widths: list[int] = []
+    for name in names:
+        texts = (setting_text(record, name) for record in records if record.settings)
+        width = min(_WIDEST, max(map(len, (name, *texts))))
+        room -= gap + width
+        if room < 0:
+            break
+        widths.append(width)
+    return widths
 
 
 def shared_origin(one: RunRecord, other: RunRecord) -> list[Sameness]:

@@ -1,6 +1,7 @@
 """What is done with the folder of a run: nothing that a process owns, nothing behind a link."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 from engine.errors import UserError
@@ -61,11 +62,11 @@ def test_a_run_that_a_process_owns_is_left_alone(tmp_path: Path) -> None:
     place = past_run(project, "a")
     before = files_below(project.run_dir)
     with owned_by(place.project, PID):
-        for change in (delete_run, bring_back, lambda place: rename_run(place, "other")):
+        for change in (delete_run, bring_back, partial(rename_run, name="other")):
             with pytest.raises(UserError, match=f"process {PID}"):
                 change(place)
     with owned_by(project, PID):
-        for job in (lambda: archive_present(project), lambda: bring_back(place)):
+        for job in (partial(archive_present, project), partial(bring_back, place)):
             with pytest.raises(UserError, match=f"process {PID}"):
                 job()
     after = files_below(project.run_dir)

@@ -1,11 +1,12 @@
 """`history`: the present run and those in the archive, with what differs between them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from engine.i18n import _
 from engine.project import Project
-from engine.runs.differences import differing_settings, setting_text
+from engine.runs.differences import differing_settings, setting_text, widths_that_fit
 from engine.runs.places import run_places
 from engine.runs.record import RunRecord, describe
 from engine.symbols import spark
@@ -14,6 +15,9 @@ from tui.console import cell, out, print_json, say, status_mark, table
 from tui.run.headline import STATUSES
 
 from rich.text import Text
+
+_GAP = 2
+"""Blank columns beside each column of the table."""
 
 
 def show_history(project: Project, as_json: bool) -> None:
@@ -26,14 +30,32 @@ def show_history(project: Project, as_json: bool) -> None:
     if not records:
         say(_("No run in {folder}; start one with: mqlora-tui train").format(folder=project.run_dir))
         return
-    shown = table("", _("run"), _("loss"), _("best"), _("steps"), _("time"), *differing)
+    names = _print_table(records, differing)
     for record in records:
-        settings = (cell(setting_text(record, name)) for name in differing)
-        shown.add_row(mark_of(record), cell(record.place.label), *_figures(record), *settings)
+        for text in (*told_of(record), _rest(record, differing[len(names) :])):
+            if text:
+                say(f" {mark_of(record)} {record.place.label}: {text}")
+
+
+def _print_table(records: Sequence[RunRecord], differing: Sequence[str]) -> Sequence[str]:
+    """Print a line for each run and return the settings that had room in it."""
+    heads = ("", _("run"), _("loss"), _("best"), _("steps"), _("time"))
+    rows = [(mark_of(record), cell(record.place.short_label), *_figures(record)) for record in records]
+    cells = zip(map(Text, heads), *rows, strict=True)
+    taken = sum(max(text.cell_len for text in column) + _GAP for column in cells)
+    names = differing[: len(widths_that_fit(records, differing, out.width - taken, _GAP))]
+    shown = table(*heads, *names)
+    for column in shown.columns:
+        column.no_wrap = True
+    for record, row in zip(records, rows, strict=True):
+        shown.add_row(*row, *(cell(setting_text(record, name)) for name in names))
     out.print(shown)
-    for record in records:
-        for text in told_of(record):
-            say(f" {mark_of(record)} {record.place.label}: {text}")
+    return names
+
+
+def _rest(record: RunRecord, names: Sequence[str]) -> str:
+    """Return the settings for which the table has no room."""
+    return "  ".join(f"{name} {setting_text(record, name)}" for name in names) if record.settings else ""
 
 
 def mark_of(record: RunRecord) -> Text:

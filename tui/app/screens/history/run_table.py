@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from engine.i18n import _
-from engine.runs.differences import differing_settings, setting_text
+from engine.runs.differences import differing_settings, setting_text, widths_that_fit
 from engine.runs.places import RunPlace
 from engine.runs.record import CURVE_POINTS, RunRecord
 from engine.symbols import SYMBOLS, spark
@@ -26,8 +26,6 @@ from textual.strip import Strip
 _WIDTHS = (3, 17, CURVE_POINTS, 6, 11)
 """Of signs, name, loss, best validation and time."""
 _GAP = "  "
-_WIDEST = 22
-"""Of a setting."""
 
 
 class RunTable(ScrollView, can_focus=True):
@@ -153,14 +151,7 @@ class RunTable(ScrollView, can_focus=True):
         """Return the widths of the columns; settings for which there is no room have none."""
         widths = list(_WIDTHS)
         room = self.scrollable_content_region.width - sum(widths) - len(_GAP) * (len(widths) - 1)
-        for name in self.settings:
-            texts = (setting_text(record, name) for record in self._records.values() if record.settings)
-            width = min(_WIDEST, max(map(len, (name, *texts))))
-            room -= width + len(_GAP)
-            if room < 0:
-                break
-            widths.append(width)
-        return widths
+        return widths + widths_that_fit(list(self._records.values()), self.settings, room, len(_GAP))
 
 
 def _head() -> tuple[Text, ...]:
