@@ -139,6 +139,7 @@ class HistoryScreen(PlaceScreen):
             (place, DrawnRun(sign, found, max(0, _LETTERS.find(sign))))
             for place, found in zip(places, curves, strict=True)
             for sign in signs[place.folder]
+            if not found.is_empty
         ]
         self.query_one("#history-legend", SteadyText).say(_legend(drawn, plot))
         plot.show([run for _place, run in drawn])
