@@ -1,6 +1,5 @@
 """In which settings runs differ, and whether two of them rest on the same."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +28,9 @@ def differing_settings(records: Sequence[RunRecord]) -> tuple[str, ...]:
     """Return the names of the settings that differ between the runs whose settings are known."""
     known = [record.values for record in records if record.settings]
     names = dict.fromkeys(name for values in known for name in values)
-    return tuple(name for name in names if len({json.dumps(values.get(name)) for values in known}) > 1)
+    return tuple(
+        name for name in names if any(values.get(name) != known[0].get(name) for values in known[1:])
+    )
 
 
 def setting_text(record: RunRecord, name: str) -> str:

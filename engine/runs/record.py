@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from engine.analysis.facts import RunSummary
@@ -44,7 +45,7 @@ class RunRecord:
     curve: tuple[float, ...] = ()
     """Mean training losses, from the first step to the last, `CURVE_POINTS` at most."""
 
-    @property
+    @cached_property
     def values(self) -> dict[str, Any]:
         """Its settings by their names; none where they are not known."""
         if self.settings is None:

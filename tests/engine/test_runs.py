@@ -91,6 +91,29 @@ def test_hashes_say_whether_runs_rest_on_the_same(tmp_path: Path) -> None:
     assert [found.is_same for found in shared_origin(with_receipt, unknown)] == [None, None, None]
 
 
+def test_what_can_be_done_with_an_archived_run_names_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands without one mean the present run; going on is not offered before it is brought back."""
+    monkeypatch.chdir(tmp_path)
+    project = write_run(tmp_path, LOSSES, {20: 2.7, 40: 2.3}, status="paused")
+    place = past_run(project, "a b")
+    state = json.loads(place.project.state_file.read_text())
+    place.project.adapters_dir.mkdir()
+    place.project.adapter_file.write_bytes(b"0")
+    finished = describe(place).verdict
+    assert finished is not None
+    commands = [step.command for step in finished.next_steps]
+    adapter = "--adapter 'checkpoints_qlora/archive/a b/adapters'"
+    assert commands[0] == f"mqlora-tui chat {adapter}"
+    assert commands[-1] == f"mqlora-tui export --to=ollama {adapter}"
+    assert not any("plot" in command for command in commands)
+    place.project.state_file.write_text(json.dumps(state | {"status": "paused"}))
+    for known, is_offered in ((RunPlace(project), True), (place, False)):
+        verdict = describe(known).verdict
+        assert verdict is not None and any(item.kind == "resume" for item in verdict.advice) == is_offered
+
+
 def _link(place: RunPlace) -> None:
     place.folder.symlink_to(place.project.root)
 

@@ -57,6 +57,8 @@ async def test_runs_are_listed_drawn_and_compared(app: MqloraApp, size: tuple[in
         await sees(pilot, "1e-4", "3e-4", "best validation", "? one of them does not tell")
         await pilot.press("escape", "space")
         await sees_no_more(pilot, "b first try", "d Differences")
+        await pilot.press("enter")
+        await sees(pilot, "─ first try ─", "validation 4.20 before training", "Mean training loss")
 
 
 async def test_a_run_is_noted_renamed_and_deleted(app: MqloraApp) -> None:

@@ -106,7 +106,8 @@ def open_app(
     context.obj = Project(directory.resolve())
     work_in(context.obj)
     project = context.obj
-    for folder in (project.root, project.data_dir, project.models_dir, project.exports_dir):
+    folders = project.root, project.data_dir, project.models_dir, project.exports_dir, project.archive_dir
+    for folder in folders:
         clear_partial(folder)
     if context.invoked_subcommand:
         if go_on or half_micro_batch:

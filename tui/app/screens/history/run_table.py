@@ -55,6 +55,8 @@ class RunTable(ScrollView, can_focus=True):
         self._signs: Mapping[Path, str] = {}
         self.settings: tuple[str, ...] = ()
         """Names of the settings that differ between the runs."""
+        self._columns = list(_WIDTHS)
+        """Widths of the columns that there is room for."""
 
     @property
     def place(self) -> RunPlace | None:
@@ -85,7 +87,12 @@ class RunTable(ScrollView, can_focus=True):
         """Show what is known of some of the runs."""
         self._records |= {record.place.folder: record for record in records}
         self.settings = differing_settings(list(self._records.values()))
+        self._measure()
         self.refresh()
+
+    def on_resize(self) -> None:
+        """Fit the columns to the new width."""
+        self._measure()
 
     def sign(self, signs: Mapping[Path, str]) -> None:
         """Put a sign before each of some runs, by their folders."""
@@ -140,18 +147,17 @@ class RunTable(ScrollView, can_focus=True):
         return self._strip(_cells(place, record, self._signs.get(place.folder, "")), values, look)
 
     def _strip(self, cells: Sequence[Text], values: Sequence[str], look: Style) -> Strip:
-        widths = self._widths()
-        line = [*cells, *map(Text, values)][: len(widths)]
-        for cell, room in zip(line, widths, strict=True):
+        line = [*cells, *map(Text, values)][: len(self._columns)]
+        for cell, room in zip(line, self._columns, strict=False):
             cell.truncate(room, overflow="ellipsis", pad=True)
         strip = Strip(Text(_GAP).join(line).render(self.app.console)).adjust_cell_length(self.size.width)
         return strip.apply_style(self.rich_style + look)
 
-    def _widths(self) -> list[int]:
-        """Return the widths of the columns; settings for which there is no room have none."""
-        widths = list(_WIDTHS)
-        room = self.scrollable_content_region.width - sum(widths) - len(_GAP) * (len(widths) - 1)
-        return widths + widths_that_fit(list(self._records.values()), self.settings, room, len(_GAP))
+    def _measure(self) -> None:
+        """Find the widths of the columns; settings for which there is no room have none."""
+        room = self.scrollable_content_region.width - sum(_WIDTHS) - len(_GAP) * (len(_WIDTHS) - 1)
+        settings = widths_that_fit(list(self._records.values()), self.settings, room, len(_GAP))
+        self._columns = [*_WIDTHS, *settings]
 
 
 def _head() -> tuple[Text, ...]:
