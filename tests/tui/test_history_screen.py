@@ -142,7 +142,7 @@ async def test_an_unfinished_run_goes_on(app: MqloraApp, monkeypatch: pytest.Mon
     write_checkpoint(place.project, 2, 31, {"config": {}})
     back: list[RunPlace] = []
     begun: list[tuple[object, ...]] = []
-    monkeypatch.setattr("tui.app.screens.history.history.bring_back", back.append)
+    monkeypatch.setattr("tui.app.screens.history.changing.bring_back", back.append)
     monkeypatch.setattr(app.training, "start", lambda *how: begun.append(how))
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, "present", "first try", "Best at its last step")

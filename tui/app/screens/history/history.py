@@ -1,37 +1,22 @@
 """7 History: every run of the project, what differs between them, and what can be done with each."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from engine.errors import UserError
 from engine.i18n import _
-from engine.runs.changes import archive_present, bring_back, contents_of, delete_run, rename_run
-from engine.runs.differences import setting_text
-from engine.runs.note import LONGEST, write_note
-from engine.runs.places import RunPlace
 from engine.runs.record import RunRecord
-from engine.sanitize import one_line
 from tui.app.jobs.history import RunLister, curves_in
 from tui.app.screens.export.export import ExportDialog, busy
+from tui.app.screens.history.about import about, legend
+from tui.app.screens.history.changing import ChangingScreen
 from tui.app.screens.history.chat import ArchivedChatScreen
-from tui.app.screens.history.dialogs import (
-    DifferencesScreen,
-    LineScreen,
-    RunReportScreen,
-    bring_it_back,
-    delete_for_good,
-    put_away,
-)
+from tui.app.screens.history.dialogs import DifferencesScreen, RunReportScreen
 from tui.app.screens.history.keys import HISTORY_KEYS
 from tui.app.screens.history.overlay_plot import DrawnRun, OverlayPlot
 from tui.app.screens.history.run_table import RunTable
-from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.lines import SteadyText
-from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.verdict_line import VerdictLine
-from tui.app.screens.train.train import TrainScreen
 from tui.run.headline import STATUSES
 from tui.run.status import UNFINISHED
 
@@ -44,10 +29,9 @@ _LETTERS = "abcd"
 """Signs of the runs that are drawn together; no more have room in one chart."""
 _ALONE = "○"
 """Sign of the run under the cursor while none is chosen."""
-_LONGEST_NAME = 80
 
 
-class HistoryScreen(PlaceScreen):
+class HistoryScreen(ChangingScreen):
     """Reads the runs whenever it is shown, a few at a time."""
 
     PLACE: ClassVar[str] = _("7 History")
@@ -57,7 +41,6 @@ class HistoryScreen(PlaceScreen):
         super().__init__()
         self._chosen: dict[Path, str] = {}
         """Sign of each run that is drawn together with others, by its folder."""
-        self._table = RunTable()
 
     def compose_body(self) -> ComposeResult:
         """Yield the list, what is known of the run under the cursor, and the chart."""
@@ -75,11 +58,11 @@ class HistoryScreen(PlaceScreen):
 
     def on_screen_resume(self) -> None:
         """Read the runs anew."""
-        self._read()
+        self.read_runs()
 
     def _run_changed(self) -> None:
         if self.is_current:
-            self._read()
+            self.read_runs()
 
     @property
     def _record(self) -> RunRecord | None:
@@ -87,9 +70,12 @@ class HistoryScreen(PlaceScreen):
 
     # Reading and showing
 
+    def read_runs(self) -> None:
+        """List the runs at once, and say what is known of each as soon as it is."""
+        self._read()
+
     @work(group="history", exclusive=True, exit_on_error=False)
     async def _read(self) -> None:
-        """List the runs at once, and say what is known of each as soon as it is."""
         places = await asyncio.to_thread(self._lister.places)
         folders = {place.folder for place in places}
         self._chosen = {folder: sign for folder, sign in self._chosen.items() if folder in folders}
@@ -113,18 +99,18 @@ class HistoryScreen(PlaceScreen):
 
     def _show_highlighted(self) -> None:
         """Say what is known of the run under the cursor."""
-        line, about, record = self.query_one(VerdictLine), Content(""), self._record
+        line, said, record = self.query_one(VerdictLine), Content(""), self._record
         if self._table.place is None:
             line.show_waiting(_("No run yet. Press 4 to train."))
         elif record is None:
             line.show_waiting(_("Reading {name} …").format(name=self._table.place.label))
         else:
-            about = _about(record, self._table.settings)
+            said = about(record, self._table.settings)
             if record.verdict:
                 line.show(STATUSES[record.verdict.level], record.verdict.headline)
             else:
                 line.show("error", f"{record.problem}.")
-        self.query_one("#history-about", SteadyText).say(about)
+        self.query_one("#history-about", SteadyText).say(said)
         self.refresh_bindings()
 
     @work(group="history-curves", exclusive=True, exit_on_error=False)
@@ -141,7 +127,7 @@ class HistoryScreen(PlaceScreen):
             for sign in signs[place.folder]
             if not found.is_empty
         ]
-        self.query_one("#history-legend", SteadyText).say(_legend(drawn, plot))
+        self.query_one("#history-legend", SteadyText).say(legend(drawn, plot))
         plot.show([run for _place, run in drawn])
 
     # Keys
@@ -224,130 +210,3 @@ class HistoryScreen(PlaceScreen):
             self.show_error(refusal)
         elif (record := self._record) and record.summary:
             self.app.push_screen(ExportDialog(record.summary, record.place.project))
-
-    def action_note(self) -> None:
-        """Ask for the note and keep it."""
-        if record := self._record:
-            project = record.place.project
-
-            def keep(text: str | None) -> None:
-                if text is not None:
-                    self._change(lambda: write_note(project, text), "")
-
-            self.app.push_screen(LineScreen(_("Note"), record.note, LONGEST), keep)
-
-    def action_rename(self) -> None:
-        """Ask for the name of the archived run."""
-        if place := self._table.place:
-
-            def rename(name: str | None) -> None:
-                if name is not None and name.strip() != place.name:
-                    self._change(lambda: rename_run(place, name), "")
-
-            self.app.push_screen(LineScreen(_("Rename"), place.label, _LONGEST_NAME), rename)
-
-    @work(exit_on_error=False)
-    async def action_delete(self) -> None:
-        """Say what would go, and delete it if that is wanted."""
-        if place := self._table.place:
-            contents = await asyncio.to_thread(contents_of, place)
-            if await self.app.push_screen_wait(delete_for_good(place, contents)):
-                name = place.label
-                self._change(lambda: delete_run(place), _("{name} is deleted.").format(name=name))
-
-    @work(exit_on_error=False)
-    async def action_archive(self) -> None:
-        """Ask, then move the present run into the archive."""
-        if not self._refuse_busy() and await self.app.push_screen_wait(put_away()):
-            project = self.mqlora.project
-            await self._compute(lambda: archive_present(project))
-
-    @work(exit_on_error=False)
-    async def action_resume(self) -> None:
-        """Go on with the run; one in the archive takes the place of the present one first."""
-        place = self._table.place
-        if place is None or self._refuse_busy():
-            return
-        if not place.is_present and not (
-            await self.app.push_screen_wait(bring_it_back(place))
-            and await self._compute(lambda: bring_back(place))
-        ):
-            return
-        await self.app.switch_mode("train")
-        if isinstance(self.app.screen, TrainScreen):
-            self.app.screen.action_resume()
-
-    def _refuse_busy(self) -> bool:
-        """Whether something else computes, which is said."""
-        app = self.mqlora
-        error: UserError | None = None
-        if app.run_state.is_training:
-            wait = _("do that when the run is paused or over")
-            error = Busy(_("Training is running"), wait, lambda: app.run_state.is_training)
-        elif not app.engine.idle.is_set():
-            error = UserError(_("A chat, or another job, is using MLX"), _("do that when it is over"))
-        if error:
-            self.show_error(error)
-        return error is not None
-
-    @work(group="history-change", exit_on_error=False)
-    async def _change(self, job: Callable[[], object], notice: str) -> None:
-        """Change a folder in a thread, then read the runs anew."""
-        self.clear_error()
-        try:
-            await asyncio.to_thread(job)
-        except UserError as error:
-            self.show_error(error)
-        else:
-            if notice:
-                self.mqlora.show_notice(notice)
-        self._read()
-
-    async def _compute(self, job: Callable[[], None]) -> bool:
-        """Do what imports MLX on the engine's thread; False if it was refused."""
-        self.clear_error()
-        try:
-            await asyncio.wrap_future(self.mqlora.engine.submit(job))
-        except UserError as error:
-            self.show_error(error)
-            return False
-        finally:
-            self.mqlora.look_at_run()
-            self._read()
-        return True
-
-
-def _about(record: RunRecord, settings: tuple[str, ...]) -> Content:
-    """Return what is said of a run below its verdict: where it is, what is wrong, its settings, its note."""
-    lines = [Content.styled(_where(record), "$muted")]
-    if record.problem and record.verdict:
-        lines.append(Content.assemble(("! ", "bold $warning"), f"{one_line(record.problem, 300)}."))
-    if record.settings and settings:
-        values = (f"{name} {setting_text(record, name)}" for name in settings)
-        lines.append(Content.styled(one_line("  ".join(values), 300), "$muted"))
-    if record.note:
-        lines.append(Content.assemble(("✎ ", "$accent"), record.note))
-    return Content("\n").join(lines)
-
-
-def _where(record: RunRecord) -> str:
-    """Return folder, time, base model and length of a run."""
-    parts, run = [one_line(record.place.project.run_name, 100)], record.summary
-    if record.started:
-        parts.append(one_line(record.started[:16].replace("T", " "), 16))
-    if run:
-        parts.append(one_line(run.model, 40))
-        total = max(run.total_steps, run.steps)
-        parts.append(_("step {step:,} of {total:,}").format(step=run.steps, total=total))
-    return " · ".join(filter(None, parts))
-
-
-def _legend(drawn: list[tuple[RunPlace, DrawnRun]], plot: OverlayPlot) -> Content:
-    """Return which sign and colour is which run."""
-    parts = []
-    for place, run in drawn:
-        colour = plot.colour(run.place)
-        parts.append(Content.assemble((f"━ {run.sign} ", f"bold {colour}"), (place.short_label, "$muted")))
-    if drawn:
-        parts.append(Content.styled(_("line: training loss, sign: validation"), "$muted"))
-    return Content("   ").join(parts)
