@@ -61,6 +61,11 @@ class Project:
         return self.root / self.run_name
 
     @property
+    def archive_dir(self) -> Path:
+        """Folder with one earlier run a sub-folder."""
+        return self.run_dir / "archive"
+
+    @property
     def config_file(self) -> Path:
         """The exact configuration of the run."""
         return self.run_dir / "config_selected.json"
@@ -105,6 +110,11 @@ class Project:
     def answers_file(self) -> Path:
         """JSON Lines: what the model answered to the questions of `prompts_file` at each validation."""
         return self.run_dir / "training_answers.jsonl"
+
+    @property
+    def note_file(self) -> Path:
+        """What somebody wrote about the run."""
+        return self.run_dir / "note.txt"
 
     @property
     def log_file(self) -> Path:

@@ -24,6 +24,7 @@ COMMANDS = (
         "export",
         "fit",
         "get",
+        "history",
         "import",
         "mend",
         "models",

@@ -128,7 +128,9 @@ def unreadable(summary: RunSummary) -> Advice | None:
 
 
 def resume(summary: RunSummary) -> Advice | None:
-    """Not at its end: how to go on, if it can."""
+    """Not at its end: how to go on, if it can; one in the archive is brought back first."""
+    if summary.is_archived:
+        return None
     if summary.status not in ("paused", "interrupted", "failed") or outcome_of(summary) in BROKEN:
         return None
     match summary.way_on:

@@ -18,6 +18,8 @@ class RunSummary:
 
     folder: Path
     """Where the run's files are."""
+    root: Path
+    """Of the project."""
     model: str
     status: ReportedStatus
     reason: str
@@ -88,6 +90,11 @@ class RunSummary:
     checkpoints: tuple[CheckpointInfo, ...]
     """By step."""
     way_on: WayOn
+
+    @property
+    def is_archived(self) -> bool:
+        """Whether it is none that commands without a folder mean."""
+        return self.folder.parent != self.root
 
     @property
     def num_epochs(self) -> int:

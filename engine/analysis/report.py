@@ -23,7 +23,7 @@ _UNIT = re.compile(r"(\d) (?=\w)")  # a number stays on the line of its unit
 
 def format_report(summary: RunSummary, verdict: Verdict) -> str:
     """Return the report: the verdict's headline, then everything of `format_details`."""
-    verdict = verdict.ready_to_paste(summary.folder.parent)
+    verdict = verdict.ready_to_paste(summary.root)
     headline = _marked(SYMBOLS[verdict.level], verdict.headline)
     return "\n".join(headline) + "\n" + format_details(summary, verdict)
 
@@ -36,7 +36,7 @@ def format_details(summary: RunSummary, verdict: Verdict, width: int = WIDTH) ->
         verdict: on it.
         width: columns in which commands are continued with backslashes; wrapped they could not be pasted.
     """
-    verdict = verdict.ready_to_paste(summary.folder.parent)
+    verdict = verdict.ready_to_paste(summary.root)
     sections = (
         _figures(summary),
         _epochs(summary),
@@ -50,14 +50,14 @@ def format_details(summary: RunSummary, verdict: Verdict, width: int = WIDTH) ->
 def as_dict(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
     """Return everything the report says as one JSON-ready object."""
     values = asdict(summary) | {
-        "reason": complete(summary.reason, summary.folder.parent),
+        "reason": complete(summary.reason, summary.root),
         "config": summary.config.model_dump(mode="json") if summary.config else None,
         "end_loss": summary.end_loss,
         "improvement_percent": summary.improvement_percent,
         "gap": summary.gap,
         "gap_growth": summary.gap_growth,
         "outcome": outcome_of(summary),
-        "verdict": asdict(verdict.ready_to_paste(summary.folder.parent)),
+        "verdict": asdict(verdict.ready_to_paste(summary.root)),
     }
     ready: dict[str, Any] = _plain(values)
     return ready

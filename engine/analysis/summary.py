@@ -44,6 +44,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
     per_epoch = state.steps_per_epoch if state else 0
     return RunSummary(
         folder=project.run_dir,
+        root=project.root,
         model=state.model if state else "",
         status=_status(state),
         reason=_reason(state),
@@ -166,7 +167,7 @@ def machine_memory_gb(state: RunState | None) -> float | None:
 
 
 def _elapsed_at(history: RunHistory, step: int) -> float:
-    return float(history.elapsed_s[np.searchsorted(history.step, step)])
+    return float(history.elapsed_s[np.argmax(history.step == step)])
 
 
 def _has_repeated(history: RunHistory, steps_per_epoch: int) -> bool:

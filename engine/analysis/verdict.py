@@ -79,17 +79,20 @@ def _next_steps(summary: RunSummary) -> tuple[NextStep, ...]:
         return ()
     outcome = outcome_of(summary)
     has_nothing = outcome in BROKEN if summary.best_step is None else not summary.has_helped
+    draw = () if summary.is_archived else (NextStep(_("draw it"), "mqlora-tui plot"),)
     if has_nothing or outcome == "zero_loss":
-        return (NextStep(_("draw it"), "mqlora-tui plot"),)
-    root = summary.folder.parent
-    model = one_line(path_of(_model_folder(root, summary.model)), 1000)
+        return draw
+    model = one_line(path_of(_model_folder(summary.root, summary.model)), 1000)
     adapter = path_of(summary.adapters)
     is_best = summary.adapters.name == "adapters"
     talk = (NextStep(_("talk to it"), "mqlora-tui chat"),)
     checkpoint = "" if is_best else f" --checkpoint {shlex.quote(summary.adapters.name)}"
+    if summary.is_archived:
+        checkpoint = f" --adapter {adapter}"
+        talk, is_best = (NextStep(_("talk to it"), f"mqlora-tui chat{checkpoint}"),), True
     return (
         *(talk if is_best else ()),  # chat takes no checkpoint
-        NextStep(_("draw it"), "mqlora-tui plot"),
+        *draw,
         NextStep(
             _("use it with mlx-lm"),
             f"{program('mlx_lm.generate')} --model {model} --adapter-path {adapter} --prompt 'Your question'",

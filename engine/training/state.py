@@ -56,6 +56,8 @@ class RunState:
     """Micro-batches hold this many times fewer tokens than the configuration allows."""
     usage: Usage = field(default_factory=Usage)
     """Of the present or last session."""
+    resumed_at: _Count = 0
+    """Step that the present or last session went on from; 0 where it began the run."""
     pid: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
     boot: str = ""

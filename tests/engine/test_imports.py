@@ -29,6 +29,8 @@ LIGHT = [
     "engine.profiles",
     "engine.project",
     "engine.receipt.compare",
+    "engine.runs.changes",
+    "engine.runs.differences",
     "engine.selftest.run",
     "engine.serve.child",
     "engine.serve.server",

@@ -30,6 +30,8 @@ def test_a_paused_run_ends_in_the_same_bytes(
     resumed = train(project, None, "resume")
     begun = next(event for event in resumed if isinstance(event, Started))
     assert begun.step == last.step and isinstance(resumed[-1], Finished)
+    state = RunState.load(project.state_file)
+    assert state is not None and state.resumed_at == last.step
     assert outcome(project) == outcome(finished[0])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.config import TrainingConfig
 from engine.format import FORMAT
-from engine.project import Project
+from engine.project import RUN_NAME, Project
 from engine.training.checkpoint_folders import checkpoint_name
 from engine.training.checksums import STATE, sealed
 from engine.training.state import RunState, Status
@@ -50,10 +50,11 @@ def write_run(
     status: Status = "finished",
     model: str = "tiny",
     config: dict[str, Any] | None = None,
+    run_name: str = RUN_NAME,
     **state: Any,
 ) -> Project:
     """Write a run with one step a loss, as the trainer would have left it."""
-    project = Project(root)
+    project = Project(root, run_name)
     found = validations or {}
     lines = [
         line(step, loss, epoch=(step - 1) // steps_per_epoch, val_loss=found.get(step))

@@ -76,11 +76,11 @@ async def test_every_place_is_reached_by_its_number(
 
 
 async def test_every_place_is_in_the_command_palette(app: MqloraApp) -> None:
-    """The palette offers all six places by name."""
+    """The palette offers all seven places by name."""
     async with app.run_test() as pilot:
         await ready(pilot)
         titles = [command.title for command in app.get_system_commands(app.screen)]
-        assert titles[:6] == list(PLACES.values())
+        assert titles[:7] == list(PLACES.values())
 
 
 @pytest.mark.parametrize("mode", PLACES)

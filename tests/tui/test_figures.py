@@ -1,12 +1,15 @@
 """The numbers beside the plot, and that they say what the plot shows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from engine.analysis.chart_series import series_of
 from engine.project import Project
 from engine.training.history import load_history
+from engine.training.lock_file import Owner
 from engine.training.state import RunState
+from engine.units import duration
 from tests.support.fake_run import append, metrics, write_state
 from tests.support.run_kinds import write_kind
 from tui.app.screens.train.loss_chart import Colours, draw
@@ -95,3 +98,22 @@ def test_a_newest_validation_that_was_not_finite_is_shown_as_that(tmp_path: Path
     with console.capture() as capture:
         console.print(view(project, state, history, None, ""))
     assert "validation not finite" in capture.get()
+
+
+@pytest.mark.parametrize(("steps", "pace"), [(40, 8.0), (41, 8.0), (42, 2.0), (50, 2.0)])
+def test_time_left_is_that_of_the_session_under_way(project: Project, steps: int, pace: float) -> None:
+    """Steps before the pause took four times as long; they count until there are two of this session."""
+    write_state(project, "running", steps, resumed_at=40)
+    for step in range(1, steps + 1):
+        elapsed = 8.0 * min(step, 40) + 2.0 * max(0, step - 40) + 30.0 * (step > 40)
+        append(project, replace(metrics(step), elapsed_s=elapsed))
+    history, state = load_history(project), RunState.load(project.state_file)
+    figures = figures_of(project, history, state)
+    if steps != 41:  # whose only step also got the model ready
+        assert figures.seconds_per_step == pytest.approx(pace)
+        assert figures.seconds_left == pytest.approx(pace * (60 - steps))
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(view(project, state, history, Owner(1, "here"), ""))
+    assert figures.seconds_left is not None
+    assert f"left {duration(figures.seconds_left)}" in capture.get()

@@ -1,4 +1,4 @@
-"""The app: its six places, its keys and the little state that they share."""
+"""The app: its seven places, its keys and the little state that they share."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -133,7 +133,7 @@ class MqloraApp(AppState, EndingApp):
         return binding.key_display or KEY_NAMES.get(binding.key) or super().get_key_display(binding)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Offer the six places, help and quit in the command palette."""
+        """Offer the seven places, help and quit in the command palette."""
         for mode, name in PLACES.items():
             yield SystemCommand(name, _("Go to {place}").format(place=name), partial(self.action_go_to, mode))
         yield SystemCommand(_("Help"), _("Show every key of this place"), self.action_help)

@@ -1,4 +1,4 @@
-"""The six places and the keys that work in all of them."""
+"""The seven places and the keys that work in all of them."""
 
 from engine.i18n import _
 
@@ -11,6 +11,7 @@ PLACES: dict[str, str] = {
     "train": _("Train"),
     "chat": _("Chat"),
     "report": _("Report"),
+    "history": _("History"),
 }
 """Mode name and translated name of each place, in the order of their number keys."""
 

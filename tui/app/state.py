@@ -2,6 +2,7 @@
 
 import asyncio
 from threading import Event
+from typing import TYPE_CHECKING
 
 from engine.config import TrainingConfig
 from engine.errors import UserError, write_fix
@@ -30,6 +31,9 @@ from tui.run.status import RunStatus
 from textual import work
 from textual.reactive import reactive
 
+if TYPE_CHECKING:
+    from tui.app.jobs.chat import ChatJob
+
 
 class AppState(ServeState):
     """Shared state as reactives that screens watch; jobs run in threads and answer with messages."""
@@ -54,6 +58,8 @@ class AppState(ServeState):
         self.pool = BriefPool()
         """What the checks run on."""
         self.training = TrainingController(project, self.engine)
+        self._chat: ChatJob | None = None
+        """The chat that has a model in memory."""
         self.start_error: UserError | None = None
         """Why the saved configuration could not be read."""
         self._checking_hardware = False
@@ -71,6 +77,12 @@ class AppState(ServeState):
     def look_at_run(self) -> None:
         """Show everywhere what the run is doing now; whoever shows an event of it calls this first."""
         self.run_state = self.training.status()
+
+    def hold_model(self, chat: "ChatJob") -> None:
+        """Let `chat` have a model in memory, and no other one."""
+        if self._chat and self._chat is not chat:
+            self._chat.forget()
+        self._chat = chat
 
     def start_demo(self) -> None:
         """Write the built-in model and the sample data into the project, unless that is under way."""

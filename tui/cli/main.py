@@ -12,7 +12,7 @@ from engine.project import Project
 from tui.cli.data_commands import Json, clean, import_file, validate
 from tui.cli.export_commands import export
 from tui.cli.model_commands import convert, get, models
-from tui.cli.result_commands import chat, plot, report, reproduce, serve
+from tui.cli.result_commands import chat, history, plot, report, reproduce, serve
 from tui.cli.train_commands import HalfMicroBatch, fit, monitor, train, verify_resume
 from tui.console import (
     end_output,
@@ -106,7 +106,8 @@ def open_app(
     context.obj = Project(directory.resolve())
     work_in(context.obj)
     project = context.obj
-    for folder in (project.root, project.data_dir, project.models_dir, project.exports_dir):
+    folders = project.root, project.data_dir, project.models_dir, project.exports_dir, project.archive_dir
+    for folder in folders:
         clear_partial(folder)
     if context.invoked_subcommand:
         if go_on or half_micro_batch:
@@ -175,5 +176,6 @@ app.command()(monitor)
 app.command()(plot)
 app.command()(chat)
 app.command()(report)
+app.command()(history)
 app.command()(serve)
 app.command()(reproduce)

@@ -70,7 +70,7 @@ def _bar(state: RunState) -> Table:
 
 def _figures(project: Project, state: RunState, history: RunHistory, is_running: bool) -> Text:
     loss = float(history.loss[-1])
-    pace = seconds_per_step(history.elapsed_s)
+    pace = seconds_per_step(history, state)
     parts = [
         _("loss {loss:.3f}").format(loss=loss) if math.isfinite(loss) else _("loss not finite"),
         _validation(validations_of(history, run_config(project), state)),

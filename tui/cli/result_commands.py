@@ -63,6 +63,13 @@ def report(context: typer.Context, json: Json = False) -> None:
     show_report(context.obj, json)
 
 
+def history(context: typer.Context, json: Json = False) -> None:
+    """List the present run and the archived ones, with the settings in which they differ."""
+    from tui.cli.history import show_history
+
+    show_history(context.obj, json)
+
+
 def serve(
     context: typer.Context,
     port: Annotated[int, typer.Option(min=1, max=65535, help=_("Where to listen on 127.0.0.1."))] = 8080,

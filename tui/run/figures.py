@@ -41,7 +41,7 @@ class RunFigures:
     tokens_per_second: float | None = None
     """Median of the last 10 steps."""
     seconds_per_step: float | None = None
-    """Mean of the last 50 steps, validations included."""
+    """Mean of the last 50 steps of the present session, validations included."""
     usage: Usage = field(default_factory=Usage)
     """Of the present session, or the last one."""
 
@@ -78,7 +78,7 @@ def figures_of(project: Project, history: RunHistory, state: RunState | None) ->
         learning_rate=float(history.learning_rate[-1]),
         grad_norm=float(norms[-1]) if len(norms) else None,
         tokens_per_second=float(np.median(history.tokens_per_second[-_RECENT:])),
-        seconds_per_step=seconds_per_step(history.elapsed_s),
+        seconds_per_step=seconds_per_step(history, state),
         usage=usage,
     )
 
@@ -102,13 +102,19 @@ _WINDOW = 50
 """Steps over which the time of one step is averaged."""
 
 
-def seconds_per_step(elapsed_s: Floats) -> float | None:
+def seconds_per_step(history: RunHistory, state: RunState | None) -> float | None:
     """Return the mean time of the last 50 steps, validations and checkpoints included.
 
+    Before a pause the machine may have been another, or busier: as soon as the present session has made
+    two steps only its own count.
+
     Args:
-        elapsed_s: seconds of training up to each step.
+        history: of the run.
+        state: tells where the session began.
     """
-    window = elapsed_s[-_WINDOW - 1 :]
+    first = int(np.searchsorted(history.step, state.resumed_at, side="right")) if state else 0
+    of_session = history.elapsed_s[first:]
+    window = (of_session if len(of_session) > 1 else history.elapsed_s)[-_WINDOW - 1 :]
     if len(window) < 2:
         return None
     return float(window[-1] - window[0]) / (len(window) - 1)

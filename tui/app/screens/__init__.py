@@ -1,1 +1,1 @@
-"""The six places of the app, each with its own widgets, and what they share."""
+"""The seven places of the app, each with its own widgets, and what they share."""

@@ -7,6 +7,7 @@ from engine.chat import ChatSettings, ReplyEnd, reading_words
 from engine.dataset.jsonl.turns import Message as Turn
 from engine.errors import UserError
 from engine.i18n import _
+from engine.project import Project
 from engine.training.selected_config import adapter_model
 from tui.app.jobs.chat import ChatJob, CreateSession, busy_training, create_session, questions_of
 from tui.app.messages import AdapterDoubt, PromptRead, Question, ReplyDone, ReplyPiece
@@ -51,7 +52,7 @@ class ChatScreen(PlaceScreen):
 
     def on_mount(self) -> None:
         """Get ready; the model is loaded with the first question."""
-        self._model = ChatJob(self.mqlora.project, self.post_message, type(self).create_session)
+        self._model = ChatJob(self.project, self.post_message, type(self).create_session)
         self.watch(self.app, "run_state", self._follow_run)
         self.query_one(Prompt).focus()
 
@@ -64,6 +65,11 @@ class ChatScreen(PlaceScreen):
         self._stop.set()
 
     @property
+    def project(self) -> Project:
+        """The project as the run sees it whose adapter answers."""
+        return self.mqlora.project
+
+    @property
     def is_replying(self) -> bool:
         """Whether a question is being answered."""
         return self._asked is not None
@@ -74,7 +80,7 @@ class ChatScreen(PlaceScreen):
 
     @property
     def _model_name(self) -> str:
-        return adapter_model(self.mqlora.project) or self.mqlora.config.model
+        return adapter_model(self.project) or self.mqlora.config.model
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what makes sense for the input line and the reply."""
@@ -172,6 +178,7 @@ class ChatScreen(PlaceScreen):
         self._asked = question = Question(list(self._turns), self.base_beside)
         self._stop = stop = threading.Event()
         engine = self.mqlora.engine
+        self.mqlora.hold_model(self._model)
         engine.submit_leavable(
             self._model.answer,
             question,
@@ -244,4 +251,4 @@ class ChatScreen(PlaceScreen):
     def _show_state(self) -> None:
         self.refresh_bindings()
         how = (self.settings, self.base_beside, self.is_replying)
-        self.query_one(ChatState).show_state(self.mqlora.project, self._model_name, *how)
+        self.query_one(ChatState).show_state(self.project, self._model_name, *how)

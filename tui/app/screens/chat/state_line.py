@@ -31,11 +31,16 @@ class ChatState(VerdictLine):
             self.show_waiting(_("{model} is at work; Esc stops it.").format(model=name))
         elif found := project.found_adapter:
             about = _step(project) if found == project.adapter_file else " (PEFT)"
-            self.show("ok", f"adapters/{about}", rest)
+            self.show("ok", f"{_run(project)}adapters/{about}", rest)
         else:
             self.show(
                 "warning", _("No adapter yet: this is the base model {model}.").format(model=name), rest
             )
+
+
+def _run(project: Project) -> str:
+    """Return the name of an archived run, which stands before its adapters."""
+    return "" if project.run_dir.parent == project.root else f"{project.run_dir.name}/"
 
 
 def _step(project: Project) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from engine.analysis.facts import RunSummary
 from engine.errors import UserError
 from engine.i18n import _
+from engine.project import Project
 from engine.sanitize import one_line
 from tui.app.jobs import export as export_job
 from tui.app.jobs.export import ExportMoved, ExportOver
@@ -51,14 +52,16 @@ class ExportDialog(Dialog[None]):
         Binding("up", "app.focus_previous", _("Previous field"), show=False, id="export.previous"),
     ]
 
-    def __init__(self, summary: RunSummary) -> None:
+    def __init__(self, summary: RunSummary, project: Project | None = None) -> None:
         """Prepare the dialog.
 
         Args:
             summary: of the run whose adapters can be exported.
+            project: as that run sees it; None for the present one.
         """
         super().__init__()
         self._summary = summary
+        self._project = project
         self._cancel: Event | None = None
         """Ends the export under way; None while there is none."""
         self._done: Exported | None = None
@@ -118,7 +121,8 @@ class ExportDialog(Dialog[None]):
         def is_ended() -> bool:
             return cancel.is_set() or engine.stop_event.is_set()
 
-        engine.submit_leavable(export_job.export, self._mqlora.project, request, is_ended, self.post_message)
+        project = self._project or self._mqlora.project
+        engine.submit_leavable(export_job.export, project, request, is_ended, self.post_message)
 
     @on(Select.Changed)
     @on(Input.Changed)

@@ -1,4 +1,4 @@
-"""What all six places share: header, notes, footer, sizes and the state of the app."""
+"""What all seven places share: header, notes, footer, sizes and the state of the app."""
 
 from collections.abc import Callable
 from typing import ClassVar, cast
@@ -17,7 +17,7 @@ from textual.containers import Container
 
 
 class PlaceScreen(Closing[None], Noted):
-    """One of the six places; a subclass names itself and yields its body."""
+    """One of the seven places; a subclass names itself and yields its body."""
 
     PLACE: ClassVar[str] = ""
     """Name and number in the header, such as "1 Hardware", translated."""
