@@ -89,4 +89,4 @@ def described(settings: AppSettings) -> dict[str, tuple[str, str]]:
 def _switch(is_on: bool, is_known: bool) -> str:
     if not is_on:
         return _("off")
-    return _("on") if is_known else _("on, but not known to this terminal")
+    return _("on") if is_known else _("on; this terminal has none")
