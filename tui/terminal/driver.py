@@ -57,7 +57,7 @@ class PatientDriver(LinuxDriver):
     def stop_application_mode(self) -> None:
         """Put the terminal back, its title too."""
         self.set_title("")
-        super().stop_application_mode()  # type: ignore[no-untyped-call]
+        super().stop_application_mode()
 
     def run_input_thread(self) -> None:
         """Hand on keys, clicks and pastes until the app ends."""

@@ -18,16 +18,14 @@ from textual.content import Content
 from textual.widgets import Static
 
 _KEYS = {
-    "n": _("Do what is suggested first"),
-    "u": _("Do what is suggested second"),
-    "v": _("Do what is suggested third"),
+    "n": (_("First suggestion"), _("Do what is suggested first")),
+    "u": (_("Second suggestion"), _("Do what is suggested second")),
+    "v": (_("Third suggestion"), _("Do what is suggested third")),
 }
 """A report suggests one thing as a rule."""
 SUGGESTION_KEYS: list[BindingType] = [
-    Binding(
-        key, f"suggestion({index})", _("Suggested"), tooltip=text, show=False, id=f"report.suggestion_{key}"
-    )
-    for index, (key, text) in enumerate(_KEYS.items())
+    Binding(key, f"suggestion({index})", name, tooltip=text, show=False, id=f"report.suggestion_{key}")
+    for index, (key, (name, text)) in enumerate(_KEYS.items())
 ]
 
 

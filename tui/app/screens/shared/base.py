@@ -8,7 +8,7 @@ from tui.app.keys import DISMISS_KEY
 from tui.app.screens.shared.copying import Copied, ToCopy
 from tui.app.screens.shared.dialog import Closing
 from tui.app.screens.shared.footer import KeyFooter
-from tui.app.screens.shared.header import WITH_TABS, PlaceHeader
+from tui.app.screens.shared.header import PlaceHeader
 from tui.app.screens.shared.note_line import Busy, Noted, NoteLine
 from tui.app.screens.shared.tabs import PlaceTabs
 from tui.app.state import AppState
@@ -16,7 +16,6 @@ from tui.app.state import AppState
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
-from textual.events import Resize
 from textual.widget import Widget
 
 
@@ -55,10 +54,6 @@ class PlaceScreen(Closing[None], Noted):
         self.follow("run_state", self._refresh_header)
         self.follow("notice", self._show_notice)
         self.follow("data_progress", self._end_wait)
-
-    def on_resize(self, event: Resize) -> None:
-        """Name the places where there are columns for it."""
-        self.set_class(event.size.width >= WITH_TABS, "-tabs")
 
     def follow(self, state: str, draw: Callable[[], None]) -> None:
         """Call `draw` now and whenever the app's reactive `state` changes.

@@ -47,6 +47,10 @@ class PlaceHeader(Static):
             self._config, self._status = config, status
             self.refresh()
 
+    def on_resize(self) -> None:
+        """Name the places on the next line where there are columns for it."""
+        self.screen.set_class(self.app.size.width >= WITH_TABS, "-tabs")
+
     def render(self) -> Content:
         """Draw both halves to the present width."""
         status = Content.assemble(
