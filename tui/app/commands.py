@@ -1,6 +1,6 @@
 """Everything that can be done anywhere in the app, by its name; and what can be copied."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from itertools import chain
 
@@ -14,7 +14,7 @@ from tui.app.screens.shared.unsaved import FormDialog
 from tui.app.state import AppState
 from tui.run.standing import standing
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 
 
@@ -33,13 +33,17 @@ def open_place(mode: str) -> PlaceScreen:
 
 def place_bindings(mode: str) -> Iterator[Binding]:
     """Yield the keys of a place and of its parts, each action once."""
-    known = set()
     screen = place_class(mode)
-    for node in (screen, *screen.PARTS):
-        for binding in Binding.make_bindings(node.BINDINGS):
-            is_named = binding.id and binding.description and binding.id != DISMISS_KEY.id
-            if is_named and binding.action not in known:
-                known.add(binding.action)
+    return _named(chain(screen.BINDINGS, *(part.BINDINGS for part in screen.PARTS)))
+
+
+def _named(bindings: Iterable[BindingType]) -> Iterator[Binding]:
+    """Yield the keys that have a name, of several for one action the first."""
+    known = set()
+    for binding in Binding.make_bindings(bindings):
+        if binding.id and binding.description and binding.action not in known:
+            known.add(binding.action)
+            if binding.id not in _NOT_LISTED and binding != DISMISS_KEY:
                 yield binding
 
 
@@ -65,12 +69,11 @@ class CommandsApp(AppState):
                 title = _("{place}: {action}").format(place=PLACES[mode], action=binding.description)
                 about = binding.tooltip or binding.description
                 yield Command(title, about, self.get_key_display(binding), doing(mode, str(binding.id)))
-        for binding in Binding.make_bindings(APP_KEYS):
-            if binding.id not in _NOT_LISTED and binding.action not in map(going_to, PLACES):
+        for binding in _named(APP_KEYS):
+            if binding.action not in map(going_to, PLACES):
                 about = binding.tooltip or binding.description
-                yield Command(
-                    binding.description, about, self.get_key_display(binding), f"app.{binding.action}"
-                )
+                key = self.get_key_display(binding)
+                yield Command(binding.description, about, key, f"app.{binding.action}")
 
     def action_go_to(self, mode: str) -> None:
         """Open a place, after the question of a form that was changed."""
@@ -131,4 +134,4 @@ def _bound(place: PlaceScreen) -> Iterator[tuple[DOMNode, Binding]]:
 
 
 _NOT_LISTED = ("app.commands", "app.quit_always", "app.copy_or_pause")
-"""Of the keys of the app: the list itself, a second key of another, and what means the moment."""
+"""The list itself, and keys of the moment."""
