@@ -37,7 +37,7 @@ async def test_every_action_of_every_place_is_listed(app: MqloraApp) -> None:
         await ready(pilot)
         await pilot.press("ctrl+p")
         await wait_for(pilot, lambda: isinstance(app.screen, Palette))
-        commands = list(app._commands())
+        commands = list(app.commands())
         titles = [command.title for command in commands]
         assert not [title for title in titles if titles.count(title) > 1]
         actions = {command.action for command in commands}

@@ -58,9 +58,9 @@ class CommandsApp(AppState):
                 self.call_later(self.run_action, command.action)
 
         if not isinstance(self.screen, Palette):
-            self.push_screen(Palette(self._commands()), run)
+            self.push_screen(Palette(self.commands()), run)
 
-    def _commands(self) -> Iterator[Command]:
+    def commands(self) -> Iterator[Command]:
         """Yield the places, then what can be done in each, then what can be done everywhere."""
         for number, (mode, name) in enumerate(PLACES.items(), start=1):
             yield Command(name, _("Go to {place}").format(place=name), str(number), going_to(mode))
