@@ -8,6 +8,7 @@ from engine.config import TrainingConfig
 from engine.project import Project
 from tests.support.fake_engine import SIZES, ready, sees, wait_for
 from tests.support.fake_run import write_run
+from tests.support.run_files import write_checkpoint
 from tests.support.run_kinds import KINDS, write_kind
 from tests.support.training_screen import Factory, use
 from tui.app.app import MqloraApp
@@ -42,6 +43,7 @@ def test_each_command_of_an_advice_has_a_key(tmp_path: Path, kind: str) -> None:
 async def test_a_paused_run_goes_on(app: MqloraApp) -> None:
     """On the Train screen, which was never open."""
     write_run(app.project, "paused", 30)
+    write_checkpoint(app.project, 9, 31, {})
     factory = use(app, Factory())
     async with app.run_test(size=SIZES[0]) as pilot:
         await ready(pilot)
@@ -62,7 +64,7 @@ async def test_another_run_is_begun_with_other_values(app: MqloraApp, project: P
         app.switch_mode("report")
         await sees(pilot, "n train anew with num_epochs 4")
         await pilot.press("n")
-        await sees(pilot, "Suggested: train anew with num_epochs 4.", "nothing is deleted")
+        await sees(pilot, "Suggested: train anew with num_epochs 4.", "run moves to")
         assert not factory.modes
         await pilot.press("enter")
         await wait_for(pilot, lambda: factory.modes)
