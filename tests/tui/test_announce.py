@@ -10,10 +10,12 @@ from tests.support.fake_engine import pretend, ready, wait_for
 from tests.support.terminal import Terminal
 from tests.support.tiny import RUN, tiny_project
 from tui.app.app import MqloraApp
+from tui.run.status import RunPhase
 from tui.terminal.announce import BELL, has_title, notification, notifies_by, title
 
 import psutil
 import pytest
+from textual.pilot import Pilot
 
 KNOWN = [
     ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, "9"),
@@ -64,19 +66,23 @@ async def test_an_end_a_pause_and_a_failure_are_told(app: MqloraApp) -> None:
 
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
-        for phase in ("finished", "failed", "paused"):
-            pretend(app, "running")
-            await wait_for(pilot, lambda: app.run_state.is_training)
+        ends: tuple[RunPhase, ...] = ("finished", "failed", "paused")
+        for phase in ends:
+            await becomes(pilot, app, "running")
             assert not sent
-            pretend(app, phase, 3)
-            await wait_for(pilot, lambda phase=phase: app.run_state.phase == phase)
+            await becomes(pilot, app, phase)
             assert sent[0] == BELL and phase in sent[1] and len(sent) == 2
             sent.clear()
         app.change_settings(bell=False, notification=False)
-        for phase in ("running", "finished"):
-            pretend(app, phase)
-            await wait_for(pilot, lambda phase=phase: app.run_state.phase == phase)
+        await becomes(pilot, app, "running")
+        await becomes(pilot, app, "finished")
         assert not sent
+
+
+async def becomes(pilot: Pilot[int], app: MqloraApp, phase: RunPhase) -> None:
+    """Let the run be in a phase, and wait until the app has seen that."""
+    pretend(app, phase, 3)
+    await wait_for(pilot, lambda: app.run_state.phase == phase)
 
 
 @pytest.fixture

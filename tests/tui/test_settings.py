@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import UserError
@@ -67,7 +68,12 @@ def test_what_is_not_ours_stays_as_it_is(tmp_path: Path) -> None:
     assert path.read_bytes() == later
     secret = tmp_path / "secret"
     secret.write_text("{}")
-    for make in (lambda: path.symlink_to(secret), lambda: os.mkfifo(path), path.mkdir):
+    makes: tuple[Callable[[], None], ...] = (
+        lambda: path.symlink_to(secret),
+        lambda: os.mkfifo(path),
+        path.mkdir,
+    )
+    for make in makes:
         path.unlink()
         make()
         for use in (load_settings, lambda: save_settings(AppSettings())):
