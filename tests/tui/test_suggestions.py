@@ -25,14 +25,14 @@ def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("kind", ["still falling", "overfitted", "all zero", "odd last steps", "blown up"])
 def test_each_command_of_an_advice_has_a_key(tmp_path: Path, kind: str) -> None:
-    """With the same values; without advice there is none."""
+    """With the same values; what can be done with the result comes after that."""
     assert kind in KINDS
     project, _course = write_kind(tmp_path, kind)
     verdict = judge(summarise(project))
     commands = list(dict.fromkeys(advice.command for advice in verdict.advice if advice.command))
     found = suggestions_of(verdict)
-    assert commands and len(found) == len(commands)
-    for suggestion, command in zip(found, commands, strict=True):
+    assert commands and len(found) >= len(commands)
+    for suggestion, command in zip(found, commands, strict=False):
         if suggestion.values is None:
             assert "--restart" not in command and suggestion.action.startswith("app.")
         else:

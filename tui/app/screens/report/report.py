@@ -17,7 +17,7 @@ from tui.app.screens.report.server_line import ServerLine
 from tui.app.screens.report.suggestions import (
     SUGGESTION_KEYS,
     Suggestion,
-    SuggestionLines,
+    SuggestionLine,
     suggestions_of,
 )
 from tui.app.screens.report.text import meaning, report_text
@@ -83,7 +83,7 @@ class ReportScreen(PlaceScreen):
             with VerticalScroll(id="report-scroll"):
                 yield Static(id="report-text")
             yield Static(meaning(), id="report-meaning")
-        yield SuggestionLines(id="report-suggestions")
+        yield SuggestionLine(id="report-suggestions")
         yield ServerLine(id="report-server")
         yield Static(id="report-charts")
 
@@ -203,7 +203,7 @@ class ReportScreen(PlaceScreen):
     def _show(self, summary: RunSummary) -> None:
         verdict = judge(summary)
         self._suggestions = suggestions_of(verdict)
-        self.query_one(SuggestionLines).show(self._suggestions)
+        self.query_one(SuggestionLine).show(self._suggestions)
         self.query_one(VerdictLine).show(STATUSES[verdict.level], verdict.headline)
         text = self.query_one("#report-text", Static)
         text.update(report_text(summary, verdict, text.content_size.width or WIDTH))
@@ -211,7 +211,7 @@ class ReportScreen(PlaceScreen):
 
     def _show_empty(self) -> None:
         self._suggestions = []
-        self.query_one(SuggestionLines).show([])
+        self.query_one(SuggestionLine).show([])
         self.query_one(VerdictLine).show_waiting(_("No run yet. Press 4 to train."))
         self.query_one("#report-text", Static).update("")
         self.query_one("#report-charts", Static).update("")

@@ -22,7 +22,7 @@ _KEYS = {
     "u": (_("Second suggestion"), _("Do what is suggested second")),
     "v": (_("Third suggestion"), _("Do what is suggested third")),
 }
-"""A report suggests one thing as a rule."""
+"""What a report advises is one thing as a rule, and comes first."""
 SUGGESTION_KEYS: list[BindingType] = [
     Binding(key, f"suggestion({index})", name, tooltip=text, show=False, id=f"report.suggestion_{key}")
     for index, (key, (name, text)) in enumerate(_KEYS.items())
@@ -63,31 +63,34 @@ _ACTIONS = {
     "validate": (doing("data", "data.check"), _("check the data again")),
     "check": (doing("hardware", "hardware.check"), _("look at the machine again")),
     "monitor": (going_to("train"), _("look at the run")),
+    "chat": (going_to("chat"), _("talk to it")),
+    "plot": (doing("report", "report.charts"), _("draw the charts")),
+    "export": (doing("report", "report.export"), _("export it")),
 }
 """By the name of the command: what does the same in the app, and what that is in words."""
 
 
 def suggestions_of(verdict: Verdict) -> list[Suggestion]:
-    """Return what `verdict` advises to do, the most important first."""
+    """Return what `verdict` advises to do, the most important first, then what can be done with the result."""
     found: list[Suggestion] = []
-    for advice in verdict.advice:
-        name, *words = shlex.split(advice.command) or [""]
+    for step in (*verdict.advice, *verdict.next_steps):
+        name, *words = shlex.split(step.command) or [""]
         suggestion = Suggestion(tuple(words))
         if name == NAME and words[0] in _ACTIONS and suggestion not in found:
             found.append(suggestion)
     return found[: len(_KEYS)]
 
 
-class SuggestionLines(Static):
-    """One line for each suggestion, with its key; invisible without any."""
+class SuggestionLine(Static):
+    """The suggestions with their keys, on as few lines as possible; invisible without any."""
 
     auto_links = False
 
     def show(self, suggestions: Sequence[Suggestion]) -> None:
         """Draw `suggestions`."""
         self.display = bool(suggestions)
-        lines = [
-            pressing(Content.assemble((f" {key}  ", "bold $accent"), one_line(each.text, 200)), key)
+        parts = [
+            pressing(Content.assemble((f"{key} ", "bold $accent"), one_line(each.text, 200)), key)
             for key, each in zip(_KEYS, suggestions, strict=False)
         ]
-        self.update(Content("\n").join(lines))
+        self.update(Content("   ").join(parts))
