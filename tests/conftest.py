@@ -40,6 +40,12 @@ def _own_logging() -> Generator[None, None, None]:
 
 
 @pytest.fixture(autouse=True)
+def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder for the app's settings of this test's own, for child processes too."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+
+
+@pytest.fixture(autouse=True)
 def calibrations(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file for measured speeds of this test's own; child processes keep the machine's."""
     path = tmp_path_factory.mktemp("cache") / "calibration.json"

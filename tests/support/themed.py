@@ -1,6 +1,6 @@
 """A bare app with the look of ours, for tests of single widgets."""
 
-from tui.app.theme import THEME
+from tui.app.theme import THEME, teach
 
 from textual.app import App
 
@@ -12,6 +12,7 @@ class ThemedApp(App[None]):
         super().__init__()
         self.register_theme(THEME)
         self.theme = THEME.name
+        teach(self.console, self.theme_variables)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return THEME.variables

@@ -1,9 +1,8 @@
 """The app: its seven places, its keys and the little state that they share."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import import_module
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
@@ -11,27 +10,26 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Resumption
-from tui.app.keys import APP_KEYS, KEY_NAMES, PLACES, going_to
+from tui.app.commands import CommandsApp, open_place, place_class
+from tui.app.keys import APP_KEYS, KEY_NAMES, PLACES
+from tui.app.look import LookApp
+from tui.app.screens.shared.app_settings import AppSettingsScreen
 from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.dialog import ConfirmScreen, Dialog
 from tui.app.screens.shared.help import HelpScreen
 from tui.app.screens.shared.note_line import Busy
-from tui.app.screens.shared.palette import Palette
 from tui.app.screens.shared.unsaved import FormDialog, UnsavedScreen
 from tui.app.screens.train.questions import leave_training
-from tui.app.state import AppState
 from tui.app.style_sheets import patch_style_sheets
 from tui.app.textual_faults import EndingApp, patch_lists
-from tui.app.theme import THEME
 from tui.run.handover import has_notice
 from tui.run.other_process import nothing_to_pause
 from tui.run.status import UNFINISHED
 from tui.shell import work_in
 from tui.terminal.driver import PatientDriver
-from tui.terminal.filter import HARMLESS
+from tui.terminal.filter import FAINT, HARMLESS
 
 from textual import work
-from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
@@ -39,21 +37,13 @@ from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerState
 
 
-def _open(mode: str) -> Screen[Any]:
-    """Create a place's screen, which is imported only now: plots and figures cost half a second."""
-    screen: type[Screen[Any]] = getattr(
-        import_module(f"tui.app.screens.{mode}.{mode}"), f"{mode.capitalize()}Screen"
-    )
-    return screen()
-
-
-class MqloraApp(AppState, EndingApp):
+class MqloraApp(CommandsApp, LookApp, EndingApp):
     """Declares places, keys and shared state; the screens do the work."""
 
     TITLE = "mqlora-tui"
     CSS_PATH: ClassVar[list[str | PurePath]] = sorted((Path(__file__).parent / "styles").glob("*.tcss"))
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
-        mode: partial(_open, mode) for mode in PLACES
+        mode: partial(open_place, mode) for mode in PLACES
     }
     DEFAULT_MODE = "hardware"
     BINDINGS: ClassVar[list[BindingType]] = APP_KEYS
@@ -77,8 +67,6 @@ class MqloraApp(AppState, EndingApp):
         self._half_micro_batch = half_micro_batch
         self._leaving = False
         self._event_loop: asyncio.AbstractEventLoop | None = None
-        self.register_theme(THEME)
-        self.theme = THEME.name
 
     def on_mount(self) -> None:
         """Learn what the run is doing, look at the machine, and follow both."""
@@ -108,43 +96,16 @@ class MqloraApp(AppState, EndingApp):
     def _import_places(self) -> None:
         """Import the other screens while the first one is read, so that they open at once."""
         for mode in PLACES:
-            import_module(f"tui.app.screens.{mode}.{mode}")
-
-    def action_command_palette(self) -> None:
-        """Open the list of places and commands."""
-
-        def run(command: SystemCommand | None) -> None:
-            if command:
-                self.call_later(command.callback)
-
-        if not isinstance(self.screen, Palette):
-            self.push_screen(Palette(self.get_system_commands(self.screen)), run)
+            place_class(mode)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Let nothing reach the terminal that could steer it."""
-        return [*super().get_line_filters(), HARMLESS]
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Name this app's own colours, so that every theme has them."""
-        return THEME.variables
+        faint = [FAINT] if self.native_ansi_color else []
+        return [*super().get_line_filters(), HARMLESS, *faint]
 
     def get_key_display(self, binding: Binding) -> str:
         """Write the names of keys as on the keyboard."""
         return binding.key_display or KEY_NAMES.get(binding.key) or super().get_key_display(binding)
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Offer the seven places, help and quit in the command palette."""
-        for mode, name in PLACES.items():
-            yield SystemCommand(name, _("Go to {place}").format(place=name), partial(self.action_go_to, mode))
-        yield SystemCommand(_("Help"), _("Show every key of this place"), self.action_help)
-        yield SystemCommand(_("Quit"), _("Leave the app"), self.action_quit)
-
-    def action_go_to(self, mode: str) -> None:
-        """Open a place, after the question of a form that was changed."""
-        if isinstance(self.screen, FormDialog):
-            self.screen.action_leave(going_to(mode))
-        else:
-            self.switch_mode(mode)
 
     def on_run_changed(self) -> None:
         """Show the new phase everywhere; leave if this is the pause that quitting asked for."""
@@ -198,6 +159,16 @@ class MqloraApp(AppState, EndingApp):
     def _selected_text(self) -> str:
         in_field = getattr(self.screen.focused, "selected_text", "")  # a line, or several
         return in_field or self.screen.get_selected_text() or ""
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the app ends as soon as the run is saved."""
+        return self._leaving
+
+    def action_settings(self) -> None:
+        """Choose look and signals."""
+        if not isinstance(self.screen, AppSettingsScreen):
+            self.push_screen(AppSettingsScreen())
 
     def exit_from_signal(self) -> None:
         """Ask the app to exit, on any thread."""

@@ -21,6 +21,11 @@ def going_to(mode: str) -> str:
     return f"app.go_to('{mode}')"
 
 
+def doing(mode: str, *binding_ids: str) -> str:
+    """Return the action that goes to a place and does what a key does there, the first that can."""
+    return f"app.do({', '.join(map(repr, (mode, *binding_ids)))})"
+
+
 def _place_bindings() -> list[BindingType]:
     return [
         Binding(
@@ -70,10 +75,27 @@ APP_KEYS: list[BindingType] = [
         "ctrl+p",
         "command_palette",
         _("Commands"),
-        tooltip=_("Find a place by its name"),
+        tooltip=_("Find a place, or anything that can be done in one, by its name"),
         show=False,
         priority=True,
         id="app.commands",
+    ),
+    Binding(
+        "y",
+        "copy_from_place",
+        _("Copy"),
+        tooltip=_("Copy a sentence, command or path of this place"),
+        show=False,
+        id="app.copy",
+    ),
+    Binding(
+        "comma",
+        "settings",
+        _("Look and signals"),
+        tooltip=_("Choose colours, terminal title, bell and notifications"),
+        key_display=",",
+        show=False,
+        id="app.settings",
     ),
     Binding(
         "ctrl+c",

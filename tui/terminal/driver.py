@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+from tui.terminal.announce import TITLE_BACK, TITLE_KEPT, title
 from tui.terminal.keyboard import Keyboard
 from tui.terminal.stream import UnblockedStream
 
@@ -37,11 +38,26 @@ class PatientDriver(LinuxDriver):
         self._output = UnblockedStream(stream.fileno(), on_caught_up=self._draw_again)
         self._file = self._output  # type: ignore[assignment]
         self._ended = threading.Event()
+        self._has_title = False
+        """Whether the terminal's title is ours."""
 
     def start_application_mode(self) -> None:
         """Draw and listen, and look after the terminal."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
         threading.Thread(target=self._look_after_terminal, daemon=True, name="terminal").start()
+
+    def set_title(self, text: str) -> None:
+        """Give the terminal a title; empty gives it back the one that it had."""
+        if text:
+            self.write(title(text) if self._has_title else TITLE_KEPT + title(text))
+        elif self._has_title:
+            self.write(TITLE_BACK)
+        self._has_title = bool(text)
+
+    def stop_application_mode(self) -> None:
+        """Put the terminal back, its title too."""
+        self.set_title("")
+        super().stop_application_mode()
 
     def run_input_thread(self) -> None:
         """Hand on keys, clicks and pastes until the app ends."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 # Everything that Textual's driver switches on, off again: a frame begun, no wrapping, reports of size,
-# paste, mouse and focus, the keyboard protocol (of the alternate screen), that screen, the hidden cursor.
+# paste, mouse and focus, the keyboard protocol (of the alternate screen), that screen, the hidden cursor; and
+# the title that the app had put on the terminal's stack (where it has not, there is none to take).
 _RESET = (
     b"\x1b[?2026l\x1b[?7h\x1b[?2048l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
-    b"\x1b[?1016l\x1b[?1004l\x1b[<u\x1b[?1049l\x1b[?25h\x1b[0m\r\n"
+    b"\x1b[?1016l\x1b[?1004l\x1b[<u\x1b[?1049l\x1b[?25h\x1b[0m\x1b[23;2t\r\n"
 )
 _PATIENCE_S = 2.0
 

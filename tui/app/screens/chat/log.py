@@ -1,7 +1,10 @@
 """The conversation of the chat, turn below turn."""
 
+from collections.abc import Iterator
+
 from engine.i18n import _
 from tui.app.screens.chat.turn import ChatTurn, Speaker
+from tui.app.screens.shared.copying import Copied, ToCopy
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -14,7 +17,7 @@ _HINT = _(
 )
 
 
-class ChatLog(VerticalScroll, can_focus=False):
+class ChatLog(VerticalScroll, Copied, can_focus=False):
     """Shows the newest turn; how to begin where there is none."""
 
     DEFAULT_CSS = """
@@ -33,6 +36,11 @@ class ChatLog(VerticalScroll, can_focus=False):
     def last(self) -> ChatTurn:
         """The newest turn; there must be one."""
         return self.query(ChatTurn).last()
+
+    def to_copy(self) -> Iterator[ToCopy]:
+        """Yield what was said, the newest first."""
+        for turn in reversed(self.query(ChatTurn)):
+            yield ToCopy(_("question") if turn.speaker == "user" else _("reply"), turn.text)
 
     def add(self, turn: ChatTurn) -> None:
         """Append a turn and stay at the end."""

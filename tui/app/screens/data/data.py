@@ -1,9 +1,11 @@
 """3 Data: a verdict, what is wrong, and any row as the model sees it."""
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from engine.dataset.report import Fault
 from engine.i18n import _
+from engine.sanitize import printable
 from tui.app.messages import RowRead
 from tui.app.screens.data.fault_panel import FaultPanel
 from tui.app.screens.data.fault_search import Overview
@@ -13,6 +15,8 @@ from tui.app.screens.data.keys import DATA_KEYS
 from tui.app.screens.data.row_preview import RowPreview
 from tui.app.screens.data.verdict import DataVerdict
 from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.copying import ToCopy, of_sentence
+from tui.shell import file_of, fix_of
 from tui.words import no_line
 
 from textual import on
@@ -27,6 +31,7 @@ class DataScreen(PlaceScreen):
 
     PLACE: ClassVar[str] = _("3 Data")
     BINDINGS: ClassVar[list[BindingType]] = DATA_KEYS
+    PARTS = (FaultPanel,)
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,6 +127,14 @@ class DataScreen(PlaceScreen):
         if action == "clear_error" and self.mqlora.data_progress:
             return True
         return offered[action] if action in offered else super().check_action(action, parameters)
+
+    def to_copy(self) -> Iterator[ToCopy]:
+        """Yield also the selected fault."""
+        yield from super().to_copy()
+        if fault := self.query_one(FaultTable).selected:
+            where = f"{file_of(fault)}:{fault.line}" if fault.line else str(file_of(fault))
+            yield ToCopy(_("fault"), f"{where}: {printable(fault.message)}")
+            yield from of_sentence(_("fix"), fix_of(fault, printable(fault.fix)))
 
     def action_go_on(self) -> None:
         """Go on to training."""

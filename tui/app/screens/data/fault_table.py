@@ -116,7 +116,7 @@ class FaultTable(ScrollView, can_focus=True):
         """Draw the head, or the fault on a line."""
         width = self.scrollable_content_region.width
         if y == 0 and self.faults:
-            return self._strip(_head(), width, Style(color=MUTED))
+            return self._strip(_head(), width, self.app.console.get_style(MUTED))
         row = y - 1 + self.scroll_offset.y
         if not 0 <= row < len(self.faults):
             return Strip.blank(self.size.width, self.rich_style)

@@ -1,5 +1,6 @@
 """A row token by token: only the lines on the screen are drawn."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tui.app.screens.data.token_cells import BORDERS, Cell, cells, packed
@@ -15,9 +16,10 @@ from textual.strip import Strip
 if TYPE_CHECKING:
     from engine.dataset.inspect.preview import PreviewToken  # imports numpy, so not at start-up
 
-_SHADES = Style(bgcolor="#121212"), Style(bgcolor="#303030")
-_MARK = Style(color=MUTED)
-_BORDER = Style(color="#5f5f5f")
+GetStyle = Callable[[str], Style]
+"""Returns the style that has a name in the theme."""
+_SHADES = "$shade-even", "$shade-odd"
+_BORDER = "$soft"
 
 
 class TokenView(ScrollView, can_focus=True):
@@ -58,30 +60,33 @@ class TokenView(ScrollView, can_focus=True):
         if index >= len(self._lines):
             return Strip.blank(width, self.rich_style)
         draw = _number if row else _text
-        segments = [segment for cell in self._lines[index] for segment in draw(cell)]
+        style = self.app.console.get_style
+        segments = [segment for cell in self._lines[index] for segment in draw(cell, style)]
         return Strip(segments).adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
 
 
-def _text(cell: Cell) -> list[Segment]:
+def _text(cell: Cell, style: GetStyle) -> list[Segment]:
     """Draw border and text of a token."""
     token = cell.token
-    look = _look(token)
+    look = _look(token, style)
     sort = "cut" if token.cut else "trained" if token.trained else "prompt"
-    shade = _SHADES[cell.is_odd]
-    border = Segment(BORDERS[sort], (Style(color=ACCENT) if sort == "trained" else _BORDER))
-    text = [Segment(text, shade + look + (_MARK if mark else Style.null())) for text, mark in cell.pieces]
+    shade, mark = style(_SHADES[cell.is_odd]), style(MUTED)
+    border = Segment(BORDERS[sort], style(ACCENT if sort == "trained" else _BORDER))
+    text = [
+        Segment(text, shade + look + (mark if is_mark else Style.null())) for text, is_mark in cell.pieces
+    ]
     gap = cell.width - sum(segment.cell_length for segment in text)
     return [border, *text, Segment(" " * gap, shade)]
 
 
-def _number(cell: Cell) -> list[Segment]:
+def _number(cell: Cell, style: GetStyle) -> list[Segment]:
     """Draw the ids of a token below its text."""
-    shade = _SHADES[cell.is_odd]
-    return [Segment(" ", Style.null()), Segment(cell.number.ljust(cell.width), shade + _MARK)]
+    shade = style(_SHADES[cell.is_odd])
+    return [Segment(" ", Style.null()), Segment(cell.number.ljust(cell.width), shade + style(MUTED))]
 
 
-def _look(token: "PreviewToken") -> Style:
+def _look(token: "PreviewToken", style: GetStyle) -> Style:
     if token.cut:
-        return Style(color=MUTED, strike=True)
-    colour = ACCENT if token.special else TEXT
-    return Style(color=colour, bold=token.trained, underline=token.trained)
+        return style(MUTED) + Style(strike=True)
+    colour = style(ACCENT if token.special else TEXT)
+    return colour + Style(bold=token.trained, underline=token.trained)

@@ -1,5 +1,6 @@
 """1 Hardware: can this machine do it, and if not, what is to be done?"""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.errors import UserError
@@ -11,6 +12,7 @@ from engine.symbols import SYMBOLS
 from tui.app.keys import SAMPLE_KEY
 from tui.app.screens.hardware.check_list import NEXT_KEY, CheckList
 from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.copying import ToCopy, of_sentence
 from tui.app.screens.shared.verdict_line import STYLES, VerdictLine
 from tui.shell import complete
 
@@ -80,6 +82,15 @@ class HardwareScreen(PlaceScreen):
             return
         self.clear_error()
         self.app.push_screen(ModelsDialog(report), self._model_is_there)
+
+    def to_copy(self) -> Iterator[ToCopy]:
+        """Yield also what is said of the highlighted row."""
+        yield from super().to_copy()
+        option = self.query_one(CheckList).highlighted_option
+        for check in self.mqlora.checks:
+            if option and check.id == option.id:
+                yield ToCopy(check.label, printable(check.value))
+                yield from of_sentence(_("fix"), printable(check.fix))
 
     def _model_is_there(self, brought: "Brought | None") -> None:
         if brought is None:

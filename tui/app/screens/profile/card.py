@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 
@@ -17,6 +18,13 @@ class ProfileCard(Vertical):
     """A bordered box; the selected one has the accent colour and a pointer in its title."""
 
     selected: reactive[bool] = reactive(False, toggle_class="-selected")
+
+    class Clicked(Message):
+        """The card was clicked."""
+
+        def __init__(self, card: "ProfileCard") -> None:
+            super().__init__()
+            self.card = card
 
     def __init__(self, name: str) -> None:
         super().__init__(classes="card panel")
@@ -34,6 +42,10 @@ class ProfileCard(Vertical):
         self._offer, self._mark = offer, _("recommended ◂") if recommended else use
         self.set_class(recommended, "-recommended")
         self._draw()
+
+    def on_click(self) -> None:
+        """Let the place select this card."""
+        self.post_message(self.Clicked(self))
 
     def watch_selected(self) -> None:
         """Point at the selected card with a symbol as well."""

@@ -104,6 +104,10 @@ class ProfileScreen(PlaceScreen):
         self._moved = True
         self.selected = min(CUSTOM, max(0, self.selected + by))
 
+    def on_profile_card_clicked(self, message: ProfileCard.Clicked) -> None:
+        """Select the card under the pointer."""
+        self.action_move(list(self.query(ProfileCard)).index(message.card) - self.selected)
+
     def action_use(self) -> None:
         """Take the selected card; the custom one opens the form unless it is in use."""
         if self.selected == CUSTOM and not self._in_use(CUSTOM):

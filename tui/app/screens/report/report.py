@@ -1,8 +1,7 @@
 """6 Report: a verdict in words, the numbers behind it, what next."""
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator
 from typing import ClassVar
 
 from engine.analysis.facts import RunSummary
@@ -11,15 +10,24 @@ from engine.analysis.summary import summarise
 from engine.analysis.verdict import judge
 from engine.errors import UserError
 from engine.i18n import _
-from engine.project import Project
 from tui.app.screens.answers.answers import AnswersScreen
 from tui.app.screens.export.export import ExportDialog, busy
+from tui.app.screens.report.charts import chart_writers, charts_are_old, charts_of
 from tui.app.screens.report.checkpoints import CheckpointsScreen
 from tui.app.screens.report.server_line import ServerLine
-from tui.app.screens.report.text import report_text
+from tui.app.screens.report.suggestions import (
+    SUGGESTION_KEYS,
+    Suggestion,
+    SuggestionLine,
+    suggestions_of,
+)
+from tui.app.screens.report.text import meaning, report_text
 from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.copying import ToCopy
 from tui.app.screens.shared.verdict_line import VerdictLine
+from tui.app.screens.train.questions import train_anew
 from tui.run.headline import STATUSES
+from tui.shell import complete
 
 from textual import work
 from textual.app import ComposeResult
@@ -27,9 +35,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
-
-_FEWEST_STEPS = 2
-"""Steps that a chart needs."""
 
 
 class ReportScreen(PlaceScreen):
@@ -71,12 +76,14 @@ class ReportScreen(PlaceScreen):
             id="report.export",
         ),
         Binding("enter", "chat", _("Chat"), tooltip=_("Talk to the result"), id="report.chat"),
+        *SUGGESTION_KEYS,
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self.summary: RunSummary | None = None
         self._drawing = False
+        self._suggestions: list[Suggestion] = []
 
     def compose_body(self) -> ComposeResult:
         """Yield headline, report and the state of the charts."""
@@ -84,7 +91,8 @@ class ReportScreen(PlaceScreen):
         with Horizontal(id="report-main"):
             with VerticalScroll(id="report-scroll"):
                 yield Static(id="report-text")
-            yield Static(_meaning(), id="report-meaning")
+            yield Static(meaning(), id="report-meaning")
+        yield SuggestionLine(id="report-suggestions")
         yield ServerLine(id="report-server")
         yield Static(id="report-charts")
 
@@ -108,6 +116,8 @@ class ReportScreen(PlaceScreen):
         """Without a run there is nothing to draw, list, export or talk to."""
         if action == "serve":
             return self.summary is not None or self.mqlora.server is not None
+        if action == "suggestion":
+            return parameters[0] in range(len(self._suggestions))
         if action in ("charts", "answers", "checkpoints", "export", "chat"):
             return self.summary is not None
         return super().check_action(action, parameters)
@@ -143,6 +153,43 @@ class ReportScreen(PlaceScreen):
         self.mqlora.stop_serving()
         return True
 
+    async def action_suggestion(self, index: int) -> None:
+        """Do what is suggested; ask first where a run is archived for it."""
+        suggestion = self._suggestions[index]
+        values = suggestion.values
+        if values is None:
+            await self.app.run_action(suggestion.action)
+        else:
+            self.app.push_screen(train_anew(suggestion.text), lambda yes: self._anew(values) if yes else None)
+
+    def _anew(self, values: dict[str, str]) -> None:
+        """Archive the run and train with the selected settings, some of them changed."""
+        try:
+            config = self.mqlora.config.updated(values)
+            self.mqlora.training.start(config, "restart")
+            self.mqlora.choose_config(config)
+        except UserError as error:
+            self.show_error(error)
+            return
+        self.mqlora.look_at_run()
+        self.app.switch_mode("train")
+
+    def to_copy(self) -> Iterator[ToCopy]:
+        """Yield also every command of the report, the server's address, and the paths of what there is."""
+        yield from super().to_copy()
+        if self.summary is None:
+            return
+        verdict = judge(self.summary)
+        for advice in verdict.advice:
+            yield ToCopy(_("advice"), advice.text)
+            yield ToCopy(_("command"), complete(advice.command))
+        for step in verdict.next_steps:
+            yield ToCopy(step.text, complete(step.command))
+        if self.mqlora.server and self.mqlora.server.ready:
+            yield ToCopy(_("address"), self.mqlora.server.ready.url)
+        paths = (self.summary.adapters, *charts_of(self.mqlora.project))
+        yield from (ToCopy(_("path"), str(path)) for path in paths if path and path.exists())
+
     def action_chat(self) -> None:
         """Go and talk to the result."""
         self.app.switch_mode("chat")
@@ -159,7 +206,7 @@ class ReportScreen(PlaceScreen):
         else:
             self._show(self.summary)
         self.refresh_bindings()
-        if self.summary and not self.mqlora.run_state.is_training and _charts_are_old(project, self.summary):
+        if self.summary and not self.mqlora.run_state.is_training and charts_are_old(project, self.summary):
             self._draw()
 
     def _show_known(self) -> None:
@@ -168,12 +215,16 @@ class ReportScreen(PlaceScreen):
 
     def _show(self, summary: RunSummary) -> None:
         verdict = judge(summary)
+        self._suggestions = suggestions_of(verdict)
+        self.query_one(SuggestionLine).show(self._suggestions)
         self.query_one(VerdictLine).show(STATUSES[verdict.level], verdict.headline)
         text = self.query_one("#report-text", Static)
         text.update(report_text(summary, verdict, text.content_size.width or WIDTH))
         self._show_charts()
 
     def _show_empty(self) -> None:
+        self._suggestions = []
+        self.query_one(SuggestionLine).show([])
         self.query_one(VerdictLine).show_waiting(_("No run yet. Press 4 to train."))
         self.query_one("#report-text", Static).update("")
         self.query_one("#report-charts", Static).update("")
@@ -183,7 +234,7 @@ class ReportScreen(PlaceScreen):
         self.refresh_bindings()
 
     def _show_charts(self) -> None:
-        files = [path for path in _charts(self.mqlora.project) if path.exists()]
+        files = [path for path in charts_of(self.mqlora.project) if path.exists()]
         root = self.mqlora.project.root
         parts = [Content.assemble(("✓ ", "$success"), str(path.relative_to(root))) for path in files]
         if self._drawing:
@@ -209,41 +260,3 @@ class ReportScreen(PlaceScreen):
         finally:
             self._drawing = False
             self._show_charts()
-
-
-def _meaning() -> Content:
-    """Explain the words of the report; shown where there is room beside it."""
-    parts = (
-        (
-            _("training loss"),
-            _("How surprised the model is by the examples it learns from; lower is better."),
-        ),
-        (_("validation"), _("The same on examples it never learns from: what you can expect of it.")),
-        (
-            _("gap"),
-            _("Their difference. Growth up to 0.2 is fine; above 0.5 the model learns by heart."),
-        ),
-        (_("best step"), _("Where validation was lowest; adapters/ holds the weights of that step.")),
-        (_("checkpoint"), _("All that is needed to go on from a step; each also works as an adapter.")),
-    )
-    lines = [Content.assemble((name, "bold"), "\n", (text, "$muted"), "\n") for name, text in parts]
-    return Content("\n").join(lines)
-
-
-def _charts(project: Project) -> tuple[Path, Path]:
-    return project.dashboard_png, project.analysis_png
-
-
-def _charts_are_old(project: Project, summary: RunSummary) -> bool:
-    """Whether a picture is missing or older than the last step."""
-    if summary.steps < _FEWEST_STEPS:
-        return False
-    written = project.metrics_file.stat().st_mtime
-    return any(not path.exists() or path.stat().st_mtime < written for path in _charts(project))
-
-
-def chart_writers() -> tuple[Callable[[Project], Path], ...]:
-    """Return the two functions; importing matplotlib takes a second, so in a thread."""
-    from engine.analysis.charts import write_analysis, write_dashboard
-
-    return write_dashboard, write_analysis

@@ -1,19 +1,22 @@
 """What all seven places share: header, notes, footer, sizes and the state of the app."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar, cast
 
 from engine.errors import UserError
 from tui.app.keys import DISMISS_KEY
+from tui.app.screens.shared.copying import Copied, ToCopy
 from tui.app.screens.shared.dialog import Closing
 from tui.app.screens.shared.footer import KeyFooter
 from tui.app.screens.shared.header import PlaceHeader
 from tui.app.screens.shared.note_line import Busy, Noted, NoteLine
+from tui.app.screens.shared.tabs import PlaceTabs
 from tui.app.state import AppState
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
+from textual.widget import Widget
 
 
 class PlaceScreen(Closing[None], Noted):
@@ -24,6 +27,8 @@ class PlaceScreen(Closing[None], Noted):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [DISMISS_KEY]
+    PARTS: ClassVar[tuple[type[Widget], ...]] = ()
+    """Widgets of this place with keys of their own, for the list of all that can be done."""
 
     @property
     def mqlora(self) -> AppState:
@@ -33,6 +38,7 @@ class PlaceScreen(Closing[None], Noted):
     def compose(self) -> ComposeResult:
         """Lay header, body, notes and footer below each other."""
         yield PlaceHeader(self.mqlora.project, self.PLACE)
+        yield PlaceTabs(self.PLACE)
         with Container(classes="body"):
             yield from self.compose_body()
         yield NoteLine()
@@ -69,6 +75,12 @@ class PlaceScreen(Closing[None], Noted):
     def _show_notice(self) -> None:
         self.query_one(NoteLine).show_notice(self.mqlora.notice)
         self.refresh_bindings()
+
+    def to_copy(self) -> Iterator[ToCopy]:
+        """Yield what may be wanted elsewhere: what the widgets say, then what a place adds."""
+        for widget in self.query("*"):
+            if isinstance(widget, Copied):
+                yield from widget.to_copy()
 
     def stop_work(self) -> bool:
         """End what this place is doing, for Ctrl+C; False if there is nothing that ends so."""

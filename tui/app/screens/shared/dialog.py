@@ -3,6 +3,7 @@
 from typing import ClassVar, TypeVar
 
 from engine.i18n import _
+from tui.app.screens.shared.clicks import pressing
 
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
@@ -31,6 +32,24 @@ class Dialog(ModalScreen[Answer], Closing[Answer]):
         return False
 
 
+class DialogKeys(Static):
+    """What the keys of a dialog do; each can be clicked."""
+
+    auto_links = False
+
+    def __init__(self, *keys: tuple[str, str, str]) -> None:
+        """Prepare the line.
+
+        Args:
+            keys: of each its name in bindings, on the keyboard, and what it does.
+        """
+        parts = [
+            pressing(Content.assemble((f"{shown} ", "bold $accent"), (words, "$muted")), key)
+            for key, shown, words in keys
+        ]
+        super().__init__(Content("   ").join(parts), classes="dialog-keys")
+
+
 class ConfirmScreen(Dialog[bool]):
     """Asks `question`; Enter or y is yes, Escape or n is no."""
 
@@ -46,13 +65,10 @@ class ConfirmScreen(Dialog[bool]):
     def compose(self) -> ComposeResult:
         """Draw one small box."""
         title, question, yes, no = self._texts
-        keys = Content.assemble(
-            ("Enter ", "bold $accent"), (yes, "$muted"), "   ", ("Esc ", "bold $accent"), (no, "$muted")
-        )
         with Vertical(classes="dialog") as box:
             box.border_title = Content(title)
             yield Static(question, markup=False)
-            yield Static(keys, classes="dialog-keys")
+            yield DialogKeys(("enter", "Enter", yes), ("escape", "Esc", no))
 
     def action_answer(self, answer: bool) -> None:
         """Close with the answer."""

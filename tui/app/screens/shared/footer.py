@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from tui.app.screens.shared.clicks import pressing
 from tui.app.screens.shared.lines import SteadyText
 
 from textual.binding import Binding
@@ -14,6 +15,8 @@ MOST_KEYS = 5
 
 class KeyFooter(SteadyText):
     """Shows the first five bindings that have `show` set and work now; the help has them all."""
+
+    auto_links = False
 
     def on_mount(self) -> None:
         """Follow the focus and the state of the screen."""
@@ -32,5 +35,6 @@ def _line(screen: Screen[object], display: Callable[[Binding], str]) -> Content:
             continue  # it would be typed
         if binding.show and active.enabled and binding.action not in shown:
             key = Content.styled(display(binding), "bold $accent")
-            shown[binding.action] = Content.assemble(key, " ", (binding.description, "$muted"))
+            text = Content.assemble(key, " ", (binding.description, "$muted"))
+            shown[binding.action] = pressing(text, name)
     return Content("   ").join(list(shown.values())[:MOST_KEYS])

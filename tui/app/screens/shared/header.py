@@ -1,10 +1,11 @@
-"""The top line: project, base model and profile; the place; the state of the run in words."""
+"""The top line: project, base model and profile; the places; the state of the run in words."""
 
 from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.project import Project
 from engine.sanitize import one_line
+from tui.app.screens.shared.tabs import place_tabs
 from tui.run.status import RunStatus
 from tui.words import profile_name
 
@@ -22,12 +23,16 @@ _COLOURS = {
     "failed": "$error",
 }
 
+WITH_TABS = 120
+"""From so many columns on the places have a line of their own."""
 LONGEST_PATH = 28
 """Characters of a path that leave room for model and profile at 80 columns."""
 
 
 class PlaceHeader(Static):
     """One line, full width; the left part is shortened first."""
+
+    auto_links = False
 
     def __init__(self, project: Project, place: str) -> None:
         super().__init__(markup=False)
@@ -42,12 +47,20 @@ class PlaceHeader(Static):
             self._config, self._status = config, status
             self.refresh()
 
+    def on_resize(self) -> None:
+        """Name the places on the next line where there are columns for it."""
+        self.screen.set_class(self.app.size.width >= WITH_TABS, "-tabs")
+
     def render(self) -> Content:
         """Draw both halves to the present width."""
         status = Content.assemble(
             (f"{self._status.symbol} {self._status.words}", _COLOURS[self._status.phase])
         )
-        right = Content.assemble((self._place, "bold $accent"), "   ", status)
+        if self.app.size.width >= WITH_TABS:
+            place = Content.styled(self._place, "bold $accent")
+        else:
+            place = place_tabs(self._place, with_names=False)
+        right = Content.assemble(place, "   ", status)
         room = max(0, self.content_size.width - right.cell_length - 2)
         left = Content(self._where()).truncate(room, ellipsis=True, pad=True)
         return Content.assemble(left.stylize("$muted"), "  ", right)

@@ -20,6 +20,13 @@ class Lines(Widget):
         self._made: dict[Hashable, Strip] = {}
         """These lines by width, look and text."""
 
+    def on_mount(self) -> None:
+        """Draw anew in the colours of another theme."""
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.on_resize())
+
+    def on_resize(self) -> None:
+        """Draw to the present width and in the present colours; a subclass knows what."""
+
     @property
     def text(self) -> str:
         """What is shown, without its colours."""

@@ -1,11 +1,12 @@
 """Where refusals and notices are shown, the same way on all screens: in place, until they are dismissed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from engine.errors import UserError
 from engine.i18n import _
 from engine.sanitize import one_line
 from engine.shell import ended
+from tui.app.screens.shared.copying import Copied, ToCopy, of_error, of_sentence
 from tui.shell import complete, laid_out
 
 from textual.content import Content
@@ -44,7 +45,7 @@ class Noted:
         raise NotImplementedError
 
 
-class NoteLine(Static):
+class NoteLine(Static, Copied):
     """What came of a job, and a refusal with fix, above the footer; else invisible."""
 
     def __init__(self) -> None:
@@ -52,6 +53,8 @@ class NoteLine(Static):
         self.error: UserError | None = None
         """The refusal that is displayed."""
         self._notice = Content("")
+        self._said = ""
+        """The notice, its commands as they are stored."""
         self._draw()
 
     def show(self, error: UserError) -> None:
@@ -64,8 +67,15 @@ class NoteLine(Static):
         self.error = None
         self._draw()
 
+    def to_copy(self) -> Iterator[ToCopy]:
+        """Yield what is said."""
+        if self.error:
+            yield from of_error(self.error)
+        yield from of_sentence(_("message"), self._said)
+
     def show_notice(self, notice: str) -> None:
         """Display `notice` in the place of the one before; empty for none."""
+        self._said = one_line(notice, 600)
         self._notice = (
             Content.assemble(("· ", "$accent"), complete(one_line(notice, 600))) if notice else Content("")
         )

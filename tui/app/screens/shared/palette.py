@@ -5,14 +5,14 @@ typed twice closes two screens, and at the end of the app it fails.
 """
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from engine.i18n import _
 from tui.app.screens.shared.dialog import Dialog
 from tui.app.screens.shared.line_input import LineInput
 
 from textual import on
-from textual.app import ComposeResult, SystemCommand
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
@@ -21,11 +21,23 @@ from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 
+class Command(NamedTuple):
+    """A line of the list."""
+
+    title: str
+    about: str
+    """What it does, in a sentence."""
+    key: str
+    """What does the same, as it stands on the keyboard."""
+    action: str
+    """What is run, of the app."""
+
+
 class CommandList(OptionList, can_focus=False):
     """What is found; its keys are those of the palette, whose line keeps the focus."""
 
 
-class Palette(Dialog[SystemCommand]):
+class Palette(Dialog[Command]):
     """Answers with the command that was chosen by a part of its name."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -41,7 +53,7 @@ class Palette(Dialog[SystemCommand]):
         ),
     ]
 
-    def __init__(self, commands: Iterable[SystemCommand]) -> None:
+    def __init__(self, commands: Iterable[Command]) -> None:
         super().__init__()
         self._commands = {command.title: command for command in commands}
         self._search = FuzzySearch()
@@ -71,10 +83,13 @@ class Palette(Dialog[SystemCommand]):
         found = sorted((name for name in matches if matches[name][0]), key=lambda name: -matches[name][0])
         options = self.query_one(CommandList).clear_options()
         for name in found:
+            command = self._commands[name]
             title = Content.styled(name, "bold")
             for position in matches[name][1]:
                 title = title.stylize("underline", position, position + 1)
-            about = Content.styled(self._commands[name].help, "$muted")
+            key = Content.assemble("  ", (command.key, "$accent"))
+            about = Content.styled(command.about, "$muted")
+            title = Content.assemble(title, key)
             options.add_option(Option(Content("\n").join([title, about]), id=name))
         if found:
             options.highlighted = 0

@@ -5,7 +5,7 @@ from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from engine.i18n import _
 from tui.app.keys import PLACES, going_to
-from tui.app.screens.shared.dialog import Dialog
+from tui.app.screens.shared.dialog import Dialog, DialogKeys
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -37,12 +37,12 @@ class UnsavedScreen(Dialog[LeaveChoice]):
 
     def compose(self) -> ComposeResult:
         """Draw one small box."""
-        keys = (("Enter", _("Save")), ("d", _("Discard")), ("Esc", _("Stay")))
-        parts = [Content.assemble((f"{key} ", "bold $accent"), (word, "$muted")) for key, word in keys]
         with Vertical(classes="dialog") as box:
             box.border_title = Content(_("Save the changes?"))
             yield Static(_("Values of the form were changed and are not saved."), markup=False)
-            yield Static(Content("   ").join(parts), classes="dialog-keys")
+            yield DialogKeys(
+                ("enter", "Enter", _("Save")), ("d", "d", _("Discard")), ("escape", "Esc", _("Stay"))
+            )
 
     def action_answer(self, choice: LeaveChoice) -> None:
         """Close with the answer."""

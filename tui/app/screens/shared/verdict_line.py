@@ -1,9 +1,13 @@
 """The first line of a place: the answer to its question."""
 
+from collections.abc import Iterator
+
 from engine.dataset.report import Severity
 from engine.hardware.report import CheckStatus
+from engine.i18n import _
 from engine.sanitize import one_line
 from engine.symbols import SYMBOLS
+from tui.app.screens.shared.copying import Copied, ToCopy, of_sentence
 from tui.app.screens.shared.lines import SteadyText
 from tui.shell import complete, laid_out
 
@@ -14,7 +18,7 @@ STYLES = {"ok": "$success", "note": "$muted", "warning": "$warning", "error": "$
 """Style of each status in `Content`."""
 
 
-class VerdictLine(SteadyText):
+class VerdictLine(SteadyText, Copied):
     """A symbol and a sentence."""
 
     _shown: tuple[CheckStatus | Severity, str, str] | None = None
@@ -38,6 +42,12 @@ class VerdictLine(SteadyText):
         said = complete(sentence) if rest else laid_out(sentence, width, before=cell_len(start))
         rest = laid_out(f" {rest}", width, before=cell_len(start + said))
         self.say(Content.assemble((start, f"bold {STYLES[status]}"), (said, "bold"), rest))
+
+    def to_copy(self) -> Iterator[ToCopy]:
+        """Yield the verdict."""
+        if self._shown:
+            _status, sentence, rest = self._shown
+            yield from of_sentence(_("verdict"), f"{sentence} {rest}".rstrip())
 
     def show_waiting(self, sentence: str) -> None:
         """Say what is being waited for."""

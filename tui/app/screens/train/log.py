@@ -3,12 +3,12 @@
 from bisect import bisect_right
 from collections import deque
 from datetime import datetime
-from typing import ClassVar
 
 from engine.i18n import _, ngettext
 from engine.sanitize import one_line
 from engine.training.events import CheckpointSaved, Evaluated, Event, Finished, Notice, Paused, Started
 from engine.training.state import RunState
+from tui.app.theme import ATTENTION, MUTED, TEXT
 from tui.shell import complete
 
 from rich.text import Text
@@ -22,15 +22,11 @@ _LEVEL_SYMBOLS = {"info": "·", "warning": "!"}
 class RunLog(RichLog):
     """Checkpoints, validations and notices; what comes from data or files is never markup."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"run-log--time", "run-log--text", "run-log--warning"}
     DEFAULT_CSS = """
     RunLog {
         height: 3;
         background: $background;
         scrollbar-size-vertical: 1;
-        .run-log--time { color: $muted; }
-        .run-log--text { color: $foreground; }
-        .run-log--warning { color: $warning; }
     }
     """
 
@@ -43,6 +39,10 @@ class RunLog(RichLog):
         self._follows = True
         """Whether the newest line is to be seen: until the user scrolls up, and again from the end on."""
         self._wrapped_to = 0
+
+    def on_mount(self) -> None:
+        """Write everything anew in the colours of another theme."""
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._wrap())
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Notice whether the user reads what was before."""
@@ -94,10 +94,10 @@ class RunLog(RichLog):
 
     def write_entry(self, symbol: str, sentence: str) -> None:
         """Write a line; `!` and `✗` stand for a warning."""
-        style = "run-log--warning" if symbol in "!✗" else "run-log--text"
-        time, look = (self.get_component_rich_style(name, partial=True) for name in ("run-log--time", style))
         text = f"{symbol} {complete(one_line(sentence, 400))}"
-        entry = Text.assemble((f"{datetime.now():%H:%M:%S} ", time), (text, look))
+        entry = Text.assemble(
+            (f"{datetime.now():%H:%M:%S} ", MUTED), (text, ATTENTION if symbol in "!✗" else TEXT)
+        )
         self._entries.append(entry)
         if self._wrapped_to:
             self._write(entry)

@@ -11,7 +11,8 @@ import numpy as np
 from rich.text import Text
 from textual_plotext import Plot
 
-Colour = tuple[int, int, int]
+Colour = tuple[int, int, int] | int | str
+"""Red, green and blue; or the number of one of the terminal's own colours, or "default"."""
 Scale = Callable[[Floats], Floats]
 
 _COLUMNS_PER_X_TICK = 12
@@ -34,7 +35,7 @@ _MINUTE, _HOUR = 60.0, 3600.0
 
 @dataclass(frozen=True)
 class Colours:
-    """Red, green and blue of each part of the plot."""
+    """Of each part of the plot."""
 
     train: Colour
     smoothed: Colour

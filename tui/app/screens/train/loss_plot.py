@@ -199,7 +199,10 @@ class LossPlot(Lines):
         return Colours(*(self._colour(f"loss-plot--{name}") for name in names))
 
     def _colour(self, component: str) -> Colour:
-        return self.get_component_styles(component).color.rgb
+        colour = self.get_component_styles(component).color
+        if colour.ansi is None:
+            return colour.rgb
+        return colour.ansi if colour.ansi >= 0 else "default"
 
 
 def _marked(drawing: Drawing, data: ChartData, series: Series, colours: Colours) -> Drawing:

@@ -15,11 +15,12 @@ def leave_training() -> ConfirmScreen:
     )
 
 
-def train_anew() -> ConfirmScreen:
-    """Return the question before a run is archived."""
+def train_anew(how: str = "") -> ConfirmScreen:
+    """Return the question before a run is archived; `how` says what the next one is, if that is not known."""
+    archived = _("The present run moves to checkpoints_qlora/archive; nothing is deleted.")
     return ConfirmScreen(
         _("Train anew?"),
-        _("The present run moves to checkpoints_qlora/archive; nothing is deleted."),
+        _("Suggested: {how}. {archived}").format(how=how, archived=archived) if how else archived,
         yes=_("Archive and start"),
         no=_("Keep it"),
     )

@@ -1,0 +1,35 @@
+"""The places, the present one marked; each is opened by a click or its number."""
+
+from tui.app.keys import PLACES, going_to
+from tui.app.screens.shared.clicks import doing
+
+from textual.content import Content
+from textual.widgets import Static
+
+
+def place_tabs(present: str, with_names: bool) -> Content:
+    """Return the places in the order of their numbers.
+
+    Args:
+        present: number and name of the present place, such as "1 Hardware".
+        with_names: whether all have their names, or only the present one.
+    """
+    parts = []
+    for number, (mode, name) in enumerate(PLACES.items(), start=1):
+        full = f"{number} {name}"
+        is_present = full == present
+        text = Content.styled(
+            full if with_names or is_present else str(number), "bold $accent" if is_present else "$muted"
+        )
+        parts.append(doing(text, going_to(mode)))
+    return Content("  " if with_names else " ").join(parts)
+
+
+class PlaceTabs(Static):
+    """One line with all names, where there are columns for it."""
+
+    auto_links = False
+
+    def __init__(self, place: str) -> None:
+        """Prepare the line for the place called `place`."""
+        super().__init__(place_tabs(place, with_names=True), classes="place-tabs")
