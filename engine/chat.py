@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine import units
+from engine.chat_prompt import ChatPrompt
 from engine.config import TrainingConfig
-from engine.dataset.batches.chat_template import ChatTemplate, TemplateError
-from engine.dataset.batches.render import PLAIN_SEPARATOR
+from engine.dataset.batches.chat_template import ChatTemplate
 from engine.dataset.jsonl.turns import Message
-from engine.errors import UserError
 from engine.i18n import _
 from engine.model_folder.context_length import context_length
-from engine.model_folder.panics import refused_panics
 from engine.project import Project
 
 if TYPE_CHECKING:
@@ -31,6 +28,8 @@ class ChatSettings:
     max_tokens: int = 256
     temperature: float = 0.0
     """0 takes the likeliest token each time."""
+    seed: int | None = None
+    """Of the draws; None draws on from where the last reply ended."""
 
 
 @dataclass(frozen=True)
@@ -43,28 +42,6 @@ class ReplyChunk:
     """Tokens generated so far."""
     tokens_per_second: float
     end: ReplyEnd | None = None
-
-
-class ContextFull(UserError):
-    """A prompt that leaves the model no room for an answer."""
-
-    def __init__(self, tokens: int, limit: int, is_grown: bool, turns: int = 1) -> None:
-        """Say so with the numbers.
-
-        Args:
-            tokens: of the prompt.
-            limit: tokens that the model takes.
-            is_grown: whether the last question would have room in a conversation of its own.
-            turns: of the prompt.
-        """
-        self.is_grown = is_grown
-        what = _("The conversation") if is_grown or turns > 1 else _("The question")
-        super().__init__(
-            _("{what} has {tokens}, and this model takes {limit:,} with the answer").format(
-                what=what, tokens=units.tokens(tokens), limit=limit
-            ),
-            _("begin a new conversation") if is_grown else _("ask something shorter"),
-        )
 
 
 def reading_words(messages: Sequence[Message], share: float) -> str:
@@ -104,15 +81,18 @@ class ChatSession:
         trained = example_tokenizer(self._base.folder, TrainingConfig())
         if trained.end_mark:
             self._base.tokenizer.eos_token_ids |= {trained.token_id(trained.end_mark)}
-        self._start_ids = trained.start_ids
-        self._template = ChatTemplate(self._base.tokenizer, is_today=True) if trained.has_template else None
-        self.context_length = context_length(self._base.folder)
-        """Most tokens of a conversation with its reply; None if the model names no limit."""
         if not adapter and project.found_adapter:
             adapter = project.adapters_dir
         self.adapter = adapter
         """Folder of the adapter to chat with; None where there is none."""
         self._adapter = load_adapter(self._base.model, adapter) if adapter else None
+        self._prompt = ChatPrompt(
+            self._base.tokenizer,
+            ChatTemplate(self._base.tokenizer, is_today=True) if trained.has_template else None,
+            trained.start_ids,
+            context_length(self._base.folder),
+            self._adapter.template_settings if self._adapter else {},
+        )
         self._base.model.eval()
         self._reader = PromptReader(self._base.model)
 
@@ -126,6 +106,11 @@ class ChatSession:
         """Why the adapter may answer badly, in a sentence; empty where nothing speaks for that."""
         return self._adapter.doubt(self._base.folder) if self._adapter else ""
 
+    @property
+    def context_length(self) -> int | None:
+        """Most tokens of a conversation with its reply; None if the model names no limit."""
+        return self._prompt.context_length
+
     def check(self, messages: Sequence[Message]) -> None:
         """Refuse a conversation that cannot be answered; nothing is computed.
 
@@ -133,7 +118,7 @@ class ChatSession:
             ContextFull: it leaves the model no room for an answer.
             UserError: the chat template refuses it, or it is no text.
         """
-        self._prompt(messages)
+        self._prompt.tokens(messages)
 
     def reply(
         self,
@@ -160,7 +145,7 @@ class ChatSession:
 
         if self._adapter:
             self._adapter.turn(with_adapter)
-        prompt = self._prompt(messages)
+        prompt = self._prompt.tokens(messages)
         cache = make_prompt_cache(self._base.model)
         if self._read(prompt, cache, stop, on_progress):
             yield from self._generate(prompt, cache, settings, stop)
@@ -187,9 +172,13 @@ class ChatSession:
     def _generate(
         self, prompt: list[int], cache: list[Any], settings: ChatSettings, stop: Callable[[], bool]
     ) -> Iterator[ReplyChunk]:
+        from engine.backend import mx
+
         from mlx_lm.generate import stream_generate
         from mlx_lm.sample_utils import make_sampler
 
+        if settings.seed is not None:
+            mx.random.seed(settings.seed)
         room = self.context_length - len(prompt) if self.context_length else settings.max_tokens
         generated = stream_generate(
             self._base.model,
@@ -211,40 +200,3 @@ class ChatSession:
                 break
         seconds = time.monotonic() - begin
         yield ReplyChunk("", tokens, tokens / seconds if seconds else 0.0, end)
-
-    def _prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Tokenise the conversation up to where the answer begins, if there is room for one."""
-        prompt, limit = self._tokens(messages), self.context_length
-        if limit and len(prompt) >= limit:
-            fits_alone = len(messages) > 1 and len(self._tokens(messages[-1:])) < limit
-            raise ContextFull(len(prompt), limit, is_grown=fits_alone, turns=len(messages))
-        return prompt
-
-    def _tokens(self, messages: Sequence[Message]) -> list[int]:
-        text = self._text(messages)
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise UserError(
-                _("The conversation holds bytes that are no text"), _("write the question in UTF-8")
-            ) from None
-        with refused_panics(_("Splitting the conversation into tokens")):
-            tokens = list(self._base.tokenizer.encode(text, add_special_tokens=False))
-        is_begun = self._template or tokens[:1] == self._start_ids
-        return tokens if is_begun else [*self._start_ids, *tokens]
-
-    def _text(self, messages: Sequence[Message]) -> str:
-        """Return the conversation up to where the answer begins, as it was trained.
-
-        A date in the template is today's.
-        """
-        if not self._template:
-            return "".join(turn["content"] + PLAIN_SEPARATOR for turn in messages)
-        settings = self._adapter.template_settings if self._adapter else {}
-        try:
-            return self._template.render(messages, generation=True, **settings)
-        except TemplateError as error:
-            raise UserError(
-                _("The conversation cannot go on so: {reason}").format(reason=error),
-                _("begin a new conversation"),
-            ) from None

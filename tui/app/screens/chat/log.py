@@ -1,17 +1,35 @@
-"""The conversation of the chat, turn below turn."""
+"""The conversation of the chat, turn below turn; the two answers to a question beside each other."""
 
 from engine.i18n import _
 from tui.app.screens.chat.turn import ChatTurn, Speaker
 
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.widgets import Static
 
 _HINT = _(
-    "Write a question and press Enter; Ctrl+J begins another line of it.\n"
-    "What was said before is sent along, Ctrl+N begins anew.\n"
-    "Ctrl+R asks every line of data/prompts.txt."
+    "Write a question and press Enter; Ctrl+J begins another line of it, Up brings\n"
+    "earlier ones back. What was said before is sent along, Ctrl+N begins anew.\n"
+    "Ctrl+R asks every line of data/prompts.txt. Esc leaves the line: then k chooses a\n"
+    "checkpoint, and of the last reply c copies it, s saves it as a right answer."
 )
+
+
+class Answers(Container):
+    """The answers to one question: beside each other where there is room, else below."""
+
+    DEFAULT_CSS = """
+    Answers {
+        layout: vertical;
+        height: auto;
+    }
+    ChatScreen.-wide Answers.-both {
+        layout: horizontal;
+        ChatTurn { layout: vertical; width: 1fr; margin-right: 2; }
+        .chat-words { width: 1fr; }
+        .chat-speed { margin-left: 0; text-align: left; }
+    }
+    """
 
 
 class ChatLog(VerticalScroll, can_focus=False):
@@ -25,6 +43,11 @@ class ChatLog(VerticalScroll, can_focus=False):
     }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_plain = False
+        """Whether replies are shown as they were written."""
+
     def compose(self) -> ComposeResult:
         """Yield how to begin."""
         yield Static(_HINT, id="chat-hint", markup=False)
@@ -34,19 +57,40 @@ class ChatLog(VerticalScroll, can_focus=False):
         """The newest turn; there must be one."""
         return self.query(ChatTurn).last()
 
-    def add(self, turn: ChatTurn) -> None:
-        """Append a turn and stay at the end."""
+    def add(self, question: str, both: bool, remark: str) -> None:
+        """Append a question and stay at the end.
+
+        Args:
+            question: that was asked.
+            both: whether two answers may come.
+            remark: of the app on it.
+        """
         self.query_one("#chat-hint").display = False
-        self.mount(turn)
+        self.mount(ChatTurn("user", question, remark), Answers(classes="-both" if both else ""))
         self.anchor()
 
     def clear(self) -> None:
         """Show how to begin in place of the turns."""
-        self.query(ChatTurn).remove()
+        self.remove_children("ChatTurn, Answers")
         self.query_one("#chat-hint").display = True
 
     async def turn_of(self, speaker: Speaker) -> ChatTurn:
         """Return the turn that a speaker is writing; a new one where it has not begun."""
-        if self.last.speaker != speaker:
-            await self.mount(ChatTurn(speaker))
-        return self.last
+        answers = self.query(Answers).last()
+        for turn in answers.query(ChatTurn):
+            if turn.speaker == speaker:
+                return turn
+        turn = ChatTurn(speaker, is_plain=self.is_plain)
+        await answers.mount(turn)
+        return turn
+
+    def toggle_plain(self) -> None:
+        """Show all replies as they were written, or laid out."""
+        self.is_plain = not self.is_plain
+        for turn in self.query(ChatTurn):
+            turn.show_plain(self.is_plain)
+
+    @property
+    def said(self) -> str:
+        """The whole conversation as plain text."""
+        return "\n\n".join(f"{turn.name_of_speaker}: {turn.text.strip()}" for turn in self.query(ChatTurn))

@@ -1,0 +1,93 @@
+"""Markdown of replies, laid out as far as it is harmless: a link is shown as it was written, with its address.
+
+No rule makes a link, an image, HTML or a character out of a code, and code is not coloured: lexers of
+whatever language a model names may take forever.
+"""
+
+from itertools import pairwise
+from typing import ClassVar
+
+from engine.sanitize import printable
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markdown import CodeBlock, Heading, Markdown, MarkdownElement
+from rich.padding import Padding
+from rich.segment import Segment
+from rich.text import Text
+from textual.content import Content
+from textual.visual import VisualType
+
+MOST_CHARACTERS = 2000
+"""Of a block that is laid out, which takes longer than its length; code may be longer."""
+_FENCES = ("```", "~~~")
+_UNUSED = ("link", "image", "autolink", "html_inline", "html_block", "entity", "reference")
+_parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable(_UNUSED)
+
+
+class _Code(CodeBlock):
+    """Code as it was written, set in."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Padding(Text(str(self.text).rstrip("\n"), style="cyan", overflow="fold"), (0, 0, 0, 2))
+
+
+class _Title(Heading):
+    """A heading at the left, whatever its level."""
+
+    LEVEL_ALIGN: ClassVar = {}
+
+
+class _Layout(Markdown):
+    """Lays tokens out that were parsed by our rules."""
+
+    elements: ClassVar[dict[str, type[MarkdownElement]]] = {
+        **Markdown.elements,
+        "fence": _Code,
+        "code_block": _Code,
+        "heading_open": _Title,
+    }
+
+    def __init__(self, tokens: list[Token]) -> None:
+        super().__init__("", hyperlinks=False)
+        self.parsed = tokens
+
+
+class _Block:
+    """A layout without the empty lines around it."""
+
+    def __init__(self, layout: _Layout) -> None:
+        self._layout = layout
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self._layout, options, pad=False)
+        seen = [number for number, line in enumerate(lines) if any(part.text.strip() for part in line)]
+        for line in lines[seen[0] : seen[-1] + 1] if seen else ():
+            yield from line
+            yield Segment.line()
+
+
+def blocks_of(text: str) -> list[str]:
+    """Return the top-level blocks of a Markdown text, which make it up as they are.
+
+    All but the last stay as they are whatever is added to the text. One that is longer than
+    `MOST_CHARACTERS` ends with a line before its own end, unless it is code.
+    """
+    tokens = [token for token in _parser.parse(text) if token.level == 0 and token.map]
+    lines = [f"{line}\n" for line in text.split("\n")]  # as the parser counts them
+    lines[-1] = lines[-1][:-1]
+    starts = [0, *(token.map[0] for token in tokens[1:] if token.map), len(lines)]
+    blocks = ["".join(lines[begin:end]) for begin, end in pairwise(starts)]
+    is_code = bool(tokens) and tokens[-1].type == "fence"
+    cut = blocks[-1].rfind("\n") + 1
+    if len(blocks[-1]) > MOST_CHARACTERS and cut and not is_code:
+        blocks[-1:] = [blocks[-1][:cut], blocks[-1][cut:]]
+    return blocks
+
+
+def laid_out(block: str) -> VisualType:
+    """Return a block as it is shown."""
+    block = printable(block.strip("\n").rstrip())
+    tokens = _parser.parse(block) if len(block) <= MOST_CHARACTERS or block.startswith(_FENCES) else []
+    return _Block(_Layout(tokens)) if tokens else Content(block)
