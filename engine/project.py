@@ -47,7 +47,7 @@ class Project:
 
     @property
     def additions_file(self) -> Path:
-        """Right answers saved from the chat, one JSON object a line; trained on once they are in `train_file`."""
+        """Right answers saved from the chat, one JSON object a line; no run reads them there."""
         return self.data_dir / "additions.jsonl"
 
     @property

@@ -1,4 +1,4 @@
-"""Right answers saved as rows: what the check reads of them, and that the file is whole whatever lay there."""
+"""Right answers saved as rows: what the check reads of them, and that their file is always whole."""
 
 import json
 import os
@@ -55,14 +55,14 @@ def test_the_file_is_whole_whatever_lay_there(project: Project) -> None:
     project.additions_file.write_bytes(b'{"text": "a"}')
     row = answered(ASKED, "b", as_turns=False)
     assert add(project, row) == 2
-    with pytest.raises(UserError, match="Row 2 .* already"):
+    with pytest.raises(UserError, match=r"Row 2 .* already"):
         add(project, row)
-    assert [json.loads(line) for line in project.additions_file.read_text().splitlines()][0] == {"text": "a"}
+    assert [*map(json.loads, project.additions_file.read_text().splitlines())][:1] == [{"text": "a"}]
     other = project.root / "other"
     for make in (lambda path: path.symlink_to(other), os.mkfifo):
         project.additions_file.unlink()
         make(project.additions_file)
-        with pytest.raises(UserError, match="is a (link|named pipe)"):
+        with pytest.raises(UserError, match=r"is a (link|named pipe)"):
             add(project, row)
     assert not other.exists() and [path.name for path in project.data_dir.iterdir()] == ["additions.jsonl"]
 

@@ -92,10 +92,11 @@ def add(project: Project, addition: Addition) -> int:
 
 
 def joining_command(project: Project) -> str:
-    """Return the shell command that moves the additions into the training rows."""
-    additions, train = (shlex.quote(os.fspath(path)) for path in (project.additions_file, project.train_file))
+    """Return the shell command that moves the additions into the training rows; it works in any folder."""
+    names = (path.relative_to(project.root) for path in (project.additions_file, project.train_file))
+    additions, train = map(os.fspath, names)
     rows = f"cat {additions}" if _ends_whole(project.train_file) else f"{{ echo; cat {additions}; }}"
-    return f"{rows} >> {train} && rm {additions}"
+    return f"(cd {shlex.quote(os.path.abspath(project.root))} && {rows} >> {train} && rm {additions})"
 
 
 def _content(path: Path) -> bytes:

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from engine.chat import ChatSettings, ReplyEnd, reading_words
 from engine.dataset.jsonl.turns import Message as Turn
-from engine.errors import UserError
 from engine.i18n import _
 from engine.training.selected_config import adapter_model
 from tui.app.jobs.adapters import ChatAdapter

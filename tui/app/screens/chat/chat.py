@@ -195,8 +195,10 @@ class ChatScreen(AskingScreen):
         except UserError as error:
             self.show_error(error)
             return
-        said = _("Saved as row {count:,} of {path}. To train on it, join it to the training rows: {command}")
-        self.mqlora.show_notice(said.format(count=count, path=project.additions_file, command=command))
+        said = _("Saved as row {count:,} of data/{name}. The next run trains on it after: {command}")
+        self.mqlora.show_notice(
+            said.format(count=count, name=project.additions_file.name, command=command)
+        )
 
     def _use_settings(self, answer: FormResult[ChatSettings] | None) -> None:
         if answer and answer.values:

@@ -33,7 +33,9 @@ CHAT_KEYS: list[BindingType] = [
         tooltip=_("Ask every line of data/prompts.txt on its own"),
         id="chat.prompts",
     ),
-    Binding("ctrl+t,t", "settings", _("Settings"), tooltip=_("Length, temperature and seed"), id="chat.settings"),
+    Binding(
+        "ctrl+t,t", "settings", _("Settings"), tooltip=_("Length, temperature and seed"), id="chat.settings"
+    ),
     Binding("ctrl+n,n", "new", _("New"), tooltip=_("Begin a new conversation"), show=False, id="chat.new"),
     Binding(
         "ctrl+g,r",

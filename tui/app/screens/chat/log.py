@@ -8,10 +8,11 @@ from textual.containers import Container, VerticalScroll
 from textual.widgets import Static
 
 _HINT = _(
-    "Write a question and press Enter; Ctrl+J begins another line of it, Up brings\n"
-    "earlier ones back. What was said before is sent along, Ctrl+N begins anew.\n"
-    "Ctrl+R asks every line of data/prompts.txt. Esc leaves the line: then k chooses a\n"
-    "checkpoint, and of the last reply c copies it, s saves it as a right answer."
+    "Write a question and press Enter; Ctrl+J begins another line of it, Up brings earlier questions back. "
+    "What was said before is sent along, Ctrl+N begins anew.\n"
+    "Ctrl+R asks every line of data/prompts.txt.\n"
+    "Esc leaves the line: then k chooses a checkpoint, and of the last reply c makes a copy and s a row of "
+    "training data; ? lists all keys."
 )
 
 
@@ -22,12 +23,6 @@ class Answers(Container):
     Answers {
         layout: vertical;
         height: auto;
-    }
-    ChatScreen.-wide Answers.-both {
-        layout: horizontal;
-        ChatTurn { layout: vertical; width: 1fr; margin-right: 2; }
-        .chat-words { width: 1fr; }
-        .chat-speed { margin-left: 0; text-align: left; }
     }
     """
 

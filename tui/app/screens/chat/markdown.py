@@ -1,4 +1,4 @@
-"""Markdown of replies, laid out as far as it is harmless: a link is shown as it was written, with its address.
+"""Markdown of replies, laid out as far as it is harmless: a link is shown as it was written.
 
 No rule makes a link, an image, HTML or a character out of a code, and code is not coloured: lexers of
 whatever language a model names may take forever.
@@ -61,7 +61,7 @@ class _Block:
         self._layout = layout
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lines = console.render_lines(self._layout, options, pad=False)
+        lines = console.render_lines(self._layout, options.update(height=None), pad=False)
         seen = [number for number, line in enumerate(lines) if any(part.text.strip() for part in line)]
         for line in lines[seen[0] : seen[-1] + 1] if seen else ():
             yield from line

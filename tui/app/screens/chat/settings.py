@@ -40,7 +40,10 @@ class ChatSettingsScreen(FormDialog[ChatSettings]):
                 with Horizontal():
                     yield Label(field.title or name)
                     yield LineInput(f"{getattr(self._settings, name) or 0:.15g}", id=name)
-            yield Static(_("0 takes the likeliest token each time; higher is freer. Base and tuned have one seed."), classes="muted")
+            yield Static(
+                _("0 takes the likeliest token each time; higher is freer. Base and tuned have one seed."),
+                classes="muted",
+            )
             yield Static(id="chat-settings-error", markup=False)
             yield Static(
                 Content.assemble(
