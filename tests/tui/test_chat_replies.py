@@ -156,6 +156,7 @@ async def test_any_checkpoint_can_be_talked_to(app: MqloraApp, session: type[Fak
         await pilot.press("enter")
         await ask(pilot, screen, "dois")
         assert session.adapters == [None, old]
+        assert shown(app).count("step 9, epoch 1") == 2, "the state, and the question that it answered"
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)])

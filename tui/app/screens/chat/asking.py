@@ -10,6 +10,7 @@ from engine.training.selected_config import adapter_model
 from tui.app.jobs.adapters import ChatAdapter
 from tui.app.jobs.chat import ChatJob, CreateSession, busy_training, create_session
 from tui.app.messages import AdapterDoubt, PromptRead, Question, ReplyDone, ReplyPiece
+from tui.app.screens.chat.adapters import adapter_name
 from tui.app.screens.chat.log import ChatLog
 from tui.app.screens.chat.prompt import Prompt
 from tui.app.screens.chat.state_line import ChatState
@@ -110,7 +111,8 @@ class AskingScreen(PlaceScreen):
             return False
         self.clear_error()
         self.turns.append({"role": "user", "content": text})
-        self.log_of_turns.add(text, self.base_beside, remark)
+        with_what = adapter_name(self.adapter) if self.adapter.folder else ""
+        self.log_of_turns.add(text, self.base_beside, ", ".join(filter(None, (remark, with_what))))
         self.last_asked = list(self.turns)
         self._asked = question = Question(list(self.turns), self.base_beside)
         self._stop = stop = threading.Event()
