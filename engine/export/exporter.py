@@ -124,8 +124,15 @@ class Exporter:
         else:
             needed = mlx_bytes(self.base, request.width)
             require_space(folder, needed)
-            self.progress(_("Writing the model ({size})").format(size=size(needed)), 0.0)
-            write_mlx(self.base, self.adapter, request.width, folder)
+            stage = _("Writing the model ({size})").format(size=size(needed))
+            self.progress(stage, 0.0)
+            write_mlx(
+                self.base,
+                self.adapter,
+                request.width,
+                folder,
+                lambda done, count: self.progress(stage, done / count),
+            )
 
     def _score(self, request: ExportRequest, folder: Path) -> KeptGain | None:
         try:

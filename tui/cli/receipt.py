@@ -40,7 +40,9 @@ def reproduce(project: Project, path: Path, is_agreed: bool, only_compare: bool,
     _tell(found, as_json)
     if forbidding := [each.what for each in found if each.forbids]:
         raise UserError(
-            _("The same run cannot be made here: {what} differ").format(what=", ".join(forbidding)),
+            _("The same run cannot be made here, for these are not the receipt's: {what}").format(
+                what=", ".join(forbidding)
+            ),
             _("put the run's own data and base model into this project"),
         )
     if not only_compare:
