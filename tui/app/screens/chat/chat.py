@@ -196,9 +196,7 @@ class ChatScreen(AskingScreen):
             self.show_error(error)
             return
         said = _("Saved as row {count:,} of data/{name}. The next run trains on it after: {command}")
-        self.mqlora.show_notice(
-            said.format(count=count, name=project.additions_file.name, command=command)
-        )
+        self.mqlora.show_notice(said.format(count=count, name=project.additions_file.name, command=command))
 
     def _use_settings(self, answer: FormResult[ChatSettings] | None) -> None:
         if answer and answer.values:

@@ -4,6 +4,7 @@ No rule makes a link, an image, HTML or a character out of a code, and code is n
 whatever language a model names may take forever.
 """
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import ClassVar
 
@@ -17,7 +18,6 @@ from rich.padding import Padding
 from rich.segment import Segment
 from rich.text import Text
 from textual.content import Content
-from textual.visual import VisualType
 
 MOST_CHARACTERS = 2000
 """Of a block that is laid out, which takes longer than its length; code may be longer."""
@@ -54,8 +54,8 @@ class _Layout(Markdown):
         self.parsed = tokens
 
 
-class _Block:
-    """A layout without the empty lines around it."""
+class LaidOut:
+    """A block without the empty lines around it."""
 
     def __init__(self, layout: _Layout) -> None:
         self._layout = layout
@@ -72,22 +72,30 @@ def blocks_of(text: str) -> list[str]:
     """Return the top-level blocks of a Markdown text, which make it up as they are.
 
     All but the last stay as they are whatever is added to the text. One that is longer than
-    `MOST_CHARACTERS` ends with a line before its own end, unless it is code.
+    `MOST_CHARACTERS` is cut between lines, unless it is code.
     """
     tokens = [token for token in _parser.parse(text) if token.level == 0 and token.map]
     lines = [f"{line}\n" for line in text.split("\n")]  # as the parser counts them
     lines[-1] = lines[-1][:-1]
     starts = [0, *(token.map[0] for token in tokens[1:] if token.map), len(lines)]
-    blocks = ["".join(lines[begin:end]) for begin, end in pairwise(starts)]
-    is_code = bool(tokens) and tokens[-1].type == "fence"
-    cut = blocks[-1].rfind("\n") + 1
-    if len(blocks[-1]) > MOST_CHARACTERS and cut and not is_code:
-        blocks[-1:] = [blocks[-1][:cut], blocks[-1][cut:]]
-    return blocks
+    kinds = [token.type for token in tokens] or [""]
+    found: list[str] = []
+    for kind, (begin, end) in zip(kinds, pairwise(starts), strict=True):
+        block = "".join(lines[begin:end])
+        found += [block] if kind == "fence" else _parts(block)
+    return found
 
 
-def laid_out(block: str) -> VisualType:
+def _parts(block: str) -> Iterator[str]:
+    """Yield a block in parts of whole lines that are short enough, as far as there are such."""
+    while len(block) > MOST_CHARACTERS and (cut := block.rfind("\n", 0, MOST_CHARACTERS) + 1):
+        yield block[:cut]
+        block = block[cut:]
+    yield block
+
+
+def laid_out(block: str) -> LaidOut | Content:
     """Return a block as it is shown."""
     block = printable(block.strip("\n").rstrip())
     tokens = _parser.parse(block) if len(block) <= MOST_CHARACTERS or block.startswith(_FENCES) else []
-    return _Block(_Layout(tokens)) if tokens else Content(block)
+    return LaidOut(_Layout(tokens)) if tokens else Content(block)

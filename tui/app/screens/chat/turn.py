@@ -82,7 +82,8 @@ class ChatTurn(Container):
     def write(self, text: str, tokens: int, tokens_per_second: float) -> None:
         """Append what the model has written since."""
         self._reply.write(text)
-        self.say("")
+        if self._remark:
+            self.say("")
         speed = units.tokens(tokens)
         if tokens > 1:  # a rate needs two
             speed = _("{tokens} tok, {rate:.0f} tok/s").format(tokens=tokens, rate=tokens_per_second)
