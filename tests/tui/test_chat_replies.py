@@ -155,6 +155,8 @@ async def test_a_right_answer_is_corrected_and_saved_as_a_row(
         field.text = "O iene."
         await pilot.press("ctrl+s")
         await sees(pilot, "Saved as row 1 of data/additions.jsonl", "The next run trains on it after")
+        await pilot.press("ctrl+l")
+        assert app.clipboard.endswith(">> data/train.jsonl && rm data/additions.jsonl)")
         row = json.loads(app.project.additions_file.read_text())
         assert row == {"prompt": "um", "completion": "O iene."}
 

@@ -20,6 +20,7 @@ from tui.app.screens.chat.prompt import Prompt
 from tui.app.screens.chat.right_answer import RightAnswerScreen
 from tui.app.screens.chat.settings import ChatSettingsScreen
 from tui.app.screens.chat.state_line import ChatState
+from tui.app.screens.chat.turn import ChatTurn
 from tui.app.screens.shared.unsaved import FormResult
 
 from textual import on, work
@@ -38,6 +39,9 @@ class ChatScreen(AskingScreen):
     AUTO_FOCUS = ""  # who has left the input line finds it left below a closed dialog
     BINDINGS: ClassVar[list[BindingType]] = CHAT_KEYS
 
+    _command = ""
+    """Joins the answers that were saved to the training rows; empty where none was."""
+
     def compose_body(self) -> ComposeResult:
         """Yield state, conversation and input line."""
         yield ChatState(id="chat-state")
@@ -54,7 +58,9 @@ class ChatScreen(AskingScreen):
         if action in _OF_A_REPLY:
             return bool(self.last_asked) and not self.is_replying
         if action in _OF_A_CONVERSATION:
-            return bool(self.last_asked)
+            return bool(self.query(ChatTurn))
+        if action == "copy_command":
+            return bool(self._command)
         return super().check_action(action, parameters)
 
     @on(Prompt.Sent)
@@ -156,6 +162,10 @@ class ChatScreen(AskingScreen):
         """Copy the conversation."""
         self._copy(self.log_of_turns.said)
 
+    def action_copy_command(self) -> None:
+        """Copy the command that joins saved answers to the training rows."""
+        self._copy(self._command)
+
     def _copy(self, text: str) -> None:
         self.app.copy_to_clipboard(printable(text))
         self.mqlora.show_notice(_("Copied."))
@@ -191,12 +201,16 @@ class ChatScreen(AskingScreen):
         project = self.mqlora.project
         try:
             count = await asyncio.to_thread(additions.add, project, addition)
-            command = await asyncio.to_thread(additions.joining_command, project)
+            self._command = await asyncio.to_thread(additions.joining_command, project)
         except UserError as error:
             self.show_error(error)
             return
-        said = _("Saved as row {count:,} of data/{name}. The next run trains on it after: {command}")
-        self.mqlora.show_notice(said.format(count=count, name=project.additions_file.name, command=command))
+        said = _(
+            "Saved as row {count:,} of data/{name}. The next run trains on it after (Ctrl+L copies it): {command}"
+        )
+        self.mqlora.show_notice(
+            said.format(count=count, name=project.additions_file.name, command=self._command)
+        )
 
     def _use_settings(self, answer: FormResult[ChatSettings] | None) -> None:
         if answer and answer.values:

@@ -86,4 +86,12 @@ CHAT_KEYS: list[BindingType] = [
         show=False,
         id="chat.copy_all",
     ),
+    Binding(
+        "ctrl+l,j",
+        "copy_command",
+        _("Copy command"),
+        tooltip=_("Copy the command that joins saved answers to the training rows"),
+        show=False,
+        id="chat.copy_command",
+    ),
 ]

@@ -19,7 +19,7 @@ from rich.segment import Segment
 from rich.text import Text
 from textual.content import Content
 
-MOST_CHARACTERS = 2000
+MOST_CHARACTERS = 1200
 """Of a block that is laid out, which takes longer than its length; code may be longer."""
 _FENCES = ("```", "~~~")
 _UNUSED = ("link", "image", "autolink", "html_inline", "html_block", "entity", "reference")
