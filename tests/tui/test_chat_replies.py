@@ -100,6 +100,7 @@ async def test_earlier_questions_come_back_with_up_and_what_was_being_written_wi
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_chat(pilot)
         prompt = screen.query_one(Prompt)
+        assert not prompt.cursor_blink, "nothing is sent while nothing happens"
         for question in ("um", "dois\nlinhas"):
             await ask(pilot, screen, question)
         await pilot.press("x", "up")
@@ -182,7 +183,7 @@ async def test_any_checkpoint_can_be_talked_to(app: MqloraApp, session: type[Fak
         assert shown(app).count("step 9, epoch 1") == 2, "the state, and the question that it answered"
 
 
-@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+@pytest.mark.parametrize("size", [(120, 40), pytest.param((80, 24), marks=pytest.mark.slow)])
 async def test_the_two_answers_stand_beside_each_other_where_there_is_room(
     app: MqloraApp, session: type[FakeSession], size: tuple[int, int]
 ) -> None:
@@ -196,6 +197,8 @@ async def test_the_two_answers_stand_beside_each_other_where_there_is_room(
         assert (tuned.speaker, base.speaker) == ("tuned", "base")
         assert (tuned.region.y == base.region.y) == (size[0] == 120)
         assert session.settings[0] == session.settings[1], "one seed"
+        await pilot.press("escape", "c")
+        assert app.clipboard == "A moeda é o iene.", "not that of the base model"
 
 
 async def test_what_the_model_cannot_take_is_told_before_it_is_sent(

@@ -155,8 +155,11 @@ class ChatScreen(AskingScreen):
         self.mqlora.show_notice(_("Replies as they were written.") if is_plain else _("Markdown laid out."))
 
     def action_copy_reply(self) -> None:
-        """Copy the newest turn."""
-        self._copy(self.log_of_turns.last.text.strip())
+        """Copy the newest reply."""
+        if reply := self.log_of_turns.reply:
+            self._copy(reply)
+        else:
+            self.mqlora.show_notice(_("There is no reply yet."))
 
     def action_copy_all(self) -> None:
         """Copy the conversation."""
@@ -206,7 +209,8 @@ class ChatScreen(AskingScreen):
             self.show_error(error)
             return
         said = _(
-            "Saved as row {count:,} of data/{name}. The next run trains on it after (Ctrl+L copies it): {command}"
+            "Saved as row {count:,} of data/{name}. "
+            "The next run trains on it after (Ctrl+L copies it): {command}"
         )
         self.mqlora.show_notice(
             said.format(count=count, name=project.additions_file.name, command=self._command)

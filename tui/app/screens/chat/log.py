@@ -52,6 +52,12 @@ class ChatLog(VerticalScroll, can_focus=False):
         """The newest turn; there must be one."""
         return self.query(ChatTurn).last()
 
+    @property
+    def reply(self) -> str:
+        """The newest reply as it was written, of two the tuned model's; empty before it begins."""
+        turns = self.query(Answers).last().query(ChatTurn)
+        return turns.first().text.strip() if turns else ""
+
     def add(self, question: str, both: bool, remark: str) -> None:
         """Append a question and stay at the end.
 
