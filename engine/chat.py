@@ -8,12 +8,11 @@ from engine.dataset.jsonl.turns import Message
 from engine.files import read_given
 from engine.i18n import _
 from engine.project import Project
-from engine.reply import ChatSettings, ContextFull, Replier, ReplyChunk, ReplyEnd
+from engine.reply import ChatSettings, Replier, ReplyChunk, ReplyEnd
 
 __all__ = [
     "ChatSession",
     "ChatSettings",
-    "ContextFull",
     "ReplyChunk",
     "ReplyEnd",
     "read_questions",

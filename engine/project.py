@@ -46,6 +46,11 @@ class Project:
         return self.data_dir / "prompts.txt"
 
     @property
+    def additions_file(self) -> Path:
+        """Right answers saved from the chat, one JSON object a line; no run reads them there."""
+        return self.data_dir / "additions.jsonl"
+
+    @property
     def models_dir(self) -> Path:
         """Folder with one base model a sub-folder."""
         return self.root / "models"

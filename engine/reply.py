@@ -5,14 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine import units
-from engine.dataset.batches.chat_template import ChatTemplate, TemplateError
-from engine.dataset.batches.render import PLAIN_SEPARATOR
+from engine.chat_prompt import ChatPrompt
+from engine.dataset.batches.chat_template import ChatTemplate
 from engine.dataset.jsonl.turns import Message
-from engine.errors import UserError
-from engine.i18n import _
 from engine.model_folder.context_length import context_length
-from engine.model_folder.panics import refused_panics
 
 if TYPE_CHECKING:
     from engine.dataset.batches.tokenize import ExampleTokenizer
@@ -29,6 +25,8 @@ class ChatSettings:
     max_tokens: int = 256
     temperature: float = 0.0
     """0 takes the likeliest token each time."""
+    seed: int | None = None
+    """Of the draws; None draws on from where the last reply ended."""
 
 
 @dataclass(frozen=True)
@@ -41,28 +39,6 @@ class ReplyChunk:
     """Tokens generated so far."""
     tokens_per_second: float
     end: ReplyEnd | None = None
-
-
-class ContextFull(UserError):
-    """A prompt that leaves the model no room for an answer."""
-
-    def __init__(self, tokens: int, limit: int, is_grown: bool, turns: int = 1) -> None:
-        """Say so with the numbers.
-
-        Args:
-            tokens: of the prompt.
-            limit: tokens that the model takes.
-            is_grown: whether the last question would have room in a conversation of its own.
-            turns: of the prompt.
-        """
-        self.is_grown = is_grown
-        what = _("The conversation") if is_grown or turns > 1 else _("The question")
-        super().__init__(
-            _("{what} has {tokens}, and this model takes {limit:,} with the answer").format(
-                what=what, tokens=units.tokens(tokens), limit=limit
-            ),
-            _("begin a new conversation") if is_grown else _("ask something shorter"),
-        )
 
 
 class Replier:
@@ -88,12 +64,16 @@ class Replier:
         self._model, self._tokenizer = base.model, base.tokenizer
         if trained.end_mark:
             self._tokenizer.eos_token_ids |= {trained.token_id(trained.end_mark)}
-        self._start_ids = trained.start_ids
-        self._template = ChatTemplate(self._tokenizer, is_today) if trained.has_template else None
-        self._settings = settings
-        self.context_length = context_length(base.folder)
-        """Most tokens of a conversation with its reply; None if the model names no limit."""
+        template = ChatTemplate(self._tokenizer, is_today) if trained.has_template else None
+        self._prompt = ChatPrompt(
+            self._tokenizer, template, trained.start_ids, context_length(base.folder), settings
+        )
         self._reader = PromptReader(self._model)
+
+    @property
+    def context_length(self) -> int | None:
+        """Most tokens of a conversation with its reply; None if the model names no limit."""
+        return self._prompt.context_length
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Tokenise a conversation up to where the answer begins, if there is room for one.
@@ -102,11 +82,7 @@ class Replier:
             ContextFull: it leaves the model no room for an answer.
             UserError: the chat template refuses it, or it is no text.
         """
-        prompt, limit = self._tokens(messages), self.context_length
-        if limit and len(prompt) >= limit:
-            fits_alone = len(messages) > 1 and len(self._tokens(messages[-1:])) < limit
-            raise ContextFull(len(prompt), limit, is_grown=fits_alone, turns=len(messages))
-        return prompt
+        return self._prompt.tokens(messages)
 
     def reply(
         self,
@@ -156,9 +132,13 @@ class Replier:
     def _generate(
         self, prompt: list[int], cache: list[Any], settings: ChatSettings, stop: Callable[[], bool]
     ) -> Iterator[ReplyChunk]:
+        from engine.backend import mx
+
         from mlx_lm.generate import stream_generate
         from mlx_lm.sample_utils import make_sampler
 
+        if settings.seed is not None:
+            mx.random.seed(settings.seed)
         room = self.context_length - len(prompt) if self.context_length else settings.max_tokens
         generated = stream_generate(
             self._model,
@@ -180,28 +160,3 @@ class Replier:
                 break
         seconds = time.monotonic() - begin
         yield ReplyChunk("", tokens, tokens / seconds if seconds else 0.0, end)
-
-    def _tokens(self, messages: Sequence[Message]) -> list[int]:
-        text = self._text(messages)
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise UserError(
-                _("The conversation holds bytes that are no text"), _("write the question in UTF-8")
-            ) from None
-        with refused_panics(_("Splitting the conversation into tokens")):
-            tokens = list(self._tokenizer.encode(text, add_special_tokens=False))
-        is_begun = self._template or tokens[:1] == self._start_ids
-        return tokens if is_begun else [*self._start_ids, *tokens]
-
-    def _text(self, messages: Sequence[Message]) -> str:
-        """Return the conversation up to where the answer begins, as it was trained."""
-        if not self._template:
-            return "".join(turn["content"] + PLAIN_SEPARATOR for turn in messages)
-        try:
-            return self._template.render(messages, generation=True, **self._settings)
-        except TemplateError as error:
-            raise UserError(
-                _("The conversation cannot go on so: {reason}").format(reason=error),
-                _("begin a new conversation"),
-            ) from None

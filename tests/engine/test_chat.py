@@ -166,12 +166,14 @@ def test_the_model_is_fed_the_prompt_of_the_answers_it_was_trained_on(
 
 
 def test_temperature_is_applied(session: ChatSession) -> None:
-    """A hot model says something else with another random state, and the same with the same."""
+    """A hot model says something else with another random state, and the same with the same or its seed."""
     found = []
     for seed in (1, 1, 2, 3):
         mx.random.seed(seed)
         found.append(text(list(session.reply(ASK, ChatSettings(12, temperature=5.0)))))
     assert found[0] == found[1] and len(set(found)) > 1
+    seeded = [text(list(session.reply(ASK, ChatSettings(12, 5.0, seed)))) for seed in (2, 1, 2, 3)]
+    assert seeded == [found[2], found[0], found[2], found[3]]
 
 
 @pytest.mark.parametrize("template", [CHATML, None])

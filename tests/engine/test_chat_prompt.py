@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import mx
-from engine.chat import ChatSession, ChatSettings, ContextFull
+from engine.chat import ChatSession, ChatSettings
+from engine.chat_prompt import ContextFull
 from engine.dataset.jsonl.turns import Message
 from engine.errors import UserError
 from engine.model.loading import load_base

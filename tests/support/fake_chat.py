@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from engine.chat import ChatSettings, ReplyChunk, ReplyEnd
 from engine.project import Project
@@ -27,14 +28,16 @@ class FakeSession:
     loading: threading.Event | None = None
     """What loading waits for."""
 
-    def __init__(self, _project: Project, _model: str) -> None:
+    def __init__(self, _project: Project, _model: str, adapter: Path | None) -> None:
         type(self).made += 1
+        self.adapters.append(adapter)
         if self.loading:
             self.loading.wait()
 
     made = 0
     asked: list[list[dict[str, str]]] = []  # noqa: RUF012
     settings: list[ChatSettings] = []  # noqa: RUF012
+    adapters: list[Path | None] = []  # noqa: RUF012
 
     def reply(
         self,

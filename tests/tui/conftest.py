@@ -65,6 +65,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> type[FakeSession]:
     class Session(FakeSession):
         asked: list[list[dict[str, str]]] = []  # noqa: RUF012
         settings: list[ChatSettings] = []  # noqa: RUF012
+        adapters: list[Path | None] = []  # noqa: RUF012
 
     monkeypatch.setattr(ChatScreen, "create_session", staticmethod(Session))
     return Session

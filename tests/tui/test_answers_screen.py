@@ -50,7 +50,13 @@ async def test_one_question_is_watched_through_time(app: MqloraApp, size: tuple[
     async with app.run_test(size=size) as pilot:
         screen = await opened(pilot)
         await sees(pilot, "Question 1 of 2: Qual é a capital?", "base model", "Não sei bem.", "step 60")
-        await sees(pilot, "The same as step 40.", "20  40  ▸=60◂", "2.5 % of the training time", "answers_percent allows 5.")
+        await sees(
+            pilot,
+            "The same as step 40.",
+            "20  40  ▸=60◂",
+            "2.5 % of the training time",
+            "answers_percent allows 5.",
+        )
         base, trained = screen.query(AnswerBox)
         assert (base.region.y == trained.region.y) == (size != SIZES[0])
         await pilot.press("left")

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from pathlib import Path
 
 from engine.chat import ChatSettings
 from engine.errors import UserError
@@ -171,7 +172,7 @@ async def test_settings_are_checked_and_used(app: MqloraApp, session: type[FakeS
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.screen is screen)
         await ask(pilot, screen, "um")
-        assert session.settings == [ChatSettings(40, 0.7)]
+        assert session.settings == [ChatSettings(40, 0.7, 0)]
 
 
 async def test_while_training_the_chat_says_why_it_waits(app: MqloraApp, session: type[FakeSession]) -> None:
@@ -199,7 +200,7 @@ async def test_a_refused_reply_shows_its_fix_and_can_be_asked_again(
 ) -> None:
     """A model that cannot be loaded is no dead end."""
 
-    def refuse(_project: Project, _model: str) -> FakeSession:
+    def refuse(_project: Project, _model: str, _adapter: Path | None) -> FakeSession:
         raise UserError("The model is torn", "copy it again")
 
     monkeypatch.setattr(ChatScreen, "create_session", staticmethod(refuse))

@@ -2,7 +2,8 @@
 
 import threading
 
-from engine.chat import ContextFull, ReplyEnd
+from engine.chat import ReplyEnd
+from engine.chat_prompt import ContextFull
 from tests.support.fake_chat import FakeSession, ask, open_chat, send
 from tests.support.fake_engine import EACH_SIZE, sees, sees_no_more, shown, wait_for
 from tui.app.app import MqloraApp

@@ -18,7 +18,7 @@ from tui.app.screens.train.stats import groups_of
 from tui.cli.monitor_view import view
 from tui.run.chart_view import ChartView
 from tui.run.curves import ChartCurves, curves_of
-from tui.run.figures import RunFigures
+from tui.run.figures import RunFigures, figures_of
 from tui.run.view import RunReader
 
 import pytest

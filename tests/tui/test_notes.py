@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from engine.chat import ContextFull
+from engine.chat_prompt import ContextFull
 from engine.dataset.inspect.check import OnCheckProgress
 from engine.dataset.report import Fault
 from engine.errors import Cancelled, UserError

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TextIO
 
 from engine import units
-from engine.chat import ChatSession, ChatSettings, ContextFull, ReplyChunk, ReplyEnd, reading_words
+from engine.chat import ChatSession, ChatSettings, ReplyChunk, ReplyEnd, reading_words
+from engine.chat_prompt import ContextFull
 from engine.dataset.jsonl.turns import Message
 from engine.errors import UserError
 from engine.i18n import _

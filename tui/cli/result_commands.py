@@ -38,6 +38,9 @@ def chat(
     temperature: Annotated[
         float, typer.Option(min=0.0, max=5.0, help=_("0 takes the likeliest token."))
     ] = 0.0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=(1 << 32) - 1, help=_("Of the draws; without it each is new."))
+    ] = None,
     json: Json = False,
 ) -> None:
     """Talk to the trained model."""
@@ -48,7 +51,7 @@ def chat(
         raise UserError(_("--json answers questions"), _("name one with --prompt"))
     if base and adapter:
         raise UserError(_("--base and --adapter were both given"), _("give one of them"))
-    settings, who = ChatSettings(max_tokens, temperature), Answering(not base, adapter)
+    settings, who = ChatSettings(max_tokens, temperature, seed), Answering(not base, adapter)
     if prompt:
         code = reply_to_each(context.obj, prompt, settings, who, as_json=json)
     else:

@@ -3,13 +3,16 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Protocol
 
-from engine.chat import ChatSettings, ContextFull, ReplyChunk, read_questions
+from engine.chat import ChatSettings, ReplyChunk, read_questions
+from engine.chat_prompt import ContextFull
 from engine.dataset.jsonl.turns import Message as Turn
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from tui.app.jobs.adapters import WEIGHTS, base_for, require_whole
 from tui.app.messages import AdapterDoubt, PromptRead, Question, ReplyDone, ReplyPiece
 from tui.app.screens.shared.note_line import Busy
 from tui.console import logged_defect
@@ -52,7 +55,8 @@ class Session(Protocol):
         ...
 
 
-CreateSession = Callable[[Project, str], Session]
+CreateSession = Callable[[Project, str, Path | None], Session]
+"""Loads a base model of a project and the adapter in a folder; None for what is in `adapters/`."""
 
 
 class ChatJob:
@@ -63,18 +67,20 @@ class ChatJob:
         self._post = post
         self._create = create
         self._session: Session | None = None
-        self._loaded = ("", 0)
-        """Model and modification time of the adapter in `_session`."""
+        self._loaded: tuple[object, ...] = ()
+        """Model, adapter and the adapter's modification time in `_session`."""
 
     def forget(self) -> None:
         """Drop the model, so that training has its memory and a newer adapter is loaded next time."""
         self._session = None
 
-    def answer(self, question: Question, model: str, settings: ChatSettings, stop: Stop) -> None:
+    def answer(
+        self, question: Question, model: str, adapter: Path | None, settings: ChatSettings, stop: Stop
+    ) -> None:
         """Answer with the adapter if there is one, then also without it if that is wanted."""
         error: UserError | None = None
         try:
-            self._answer(question, self._open(model), settings, stop)
+            self._answer(question, self._open(model, adapter), settings, stop)
         except ContextFull as full:
             fix = _("begin a new conversation with Ctrl+N") if full.is_grown else full.fix
             error = UserError(full.problem, fix)
@@ -84,13 +90,15 @@ class ChatJob:
             error = logged_defect(defect)
         self._post(ReplyDone(question, error))
 
-    def _open(self, model: str) -> Session:
+    def _open(self, model: str, adapter: Path | None) -> Session:
         """Load the model, unless it is loaded with this very adapter."""
-        adapter = self._project.found_adapter
-        wanted = (model, adapter.stat().st_mtime_ns if adapter else 0)
+        if adapter:
+            model = base_for(self._project, adapter, model)
+        weights = adapter / WEIGHTS if adapter else self._project.found_adapter
+        wanted = (model, weights, weights.stat().st_mtime_ns if weights and weights.exists() else 0)
         if self._session is None or wanted != self._loaded:
             self._session = None  # free the memory of the one before first
-            self._session, self._loaded = self._create(self._project, model), wanted
+            self._session, self._loaded = self._create(self._project, model, adapter), wanted
             if self._session.warning:
                 self._post(AdapterDoubt(self._session.warning))
         return self._session
@@ -135,8 +143,14 @@ def questions_of(project: Project) -> list[str]:
         return []
 
 
-def create_session(project: Project, model: str) -> Session:
-    """Load the model; imports MLX, so only on the engine's thread."""
+def create_session(project: Project, model: str, adapter: Path | None) -> Session:
+    """Load the model; imports MLX, so only on the engine's thread.
+
+    Raises:
+        UserError: a checkpoint is damaged, or model or adapter cannot be loaded.
+    """
     from engine.chat import ChatSession
 
-    return ChatSession(project, model)
+    if adapter:
+        require_whole(adapter)
+    return ChatSession(project, model, adapter)

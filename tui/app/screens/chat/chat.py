@@ -1,86 +1,53 @@
 """5 Chat: the answer, and what the training changed."""
 
-import threading
+import asyncio
+from dataclasses import replace
 from typing import ClassVar
 
-from engine.chat import ChatSettings, ReplyEnd, reading_words
-from engine.dataset.jsonl.turns import Message as Turn
+from engine.chat import ChatSettings
+from engine.dataset.convert import additions
 from engine.errors import UserError
 from engine.i18n import _
-from engine.project import Project
-from engine.training.selected_config import adapter_model
-from tui.app.jobs.chat import ChatJob, CreateSession, busy_training, create_session, questions_of
-from tui.app.messages import AdapterDoubt, PromptRead, Question, ReplyDone, ReplyPiece
+from engine.sanitize import printable
+from tui.app.jobs.adapters import ChatAdapter, find_adapters
+from tui.app.jobs.chat import questions_of
+from tui.app.screens.chat.adapters import AdaptersScreen
+from tui.app.screens.chat.asking import AskingScreen
 from tui.app.screens.chat.keys import CHAT_KEYS
+from tui.app.screens.chat.length_line import LengthLine
 from tui.app.screens.chat.log import ChatLog
 from tui.app.screens.chat.prompt import Prompt
+from tui.app.screens.chat.right_answer import RightAnswerScreen
 from tui.app.screens.chat.settings import ChatSettingsScreen
 from tui.app.screens.chat.state_line import ChatState
-from tui.app.screens.chat.turn import ChatTurn, end_words
-from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.chat.turn import ChatTurn
 from tui.app.screens.shared.unsaved import FormResult
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.widgets import TextArea
+
+_OF_A_REPLY = ("again", "edit", "right_answer")
+_OF_A_CONVERSATION = ("copy_reply", "copy_all", "plain")
 
 
-class ChatScreen(PlaceScreen):
+class ChatScreen(AskingScreen):
     """A conversation with the tuned model, on request with the base model beside it."""
 
     PLACE: ClassVar[str] = _("5 Chat")
-    create_session: ClassVar[CreateSession] = staticmethod(create_session)
     AUTO_FOCUS = ""  # who has left the input line finds it left below a closed dialog
     BINDINGS: ClassVar[list[BindingType]] = CHAT_KEYS
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.settings = ChatSettings()
-        self.base_beside = False
-        self._turns: list[Turn] = []
-        self._waiting: list[str] = []
-        """Lines of prompts.txt still to be asked."""
-        self._asked: Question | None = None
-        """What is being answered; events of any other question come late, after that was stopped."""
-        self._stop = threading.Event()
+    _command = ""
+    """Joins the answers that were saved to the training rows; empty where none was."""
 
     def compose_body(self) -> ComposeResult:
         """Yield state, conversation and input line."""
         yield ChatState(id="chat-state")
         yield ChatLog()
+        yield LengthLine()
         yield Prompt(_("Ask something"))
-
-    def on_mount(self) -> None:
-        """Get ready; the model is loaded with the first question."""
-        self._model = ChatJob(self.project, self.post_message, type(self).create_session)
-        self.watch(self.app, "run_state", self._follow_run)
-        self.query_one(Prompt).focus()
-
-    def on_screen_resume(self) -> None:
-        """Say what there is to talk to."""
-        self._show_state()
-
-    def on_unmount(self) -> None:
-        """End a reply, so that the app can end."""
-        self._stop.set()
-
-    @property
-    def project(self) -> Project:
-        """The project as the run sees it whose adapter answers."""
-        return self.mqlora.project
-
-    @property
-    def is_replying(self) -> bool:
-        """Whether a question is being answered."""
-        return self._asked is not None
-
-    @property
-    def _log(self) -> ChatLog:
-        return self.query_one(ChatLog)
-
-    @property
-    def _model_name(self) -> str:
-        return adapter_model(self.project) or self.mqlora.config.model
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what makes sense for the input line and the reply."""
@@ -88,6 +55,12 @@ class ChatScreen(PlaceScreen):
             return self.is_replying
         if action in ("write", "leave"):
             return isinstance(self.focused, Prompt) == (action == "leave")
+        if action in _OF_A_REPLY:
+            return bool(self.last_asked) and not self.is_replying
+        if action in _OF_A_CONVERSATION:
+            return bool(self.query(ChatTurn))
+        if action == "copy_command":
+            return bool(self._command)
         return super().check_action(action, parameters)
 
     @on(Prompt.Sent)
@@ -95,8 +68,14 @@ class ChatScreen(PlaceScreen):
         text = event.prompt.text.strip()
         if not text:
             self.mqlora.show_notice(_("There is no question in the line; write one."))
-        elif self._ask(text):
-            event.prompt.clear()
+        elif error := self.query_one(LengthLine).refusal(self.turns, text):
+            self.show_error(error)
+        elif self.ask(text):
+            event.prompt.keep()
+
+    @on(TextArea.Changed)
+    def _look_at_length(self, event: TextArea.Changed) -> None:
+        self.query_one(LengthLine).follow(self.model_name, self.turns, event.text_area.text.strip())
 
     def action_write(self) -> None:
         """Go to the input line."""
@@ -106,17 +85,6 @@ class ChatScreen(PlaceScreen):
         """Stop the reply and the prompts still to come."""
         self.stop_work()
 
-    def stop_work(self) -> bool:
-        """Stop the reply; the screen does not wait for the engine, which may be loading the model."""
-        self._waiting.clear()
-        self._stop.set()
-        if not self.is_replying:
-            return False
-        if not self._log.last.is_over:
-            self._end_turn(self._log.last, "stopped")
-        self._end_reply()
-        return True
-
     def action_leave(self) -> None:
         """Take the cursor off the input line."""
         self.set_focus(None)
@@ -124,131 +92,133 @@ class ChatScreen(PlaceScreen):
     def action_base(self) -> None:
         """Turn the base model's answer on or off."""
         self.base_beside = not self.base_beside
-        self._show_state()
+        self.show_state()
 
     def action_new(self) -> None:
         """Begin a new conversation."""
         self.stop_work()
         self.clear_error()  # such as that the conversation is too long
-        self._turns.clear()
-        self._log.clear()
+        self.turns.clear()
+        self.last_asked.clear()
+        self.log_of_turns.clear()
+        self.refresh_bindings()
 
     def action_settings(self) -> None:
-        """Ask for length and temperature."""
+        """Ask for length, temperature and seed."""
         self.app.push_screen(ChatSettingsScreen(self.settings), self._use_settings)
 
     def action_prompts(self) -> None:
         """Ask every line of prompts.txt, each on its own."""
-        if self._is_busy():
+        if self.is_busy():
             return
-        self._waiting = questions_of(self.mqlora.project)
-        if not self._waiting:
+        questions = questions_of(self.mqlora.project)
+        if not questions:
             problem = _("There is no question in {path}").format(path=self.mqlora.project.prompts_file)
             self.show_error(UserError(problem, _("write one question a line into it")))
-        self._ask_next_prompt()
+        self.ask_each(questions)
+
+    def action_again(self) -> None:
+        """Ask the last question once more, with the next seed; the answer before is left out."""
+        if self.is_busy():
+            return
+        if not self.settings.temperature:
+            notice = _("At temperature 0 the answer would be the same; Ctrl+T sets another.")
+            self.mqlora.show_notice(notice)
+            return
+        seed = (self.settings.seed or 0) + 1
+        self.settings = replace(self.settings, seed=seed)
+        self.ask(self._take_back(), _("again, with seed {seed}").format(seed=seed))
+
+    def action_edit(self) -> None:
+        """Put the last question into the input line; it and its answer are left out from here on."""
+        prompt = self.query_one(Prompt)
+        if self.is_busy():
+            return
+        if prompt.text:
+            self.mqlora.show_notice(_("There is another question in the line; send it, or empty it first."))
+            return
+        prompt.offer(self._take_back())
+        prompt.focus()
+        self.refresh_bindings()
+
+    def _take_back(self) -> str:
+        """Leave the last question and its answer out of the conversation, and return the question."""
+        *self.turns, question = self.last_asked
+        self.last_asked = []
+        self.log_of_turns.last.say(_("left out from here on"))
+        return str(question["content"])
+
+    def action_plain(self) -> None:
+        """Show replies as they were written, or their Markdown laid out."""
+        self.log_of_turns.toggle_plain()
+        is_plain = self.log_of_turns.is_plain
+        self.mqlora.show_notice(_("Replies as they were written.") if is_plain else _("Markdown laid out."))
+
+    def action_copy_reply(self) -> None:
+        """Copy the newest reply."""
+        if reply := self.log_of_turns.reply:
+            self._copy(reply)
+        else:
+            self.mqlora.show_notice(_("There is no reply yet."))
+
+    def action_copy_all(self) -> None:
+        """Copy the conversation."""
+        self._copy(self.log_of_turns.said)
+
+    def action_copy_command(self) -> None:
+        """Copy the command that joins saved answers to the training rows."""
+        self._copy(self._command)
+
+    def _copy(self, text: str) -> None:
+        self.app.copy_to_clipboard(printable(text))
+        self.mqlora.show_notice(_("Copied."))
+
+    @work
+    async def action_adapters(self) -> None:
+        """Choose the checkpoint to talk to."""
+        found = await asyncio.to_thread(find_adapters, self.project)
+        self.app.push_screen(AdaptersScreen(found, self.adapter), self._use_adapter)
+
+    def _use_adapter(self, adapter: ChatAdapter | None) -> None:
+        if adapter:
+            self.adapter = adapter
+            self.show_state()
+
+    @work
+    async def action_right_answer(self) -> None:
+        """Let the last answer be corrected and saved as a row of training data."""
+        turns = list(self.last_asked)
+        is_answered = self.turns[:-1] == turns
+        answer = str(self.turns[-1]["content"]).strip() if is_answered else ""
+        as_turns = await asyncio.to_thread(additions.has_turns, self.mqlora.project)
+        self.app.push_screen(RightAnswerScreen(turns, answer, as_turns), self._save_answer)
+
+    def _save_answer(self, answer: FormResult[additions.Addition] | None) -> None:
+        if answer and answer.values:
+            self._add(answer.values)
+        if answer and answer.then:
+            self.call_later(self.app.run_action, answer.then)
+
+    @work(exit_on_error=False)
+    async def _add(self, addition: additions.Addition) -> None:
+        project = self.mqlora.project
+        try:
+            count = await asyncio.to_thread(additions.add, project, addition)
+            self._command = await asyncio.to_thread(additions.joining_command, project)
+        except UserError as error:
+            self.show_error(error)
+            return
+        said = _(
+            "Saved as row {count:,} of data/{name}. "
+            "The next run trains on it after (Ctrl+L copies it): {command}"
+        )
+        self.mqlora.show_notice(
+            said.format(count=count, name=project.additions_file.name, command=self._command)
+        )
 
     def _use_settings(self, answer: FormResult[ChatSettings] | None) -> None:
         if answer and answer.values:
             self.settings = answer.values
-            self._show_state()
+            self.show_state()
         if answer and answer.then:
             self.call_later(self.app.run_action, answer.then)
-
-    def _ask_next_prompt(self) -> None:
-        if self._waiting:
-            self._turns.clear()
-            if not self._ask(self._waiting.pop(0)):
-                self._waiting.clear()
-
-    def _is_busy(self) -> bool:
-        """Whether a question is being answered or a run trains, which the user is told."""
-        if self.is_replying:
-            self.mqlora.show_notice(_("The model is still answering; Esc stops it."))
-        elif self.mqlora.training.is_running:
-            self._show_wait()
-        return self.is_replying or self.mqlora.training.is_running
-
-    def _ask(self, text: str) -> bool:
-        """Send a question to the engine; False if that is not possible now."""
-        if self._is_busy():
-            return False
-        self.clear_error()
-        self._turns.append({"role": "user", "content": text})
-        self._log.add(ChatTurn("user", text))
-        self._asked = question = Question(list(self._turns), self.base_beside)
-        self._stop = stop = threading.Event()
-        engine = self.mqlora.engine
-        self.mqlora.hold_model(self._model)
-        engine.submit_leavable(
-            self._model.answer,
-            question,
-            self._model_name,
-            self.settings,
-            lambda: stop.is_set() or engine.stop_event.is_set(),
-        )
-        self._show_state()
-        return True
-
-    async def _turn(self, event: PromptRead | ReplyPiece) -> ChatTurn:
-        return await self._log.turn_of("tuned" if event.tuned else "base")
-
-    @on(PromptRead)
-    async def _show_reading(self, read: PromptRead) -> None:
-        if read.question is self._asked and self.is_attached:
-            turn = await self._turn(read)
-            turn.say(reading_words(read.question.turns, read.share))
-
-    @on(ReplyPiece)
-    async def _write(self, piece: ReplyPiece) -> None:
-        if piece.question is self._asked and self.is_attached:  # else the app ends
-            turn = await self._turn(piece)
-            turn.write(piece.text, piece.tokens, piece.tokens_per_second)
-            if piece.end:
-                self._end_turn(turn, piece.end, piece.tokens)
-
-    def _end_turn(self, turn: ChatTurn, end: ReplyEnd, tokens: int = 0) -> None:
-        """Say why a reply ended; what there is of it goes on in the conversation."""
-        has_text = turn.speaker != "user" and bool(turn.text.strip())
-        turn.end(end_words(end, tokens, has_text))
-        if has_text and (turn.speaker == "tuned" or self._turns[-1]["role"] == "user"):
-            self._turns.append({"role": "assistant", "content": turn.text})
-
-    @on(AdapterDoubt)
-    def _warn(self, doubt: AdapterDoubt) -> None:
-        self.mqlora.show_notice(doubt.text)
-
-    @on(ReplyDone)
-    def _finish(self, done: ReplyDone) -> None:
-        if done.question is not self._asked or not self.is_attached:
-            return
-        if done.error:
-            self.show_error(done.error)
-            self._log.last.end(_("not answered"))
-            self.query_one(Prompt).offer(done.question.turns[-1]["content"])  # to be asked again
-            self._waiting.clear()
-        self._end_reply()
-        self._ask_next_prompt()
-
-    def _end_reply(self) -> None:
-        self._asked = None
-        if self._turns and self._turns[-1]["role"] == "user":
-            self._turns.pop()  # an unanswered question would break the alternation of turns
-        self._show_state()
-
-    def _follow_run(self) -> None:
-        """Leave the memory to training; the next question loads the newest adapter."""
-        if self.mqlora.training.is_running:
-            self.stop_work()
-            self._model.forget()
-        if self.is_waiting:
-            self._show_wait()
-
-    def _show_wait(self) -> None:
-        """Say what keeps the model from answering, if a run does."""
-        if busy := busy_training(self.mqlora.training):
-            self.show_error(busy)
-
-    def _show_state(self) -> None:
-        self.refresh_bindings()
-        how = (self.settings, self.base_beside, self.is_replying)
-        self.query_one(ChatState).show_state(self.project, self._model_name, *how)

@@ -1,23 +1,20 @@
-"""The field for questions: as many lines as the question has."""
+"""The field for questions: as many lines as the question has, and those that were asked before."""
 
 from typing import ClassVar
 
 from engine.i18n import _
-from engine.sanitize import printable
-from tui.app.screens.shared.line_input import fits, with_line_breaks
+from tui.app.screens.chat.text_field import TextField
 
 from textual.binding import Binding, BindingType
-from textual.events import Key, Paste
+from textual.events import Key
 from textual.message import Message
-from textual.widgets import TextArea
-from textual.widgets.text_area import EditResult, Location
+
+_MOST_KEPT = 200
+"""Questions that can be gone back to."""
 
 
-class Prompt(TextArea):
-    """Enter sends the text; a long line is wrapped, and a pasted text keeps its lines.
-
-    What is hidden in a pasted text is shown, so that nothing is sent that was not seen.
-    """
+class Prompt(TextField):
+    """Enter sends the text; Up in its first line and Down in its last go through earlier ones."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "send", _("Send"), show=False, tooltip=_("Send the question"), id="prompt.send"),
@@ -28,6 +25,22 @@ class Prompt(TextArea):
             show=False,
             tooltip=_("Begin another line of the question (also Shift+Enter, Alt+Enter)"),
             id="prompt.new_line",
+        ),
+        Binding(
+            "up",
+            "cursor_up",
+            _("Up"),
+            show=False,
+            tooltip=_("Go up; from the first line to the question before"),
+            id="prompt.up",
+        ),
+        Binding(
+            "down",
+            "cursor_down",
+            _("Down"),
+            show=False,
+            tooltip=_("Go down; from the last line to the question after"),
+            id="prompt.down",
         ),
         Binding("ctrl+u", "empty", _("Empty"), show=False, tooltip=_("Delete it all"), id="prompt.empty"),
     ]
@@ -45,27 +58,30 @@ class Prompt(TextArea):
             return self.prompt
 
     def __init__(self, placeholder: str) -> None:
-        super().__init__(placeholder=placeholder, compact=True, highlight_cursor_line=False)
+        super().__init__(placeholder=placeholder)
+        self._asked: list[str] = []
+        """What was asked, the newest last."""
+        self._at = 0
+        """Which of these is shown; their number stands for what is being written."""
+        self._draft = ""
+        """What was being written when the first of these was gone to."""
 
     async def _on_key(self, event: Key) -> None:
         """Leave Enter to the bindings: Textual makes it a line break."""
         if event.key == "enter":
             event.prevent_default()
 
-    async def _on_paste(self, event: Paste) -> None:
-        event.stop()
-        if not fits(self, event.text):
-            event.prevent_default()
-
-    def _replace_via_keyboard(self, insert: str, start: Location, end: Location) -> EditResult | None:
-        """Put a typed or pasted text, made visible, between two places."""
-        return super()._replace_via_keyboard(printable(with_line_breaks(insert)), start, end)
-
     def offer(self, text: str) -> None:
         """Put in a question to be sent, unless another one is being written."""
         if not self.text:
-            self.load_text(text)
-            self.move_cursor(self.document.end)
+            self._show(text)
+
+    def keep(self) -> None:
+        """Remember the question, which was sent, and empty the field."""
+        if self._asked[-1:] != [self.text]:
+            self._asked = [*self._asked, self.text][-_MOST_KEPT:]
+        self._at, self._draft = len(self._asked), ""
+        self.clear()
 
     def action_send(self) -> None:
         """Tell the screen that the question is to be asked."""
@@ -80,7 +96,29 @@ class Prompt(TextArea):
         """Begin another line."""
         self._replace_via_keyboard("\n", *self.selection)
 
-    def _watch_show_vertical_scrollbar(self) -> None:
-        """Wrap anew; in the midst of an undo Textual does so with the cursor still behind the end."""
-        self.selection = self.selection
-        super()._watch_show_vertical_scrollbar()
+    def action_cursor_up(self, select: bool = False) -> None:
+        """Go up; from the first line, as it is wrapped, to the question before."""
+        if select or self._row > 0 or not self._at:
+            super().action_cursor_up(select)
+            return
+        if self._at == len(self._asked):
+            self._draft = self.text
+        self._at -= 1
+        self._show(self._asked[self._at])
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        """Go down; from the last line to the question after, and at last to what was being written."""
+        if select or self._row < self.wrapped_document.height - 1 or self._at == len(self._asked):
+            super().action_cursor_down(select)
+            return
+        self._at += 1
+        self._show(self._asked[self._at] if self._at < len(self._asked) else self._draft)
+
+    @property
+    def _row(self) -> int:
+        """Row of the cursor in the text as it is wrapped."""
+        return self.wrapped_document.location_to_offset(self.cursor_location).y
+
+    def _show(self, text: str) -> None:
+        self.load_text(text)
+        self.move_cursor(self.document.end)

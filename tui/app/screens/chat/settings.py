@@ -22,10 +22,11 @@ class _Typed(BaseModel):
 
     max_tokens: Annotated[int, Field(ge=1, le=8192, title=_("longest reply, tokens"))]
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False, title=_("temperature, 0 to 2"))]
+    seed: Annotated[int, Field(ge=0, lt=1 << 32, title=_("seed of the draws"))]
 
 
 class ChatSettingsScreen(FormDialog[ChatSettings]):
-    """Two fields; Enter takes them, Escape leaves and asks first where they were changed."""
+    """Three fields; Enter takes them, Escape leaves and asks first where they were changed."""
 
     def __init__(self, settings: ChatSettings) -> None:
         super().__init__()
@@ -38,8 +39,11 @@ class ChatSettingsScreen(FormDialog[ChatSettings]):
             for name, field in _Typed.model_fields.items():
                 with Horizontal():
                     yield Label(field.title or name)
-                    yield LineInput(f"{getattr(self._settings, name):g}", id=name)
-            yield Static(_("0 takes the likeliest token each time; higher is freer."), classes="muted")
+                    yield LineInput(f"{getattr(self._settings, name) or 0:.15g}", id=name)
+            yield Static(
+                _("0 takes the likeliest token each time; higher is freer. Base and tuned have one seed."),
+                classes="muted",
+            )
             yield Static(id="chat-settings-error", markup=False)
             yield Static(
                 Content.assemble(
@@ -87,4 +91,4 @@ def _settings(values: dict[str, str]) -> ChatSettings:
         ValidationError: a value is none that they may have.
     """
     typed = _Typed.model_validate(values)
-    return ChatSettings(typed.max_tokens, typed.temperature)
+    return ChatSettings(typed.max_tokens, typed.temperature, typed.seed)

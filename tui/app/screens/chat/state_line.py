@@ -7,6 +7,8 @@ from engine.i18n import _
 from engine.project import Project
 from engine.shell import ended
 from engine.training.state import RunState
+from tui.app.jobs.adapters import ChatAdapter
+from tui.app.screens.chat.adapters import adapter_name
 from tui.app.screens.shared.verdict_line import VerdictLine
 
 
@@ -14,7 +16,13 @@ class ChatState(VerdictLine):
     """Names the adapter or the base model and the settings."""
 
     def show_state(
-        self, project: Project, model: str, settings: ChatSettings, base_beside: bool, is_replying: bool
+        self,
+        project: Project,
+        model: str,
+        adapter: ChatAdapter,
+        settings: ChatSettings,
+        base_beside: bool,
+        is_replying: bool,
     ) -> None:
         """Say whether `model` can answer, with an adapter or without, or is answering now."""
         try:
@@ -27,8 +35,12 @@ class ChatState(VerdictLine):
             tokens=units.tokens(settings.max_tokens),
             temperature=settings.temperature,
         )
+        if settings.temperature and settings.seed is not None:
+            rest += _(", seed {seed}").format(seed=settings.seed)
         if is_replying:
             self.show_waiting(_("{model} is at work; Esc stops it.").format(model=name))
+        elif adapter.folder:
+            self.show("ok", adapter_name(adapter), rest)
         elif found := project.found_adapter:
             about = _step(project) if found == project.adapter_file else " (PEFT)"
             self.show("ok", f"{_run(project)}adapters/{about}", rest)

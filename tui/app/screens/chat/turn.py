@@ -6,9 +6,10 @@ from engine import units
 from engine.chat import ReplyEnd
 from engine.i18n import _
 from engine.sanitize import printable
+from tui.app.screens.chat.reply_text import ReplyText
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -28,39 +29,61 @@ def end_words(end: ReplyEnd, tokens: int, has_text: bool) -> str:
     return "" if has_text else _("the model wrote nothing; the question is left out from here on")
 
 
-class ChatTurn(Horizontal):
-    """Grows while the model writes; its text is shown as it is, never as markup."""
+class ChatTurn(Container):
+    """Grows while the model writes; its text is never parsed as Textual's markup."""
 
     DEFAULT_CSS = """
     ChatTurn {
+        layout: horizontal;
         height: auto;
         margin-bottom: 1;
-        .chat-speaker { width: 8; }
-        .chat-text { width: 1fr; }
+        .chat-speaker { width: 8; height: auto; }
+        .chat-words { width: 1fr; height: auto; }
+        .chat-remark { color: $muted; height: auto; }
         .chat-speed { width: auto; min-width: 18; margin-left: 2; text-align: right; color: $muted; }
     }
     """
 
-    def __init__(self, speaker: Speaker, text: str = "") -> None:
+    def __init__(self, speaker: Speaker, text: str = "", remark: str = "", is_plain: bool = False) -> None:
         super().__init__(classes=f"-{speaker}")
         self.speaker = speaker
-        self.text = text
-        """The turn as the model or user wrote it."""
         self.is_over = False
         """Whether nothing is written any more."""
-        self._remark = "" if text else _("…")
+        self._question = text
+        self._reply = ReplyText(is_plain)
+        self._remark = remark or ("" if text else _("…"))
+
+    @property
+    def text(self) -> str:
+        """The turn as the model or user wrote it."""
+        return self._question or self._reply.text
+
+    @property
+    def name_of_speaker(self) -> str:
+        """Who says it."""
+        return _NAMES[self.speaker]
 
     def compose(self) -> ComposeResult:
         """Yield speaker, text and speed."""
         yield Static(Content.styled(_NAMES[self.speaker], _STYLES[self.speaker]), classes="chat-speaker")
-        yield Static(self._content(), classes="chat-text")
+        with Vertical(classes="chat-words"):
+            if self.speaker == "user":
+                yield Static(Content(printable(self._question)), classes="chat-text")
+            else:
+                yield self._reply
+            yield Static(Content(self._remark), classes="chat-remark")
         if self.speaker != "user":
             yield Static(classes="chat-speed", markup=False)
 
+    def on_mount(self) -> None:
+        """Take no line for a remark that there is not."""
+        self.say(self._remark)
+
     def write(self, text: str, tokens: int, tokens_per_second: float) -> None:
         """Append what the model has written since."""
-        self.text += text
-        self.say("")
+        self._reply.write(text)
+        if self._remark:
+            self.say("")
         speed = units.tokens(tokens)
         if tokens > 1:  # a rate needs two
             speed = _("{tokens} tok, {rate:.0f} tok/s").format(tokens=tokens, rate=tokens_per_second)
@@ -69,14 +92,16 @@ class ChatTurn(Horizontal):
     def say(self, remark: str) -> None:
         """Show a remark of the app below the text, in place of the one before."""
         self._remark = remark
-        for shown in self.query(".chat-text").results(Static):  # none before it is mounted
-            shown.update(self._content())
+        for shown in self.query(".chat-remark").results(Static):  # none before it is mounted
+            shown.update(Content(remark))
+            shown.display = bool(remark)
 
     def end(self, remark: str) -> None:
         """Say how the turn ended, if there is something to say."""
         self.is_over = True
         self.say(remark)
 
-    def _content(self) -> Content:
-        text, remark = Content(printable(self.text.strip())), Content.styled(self._remark, "$muted")
-        return Content("\n").join(part for part in (text, remark) if part)
+    def show_plain(self, is_plain: bool) -> None:
+        """Show a reply as it was written, or laid out."""
+        if self.speaker != "user":
+            self._reply.show_plain(is_plain)

@@ -39,7 +39,8 @@ class ArchivedChatScreen(ChatScreen):
         return self._place.project
 
     @property
-    def _model_name(self) -> str:
+    def model_name(self) -> str:
+        """Base model of the archived run."""
         config = run_config(self.project)
         return adapter_model(self.project) or (config.model if config else "")
 

@@ -27,6 +27,7 @@ class LineInput(Input):
             options: of `Input`.
         """
         super().__init__(value, **options)
+        self.cursor_blink = False  # over SSH it would cost half a kilobyte a second
         self._refusal = refusal
 
     def _on_paste(self, event: Paste) -> None:
