@@ -37,11 +37,20 @@ class PatientDriver(LinuxDriver):
         self._output = UnblockedStream(stream.fileno(), on_caught_up=self._draw_again)
         self._file = self._output  # type: ignore[assignment]
         self._ended = threading.Event()
+        self._is_looked_after = False
 
     def start_application_mode(self) -> None:
-        """Draw and listen, and look after the terminal."""
+        """Draw and listen, and look after the terminal; again, once another program has had it."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        threading.Thread(target=self._look_after_terminal, daemon=True, name="terminal").start()
+        if not self._is_looked_after:
+            self._is_looked_after = True
+            threading.Thread(target=self._look_after_terminal, daemon=True, name="terminal").start()
+
+    def suspend_application_mode(self) -> None:
+        """Leave the terminal to another program for a while; the output stream goes on afterwards."""
+        self.stop_application_mode()  # type: ignore[no-untyped-call]
+        super().close()
+        self._output.wait_written(_FAREWELL_S)
 
     def run_input_thread(self) -> None:
         """Hand on keys, clicks and pastes until the app ends."""

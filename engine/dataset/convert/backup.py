@@ -1,4 +1,4 @@
-"""What a change of the data files took away: a folder with the files and a record, and which is the newest."""
+"""What a change of the data files took away: a folder of copies with a record; which is the newest."""
 
 import re
 import shutil

@@ -135,7 +135,9 @@ def undo(project: Project) -> Replaced:
     with _explained(data):
         folder = newest_backup(data)
         if folder is None:
-            raise UserError(_("There is no backup in {folder}").format(folder=data), _("nothing is to be undone"))
+            raise UserError(
+                _("There is no backup in {folder}").format(folder=data), _("nothing is to be undone")
+            )
         files = read_record(folder)
         for name, change in files.items():
             if sha256_of(_path(project, name)) not in (change.before, change.after):
@@ -156,7 +158,9 @@ def _replace(project: Project, make: Callable[[Path], None]) -> Replaced:
     data = project.data_dir
     with _explained(data), partial_folder(data, "rows") as new:
         make(new)
-        found = {path.name: FileChange(sha256_of(data / path.name), sha256_of(path)) for path in new.iterdir()}
+        found = {
+            path.name: FileChange(sha256_of(data / path.name), sha256_of(path)) for path in new.iterdir()
+        }
         changes = {name: change for name, change in sorted(found.items()) if change.before != change.after}
         if not changes:
             raise Unchanged

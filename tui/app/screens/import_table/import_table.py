@@ -51,6 +51,8 @@ class ImportDialog(Dialog["Imported | None"]):
         self._cancel: Event | None = None
         """Ends the import under way; None while there is none."""
         self._imported: Imported | None = None
+        self.is_to_be_used = False
+        """Whether what was imported is to take the place of the data."""
         self._refused: ColumnMapping | None = None
         """The columns that were chosen when they were refused, while that is said."""
 
@@ -77,10 +79,12 @@ class ImportDialog(Dialog["Imported | None"]):
             yield ImportNotice()
             with Horizontal(classes="buttons"):
                 yield Button(_("Import"), id="import-start", compact=True)
+                yield Button(_("Use these rows"), id="import-use", compact=True)
                 yield Button(_("Close"), id="import-close", compact=True)
 
     def on_mount(self) -> None:
         """Begin with the file."""
+        self.query_one("#import-use").display = False
         self._show_table(None, None)
 
     def on_unmount(self) -> None:
@@ -225,6 +229,12 @@ class ImportDialog(Dialog["Imported | None"]):
         self.query_one(ImportPreview).show_rejected(table, imported)
         self.query_one(ImportNotice).show_result(imported, self._project)
         self.query_one("#import-close", Button).focus()
+        self.query_one("#import-use").display = imported.folder != self._project.data_dir
+
+    @on(Button.Pressed, "#import-use")
+    def _use(self) -> None:
+        self.is_to_be_used = True
+        self.dismiss(self._imported)
 
     def _lock(self, locked: bool) -> None:
         """Let nothing be changed while rows are imported, and afterwards."""

@@ -1,0 +1,129 @@
+"""Data mended in place from the screen: other rows, single rows, the editor, and the way back."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from engine.dataset.convert.clean import Cleaned
+from engine.dataset.report import Fault
+from engine.project import Project
+from tests.support.fake_engine import FakeEngine, data_report, pretend, sees, sees_no_more, wait_for
+from tests.support.screens import EMPTY, LEAK, opened
+from tests.support.tiny import owned_by
+from tui.app.app import MqloraApp
+
+import pytest
+
+MARK = Fault("train.jsonl", 1, None, "byte_order_mark", "note", "it begins with a mark", "nothing")
+
+
+async def test_a_cleaned_copy_takes_the_place_of_the_data_and_gives_it_back(
+    app: MqloraApp, engine: FakeEngine, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """f writes it, u uses it, z undoes that; each time the data is checked again."""
+    before, mended = project.train_file.read_bytes(), project.data_dir / "mended"
+
+    def clean_data(*_arguments: object, **_watch: object) -> Cleaned:
+        mended.mkdir()
+        (mended / "train.jsonl").write_text("new\n")
+        return Cleaned(mended, 1, 0, ())
+
+    monkeypatch.setattr("engine.dataset.convert.clean.clean_data", clean_data)
+    engine.data = data_report(EMPTY)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await sees(pilot, "d Drop")
+        assert "u Use rows" not in app.screen.query_one("KeyFooter").render().plain  # type: ignore[union-attr]
+        await pilot.press("f")
+        await sees(pilot, "u Use rows")
+        pretend(app, "paused", 7)
+        await wait_for(pilot, lambda: app.run_state.phase == "paused")
+        await pilot.press("u")
+        await sees(
+            pilot, "The rows of mended are in use. What was there is in data/backup-1; z puts it back."
+        )
+        await sees(pilot, "goes on only with the rows it began with")
+        assert project.train_file.read_text() == "new\n"
+        assert (project.data_dir / "backup-1" / "train.jsonl").read_bytes() == before
+        await wait_for(pilot, lambda: len(engine.data_configs) == 2 and not app.data_progress)
+        await sees_no_more(pilot, "u Use rows")
+        await pilot.press("z")
+        await sees(pilot, "The last change of the data is undone.")
+        assert project.train_file.read_bytes() == before and not app.can_undo
+        await wait_for(pilot, lambda: len(engine.data_configs) == 3)
+
+
+async def test_d_drops_the_row_of_the_fault_and_no_other(
+    app: MqloraApp, engine: FakeEngine, project: Project
+) -> None:
+    """Not of a note, nor a row that was walked to; not lines that moved since the check, nor under a run."""
+    engine.data = data_report(EMPTY, LEAK, MARK)
+    rows = project.train_file.read_bytes().splitlines(keepends=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot)
+        await sees(pilot, "d Drop")
+        await pilot.press("n")
+        await sees_no_more(pilot, "d Drop")
+        await pilot.press("b")
+        await sees(pilot, "d Drop")
+        await pilot.press("d")
+        await sees(pilot, "Line 12 of train.jsonl is dropped.")
+        assert project.train_file.read_bytes() == b"".join(rows[:11] + rows[12:])
+        await wait_for(pilot, lambda: len(engine.data_configs) == 2 and not app.data_progress)
+        project.train_file.write_text("other rows\n")
+        await sees(pilot, "d Drop")
+        await pilot.press("d")
+        await sees(pilot, "The data has changed since it was checked.")
+        await pilot.press("r")
+        await wait_for(pilot, lambda: len(engine.data_configs) == 3 and not app.data_progress)
+        await pilot.press("z")
+        await sees(pilot, "train.jsonl was changed since then.", "backup-1")
+        assert project.train_file.read_text() == "other rows\n"
+        project.run_dir.mkdir()
+        with owned_by(project, os.getppid()):
+            await sees(pilot, "d Drop")
+            await pilot.press("d")
+            await sees(pilot, "Training is running on the data.")
+        pretend(app, "running")
+        await sees_no_more(pilot, "d Drop", "e Edit")
+        assert project.train_file.read_text() == "other rows\n"
+        await pilot.press("end")
+        await wait_for(pilot, lambda: screen._fault == MARK)
+        pretend(app, "idle")
+        await sees(pilot, "e Edit")
+        await sees_no_more(pilot, "d Drop")
+
+
+async def test_e_opens_the_editor_at_the_row(
+    app: MqloraApp, engine: FakeEngine, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing one is told in a sentence; nothing changed is told too; what it wrote is checked again."""
+    engine.data = data_report(EMPTY)
+    commands: list[Sequence[str]] = []
+
+    def start(command: Sequence[str], _terminal: int) -> object:
+        commands.append(command)
+        if len(commands) > 1:
+            project.train_file.write_text("written\n")
+        import subprocess
+
+        return subprocess.Popen(["true"])
+
+    monkeypatch.setattr("tui.app.mend_state.start_editor", start)
+    monkeypatch.setattr(app, "suspend", nullcontext)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await sees(pilot, "e Edit")
+        monkeypatch.setenv("VISUAL", "no-such-editor")
+        await pilot.press("e")
+        await sees(pilot, "The editor 'no-such-editor', which VISUAL names, is not there.", "Fix: set VISUAL")
+        monkeypatch.setenv("VISUAL", str(shutil.which("true")))
+        await pilot.press("e")
+        await sees(pilot, "The rows are the same, so nothing was changed.")
+        assert len(engine.data_configs) == 1
+        await pilot.press("e")
+        await sees(pilot, "train.jsonl is changed. What was there is in data/backup-1")
+        await wait_for(pilot, lambda: len(engine.data_configs) == 2)
+        assert {Path(command[-1]) for command in commands} == {project.train_file}
