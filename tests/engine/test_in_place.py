@@ -41,7 +41,7 @@ def copy_of(project: Project, **files: bytes) -> Path:
 
 
 def test_changes_are_undone_one_after_the_other(project: Project) -> None:
-    """The last first; each time the files are the bytes they were, of the same fingerprint, and no backup stays."""
+    """The last first; files and fingerprint are as they were each time, and no backup stays."""
     folder = copy_of(project, train=b"new\nrows\n", valid=VALID)
     states, prints = [contents(project)], [data_fingerprint(project)]
     assert use_rows(project, folder).files == ("train.jsonl",)

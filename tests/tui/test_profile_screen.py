@@ -18,9 +18,10 @@ from tests.support.fake_engine import (
 from tests.support.form import field, form, note, opened
 from tui.app.app import MqloraApp
 from tui.app.screens.profile.card import ProfileCard
-from tui.app.screens.profile.config_field import Choice, ConfigField
+from tui.app.screens.profile.config_field import ConfigField
 from tui.app.screens.profile.config_summary import summary
 from tui.app.screens.profile.profile import CUSTOM, ProfileScreen
+from tui.app.screens.shared.choice import Pick
 from tui.app.screens.shared.dialog import ConfirmScreen
 
 import pytest
@@ -212,7 +213,7 @@ async def test_choices_are_saved_too(app: MqloraApp, project: Project) -> None:
         screen = await form(pilot)
         for name, value in {"lr_schedule": "linear", "train_on_prompt": True, "model": "toy"}.items():
             editor = field(screen, name).editor
-            assert isinstance(editor, Choice)
+            assert isinstance(editor, Pick)
             editor.value = value
         screen.query_one("#save", Button).focus()
         await pilot.press("enter")
