@@ -15,7 +15,7 @@ from engine.training.lock import lock_owner
 from tui.app.data_state import DataState
 from tui.app.jobs import mend
 from tui.app.jobs.mend import Change, DataMended
-from tui.app.messages import DataCleaned
+from tui.app.messages import DataCheckOver, DataCleaned
 from tui.app.screens.shared.note_line import Busy
 from tui.run.status import UNFINISHED, RunStatus
 from tui.terminal.editor import start_editor
@@ -41,6 +41,9 @@ class MendState(DataState):
 
     _checked: Stamp = ()
     """What the files were when they were last checked."""
+    _is_checking = False
+    _is_outdated = False
+    """Whether the check under way is of rows that are others now."""
 
     @property
     def can_undo(self) -> bool:
@@ -51,8 +54,16 @@ class MendState(DataState):
         """Check the data unless that is done, under way, or they are being changed."""
         if not self.writing:
             if self.data is None and not self.data_progress:
-                self._checked = self._stamp()
+                self._checked, self._is_checking = self._stamp(), True
             super().start_data_check()
+
+    def on_data_check_over(self, message: DataCheckOver) -> None:
+        """Check again what was changed meanwhile."""
+        self._is_checking = False
+        if self._is_outdated:
+            message.prevent_default()
+            self._is_outdated, self.data_progress, self.data = False, "", None
+            self.start_data_check()
 
     def on_data_cleaned(self, message: DataCleaned) -> None:
         """Offer the copy."""
@@ -99,8 +110,8 @@ class MendState(DataState):
         mend.change_data(self.project, text, change, self.post_message)
 
     def _begin(self, doing: str) -> bool:
-        """Say what begins; refuse it while the data is read, changed or trained on."""
-        if self.data_progress or self.writing:
+        """Say what begins, and end a check; refuse it while rows are copied, changed or trained on."""
+        if self.writing or (self.data_progress and not self._is_checking):
             wait = _("wait for that, or end it with Escape")
             is_busy = lambda: bool(self.data_progress or self.writing)  # noqa: E731
             self.show_error(Busy(_("The data is being read"), wait, is_busy))
@@ -109,6 +120,7 @@ class MendState(DataState):
             is_training = lambda: self.run_state.is_training  # noqa: E731
             self.show_error(Busy(_("Training is running on the data"), wait, is_training))
         else:
+            self.cancel_data_check()
             self.notice, self.writing = "", doing
             return True
         return False
@@ -141,7 +153,7 @@ class MendState(DataState):
                 _("A run goes on only with the rows it began with, so look at it before you train on.")
             )
         self.notice = " ".join(parts)
-        self.data = None
+        self.data, self._is_outdated = None, self._is_checking
         self.start_data_check()
 
     async def show_editor(self, command: Sequence[str]) -> int:
