@@ -96,6 +96,30 @@ async def test_d_drops_the_row_of_the_fault_and_no_other(
         await sees_no_more(pilot, "d Drop")
 
 
+async def test_imported_rows_take_the_place_of_the_data(app: MqloraApp, project: Project) -> None:
+    """One button of the dialog; without it the data screen offers them still."""
+    (project.root / "rows.csv").write_text("prompt,completion\n1,2\n3,4\n")
+    before = project.train_file.read_bytes()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await wait_for(pilot, lambda: not app.data_progress)
+        for is_used in (False, True):
+            await pilot.press("i", *"rows.csv", "enter")
+            await sees(pilot, "first rows")
+            await wait_for(pilot, lambda: app.screen.query_one("#import-start").has_focus)
+            await pilot.press("enter")
+            await sees(pilot, "1 train, 1 valid", "Use these rows")
+            await pilot.press(*["up"] * is_used, "enter")
+            await wait_for(pilot, lambda: app.screen.is_current and len(app.screen_stack) == 1)
+            if not is_used:
+                await sees(pilot, "u Use rows")
+                assert project.train_file.read_bytes() == before
+                await wait_for(pilot, lambda: not app.data_progress)
+        await sees(pilot, "The rows of imported-2 are in use.")
+        assert len(project.train_file.read_text().splitlines()) == 1
+        assert (project.data_dir / "backup-1" / "train.jsonl").read_bytes() == before
+
+
 async def test_e_opens_the_editor_at_the_row(
     app: MqloraApp, engine: FakeEngine, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,7 +58,7 @@ async def opened(pilot: Pilot[int], *keys: str) -> PairsScreen:
     app = await ready(pilot)
     await pilot.press("3")
     await wait_for(pilot, lambda: isinstance(app.screen, DataScreen) and "d Duplicates" in shown(app))
-    await pilot.press(*keys, "d")
+    await pilot.press(*keys, "p")
     await wait_for(pilot, lambda: isinstance(app.screen, PairsScreen) and "of 3" in shown(app))
     assert isinstance(app.screen, PairsScreen)
     return app.screen
