@@ -150,7 +150,7 @@ class MendState(DataState):
             parts.append(text.format(folder=f"data/{message.replaced.folder.name}"))
         if self.run_state.phase in UNFINISHED:
             parts.append(
-                _("A run goes on only with the rows it began with, so look at it before you train on.")
+                _("The unfinished run goes on only with the rows it began with.")
             )
         self.notice = " ".join(parts)
         self.data, self._is_outdated = None, self._is_checking

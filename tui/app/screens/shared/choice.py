@@ -64,8 +64,8 @@ class Pick(Widget, can_focus=True):
 
     def render(self) -> Content:
         """Draw the chosen one and the sign of a list."""
-        label = self._options[self._index][0]
-        return Content(f" {label}").pad_right(max(0, self.size.width - len(label) - 3)) + Content("▼")
+        label = Content(f" {self._options[self._index][0]}")
+        return label.pad_right(max(0, self.size.width - label.cell_length - 2)) + Content("▼")
 
     def watch_value(self) -> None:
         """Tell of it."""
