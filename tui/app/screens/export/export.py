@@ -20,7 +20,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Input, Select, Static
 
 if TYPE_CHECKING:
     from engine.export.exporter import Exported
@@ -119,6 +119,13 @@ class ExportDialog(Dialog[None]):
             return cancel.is_set() or engine.stop_event.is_set()
 
         engine.submit_leavable(export_job.export, self._mqlora.project, request, is_ended, self.post_message)
+
+    @on(Select.Changed)
+    @on(Input.Changed)
+    def _forget_refusal(self) -> None:
+        """What was refused is not what is asked for now."""
+        if not self._cancel and not self._done:
+            self._say("")
 
     def on_export_moved(self, message: ExportMoved) -> None:
         """Say how far it is."""
