@@ -9,14 +9,27 @@ from pathlib import Path
 from engine.dataset.convert.clean import Cleaned
 from engine.dataset.report import Fault
 from engine.project import Project
-from tests.support.fake_engine import FakeEngine, data_report, pretend, sees, sees_no_more, wait_for
+from tests.support.fake_engine import FakeEngine, data_report, pretend, sees, wait_for
 from tests.support.screens import EMPTY, LEAK, opened
 from tests.support.tiny import owned_by
 from tui.app.app import MqloraApp
 
 import pytest
+from textual.pilot import Pilot
 
 MARK = Fault("train.jsonl", 1, None, "byte_order_mark", "note", "it begins with a mark", "nothing")
+
+
+async def offers(pilot: Pilot[int], action: str) -> None:
+    """Wait until an action is offered and no check is under way."""
+    app = pilot.app
+    assert isinstance(app, MqloraApp)
+    await wait_for(pilot, lambda: app.screen.check_action(action, ()) and not app.data_progress)
+
+
+async def offers_no_more(pilot: Pilot[int], *actions: str) -> None:
+    """Wait until none of these actions is offered."""
+    await wait_for(pilot, lambda: not any(pilot.app.screen.check_action(name, ()) for name in actions))
 
 
 async def test_a_cleaned_copy_takes_the_place_of_the_data_and_gives_it_back(
@@ -34,10 +47,10 @@ async def test_a_cleaned_copy_takes_the_place_of_the_data_and_gives_it_back(
     engine.data = data_report(EMPTY)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
-        await sees(pilot, "d Drop")
-        assert "u Use rows" not in app.screen.query_one("KeyFooter").render().plain  # type: ignore[union-attr]
+        await offers(pilot, "drop")
+        assert not app.screen.check_action("use_rows", ())
         await pilot.press("f")
-        await sees(pilot, "u Use rows")
+        await sees(pilot, "u puts it in the place of your files")
         pretend(app, "paused", 7)
         await wait_for(pilot, lambda: app.run_state.phase == "paused")
         await pilot.press("u")
@@ -48,7 +61,7 @@ async def test_a_cleaned_copy_takes_the_place_of_the_data_and_gives_it_back(
         assert project.train_file.read_text() == "new\n"
         assert (project.data_dir / "backup-1" / "train.jsonl").read_bytes() == before
         await wait_for(pilot, lambda: len(engine.data_configs) == 2 and not app.data_progress)
-        await sees_no_more(pilot, "u Use rows")
+        assert not app.screen.check_action("use_rows", ())
         await pilot.press("z")
         await sees(pilot, "The last change of the data is undone.")
         assert project.train_file.read_bytes() == before and not app.can_undo
@@ -63,17 +76,17 @@ async def test_d_drops_the_row_of_the_fault_and_no_other(
     rows = project.train_file.read_bytes().splitlines(keepends=True)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
-        await sees(pilot, "d Drop")
+        await offers(pilot, "drop")
         await pilot.press("n")
-        await sees_no_more(pilot, "d Drop")
+        await offers_no_more(pilot, "drop")
         await pilot.press("b")
-        await sees(pilot, "d Drop")
+        await offers(pilot, "drop")
         await pilot.press("d")
         await sees(pilot, "Line 12 of train.jsonl is dropped.")
         assert project.train_file.read_bytes() == b"".join(rows[:11] + rows[12:])
         await wait_for(pilot, lambda: len(engine.data_configs) == 2 and not app.data_progress)
         project.train_file.write_text("other rows\n")
-        await sees(pilot, "d Drop")
+        await offers(pilot, "drop")
         await pilot.press("d")
         await sees(pilot, "The data has changed since it was checked.")
         await pilot.press("r")
@@ -83,17 +96,17 @@ async def test_d_drops_the_row_of_the_fault_and_no_other(
         assert project.train_file.read_text() == "other rows\n"
         project.run_dir.mkdir()
         with owned_by(project, os.getppid()):
-            await sees(pilot, "d Drop")
+            await offers(pilot, "drop")
             await pilot.press("d")
             await sees(pilot, "Training is running on the data.")
         pretend(app, "running")
-        await sees_no_more(pilot, "d Drop", "e Edit")
+        await offers_no_more(pilot, "drop", "edit")
         assert project.train_file.read_text() == "other rows\n"
         await pilot.press("end")
         await wait_for(pilot, lambda: screen._fault == MARK)
         pretend(app, "idle")
-        await sees(pilot, "e Edit")
-        await sees_no_more(pilot, "d Drop")
+        await offers(pilot, "edit")
+        await offers_no_more(pilot, "drop")
 
 
 async def test_imported_rows_take_the_place_of_the_data(app: MqloraApp, project: Project) -> None:
@@ -112,7 +125,7 @@ async def test_imported_rows_take_the_place_of_the_data(app: MqloraApp, project:
             await pilot.press(*["up"] * is_used, "enter")
             await wait_for(pilot, lambda: app.screen.is_current and len(app.screen_stack) == 1)
             if not is_used:
-                await sees(pilot, "u Use rows")
+                await offers(pilot, "use_rows")
                 assert project.train_file.read_bytes() == before
                 await wait_for(pilot, lambda: not app.data_progress)
         await sees(pilot, "The rows of imported-2 are in use.")
@@ -139,7 +152,7 @@ async def test_e_opens_the_editor_at_the_row(
     monkeypatch.setattr(app, "suspend", nullcontext)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
-        await sees(pilot, "e Edit")
+        await offers(pilot, "edit")
         monkeypatch.setenv("VISUAL", "no-such-editor")
         await pilot.press("e")
         await sees(pilot, "The editor 'no-such-editor', which VISUAL names, is not there.", "Fix: set VISUAL")

@@ -105,7 +105,7 @@ async def test_the_selected_fault_comes_first(app: MqloraApp, duplicates: None) 
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, "down", "down", "down")
         await sees(pilot, "One prompt, two answers, 3 of 3: same prompt")
-        await pilot.press("escape", "home", "d")
+        await pilot.press("escape", "home", "p")
         await wait_for(pilot, lambda: "1 of 3" in shown(app))
 
 
@@ -141,5 +141,5 @@ async def test_without_pairs_the_key_is_not_offered(app: MqloraApp, engine: Fake
         await pilot.press("3")
         await wait_for(pilot, lambda: "X-ray" in shown(app))
         await sees_no_more(pilot, "Duplicates")
-        await pilot.press("d")
+        await pilot.press("p")
         assert isinstance(app.screen, DataScreen)

@@ -149,9 +149,7 @@ class MendState(DataState):
             text = _("What was there is in {folder}; z puts it back.")
             parts.append(text.format(folder=f"data/{message.replaced.folder.name}"))
         if self.run_state.phase in UNFINISHED:
-            parts.append(
-                _("The unfinished run goes on only with the rows it began with.")
-            )
+            parts.append(_("The unfinished run goes on only with the rows it began with."))
         self.notice = " ".join(parts)
         self.data, self._is_outdated = None, self._is_checking
         self.start_data_check()
