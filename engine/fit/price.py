@@ -10,7 +10,7 @@ from engine.fit.measured import measured_peak
 from engine.hardware.report import HardwareReport
 from engine.memory.expected import expected_peak
 from engine.model_folder.dimensions import Device, ModelDimensions
-from engine.profiles import NAMES, PROFILES, ProfileName, mlx_budget, profile_name
+from engine.profiles import NAMES, PROFILES, ProfileName, mlx_budget
 from engine.project import Project
 
 
@@ -75,7 +75,7 @@ def nearest_profile(config: TrainingConfig) -> ProfileName:
         same = sum(values[key] == value for key, value in PROFILES[name].items())
         return same, name == "BALANCED", NAMES.index(name)
 
-    return profile_name(config) or max(NAMES, key=likeness)
+    return max(NAMES, key=likeness)
 
 
 def advised_rate(config: TrainingConfig) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.dataset.convert.backup import RECORD, newest_backup
@@ -48,11 +49,12 @@ def test_changes_are_undone_one_after_the_other(project: Project) -> None:
     assert project.train_file.read_bytes() == b"new\nrows\n"
     kept = project.data_dir / "backup-1"
     assert (kept / "train.jsonl").read_bytes() == TRAIN and not (kept / "valid.jsonl").exists()
-    for change in (
+    changes: list[Callable[[], object]] = [
         lambda: drop_row(project, "train.jsonl", 1),
         lambda: edit_file(project, "valid.jsonl", lambda path: path.unlink()),
         lambda: use_rows(project, copy_again(folder, b"v\n")),
-    ):
+    ]
+    for change in changes:
         states.append(contents(project))
         prints.append(data_fingerprint(project) if project.valid_file.exists() else "")
         change()
@@ -111,7 +113,7 @@ def test_nothing_is_kept_where_nothing_changed(project: Project) -> None:
     """An editor that was left without a change, and rows that are there already."""
     before = contents(project)
     with pytest.raises(Unchanged):
-        edit_file(project, "train.jsonl", lambda path: path.write_bytes(TRAIN) and None)
+        edit_file(project, "train.jsonl", lambda path: path.touch())
     assert contents(project) == before
     with pytest.raises(Unchanged):
         use_rows(project, copy_of(project, train=TRAIN, valid=VALID))
@@ -166,10 +168,11 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(project: Project) -> None:
     folder = copy_of(project, train=b"t\n")
     project.train_file.unlink()
     os.mkfifo(project.train_file)
-    for change in (
+    changes: list[Callable[[], object]] = [
         lambda: use_rows(project, folder),
         lambda: drop_row(project, "train.jsonl", 1),
         lambda: edit_file(project, "train.jsonl", lambda path: None),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(UserError, match="named pipe"):
             change()

@@ -140,7 +140,7 @@ async def test_e_opens_the_editor_at_the_row(
     engine.data = data_report(EMPTY)
     commands: list[Sequence[str]] = []
 
-    def start(command: Sequence[str], _terminal: int) -> object:
+    def start(command: Sequence[str], *_terminal: object) -> object:
         commands.append(command)
         if len(commands) > 1:
             project.train_file.write_text("written\n")

@@ -17,6 +17,7 @@ from tui.app.jobs import mend
 from tui.app.jobs.mend import Change, DataMended
 from tui.app.messages import DataCheckOver, DataCleaned
 from tui.app.screens.shared.note_line import Busy
+from tui.respawn import SUPERVISED
 from tui.run.status import UNFINISHED, RunStatus
 from tui.terminal.editor import start_editor
 
@@ -98,7 +99,10 @@ class MendState(DataState):
 
     @work(thread=True, exit_on_error=False)
     def _edit(self, file: str, line: int) -> None:
-        show = partial(self.call_from_thread, self.show_editor)
+
+        def show(command: Sequence[str]) -> int:
+            return self.call_from_thread(self.show_editor, command)
+
         mend.edit_data(self.project, file, line, show, self.post_message)
 
     def _change(self, text: str, change: Change) -> None:
@@ -175,7 +179,8 @@ class MendState(DataState):
 
 
 async def _run(command: Sequence[str]) -> int:
-    process = start_editor(command, sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    own = (SUPERVISED, "TEXTUAL_FPS", "TEXTUAL_ANIMATIONS")
+    process = start_editor(command, sys.__stdout__.fileno() if sys.__stdout__ else 1, own)
     try:
         return await asyncio.to_thread(process.wait)
     finally:

@@ -48,7 +48,7 @@ class PatientDriver(LinuxDriver):
 
     def suspend_application_mode(self) -> None:
         """Leave the terminal to another program for a while; the output stream goes on afterwards."""
-        self.stop_application_mode()  # type: ignore[no-untyped-call]
+        self.stop_application_mode()
         super().close()
         self._output.wait_written(_FAREWELL_S)
 

@@ -4,13 +4,12 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from engine.errors import UserError
 from engine.i18n import _
 from engine.sanitize import one_line
-from tui.respawn import SUPERVISED
 
 _VARIABLES = ("VISUAL", "EDITOR")
 _USUAL = ("nano", "vim", "vi", "nvim", "hx", "micro", "emacs", "pico")
@@ -78,18 +77,20 @@ def _at_line(words: Sequence[str], path: Path, line: int) -> list[str]:
     return [str(path)]
 
 
-def start_editor(command: Sequence[str], terminal: int) -> "subprocess.Popen[bytes]":
+def start_editor(
+    command: Sequence[str], terminal: int, without: Container[str] = ()
+) -> "subprocess.Popen[bytes]":
     """Start an editor on the terminal, in this process's own job: Ctrl+Z stops both, `fg` goes on with both.
 
     Args:
         command: of the editor.
         terminal: descriptor of the terminal; what this process has for an error stream may be a file.
+        without: variables of the environment that are this process's own.
 
     Raises:
         UserError: it cannot be started.
     """
-    own = (SUPERVISED, "TEXTUAL_FPS", "TEXTUAL_ANIMATIONS")
-    environment = {name: value for name, value in os.environ.items() if name not in own}
+    environment = {name: value for name, value in os.environ.items() if name not in without}
     try:
         return subprocess.Popen(command, stdout=terminal, stderr=terminal, env=environment)
     except OSError as error:

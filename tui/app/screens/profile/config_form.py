@@ -74,7 +74,7 @@ class ConfigForm(FormDialog[TrainingConfig]):
         self._fields[0].editor.focus()
         self.call_after_refresh(self._mount_others)
         for state in ("data", "hardware"):
-            self.watch(self.app, state, self._look_ahead)
+            self.watch(self.app, state, self._follow)
 
     async def _mount_others(self) -> None:
         if self.is_attached:
@@ -90,6 +90,9 @@ class ConfigForm(FormDialog[TrainingConfig]):
     @on(Input.Submitted)
     def _next_field(self) -> None:
         self.focus_next()
+
+    def _follow(self) -> None:
+        self._look_ahead()
 
     @work(exclusive=True, group="outlook", exit_on_error=False)
     async def _look_ahead(self) -> None:
