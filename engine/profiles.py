@@ -9,7 +9,7 @@ from engine.dataset.report import DataReport
 from engine.estimate import planned_seconds, planned_steps, planned_tokens
 from engine.hardware.report import HardwareReport
 from engine.i18n import _
-from engine.memory.predict import CPU_MAX_ROWS, layers_to_recompute, predict_peak
+from engine.memory.expected import expected_peak
 from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.units import size
 
@@ -170,7 +170,9 @@ class _Prices:
     def offer(self, name: ProfileName) -> Offer:
         """Return a profile with its price."""
         config, data = profile_config(name, self.base), self.data
-        peak = self.measured.get(name) or self._predicted(config)
+        peak = self.measured.get(name, 0)
+        if not peak and self.model:
+            peak = expected_peak(self.model, config, self.device, self.budget, data)
         return Offer(
             name=name,
             purpose=_purpose(name),
@@ -182,22 +184,6 @@ class _Prices:
             tokens=planned_tokens(config, data) if data else None,
             fits=peak <= self.budget and name not in self.failed,
         )
-
-    def _predicted(self, config: TrainingConfig) -> int:
-        if self.model is None:
-            return 0
-        tokens = self.data.train.tokens if self.data else None
-        length = min(config.max_seq_length, tokens.longest if tokens else config.max_seq_length)
-        # A batch can carry more loss than the average one.
-        trained = min(1.0, 1.5 * tokens.trained / max(1, tokens.total)) if tokens else 1.0
-        filled = config.model_copy(update={"batch_size": self._rows(config, length)})
-        recomputed = layers_to_recompute(self.model, filled, self.device, self.budget, length, trained)
-        return predict_peak(self.model, filled, self.device, length, trained, recomputed)
-
-    def _rows(self, config: TrainingConfig, length: int) -> int:
-        """Return the rows of `length` tokens of a full micro-batch."""
-        rows = min(config.batch_size * config.max_seq_length // length, config.examples_per_step)
-        return max(1, min(rows, CPU_MAX_ROWS) if self.device == "cpu" else rows)
 
 
 def _by_memory(memory: int, has_gpu: bool, proven: Set[ProfileName]) -> tuple[ProfileName, str]:

@@ -61,6 +61,11 @@ class Project:
         return self.root / "exports"
 
     @property
+    def configs_dir(self) -> Path:
+        """Folder with the configurations that are kept under names."""
+        return self.root / "configurations"
+
+    @property
     def run_dir(self) -> Path:
         """Everything that training writes."""
         return self.root / self.run_name

@@ -125,6 +125,21 @@ def measured_profiles(project: Project, base: TrainingConfig) -> Iterator[tuple[
                 yield name, fit
 
 
+def measured_peak(project: Project, config: TrainingConfig, budget: int) -> int:
+    """Return the peak that was measured here of a configuration, bytes; 0 where it is not known.
+
+    Args:
+        project: whose model and data count.
+        config: of the run.
+        budget: bytes that MLX may take now; see `recall_profiles`.
+    """
+    key = _key(project, config)
+    fit = _read(_file(key, config)) if key else None
+    if fit is None or fit.measured is None or not (fit.measured.peak <= budget or not fit.measured.adapts):
+        return 0
+    return fit.measured.peak
+
+
 def _key(project: Project, config: TrainingConfig) -> tuple[str, ...]:
     """Return what a measurement depends on besides the configuration; nothing without a readable model."""
     try:

@@ -1,12 +1,12 @@
 """The form with a configuration's values."""
 
+from engine.config import TrainingConfig
 from tests.support.fake_engine import ready, shown, wait_for
 from tui.app.screens.profile.config_field import ConfigField
 from tui.app.screens.profile.config_form import ConfigForm
 from tui.app.screens.profile.profile import ProfileScreen
 
 from textual.pilot import Pilot
-from textual.widgets import Static
 
 
 async def opened(pilot: Pilot[int]) -> ProfileScreen:
@@ -23,7 +23,8 @@ async def form(pilot: Pilot[int]) -> ConfigForm:
     await opened(pilot)
     await pilot.press("e")
     await wait_for(pilot, lambda: isinstance(pilot.app.screen, ConfigForm) and pilot.app.screen.is_mounted)
-    await pilot.pause()
+    count = len(TrainingConfig.model_fields)
+    await wait_for(pilot, lambda: len(pilot.app.screen.query(ConfigField)) == count)
     assert isinstance(pilot.app.screen, ConfigForm)
     return pilot.app.screen
 
@@ -35,4 +36,4 @@ def field(screen: ConfigForm, name: str) -> ConfigField:
 
 def note(row: ConfigField) -> str:
     """Return what stands below a field."""
-    return str(row.query_one(".field-note", Static).render())
+    return row.note

@@ -5,6 +5,7 @@ from threading import Event
 
 from engine.config import TrainingConfig
 from engine.dataset.convert.clean import Cleaned
+from engine.dataset.convert.imported import Imported
 from engine.dataset.inspect.check import OnCheckProgress
 from engine.dataset.inspect.preview import PreviewToken
 from engine.dataset.report import Fault, Place
@@ -285,8 +286,12 @@ async def test_after_an_import_the_data_are_checked_again(
 ) -> None:
     """Without an import nothing is read again; while the data are read there is none."""
 
-    class Dialog(ModalScreen[str | None]):
-        BINDINGS = [("y", "dismiss('done')"), ("z", "dismiss(None)")]  # noqa: RUF012
+    class Dialog(ModalScreen[Imported | None]):
+        BINDINGS = [("y", "done"), ("z", "dismiss(None)")]  # noqa: RUF012
+        is_to_be_used = False
+
+        def action_done(self) -> None:
+            self.dismiss(Imported(app.project.data_dir, 1, 1, {}, ()))
 
     monkeypatch.setattr("tui.app.screens.import_table.import_table.ImportDialog", Dialog)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -321,7 +326,7 @@ async def test_the_footer_has_room_for_help(
 
         await wait_for(pilot, lambda: "? Help" in footer() and ("f Clean" in footer()) == bool(faults))
         assert ("w Write sample" in footer()) == (not model) == ("x X-ray" not in footer())
-        assert ("d Duplicates" in footer()) == bool(faults)
+        assert "e/d Edit, drop" in footer()
 
 
 async def test_what_is_wrong_with_the_model_is_reported_without_a_row(

@@ -71,7 +71,7 @@ async def help_of(pilot: Pilot[int], app: MqloraApp) -> tuple[HelpScreen, dict[s
     return app.screen, active
 
 
-@pytest.mark.parametrize("place", [*PLACES, "data+x", "data+d", "train+w"])
+@pytest.mark.parametrize("place", [*PLACES, "data+x", "data+p", "train+w"])
 @pytest.mark.parametrize("lacks", [True, False])
 async def test_each_key_of_a_place_has_one_true_line(
     app: MqloraApp, engine: FakeEngine, project: Project, place: str, lacks: bool
@@ -82,7 +82,7 @@ async def test_each_key_of_a_place_has_one_true_line(
         write_answers(project)
     if lacks:
         engine.hardware = hardware_report(Check("model", "Model", "none", "error", "None", "get one"))
-    if lacks or place == "data+d":
+    if lacks or place == "data+p":
         engine.data = data_report(*FAULTS)
     async with app.run_test(size=SIZES[0]) as pilot:
         await open_place(pilot, place)

@@ -1,6 +1,7 @@
 """2 Profile: three offers, one recommended, and a form for every value."""
 
 import io
+from dataclasses import replace
 
 from engine.config import TrainingConfig, help_text
 from engine.profiles import PROFILES, profile_config
@@ -18,9 +19,10 @@ from tests.support.fake_engine import (
 from tests.support.form import field, form, note, opened
 from tui.app.app import MqloraApp
 from tui.app.screens.profile.card import ProfileCard
-from tui.app.screens.profile.config_field import Choice, ConfigField
+from tui.app.screens.profile.config_field import ConfigField
 from tui.app.screens.profile.config_summary import summary
 from tui.app.screens.profile.profile import CUSTOM, ProfileScreen
+from tui.app.screens.shared.choice import Pick
 from tui.app.screens.shared.dialog import ConfirmScreen
 
 import pytest
@@ -74,9 +76,9 @@ async def test_a_new_price_does_not_move_the_selection(app: MqloraApp) -> None:
         screen = await opened(pilot)
         await pilot.press("left")
         chosen = screen.selected
-        before = app.recommendation
         await pilot.press("3")
-        await wait_for(pilot, lambda: app.recommendation != before)
+        assert app.recommendation is not None
+        app.recommendation = replace(app.recommendation, reason="Another price.")
         await opened(pilot)
         assert screen.selected == chosen == 0
 
@@ -212,7 +214,7 @@ async def test_choices_are_saved_too(app: MqloraApp, project: Project) -> None:
         screen = await form(pilot)
         for name, value in {"lr_schedule": "linear", "train_on_prompt": True, "model": "toy"}.items():
             editor = field(screen, name).editor
-            assert isinstance(editor, Choice)
+            assert isinstance(editor, Pick)
             editor.value = value
         screen.query_one("#save", Button).focus()
         await pilot.press("enter")

@@ -123,7 +123,7 @@ class DataState(InTurnApp, NotesApp):
         cleaned = message.cleaned
         text = _(
             "Cleaned copy in {folder}: {train} train, {valid} valid, {dropped} dropped; "
-            "what changed is in changes.jsonl there."
+            "what changed is in changes.jsonl there. u puts it in the place of your files."
         )
         folder = one_line(str(cleaned.folder), 300)
         dropped = units.rows(cleaned.dropped)

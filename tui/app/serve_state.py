@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from engine.i18n import _
 from engine.project import Project
 from engine.serve.server import Answered, Ready, Stage
-from tui.app.data_state import DataState
 from tui.app.jobs.serve import ServeJob, ServerEnded, ServerTold
+from tui.app.mend_state import MendState
 from tui.app.screens.shared.note_line import Busy
 
 from textual.reactive import reactive
@@ -24,7 +24,7 @@ class ServerView:
     """Requests so far."""
 
 
-class ServeState(DataState):
+class ServeState(MendState):
     """The server, as a reactive that the report watches."""
 
     server: reactive[ServerView | None] = reactive(None, init=False)

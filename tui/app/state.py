@@ -44,13 +44,8 @@ class AppState(ServeState):
     """The last complete machine check."""
     recommendation: reactive[Recommendation | None] = reactive(None, init=False)
     """The three profiles with their price on this machine."""
-    run_state: reactive[RunStatus] = reactive(RunStatus, init=False)
-    """What the run is doing, as told by the training controller."""
     measuring: reactive[str] = reactive("", init=False)
     """How far the measurement of a configuration's memory is, in words; empty while there is none."""
-
-    writing: reactive[str] = reactive("", init=False)
-    """How far writing the sample is, in words; empty while it is not written."""
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)

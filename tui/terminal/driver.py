@@ -40,11 +40,20 @@ class PatientDriver(LinuxDriver):
         self._ended = threading.Event()
         self._has_title = False
         """Whether the terminal's title is ours."""
+        self._is_looked_after = False
 
     def start_application_mode(self) -> None:
-        """Draw and listen, and look after the terminal."""
+        """Draw and listen, and look after the terminal; again, once another program has had it."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        threading.Thread(target=self._look_after_terminal, daemon=True, name="terminal").start()
+        if not self._is_looked_after:
+            self._is_looked_after = True
+            threading.Thread(target=self._look_after_terminal, daemon=True, name="terminal").start()
+
+    def suspend_application_mode(self) -> None:
+        """Leave the terminal to another program for a while; the output stream goes on afterwards."""
+        self.stop_application_mode()
+        super().close()
+        self._output.wait_written(_FAREWELL_S)
 
     def set_title(self, text: str) -> None:
         """Give the terminal a title; empty gives it back the one that it had."""

@@ -47,6 +47,8 @@ class SignalExit:
         """The first signal to end that came, if any."""
         self.settled = threading.Event()
         """Set when everything is saved, or the limit for it is over."""
+        self.terminal_is_lent = threading.Event()
+        """Set while another program has the terminal: a Ctrl+C that is typed there is meant for that one."""
         self._engine = engine
         self._leave = leave
         self._when_saved = when_saved
@@ -63,7 +65,8 @@ class SignalExit:
 
     def _react(self, number: int) -> None:
         if number == signal.SIGINT:
-            self._interrupt()
+            if not self.terminal_is_lent.is_set():
+                self._interrupt()
         elif self.received is None:
             self.received = number
             self._see_it_through(number)

@@ -5,7 +5,9 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from engine import units
 from engine.errors import Cancelled, UserError
+from engine.i18n import _
 from engine.project import Project
 from tui.app.jobs.machine_and_data import Post
 
@@ -35,6 +37,12 @@ class ImportMoved(Message, bubble=False):
 
     stage: "ImportStage"
     count: int
+
+    @property
+    def words(self) -> str:
+        """How far it is, and how it is ended."""
+        text = _("{rows} read …") if self.stage == "read" else _("{rows} written …")
+        return _("{text} Esc ends it.").format(text=text.format(rows=units.rows(self.count)))
 
 
 @dataclass

@@ -12,9 +12,9 @@ from tui.app.screens.data.fault_search import Overview
 from tui.app.screens.data.fault_table import FaultTable
 from tui.app.screens.data.figures import figures
 from tui.app.screens.data.keys import DATA_KEYS
+from tui.app.screens.data.mending import MendingScreen
 from tui.app.screens.data.row_preview import RowPreview
 from tui.app.screens.data.verdict import DataVerdict
-from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.copying import ToCopy, of_sentence
 from tui.shell import file_of, fix_of
 from tui.words import no_line
@@ -26,7 +26,7 @@ from textual.events import Resize
 from textual.widgets import Static
 
 
-class DataScreen(PlaceScreen):
+class DataScreen(MendingScreen):
     """Checks the data when it is first shown, and previews rows on request."""
 
     PLACE: ClassVar[str] = _("3 Data")
@@ -35,10 +35,8 @@ class DataScreen(PlaceScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown = self._before = ("", 0)
-        """File and line of the preview, and those of the last row that was there."""
-        self._fault: Fault | None = None
-        """The fault whose row was shown last."""
+        self._before = ("", 0)
+        """File and line of the last row that was there."""
         self._counts = Overview()
 
     def compose_body(self) -> ComposeResult:
@@ -65,12 +63,6 @@ class DataScreen(PlaceScreen):
         """Draw more or less of the lengths."""
         self.call_after_refresh(self._show_figures)
 
-    def action_check(self) -> None:
-        """Read both files again."""
-        self.clear_error()
-        self.mqlora.data = None
-        self.mqlora.start_data_check()
-
     def action_clean(self) -> None:
         """Write a cleaned copy of both files to a folder beside them."""
         self.clear_error()
@@ -89,7 +81,10 @@ class DataScreen(PlaceScreen):
             self.mqlora.refuse_to_read()
             return
         self.clear_error()
-        self.app.push_screen(ImportDialog(), lambda done: self.action_check() if done else None)
+        dialog = ImportDialog()
+        self.app.push_screen(
+            dialog, lambda done: self.take_over(done, dialog.is_to_be_used) if done else None
+        )
 
     def action_xray(self) -> None:
         """Show the row of the preview token by token."""

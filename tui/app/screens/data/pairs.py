@@ -54,7 +54,7 @@ class PairsScreen(PlaceScreen):
             id="pairs.before",
         ),
         Binding(
-            "escape,d", "close", _("Back"), key_display="Esc", tooltip=_("Back to the data"), id="pairs.close"
+            "escape,p", "close", _("Back"), key_display="Esc", tooltip=_("Back to the data"), id="pairs.close"
         ),
     ]
 

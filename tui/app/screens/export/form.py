@@ -8,7 +8,7 @@ from engine.analysis.facts import RunSummary
 from engine.export.targets import BITS, TARGETS, ExportRequest, Target
 from engine.i18n import _
 from engine.sanitize import one_line
-from tui.app.screens.profile.config_field import Choice
+from tui.app.screens.shared.choice import Choice
 from tui.app.screens.shared.line_input import LineInput
 
 from textual import on

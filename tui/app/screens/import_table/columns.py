@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.i18n import _
 from engine.sanitize import one_line
-from tui.app.screens.profile.config_field import Choice
+from tui.app.screens.shared.choice import Choice
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical

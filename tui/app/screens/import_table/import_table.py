@@ -1,18 +1,16 @@
 """Rows of another file: where they are, what its columns mean, what they become."""
 
-import os
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from engine import units
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from tui.app.jobs import import_table as import_job
 from tui.app.jobs.import_table import ImportMoved, ImportOver, TableOpened
 from tui.app.screens.import_table.columns import Head, ImportColumns
-from tui.app.screens.import_table.path_suggester import PathSuggester
+from tui.app.screens.import_table.path_suggester import PathSuggester, named_path
 from tui.app.screens.import_table.preview import ImportNotice, ImportPreview
 from tui.app.screens.shared.dialog import Dialog
 from tui.app.screens.shared.line_input import LineInput
@@ -51,6 +49,8 @@ class ImportDialog(Dialog["Imported | None"]):
         self._cancel: Event | None = None
         """Ends the import under way; None while there is none."""
         self._imported: Imported | None = None
+        self.is_to_be_used = False
+        """Whether what was imported is to take the place of the data."""
         self._refused: ColumnMapping | None = None
         """The columns that were chosen when they were refused, while that is said."""
 
@@ -77,6 +77,7 @@ class ImportDialog(Dialog["Imported | None"]):
             yield ImportNotice()
             with Horizontal(classes="buttons"):
                 yield Button(_("Import"), id="import-start", compact=True)
+                yield Button(_("Use these rows"), id="import-use", compact=True)
                 yield Button(_("Close"), id="import-close", compact=True)
 
     def on_mount(self) -> None:
@@ -108,9 +109,7 @@ class ImportDialog(Dialog["Imported | None"]):
         self._open(path, head)
 
     def _path(self) -> Path | None:
-        """Return the file that is named, from the project's folder; None where none is."""
-        text = self.query_one("#import-path", LineInput).value.strip().strip("'\"")
-        return self._project.root / os.path.expanduser(text) if text else None
+        return named_path(self._project.root, self.query_one("#import-path", LineInput).value)
 
     @work(thread=True, exit_on_error=False, exclusive=True, group="open")
     def _open(self, path: Path, head: Head) -> None:
@@ -202,8 +201,7 @@ class ImportDialog(Dialog["Imported | None"]):
     def on_import_moved(self, message: ImportMoved) -> None:
         """Say how far it is."""
         if self._cancel and not self._cancel.is_set():
-            text = _("{rows} read …") if message.stage == "read" else _("{rows} written …")
-            self._say(_("{text} Esc ends it.").format(text=text.format(rows=units.rows(message.count))))
+            self._say(message.words)
 
     def on_import_over(self, message: ImportOver) -> None:
         """Say what came of it."""
@@ -224,7 +222,13 @@ class ImportDialog(Dialog["Imported | None"]):
         self.query_one("#import-start").display = False
         self.query_one(ImportPreview).show_rejected(table, imported)
         self.query_one(ImportNotice).show_result(imported, self._project)
+        self.query_one("#import-use").display = imported.folder != self._project.data_dir
         self.query_one("#import-close", Button).focus()
+
+    @on(Button.Pressed, "#import-use")
+    def _use(self) -> None:
+        self.is_to_be_used = True
+        self.dismiss(self._imported)
 
     def _lock(self, locked: bool) -> None:
         """Let nothing be changed while rows are imported, and afterwards."""

@@ -7,6 +7,12 @@ from pathlib import Path
 from textual.suggester import Suggester
 
 
+def named_path(base: Path, text: str) -> Path | None:
+    """Return the path that is typed, perhaps in quotation marks; None where none is."""
+    name = text.strip().strip("'\"")
+    return base / os.path.expanduser(name) if name else None
+
+
 class PathSuggester(Suggester):
     """Suggests the first file or folder, by name, whose path begins with what is typed."""
 

@@ -1,21 +1,33 @@
 """A form with every value of the configuration, checked as it is typed."""
 
-from typing import Any, ClassVar
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from tui.app.jobs.price import price
 from tui.app.screens.profile.config_field import ConfigField
+from tui.app.screens.profile.outlook import Outlook
 from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.choice import Pick
 from tui.app.screens.shared.unsaved import FormDialog, FormResult
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Input, Select
+from textual.widgets import Button, Input
+
+if TYPE_CHECKING:
+    from tui.app.state import AppState
+
+_FIRST = 12
+"""Fields that are there at once, which is what a terminal shows; the others follow the first picture."""
+_TYPING_S = 0.15
+"""A pause in typing after which memory and time are found out."""
 
 
 class Fields(VerticalScroll, inherit_bindings=False):
@@ -36,29 +48,67 @@ class ConfigForm(FormDialog[TrainingConfig]):
     def __init__(self, config: TrainingConfig, project: Project) -> None:
         super().__init__()
         self._config = config
-        self._models = tuple(project.models())
+        models = tuple(project.models())
+        self._fields = [
+            ConfigField(name, getattr(config, name), models) for name in TrainingConfig.model_fields
+        ]
+
+    @property
+    def _mqlora(self) -> "AppState":
+        return cast("AppState", self.app)
 
     def compose(self) -> ComposeResult:
-        """Draw the fields in their order, then the buttons."""
+        """Draw the fields in their order, what follows from them, then the buttons."""
         with Vertical(classes="dialog form") as box:
             box.border_title = Content(_("Every value of the run"))
             box.border_subtitle = Content(_("^s saves, Esc leaves"))
             with Fields(can_focus=False):
-                for name in TrainingConfig.model_fields:
-                    yield ConfigField(name, getattr(self._config, name), self._models)
+                yield from self._fields[:_FIRST]
+            yield Outlook(id="outlook")
             with Horizontal(classes="buttons"):
                 yield Button(_("Save"), id="save", compact=True)
                 yield Button(_("Leave"), id="leave", compact=True)
 
+    def on_mount(self) -> None:
+        """Follow what is known of rows and machine; let the other fields follow the first picture."""
+        self._fields[0].editor.focus()
+        self.call_after_refresh(self._mount_others)
+        for state in ("data", "hardware"):
+            self.watch(self.app, state, self._follow)
+
+    async def _mount_others(self) -> None:
+        if self.is_attached:
+            await self.query_one(Fields).mount_all(self._fields[_FIRST:])
+
     @on(Input.Changed)
-    @on(Select.Changed)
-    def _check_field(self, event: Input.Changed | Select.Changed) -> None:
+    @on(Pick.Changed)
+    def _check_field(self, event: Input.Changed | Pick.Changed) -> None:
         field = next(node for node in event.control.ancestors if isinstance(node, ConfigField))
         field.show_problem(self._problem({field.field: field.value}))
+        self._look_ahead()
 
     @on(Input.Submitted)
     def _next_field(self) -> None:
         self.focus_next()
+
+    def _follow(self) -> None:
+        self._look_ahead()
+
+    @work(exclusive=True, group="outlook", exit_on_error=False)
+    async def _look_ahead(self) -> None:
+        """Show what follows from the values: at once what is quick, after a pause memory and time."""
+        outlook, data, hardware = self.query_one(Outlook), self._mqlora.data, self._mqlora.hardware
+        try:
+            config = self._config.updated(self._values)
+        except UserError:
+            outlook.show_wrong()
+            return
+        outlook.show(config, data, None)
+        if hardware:
+            await asyncio.sleep(_TYPING_S)
+            outlook.show(
+                config, data, await asyncio.to_thread(price, self._mqlora.project, config, hardware, data)
+            )
 
     def _problem(self, values: dict[str, Any]) -> UserError | None:
         try:
@@ -70,7 +120,7 @@ class ConfigForm(FormDialog[TrainingConfig]):
     @property
     def _values(self) -> dict[str, Any]:
         """What the fields hold, not yet checked."""
-        return {field.field: field.value for field in self.query(ConfigField)}
+        return {field.field: field.value for field in self._fields}
 
     @property
     def is_changed(self) -> bool:
@@ -87,7 +137,7 @@ class ConfigForm(FormDialog[TrainingConfig]):
 
     def save(self, then: str) -> None:
         """Answer with the values, or go to the first field that is wrong."""
-        for field in self.query(ConfigField):
+        for field in self._fields:
             if problem := self._problem({field.field: field.value}):
                 field.show_problem(problem)
                 field.editor.focus()

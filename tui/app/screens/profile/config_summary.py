@@ -67,7 +67,8 @@ def _batch(config: TrainingConfig) -> str:
 
 def _sequence(config: TrainingConfig, data: DataReport | None) -> str:
     if data is None or data.train.tokens is None:
-        return _("tokens; press 3 to see how long the examples are")
+        is_known = data is not None and data.stage == "counted"
+        return _("tokens; no example is known") if is_known else _("tokens; the examples are being counted")
     cut = len(data.train.tokens.truncated_lines)
     end = _("nothing is cut") if not cut else ngettext("{n} is cut", "{n} are cut", cut).format(n=f"{cut:,}")
     return _("tokens; the longest example has {n}: {end}").format(n=f"{data.train.tokens.longest:,}", end=end)

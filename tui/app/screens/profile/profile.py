@@ -12,7 +12,7 @@ from tui.app.keys import going_to
 from tui.app.screens.profile.card import ProfileCard
 from tui.app.screens.profile.config_form import ConfigForm
 from tui.app.screens.profile.config_summary import Meaning, explained, summary
-from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.profile.named import NAMED_KEYS, NamedConfigs
 from tui.app.screens.shared.dialog import ConfirmScreen
 from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.unsaved import FormResult
@@ -29,7 +29,7 @@ CUSTOM = len(NAMES)
 """Index of the last card."""
 
 
-class ProfileScreen(PlaceScreen):
+class ProfileScreen(NamedConfigs):
     """Cards to choose from with left and right; below them what the selected one means."""
 
     PLACE: ClassVar[str] = _("2 Profile")
@@ -68,6 +68,7 @@ class ProfileScreen(PlaceScreen):
             "escape", "clear_error", _("End measuring, dismiss the message"), show=False, id="place.dismiss"
         ),
         Binding("e", "customise", _("Customise"), tooltip=_("Change any value"), id="profile.customise"),
+        *NAMED_KEYS,
     ]
 
     selected: reactive[int] = reactive(1, init=False)
@@ -99,6 +100,10 @@ class ProfileScreen(PlaceScreen):
         self.follow("run_state", self._draw)
         self.follow("measuring", self._show_measuring)
 
+    def on_screen_resume(self) -> None:
+        """Count rows and tokens in the background, of which steps and times are made."""
+        self.mqlora.start_data_check()
+
     def action_move(self, by: int) -> None:
         """Select the card beside; stops at the ends."""
         self._moved = True
@@ -113,13 +118,13 @@ class ProfileScreen(PlaceScreen):
         if self.selected == CUSTOM and not self._in_use(CUSTOM):
             self.action_customise()
         else:
-            self._adopt(self._shown_config(), then=going_to("data"))
+            self.adopt(self.shown_config(), then=going_to("data"))
 
     def action_measure(self) -> None:
         """Measure the memory of the selected card."""
         self.clear_error()
         try:
-            self.mqlora.start_measuring(self._shown_config())
+            self.mqlora.start_measuring(self.shown_config())
         except UserError as error:
             self.show_error(error)
 
@@ -140,15 +145,15 @@ class ProfileScreen(PlaceScreen):
 
     def action_customise(self) -> None:
         """Edit every value, starting from the selected card."""
-        self.app.push_screen(ConfigForm(self._shown_config(), self.mqlora.project), self._customised)
+        self.app.push_screen(ConfigForm(self.shown_config(), self.mqlora.project), self._customised)
 
     def _customised(self, answer: FormResult[TrainingConfig] | None) -> None:
         if answer and answer.values:
-            self._adopt(answer.values, answer.then)
+            self.adopt(answer.values, answer.then)
         elif answer:
             self._go_on(answer.then)
 
-    def _adopt(self, config: TrainingConfig, then: str) -> None:
+    def adopt(self, config: TrainingConfig, then: str) -> None:
         """Save `config` unless training runs; ask first where an unfinished run has another one.
 
         Args:
@@ -208,7 +213,7 @@ class ProfileScreen(PlaceScreen):
             card.show(offers.get(card.profile), best, self._use(index))
             card.selected = index == self.selected
         self._draw_verdict(recommendation)
-        config = self._shown_config()
+        config = self.shown_config()
         self.query_one("#meaning-text", Static).update(summary(config, self.mqlora.data, self._steps(config)))
 
     def _draw_verdict(self, recommendation: Recommendation | None) -> None:
@@ -228,7 +233,7 @@ class ProfileScreen(PlaceScreen):
             return None
         return planned_steps(config, data.train.examples)
 
-    def _shown_config(self) -> TrainingConfig:
+    def shown_config(self) -> TrainingConfig:
         """Return the configuration in use with the selected profile's values."""
         config = self.mqlora.config
         return config if self.selected == CUSTOM else profile_config(NAMES[self.selected], config)

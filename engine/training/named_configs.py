@@ -1,0 +1,93 @@
+"""Configurations that are kept under names, in the project's folder `configurations/`."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.config import TrainingConfig
+from engine.errors import UserError, write_fix
+from engine.files import read_own
+from engine.i18n import _
+from engine.project import Project
+from engine.sanitize import HARMFUL, one_line
+
+LONGEST = 60
+"""Characters of a name."""
+MOST = 200
+"""Configurations that are listed."""
+_END = ".json"
+_MOST_BYTES = 1 << 20
+_FORBIDDEN = re.compile(r'[/\\:*?"<>|\n\t]')
+
+
+@dataclass(frozen=True)
+class NamedConfig:
+    """One of them, or why it cannot be loaded."""
+
+    name: str
+    config: TrainingConfig | None
+    error: UserError | None = None
+
+
+def check_name(text: str) -> str:
+    """Return a name without white space around it.
+
+    Raises:
+        UserError: no file can have it on every system, or it would not be seen as it is.
+    """
+    name = text.strip()
+    if not name:
+        raise UserError(_("The name is empty"), _("type one, such as: slow but sure"))
+    if len(name) > LONGEST or name.startswith(".") or _FORBIDDEN.search(name) or HARMFUL.search(name):
+        fix = _('take at most {n} characters, no / \\ : * ? " < > | and no point at the beginning')
+        raise UserError(_("'{name}' cannot be a name").format(name=one_line(name, 80)), fix.format(n=LONGEST))
+    return name
+
+
+def is_taken(project: Project, name: str) -> bool:
+    """Whether there is something of that name already."""
+    return os.path.lexists(_path(project, name))
+
+
+def save_named(project: Project, name: str, config: TrainingConfig) -> None:
+    """Keep a configuration under a name, in the place of the one that had it.
+
+    Raises:
+        UserError: the name cannot be, or the file not be written.
+    """
+    path = _path(project, check_name(name))
+    try:
+        if path.parent.is_symlink():
+            raise UserError(_("{path} is a link").format(path=path.parent), _("put a folder there"))
+        config.save(path)
+    except UserError:
+        raise
+    except OSError as error:
+        problem = _("Cannot write {path}: {reason}").format(path=path, reason=error.strerror)
+        raise UserError(problem, write_fix(error)) from None
+
+
+def named_configs(project: Project) -> list[NamedConfig]:
+    """Return what is kept, in the order of names, each checked; the first `MOST` of them."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(project.configs_dir) if entry.name.endswith(_END))
+    except OSError:
+        return []
+    return [_read(project, name.removesuffix(_END)) for name in names[:MOST] if not name.startswith(".")]
+
+
+def _read(project: Project, name: str) -> NamedConfig:
+    path = _path(project, name)
+    try:
+        read_own(path, _MOST_BYTES)  # no link, no pipe, nothing endless
+        return NamedConfig(name, TrainingConfig.load(path))
+    except UserError as error:
+        return NamedConfig(name, None, error)
+    except OSError as error:
+        problem = _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror)
+        return NamedConfig(name, None, UserError(problem, _("make it readable or take it away")))
+
+
+def _path(project: Project, name: str) -> Path:
+    return project.configs_dir / f"{name}{_END}"
