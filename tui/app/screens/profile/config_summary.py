@@ -5,7 +5,7 @@ from typing import ClassVar
 from engine import units
 from engine.config import TrainingConfig, help_text
 from engine.dataset.report import DataReport
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from engine.profiles import PROFILES
 from engine.sanitize import one_line
 from engine.symbols import spark
@@ -41,9 +41,9 @@ def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) 
     table.add_column(justify="right", width=7, no_wrap=True)
     table.add_column(ratio=1)
     table.add_row(_("batch"), str(config.batch_size), _batch(config))
-    table.add_row(_("sequence"), f"{config.max_seq_length:,}", _sequence(config, data))
+    table.add_row(_("sequence"), number(config.max_seq_length), _sequence(config, data))
     table.add_row(_("learning rate"), f"{config.learning_rate:.1e}".replace("e-0", "e-"), _rate(config))
-    table.add_row(_("steps"), "–" if steps is None else f"{steps:,}", _steps(config))
+    table.add_row(_("steps"), "–" if steps is None else number(steps), _steps(config))
     table.add_row(_("adapter rank"), str(config.lora_rank), _adapter(config))
     if config.init_adapter:
         table.add_row(_("goes on from"), "", Text(one_line(config.init_adapter, 200)))
@@ -69,8 +69,10 @@ def _sequence(config: TrainingConfig, data: DataReport | None) -> str:
     if data is None or data.train.tokens is None:
         return _("tokens; press 3 to see how long the examples are")
     cut = len(data.train.tokens.truncated_lines)
-    end = _("nothing is cut") if not cut else ngettext("{n} is cut", "{n} are cut", cut).format(n=f"{cut:,}")
-    return _("tokens; the longest example has {n}: {end}").format(n=f"{data.train.tokens.longest:,}", end=end)
+    end = _("nothing is cut") if not cut else ngettext("{n} is cut", "{n} are cut", cut).format(n=number(cut))
+    return _("tokens; the longest example has {n}: {end}").format(
+        n=number(data.train.tokens.longest), end=end
+    )
 
 
 def _rate(config: TrainingConfig) -> Text:

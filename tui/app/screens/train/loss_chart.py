@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.i18n import number
 from tui.run.curves import EMPTY, Floats, LossCurves
 
 import numpy as np
@@ -50,7 +51,7 @@ def draw(curves: LossCurves, view: View, width: int, height: int, colours: Colou
     low, high = _y_range(curves)
     count = min(_MOST_Y_TICKS, max(2, (height - 2) // _ROWS_PER_Y_TICK))
     ticks = log_ticks(low, high) if view == "log" else []
-    labels = [f"{tick:g}" for tick in ticks]
+    labels = [number(tick, "g") for tick in ticks]
     if len(ticks) < 2:
         ticks = nice_ticks(low, high, count)
         labels = _labels(ticks)
@@ -62,7 +63,7 @@ def draw(curves: LossCurves, view: View, width: int, height: int, colours: Colou
     plot.ylim(*scale(np.array([low, high])).tolist())
     plot.yticks(scale(np.array(ticks)).tolist(), labels)
     steps = [step for step in nice_ticks(first, last, max(2, width // _COLUMNS_PER_X_TICK)) if step % 1 == 0]
-    plot.xticks(steps, [f"{step:,.0f}" for step in steps])
+    plot.xticks(steps, [number(step, ",.0f") for step in steps])
     return list(Text.from_ansi(plot.build()).split("\n"))[:height]
 
 
@@ -78,7 +79,7 @@ def nice_ticks(low: float, high: float, count: int) -> list[float]:
 def _labels(ticks: list[float]) -> list[str]:
     """Write all ticks with the decimals that the finest one needs."""
     decimals = max((len(f"{tick:.12f}".rstrip("0").partition(".")[2]) for tick in ticks), default=0)
-    return [f"{tick:.{decimals}f}" for tick in ticks]
+    return [number(tick, f".{decimals}f") for tick in ticks]
 
 
 def log_ticks(low: float, high: float) -> list[float]:
