@@ -10,13 +10,18 @@ from functools import cache
 from engine.i18n.language import language
 from engine.i18n.numbers import LocalText, number
 
-__all__ = ["_", "language", "ngettext", "number"]
+__all__ = ["N_", "_", "language", "ngettext", "number"]
 
 
 def _(text: str) -> str:
     """Return a text in the user's language."""
     catalogue = _catalogue()
     return text if catalogue is None else LocalText(catalogue.get(text, (text,))[0])
+
+
+def N_(text: str) -> str:
+    """Mark a text that is translated elsewhere, for those who collect what is to be translated."""
+    return text
 
 
 def ngettext(one: str, many: str, n: float) -> str:

@@ -1,6 +1,6 @@
 """The command line: what each command reads, does and prints.
 
-Typer asks the standard library's gettext for its texts, or for some: that has this program's catalogue from here on.
+Typer asks the standard library's gettext for some of its texts; from here on that is this program's.
 """
 
 import gettext

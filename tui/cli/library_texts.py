@@ -3,14 +3,9 @@
 import re
 from typing import Any
 
-from engine.i18n import _
+from engine.i18n import N_, _
 
 from typer.core import TyperCommand, TyperGroup
-
-
-def N_(text: str) -> str:
-    """Mark a text for those who collect what is to be translated."""
-    return text
 
 
 _THROUGH_GETTEXT = (
