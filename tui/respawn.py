@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from engine.i18n.language import VARIABLE
+from engine.i18n.languages import VARIABLE
 
 SUPERVISED = "MQLORA_GUARDED"
 """Environment variable of a process that has a supervisor, or shall have none."""

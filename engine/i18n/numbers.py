@@ -4,7 +4,7 @@ from functools import cache
 from string import Formatter
 from typing import Any
 
-from engine.i18n.language import language
+from engine.i18n.languages import language
 
 SEPARATORS = {"en": (",", "."), "pt": ("\N{NO-BREAK SPACE}", ",")}
 """What stands between thousands, and before decimals, as the CLDR has it; Babel takes too long to say it."""

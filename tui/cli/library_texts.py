@@ -7,7 +7,6 @@ from engine.i18n import N_, _
 
 from typer.core import TyperCommand, TyperGroup
 
-
 _THROUGH_GETTEXT = (
     N_("Arguments"),
     N_("Options"),

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from engine.errors import UserError
 from engine.files import clear_partial
 from engine.i18n import _
-from engine.i18n.language import VARIABLE
+from engine.i18n.languages import VARIABLE
 from engine.project import Project
 from tui.cli.data_commands import Json, clean, import_file, validate
 from tui.cli.export_commands import export

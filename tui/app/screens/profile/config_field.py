@@ -38,7 +38,7 @@ class ConfigField(Vertical):
         with Horizontal():
             yield Static(self.field, classes="field-name", markup=False)
             yield self.editor
-        yield Static(_(help_text(self.field)), classes="field-note", markup=False)
+        yield Static(help_text(self.field), classes="field-note", markup=False)
 
     def on_descendant_focus(self) -> None:
         """Mark the row, and scroll so that its help is seen as well."""
@@ -60,7 +60,7 @@ class ConfigField(Vertical):
         note = self.query_one(".field-note", Static)
         self.set_class(problem is not None, "-wrong")
         note.update(
-            _(help_text(self.field)) if problem is None else Content(f"✗ {one_line(problem.problem, 200)}.")
+            help_text(self.field) if problem is None else Content(f"✗ {one_line(problem.problem, 200)}.")
         )
 
 

@@ -37,7 +37,7 @@ class Meaning(VerticalScroll, inherit_bindings=False):
 def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) -> Table:
     """Return one row per thing that matters: name, value, what follows from it."""
     table = Table.grid(expand=True, padding=(0, 2, 0, 0))
-    table.add_column(width=15, style=MUTED, no_wrap=True)
+    table.add_column(min_width=15, style=MUTED, no_wrap=True)
     table.add_column(justify="right", width=7, no_wrap=True)
     table.add_column(ratio=1)
     table.add_row(_("batch"), str(config.batch_size), _batch(config))
@@ -53,7 +53,7 @@ def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) 
 def explained() -> Content:
     """Return the help texts of the values that the profiles set, for wide terminals."""
     parts = [
-        Content.assemble((field, "bold"), "\n", (_(help_text(field)), "$muted"))
+        Content.assemble((field, "bold"), "\n", (help_text(field), "$muted"))
         for field in (*PROFILES["BALANCED"], "lora_rank", "lora_alpha")
     ]
     return Content("\n").join(parts)
