@@ -28,6 +28,7 @@ _SENTENCES = (
     N_("Option {name} requires an argument."),
     N_("Option {name} does not take a value."),
     N_("Got unexpected extra argument(s) ({names})"),
+    N_("Invalid value for {name} (env var: {variable}): {problem}"),
     N_("Invalid value for {name}: {problem}"),
     N_("Value error, {problem}"),
     N_("{value} is not one of {names}."),
