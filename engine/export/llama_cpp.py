@@ -4,8 +4,8 @@ Needs the extra `gguf-check` (PyPI `xllamacpp`, which is llama.cpp's server as a
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,8 @@ import numpy as np
 _CHILD = ("-m", "engine.export.llama_cpp_child")
 MOST_TOKENS = 128
 """Trained tokens that are scored: each is a request of its own."""
+OnToken = Callable[[int, int], None]
+"""Called with how many tokens are scored, and how many will be."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def few_rows(examples: Sequence[Example], most: int = MOST_TOKENS) -> list[Examp
 
 
 def log_probabilities(
-    files: LlamaCppFiles, examples: Sequence[Example], vocabulary: int, plain: int
+    files: LlamaCppFiles, examples: Sequence[Example], vocabulary: int, plain: int, on_token: OnToken
 ) -> Scores:
     """Return llama.cpp's log-probability of each trained token of some rows, in their order.
 
@@ -57,6 +59,7 @@ def log_probabilities(
         examples: rows; what comes before a token is given as the numbers that were trained.
         vocabulary: how many tokens the model has.
         plain: a token that is an ordinary letter.
+        on_token: called after each with how many are scored, and how many will be.
 
     Raises:
         UserError: llama.cpp cannot load the files or ended.
@@ -73,7 +76,8 @@ def log_probabilities(
         ],
     }
     wanted = sum(int(example.trained.sum()) for example in examples)
-    found = np.fromiter(_answers(asked), np.float64)
+    with closing(_answers(asked)) as answers:
+        found = np.fromiter(_counted(answers, wanted, on_token), np.float64)
     if len(found) != wanted:
         raise UserError(
             _("llama.cpp ended while it read {file}").format(file=files.model.name),
@@ -82,7 +86,13 @@ def log_probabilities(
     return found
 
 
-def _answers(asked: dict[str, object]) -> Iterator[float]:
+def _counted(answers: Iterator[float], wanted: int, on_token: OnToken) -> Iterator[float]:
+    for number, answer in enumerate(answers, 1):
+        on_token(min(number, wanted), wanted)
+        yield answer
+
+
+def _answers(asked: dict[str, object]) -> Generator[float, None, None]:
     child = child_process.start(_CHILD)
     assert child.stdin and child.stdout
     try:

@@ -1,6 +1,7 @@
 """Base and adapter as one model folder for MLX, in 16 bits or quantised anew."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from mlx_lm.utils import make_shards, save_config
 
 _GROUP_SIZE = 64
 """Weights that share a scale where the base model says nothing."""
+_SHARD_GB = 1
+"""Size of a file of weights at most, so that what is written can be told, and ended, every few seconds."""
+OnFile = Callable[[int, int], None]
+"""Called with how many files are done, and how many there are."""
 _COPIED = ("*.json", "*.jinja", "*.model", "*.txt", "additional_chat_templates/*.jinja")
 """Files of the tokenizer and of generation."""
 _OWN = ("config.json", "model.safetensors.index.json", "source.json")
@@ -31,7 +36,7 @@ def mlx_bytes(base: Path, bits: int) -> int:
     return int(sizes.parameters * (bits + (32 / sizes.group_size if bits < 16 else 0)) / 8)
 
 
-def write_mlx(base: Path, adapter: AdapterFile, bits: int, folder: Path) -> None:
+def write_mlx(base: Path, adapter: AdapterFile, bits: int, folder: Path, on_file: OnFile) -> None:
     """Write the fused model into an empty folder.
 
     W + scale (A B)ᵀ is summed in float32 and kept in the model's 16-bit type, or quantised with the base
@@ -43,6 +48,7 @@ def write_mlx(base: Path, adapter: AdapterFile, bits: int, folder: Path) -> None
         adapter: to add.
         bits: 4, 6, 8, or 16.
         folder: to fill.
+        on_file: called before each file of weights.
 
     Raises:
         OSError: it cannot be written.
@@ -60,7 +66,7 @@ def write_mlx(base: Path, adapter: AdapterFile, bits: int, folder: Path) -> None
         replaced.append((path, new))
     model.update_modules(tree_unflatten(replaced))
     del replaced
-    _save(folder, model)
+    _save(folder, model, on_file)
     usual = {"group_size": group_size, "bits": bits, "mode": "affine"}
     for name in ("quantization", "quantization_config"):
         config.pop(name, None)
@@ -70,7 +76,7 @@ def write_mlx(base: Path, adapter: AdapterFile, bits: int, folder: Path) -> None
     _copy_rest(base, folder)
 
 
-def _save(folder: Path, model: nn.Module) -> None:
+def _save(folder: Path, model: nn.Module, on_file: OnFile) -> None:
     """Write a model's weights and their index as `save_model` of mlx-lm does, each shard let go in turn.
 
     That one cannot tell a full disk from another fault.
@@ -79,12 +85,13 @@ def _save(folder: Path, model: nn.Module) -> None:
         OSError: the disk is full or a file cannot be written.
     """
     weights = dict(tree_flatten(model.parameters()))
-    total, shards = sum(array.nbytes for array in weights.values()), make_shards(weights)
+    total, shards = sum(array.nbytes for array in weights.values()), make_shards(weights, _SHARD_GB)
     model.update(tree_map(lambda _array: mx.array([]), model.parameters()))
     weights.clear()
     names, count = dict[str, str](), len(shards)
     for number in range(1, count + 1):
         name = f"model-{number:05d}-of-{count:05d}.safetensors" if count > 1 else "model.safetensors"
+        on_file(number - 1, count)
         shard = shards.pop(0)
         names |= dict.fromkeys(shard, name)
         write_arrays(folder / name, shard)

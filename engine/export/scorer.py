@@ -77,11 +77,14 @@ class Scorer:
             )
 
     def _by_llama(self, request: ExportRequest, folder: Path, rows: list[Example]) -> Scores:
-        self.progress(_("Scoring what was written, with llama.cpp"), 0.0)
+        def told(done: int, total: int) -> None:
+            self.progress(_("Scoring what was written, with llama.cpp"), done / total)
+
+        told(0, 1)
         adapter = None if request.is_merged else folder / ADAPTER_FILE
         tokens = in_gguf(self.base)[1].tokens
         files = llama_cpp.LlamaCppFiles(folder / MODEL_FILE, adapter)
-        return llama_cpp.log_probabilities(files, rows, len(tokens), tokens.index("a"))
+        return llama_cpp.log_probabilities(files, rows, len(tokens), tokens.index("a"), told)
 
     def _read_back(self, request: ExportRequest, folder: Path, rows: list[Example]) -> Scores:
         def told(done: int, total: int) -> None:

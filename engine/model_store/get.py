@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from engine.errors import UserError
+from engine.errors import Cancelled, UserError
 from engine.files import open_given
 from engine.i18n import _
 from engine.model_folder.new_folder import new_model_folder
@@ -114,7 +114,7 @@ def get_model(
         target = project.models_dir / require_given(name, wish)
         source, left_out = bring_folder(wish, target, is_linked, progress, stop)
         return Brought(name, target, source, True, left_out)
-    return _from_gguf(project, wish, name, is_linked, progress)
+    return _from_gguf(project, wish, name, is_linked, progress, stop)
 
 
 def _from_hub(
@@ -133,7 +133,9 @@ def _from_hub(
     return Brought(name, target, source, is_new, left_out)
 
 
-def _from_gguf(project: Project, path: Path, name: str, is_linked: bool, progress: OnProgress) -> Brought:
+def _from_gguf(
+    project: Project, path: Path, name: str, is_linked: bool, progress: OnProgress, stop: Event
+) -> Brought:
     """Bring the model of a GGUF file; its weights are kept as they are, in MLX's form."""
     if not _is_gguf(path):
         raise UserError(
@@ -150,9 +152,14 @@ def _from_gguf(project: Project, path: Path, name: str, is_linked: bool, progres
     target = project.models_dir / require_given(name, path)
     from engine.model.gguf import convert_gguf  # imports MLX
 
+    def on_stage(stage: str) -> None:
+        if stop.is_set():
+            raise Cancelled
+        progress(stage, 0, 0)
+
     source = ModelSource(way="gguf", origin=str(path.absolute()))
     with new_model_folder(target) as folder:
-        convert_gguf(path, folder, lambda stage: progress(stage, 0, 0))
+        convert_gguf(path, folder, on_stage)
         write_source(folder, source)
     return Brought(name, target, source, True)
 

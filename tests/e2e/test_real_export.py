@@ -10,6 +10,7 @@ from engine.export.chosen import exporter
 from engine.export.gguf_export import ADAPTER_FILE, MODEL_FILE, in_gguf
 from engine.export.llama_cpp import LlamaCppFiles, few_rows, log_probabilities
 from engine.export.read_back import as_trained, q4_1_difference
+from engine.export.score import Scores
 from engine.export.targets import ExportRequest
 from engine.model.demo import install_demo
 from engine.project import Project
@@ -42,8 +43,14 @@ def test_llama_cpp_computes_what_was_trained(tmp_path: Path) -> None:
     assert q4_1_difference(made.base, architecture, beside / MODEL_FILE) == 0.0
     merged = made.export(ExportRequest("gguf", 16)).folder
     tokens, plain = len(vocabulary.tokens), vocabulary.tokens.index("a")
-    exact = log_probabilities(LlamaCppFiles(beside / MODEL_FILE, beside / ADAPTER_FILE), rows, tokens, plain)
-    whole = log_probabilities(LlamaCppFiles(merged / MODEL_FILE), rows, tokens, plain)
+    scored: list[tuple[int, int]] = []
+
+    def by_llama_cpp(files: LlamaCppFiles) -> Scores:
+        return log_probabilities(files, rows, tokens, plain, lambda *counts: scored.append(counts))
+
+    exact = by_llama_cpp(LlamaCppFiles(beside / MODEL_FILE, beside / ADAPTER_FILE))
+    whole = by_llama_cpp(LlamaCppFiles(merged / MODEL_FILE))
+    assert scored == 2 * [(number, len(adapter)) for number in range(1, len(adapter) + 1)]
     assert np.abs(whole - adapter).max() < 0.05
     # llama.cpp rounds what it multiplies 4-bit weights with to 8 bits.
     assert abs(exact.mean() - adapter.mean()) < 0.05 and np.abs(exact - adapter).max() < 0.5

@@ -9,10 +9,10 @@ from typing import Any
 
 from textual.css import stylesheet
 from textual.css.model import RuleSet
+from textual.css.parse import parse
 from textual.css.tokenizer import Token
 
 _Variables = dict[str, list[Token]]
-_parse = stylesheet.parse
 _MOST = 500
 """Sheets that are kept; a theme has some 50."""
 _kept: dict[tuple[Any, ...], list[RuleSet]] = {}
@@ -22,7 +22,7 @@ _last: tuple[_Variables | None, frozenset[Any]] = (None, frozenset())
 
 def patch_style_sheets() -> None:
     """Let Textual find the rules of a sheet that was parsed before."""
-    stylesheet.parse = _parsed  # type: ignore[assignment]
+    vars(stylesheet)["parse"] = _parsed
 
 
 def _parsed(
@@ -33,7 +33,7 @@ def _parsed(
     if key not in _kept:
         if len(_kept) >= _MOST:
             _kept.clear()
-        _kept[key] = list(_parse(scope, css, read_from, variable_tokens=variable_tokens, **options))
+        _kept[key] = list(parse(scope, css, read_from, variable_tokens=variable_tokens, **options))
     return _kept[key]
 
 
