@@ -33,8 +33,8 @@ def _texts(node: ast.AST) -> Iterator[Found]:
             for keyword in keywords:
                 if keyword.arg == "description" and isinstance(keyword.value, ast.Constant):
                     yield node.lineno, "_", str(keyword.value.value), []
-        case ast.FunctionDef() if _is_command(node) and (text := ast.get_docstring(node)):
-            yield node.lineno, "_", inspect.cleandoc(text), []
+        case ast.FunctionDef() if _is_command(node) and (doc := ast.get_docstring(node)):
+            yield node.lineno, "_", inspect.cleandoc(doc), []
 
 
 def _is_command(function: ast.FunctionDef) -> bool:

@@ -7,4 +7,5 @@ import gettext
 
 from engine.i18n import _, ngettext
 
-gettext.gettext, gettext.ngettext = _, ngettext
+gettext.gettext = _  # type: ignore[assignment]  # parameters have other names
+gettext.ngettext = ngettext  # type: ignore[assignment]

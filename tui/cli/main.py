@@ -94,6 +94,11 @@ def _command(function: Callable[..., Any], name: str | None = None, hidden: bool
     app.command(name, cls=Command, help=_(inspect.getdoc(function) or ""), hidden=hidden)(function)
 
 
+def _commands(*functions: Callable[..., Any]) -> None:
+    for function in functions:
+        _command(function)
+
+
 @app.callback(invoke_without_command=True)
 def open_app(
     context: typer.Context,
@@ -172,11 +177,9 @@ def profiles(context: typer.Context, json: Json = False) -> None:
     show_profiles(context.obj, json)
 
 
-for _function in (demo, check, selftest, profiles, models, get, convert, fit, validate, clean):
-    _command(_function)
+_commands(demo, check, selftest, profiles, models, get, convert, fit, validate, clean)
 _command(clean, "mend", hidden=True)  # what scripts may call it
 _command(import_file, "import")
-_command(train)
+_commands(train)
 _command(verify_resume, "verify-resume")
-for _function in (export, monitor, plot, chat, report, serve, reproduce):
-    _command(_function)
+_commands(export, monitor, plot, chat, report, serve, reproduce)
