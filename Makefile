@@ -1,6 +1,7 @@
 # make run     sets up, then opens the app; without a terminal it trains a short while and reports
 # make test    sets up, then runs the tests: about 7 minutes on 2 cores
 # make check   style, types and import contract, then the tests
+# make texts   brings the catalogues of translations up to date with the source; lists what is untranslated
 # make test-all, make campaigns    what takes longer: slow tests; attacks on the program, an hour or more
 VENV := .venv
 # Programs are run by their module: launchers hold the folder's path, and break where that has a $ or a quote.
@@ -8,7 +9,7 @@ PY := $(VENV)/bin/python -m
 # Three processes on two cores: many tests wait for a program that they started.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) pytest -n 3 --dist worksteal
 
-.PHONY: run demo test test-slow test-all campaigns lint check update ready ready-dev clean
+.PHONY: run demo test test-slow test-all campaigns lint check texts update ready ready-dev clean
 .DEFAULT_GOAL := run
 
 run: ready
@@ -37,6 +38,12 @@ lint: ready-dev
 	$(VENV)/bin/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
 check: lint test
+
+# The texts of the source into the catalogues, and the list of those that are still to be translated.
+texts: ready-dev
+	@$(PY) babel.messages.frontend -q extract -F babel.cfg --add-location=file --no-wrap -o $(VENV)/mqlora.pot engine tui
+	@$(PY) babel.messages.frontend -q update -D mqlora -d engine/locale -i $(VENV)/mqlora.pot --no-wrap --no-fuzzy-matching --ignore-obsolete
+	@$(PY) scripts.untranslated
 
 update:
 	@PYTHON="$(PYTHON)" scripts/update.sh

@@ -239,5 +239,5 @@ def parse_assignment(text: str) -> tuple[str, str]:
 
 
 def help_text(field: str) -> str:
-    """Return the help text of a configuration field."""
-    return TrainingConfig.model_fields[field].description or ""
+    """Return the help text of a configuration field, in the user's language."""
+    return _(TrainingConfig.model_fields[field].description or "")

@@ -1,6 +1,6 @@
 """Numbers with their units as people read them: durations, sizes, rates, and numbers of things."""
 
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 
 
 def duration(seconds: float) -> str:
@@ -23,9 +23,9 @@ def size(count: int) -> str:
     value = float(count)
     for unit in ("B", "kB", "MB"):
         if value < 999.5:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
+            return f"{number(value, '.0f' if unit == 'B' or value >= 99.95 else '.1f')} {unit}"
         value /= 1000
-    return f"{value:.1f} GB"
+    return f"{number(value, '.1f')} GB"
 
 
 def rate(value: float) -> str:
@@ -36,7 +36,7 @@ def rate(value: float) -> str:
 
 def nats(loss: float) -> str:
     """Return a loss with two decimals, such as "1.49"; one beyond any reading as "3.40e+38"."""
-    return f"{loss:.2f}" if abs(loss) < _MANY_DIGITS else f"{loss:.2e}"
+    return number(loss, ".2f" if abs(loss) < _MANY_DIGITS else ".2e")
 
 
 _MANY_DIGITS = 1e5
@@ -45,31 +45,31 @@ _MANY_DIGITS = 1e5
 def signed(value: float, decimals: int) -> str:
     """Return a change with its sign, such as "-50" or "+0.31"; one that rounds to nothing has none."""
     if abs(value) >= _MANY_DIGITS:
-        return f"{value:+.2e}"
+        return number(value, "+.2e")
     rounded = round(value, decimals)
-    return f"{rounded:+.{decimals}f}" if rounded else f"{0:.{decimals}f}"
+    return number(rounded, f"+.{decimals}f") if rounded else number(0, f".{decimals}f")
 
 
 def rows(n: int) -> str:
     """Return a number of rows, such as "1 row" or "1,200 rows"."""
-    return ngettext("{n} row", "{n} rows", n).format(n=f"{n:,}")
+    return ngettext("{n} row", "{n} rows", n).format(n=number(n))
 
 
 def examples(n: int) -> str:
     """Return a number of examples, such as "1 example" or "8 examples"."""
-    return ngettext("{n} example", "{n} examples", n).format(n=f"{n:,}")
+    return ngettext("{n} example", "{n} examples", n).format(n=number(n))
 
 
 def steps(n: int) -> str:
     """Return a number of optimizer steps, such as "1 step" or "1,200 steps"."""
-    return ngettext("{n} step", "{n} steps", n).format(n=f"{n:,}")
+    return ngettext("{n} step", "{n} steps", n).format(n=number(n))
 
 
 def epochs(n: int) -> str:
     """Return a number of epochs, such as "1 epoch" or "3 epochs"."""
-    return ngettext("{n} epoch", "{n} epochs", n).format(n=f"{n:,}")
+    return ngettext("{n} epoch", "{n} epochs", n).format(n=number(n))
 
 
 def tokens(n: int) -> str:
     """Return a number of tokens, such as "1 token" or "1,200 tokens"."""
-    return ngettext("{n} token", "{n} tokens", n).format(n=f"{n:,}")
+    return ngettext("{n} token", "{n} tokens", n).format(n=number(n))

@@ -30,7 +30,7 @@ def refusal(error: ValidationError, fields: Mapping[str, FieldInfo], source: str
     if first["type"] == "extra_forbidden" or name not in fields:
         return _unknown(name, where, fields)
     field, value = fields[name], first["input"]
-    return UserError(_problem(field.title or name, where, field, value), field.description or "")
+    return UserError(_problem(field.title or name, where, field, value), _(field.description or ""))
 
 
 def wanted(field: FieldInfo) -> str:

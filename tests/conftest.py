@@ -11,6 +11,9 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ("tests.campaigns.plugin",)
 
+# Whatever the developer reads, tests look for English texts; `tests/tui/test_portuguese.py` asks for others.
+os.environ.setdefault("MQLORA_LANG", "en")
+
 # The same examples every time, and no limit by the clock: a busy machine breaks no promise of ours.
 # Other examples are drawn with HYPOTHESIS_PROFILE=random.
 _UNTIMED = settings(

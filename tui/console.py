@@ -127,16 +127,18 @@ def refuse(error: UserError) -> int:
     return 1
 
 
-def refuse_usage(show: Callable[[TextIO], None], problem: str) -> None:
+def refuse_usage(show: Callable[[TextIO], None], problem: str, retold: Callable[[str], str] = str) -> None:
     """Tell of a usage error: what `show` writes quotes the command line as it is.
 
     Args:
         show: writes it for people.
         problem: the same in a sentence.
+        retold: says a line of it in the user's language.
     """
     text = StringIO()
     show(text)
-    _complain(text.getvalue().rstrip(), problem.rstrip("."), _("see: mqlora-tui --help"))
+    lines = text.getvalue().rstrip().split("\n")
+    _complain("\n".join(map(retold, lines)), retold(problem).rstrip("."), _("see: mqlora-tui --help"))
 
 
 def refuse_system(error: OSError) -> int:

@@ -10,13 +10,14 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from tui.respawn import SUPERVISED, peek
+from tui.respawn import SUPERVISED, choose_language, peek
 
 
 def main() -> int:
     """Run the command line and return its exit code."""
     open_standard_streams()
     speak_utf8()
+    choose_language(sys.argv[1:])
     try:
         return _run()
     except OSError as error:  # before there is anybody to tell it better

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from engine import profiles
 from engine.config import TrainingConfig
 from engine.dataset.report import CheckStage
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.sanitize import one_line
 from engine.units import nats
 
@@ -27,7 +27,7 @@ def progress_words(stage: CheckStage | Literal["copied"], file: str, lines: int)
         "counted": _("Counting the tokens of {file}, line {lines} …"),
         "copied": _("Copying {file}, line {lines} …"),
     }
-    return words[stage].format(file=one_line(file, 40), lines=f"{lines:,}")
+    return words[stage].format(file=one_line(file, 40), lines=number(lines))
 
 
 def no_line(file: str, line: int) -> str:
@@ -37,7 +37,7 @@ def no_line(file: str, line: int) -> str:
         file: its name.
         line: that was asked for, from 1.
     """
-    return _("There is no line {line} in {file}.").format(file=one_line(file, 40), line=f"{line:,}")
+    return _("There is no line {line} in {file}.").format(file=one_line(file, 40), line=number(line))
 
 
 def profile_name(config: TrainingConfig) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.analysis.series import Floats, bucket_means, smooth, smoothing_weight
+from engine.i18n import number
 from engine.training.history import Ints, RunHistory
 
 import numpy as np
@@ -51,7 +52,7 @@ def whole_steps(axes: "Axes") -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
-    axes.xaxis.set_major_formatter(lambda value, _place: f"{value:,.0f}")
+    axes.xaxis.set_major_formatter(lambda value, _place: number(value, ",.0f"))
 
 
 def legend(axes: "Axes", handles: "Sequence[Artist] | None" = None) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from engine.analysis.drawing import BLUE, COLUMNS, GREY, VERMILION, dress, legend, trend, whole_steps
 from engine.analysis.series import Floats, bucket_means, downsample
 from engine.analysis.validations import Validations
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.training.history import Ints, RunHistory
 
 import numpy as np
@@ -59,7 +59,7 @@ def cumulative_loss(axes: "Axes", history: RunHistory, steps_per_epoch: int) -> 
         axes.plot(x, y, color=colour, lw=2, label=label)
     dress(axes, _("Cumulative loss by epoch"), _("step within the epoch"), _("sum of the loss (nats)"))
     whole_steps(axes)
-    axes.yaxis.set_major_formatter(lambda value, _place: f"{value:,.9g}")
+    axes.yaxis.set_major_formatter(lambda value, _place: number(value, ",.9g"))
     axes.set_ylim(bottom=0)
     legend(axes)
 

@@ -15,7 +15,7 @@ from engine.errors import UserError
 from engine.files import open_given
 from engine.find_models import label
 from engine.hardware.report import Check, CheckStatus
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.model_folder.trial import ModelTrial
 from engine.project import Project
 from engine.sanitize import one_line
@@ -81,7 +81,7 @@ def check_data(project: Project) -> Check:
     rows = {path.name: count_rows(path) for path in (project.train_file, project.valid_file)}
     train, valid = rows.values()
     value = _("{train} train, {valid} valid").format(
-        train=_("no") if train is None else f"{train:,}", valid=_("no") if valid is None else f"{valid:,}"
+        train=_("no") if train is None else number(train), valid=_("no") if valid is None else number(valid)
     )
     for file, count in rows.items():
         if not count:

@@ -1,7 +1,7 @@
 """What was measured here of the modes to multiply by a model's frozen weights: which is fastest."""
 
 from engine.hardware.report import Check
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.model.matmul_timings import read_calibrations
 from engine.model_folder.dimensions import ModelDimensions
 from engine.sanitize import one_line
@@ -23,7 +23,7 @@ def check_weights(shape: ModelDimensions | None) -> Check | None:
         return None
     times = known[name]
     fastest = min(times, key=lambda mode: times[mode])
-    others = ", ".join(f"{mode} {seconds * 1e3:.1f} ms" for mode, seconds in sorted(times.items()))
+    others = ", ".join(f"{mode} {number(seconds * 1e3, '.1f')} ms" for mode, seconds in sorted(times.items()))
     value = _("{way} is fastest ({times})").format(way=fastest, times=others)
     return Check("weights", _("Frozen weights"), value, "ok", one_line(name, 120))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.hardware.mlx_facts import check_mlx, read_facts, start_probe
 from engine.hardware.report import Check
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.selftest.bench import Bench
 from engine.selftest.part import Skipped, found
 from engine.selftest.process import end_family, run_to_end
@@ -41,7 +41,7 @@ def judge_matmul(figures: dict[str, Any]) -> Check:
     errors: dict[str, float] = figures["errors"]
     value = _("{device}; error against NumPy {errors}; {speed:.0f} GFLOP/s").format(
         device=figures["device"],
-        errors=", ".join(f"{error:.0e} {dtype}" for dtype, error in errors.items()),
+        errors=", ".join(f"{number(error, '.0e')} {dtype}" for dtype, error in errors.items()),
         speed=figures["gflops"],
     )
     wrong = [dtype for dtype, error in errors.items() if not error <= _ERRORS[dtype]]
@@ -103,7 +103,7 @@ def judge_modes(figures: dict[str, Any]) -> Check:
     packed = losses["packed"]
     difference = max(abs(loss - packed) for loss in losses.values())
     value = _("{times}; loss {loss:.4f}, differs by {difference:.0e}").format(
-        times=", ".join(f"{mode} {taken * 1e3:.1f} ms" for mode, taken in seconds.items()),
+        times=", ".join(f"{mode} {number(taken * 1e3, '.1f')} ms" for mode, taken in seconds.items()),
         loss=packed,
         difference=difference,
     )

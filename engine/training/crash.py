@@ -37,7 +37,7 @@ def cause_of_death(signal: int, messages: str, stalled: str = "") -> tuple[str, 
 
 def cut_off_reason(state: RunState) -> str:
     """Say why a run that claims to be running, but is not, was cut off; without a full stop."""
-    when = f"{datetime.fromisoformat(state.updated):%d %b %H:%M}"
+    when = datetime.fromisoformat(state.updated).strftime(_("%d %b %H:%M"))
     boot = boot_id()
     if state.boot and boot and state.boot != boot:
         return _("the machine was restarted after {time}").format(time=when)

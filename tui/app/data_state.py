@@ -6,7 +6,7 @@ from engine import units
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.errors import UserError
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.project import Project
 from engine.sanitize import one_line
 from tui.app.input_order import InTurnApp
@@ -128,5 +128,5 @@ class DataState(InTurnApp, NotesApp):
         folder = one_line(str(cleaned.folder), 300)
         dropped = units.rows(cleaned.dropped)
         self.notice = text.format(
-            folder=folder, train=f"{cleaned.train:,}", valid=f"{cleaned.valid:,}", dropped=dropped
+            folder=folder, train=number(cleaned.train), valid=number(cleaned.valid), dropped=dropped
         )

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from engine.export.targets import ExportRequest, OnProgress, compared
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.project import Project
 from engine.units import size
 from tui.console import cell, err, out, print_json, say, table
@@ -81,9 +81,9 @@ def _table(rows: Sequence["KeptGain"], best: "KeptGain | None") -> Any:
             "★" if row is best else "",
             cell(row.form),
             size(row.bytes),
-            f"{row.export:.4f}",
-            "" if row.kept is None else f"{row.kept:.1%}",
-            f"{row.difference:.3f}",
+            number(row.export, ".4f"),
+            "" if row.kept is None else number(row.kept, ".1%"),
+            number(row.difference, ".3f"),
             row.by,
         )
     if rows:

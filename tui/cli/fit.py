@@ -7,7 +7,7 @@ from engine.config import TrainingConfig
 from engine.fit.measure import Fit
 from engine.fit.measured import measure_and_remember
 from engine.fit.sentences import nearest, outcome, refusal
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.profiles import NAMES, profile_config
 from engine.project import Project
 from engine.units import size
@@ -90,5 +90,5 @@ def _cells(one: Fit) -> tuple[str, str, str, str]:
         size(measured.peak) if measured else "?",
         size(measured.predicted) if measured and measured.predicted is not None else "?",
         f"{one.shape.rows} x {one.shape.length}",
-        f"{measured.seconds:.2f}" if measured else "?",
+        number(measured.seconds, ".2f") if measured else "?",
     )

@@ -15,7 +15,7 @@ from engine.dataset.convert.records import Rejected
 from engine.dataset.convert.tables import SAMPLE, Table, open_table
 from engine.dataset.convert.try_rows import try_rows
 from engine.dataset.jsonl.unused_fields import named
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.project import Project
 from engine.sanitize import json_text, one_line
 from tui.console import err, print_json, quote, say
@@ -103,8 +103,8 @@ def _say_share(usable: int, rejected: int, left_out: int, is_all: bool = True) -
     else:
         text = _("  {usable} of the first {rows} can be used")
     rows = units.rows(usable + rejected + left_out)
-    text = text.format(usable=f"{usable:,}", rejected=f"{rejected:,}", rows=rows)
-    say(text + (_("; {count} left out on request").format(count=f"{left_out:,}") if left_out else ""))
+    text = text.format(usable=number(usable), rejected=number(rejected), rows=rows)
+    say(text + (_("; {count} left out on request").format(count=number(left_out)) if left_out else ""))
 
 
 def import_table(
@@ -157,7 +157,7 @@ def _say_rejected(table: Table, imported: Imported) -> None:
         reason = one_line(row.reason, 200)
         quote(text.format(where=table.where(row.place), reason=reason, fix=fix))
     if (more := sum(imported.kinds.values()) - _LISTED) > 0:
-        say(_("  … and {n} more").format(n=f"{more:,}"))
+        say(_("  … and {n} more").format(n=number(more)))
 
 
 def _say_doubts(table: Table, doubts: Sequence[Doubt]) -> None:

@@ -1,16 +1,20 @@
 """The command line: every command of mqlora-tui, each a few lines on top of the engine."""
 
+import inspect
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from engine.errors import UserError
 from engine.files import clear_partial
 from engine.i18n import _
+from engine.i18n.languages import VARIABLE
 from engine.project import Project
 from tui.cli.data_commands import Json, clean, import_file, validate
 from tui.cli.export_commands import export
+from tui.cli.library_texts import Command, Group, retold
 from tui.cli.model_commands import convert, get, models
 from tui.cli.result_commands import chat, history, plot, report, reproduce, serve
 from tui.cli.train_commands import HalfMicroBatch, fit, monitor, train, verify_resume
@@ -29,6 +33,7 @@ import typer
 
 app = typer.Typer(
     name="mqlora-tui",
+    cls=Group,
     help=_("Fine-tune a language model on your own Mac, from the terminal."),
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -78,10 +83,20 @@ def _run() -> int:
         show = getattr(error, "show", None)  # usage errors of typer know how to show themselves
         if show:
             explain = getattr(error, "format_message", error.__str__)
-            refuse_usage(show, explain())
+            refuse_usage(show, explain(), retold)
             return int(getattr(error, "exit_code", 2))
         return report_defect(error)
     return code if isinstance(code, int) else 0
+
+
+def _command(function: Callable[..., Any], name: str | None = None, hidden: bool = False) -> None:
+    """Register a command under its function's name or another; its help is the docstring, translated."""
+    app.command(name, cls=Command, help=_(inspect.getdoc(function) or ""), hidden=hidden)(function)
+
+
+def _commands(*functions: Callable[..., Any]) -> None:
+    for function in functions:
+        _command(function)
 
 
 @app.callback(invoke_without_command=True)
@@ -95,6 +110,12 @@ def open_app(
         bool, typer.Option("--go-on", help=_("Open the app and go on with the unfinished run at once."))
     ] = False,
     half_micro_batch: HalfMicroBatch = False,
+    lang: Annotated[  # `tui.respawn` has read it before any text was made
+        Literal["en", "pt"] | None,
+        typer.Option(
+            envvar=VARIABLE, help=_("Language of what is said."), show_default=_("that of the system")
+        ),
+    ] = None,
 ) -> int:
     """Without a command: open the app."""
     if not os.path.isdir(directory):  # also takes a name that no folder can have
@@ -123,7 +144,6 @@ def open_app(
     raise typer.Exit(run_app(context.obj, go_on, half_micro_batch))
 
 
-@app.command()
 def demo(context: typer.Context, json: Json = False) -> None:
     """Write the built-in model and the sample data; what is there already stays."""
     from tui.cli.reports import write_demo
@@ -131,7 +151,6 @@ def demo(context: typer.Context, json: Json = False) -> None:
     write_demo(context.obj, json)
 
 
-@app.command()
 def check(context: typer.Context, json: Json = False) -> None:
     """Look at this machine: can it train, and if not, what is to be done?"""
     from tui.cli.reports import show_hardware
@@ -139,7 +158,6 @@ def check(context: typer.Context, json: Json = False) -> None:
     raise typer.Exit(show_hardware(context.obj, json))
 
 
-@app.command()
 def selftest(
     context: typer.Context,
     model: Annotated[
@@ -153,7 +171,6 @@ def selftest(
     raise typer.Exit(try_machine(context.obj, model, json))
 
 
-@app.command()
 def profiles(context: typer.Context, json: Json = False) -> None:
     """Show the three profiles, the recommended one and why."""
     from tui.cli.reports import show_profiles
@@ -161,21 +178,9 @@ def profiles(context: typer.Context, json: Json = False) -> None:
     show_profiles(context.obj, json)
 
 
-app.command()(models)
-app.command()(get)
-app.command()(convert)
-app.command()(fit)
-app.command()(validate)
-app.command()(clean)
-app.command("mend", hidden=True)(clean)  # what scripts may call it
-app.command("import")(import_file)
-app.command()(train)
-app.command("verify-resume")(verify_resume)
-app.command()(export)
-app.command()(monitor)
-app.command()(plot)
-app.command()(chat)
-app.command()(report)
-app.command()(history)
-app.command()(serve)
-app.command()(reproduce)
+_commands(demo, check, selftest, profiles, models, get, convert, fit, validate, clean)
+_command(clean, "mend", hidden=True)  # what scripts may call it
+_command(import_file, "import")
+_commands(train)
+_command(verify_resume, "verify-resume")
+_commands(export, monitor, plot, chat, report, history, serve, reproduce)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.project import Project
 from engine.receipt.compare import Comparison, Difference, base_here, compare, differences
 from engine.receipt.form import Receipt
@@ -134,7 +134,7 @@ def _say(comparison: Comparison, as_json: bool) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6g}"
+    return "-" if value is None else number(value, ".6g")
 
 
 _NAMES = {

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from typing import Any
 
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.selftest.bug_report import private_words, system_facts, without
@@ -58,7 +58,7 @@ def line_of(trial: Trial) -> str:
     texts = [check.value, check.detail, check.fix]
     label = check.label + " " * max(0, _width() - cell_len(check.label))
     figure = one_line("; ".join(text for text in texts if text), 400)
-    return f"{_MARKS[trial.status]} {label}  {figure}  {trial.seconds:.1f} s"
+    return f"{_MARKS[trial.status]} {label}  {figure}  {number(trial.seconds, '.1f')} s"
 
 
 def report_of(facts: dict[str, str], trials: list[Trial], seconds: float) -> str:

@@ -5,7 +5,7 @@ import time
 from typing import Protocol
 
 from engine import units
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from engine.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -202,7 +202,7 @@ def _started(event: Started) -> str:
         model=event.model,
         examples=units.examples(event.train_examples),
         steps=units.steps(event.total_steps),
-        parameters=parameters.format(n=f"{event.trainable_parameters:,}"),
+        parameters=parameters.format(n=number(event.trainable_parameters)),
         shapes=ngettext("{n} shape", "{n} shapes", event.shapes).format(n=event.shapes),
         device=event.device,
     )

@@ -66,7 +66,7 @@ def take_notice(project: Project) -> str:
     if not starts:
         remove(project.run_dir / _FILE)
     lost = _("The connection was lost on {day} at {clock}, at step {step:,}").format(
-        day=f"{when:%Y-%m-%d}", clock=f"{when:%H:%M}", step=handover.step
+        day=when.strftime(_("%Y-%m-%d")), clock=f"{when:%H:%M}", step=handover.step
     )
     fate = _("the run is starting in the background.") if starts else _fate(project, handover)
     return f"{lost}; {fate}"

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from engine import units
 from engine.config import TrainingConfig
 from engine.hardware.report import CheckStatus
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from engine.training.events import Phase
 from engine.training.selected_config import differences
 from engine.units import duration
@@ -90,7 +90,7 @@ def _running(view: RunView, session: PhaseTracker) -> tuple[CheckStatus | None, 
     if view.figures.summary.overfitting == "significant":
         text = _("Overfitting: validation is well above training; adapters/ keeps the best.")
         return "warning", text, where
-    first, last = f"{run.first_loss:.2f}", f"{run.last_loss:.2f}"
+    first, last = number(run.first_loss, ".2f"), number(run.last_loss, ".2f")
     has_fallen = run.last_loss < (1 - _LEVEL) * run.first_loss and first != last
     if not has_fallen or (run.steps < _FEW_STEPS and view.figures.trend == 1):
         return None, _("Too early to tell: the loss has not clearly fallen yet."), where
@@ -142,5 +142,5 @@ def _ending(figures: RunFigures, status: RunStatus, now: datetime) -> str:
     if not status.is_training:
         return text
     end = now + timedelta(seconds=left)
-    clock = f"{end:%H:%M}" if left < 86_400 else f"{end:%a %H:%M}"
+    clock = end.strftime("%H:%M" if left < 86_400 else _("%a %H:%M"))
     return text + _(", done {clock}").format(clock=clock)

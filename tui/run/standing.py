@@ -1,6 +1,6 @@
 """Where a run stands, for somebody who leaves it, and how it goes on."""
 
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.training.lock import lock_owner
@@ -49,5 +49,5 @@ def _running(state: RunState | None, owner: Owner) -> str:
 
 def _position(state: RunState) -> str:
     if not state.total_steps:
-        return f"{state.step:,}"
+        return number(state.step)
     return _("{step:,} of {total:,}").format(step=state.step, total=state.total_steps)

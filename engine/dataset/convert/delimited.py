@@ -15,7 +15,7 @@ from engine.dataset.convert.source import Source, not_decoded
 from engine.dataset.jsonl.lines import MOST_BYTES
 from engine.dataset.report import Fault
 from engine.errors import UserError
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 
 _RULE = re.compile(r":?-{2,}:?")
 """A cell of the line below the names in a table of Markdown."""
@@ -84,7 +84,7 @@ def swallowed_rows(record: Record, delimiter: str) -> Iterator[Fault]:
                     "a quote opens in it and closes {n} line later, which looks like a row of its own",
                     "a quote opens in it and closes {n} lines later, which look like rows of their own",
                     len(lines),
-                ).format(n=f"{len(lines):,}"),
+                ).format(n=number(len(lines))),
                 _("where the quote is no mistake all is well; else write it twice or take it out"),
             )
             return
@@ -96,11 +96,11 @@ def _bounded(text: TextIO, path: Path) -> Iterator[str]:
     Raises:
         UserError: one is longer than memory should hold.
     """
-    for number, line in enumerate(iter(partial(text.readline, MOST_BYTES), ""), start=1):
+    for place, line in enumerate(iter(partial(text.readline, MOST_BYTES), ""), start=1):
         if len(line) == MOST_BYTES:
             raise UserError(
                 _("Line {line} of {path} has more than {size} million characters").format(
-                    line=number, path=path, size=round(MOST_BYTES / 1e6)
+                    line=place, path=path, size=round(MOST_BYTES / 1e6)
                 ),
                 _("split it"),
             )
@@ -148,4 +148,4 @@ def _range(begin: int, end: int) -> str:
     """Say which lines a rejected row takes up, where it is several: they may hold more rows than one."""
     if end == begin:
         return ""
-    return _(" (lines {begin} to {end})").format(begin=f"{begin:,}", end=f"{end:,}")
+    return _(" (lines {begin} to {end})").format(begin=number(begin), end=number(end))

@@ -23,7 +23,7 @@ from engine.dataset.inspect.duplicates import DuplicateFinder
 from engine.dataset.jsonl.parse import RowError
 from engine.dataset.watch import watched
 from engine.errors import UserError
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from engine.project import Project
 from engine.sanitize import json_text
 from engine.shell import for_file
@@ -176,7 +176,7 @@ def _nothing_left(table: Table, written: Tally) -> UserError:
         "None of the {count} rows of {path} can be used; {where}: {reason}",
         count,
     ).format(
-        count=f"{count:,}",
+        count=number(count),
         path=table.source.path,
         where=table.where(first.place),
         reason=first.reason,

@@ -14,7 +14,7 @@ from engine.dataset.jsonl.row import Row
 from engine.dataset.jsonl.rows import control_fault
 from engine.dataset.jsonl.unused_fields import NotUsed, named
 from engine.dataset.report import LEFT_OUT, Fault
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.project import Project
 
 REJECTED = "rejected.jsonl"
@@ -42,7 +42,7 @@ class Doubt:
         if self.count == 1:
             return table.where(self.place)
         return _("{where} and {count} more").format(
-            where=table.where(self.place), count=f"{self.count - 1:,}"
+            where=table.where(self.place), count=number(self.count - 1)
         )
 
 
@@ -120,13 +120,13 @@ class Imported:
 
     def words(self, project: Project) -> str:
         """Say what was written and what is to be done with it, without a full stop."""
-        parts = [_("{train} train, {valid} valid").format(train=f"{self.train:,}", valid=f"{self.valid:,}")]
+        parts = [_("{train} train, {valid} valid").format(train=number(self.train), valid=number(self.valid))]
         if self.is_undivided:
             parts.append(_("no two rows differ, so none could be set apart for validation"))
         if self.left_out:
             parts.append(_("{rows} left out on request").format(rows=units.rows(self.left_out)))
         if self.rejected:
-            parts.append(_("{count} rejected").format(count=f"{self.rejected:,}"))
+            parts.append(_("{count} rejected").format(count=number(self.rejected)))
         if self.kinds:
             parts[-1] = _("{part}, see {file}").format(part=parts[-1], file=REJECTED)
         if self.folder != project.data_dir:

@@ -11,7 +11,7 @@ from typing import IO, BinaryIO, Literal, Self, cast
 
 from engine.errors import UserError
 from engine.files import open_given
-from engine.i18n import _
+from engine.i18n import _, number
 
 Format = Literal["delimited", "array", "lines", "parquet"]
 """CSV and its like, one JSON array of objects, JSON Lines, Parquet."""
@@ -114,5 +114,5 @@ def not_decoded(source: Source, line: int) -> UserError:
         else _("{path} cannot be read as {words}")
     )
     return UserError(
-        problem.format(line=f"{line:,}", path=source.path, words=source.words), _("save the file as UTF-8")
+        problem.format(line=number(line), path=source.path, words=source.words), _("save the file as UTF-8")
     )

@@ -18,7 +18,7 @@ from engine.dataset.jsonl.lines import Oddities, numbered_lines
 from engine.dataset.jsonl.parse import RowError, parse_object
 from engine.dataset.report import Fault
 from engine.errors import UserError
-from engine.i18n import _
+from engine.i18n import _, number
 
 import msgspec
 
@@ -53,7 +53,7 @@ class Table:
     def where(self, place: int) -> str:
         """Return a place in words."""
         text = _("line {n}") if self.has_lines else _("row {n}")
-        return text.format(n=f"{place:,}")
+        return text.format(n=number(place))
 
 
 def open_table(path: Path, has_header: bool = True, skip_lines: int = 0) -> Table:
@@ -139,8 +139,8 @@ def _array(source: Source) -> Iterator[Record | Rejected]:
             _("{path} is no JSON array: {reason}").format(path=source.path, reason=error),
             _("correct it there, or write one object a line"),
         ) from None
-    for number, item in enumerate(items, start=1):
-        yield _object(number, bytes(item))
+    for place, item in enumerate(items, start=1):
+        yield _object(place, bytes(item))
 
 
 def _object(place: int, raw: bytes) -> Record | Rejected:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from engine.dataset.report import Fault
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from engine.sanitize import one_line
 
 MOST_NAMED = 12
@@ -70,5 +70,5 @@ def named(counts: Mapping[str, int]) -> str:
     """Return fields and in how many rows each is, for people: the most frequent ones, and how many more."""
     most = Counter(counts).most_common(MOST_NAMED)
     left = len(counts) - len(most)
-    more = ngettext(" and {n} more", " and {n} more", left).format(n=f"{left:,}") if left else ""
-    return ", ".join(f"{one_line(name, 30)} ({count:,})" for name, count in most) + more
+    more = ngettext(" and {n} more", " and {n} more", left).format(n=number(left)) if left else ""
+    return ", ".join(f"{one_line(name, 30)} ({number(count)})" for name, count in most) + more

@@ -4,7 +4,7 @@ import asyncio
 from typing import ClassVar
 
 from engine.dataset.report import Fault, Severity
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from engine.sanitize import one_line
 from engine.symbols import SYMBOLS
 from tui.app.screens.data.fault_search import SEVERITIES, FaultFilter, Found, Overview, overview, search
@@ -177,7 +177,9 @@ def _kinds(counts: Overview, width: int, is_part: bool) -> Content:
     lines = [Content("")]
     for index, (severity, kind, count) in enumerate(counts.kinds):
         name = one_line(kind, 30)
-        part = Content.assemble((f"{SYMBOLS[severity]} ", STYLES[severity]), f"{count:,} ", (name, "$muted"))
+        part = Content.assemble(
+            (f"{SYMBOLS[severity]} ", STYLES[severity]), number(count) + " ", (name, "$muted")
+        )
         left = len(counts.kinds) - index
         text = ngettext("and {n} more kind", "and {n} more kinds", left).format(n=left)
         more = Content.styled(text, "$muted")
@@ -195,9 +197,9 @@ def _shown(found: Found, wanted: FaultFilter, total: int) -> Content:
     """Say how many faults are listed, of how many, and by which filter."""
     names = {"error": _("errors"), "warning": _("warnings"), "note": _("notes")}
     if found.total > MOST_ROWS:
-        parts = [_("first {shown} of {found}").format(shown=f"{MOST_ROWS:,}", found=f"{found.total:,}")]
+        parts = [_("first {shown} of {found}").format(shown=number(MOST_ROWS), found=number(found.total))]
     else:
-        parts = [_("{found} of {total}").format(found=f"{found.total:,}", total=f"{total:,}")]
+        parts = [_("{found} of {total}").format(found=number(found.total), total=number(total))]
     if wanted.severity:
         parts.append(_("only {severity}").format(severity=names[wanted.severity]))
     if wanted.text:

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from engine.dataset.report import Fault
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.sanitize import one_line
 from engine.symbols import SYMBOLS
 from tui.app.theme import COLOURS, MUTED
@@ -146,7 +146,7 @@ def _head() -> tuple[Text, ...]:
 
 
 def _cells(fault: Fault) -> tuple[Text, ...]:
-    line = f"{fault.line:,}" if fault.line else ""
+    line = number(fault.line) if fault.line else ""
     return (
         Text(SYMBOLS[fault.severity], COLOURS[fault.severity]),
         Text(line.rjust(_FIXED[1])),

@@ -2,7 +2,7 @@
 
 from engine import units
 from engine.dataset.report import DataReport, TokenFigures
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from engine.profiles import Offer
 from engine.symbols import spark
 from engine.units import duration
@@ -52,8 +52,8 @@ def _length(name: str, histogram: tuple[int, ...], tail: str) -> Content:
 
 def _range(tokens: TokenFigures) -> str:
     share = 100 * tokens.trained / tokens.total if tokens.total else 0.0
-    rest = _("median {median}, {share:.0f} % trained").format(median=f"{tokens.median:,}", share=share)
-    return f" {tokens.longest:,} {_('tokens')}, {rest}"
+    rest = _("median {median}, {share:.0f} % trained").format(median=number(tokens.median), share=share)
+    return f" {number(tokens.longest)} {_('tokens')}, {rest}"
 
 
 def _sums(report: DataReport, tokens: TokenFigures, limit: int) -> Content:
@@ -65,9 +65,9 @@ def _sums(report: DataReport, tokens: TokenFigures, limit: int) -> Content:
             "{rows} rows cut at {limit}: {cut} tokens lost",
             rows,
         )
-        cut = text.format(rows=f"{rows:,}", limit=f"{limit:,}", cut=f"{tokens.cut:,}")
+        cut = text.format(rows=number(rows), limit=number(limit), cut=number(tokens.cut))
     else:
-        cut = _("nothing cut at {limit}").format(limit=f"{limit:,}")
+        cut = _("nothing cut at {limit}").format(limit=number(limit))
     epoch = _("an epoch: {steps}, {tokens}").format(
         steps=units.steps(report.steps_per_epoch), tokens=units.tokens(tokens.total)
     )

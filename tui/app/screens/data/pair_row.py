@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from engine.dataset.report import Place
 from engine.errors import UserError
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.sanitize import one_line, printable
 
 from textual.app import ComposeResult
@@ -32,7 +32,7 @@ class PairRow(VerticalScroll):
     def show_place(self, place: Place) -> None:
         """Say which row it is, and that it is being read."""
         self.border_title = Content(
-            _("{file} line {line}").format(file=one_line(place.file, 40), line=f"{place.line:,}")
+            _("{file} line {line}").format(file=one_line(place.file, 40), line=number(place.line))
         )
         self._update(Content.styled(_("Reading the row …"), "$muted"))
 

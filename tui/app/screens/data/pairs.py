@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.dataset.report import Fault, Place
 from engine.errors import UserError
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.project import Project
 from tui.app.screens.data.pair_row import CLOSE, OPEN, PairRow
 from tui.app.screens.shared.base import PlaceScreen
@@ -99,10 +99,10 @@ class PairsScreen(PlaceScreen):
         fault = self._pairs[self._index]
         assert fault.other is not None
         places = fault.other, Place(fault.file, fault.line)
-        number = _("{kind}, {index} of {total}:").format(
-            kind=_KINDS[fault.kind], index=f"{self._index + 1:,}", total=f"{len(self._pairs):,}"
+        which = _("{kind}, {index} of {total}:").format(
+            kind=_KINDS[fault.kind], index=number(self._index + 1), total=number(len(self._pairs))
         )
-        self.query_one(VerdictLine).show(fault.severity, number, fault.message)
+        self.query_one(VerdictLine).show(fault.severity, which, fault.message)
         boxes = list(self.query(PairRow))
         for box, place in zip(boxes, places, strict=True):
             box.show_place(place)

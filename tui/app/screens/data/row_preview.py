@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from engine import units
 from engine.dataset.report import Fault
 from engine.errors import UserError
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.sanitize import one_line, printable
 from engine.shell import ended
 from tui.app.screens.shared.verdict_line import STYLES
@@ -81,7 +81,7 @@ class RowPreview(VerticalScroll):
         self.query_one("#row-text", Static).update(row)
 
     def _title(self, file: str, line: int, rest: str = "") -> None:
-        words = _("{file} line {line}{rest}").format(file=one_line(file, 40), line=f"{line:,}", rest=rest)
+        words = _("{file} line {line}{rest}").format(file=one_line(file, 40), line=number(line), rest=rest)
         self.border_title = Content(words)
 
 
@@ -89,7 +89,7 @@ def _fault_text(fault: Fault, width: int) -> Content:
     colour = STYLES[fault.severity]
     left_out = _("left out") if fault.leaves_out else _("still used")
     if fault.column:
-        left_out = _("column {n}; {left_out}").format(n=f"{fault.column:,}", left_out=left_out)
+        left_out = _("column {n}; {left_out}").format(n=number(fault.column), left_out=left_out)
     message = printable(fault.message).rstrip(".")
     parts = [Content.styled(f"{message} " if fault.line else f"{message}. ", colour)]
     if fault.line:

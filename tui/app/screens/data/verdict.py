@@ -1,7 +1,7 @@
 """The answer to the question of the data screen: can this be trained on?"""
 
 from engine.dataset.report import DataReport
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from tui.app.screens.data.fault_search import Overview
 from tui.app.screens.shared.verdict_line import VerdictLine
 
@@ -37,12 +37,12 @@ class DataVerdict(VerdictLine):
 def _counts(report: DataReport, counts: Overview) -> str:
     """Say how many examples there are, and how many rows are left out or want a look."""
     parts = [
-        _("{n} train").format(n=f"{report.train.examples:,}"),
-        _("{n} valid").format(n=f"{report.valid.examples:,}"),
+        _("{n} train").format(n=number(report.train.examples)),
+        _("{n} valid").format(n=number(report.valid.examples)),
     ]
     left_out = sum(file.rows - file.usable_rows for file in (report.train, report.valid))
     if left_out:
-        parts.append(ngettext("{n} row left out", "{n} rows left out", left_out).format(n=f"{left_out:,}"))
+        parts.append(ngettext("{n} row left out", "{n} rows left out", left_out).format(n=number(left_out)))
     if warnings := counts.count("warning"):
-        parts.append(ngettext("{n} to look at", "{n} to look at", warnings).format(n=f"{warnings:,}"))
+        parts.append(ngettext("{n} to look at", "{n} to look at", warnings).format(n=number(warnings)))
     return " · ".join(parts)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from engine.sanitize import one_line, printable
 from tui.app.messages import RowRead
 from tui.app.screens.data.line_number import LineNumberScreen
@@ -119,7 +119,7 @@ class XrayScreen(PlaceScreen):
     @property
     def _row(self) -> str:
         file, line = self._shown
-        return _("{file} line {line}").format(file=one_line(file, 40), line=f"{line:,}")
+        return _("{file} line {line}").format(file=one_line(file, 40), line=number(line))
 
     def on_row_read(self, message: RowRead) -> None:
         """Draw the row unless another was asked for since."""
@@ -150,15 +150,15 @@ class XrayScreen(PlaceScreen):
         from engine.dataset.inspect.preview import row_figures
 
         figures = row_figures(self._tokens)
-        text = ngettext("{n} token: ", "{n} tokens: ", figures.total).format(n=f"{figures.total:,}")
+        text = ngettext("{n} token: ", "{n} tokens: ", figures.total).format(n=number(figures.total))
         text += _("{prompt} prompt, {trained} trained, {cut} cut at {limit}").format(
-            prompt=f"{figures.prompt:,}",
-            trained=f"{figures.trained:,}",
-            cut=f"{figures.cut:,}",
-            limit=f"{self.mqlora.config.max_seq_length:,}",
+            prompt=number(figures.prompt),
+            trained=number(figures.trained),
+            cut=number(figures.cut),
+            limit=number(self.mqlora.config.max_seq_length),
         )
         if len(self._tokens) > MOST_TOKENS:
-            text += _("; the first {n} are shown").format(n=f"{MOST_TOKENS:,}")
+            text += _("; the first {n} are shown").format(n=number(MOST_TOKENS))
         self.query_one("#xray-figures", VerdictLine).show("note", f"{self._row}.", text)
         self.query_one("#xray-ending", Static).update(_ending(figures))
 
@@ -175,7 +175,7 @@ def _ending(figures: "RowFigures") -> Content:
         many = ngettext(
             "The answer begins at token {at}", "{n} answers, the first begins at token {at}", figures.answers
         )
-        text = f"{many.format(n=f'{figures.answers:,}', at=f'{figures.prompt + 1:,}')} {text}"
+        text = f"{many.format(n=number(figures.answers), at=number(figures.prompt + 1))} {text}"
     return Content.assemble((f"{symbol} ", f"bold {colour}"), f"{text}.")
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.sanitize import one_line
 from tui.app.screens.shared.choice import Choice
 
@@ -118,7 +118,7 @@ class ImportColumns(Vertical):
 
         if table.source.named_at:
             return _("line {line} seems to name the columns: say so where it does").format(
-                line=f"{table.source.named_at:,}"
+                line=number(table.source.named_at)
             )
         if lacks_header(table):
             return _("its first line reads like a row: say so where it is one")
@@ -189,7 +189,7 @@ def _heads(source: "Source") -> SelectOptions:
     """Return how a file may begin: as it is read now, as it seems to, and in the two usual ways."""
     heads: SelectOptions = [(_("names the columns"), Head(True, 0)), (_("is a row"), Head(False, 0))]
     if skipped := source.title_lines or max(0, source.named_at - 1):
-        words = _("is passed over; line {n} names the columns").format(n=f"{skipped + 1:,}")
+        words = _("is passed over; line {n} names the columns").format(n=number(skipped + 1))
         heads.append((words, Head(True, skipped)))
     return heads
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.project import Project
 from engine.sanitize import one_line
 from tui.shell import complete
@@ -61,7 +61,7 @@ class ImportPreview(VerticalScroll):
         self.border_title = Content(_("rejected rows"))
         rows = [_refused(table, row) for row in imported.listed]
         if (more := sum(imported.kinds.values()) - len(rows)) > 0:
-            rows.append(Content.styled(_("… and {n} more").format(n=f"{more:,}"), "$muted"))
+            rows.append(Content.styled(_("… and {n} more").format(n=number(more)), "$muted"))
         rows[:0] = _doubtful(table, imported.doubts)
         note = [Content.styled(imported.note, "$muted")] if imported.note else []
         self._say([*note, *(rows or [Content.styled(_("none"), "$muted")])])

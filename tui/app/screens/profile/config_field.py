@@ -25,7 +25,7 @@ class ConfigField(Widget):
         super().__init__(classes="field")
         self.field = field
         """Name in `TrainingConfig`."""
-        self.note = _(help_text(field))
+        self.note = help_text(field)
         """The help, or what is wrong."""
         self.editor: Pick | LineInput = _editor(field, value, models)
 
@@ -70,7 +70,7 @@ class ConfigField(Widget):
 
     def show_problem(self, problem: UserError | None) -> None:
         """Put what is wrong in the place of the help; None brings the help back."""
-        note = f"✗ {one_line(problem.problem, 200)}." if problem else _(help_text(self.field))
+        note = f"✗ {one_line(problem.problem, 200)}." if problem else help_text(self.field)
         if note != self.note:
             self.note = note
             self.set_class(problem is not None, "-wrong")

@@ -5,7 +5,7 @@ from typing import ClassVar
 from engine import units
 from engine.config import TrainingConfig, help_text
 from engine.dataset.report import DataReport
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from engine.profiles import PROFILES
 from engine.sanitize import one_line
 from engine.symbols import spark
@@ -37,13 +37,13 @@ class Meaning(VerticalScroll, inherit_bindings=False):
 def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) -> Table:
     """Return one row per thing that matters: name, value, what follows from it."""
     table = Table.grid(expand=True, padding=(0, 2, 0, 0))
-    table.add_column(width=15, style=MUTED, no_wrap=True)
+    table.add_column(min_width=15, style=MUTED, no_wrap=True)
     table.add_column(justify="right", width=7, no_wrap=True)
     table.add_column(ratio=1)
     table.add_row(_("batch"), str(config.batch_size), _batch(config))
-    table.add_row(_("sequence"), f"{config.max_seq_length:,}", _sequence(config, data))
+    table.add_row(_("sequence"), number(config.max_seq_length), _sequence(config, data))
     table.add_row(_("learning rate"), f"{config.learning_rate:.1e}".replace("e-0", "e-"), _rate(config))
-    table.add_row(_("steps"), "–" if steps is None else f"{steps:,}", _steps(config))
+    table.add_row(_("steps"), "–" if steps is None else number(steps), _steps(config))
     table.add_row(_("adapter rank"), str(config.lora_rank), _adapter(config))
     if config.init_adapter:
         table.add_row(_("goes on from"), "", Text(one_line(config.init_adapter, 200)))
@@ -53,7 +53,7 @@ def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) 
 def explained() -> Content:
     """Return the help texts of the values that the profiles set, for wide terminals."""
     parts = [
-        Content.assemble((field, "bold"), "\n", (_(help_text(field)), "$muted"))
+        Content.assemble((field, "bold"), "\n", (help_text(field), "$muted"))
         for field in (*PROFILES["BALANCED"], "lora_rank", "lora_alpha")
     ]
     return Content("\n").join(parts)
@@ -70,8 +70,10 @@ def _sequence(config: TrainingConfig, data: DataReport | None) -> str:
         is_known = data is not None and data.stage == "counted"
         return _("tokens; no example is known") if is_known else _("tokens; the examples are being counted")
     cut = len(data.train.tokens.truncated_lines)
-    end = _("nothing is cut") if not cut else ngettext("{n} is cut", "{n} are cut", cut).format(n=f"{cut:,}")
-    return _("tokens; the longest example has {n}: {end}").format(n=f"{data.train.tokens.longest:,}", end=end)
+    end = _("nothing is cut") if not cut else ngettext("{n} is cut", "{n} are cut", cut).format(n=number(cut))
+    return _("tokens; the longest example has {n}: {end}").format(
+        n=number(data.train.tokens.longest), end=end
+    )
 
 
 def _rate(config: TrainingConfig) -> Text:

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from engine.analysis.facts import RunSummary
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.sanitize import one_line
 from engine.units import size
 from tui.app.screens.shared.dialog import Dialog
@@ -36,7 +36,7 @@ class CheckpointsScreen(Dialog[None]):
     def _list(self) -> Content:
         rows = [Content.styled(f"{_('step'):>9}{_('epoch'):>7}{_('size'):>11}   {_('folder')}", "$muted")]
         for checkpoint in self._summary.checkpoints:
-            numbers = f"{checkpoint.step:>9,}{checkpoint.epoch + 1:>7}{size(checkpoint.bytes):>11}   "
+            numbers = f"{number(checkpoint.step):>9}{checkpoint.epoch + 1:>7}{size(checkpoint.bytes):>11}   "
             best = _("  ★ best") if checkpoint.step == self._summary.best_step else ""
             rows.append(Content.assemble(numbers, one_line(checkpoint.path.name, 60), (best, "$success")))
         if not self._summary.checkpoints:

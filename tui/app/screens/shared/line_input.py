@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from engine.sanitize import one_line
 from tui.app.screens.shared.note_line import NoteAdded
 
@@ -63,7 +63,7 @@ class LineInput(Input):
                 "{n} lines were pasted; this field has one, so they are joined.",
                 len(lines),
             )
-            self.post_message(NoteAdded(notice.format(n=f"{len(lines):,}")))
+            self.post_message(NoteAdded(notice.format(n=number(len(lines)))))
 
     def restricted(self) -> None:
         """Say why a text is kept out."""
@@ -83,7 +83,7 @@ def fits(field: Widget, text: str) -> bool:
         "{n} characters were pasted, more than the {most} that fit here; nothing was changed.",
         len(text),
     )
-    field.post_message(NoteAdded(refusal.format(n=f"{len(text):,}", most=f"{LONGEST:,}")))
+    field.post_message(NoteAdded(refusal.format(n=number(len(text)), most=number(LONGEST))))
     return False
 
 

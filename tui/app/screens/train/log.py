@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections import deque
 from datetime import datetime
 
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from engine.sanitize import one_line
 from engine.training.events import CheckpointSaved, Evaluated, Event, Finished, Notice, Paused, Started
 from engine.training.state import RunState
@@ -133,8 +133,8 @@ def _started(event: Started) -> str:
     parameters = ngettext("{n} trained parameter", "{n} trained parameters", event.trainable_parameters)
     return begin + _("{train:,} train and {valid}, {parameters}, {device}").format(
         train=event.train_examples,
-        valid=valid.format(n=f"{event.valid_examples:,}"),
-        parameters=parameters.format(n=f"{event.trainable_parameters:,}"),
+        valid=valid.format(n=number(event.valid_examples)),
+        parameters=parameters.format(n=number(event.trainable_parameters)),
         device=event.device,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from engine.analysis.chart_series import Axis
+from engine.i18n import number
 from tui.run.curves import ChartCurves, Floats
 
 import numpy as np
@@ -78,12 +79,19 @@ class Drawing:
     def with_marks(self, marks: Iterable[tuple[int, int, str, Colour]]) -> list[Text]:
         """Return the lines with characters put in, each given by its line, cell, sign and colour."""
         lines = list(self.lines)
-        for y, x, sign, (red, green, blue) in marks:
+        for y, x, sign, colour in marks:
             line = lines[y]
             marked = Text(f"{line.plain[:x]}{sign}{line.plain[x + 1 :]}", line.style, spans=list(line.spans))
-            marked.stylize(f"rgb({red},{green},{blue})", x, x + 1)
+            marked.stylize(_style(colour), x, x + 1)
             lines[y] = marked
         return lines
+
+
+def _style(colour: Colour) -> str:
+    """Return a colour in rich's words."""
+    if isinstance(colour, tuple):
+        return "rgb({},{},{})".format(*colour)
+    return f"color({colour})" if isinstance(colour, int) else colour
 
 
 def _place(value: float, ends: tuple[float, float], count: int) -> int:
@@ -98,7 +106,7 @@ def draw(curves: ChartCurves, is_log: bool, width: int, height: int, colours: Co
     plot = _blank_plot(width, height, colours)
     count = min(_MOST_Y_TICKS, max(2, (height - _TICK_ROWS) // _ROWS_PER_Y_TICK))
     ticks = log_ticks(low, high) if is_log else []
-    labels = [f"{tick:g}" for tick in ticks]
+    labels = [number(tick, "g") for tick in ticks]
     if len(ticks) < 2:
         ticks = nice_ticks(low, high, count)
         labels = _labels(ticks)
@@ -130,8 +138,8 @@ def x_ticks(axis: Axis, low: float, high: float, count: int) -> tuple[list[float
     ticks = nice_ticks(low / unit, high / unit, count)
     if axis == "step":
         ticks = [tick for tick in ticks if tick % 1 == 0]
-        return ticks, [f"{tick:,.0f}" for tick in ticks]
-    return [tick * unit for tick in ticks], [f"{tick:g}{name}" for tick in ticks]
+        return ticks, [number(tick, ",.0f") for tick in ticks]
+    return [tick * unit for tick in ticks], [number(tick, "g") + name for tick in ticks]
 
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:
@@ -146,7 +154,7 @@ def nice_ticks(low: float, high: float, count: int) -> list[float]:
 def _labels(ticks: list[float]) -> list[str]:
     """Write all ticks with the decimals that the finest one needs."""
     decimals = max((len(f"{tick:.12f}".rstrip("0").partition(".")[2]) for tick in ticks), default=0)
-    return [f"{tick:.{decimals}f}" for tick in ticks]
+    return [number(tick, f".{decimals}f") for tick in ticks]
 
 
 def log_ticks(low: float, high: float) -> list[float]:

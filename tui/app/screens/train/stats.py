@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from engine.analysis.outcome import outcome_of
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.units import rate, signed
 from tui.app.screens.shared.lines import Lines
 from tui.run.figures import RunFigures
@@ -135,7 +135,7 @@ def _loss(figures: RunFigures) -> list[Stat]:
     run = figures.summary
     arrow = _ARROWS[figures.trend] if figures.trend is not None else ""
     word, mood = _gap_words(figures)
-    best = _("step {step}").format(step=f"{run.best_step:,}") if run.best_step is not None else ""
+    best = _("step {step}").format(step=number(run.best_step)) if run.best_step is not None else ""
     return [
         Stat("training", _("training"), _("loss"), _number(run.last_loss), arrow),
         Stat("validation", _("validation"), _("val"), _number(figures.validation)),
@@ -160,7 +160,7 @@ def _gap_words(figures: RunFigures) -> tuple[str, Mood]:
 def _step(figures: RunFigures) -> list[Stat]:
     pace = figures.seconds_per_step
     per_step, unit = (
-        (f"{pace * 1000:.0f}", "ms") if pace is not None and pace < 1 else (_number(pace, ".1f"), "s")
+        (number(pace * 1000, ".0f"), "ms") if pace is not None and pace < 1 else (_number(pace, ".1f"), "s")
     )
     return [
         Stat("rate", _("learning rate"), _("lr"), _rate(figures.learning_rate)),
@@ -192,7 +192,7 @@ def _epochs(figures: RunFigures) -> list[Stat]:
 def _number(value: float | None, form: str = ".2f") -> str:
     if value is None:
         return _MISSING
-    return format(value, form) if math.isfinite(value) else "NaN"
+    return number(value, form) if math.isfinite(value) else "NaN"
 
 
 def _rate(value: float | None) -> str:

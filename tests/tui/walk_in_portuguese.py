@@ -1,0 +1,94 @@
+"""All places and dialogs in Portuguese; `test_portuguese.py` starts this in a process that speaks it."""
+
+from functools import cache
+
+from engine.dataset.report import Fault, Place
+from engine.i18n import language
+from engine.i18n.catalogue import path_of, read
+from engine.project import Project
+from tests.support.fake_engine import (
+    SIZES,
+    FakeEngine,
+    data_report,
+    ready,
+    sees,
+    sees_no_more,
+    shown,
+    wait_for,
+)
+from tests.support.fake_run import write_run
+from tui.app.app import MqloraApp
+from tui.app.keys import PLACES
+from tui.app.screens.shared.footer import KeyFooter
+
+from textual.pilot import Pilot
+
+NAMES = ("Máquina", "Perfil", "Dados", "Treino", "Conversa", "Relatório")
+FAULTS = (
+    Fault("train.jsonl", 3, None, "empty_prompt", "error", "sem pergunta", "escreva uma"),
+    Fault("train.jsonl", 2, None, "duplicate", "warning", "igual", "retire uma", Place("train.jsonl", 1)),
+)
+DIALOGS = {
+    "hardware": {"g": "Modelos base"},
+    "profile": {"e": "Todos os valores do treino"},
+    "data": {"i": "Importar linhas", "x": "raio X", "d": "duplicados"},
+    "train": {"R": "Treinar de novo?"},
+    "report": {"x": "Exportar", "c": "Pontos de verificação"},
+}
+"""By their place and key, what stands in them."""
+
+
+@cache
+def english() -> list[str]:
+    """Return the sentences that would tell of a text that nobody translated."""
+    return [
+        text
+        for text, forms in read(path_of("pt")).items()
+        if len(text) > 14 and "{" not in text and text != forms[0]
+    ]
+
+
+def looked_at(app: MqloraApp) -> None:
+    """Look whether the screen is Portuguese, and its lowest line has room."""
+    text = " ".join(shown(app).split())
+    assert [sentence for sentence in english() if sentence in text] == [], shown(app)
+    for footer in app.screen.query(KeyFooter):
+        assert footer.content.cell_length <= footer.size.width, footer.content  # type: ignore[union-attr]
+    for box in app.screen.query(".dialog"):
+        assert app.screen.region.contains_region(box.region), shown(app)
+
+
+async def opened(pilot: Pilot[int], key: str, text: str) -> None:
+    """Press a key and look at what it opens, and at its help."""
+    before = pilot.app.screen
+    await pilot.press(key)
+    await wait_for(pilot, lambda: pilot.app.screen is not before)
+    await sees(pilot, text)
+    assert isinstance(pilot.app, MqloraApp)
+    looked_at(pilot.app)
+
+
+async def test_the_whole_app(app: MqloraApp, engine: FakeEngine, project: Project) -> None:
+    """Each place, its help, what its keys open."""
+    assert language() == "pt"
+    write_run(project, "paused", 30)
+    engine.data = data_report(*FAULTS)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await ready(pilot)
+        for place, name in zip(PLACES, NAMES, strict=True):
+            app.switch_mode(place)
+            await sees(pilot, f"{list(PLACES).index(place) + 1} {name}")
+            if place == "data":
+                await wait_for(pilot, lambda: app.data is not None and not app.data_progress)
+                await sees(pilot, "sem pergunta")
+            looked_at(app)
+            await opened(pilot, "f1", "Teclas")
+            await pilot.press("escape")
+            await sees_no_more(pilot, "Teclas")
+            for key, text in DIALOGS.get(place, {}).items():
+                await wait_for(
+                    pilot, lambda: app.current_mode in app.screen_stack[0].__class__.__name__.lower()
+                )
+                await opened(pilot, key, text)
+                await pilot.press("escape")
+        await opened(pilot, "ctrl+p", "Para onde?")
