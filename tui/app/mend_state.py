@@ -101,7 +101,8 @@ class MendState(DataState):
     def _edit(self, file: str, line: int) -> None:
 
         def show(command: Sequence[str]) -> int:
-            return self.call_from_thread(self.show_editor, command)
+            code: int = self.call_from_thread(self.show_editor, command)
+            return code
 
         mend.edit_data(self.project, file, line, show, self.post_message)
 

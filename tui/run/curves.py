@@ -41,6 +41,11 @@ class ChartCurves:
     """Ends of the x axis."""
     axis: Axis = "step"
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not (len(self.steps.x) or len(self.validation.x))
+
 
 def curves_of(series: Series, view: ChartView, columns: int) -> ChartCurves:
     """Return the curves of a part of a run, thinned to `columns` of a plot: of each its extremes are kept."""

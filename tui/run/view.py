@@ -88,7 +88,7 @@ class RunReader:
         if self._view is None or seen != self._seen or began - self._made_at >= _KEPT_S:
             state = RunState.load(self._project.state_file)
             if seen != self._seen:  # else they are the same, and need not be drawn again
-                self._charted = self._charts_of(history, state)
+                self._charted = chart_data(self._project, history, state)
             self._view = self._make(history, state, owner)
             self._seen, self._made_at = seen, began
         self._read_at = time.monotonic()
@@ -107,15 +107,6 @@ class RunReader:
             advice=live_advice(figures.summary, history, self._silence(history)),
         )
 
-    def _charts_of(self, history: RunHistory, state: RunState | None) -> ChartData:
-        return ChartData(
-            history=history,
-            checked=validations_of(history, run_config(self._project), state),
-            initial_val_loss=finite(state.initial_val_loss) if state else None,
-            total_steps=max(state.total_steps if state else 0, int(history.step[-1]) if len(history) else 1),
-            checkpoints=tuple(map(checkpoint_step, checkpoint_folders(self._project.run_dir)[::-1])),
-        )
-
     def _can_be_asked(self, owner: Owner | None) -> bool:
         if owner is None or owner.pid == os.getpid():
             return False
@@ -131,6 +122,17 @@ class RunReader:
             already = 0.0 if seen else max(0.0, time.time() - history.modified)
             self._changed = (history.modified, time.monotonic() - already)
         return time.monotonic() - self._changed[1]
+
+
+def chart_data(project: Project, history: RunHistory, state: RunState | None) -> ChartData:
+    """Return what the charts of a run are drawn from."""
+    return ChartData(
+        history=history,
+        checked=validations_of(history, run_config(project), state),
+        initial_val_loss=finite(state.initial_val_loss) if state else None,
+        total_steps=max(state.total_steps if state else 0, int(history.step[-1]) if len(history) else 1),
+        checkpoints=tuple(map(checkpoint_step, checkpoint_folders(project.run_dir)[::-1])),
+    )
 
 
 def stamp_of(path: Path) -> tuple[int, int, int] | None:

@@ -5,14 +5,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.analysis.run_folder import run_config
+from engine.analysis.chart_series import series_of
 from engine.errors import UserError
 from engine.project import Project
 from engine.runs.places import RunPlace, run_places
 from engine.runs.record import RunRecord, describe
 from engine.training.history import load_history
 from engine.training.state import RunState
-from tui.run.curves import LossCurves, curves_of
+from tui.run.chart_view import ChartView
+from tui.run.curves import ChartCurves, curves_of
+from tui.run.view import chart_data
 
 _SLICE_S = 0.2
 """After so long what is known is shown."""
@@ -49,15 +51,14 @@ class RunLister:
         return record
 
 
-def curves_in(place: RunPlace, columns: int) -> LossCurves:
+def curves_in(place: RunPlace, columns: int) -> ChartCurves:
     """Return the loss curves of a run, thinned for a plot; none where its folder is no run's."""
     project = place.project
     try:
-        return curves_of(
-            load_history(project), RunState.load(project.state_file), columns, run_config(project)
-        )
+        data = chart_data(project, load_history(project), RunState.load(project.state_file))
     except UserError:  # which the list tells
-        return LossCurves()
+        return ChartCurves()
+    return curves_of(series_of(data), ChartView(), columns)
 
 
 def _stamp(project: Project) -> object:

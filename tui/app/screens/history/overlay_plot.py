@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from engine.i18n import number
 from tui.app.screens.shared.lines import Lines
 from tui.app.screens.train.loss_chart import Colour, nice_ticks
-from tui.run.curves import LossCurves
+from tui.run.curves import ChartCurves
 
 import numpy as np
 from rich.text import Text
@@ -28,7 +29,7 @@ class DrawnRun:
 
     sign: str
     """One character that stands at its validations: a colour alone tells nothing."""
-    curves: LossCurves
+    curves: ChartCurves
     place: int
     """From 0, which has a colour."""
 
@@ -97,13 +98,13 @@ def draw_runs(runs: Sequence[DrawnRun], width: int, height: int, colours: Sequen
         if len(checked.x):
             plot.scatter(checked.x.tolist(), checked.y.tolist(), marker=run.sign, color=colours[run.place])
     low, high = _y_range(runs)
-    last = max(1.0, *(float(max(run.curves.last_step, run.curves.total_steps)) for run in runs))
+    last = max(1.0, *(run.curves.last for run in runs))
     plot.xlim(0.0, last)
     plot.ylim(low, high)
     ticks = nice_ticks(low, high, max(2, (height - 2) // _ROWS_PER_Y_TICK))
-    plot.yticks(ticks, [f"{tick:g}" for tick in ticks])
+    plot.yticks(ticks, [number(tick, "g") for tick in ticks])
     steps = [step for step in nice_ticks(0.0, last, max(2, width // _COLUMNS_PER_X_TICK)) if step % 1 == 0]
-    plot.xticks(steps, [f"{step:,.0f}" for step in steps])
+    plot.xticks(steps, [number(step, ",.0f") for step in steps])
     return list(Text.from_ansi(plot.build()).split("\n"))[:height]
 
 
