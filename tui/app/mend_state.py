@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -101,8 +101,9 @@ class MendState(DataState):
     def _edit(self, file: str, line: int) -> None:
 
         def show(command: Sequence[str]) -> int:
-            shown: Callable[..., Awaitable[int]] = self.show_editor
-            return self.call_from_thread(shown, command)
+            # mypy finds no type for what may be returned or awaited.
+            code: int = self.call_from_thread(self.show_editor, command)  # type: ignore[arg-type]
+            return code
 
         mend.edit_data(self.project, file, line, show, self.post_message)
 
