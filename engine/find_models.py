@@ -52,6 +52,14 @@ def misplaced(root: Path) -> Iterator[str]:
             yield path.relative_to(root).as_posix()
 
 
+def linked_to_nothing(root: Path) -> Iterator[Path]:
+    """Yield the folders below `root` whose configuration is a link to a file that is gone."""
+    for folder in sorted(root.glob("*/")):
+        config = folder / _CONFIG
+        if config.is_symlink() and not config.exists():
+            yield folder
+
+
 def snapshot(folder: Path) -> Path | None:
     """Return the snapshot of a model in Hugging Face's cache: the one it points to, else the newest."""
     snapshots = [path.parent for path in (folder / _SNAPSHOTS).glob(f"*/{_CONFIG}")]

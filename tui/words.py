@@ -51,5 +51,6 @@ def kept_words(gain: "KeptGain") -> str:
         base=nats(gain.base), adapter=nats(gain.adapter), export=nats(gain.export), by=gain.by
     )
     if gain.kept is None:
-        return _("{figures}; the adapter gains nothing on these rows").format(figures=figures)
+        text = _("{figures}; on these rows the adapter gains too little to say what is kept of it")
+        return text.format(figures=figures)
     return _("keeps {kept:.1%} of the gain: {figures}").format(kept=gain.kept, figures=figures)

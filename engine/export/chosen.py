@@ -53,7 +53,7 @@ def _base_name(request: ExportRequest, base: Path) -> str:
         _("PEFT has to know the base model by its name on the hub, and {folder} does not say it").format(
             folder=base
         ),
-        _("name it: --base-name ORGANISATION/MODEL"),
+        _("give its name, ORGANISATION/MODEL: --base-name, or 'base name' in the dialog"),
     )
 
 

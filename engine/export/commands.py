@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.export.targets import ExportRequest
 from engine.model.adapter_file import AdapterFile
+from engine.shell import program
 
 _VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM takes as `--max-lora-rank`."""
@@ -46,7 +47,7 @@ def try_command(
             return f"vllm serve {base} {lora}"
         case "mlx":
             kwargs = f" --chat-template-config {settings}" if settings else ""
-            return f"mlx_lm.generate --model {quoted}{kwargs} --prompt {shlex.quote(_QUESTION)}"
+            return f"{program('mlx_lm.generate')} --model {quoted}{kwargs} --prompt {shlex.quote(_QUESTION)}"
 
 
 def _vllm_rank(rank: int) -> int:

@@ -75,7 +75,7 @@ class Exporter:
                 self._leave_receipt(request, folder, gain)
                 if gain and gain.is_lost:
                     become(folder, rejected)
-                    raise _lost(gain, rejected)
+                    raise _lost(gain, rejected, request)
         finally:
             with suppress(OSError):  # an export is in it
                 self.project.exports_dir.rmdir()
@@ -153,11 +153,18 @@ class Exporter:
             return None
 
 
-def _lost(gain: KeptGain, rejected: Path) -> UserError:
+def _lost(gain: KeptGain, rejected: Path, request: ExportRequest) -> UserError:
     """Return the refusal of an export that lost what was trained."""
+    if request.is_gguf and request.bits is not None:
+        fix = _("export it without --bits, which keeps most, or with more of them")
+    elif request.bits is not None:
+        fix = _("export it with more bits, such as --bits 8 or --bits 16")
+    else:
+        fix = _("export it in another form, such as --to mlx --bits 16")
     return UserError(
-        _("{form} keeps {kept:.0%} of what was trained: its files are in {folder} for you to look at").format(
-            form=gain.form, kept=max(0.0, gain.kept or 0.0), folder=rejected
-        ),
-        _("export with more bits, such as --bits 8 or --bits 16"),
+        _(
+            "{form} loses what was trained: loss {base:.2f} without the adapter, {adapter:.2f} with it, "
+            "{export:.2f} exported; its files are in {folder} for you to look at"
+        ).format(form=gain.form, base=gain.base, adapter=gain.adapter, export=gain.export, folder=rejected),
+        fix,
     )

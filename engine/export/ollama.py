@@ -163,4 +163,4 @@ def modelfile(model: str, adapter: str | None, pieces: ChatPieces | None, stops:
     lines = [f"FROM ./{model}", *([f"ADAPTER ./{adapter}"] if adapter else [])]
     lines += [f"TEMPLATE {_QUOTES}{template}{_QUOTES}"]
     lines += [f'PARAMETER stop "{stop}"' for stop in stops]
-    return "\n".join([*lines, "PARAMETER temperature 0"]) + "\n"
+    return "\n".join([*lines, "PARAMETER temperature 0", "PARAMETER repeat_penalty 1"]) + "\n"

@@ -18,7 +18,11 @@ ENOUGH = 0.95
 """Share of the gain that a form worth taking keeps."""
 LEAST = 0.5
 """Share below which an export is refused."""
-_NOTHING = 1e-6
+LEAST_GAIN = 0.02
+"""Nats that a trained token gains at least where a share of that means something: rounding alone changes as
+much."""
+_RUINED = 0.5
+"""Nats by which files that are worse than base and adapter are no rounding, where nothing was gained."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,16 @@ class KeptGain:
 
     @property
     def kept(self) -> float | None:
-        """Share of the gain that is kept; None where the adapter gained nothing on these rows."""
+        """Share of the gain that is kept; None where the adapter gained too little on these rows."""
         gain = self.base - self.adapter
-        return (self.base - self.export) / gain if gain > _NOTHING else None
+        return (self.base - self.export) / gain if gain >= LEAST_GAIN else None
 
     @property
     def is_lost(self) -> bool:
         """Whether so little is kept that the files are not what they are taken for."""
-        return self.kept is not None and self.kept < LEAST
+        if self.kept is None:
+            return self.export > max(self.base, self.adapter) + _RUINED
+        return self.kept < LEAST
 
 
 def kept_gain(form: str, size: int, base: Scores, adapter: Scores, export: Scores, by: str) -> KeptGain:

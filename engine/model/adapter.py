@@ -143,9 +143,13 @@ def _fill(model: nn.Module, adapter: AdapterFile) -> None:
         for name, array in tree_flatten(model.parameters())
         if name.endswith((".lora_a", ".lora_b"))
     }
-    for name in sorted(layers.keys() | adapter.weights.keys()):
+    modules = dict(model.named_modules())
+    names = sorted(adapter.weights) + sorted(layers.keys() - adapter.weights.keys())
+    for name in names:
         if name not in adapter.weights:
             reason = _("{name} is missing").format(name=name)
+        elif name not in layers and (path := name.rpartition(".")[0]) in modules:
+            raise _not_here(path, modules[path], adapter)
         elif name not in layers:
             reason = _("this model has no {name}").format(name=one_line(name, 120))
         elif layers[name].shape != adapter.weights[name].shape:
@@ -157,6 +161,20 @@ def _fill(model: nn.Module, adapter: AdapterFile) -> None:
         raise cannot_use(adapter.folder, reason, _fitting_base(adapter))
     weights = [(name, array.astype(mx.float32)) for name, array in adapter.weights.items()]
     model.load_weights(weights, strict=False)
+
+
+def _not_here(path: str, module: nn.Module, adapter: AdapterFile) -> UserError:
+    """Return the refusal of matrices for a layer that the model has, and that gets none."""
+    rows, outputs = adapter.weights.get(f"{path}.lora_b"), module.get("weight")
+    if rows is not None and outputs is not None and rows.shape[1] != outputs.shape[0]:
+        reason = _("{name} has {found} outputs, in this model {expected}").format(
+            name=one_line(path, 120), found=rows.shape[1], expected=outputs.shape[0]
+        )
+        return cannot_use(adapter.folder, reason, _fitting_base(adapter))
+    reason = _("it adapts {name} and not all layers after that, which mlx-lm's form cannot say").format(
+        name=one_line(path, 120)
+    )
+    return cannot_use(adapter.folder, reason, _("train it on all layers, or on the last ones"))
 
 
 def _by(shape: Sequence[int]) -> str:

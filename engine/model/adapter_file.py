@@ -128,6 +128,8 @@ def cannot_use(folder: Path, reason: str, fix: str = "") -> UserError:
 def _read(folder: Path) -> AdapterFile:
     path = _weights_file(folder)
     config = _config(folder)
+    if "peft_type" in config:
+        peft_sizes(config)  # a field that asks for more says why there are other matrices
     form: Form = "peft" if "peft_type" in config else "mlx-lm"
     if path.name != (PEFT_WEIGHTS if form == "peft" else WEIGHTS):
         raise UserError(

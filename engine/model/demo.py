@@ -11,10 +11,13 @@ from engine.files import open_given, read_given, write_atomic
 from engine.i18n import _
 from engine.model.demo_source import find_demo_gguf
 from engine.model_folder.new_folder import new_model_folder
+from engine.model_folder.source import ModelSource, write_source
 from engine.project import Project
 from engine.sanitize import one_line
 
 MODEL_NAME = "smollm2-135m-instruct-4bit"
+_REPOSITORY = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""Of the model in full precision, from which the built-in one was made."""
 # The training file comes last: where it is, the project has data of its own.
 _SAMPLE_FILES = ("prompts.txt", "valid.jsonl", "train.jsonl")
 _QUESTION, _ANSWER = "What is the capital of France?", "Paris"
@@ -70,6 +73,7 @@ def install_demo_model(project: Project, progress: Callable[[str], None] = lambd
     source = find_demo_gguf(progress)
     with new_model_folder(target) as folder:
         convert_gguf(source, folder, progress)
+        write_source(folder, ModelSource(way="gguf", repository=_REPOSITORY, origin=str(source)))
         progress(_("Asking the model a question"))
         _check_answer(folder)
     return target

@@ -23,6 +23,8 @@ def llama_config(header: GgufHeader) -> dict[str, Any]:
     Raises:
         UserError: the file holds another architecture, or a value that makes no sense.
     """
+    if header.metadata.get("general.type") == "adapter":
+        header.refuse(_("it is an adapter and no model"), _("name the file of its base model"))
     architecture = header.text("general.architecture")
     if architecture != "llama":
         header.refuse(

@@ -89,7 +89,10 @@ def is_pointer(path: Path) -> bool:
 
 def again(folder: Path) -> str:
     """Return the advice for a folder whose files are missing or damaged."""
-    return _("download all its files again into {folder}, or move that out of models/").format(folder=folder)
+    text = _("download all its files again into {folder}, or move that out of models/")
+    if folder.parent.name != "models":
+        text = _("put all its files into {folder} again, or name another folder")
+    return text.format(folder=folder)
 
 
 def _broken(path: Path, reason: str) -> UserError:

@@ -1,6 +1,7 @@
 """A model with full-precision weights becomes a quantised one in `models/`, as mlx-lm converts it."""
 
 import os
+import shlex
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -62,7 +63,7 @@ def convert_model(
     if files.is_quantised:
         raise UserError(
             _("The weights in {folder} are quantised already").format(folder=folder),
-            _("use it as it is: mqlora-tui get {folder}").format(folder=folder),
+            _as_it_is(project, folder),
         )
     _require_whole_groups(folder, group_size)
     with new_model_folder(target) as new:
@@ -73,6 +74,13 @@ def convert_model(
         source = _source(folder, bits)
         write_source(new, source)
     return Brought(name, target, source, True)
+
+
+def _as_it_is(project: Project, folder: Path) -> str:
+    if folder.parent != project.models_dir.absolute():
+        return _("use it as it is: mqlora-tui get {folder}").format(folder=folder)
+    options = f"--set model={shlex.quote(folder.name)}"
+    return _("use it as it is: mqlora-tui train {options}").format(options=options)
 
 
 def _require_widths(bits: int, group_size: int) -> None:

@@ -50,9 +50,9 @@ def require_model(names: Iterable[str], what: str) -> None:
     names = list(names)
     if "config.json" in names and any(_is_wanted(name) and name.endswith(WEIGHTS) for name in names):
         return
-    if file := _first(names, ("*.gguf",)):
+    if file := _first(names, ("model*.gguf", "*.gguf")):
         problem = _("{what} holds no model for mlx-lm, but GGUF files such as {file}")
-        fix = _("name a model for mlx-lm, or download that file and name it: mqlora-tui get FILE")
+        fix = _("name a model for mlx-lm, or the path of such a file on this machine: mqlora-tui get FILE")
     elif "config.json" in names and (file := _first(names, _PICKLED)):
         problem = _("The weights of {what} are in a form that can run code ({file})")
         fix = _("name a model whose weights are .safetensors files")

@@ -6,6 +6,7 @@ Whoever reads one got it from anybody: every value is bounded, and none is taken
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,6 +43,13 @@ class Data(_Part):
     train: Sha256 | None
     """Of `train.jsonl`; None where it was changed while the run went on."""
     valid: Sha256 | None
+
+    @property
+    def joined(self) -> str | None:
+        """What `both` has to be; None where a file was changed."""
+        if self.train is None or self.valid is None:
+            return None
+        return joined_sha256((self.train, self.valid))
 
 
 class Base(_Part):
@@ -134,15 +142,28 @@ class Receipt(_Part):
             ) from None
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
+            if first["type"] == "json_invalid":
+                raise UserError(_("{path} is no receipt: it is no JSON").format(path=path), fix) from None
+            if first["loc"] == ("format",):
+                raise UserError(
+                    _("{path} is of another version of this program").format(path=path),
+                    _("update this program, or take a receipt that it wrote"),
+                ) from None
             where = ".".join(one_line(str(part), 40) for part in first["loc"][:4]) or path.name
             raise UserError(
                 _("{path} is no receipt: '{field}' is wrong").format(path=path, field=where), fix
             ) from None
         if config_sha256(receipt.config) != receipt.configuration:
             raise UserError(_("The configuration in {path} was changed by hand").format(path=path), fix)
-        if receipt.settings.seed != receipt.seed or receipt.settings.model != receipt.base.name:
+        is_torn = receipt.data.joined not in (None, receipt.data.both)
+        if is_torn or receipt.settings.seed != receipt.seed or receipt.settings.model != receipt.base.name:
             raise UserError(_("{path} contradicts itself").format(path=path), fix)
         return receipt
+
+
+def joined_sha256(hashes: Sequence[str]) -> str:
+    """Return the SHA-256 of some hashes, one after the other as bytes."""
+    return hashlib.sha256(b"".join(map(bytes.fromhex, hashes))).hexdigest()
 
 
 def config_sha256(config: dict[str, Any]) -> str:

@@ -1,8 +1,6 @@
 """The receipt of a run that has come to its end."""
 
-import hashlib
 import platform
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from engine.fingerprint import file_sha256
 from engine.hardware.machine import device_name
 from engine.model.mlx_lm_adapter import WEIGHTS
 from engine.project import Project
-from engine.receipt.form import Base, Data, Losses, Machine, Receipt, base_of, config_sha256
+from engine.receipt.form import Base, Data, Losses, Machine, Receipt, base_of, config_sha256, joined_sha256
 from engine.training.checkpoint import RunIdentity, installed_versions
 from engine.training.events import FinishReason
 from engine.training.history import HistoryReader
@@ -92,13 +90,9 @@ def _data(project: Project, both: str) -> Data:
         files = [file_sha256(path.resolve()) for path in (project.train_file, project.valid_file)]
     except OSError:
         files = []
-    if not files or _joined(files) != both:
+    if not files or joined_sha256(files) != both:
         return Data(both=both, train=None, valid=None)
     return Data(both=both, train=files[0], valid=files[1])
-
-
-def _joined(hashes: Sequence[str]) -> str:
-    return hashlib.sha256(b"".join(map(bytes.fromhex, hashes))).hexdigest()
 
 
 def _losses(project: Project, progress: Progress) -> Losses:

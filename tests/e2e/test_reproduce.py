@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.project import Project
+from engine.training.events import StepDone
 from tests.support.tiny import tiny_project, train
 from tui.cli.main import main
 
 import pytest
+
+COMMAND = ("mqlora-tui", "-C")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def told(
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
 ) -> tuple[int, list[dict[str, Any]]]:
     """Run `reproduce` in this process; return its exit code and what it printed."""
-    command = ["mqlora-tui", "-C", str(project.root), "reproduce", *arguments, "--json"]
+    command = [*COMMAND, str(project.root), "reproduce", *arguments, "--json"]
     monkeypatch.setattr(sys, "argv", command)
     code = main()
     return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -62,5 +65,25 @@ def test_other_data_are_refused_and_nothing_is_touched(
     with project.train_file.open("a") as file:
         file.write("\n")
     code, lines = told(project, capsys, monkeypatch, receipt, "--yes")
-    assert code == 1 and "train.jsonl differ" in lines[-1]["error"]["problem"]
+    assert code == 1 and lines[-1]["error"]["problem"].endswith("not the receipt's: train.jsonl")
     assert project.receipt_file.read_bytes() == made.receipt_file.read_bytes()
+
+
+def test_an_unfinished_run_of_the_receipt_goes_on(
+    made: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paused at the third step; what it did is kept, and that is said. Another run goes to the archive."""
+    project = Project(tmp_path / "other")
+    shutil.copytree(made.models_dir, project.models_dir)
+    shutil.copytree(made.data_dir, project.data_dir)
+    train(project, until=lambda event: isinstance(event, StepDone) and event.metrics.step == 3)
+    monkeypatch.setattr(
+        sys, "argv", [*COMMAND, str(project.root), "reproduce", str(made.receipt_file), "--yes"]
+    )
+    assert main() == 0
+    printed = capsys.readouterr()
+    assert "The unfinished run of this receipt goes on." in printed.err and "same bytes" in printed.out
+    assert not (project.run_dir / "archive").exists()
+    assert main() == 0
+    assert "The run that is here goes to " in capsys.readouterr().err
+    assert len(list((project.run_dir / "archive").iterdir())) == 1

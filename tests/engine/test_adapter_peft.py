@@ -170,6 +170,14 @@ def with_array(folder: Path, name: str, shape: tuple[int, ...] = (2, 2)) -> None
     save_file({**load_file(folder / WEIGHTS), name: np.ones(shape, np.float32)}, folder / WEIGHTS)
 
 
+def test_a_field_is_named_before_the_matrices_that_it_brings(copied: Path) -> None:
+    """A real DoRA adapter has magnitudes: not they are wrong, but what asked for them."""
+    change(copied, use_dora=True)
+    with_array(copied, "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector.weight", (16,))
+    with pytest.raises(UserError, match="use_dora = True"):
+        read_adapter(copied)
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -211,7 +219,12 @@ def test_left_out_layers_and_other_models_are_refused(copied: Path) -> None:
         read_adapter(copied)
     only = {name: array for name, array in stored.items() if "layers.0." in name}
     save_file(only, copied / WEIGHTS)
-    with pytest.raises(UserError, match=r"layers\.1\..* is missing|no model\.layers\.0") as caught:
+    with pytest.raises(UserError, match=r"adapts model\.layers\.0\..* and not all layers after") as caught:
+        load_adapter(base(), copied)
+    assert caught.value.fix == "train it on all layers, or on the last ones"
+    wide = {name: np.ones((99, 4), np.float32) if "lora_B" in name else array for name, array in only.items()}
+    save_file(wide, copied / WEIGHTS)
+    with pytest.raises(UserError, match=r"model\.layers\.0\..* has 99 outputs, in this model ") as caught:
         load_adapter(base(), copied)
     assert "base model that it was made for" in caught.value.fix
     name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"

@@ -190,8 +190,11 @@ def test_all_of_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     write_model(project.models_dir / "tiny")
     write_gguf(project.models_dir / "small.gguf")
     monkeypatch.setattr(inventory, "find_cached", lambda: iter([Cached("exo", tmp_path / "gone", "a/b")]))
-    own, file, gone = find_all(project, MACHINE)
+    (project.models_dir / "linked").mkdir()
+    (project.models_dir / "linked" / "config.json").symlink_to(tmp_path / "taken away" / "config.json")
+    own, linked, file, gone = find_all(project, MACHINE)
     assert (own.name, own.obstacle) == ("tiny", "")
+    assert (linked.name, linked.obstacle) == ("linked", "incomplete") and "config.json" in linked.problem
     assert file.command == f"mqlora-tui get {project.models_dir / 'small.gguf'}"
     assert (gone.name, gone.obstacle) == ("a/b", "damaged")
 

@@ -157,7 +157,7 @@ def _set(*path: str, to: Any) -> Callable[[dict[str, Any]], None]:
     ("change", "words"),
     [
         (_set("more", to=1), "'more' is wrong"),
-        (_set("format", to=2), "'format' is wrong"),
+        (_set("format", to=2), "another version of this program"),
         (_set("adapter", to="../../etc/passwd"), "'adapter' is wrong"),
         (_set("losses", "best", to="x" * 10), "'losses.best' is wrong"),
         (_set("losses", "steps", to=10**30), "'losses.steps' is wrong"),
@@ -167,8 +167,9 @@ def _set(*path: str, to: Any) -> Callable[[dict[str, Any]], None]:
         (_set("\x1b[2J", to=1), "is wrong"),
         (_set("config", "seed", to=6), "was changed by hand"),
         (_set("seed", to=6), "contradicts itself"),
+        (_set("data", "train", to="0" * 64), "contradicts itself"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_a_receipt_that_is_none_is_refused(
     finished: Finished, tmp_path: Path, change: Callable[[dict[str, Any]], None], words: str

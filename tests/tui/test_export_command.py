@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from engine.export.score import kept_gain
 from engine.export.targets import compared
 from engine.project import Project
 from tests.support.tiny import RUN, files_below
 
+import numpy as np
 import pytest
 
 Run = Callable[..., int]
@@ -108,7 +110,7 @@ def test_an_export_that_loses_what_was_trained_is_put_aside(
     monkeypatch.setattr("engine.export.gguf_tensors.merged_rows", lost)
     assert export("--to", "gguf", "--bits", "16") == 1
     said = " ".join(capsys.readouterr().err.split())
-    assert "gguf-16 keeps 0% of what was trained" in said.replace("-0%", "0%") and "--bits 8" in said
+    assert "gguf-16 loses what was trained: loss " in said and "without --bits" in said
     assert [path.name for path in trained.exports_dir.iterdir()] == ["tiny-gguf-16-rejected"]
     assert {"model.gguf", "receipt.json"} == files_below(trained.exports_dir / "tiny-gguf-16-rejected").keys()
 
@@ -138,3 +140,24 @@ def test_ollama_is_given_a_name_that_it_takes(
     command = json.loads(capsys.readouterr().out)["command"]
     modelfile = f"'{out}/Modelfile'"
     assert command == f"ollama create meu-modelo-novo -f {modelfile} && ollama run meu-modelo-novo"
+
+
+@pytest.mark.parametrize(
+    ("losses", "kept", "is_lost"),
+    [
+        ((3.0, 1.0, 1.1), 0.95, False),
+        ((3.0, 1.0, 2.2), 0.4, True),
+        ((3.0, 1.0, 3.5), -0.25, True),
+        ((3.0, 2.99997, 3.01), None, False),
+        ((3.0, 3.4, 3.5), None, False),
+        ((3.0, 2.99997, 9.0), None, True),
+    ],
+)
+def test_what_is_kept_of_a_gain(
+    losses: tuple[float, float, float], kept: float | None, is_lost: bool
+) -> None:
+    """Of an adapter that gains next to nothing on these rows no share is told, and only ruins are refused."""
+    base, adapter, exported = (np.full(4, -loss) for loss in losses)
+    gain = kept_gain("form", 1, base, adapter, exported, "MLX")
+    assert (gain.kept is None) == (kept is None) and gain.is_lost == is_lost
+    assert kept is None or gain.kept == pytest.approx(kept)

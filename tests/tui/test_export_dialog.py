@@ -160,6 +160,7 @@ async def test_what_is_chosen_is_asked_for(app: MqloraApp, exporter: FakeExporte
         exporter.comes_to(UserError("It does not fit", "take another"))
         await sees(pilot, "✗ It does not fit; take another.")
         choose(pilot, target="mlx")
+        await sees_no_more(pilot, "It does not fit")
         await wait_for(pilot, lambda: 8 in offered(pilot, "bits"))
         choose(pilot, bits=8)
         await pilot.press("enter")
@@ -171,7 +172,8 @@ async def test_what_is_chosen_is_asked_for(app: MqloraApp, exporter: FakeExporte
     ]
 
 
-async def test_esc_ends_it_at_the_next_tensor(app: MqloraApp, exporter: FakeExporter) -> None:
+@pytest.mark.parametrize("key", ["escape", "ctrl+c"])
+async def test_a_key_ends_it_at_the_next_tensor(app: MqloraApp, exporter: FakeExporter, key: str) -> None:
     """Then it can begin again, and Esc without work closes."""
     write_run(app.project, "finished")
     async with app.run_test(size=SIZES[0]) as pilot:
@@ -179,7 +181,7 @@ async def test_esc_ends_it_at_the_next_tensor(app: MqloraApp, exporter: FakeExpo
         await pilot.press("enter")
         exporter.moves("Writing", 0.5)
         await sees(pilot, "Writing: 50%")
-        await pilot.press("escape")
+        await pilot.press(key)
         await sees(pilot, "Ending …")
         assert exporter.ended == 0
         exporter.moves("Writing", 0.6)

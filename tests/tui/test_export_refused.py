@@ -23,7 +23,7 @@ Run = Callable[..., int]
         (["--to", "mlx", "--bits", "0"], "mlx cannot be written with 0 bits", "one of: 4, 6, 8, 16"),
         (["--to", "peft", "--bits", "4"], "--bits says nothing about peft", "leave it out"),
         (["--to", "mlx", "--base-name", "a/b"], "--base-name is for --to peft", "leave it out"),
-        (["--to", "peft"], "PEFT has to know the base model by its name", "--base-name ORGANISATION/MODEL"),
+        (["--to", "peft"], "PEFT has to know the base model by its name", "ORGANISATION/MODEL: --base-name"),
         (
             ["--to", "peft", "--base-name", "not a name"],
             "'not a name' is no name of a model",

@@ -13,7 +13,7 @@ from engine.project import Project
 from engine.training.events import Resumption
 from tui.app.keys import APP_KEYS, KEY_NAMES, PLACES, going_to
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.dialog import ConfirmScreen
+from tui.app.screens.shared.dialog import ConfirmScreen, Dialog
 from tui.app.screens.shared.help import HelpScreen
 from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.palette import Palette
@@ -192,8 +192,8 @@ class MqloraApp(AppState, EndingApp):
             self.show_notice(nothing_to_pause(self.training.other_process(), key))
 
     def _stops_work(self) -> bool:
-        """Stop what the place is at, such as a reply; False if it is at nothing."""
-        return isinstance(self.screen, PlaceScreen) and self.screen.stop_work()
+        """Stop what the place or dialog is at, such as a reply or an export; False if it is at nothing."""
+        return isinstance(self.screen, PlaceScreen | Dialog) and self.screen.stop_work()
 
     def _selected_text(self) -> str:
         in_field = getattr(self.screen.focused, "selected_text", "")  # a line, or several

@@ -27,8 +27,12 @@ def export(project: Project, request: ExportRequest, as_json: bool) -> None:
     """
     from engine.export.chosen import exporter
 
-    with _progress() as on_progress:
-        done = exporter(project, request, on_progress).export(request)
+    try:
+        with _progress() as on_progress:
+            done = exporter(project, request, on_progress).export(request)
+    except KeyboardInterrupt:
+        say(_("Ended; nothing was written."), err)
+        raise
     if as_json:
         print_json(_told(done))
         return

@@ -61,7 +61,9 @@ def export(
         request = ExportRequest("gguf", None, checkpoint, adapter)
         compare_forms(context.obj, request, json)
         return
-    request = ExportRequest(_target(to), cast(Bits | None, bits), checkpoint, adapter, out, base_name)
+    request = ExportRequest(
+        _target(to), cast(Bits | None, bits), checkpoint, adapter, out and out.expanduser(), base_name
+    )
     export_one(context.obj, request, json)
 
 

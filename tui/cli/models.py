@@ -21,6 +21,7 @@ from engine.model_store.shortlist import SHORTLIST, Offered
 from engine.model_store.unfinished import Unfinished, unfinished
 from engine.project import Project
 from engine.sanitize import one_line
+from engine.training.selected_config import selected_settings
 from engine.units import size
 from tui.console import cell, err, out, print_json, say, status_mark, table
 
@@ -170,7 +171,7 @@ def _say_brought(project: Project, brought: Brought, as_json: bool) -> None:
     say(said)
     shape = ModelDimensions.read(brought.folder)
     say(_("  fits: {profile}").format(profile=fits(largest_fitting(look_at_memory(project), shape))))
-    if next(iter(project.models()), "") != brought.name:
+    if (selected_settings(project).model or next(iter(project.models()), "")) != brought.name:
         options = f"--set model={shlex.quote(brought.name)}"
         say(_("  to train with it: mqlora-tui train {options}").format(options=options))
 

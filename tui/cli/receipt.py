@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.receipt.compare import Comparison, Difference, base_here, compare, differences
 from engine.receipt.form import Receipt
+from engine.training.events import Mode
+from engine.training.selected_config import selected_settings
+from engine.training.state import RunState
 from tui.cli.train import train
 from tui.console import cell, err, out, print_json, say, table
 
@@ -46,8 +50,10 @@ def reproduce(project: Project, path: Path, is_agreed: bool, only_compare: bool,
             _("put the run's own data and base model into this project"),
         )
     if not only_compare:
-        _agree(project, is_agreed)
-        code = train(project, receipt.settings.updated({"model": model}), "restart", as_json)
+        settings = receipt.settings.updated({"model": model})
+        mode = _mode(project, settings)
+        _agree(is_agreed)
+        code = train(project, settings, mode, as_json)
         if code:
             return code
     comparison = compare(receipt, _receipt_here(project, receipt))
@@ -55,7 +61,7 @@ def reproduce(project: Project, path: Path, is_agreed: bool, only_compare: bool,
     return 0 if comparison.agreement != "different" else 1
 
 
-def _agree(project: Project, is_agreed: bool) -> None:
+def _agree(is_agreed: bool) -> None:
     """Ask before anything is trained or archived.
 
     Raises:
@@ -65,10 +71,20 @@ def _agree(project: Project, is_agreed: bool) -> None:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UserError(_("Nobody is here to be asked whether to train"), _("say so with --yes"))
-    if project.state_file.exists():
-        say(_("The run that is here goes to {folder}.").format(folder=project.run_dir / "archive"), err)
     if not typer.confirm(_("Train this run here?"), err=True):
         raise UserError(_("Nothing was trained"), _("to compare the run that is here, add --compare"))
+
+
+def _mode(project: Project, settings: TrainingConfig) -> Mode:
+    """Go on with an unfinished run of these settings; any other one is archived, and that is said."""
+    state = RunState.load(project.state_file)
+    if state is None:
+        return "restart"
+    if state.status != "finished" and selected_settings(project) == settings:
+        say(_("The unfinished run of this receipt goes on."), err)
+        return "resume"
+    say(_("The run that is here goes to {folder}.").format(folder=project.run_dir / "archive"), err)
+    return "restart"
 
 
 def _receipt_here(project: Project, receipt: Receipt) -> Receipt:

@@ -20,7 +20,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Input, Select, Static
 
 if TYPE_CHECKING:
     from engine.export.exporter import Exported
@@ -120,6 +120,13 @@ class ExportDialog(Dialog[None]):
 
         engine.submit_leavable(export_job.export, self._mqlora.project, request, is_ended, self.post_message)
 
+    @on(Select.Changed)
+    @on(Input.Changed)
+    def _forget_refusal(self) -> None:
+        """What was refused is not what is asked for now."""
+        if not self._cancel and not self._done:
+            self._say("")
+
     def on_export_moved(self, message: ExportMoved) -> None:
         """Say how far it is."""
         if self._cancel and not self._cancel.is_set():
@@ -155,6 +162,13 @@ class ExportDialog(Dialog[None]):
         if self._done:
             self.app.copy_to_clipboard(self._done.command)
             self._say(_("Copied."))
+
+    def stop_work(self) -> bool:
+        """End what is under way, as Esc does."""
+        if self._cancel is None:
+            return False
+        self.action_leave()
+        return True
 
     @on(Button.Pressed, "#export-close")
     def action_leave(self) -> None:

@@ -85,7 +85,7 @@ class HardwareScreen(PlaceScreen):
         if brought is None:
             return
         text = _("{name} is in models/.")
-        if brought.name not in (self.mqlora.config.model, next(iter(self.mqlora.project.models()), "")):
+        if brought.name != (self.mqlora.config.model or next(iter(self.mqlora.project.models()), "")):
             text = _("{name} is in models/; to train with it choose it as 'model' on the profiles.")
         self.mqlora.look_again(text.format(name=brought.name))
 

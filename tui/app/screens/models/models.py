@@ -143,6 +143,13 @@ class ModelsDialog(Dialog["Brought | None"]):
             self._ended = True
             self._find()
 
+    def stop_work(self) -> bool:
+        """End what is under way, as Esc does."""
+        if self._cancel is None:
+            return False
+        self.action_leave()
+        return True
+
     def action_leave(self) -> None:
         """End what is under way; without anything close."""
         if self._cancel:

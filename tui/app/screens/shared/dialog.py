@@ -26,6 +26,10 @@ class Closing(Screen[Answer]):
 class Dialog(ModalScreen[Answer], Closing[Answer]):
     """Lies over a place, which takes no keys meanwhile."""
 
+    def stop_work(self) -> bool:
+        """End what is under way, for Ctrl+C; False if nothing is that ends so."""
+        return False
+
 
 class ConfirmScreen(Dialog[bool]):
     """Asks `question`; Enter or y is yes, Escape or n is no."""
