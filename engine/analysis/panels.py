@@ -44,6 +44,8 @@ def loss_curves(
 
 def chart(axes: "Axes", series: Series, first: int, past: int, is_log: bool) -> None:
     """Draw one quantity of some steps, from `first` to before `past`, with what is marked in these."""
+    from matplotlib.ticker import LogFormatter
+
     names = {
         "loss": _("loss (nats per token)"),
         "grad_norm": _("gradient norm"),
@@ -67,6 +69,8 @@ def chart(axes: "Axes", series: Series, first: int, past: int, is_log: bool) -> 
         whole_steps(axes)
     if is_log and (series.y[first:past] > 0).any():
         axes.set_yscale("log", nonpositive="clip")
+        for set_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            set_formatter(LogFormatter())  # 4 rather than 4 x 10^0
     legend(axes)
 
 

@@ -23,8 +23,8 @@ REDRAW_SECONDS = 4.0
 """Shortest time between two drawings of growing curves."""
 _UNMOVED_SECONDS = 30.0
 """The same while they have not grown by a dot of the plot: hardly anything would be seen of it."""
-_CELLS_PER_SECOND = 300
-"""Cells that growing curves may change on average; a cell costs about 4 bytes on the line."""
+_CELLS_PER_SECOND = 130
+"""Cells that growing curves may change on average; one costs 5 to 7 bytes, and all else up to 1 KiB/s."""
 _DOTS = 2
 """Dots of a cell, side by side."""
 _SMALLEST = (20, 4)
