@@ -91,6 +91,7 @@ def test_what_is_no_folder_of_the_archive_is_not_changed(tmp_path: Path) -> None
     assert files_below(tmp_path).keys() == before.keys()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_brought_back_ends_in_the_same_bytes(
     project: Project, finished: tuple[Project, list[Event]]
 ) -> None:
