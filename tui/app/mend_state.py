@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import Any, cast
 
 from engine.dataset.convert.backup import newest_backup
 from engine.errors import UserError
@@ -101,9 +102,7 @@ class MendState(DataState):
     def _edit(self, file: str, line: int) -> None:
 
         def show(command: Sequence[str]) -> int:
-            # mypy finds no type for what may be returned or awaited.
-            code: int = self.call_from_thread(self.show_editor, command)  # type: ignore[arg-type]
-            return code
+            return int(self.call_from_thread(cast("Any", self.show_editor), command))
 
         mend.edit_data(self.project, file, line, show, self.post_message)
 
