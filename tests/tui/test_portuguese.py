@@ -28,6 +28,7 @@ def said(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[st
     )
 
 
+@pytest.mark.slow
 def test_all_places(tmp_path: Path) -> None:
     """And all dialogs, in 80 columns."""
     walk = Path(__file__).with_name("walk_in_portuguese.py")
