@@ -71,7 +71,7 @@ _ACTIONS = {
 
 
 def suggestions_of(verdict: Verdict) -> list[Suggestion]:
-    """Return what `verdict` advises to do, the most important first, then what can be done with the result."""
+    """Return what `verdict` advises, the most important first, then what can be done with the result."""
     found: list[Suggestion] = []
     for step in (*verdict.advice, *verdict.next_steps):
         name, *words = shlex.split(step.command) or [""]
