@@ -73,10 +73,7 @@ _ACTIONS = {
 def suggestions_of(verdict: Verdict) -> list[Suggestion]:
     """Return what `verdict` advises, the most important first, then what can be done with the result."""
     found: list[Suggestion] = []
-    commands = (
-        *(advice.command for advice in verdict.advice),
-        *(step.command for step in verdict.next_steps),
-    )
+    commands = [each.command for each in verdict.advice] + [each.command for each in verdict.next_steps]
     for command in commands:
         name, *words = shlex.split(command) or [""]
         suggestion = Suggestion(tuple(words))

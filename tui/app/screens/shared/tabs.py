@@ -11,16 +11,14 @@ def place_tabs(present: str, with_names: bool) -> Content:
     """Return the places in the order of their numbers.
 
     Args:
-        present: number and name of the present place, such as "1 Hardware".
+        present: number and name of the present place, such as "1 Hardware", and of what is open in it.
         with_names: whether all have their names, or only the present one.
     """
     parts = []
     for number, (mode, name) in enumerate(PLACES.items(), start=1):
-        full = f"{number} {name}"
-        is_present = full == present
-        text = Content.styled(
-            full if with_names or is_present else str(number), "bold $accent" if is_present else "$muted"
-        )
+        is_present = present.startswith(f"{number} ")
+        shown = present if is_present else f"{number} {name}" if with_names else str(number)
+        text = Content.styled(shown, "bold $accent" if is_present else "$muted")
         parts.append(doing(text, going_to(mode)))
     return Content("  " if with_names else " ").join(parts)
 
