@@ -14,7 +14,7 @@ ALT_SCREEN_OFF = b"\x1b[?1049l"
 
 def left(terminal: Terminal) -> str:
     """Leave with q; return what is on the terminal then."""
-    terminal.wait_for("q Quit")
+    terminal.wait_for("? Help")
     terminal.press("q")
     assert terminal.wait() == 0
     return terminal.output.rpartition(ALT_SCREEN_OFF)[2].decode()
