@@ -40,7 +40,7 @@ def check_name(text: str) -> str:
     if not name:
         raise UserError(_("The name is empty"), _("type one, such as: slow but sure"))
     if len(name) > LONGEST or name.startswith(".") or _FORBIDDEN.search(name) or HARMFUL.search(name):
-        fix = _('take at most {n} characters, no / \\ : * ? " < > | and no point at the beginning')
+        fix = _('take a shorter one (at most {n}), without / \\ : * ? " < > | and no point at the beginning')
         raise UserError(_("'{name}' cannot be a name").format(name=one_line(name, 80)), fix.format(n=LONGEST))
     return name
 

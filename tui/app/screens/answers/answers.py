@@ -3,7 +3,7 @@
 import asyncio
 from typing import ClassVar
 
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.sanitize import one_line
 from engine.training.answers import Answer
 from engine.units import duration
@@ -241,7 +241,11 @@ def _cost(found: AnswersLook) -> str:
     if found.percent < 100:
         text += _("; answers_percent allows {percent:g}").format(percent=found.percent)
     if answers.unreadable:
-        text += _("; {count:,} lines of the file are no answers").format(count=answers.unreadable)
+        text += ngettext(
+            "; {count:,} line of the file is no answer",
+            "; {count:,} lines of the file are no answers",
+            answers.unreadable,
+        ).format(count=answers.unreadable)
     return f"{text}."
 
 

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from engine import units
 from engine.i18n import _
 from engine.sanitize import one_line, printable
 from engine.training.answers import Answer
@@ -74,4 +75,4 @@ def _ending(answer: Answer) -> str:
     seconds = _("{seconds:.1f} s").format(seconds=answer.seconds)
     if answer.end == "complete":
         return seconds
-    return _("cut at {tokens:,} tokens, {seconds}").format(tokens=answer.tokens, seconds=seconds)
+    return _("cut at {tokens}, {seconds}").format(tokens=units.tokens(answer.tokens), seconds=seconds)

@@ -136,7 +136,7 @@ class RunTable(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Draw the head, or the run on a line."""
         if y == 0 and self.places:
-            return self._strip(_head(), self.settings, Style(color=MUTED))
+            return self._strip(_head(), self.settings, self.app.console.get_style(MUTED))
         row = y - 1 + self.scroll_offset.y
         if not 0 <= row < len(self.places):
             return Strip.blank(self.size.width, self.rich_style)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from engine import units
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
@@ -161,12 +162,12 @@ def _drawn(one: NamedConfig) -> Content:
 def _told(one: NamedConfig) -> str:
     if one.config is None:
         return f"✗ {one_line(str(one.error), 300)}."
-    text = _("{profile}: {batch} × {accumulation} a step, {length} tokens, rate {rate:g}, rank {rank}")
+    text = _("{profile}: {batch} × {accumulation} a step, {length}, rate {rate:g}, rank {rank}")
     return text.format(
         profile=profile_name(one.config),
         batch=one.config.batch_size,
         accumulation=one.config.gradient_accumulation,
-        length=f"{one.config.max_seq_length:,}",
+        length=units.tokens(one.config.max_seq_length),
         rate=one.config.learning_rate,
         rank=one.config.lora_rank,
     )
