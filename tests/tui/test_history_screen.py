@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 from queue import Queue
 
 from engine.config import TrainingConfig
@@ -95,9 +96,9 @@ async def test_the_result_of_an_archived_run_answers(
     asked: list[Project] = []
 
     class Session(session):  # type: ignore[misc,valid-type]
-        def __init__(self, project: Project, model: str) -> None:
+        def __init__(self, project: Project, model: str, adapter: Path | None) -> None:
             asked.append(project)
-            super().__init__(project, model)
+            super().__init__(project, model, adapter)
 
     monkeypatch.setattr(ChatScreen, "create_session", staticmethod(Session))
     async with app.run_test(size=(80, 24)) as pilot:
