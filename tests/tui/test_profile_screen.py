@@ -1,6 +1,7 @@
 """2 Profile: three offers, one recommended, and a form for every value."""
 
 import io
+from collections import defaultdict
 from dataclasses import replace
 
 from engine.config import TrainingConfig, help_text
@@ -24,6 +25,7 @@ from tui.app.screens.profile.config_summary import summary
 from tui.app.screens.profile.profile import CUSTOM, ProfileScreen
 from tui.app.screens.shared.choice import Pick
 from tui.app.screens.shared.dialog import ConfirmScreen
+from tui.app.theme import teach
 
 import pytest
 from rich.console import Console
@@ -264,6 +266,7 @@ async def test_the_form_is_walked_with_the_arrow_keys(app: MqloraApp) -> None:
 def test_the_adapter_to_go_on_from_is_named_among_what_a_configuration_means() -> None:
     """As text, whatever is in it; nothing is said of one where a run begins afresh."""
     console = Console(width=80, record=True, file=io.StringIO())
+    teach(console, defaultdict(lambda: "#808080"))
     console.print(summary(TrainingConfig(), None, None))
     assert "goes on from" not in console.export_text(clear=True)
     console.print(summary(TrainingConfig(init_adapter="given[red]\x1b[2J"), None, None))

@@ -31,7 +31,7 @@ FAULTS = (
 DIALOGS = {
     "hardware": {"g": "Modelos base"},
     "profile": {"e": "Todos os valores do treino"},
-    "data": {"i": "Importar linhas", "x": "raio X", "d": "duplicados"},
+    "data": {"i": "Importar linhas", "x": "raio X", "p": "duplicados"},
     "train": {"R": "Treinar de novo?"},
     "report": {"x": "Exportar", "c": "Pontos de verificação"},
 }

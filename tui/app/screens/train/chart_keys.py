@@ -12,12 +12,12 @@ Command = Literal[
 ]  # fmt: skip
 
 
-def _key(key: str, command: Command, name: str, tooltip: str, show: bool = False) -> Binding:
-    return Binding(key, f"chart('{command}')", name, tooltip=tooltip, show=show, id=f"chart.{command}")
+def _key(key: str, command: Command, name: str, tooltip: str) -> Binding:
+    return Binding(key, f"chart('{command}')", name, tooltip=tooltip, show=False, id=f"chart.{command}")
 
 
 CHART_KEYS: list[BindingType] = [
-    _key("z", "third", _("Zoom"), _("Chart: the last third of the run, or the whole run"), show=True),
+    _key("z", "third", _("Zoom"), _("Chart: the last third of the run, or the whole run")),
     _key("left", "left", _("Left"), _("Chart: read the values of a step further left")),
     _key("right", "right", _("Right"), _("Chart: read the values of a step further right")),
     _key("home", "first", _("First"), _("Chart: read the first step that is shown")),
