@@ -92,7 +92,7 @@ async def test_d_drops_the_row_of_the_fault_and_no_other(
         await pilot.press("r")
         await wait_for(pilot, lambda: len(engine.data_configs) == 3 and not app.data_progress)
         await pilot.press("z")
-        await sees(pilot, "train.jsonl was changed since then.", "backup-1")
+        await sees(pilot, "train.jsonl was changed since then.", "Fix: what it was before is in")
         assert project.train_file.read_text() == "other rows\n"
         project.run_dir.mkdir()
         with owned_by(project, os.getppid()):
