@@ -1,5 +1,6 @@
 """Products with a frozen matrix, each mode, against float64 on the weights as MLX writes them out."""
 
+import gc
 from typing import Any
 
 from engine.backend import mx, nn
@@ -137,6 +138,7 @@ BIG = 2048
 
 def held(action: Any) -> tuple[int, int]:
     """Return by how many bytes an action raised MLX's memory for good, and at its highest."""
+    gc.collect()  # what other tests left in circles would be freed meanwhile
     mx.clear_cache()
     before = mx.get_active_memory()
     mx.reset_peak_memory()
