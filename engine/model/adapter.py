@@ -12,6 +12,7 @@ from engine.files import PARTIAL, sync, write_json
 from engine.fingerprint import model_fingerprint
 from engine.i18n import _
 from engine.model.adapter_file import AdapterFile, cannot_use, read_adapter
+from engine.model.adapter_match import fitting_base, require_same_layers
 from engine.model.mlx_lm_adapter import CONFIG, WEIGHTS, lora_parameters
 from engine.model.safetensors_file import write_arrays
 from engine.sanitize import one_line
@@ -100,7 +101,7 @@ def _require_its_settings(model: nn.Module, config: TrainingConfig, count: int, 
             _("its projections ({keys}) are not those of this model that can be trained").format(
                 keys=", ".join(start.keys)
             ),
-            _fitting_base(start),
+            fitting_base(start),
         )
     wanted = _other_settings(config, start, targets)
     if count != of_start:
@@ -138,55 +139,9 @@ def _fill(model: nn.Module, adapter: AdapterFile) -> None:
     Raises:
         UserError: they are not the layers of this adapter, in number or size.
     """
-    layers = {
-        name: array
-        for name, array in tree_flatten(model.parameters())
-        if name.endswith((".lora_a", ".lora_b"))
-    }
-    modules = dict(model.named_modules())
-    names = sorted(adapter.weights) + sorted(layers.keys() - adapter.weights.keys())
-    for name in names:
-        if name not in adapter.weights:
-            reason = _("{name} is missing").format(name=name)
-        elif name not in layers and (path := name.rpartition(".")[0]) in modules:
-            raise _not_here(path, modules[path], adapter)
-        elif name not in layers:
-            reason = _("this model has no {name}").format(name=one_line(name, 120))
-        elif layers[name].shape != adapter.weights[name].shape:
-            reason = _("{name} is {found}, in this model {expected}").format(
-                name=name, found=_by(adapter.weights[name].shape), expected=_by(layers[name].shape)
-            )
-        else:
-            continue
-        raise cannot_use(adapter.folder, reason, _fitting_base(adapter))
+    require_same_layers(model, adapter)
     weights = [(name, array.astype(mx.float32)) for name, array in adapter.weights.items()]
     model.load_weights(weights, strict=False)
-
-
-def _not_here(path: str, module: nn.Module, adapter: AdapterFile) -> UserError:
-    """Return the refusal of matrices for a layer that the model has, and that gets none."""
-    rows, outputs = adapter.weights.get(f"{path}.lora_b"), module.get("weight")
-    if rows is not None and outputs is not None and rows.shape[1] != outputs.shape[0]:
-        reason = _("{name} has {found} outputs, in this model {expected}").format(
-            name=one_line(path, 120), found=rows.shape[1], expected=outputs.shape[0]
-        )
-        return cannot_use(adapter.folder, reason, _fitting_base(adapter))
-    reason = _("it adapts {name} and not all layers after that, which mlx-lm's form cannot say").format(
-        name=one_line(path, 120)
-    )
-    return cannot_use(adapter.folder, reason, _("train it on all layers, or on the last ones"))
-
-
-def _by(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))
-
-
-def _fitting_base(adapter: AdapterFile) -> str:
-    if not adapter.base_model:
-        return _("use it with the base model that it was made for")
-    return _("use it with the base model that it was made for: {name}").format(
-        name=one_line(adapter.base_model, 200)
-    )
 
 
 def adapter_weights(model: nn.Module) -> dict[str, mx.array]:
