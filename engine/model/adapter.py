@@ -211,6 +211,6 @@ def load_adapter(model: nn.Module, folder: Path) -> LoadedAdapter:
     try:
         linear_to_lora_layers(model, adapter.config["num_layers"], adapter.config["lora_parameters"])
     except ValueError as error:  # a module of a kind that takes no LoRA
-        raise cannot_use(folder, str(error), _fitting_base(adapter)) from None
+        raise cannot_use(folder, str(error), fitting_base(adapter)) from None
     _fill(model, adapter)
     return LoadedAdapter(model, before, adapter)
