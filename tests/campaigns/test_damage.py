@@ -34,6 +34,7 @@ def test_a_file_of_the_newest_checkpoint_is_damaged(bench: Bench) -> None:
         assert damage.damage_checkpoint(bench, paused, name, way, chance).faults == ()
 
 
+@pytest.mark.slow
 def test_another_file_of_the_run_is_damaged(bench: Bench) -> None:
     """The run goes on from its newest checkpoint."""
     paused, chance = paused_run(bench), random.Random(4)

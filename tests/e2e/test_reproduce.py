@@ -69,6 +69,7 @@ def test_other_data_are_refused_and_nothing_is_touched(
     assert project.receipt_file.read_bytes() == made.receipt_file.read_bytes()
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_of_the_receipt_goes_on(
     made: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

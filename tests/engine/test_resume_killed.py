@@ -36,7 +36,9 @@ for event in Trainer(Project(root), RUN, Event()).run():
 """
 
 
-@pytest.mark.parametrize("where", ["step", "sync", pytest.param("discard", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "where", ["step", *(pytest.param(where, marks=pytest.mark.slow) for where in ("sync", "discard"))]
+)
 def test_a_killed_process_leaves_a_run_that_goes_on(
     project: Project, finished: tuple[Project, list[Event]], where: str
 ) -> None:

@@ -75,6 +75,7 @@ def test_smoothing_ends_where_it_changes_nothing() -> None:
     assert min(spans) == 1 and max(spans) == 1000 and abs(view.smoothing) < 10
 
 
+@pytest.mark.slow
 async def test_each_key_of_the_charts(app: MqloraApp, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cursor tells the numbers of its step; the part, the scale and the axis are said in words."""
     copied: list[str] = []

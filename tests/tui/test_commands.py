@@ -49,6 +49,7 @@ async def test_every_action_of_every_place_is_listed(app: MqloraApp) -> None:
             assert title in titles
 
 
+@pytest.mark.slow
 async def test_an_action_is_done_where_it_belongs(app: MqloraApp, engine: FakeEngine) -> None:
     """In a place that is not open, and, where it cannot be done, with a word."""
     async with app.run_test(size=SIZES[0]) as pilot:

@@ -62,6 +62,7 @@ async def test_runs_are_listed_drawn_and_compared(app: MqloraApp, size: tuple[in
         await sees(pilot, "─ first try ─", "validation 4.20 before training", "Mean training loss")
 
 
+@pytest.mark.slow
 async def test_a_run_is_noted_renamed_and_deleted(app: MqloraApp) -> None:
     """The question names what goes; Escape keeps it. The present run is neither renamed nor deleted."""
     write_run(app.project, "finished")

@@ -109,6 +109,7 @@ async def test_d_drops_the_row_of_the_fault_and_no_other(
         await offers_no_more(pilot, "drop")
 
 
+@pytest.mark.slow
 async def test_imported_rows_take_the_place_of_the_data(app: MqloraApp, project: Project) -> None:
     """One button of the dialog; without it the data screen offers them still."""
     (project.root / "rows.csv").write_text("prompt,completion\n1,2\n3,4\n")
