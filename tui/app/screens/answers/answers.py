@@ -3,14 +3,13 @@
 import asyncio
 from typing import ClassVar
 
-from engine.i18n import _, ngettext
+from engine.i18n import _
 from engine.sanitize import one_line
 from engine.training.answers import Answer
-from engine.units import duration
 from tui.app.screens.answers.box import AnswerBox
 from tui.app.screens.answers.look import AnswersLook, Compared, compare, look
-from tui.app.screens.answers.timeline import SAME, Timeline, step_name
-from tui.app.screens.data.pair_row import CLOSE, OPEN
+from tui.app.screens.answers.said import cost_words, legend, why_none
+from tui.app.screens.answers.timeline import Timeline, step_name
 from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.verdict_line import VerdictLine
 
@@ -191,14 +190,14 @@ class AnswersScreen(PlaceScreen):
             return
         self.set_class(not self._questions, "-empty")
         if not self._questions:
-            self.query_one(VerdictLine).show_waiting(_without(found, self.mqlora.run_state.is_training))
+            self.query_one(VerdictLine).show_waiting(why_none(found, self.mqlora.run_state.is_training))
             if found.problem:
                 self.show_error(found.problem)
             return
         base, steps, chosen = self._base, self._steps, self._chosen
         number = _("Question {n:,} of {total:,}:").format(n=self._question + 1, total=len(self._questions))
         self.query_one(VerdictLine).show("note", number, one_line(self._questions[self._question], 300))
-        self.query_one("#answers-cost", Static).update(Content.styled(_cost(found), "$muted"))
+        self.query_one("#answers-cost", Static).update(Content.styled(cost_words(found), "$muted"))
         left, right = self.query(AnswerBox)
         left.show_alone(_("base model"), base, _("It has not been asked yet."))
         answer = steps[chosen] if steps else None
@@ -211,50 +210,4 @@ class AnswersScreen(PlaceScreen):
         else:
             right.show_alone(title, answer, _("Its first answer comes with a validation after some steps."))
         self.query_one(Timeline).show(base, steps, chosen)
-        self.query_one("#answers-legend", Static).update(_legend(compared, steps))
-
-
-def _without(found: AnswersLook, is_training: bool) -> str:
-    """Say why there is no answer, and how to get some."""
-    if found.problem:
-        return _("The answers of this run cannot be read.")
-    if not found.percent:
-        return _("answers_percent is 0, so nothing is asked; set it to 5 on the Profile screen.")
-    if not found.has_questions:
-        return _(
-            "No question is asked yet: write one question a line into data/prompts.txt, and each "
-            "validation of a run answers them, beside what the base model answers."
-        )
-    if is_training:
-        text = _("No answer yet: they come with the validations, once {percent:g} % of the time allow one.")
-        return text.format(percent=found.percent)
-    return _("No answer yet: a run answers the questions of data/prompts.txt at each validation.")
-
-
-def _cost(found: AnswersLook) -> str:
-    """Say what answers took of the training time, and what was allowed."""
-    answers = found.answers
-    text = _("Answering took {spent}, {share:.1f} % of the training time").format(
-        spent=duration(answers.spent_s),
-        share=100 * min(1.0, answers.spent_s / answers.elapsed_s) if answers.elapsed_s else 0,
-    )
-    if found.percent < 100:
-        text += _("; answers_percent allows {percent:g}").format(percent=found.percent)
-    if answers.unreadable:
-        text += ngettext(
-            "; {count:,} line of the file is no answer",
-            "; {count:,} lines of the file are no answers",
-            answers.unreadable,
-        ).format(count=answers.unreadable)
-    return f"{text}."
-
-
-def _legend(compared: Compared | None, steps: tuple[Answer, ...]) -> Content:
-    """Explain the marks that are there."""
-    parts = []
-    if compared and any(part.differs for part in (*compared.now, *compared.before)):
-        changed = Content.styled(f"{OPEN}{_('changed')}{CLOSE}", "bold underline $warning")
-        parts.append(changed.append(Content.styled(" " + _("since the answer before"), "$muted")))
-    if len(steps) > 1:
-        parts.append(Content.styled(SAME + " " + _("the same as before"), "$muted"))
-    return Content("   ").join(parts)
+        self.query_one("#answers-legend", Static).update(legend(compared, steps))

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.analysis.facts import RunSummary
+from engine.i18n import _
 from engine.project import Project
+
+from textual.content import Content
 
 _FEWEST_STEPS = 2
 """Steps that a chart needs."""
@@ -28,3 +31,16 @@ def chart_writers() -> tuple[Callable[[Project], Path], ...]:
     from engine.analysis.charts import write_analysis, write_dashboard
 
     return write_dashboard, write_analysis
+
+
+def charts_told(project: Project, is_drawing: bool) -> Content:
+    """Say where the pictures are, or what draws them, and how else the run can be looked at."""
+    files = [path for path in charts_of(project) if path.exists()]
+    parts = [Content.assemble(("✓ ", "$success"), str(path.relative_to(project.root))) for path in files]
+    if is_drawing:
+        parts = [Content.styled(_("· Drawing the charts …"), "$muted")]
+    elif not parts:
+        parts = [Content.styled(_("No charts yet; w draws them."), "$muted")]
+    if project.answers_file.exists():
+        parts.append(Content.styled(_("· a shows what was answered from step to step."), "$muted"))
+    return Content("\n").join(parts)

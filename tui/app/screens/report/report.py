@@ -12,7 +12,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from tui.app.screens.answers.answers import AnswersScreen
 from tui.app.screens.export.export import ExportDialog, busy
-from tui.app.screens.report.charts import chart_writers, charts_are_old, charts_of
+from tui.app.screens.report.charts import chart_writers, charts_are_old, charts_of, charts_told
 from tui.app.screens.report.checkpoints import CheckpointsScreen
 from tui.app.screens.report.server_line import ServerLine
 from tui.app.screens.report.suggestions import (
@@ -33,7 +33,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
 from textual.widgets import Static
 
 
@@ -234,16 +233,7 @@ class ReportScreen(PlaceScreen):
         self.refresh_bindings()
 
     def _show_charts(self) -> None:
-        files = [path for path in charts_of(self.mqlora.project) if path.exists()]
-        root = self.mqlora.project.root
-        parts = [Content.assemble(("✓ ", "$success"), str(path.relative_to(root))) for path in files]
-        if self._drawing:
-            parts = [Content.styled(_("· Drawing the charts …"), "$muted")]
-        elif not parts:
-            parts = [Content.styled(_("No charts yet; w draws them."), "$muted")]
-        if self.mqlora.project.answers_file.exists():
-            parts.append(Content.styled(_("· a shows what was answered from step to step."), "$muted"))
-        self.query_one("#report-charts", Static).update(Content("\n").join(parts))
+        self.query_one("#report-charts", Static).update(charts_told(self.mqlora.project, self._drawing))
 
     @work(group="charts", exit_on_error=False)
     async def _draw(self) -> None:

@@ -1,0 +1,56 @@
+"""What is said around the answers: why there are none, what they cost, what the marks mean."""
+
+from engine.i18n import _, ngettext
+from engine.training.answers import Answer
+from engine.units import duration
+from tui.app.screens.answers.look import AnswersLook, Compared
+from tui.app.screens.answers.timeline import SAME
+from tui.app.screens.data.pair_row import CLOSE, OPEN
+
+from textual.content import Content
+
+
+def why_none(found: AnswersLook, is_training: bool) -> str:
+    """Say why there is no answer, and how to get some."""
+    if found.problem:
+        return _("The answers of this run cannot be read.")
+    if not found.percent:
+        return _("answers_percent is 0, so nothing is asked; set it to 5 on the Profile screen.")
+    if not found.has_questions:
+        return _(
+            "No question is asked yet: write one question a line into data/prompts.txt, and each "
+            "validation of a run answers them, beside what the base model answers."
+        )
+    if is_training:
+        text = _("No answer yet: they come with the validations, once {percent:g} % of the time allow one.")
+        return text.format(percent=found.percent)
+    return _("No answer yet: a run answers the questions of data/prompts.txt at each validation.")
+
+
+def cost_words(found: AnswersLook) -> str:
+    """Say what answers took of the training time, and what was allowed."""
+    answers = found.answers
+    text = _("Answering took {spent}, {share:.1f} % of the training time").format(
+        spent=duration(answers.spent_s),
+        share=100 * min(1.0, answers.spent_s / answers.elapsed_s) if answers.elapsed_s else 0,
+    )
+    if found.percent < 100:
+        text += _("; answers_percent allows {percent:g}").format(percent=found.percent)
+    if answers.unreadable:
+        text += ngettext(
+            "; {count:,} line of the file is no answer",
+            "; {count:,} lines of the file are no answers",
+            answers.unreadable,
+        ).format(count=answers.unreadable)
+    return f"{text}."
+
+
+def legend(compared: Compared | None, steps: tuple[Answer, ...]) -> Content:
+    """Explain the marks that are there."""
+    parts = []
+    if compared and any(part.differs for part in (*compared.now, *compared.before)):
+        changed = Content.styled(f"{OPEN}{_('changed')}{CLOSE}", "bold underline $warning")
+        parts.append(changed.append(Content.styled(" " + _("since the answer before"), "$muted")))
+    if len(steps) > 1:
+        parts.append(Content.styled(SAME + " " + _("the same as before"), "$muted"))
+    return Content("   ").join(parts)
