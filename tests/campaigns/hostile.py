@@ -25,9 +25,12 @@ from tests.campaigns.hostile_project import BREAKS, HostileProject, broken_model
 from tests.support.terminal import Terminal
 
 _JOINERS = "\u200c\u200d"
-# What rich draws colours and a progress bar with, and textual its screens (OSC 22: the mouse pointer).
+# What rich draws colours and a progress bar with, and textual its screens (OSC 22: the mouse pointer); around
+# the terminal's title there is OSC 2, and what is in it is looked at.
 _LINE = re.compile(r"\x1b\[[\d;]*m|\x1b\[\?25[lh]|\x1b\[[12]?[AK]|\r")
-_SCREEN = re.compile(r"\x1b\]22;\w*\x07|\x1b\[[\d;]*[mHABCDKtuq]|\x1b\[[?>=<][\d;$]*[hlpu]|\r")
+_SCREEN = re.compile(
+    r"\x1b\]22;\w*\x07|\x1b\]2;|\x1b\\|\x1b\[[\d;]*[mHABCDKtuq]|\x1b\[[?>=<][\d;$]*[hlpu]|\r"
+)
 _CHAT = ("--max-tokens", "80", "--temperature", "5")
 
 
@@ -182,9 +185,9 @@ def _visits(text: str) -> Iterator[tuple[str, str]]:
     yield "g", "Enter goes there"
     yield "4\r", "line 4. "
     yield "x", "Go on"
-    yield "d", "1 of"
+    yield "p", "1 of"
     yield "n", "2 of"
-    yield "d", "Go on"
+    yield "p", "Go on"
     yield "4", "Mean loss per epoch"
     yield "6", "Where validation was lowest"
     yield "c", "★ best"

@@ -69,7 +69,7 @@ async def test_a_finished_run_is_judged_and_drawn(
         await open_report(pilot)
         await wait_for(pilot, lambda: "training_detailed_analysis.png" in shown(app))
         text = shown(app)
-        assert "Best at its last step, 60." in text.splitlines()[1 if size[1] < 34 else 2]
+        assert "Best at its last step, 60." in text.splitlines()[1 if size[1] < 34 else 3]
         for part in ("validation 4.20 before training, then 1.34", "epoch 3", "Checkpoints", "Export"):
             assert part in text, part
         assert charts.written == ["training_dashboard.png", "training_detailed_analysis.png"]

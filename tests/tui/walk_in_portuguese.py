@@ -23,7 +23,7 @@ from tui.app.screens.shared.footer import KeyFooter
 
 from textual.pilot import Pilot
 
-NAMES = ("Máquina", "Perfil", "Dados", "Treino", "Conversa", "Relatório")
+NAMES = ("Máquina", "Perfil", "Dados", "Treino", "Conversa", "Relatório", "Histórico")
 FAULTS = (
     Fault("train.jsonl", 3, None, "empty_prompt", "error", "sem pergunta", "escreva uma"),
     Fault("train.jsonl", 2, None, "duplicate", "warning", "igual", "retire uma", Place("train.jsonl", 1)),
