@@ -26,6 +26,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("damage"), damage.CONFIG)
 
 
+@pytest.mark.slow
 def test_a_file_of_the_newest_checkpoint_is_damaged(bench: Bench) -> None:
     """A drawn file in a drawn way: named, and the checkpoint before is used."""
     paused, chance = paused_run(bench), random.Random(3)

@@ -60,6 +60,7 @@ def test_what_takes_long_meets_it(kind: str, meet: Meeting, show: Show) -> None:
     assert broken(results) == []
 
 
+@pytest.mark.slow
 def test_the_campaign_sees_a_command_that_does_not_come_back() -> None:
     """It is killed, and the next one runs in a new process."""
     commander = Commander()
