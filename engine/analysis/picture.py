@@ -54,7 +54,7 @@ def write_new_picture(figure: "Figure", folder: Path, name: str) -> Path:
         path = _new_file(folder, name)
         try:
             write_atomic(path, picture)
-        except BaseException:
+        except BaseException:  # also Ctrl+C: the empty file that keeps the name must not stay
             remove(path)
             raise
     return path

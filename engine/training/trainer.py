@@ -1,6 +1,6 @@
 """The trainer: everything between a configuration and the events of its run."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -13,6 +13,7 @@ from engine.dataset.batches.micro_batch import micro_batches
 from engine.dataset.batches.tokenize import Example, ExampleTokenizer
 from engine.dataset.inspect.load import LoadedFile, load_file
 from engine.dataset.inspect.model_tokens import example_tokenizer, template_settings, token_faults
+from engine.dataset.report import Fault
 from engine.errors import UserError
 from engine.hardware.keep_awake import keep_awake
 from engine.hardware.power import display_warning, night_warnings, read_battery
@@ -110,14 +111,11 @@ class Trainer:
         yield Phase("tokenizing")
         tokenize = example_tokenizer(project.model_dir(config.model), config)
         train, valid = self._load_data(config, tokenize)
-        yield from (Notice("warning", text) for file in (train, valid) if (text := _left_out(file)))
-        remarks = [fault for file in (train, valid) for fault in file.report.faults if fault.line == 0]
-        for fault in (*token_faults(project.model_dir(config.model), tokenize), *remarks):
-            yield Notice("info" if fault.severity == "note" else "warning", f"{fault.file}: {fault.message}")
+        folder = project.model_dir(config.model)
+        yield from _data_notices((train, valid), token_faults(folder, tokenize))
         yield Phase("loading")
-        divisor = start.micro_batch_divisor
+        divisor, budget = start.micro_batch_divisor, read_budget(config.max_memory_gb)
         shapes = shapes_for(train.examples, valid.examples, config, divisor)
-        folder, budget = project.model_dir(config.model), read_budget(config.max_memory_gb)
         limit_cache(budget)
         shape = largest(shapes, folder, config)
         warning = refuse_if_too_large(folder, config, budget, shape)
@@ -200,6 +198,14 @@ def _unusable(file: LoadedFile, path: Path) -> UserError:
         ),
         for_file(first.fix, path),
     )
+
+
+def _data_notices(files: Sequence[LoadedFile], faults: Iterable[Fault]) -> Iterator[Notice]:
+    """Yield what is to be known of the rows before they are trained on."""
+    yield from (Notice("warning", text) for file in files if (text := _left_out(file)))
+    remarks = [fault for file in files for fault in file.report.faults if fault.line == 0]
+    for fault in (*faults, *remarks):
+        yield Notice("info" if fault.severity == "note" else "warning", f"{fault.file}: {fault.message}")
 
 
 def _left_out(file: LoadedFile) -> str:

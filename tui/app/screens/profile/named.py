@@ -1,5 +1,6 @@
 """Configurations under names: one is saved, or taken from the list of those that are kept."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -52,13 +53,13 @@ NAMED_KEYS: list[BindingType] = [
 class NamedConfigs(PlaceScreen):
     """The part of the profile screen that keeps configurations."""
 
+    @abstractmethod
     def shown_config(self) -> TrainingConfig:
         """Return the values that are selected."""
-        raise NotImplementedError
 
+    @abstractmethod
     def adopt(self, config: TrainingConfig, then: str) -> None:
         """Use values for the next run, and go on with the action `then`."""
-        raise NotImplementedError
 
     def action_save_named(self) -> None:
         """Ask for a name, and for a yes where it is taken; then keep the values."""

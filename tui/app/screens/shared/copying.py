@@ -1,5 +1,6 @@
 """What of a place can be copied: sentences, commands, paths; chosen by number, Enter or a click."""
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, NamedTuple
 
@@ -35,9 +36,9 @@ class ToCopy(NamedTuple):
 class Copied:
     """A widget that says what may be wanted elsewhere."""
 
+    @abstractmethod
     def to_copy(self) -> Iterator[ToCopy]:
         """Yield the texts."""
-        raise NotImplementedError
 
 
 def of_sentence(what: str, sentence: str) -> Iterator[ToCopy]:

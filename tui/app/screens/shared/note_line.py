@@ -1,5 +1,6 @@
 """Where refusals and notices are shown, the same way on all screens: in place, until they are dismissed."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 
 from engine.errors import UserError
@@ -40,9 +41,9 @@ class Busy(UserError):
 class Noted:
     """A screen with a line of its own for refusals and notices."""
 
+    @abstractmethod
     def show_error(self, error: UserError) -> None:
         """Show a refusal: what is wrong, and how to fix it."""
-        raise NotImplementedError
 
 
 class NoteLine(Static, Copied):
