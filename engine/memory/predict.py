@@ -36,6 +36,10 @@ class MemoryBudget:
     total: int
     """All there is, were nothing else running."""
 
+    def divided(self, processes: int) -> "MemoryBudget":
+        """Return what each of some processes that share it can have."""
+        return MemoryBudget(self.device, self.free // processes, self.total // processes)
+
 
 def trainable_parameters(shape: ModelDimensions, config: TrainingConfig) -> int:
     """Return the number of weights in the adapter: rank x (inputs + outputs) for each projection."""

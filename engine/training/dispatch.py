@@ -11,16 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from engine.backend import is_cpu, mx
-from engine.dataset.batches.micro_batch import MicroBatch, epoch_steps, micro_batches
+from engine.dataset.batches.micro_batch import MicroBatch
 from engine.training.events import StepMetrics
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.schedule import learning_rate
 from engine.training.state import now
 from engine.training.step import PendingStep, StepResult
-
-import numpy as np
-from numpy.typing import NDArray
+from engine.training.step_rows import StepRows, random_key
 
 SHORT_STEP_S = 1.0
 """After a request to pause one more step may run: only steps that nobody minds waiting for, in seconds."""
@@ -93,7 +91,7 @@ class Dispatcher:
         self._progress = progress
         self._next: _Launched | None = None
         self._last_ended, self._last_seconds = -math.inf, math.inf
-        self._order: tuple[int, list[NDArray[np.int64]]] = (-1, [])
+        self._rows = StepRows(parts.train, parts.shapes, parts.config, parts.speeds)
 
     @property
     def is_ahead(self) -> bool:
@@ -131,14 +129,9 @@ class Dispatcher:
     def _launch(self, number: int) -> _Launched:
         began, parts = time.monotonic(), self._parts
         rate = learning_rate(number, parts.total_steps, parts.config) * self._progress.learning_rate_factor
-        batches = self._batches(number)
-        return _Launched(parts.assembled.step.launch(batches, rate), rate, batches, began)
-
-    def _batches(self, number: int) -> list[MicroBatch]:
-        parts, config = self._parts, self._parts.config
-        epoch, index = divmod(number - 1, parts.steps_per_epoch)
-        if self._order[0] != epoch:
-            lengths = [len(example.tokens) for example in parts.train]
-            self._order = (epoch, epoch_steps(lengths, config.examples_per_step, config.seed, epoch))
-        chosen = [parts.train[i] for i in self._order[1][index]]
-        return micro_batches(chosen, parts.shapes)
+        shares = self._rows.shares(number)
+        whole = [batch for share in shares for batch in share]
+        if parts.team:
+            parts.team.tell("step", number=number, rate=rate)
+            mx.random.seed(random_key(parts.config.seed, number, 0))
+        return _Launched(parts.assembled.step.launch(shares[0], rate, whole), rate, whole, began)

@@ -72,10 +72,18 @@ class Phase:
     """The trainer entered a stage that takes a while."""
 
     name: Literal[
-        "checking", "tokenizing", "loading", "restoring", "validating", "answering", "training", "saving"
+        "checking",
+        "tokenizing",
+        "loading",
+        "restoring",
+        "connecting",
+        "validating",
+        "answering",
+        "training",
+        "saving",
     ]
     """checking: whether the checkpoint to go on from is intact and the run still the same; restoring: it;
-    answering: the questions of prompts.txt."""
+    connecting: with the other processes; answering: the questions of prompts.txt."""
     done: int = 0
     total: int = 0
     """Parts of this stage done and in all; 0 of 0 where that is not known."""

@@ -2,11 +2,13 @@
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event as StopEvent
 
+from engine.cluster.world import PeerLost
+from engine.dataset.batches.micro_batch import MicroBatch
 from engine.errors import UserError
 from engine.i18n import _
 from engine.training.answering import Answering
@@ -29,6 +31,7 @@ from engine.training.loss import chance_warning, evaluate
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.recorder import Recorder
+from engine.training.together import evaluate_together, require_equal
 
 # Non-finite steps in a row after which the run goes back to its last checkpoint.
 _MAX_NON_FINITE = 3
@@ -61,6 +64,8 @@ class TrainingLoop:
         with explained_writes(parts.project.run_dir):
             self._recorder = Recorder(parts, progress, checkpoint)
             self._answers = Answering(parts, progress, self._recorder, stop, self._began)
+        if parts.team:
+            parts.team.on_stuck = self._recorder.failed
         self._saved: tuple[int, Path | None] = -1, None
         """Step and folder of this session's newest checkpoint."""
 
@@ -73,6 +78,10 @@ class TrainingLoop:
             yield from self._finish(ended) if ended else self._pause()
         except FolderLost:
             raise self._recorder.save_where_found() from None
+        except PeerLost as lost:  # no step was begun without all: what is here is whole
+            yield from self._save_alone()
+            self._recorder.failed(lost)
+            raise
         except Exception as error:
             if isinstance(error, OSError | UserError) and self._recorder.is_lost:
                 raise self._recorder.save_where_found() from None
@@ -194,16 +203,22 @@ class TrainingLoop:
 
     def _evaluate(self) -> Generator[Event, None, float | None]:
         """Return the validation loss, or None if asked to stop before it was known."""
-        batches, made, loss = self._parts.valid, self._parts.assembled, math.nan
+        batches, loss = self._parts.valid, math.nan
         yield self._recorder.phase(Phase("validating", 0, len(batches)))
         self._recorder.usage.validation(batches)
-        for done, mean in evaluate(made.model, made.score, batches):
+        for done, mean in self._scores(batches):
             self._recorder.usage.scored()
             if self._stop.is_set() and done < len(batches):
                 return None
             loss = mean
             yield self._recorder.phase(Phase("validating", done, len(batches)))
         return loss
+
+    def _scores(self, batches: Sequence[MicroBatch]) -> Iterator[tuple[int, float]]:
+        made, team = self._parts.assembled, self._parts.team
+        if team:
+            return evaluate_together(team, made.model, made.score, batches)
+        return evaluate(made.model, made.score, batches)
 
     # Numbers that are not finite
 
@@ -218,6 +233,7 @@ class TrainingLoop:
         self._progress.learning_rate_factor = 0.5
         self._saved = -1, None  # the checkpoint of this step has the rate as it was
         self._answers.rewind()
+        self._parts.begin_together()
         return self._warning(_("Back to step {step} with half the learning rate"))
 
     # Saving, pausing, ending
@@ -229,15 +245,21 @@ class TrainingLoop:
             return saved
         yield self._recorder.phase(Phase("saving"))
         begin = time.monotonic()
+        if self._parts.team and not self._parts.team.is_broken:
+            require_equal(self._parts.team, self._parts.assembled.model, self._parts.assembled.step)
         self._progress.elapsed_s = begin - self._began
         folder = self._recorder.checkpoint(is_last)
         self._saved = self._progress.step, folder
         yield CheckpointSaved(self._progress.step, folder, time.monotonic() - begin)
         return folder
 
-    def _pause(self) -> Iterator[Event]:
+    def _save_alone(self) -> Generator[Event, None, Path]:
+        """Save where the run stands, also in the midst of what all processes do together."""
         self._recorder.unvalidated_step()
-        folder = yield from self._save()
+        return (yield from self._save())
+
+    def _pause(self) -> Iterator[Event]:
+        folder = yield from self._save_alone()
         self._recorder.status("paused", _("paused on request"))
         yield Paused(self._progress.step, folder)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.backend import mx
+from engine.cluster.team import Team
 from engine.config import TrainingConfig
 from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch
@@ -20,6 +21,7 @@ from engine.training.folder_handle import HeldFolder
 from engine.training.progress import Progress
 from engine.training.retention import OPTIMIZER
 from engine.training.setup import Assembled
+from engine.training.together import same_everywhere
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,13 @@ class Parts:
     """What micro-batches are padded to."""
     micro_batch_divisor: int
     """How many times fewer tokens than usual they hold."""
+    team: Team | None = None
+    """The other processes that train with this one."""
+
+    @property
+    def speeds(self) -> tuple[float, ...]:
+        """Of all processes that take part; rows are divided by them."""
+        return self.team.world.speeds if self.team else (1.0,)
 
     @property
     def config(self) -> TrainingConfig:
@@ -58,6 +67,17 @@ class Parts:
     def total_steps(self) -> int:
         """Optimizer steps of the whole run."""
         return planned_steps(self.config, len(self.train))
+
+    def begin_together(self) -> None:
+        """Let other processes have what this one was given back.
+
+        Raises:
+            PeerLost: one of them is gone.
+        """
+        if self.team:
+            made, ring = self.assembled, self.team.ring
+            self.team.tell("begin")
+            self.team.timed(lambda: same_everywhere(ring, made.model, made.step))
 
     def epoch_of(self, step: int) -> int:
         """Return the epoch, from 0, that optimizer step `step` (from 1) belongs to."""

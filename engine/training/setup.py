@@ -50,7 +50,11 @@ class Assembled:
 
 
 def shapes_for(
-    train: Sequence[Example], valid: Sequence[Example], config: TrainingConfig, divisor: int = 1
+    train: Sequence[Example],
+    valid: Sequence[Example],
+    config: TrainingConfig,
+    divisor: int = 1,
+    speeds: Sequence[float] = (1.0,),
 ) -> tuple[BatchShape, ...]:
     """Return what a run's micro-batches are padded to: `batch_size` x `max_seq_length` tokens at most.
 
@@ -59,13 +63,15 @@ def shapes_for(
         valid: the validation examples.
         config: the run's configuration.
         divisor: how many times fewer tokens than usual a micro-batch may have.
+        speeds: of the processes that a step's rows are divided over.
     """
     tile = attention_tile()
     row = config.max_seq_length if tile == 1 else Limits(0, 0, tile).padded(config.max_seq_length)
     max_tokens = max(1, config.batch_size * row // divisor)
     max_rows = max(1, CPU_MAX_ROWS // divisor) if is_cpu() else max_tokens
     limits = Limits(max_tokens, max_rows, tile)
-    return plan_shapes(train, valid, config.examples_per_step, config.seed, limits, config.num_epochs)
+    per_step, seed, epochs = config.examples_per_step, config.seed, config.num_epochs
+    return plan_shapes(train, valid, per_step, seed, limits, epochs, speeds=speeds)
 
 
 def largest(shapes: Sequence[BatchShape], folder: Path, config: TrainingConfig) -> BatchShape:

@@ -67,26 +67,42 @@ class StepFunction:
         self._update = _compiled(update_function(optimizer, max_grad_norm))
         self._vector: mx.array | None = None
         self._parts: list[mx.array] = []
+        self.sum_over: Callable[[mx.array], mx.array] | None = None
+        """Adds up the same vector of all processes that train together; None where this is the only one."""
 
     def __call__(self, batches: Sequence[MicroBatch], learning_rate: float) -> StepResult:
         """Make one step on `batches` and wait for it; see `launch`."""
         return self.launch(batches, learning_rate).result()
 
-    def launch(self, batches: Sequence[MicroBatch], learning_rate: float) -> PendingStep:
-        """Hand one step on `batches` to the device, and wait for nothing.
+    def launch(
+        self,
+        batches: Sequence[MicroBatch],
+        learning_rate: float,
+        whole: Sequence[MicroBatch] | None = None,
+    ) -> PendingStep:
+        """Hand one step on `batches` to the device, and wait for nothing but other processes.
 
         The gradient is the sum over all trained tokens of all batches divided
         by their number, whatever the batches are. Numbers that are not finite change nothing.
+
+        Args:
+            batches: what this process computes.
+            learning_rate: of this step.
+            whole: what all processes compute, where there are others.
         """
-        count = sum(batch.trained_tokens for batch in batches)
+        whole = batches if whole is None else whole
+        count = sum(batch.trained_tokens for batch in whole)
         vector = self._parameters()  # (parameters,) float32, all of the adapter
         loss, gradient = self._sum(vector, batches, mx.array(1 / count))  # (), (parameters,)
+        if self.sum_over:
+            total = self.sum_over(mx.concatenate([loss.reshape(1), gradient]))  # (1 + parameters,)
+            loss, gradient = total[0], total[1:]
         state = self._optimizer.state
         vector, state, norm = self._update(vector, state, gradient, loss, mx.array(learning_rate))
         self._optimizer.state = state
         self._keep(vector)
         mx.async_eval(loss, norm, self._parts, vector, state)
-        return PendingStep(loss, norm, sum(batch.real_tokens for batch in batches))
+        return PendingStep(loss, norm, sum(batch.real_tokens for batch in whole))
 
     def warm_up(self, shapes: Sequence[BatchShape], stop: StopEvent) -> None:
         """Trace the gradient for each shape of micro-batch, so that no later step has to, or until `stop`."""
@@ -145,7 +161,8 @@ class StepFunction:
         Weighted before the backward pass: the gradients in it are those of a mean, which
         float16 can hold.
         """
-        total = summed = mx.array(0.0)
+        total = mx.array(0.0)
+        summed = mx.array(0.0) if batches else mx.zeros_like(vector)
         for batch in batches:
             loss, gradient = self._gradient(vector, weight, *batch_arrays(batch))
             total, summed = total + loss, summed + gradient

@@ -1,6 +1,7 @@
 """The trainer: everything between a configuration and the events of its run."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -8,6 +9,8 @@ from threading import Event as StopEvent
 from typing import Any
 
 from engine.backend import describe_device, is_cpu
+from engine.cluster.team import Team
+from engine.cluster.world import ALONE, World
 from engine.config import TrainingConfig
 from engine.dataset.batches.micro_batch import micro_batches
 from engine.dataset.batches.tokenize import Example, ExampleTokenizer
@@ -30,6 +33,7 @@ from engine.training.events import AS_BEFORE, Event, Mode, Notice, Phase, Resump
 from engine.training.execution_plan import Plan
 from engine.training.folder_handle import FolderLost, HeldFolder, lost
 from engine.training.init_adapter import init_words, read_init_adapter
+from engine.training.introduction import greet, join
 from engine.training.lock import run_lock
 from engine.training.loop import TrainingLoop
 from engine.training.memory_limits import limit_cache, limits_restored, read_budget
@@ -52,6 +56,7 @@ class Trainer:
         stop: StopEvent,
         mode: Mode = "auto",
         how: Resumption = AS_BEFORE,
+        world: World = ALONE,
     ) -> None:
         """Prepare nothing yet.
 
@@ -62,12 +67,14 @@ class Trainer:
                 one short step more).
             mode: see `engine.training.events.Mode`.
             how: what may be otherwise than before when an unfinished run goes on.
+            world: the processes that train together, of which this is the first.
         """
         self._project = project
         self._config = config
         self._stop = stop
         self._mode = mode
         self._how = how
+        self._world = world
 
     def run(self) -> Generator[Event, None, None]:
         """Yield the run's events until it pauses or ends.
@@ -77,18 +84,32 @@ class Trainer:
         Raises:
             UserError: the run is refused, or cannot go on.
         """
-        with run_lock(self._project) as held, keep_awake(), limits_restored():
-            yield from self._session(held)
+        with run_lock(self._project) as held, keep_awake(), limits_restored(), self._team() as team:
+            yield from self._session(held, team)
 
-    def _session(self, held: HeldFolder) -> Iterator[Event]:
+    @contextmanager
+    def _team(self) -> Iterator[Team | None]:
+        """The other processes, for as long as the run goes on; None where there are none."""
+        if self._world.size == 1:
+            yield None
+        else:
+            with Team(self._world, self._project) as team:
+                yield team
+
+    def _session(self, held: HeldFolder, team: Team | None) -> Iterator[Event]:
         if self._mode != "restart" and checkpoint_folders(self._project.run_dir):
             yield Phase("checking")
         start = open_run(self._project, self._config, self._mode, self._how)
-        parts = yield from self._prepare(start, held)
+        if team:
+            greet(team, start)
+        parts = yield from self._prepare(start, held, team)
         progress = start.checkpoint.progress if start.checkpoint else Progress()
         if start.checkpoint:
             yield Phase("restoring", step=progress.step)
             restore(start.checkpoint, parts)
+        if team:
+            yield Phase("connecting", total=team.world.size)
+            join(team, parts)
         folder = start.checkpoint.folder if start.checkpoint else None
         try:
             held.require_in_place()
@@ -101,7 +122,7 @@ class Trainer:
         yield _started(parts, progress)
         yield from events if is_cpu() else warn_of_the_display(events)
 
-    def _prepare(self, start: RunStart, held: HeldFolder) -> Generator[Event, None, Parts]:
+    def _prepare(self, start: RunStart, held: HeldFolder, team: Team | None) -> Generator[Event, None, Parts]:
         for message in (*start.notices, *night_warnings(read_battery())):
             yield Notice("warning", message)
         config, project = start.identity.config, self._project
@@ -115,7 +136,8 @@ class Trainer:
         yield from _data_notices((train, valid), token_faults(folder, tokenize))
         yield Phase("loading")
         divisor, budget = start.micro_batch_divisor, read_budget(config.max_memory_gb)
-        shapes = shapes_for(train.examples, valid.examples, config, divisor)
+        budget = budget.divided(self._world.sharing_memory)
+        shapes = shapes_for(train.examples, valid.examples, config, divisor, self._world.speeds)
         limit_cache(budget)
         shape = largest(shapes, folder, config)
         warning = refuse_if_too_large(folder, config, budget, shape)
@@ -144,6 +166,7 @@ class Trainer:
             vocabulary=tokenize.vocabulary,
             shapes=shapes,
             micro_batch_divisor=divisor,
+            team=team,
         )
 
     def _load_data(self, config: TrainingConfig, tokenize: ExampleTokenizer) -> tuple[LoadedFile, LoadedFile]:

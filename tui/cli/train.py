@@ -8,6 +8,7 @@ from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
 
+from engine.cluster.world import ALONE, PeerLost, World, hosts_file
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.format import OtherVersions
@@ -38,6 +39,8 @@ def train(
     mode: Mode,
     as_lines: bool,
     how: Resumption = AS_BEFORE,
+    world: World = ALONE,
+    go_on_with_fewer: bool = False,
 ) -> int:
     """Train to the end or to a signal; return the exit code.
 
@@ -48,18 +51,26 @@ def train(
     program in a pipe; what else becomes of its output does not touch it.
     """
     try:
-        return _train(project, config, mode, as_lines, how)
+        return _train(project, config, mode, as_lines, how, world)
+    except PeerLost as lost:
+        code = refuse(lost)
+        return _with_fewer(project, world.without(lost.rank), as_lines) if go_on_with_fewer else code
     except OtherVersions as error:
         if as_lines or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return refuse(error)
         say(f"{error.problem}.", err)
         if not typer.confirm(_("Go on, although a last digit or two may come out otherwise?"), err=True):
             return refuse(error)
-    return _train(project, config, mode, as_lines, replace(how, accept_versions=True))
+    return _train(project, config, mode, as_lines, replace(how, accept_versions=True), world)
 
 
 def _train(
-    project: Project, config: TrainingConfig | None, mode: Mode, as_lines: bool, how: Resumption
+    project: Project,
+    config: TrainingConfig | None,
+    mode: Mode,
+    as_lines: bool,
+    how: Resumption,
+    world: World,
 ) -> int:
     from engine.training.trainer import Trainer  # imports MLX
 
@@ -72,8 +83,8 @@ def _train(
         if had_terminal and (notice := take_notice(project)):
             say(notice, err)
         try:
-            paused = _follow(Trainer(project, config, stop, mode, how), show)
-        except OtherVersions:
+            paused = _follow(Trainer(project, config, stop, mode, how, world), show)
+        except (OtherVersions, PeerLost):
             raise
         except UserError as error:
             return refuse(error)
@@ -87,6 +98,21 @@ def _train(
             say(_("Nobody reads the output any more, so the run was paused."), err)
             return _BROKEN_PIPE
         return 0
+
+
+def _with_fewer(project: Project, world: World, as_lines: bool) -> int:
+    """Go on with the run in a process of its own: MLX connects once in the life of one.
+
+    Returns:
+        That process's exit code.
+    """
+    from tui.supervisor.parent import supervise
+
+    arguments = ["-C", str(project.root), "train", "--resume", *(["--json"] if as_lines else [])]
+    with hosts_file(world) as path:
+        if world.size > 1:
+            arguments += ["--hosts", str(path), "--go-on-with-fewer"]
+        return supervise(arguments, project.root)
 
 
 def _follow(trainer: "Trainer", show: Reporter) -> bool:

@@ -66,14 +66,28 @@ def train(
         bool,
         typer.Option("--accept-versions", help=_("Go on also where other versions of MLX computed so far.")),
     ] = False,
+    ranks: Annotated[
+        str,
+        typer.Option(
+            metavar="N",
+            help=_("Processes of this machine that train together, one for each card; auto: what pays."),
+        ),
+    ] = "",
+    hosts: Annotated[Path | None, typer.Option(help=_("A host file: machines that train together."))] = None,
+    go_on_with_fewer: Annotated[
+        bool,
+        typer.Option("--go-on-with-fewer", help=_("Go on without a process that is lost.")),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train without the app. An unfinished run is resumed."""
     from tui.cli.choose_config import wanted_config
+    from tui.cli.choose_world import chosen_world
 
     if resume and restart:
         raise UserError(_("--resume and --restart were both given"), _("give one of them"))
     project: Project = context.obj
+    world = chosen_world(ranks, hosts, go_on_with_fewer)
     wanted = wanted_config(project, profile, config, assignments or [], resume, restart)
     if wanted and not json:
         say_model(project, wanted.model)
@@ -85,11 +99,15 @@ def train(
         options += ["--config", str(config.resolve())] if config else []
         options += [part for text in assignments or [] for part in ("--set", text)]
         options += ["--half-micro-batch"] * half_micro_batch + ["--accept-versions"] * accept_versions
+        options += ["--ranks", ranks] if ranks else []
+        options += ["--hosts", str(hosts.resolve())] if hosts else []
+        options += ["--go-on-with-fewer"] * go_on_with_fewer
         raise typer.Exit(background_command(project, options, json))
     from tui.cli.train import train as train_here
 
     mode: Mode = "resume" if resume else "restart" if restart else "auto"
-    raise typer.Exit(train_here(project, wanted, mode, json, Resumption(half_micro_batch, accept_versions)))
+    how = Resumption(half_micro_batch, accept_versions)
+    raise typer.Exit(train_here(project, wanted, mode, json, how, world, go_on_with_fewer))
 
 
 def verify_resume(

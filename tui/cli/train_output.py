@@ -147,6 +147,7 @@ def _phase(phase: Phase) -> str:
         "checking": _("checking checkpoint"),
         "tokenizing": _("reading data"),
         "loading": _("loading model"),
+        "connecting": _("waiting for {count} processes to load the model").format(count=phase.total - 1),
         "restoring": _("back to step {step:,}").format(step=phase.step),
         "validating": _("validating"),
         "answering": _("answering prompts.txt"),

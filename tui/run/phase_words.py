@@ -4,7 +4,7 @@ from engine.i18n import _, ngettext
 from engine.training.events import Phase, Usage
 from engine.training.state import RunState
 
-PREPARING = ("checking", "tokenizing", "loading", "restoring")
+PREPARING = ("checking", "tokenizing", "loading", "restoring", "connecting")
 """Stages before steps are made."""
 
 
@@ -14,6 +14,7 @@ def phase_words(phase: Phase) -> str:
         "checking": _("checking the checkpoint"),
         "loading": _("loading the model"),
         "tokenizing": _("reading and tokenizing the data"),
+        "connecting": _("waiting for the other processes"),
         "restoring": _("going back to step {step:,}").format(step=phase.step),
         "validating": _("validating"),
         "answering": _("answering prompts.txt"),

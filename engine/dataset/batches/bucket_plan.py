@@ -13,6 +13,7 @@ from functools import cache
 
 from engine.dataset.batches.bucket_search import Costs, Size, choose
 from engine.dataset.batches.cut import BatchShape, cut, options_of
+from engine.dataset.batches.divide import divide
 from engine.dataset.batches.micro_batch import epoch_steps
 from engine.dataset.batches.tokenize import Example
 
@@ -61,6 +62,7 @@ def plan_shapes(
     limits: Limits,
     epochs: int = 1,
     most: int = MAX_SHAPES,
+    speeds: Sequence[float] = (1.0,),
 ) -> tuple[BatchShape, ...]:
     """Return at most `most` shapes, one of which holds any of the examples alone.
 
@@ -72,17 +74,24 @@ def plan_shapes(
         limits: of each micro-batch.
         epochs: of the run.
         most: shapes.
+        speeds: of the processes that a step's rows are divided over.
     """
     sizes, valid_sizes = _sizes(examples), _sizes(validation)
     every = np.concatenate([sizes, valid_sizes], axis=1)
-    samples = [_rows(sizes[:, step]) for step in _first_steps(sizes[0], examples_per_step, seed, epochs)]
+    samples = [
+        _rows(sizes[:, step[share]])
+        for step in _first_steps(sizes[0], examples_per_step, seed, epochs)
+        for share in divide(sizes[0, step].tolist(), speeds)
+        if share
+    ]
+    most_rows = examples_per_step if len(speeds) == 1 else max(len(lengths) for lengths, _trained in samples)
     if len(validation):
         samples.append(_rows(valid_sizes[:, :_SAMPLE]))
     top = int(every[0].max())
     longest = limits.padded(top) if limits.tile > 1 else top
     full = max(longest, min(limits.max_tokens, limits.max_rows * longest))
     costs = Costs(full, limits.tile > 1)
-    free = _free_options(_row_counts(examples_per_step, limits.max_rows), longest, limits, costs)
+    free = _free_options(_row_counts(most_rows, limits.max_rows), longest, limits, costs)
     wanted = Counter(
         _size(lengths[begin:end], shape, limits)
         for lengths, trained in samples

@@ -1,0 +1,107 @@
+"""A line of JSON at a time between the owner of a run and another of its processes, with signs of life.
+
+The lines go through the other process's standard input and output, which ssh carries where that one is
+on another machine: nothing listens for them. Whatever the other side does, a reader is never held up.
+"""
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO, Any
+
+Message = dict[str, Any]
+"""Its kind stands in `kind`."""
+BEAT_S = 1.0
+"""Seconds between two signs of life."""
+LONGEST = 1 << 22
+"""Bytes of a line; a longer one ends the channel."""
+_BEAT = "beat"
+CLOSED: Message = {"kind": "closed"}
+"""What is received after the other side's last message."""
+
+
+class Channel:
+    """Both ends are alike: messages in and out, and when something was heard last."""
+
+    def __init__(self, reading: IO[bytes], writing: IO[bytes], phase: Callable[[], str] = lambda: "") -> None:
+        """Begin to read and to give signs of life.
+
+        Args:
+            reading: what the other side writes.
+            writing: what it reads; unbuffered.
+            phase: what this process is doing, to be told with each sign of life.
+        """
+        self._reading, self._writing, self._phase = reading, writing, phase
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._in_turn = threading.Lock()
+        self._heard = time.monotonic()
+        self._ended = threading.Event()
+        self.their_phase = ""
+        """What the other process was doing at its last sign of life."""
+        for work in (self._read, self._beat):
+            threading.Thread(target=work, daemon=True, name=f"channel{work.__name__}").start()
+
+    @property
+    def silence(self) -> float:
+        """Seconds since something was heard."""
+        return time.monotonic() - self._heard
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the other side has gone, or what came from it was no message."""
+        return self._ended.is_set()
+
+    def send(self, kind: str, **values: Any) -> None:
+        """Send a message; one that the other side can take no more is lost, and the channel says so."""
+        line = json.dumps({"kind": kind, **values}).encode() + b"\n"
+        try:
+            with self._in_turn:
+                self._writing.write(line)
+                self._writing.flush()
+        except (OSError, ValueError):  # gone, or closed here
+            self._ended.set()
+
+    def receive(self, timeout: float | None = None) -> Message | None:
+        """Return the next message, `CLOSED` after the last; None if none comes within `timeout` seconds."""
+        try:
+            message = self._messages.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if message is CLOSED:
+            self._messages.put(CLOSED)  # for whoever asks again
+        return message
+
+    def put_back(self, message: Message) -> None:
+        """Let a message be received again, after those that wait."""
+        self._messages.put(message)
+
+    def close(self) -> None:
+        """Close this side's end."""
+        self._ended.set()
+        with suppress(OSError):
+            self._writing.close()
+
+    def _read(self) -> None:
+        while (line := self._next_line()) is not None:
+            self._heard = time.monotonic()
+            if line.get("kind") == _BEAT:
+                self.their_phase = str(line.get("phase", ""))[:40]
+            else:
+                self._messages.put(line)
+        self._ended.set()
+        self._messages.put(CLOSED)
+
+    def _next_line(self) -> Message | None:
+        try:
+            line = self._reading.readline(LONGEST)
+            message = json.loads(line) if line.endswith(b"\n") else None
+        except (OSError, ValueError, RecursionError):
+            return None
+        return message if isinstance(message, dict) else None
+
+    def _beat(self) -> None:
+        while not self._ended.wait(BEAT_S):
+            self.send(_BEAT, phase=self._phase())

@@ -1,0 +1,231 @@
+"""A process that trains with the owner of a run: it does what it is told, and writes no file.
+
+Started by `engine.cluster.peer`; what it is told comes on its standard input, and its answers go to
+its standard output. It ends with the owner.
+"""
+
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.backend import mx
+from engine.cluster.channel import Channel, Message
+from engine.cluster.collective import Ring, free_ports
+from engine.cluster.team import IN_SUM
+from engine.config import TrainingConfig
+from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
+from engine.dataset.inspect.load import load_file
+from engine.dataset.inspect.model_tokens import example_tokenizer
+from engine.errors import UserError
+from engine.i18n import _
+from engine.memory.suggest import refuse_if_too_large
+from engine.project import Project
+from engine.training.execution_plan import Plan
+from engine.training.identity import identity_of
+from engine.training.init_adapter import read_init_adapter
+from engine.training.introduction import RunMessage, require_alike, shapes_digest
+from engine.training.memory_limits import limit_cache, read_budget
+from engine.training.setup import Assembled, assemble, largest, shapes_for
+from engine.training.step import PendingStep
+from engine.training.step_rows import StepRows, random_key
+from engine.training.together import digest, same_everywhere, scores, training_state, validation_shares
+
+_LOOK_S = 0.5
+
+
+class Rank:
+    """One of the processes that train with the owner."""
+
+    def __init__(self, channel: Channel) -> None:
+        """Wait for the owner's first messages and prepare what they ask for.
+
+        Raises:
+            UserError: this machine is not as the owner's, or the model does not fit.
+        """
+        self._channel = channel
+        self.phase = "preparing"
+        """What is being done, told with each sign of life."""
+
+    def serve(self) -> None:
+        """Do what the owner says, until it ends.
+
+        Raises:
+            UserError: this machine is not as the owner's, or cannot do it.
+        """
+        run = RunMessage.parse(self._expect("run"))
+        project = Project(Path(run.project))
+        config = TrainingConfig.model_validate(run.config)
+        identity = identity_of(project, config)
+        require_alike(run, identity)
+        tokenize = example_tokenizer(project.model_dir(config.model), config)
+        train = load_file(project.train_file, tokenize, config)
+        valid = load_file(project.valid_file, tokenize, config)
+        shapes = shapes_for(train.examples, valid.examples, config, run.divisor, run.speeds)
+        budget = read_budget(config.max_memory_gb).divided(run.sharing_memory)
+        limit_cache(budget)
+        folder = project.model_dir(config.model)
+        shape = largest(shapes, folder, config)
+        refuse_if_too_large(folder, config, budget, shape)
+        init = None if run.is_resumed else read_init_adapter(project, identity)
+
+        told = self._expect("plan")
+        if told.get("shapes") != shapes_digest(shapes):
+            raise UserError(
+                _("This machine would divide the rows into other batches than the owner of the run"),
+                _("use machines whose chips compute alike, or train on one of them"),
+            )
+        plan = Plan.parse(told.get("plan"))
+        made = assemble(folder, config, shape, budget, plan, run.divisor, init)
+        made.step.warm_up(shapes, threading.Event())
+        ring = self._connect(run)
+        rows = StepRows(train.examples, shapes, config, run.speeds)
+        work = _Work(self, made, ring, run, rows, micro_batches(valid.examples, shapes), config.seed)
+        while (message := self._next())["kind"] not in ("end", "closed"):
+            work.do(message)
+
+    def _connect(self, run: RunMessage) -> Ring:
+        try:
+            self.answer("ready", ports=free_ports(run.addresses))
+        except OSError as error:
+            raise UserError(
+                _("{addresses} is no address of this machine: {reason}").format(
+                    addresses=", ".join(run.addresses), reason=error.strerror
+                ),
+                _("correct ips in the host file"),
+            ) from None
+        told = self._expect("connect")
+        return Ring(told["backend"], run.rank, told["ports"], told["devices"])
+
+    def answer(self, kind: str, **values: object) -> None:
+        """Tell the owner something."""
+        self._channel.send(kind, **values)
+
+    def _next(self) -> Message:
+        message = self._channel.receive()
+        assert message is not None
+        return message
+
+    def _expect(self, kind: str) -> Message:
+        message = self._next()
+        if message["kind"] in ("end", "closed"):
+            raise SystemExit(0)
+        if message["kind"] != kind:
+            raise UserError(
+                _("The owner of the run sent {kind} where {wanted} was due").format(
+                    kind=message["kind"], wanted=kind
+                ),
+                _("use the same version of mqlora-tui on all machines"),
+            )
+        return message
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the owner has said something else meanwhile."""
+        message = self._channel.receive(timeout=0)
+        if message is not None:
+            self._channel.put_back(message)
+        return message is not None
+
+
+class _Work:
+    """The messages of a run that is under way."""
+
+    def __init__(
+        self,
+        rank: Rank,
+        made: Assembled,
+        ring: Ring,
+        run: RunMessage,
+        rows: StepRows,
+        valid: Sequence[MicroBatch],
+        seed: int,
+    ) -> None:
+        self._rank, self._made, self._ring, self._run = rank, made, ring, run
+        self._rows, self._seed = rows, seed
+        self._valid, self._share = valid, validation_shares(valid, run.speeds)[run.rank]
+        self._before: PendingStep | None = None
+        made.step.sum_over = self._sum
+        made.model.train()
+
+    def do(self, message: Message) -> None:
+        """Do what a message says."""
+        made, rank = self._made, self._rank
+        match message["kind"]:
+            case "step":
+                self._step(int(message["number"]), float(message["rate"]))
+            case "begin":
+                rank.phase = IN_SUM
+                same_everywhere(self._ring, made.model, made.step)
+            case "score":
+                self._score()
+            case "digest":
+                rank.answer("digest", sha256=digest(training_state(made.model, made.step)))
+            case kind:
+                raise UserError(
+                    _("The owner of the run sent what is not known here: {kind}").format(kind=kind)
+                )
+        rank.phase = "waiting"
+
+    def _step(self, number: int, rate: float) -> None:
+        self._rank.phase = "step"
+        shares = self._rows.shares(number)
+        mx.random.seed(random_key(self._seed, number, self._run.rank))
+        whole = [batch for share in shares for batch in share]
+        pending = self._made.step.launch(shares[self._run.rank], rate, whole)
+        # A GPU is handed the next step before this one is done; more than one ahead would only hold memory.
+        if self._before:
+            self._before.result()
+        self._before = pending if self._ring.is_on_device else None
+        if not self._ring.is_on_device:
+            pending.result()
+
+    def _sum(self, vector: mx.array) -> mx.array:
+        if not self._ring.is_on_device:
+            mx.eval(vector)
+        self._rank.phase = IN_SUM
+        return self._ring.sum(vector)
+
+    def _score(self) -> None:
+        self._rank.phase = "scoring"
+        for index, loss in scores(self._made.model, self._made.score, self._valid, self._share):
+            self._rank.answer("scored", index=index, loss=loss)
+            if self._rank.has_more:  # a pause
+                return
+
+
+def main() -> int:
+    """Serve the owner that started this process; return the exit code."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what else prints must not come between the answers
+    rank: Rank | None = None
+    channel = Channel(
+        os.fdopen(os.dup(0), "rb"), os.fdopen(answers, "wb", 0), lambda: rank.phase if rank else "preparing"
+    )
+    rank = Rank(channel)
+    threading.Thread(target=_end_with_owner, args=(channel,), daemon=True).start()
+    try:
+        rank.serve()
+    except UserError as error:
+        channel.send("failed", problem=str(error))
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        channel.send("failed", problem=f"{type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+def _end_with_owner(channel: Channel) -> None:
+    """End this process when the owner's side is closed, whatever it is doing."""
+    while not channel.is_closed:
+        threading.Event().wait(_LOOK_S)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # a backend may wait for the others at exit

@@ -1,0 +1,118 @@
+"""What all processes of a run do besides steps: begin with the same numbers, validate, prove to be equal."""
+
+import hashlib
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
+
+from engine.backend import mx, nn
+from engine.cluster.collective import Ring
+from engine.cluster.team import Team, mean_in_order
+from engine.dataset.batches.divide import divide
+from engine.dataset.batches.micro_batch import MicroBatch
+from engine.errors import UserError
+from engine.i18n import _
+from engine.model.adapter import adapter_weights
+from engine.training.loss import LossFunction, batch_arrays
+from engine.training.step import StepFunction
+
+import numpy as np
+
+_OPTIMIZER = "optimizer."
+
+
+def same_everywhere(ring: Ring, model: nn.Module, step: StepFunction) -> None:
+    """Give every process the adapter and the optimizer's state of the first one; all call this at once.
+
+    Raises:
+        RuntimeError: a process went away.
+    """
+    shared = ring.share(training_state(model, step))
+    weights = {name: array for name, array in shared.items() if not name.startswith(_OPTIMIZER)}
+    optimizer = {n.removeprefix(_OPTIMIZER): a for n, a in shared.items() if n.startswith(_OPTIMIZER)}
+    model.load_weights(list(weights.items()), strict=False)
+    step.restore_optimizer(optimizer)
+    mx.eval(model.trainable_parameters())
+
+
+def training_state(model: nn.Module, step: StepFunction) -> dict[str, mx.array]:
+    """Return all that training changes, by name, in one order: adapter and optimizer."""
+    optimizer = {f"{_OPTIMIZER}{name}": array for name, array in step.optimizer_arrays().items()}
+    return dict(sorted((adapter_weights(model) | optimizer).items()))
+
+
+def digest(arrays: Mapping[str, mx.array]) -> str:
+    """Return the SHA-256 over the bytes of arrays."""
+    sha256 = hashlib.sha256()
+    for name, array in arrays.items():
+        mx.eval(array)
+        sha256.update(name.encode())
+        sha256.update(np.array(array.reshape(-1).view(mx.uint8)).tobytes())
+    return sha256.hexdigest()
+
+
+def require_equal(team: Team, model: nn.Module, step: StepFunction) -> None:
+    """Compare adapter and optimizer of all processes.
+
+    Raises:
+        PeerLost: a process is gone.
+        UserError: they are not the same, byte for byte.
+    """
+    own = digest(training_state(model, step))
+    for rank, message in enumerate(team.ask("digest"), start=1):
+        if message.get("sha256") != own:
+            raise UserError(
+                _("{name} has other weights than the owner of the run at the same step").format(
+                    name=team.world.name(rank)
+                ),
+                _("go on without it from the last checkpoint: mqlora-tui train --resume"),
+            )
+
+
+def validation_shares(batches: Sequence[MicroBatch], speeds: Sequence[float]) -> list[list[int]]:
+    """Return which batches each process scores."""
+    return divide([batch.shape.tokens for batch in batches], speeds)
+
+
+def scores(
+    model: nn.Module, loss: LossFunction, batches: Sequence[MicroBatch], chosen: Sequence[int]
+) -> Generator[tuple[int, float], None, None]:
+    """Yield (index, summed loss) of some batches, one after the other."""
+    model.eval()
+    try:
+        for index in chosen:
+            summed = loss(model, *batch_arrays(batches[index]))
+            mx.eval(summed)
+            yield index, float(summed.item())
+    finally:
+        model.train()
+
+
+def evaluate_together(
+    team: Team, model: nn.Module, loss: LossFunction, batches: Sequence[MicroBatch]
+) -> Iterator[tuple[int, float]]:
+    """Score `batches` with all processes; see `engine.training.loss.evaluate`.
+
+    The last mean is what one process would find: every batch is scored once, as a whole, and the losses
+    are added up in the same order.
+
+    Raises:
+        PeerLost: a process is gone.
+    """
+    shares = validation_shares(batches, team.world.speeds)
+    counts = [batch.trained_tokens for batch in batches]
+    losses: list[float | None] = [None] * len(batches)
+    team.tell("score")
+    for index, summed in scores(model, loss, batches, shares[0]):
+        losses[index] = summed
+        yield _known(losses), mean_in_order(losses, counts)
+    for message in team.answers("scored") if None in losses else ():
+        index, value = message.get("index"), message.get("loss")
+        if message and index in shares[message["rank"]] and isinstance(value, float | None):
+            losses[index] = math.nan if value is None else value
+            yield _known(losses), mean_in_order(losses, counts)
+        if None not in losses:
+            return
+
+
+def _known(losses: Sequence[float | None]) -> int:
+    return len(losses) - losses.count(None)

@@ -1,0 +1,52 @@
+"""Which processes train together, as options of the command line say."""
+
+import os
+from pathlib import Path
+
+from engine.cluster.peer import threads_of_one
+from engine.cluster.world import ALONE, World, local_world, read_hosts
+from engine.errors import UserError
+from engine.i18n import _
+
+AUTO = "auto"
+
+
+def chosen_world(ranks: str, hosts: Path | None, go_on_with_fewer: bool) -> World:
+    """Return the processes that train together; MLX must not be imported yet.
+
+    Args:
+        ranks: a number of processes of this machine, "auto", or nothing.
+        hosts: a host file.
+        go_on_with_fewer: whether a run of several may go on without one of them.
+
+    Raises:
+        UserError: the options contradict each other, or the file cannot be used.
+    """
+    if ranks and hosts:
+        raise UserError(_("--ranks and --hosts were both given"), _("give one of them"))
+    world = read_hosts(hosts) if hosts else _local(ranks) if ranks else ALONE
+    if go_on_with_fewer and world.size == 1:
+        raise UserError(_("--go-on-with-fewer needs several processes"), _("give --ranks or --hosts with it"))
+    if world.size > 1:  # the cores of this machine are divided, see `engine.blas`
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(threads_of_one(world)))
+    return world
+
+
+def _local(ranks: str) -> World:
+    cards = _cards()
+    if ranks == AUTO:
+        return local_world(len(cards) or os.cpu_count() or 1, "nccl" if cards else "ring")
+    if not (ranks.isascii() and ranks.isdigit()):
+        raise UserError(
+            _("--ranks {value} is no number of processes").format(value=ranks),
+            _("give a whole number, or auto"),
+        )
+    return local_world(int(ranks), "nccl" if cards else "ring")
+
+
+def _cards() -> list[str]:
+    """Return the NVIDIA cards that this process may use."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [card for card in chosen.split(",") if card.strip()]
+    return sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
