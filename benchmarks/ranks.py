@@ -28,7 +28,9 @@ from engine.project import Project
 _ROOT = Path(__file__).resolve().parents[1]
 _FIRST = 5
 """Steps that do not count: shapes are compiled in them."""
-HEADER = f"{'ranks':>5} {'tok/s':>9} {'s/step':>8} {'peak GB':>8} {'first step s':>12} {'loss differs':>12}  adapters"
+HEADER = (
+    f"{'ranks':>5} {'tok/s':>9} {'s/step':>8} {'peak GB':>8} {'begins s':>8} {'loss differs':>12}  adapters"
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class RanksRun:
         seconds = median(row["tokens"] / row["tokens_per_second"] for row in self.rows[_FIRST:])
         peak = max(row["peak_memory_gb"] for row in self.rows)
         return (
-            f"{self.ranks:5} {self.rate:9,.0f} {seconds:8.3f} {peak:8.2f} {self.first_step_s:12.1f} "
+            f"{self.ranks:5} {self.rate:9,.0f} {seconds:8.3f} {peak:8.2f} {self.first_step_s:8.1f} "
             f"{self.differs(alone):12.1e}  {self.sha256[:12]}"
         )
 

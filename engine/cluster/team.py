@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from engine.cluster.channel import CLOSED, Message
+from engine.cluster.channel import BEAT_S, CLOSED, Message
 from engine.cluster.collective import Ring, free_ports
 from engine.cluster.peer import Peer
 from engine.cluster.world import PeerLost, World
@@ -37,19 +37,29 @@ IN_SUM = "sum"
 """What a process is doing while it waits for the sum."""
 
 
+def exit_at_once(lost: PeerLost) -> None:
+    """Say what happened and end this process, whatever its threads wait for."""
+    print(lost, file=sys.stderr, flush=True)
+    os._exit(1)
+
+
 class Team:
     """The processes of a run; use it as a context manager: its end is theirs."""
 
-    def __init__(self, world: World, project: Project) -> None:
+    def __init__(
+        self, world: World, project: Project, leave: Callable[[PeerLost], None] = exit_at_once
+    ) -> None:
         """Start nothing yet.
 
         Args:
             world: who takes part.
             project: of the run.
+            leave: ends this process, on any thread, where a sum cannot be called off.
         """
         self.world = world
-        self.on_stuck: Callable[[Exception], None] = lambda _lost: None
-        """Called before this process is ended because a sum cannot be called off."""
+        self.note: Callable[[Exception], None] = lambda _lost: None
+        """Called before that, to write it down."""
+        self._leave = leave
         self._project = project
         self._peers: list[Peer] = []
         self._ring: Ring | None = None
@@ -189,10 +199,10 @@ class Team:
         """Return who is gone, if that is what an error of a sum means; the watcher may find out later."""
         if "[ring]" not in str(error) and self._lost is None:
             return None
-        limit = time.monotonic() + SILENCE_S + LEAST_SUM_S
+        limit = time.monotonic() + SILENCE_S + 2 * BEAT_S
         while self._lost is None and time.monotonic() < limit:
             time.sleep(0.05)
-        return self._lost or PeerLost(0, _("The connection between the processes was lost"), _going_on())
+        return self._lost or PeerLost(None, _("The connection between the processes was lost"), _going_on())
 
     def _answer(self, peer: Peer, kind: str) -> Message:
         """Return the next message of `kind`.
@@ -258,16 +268,19 @@ class Team:
             return
         self._lost = PeerLost(peer.rank, _reason(peer, message), _going_on())
         peer.kill()
-        if self._sum_since is None:
-            return
-        was_called_off = self._ring.call_off() if self._ring else False
-        limit = time.monotonic() + (_STUCK_S if was_called_off else 2.0)
-        while self._sum_since is not None:
-            if time.monotonic() > limit:
-                self.on_stuck(self._lost)
-                print(self._lost, file=sys.stderr, flush=True)
-                os._exit(1)
-            time.sleep(0.05)
+        if not (self._ring and self._ring.is_on_device):
+            if self._ring:
+                self._ring.call_off()
+            limit = time.monotonic() + _STUCK_S
+            while self._sum_since is not None and time.monotonic() < limit:
+                time.sleep(0.05)
+            if self._sum_since is None:
+                return
+        # The device, or a connection that is being made, waits for ever; so would the end of this process.
+        for other in self._peers:
+            other.kill()
+        self.note(self._lost)
+        self._leave(self._lost)
 
 
 def _ports(message: Message) -> list[str]:

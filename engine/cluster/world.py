@@ -4,15 +4,12 @@ import ipaddress
 import json
 import re
 import socket
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from engine.errors import UserError
-from engine.files import read_given
+from engine.files import read_given, write_json
 from engine.i18n import _
 from engine.values import refusal
 
@@ -31,10 +28,10 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=[^\x00-\x1f]*", re.ASCII)
 class PeerLost(UserError):
     """A process of the run is gone."""
 
-    def __init__(self, rank: int, problem: str, fix: str = "") -> None:
+    def __init__(self, rank: int | None, problem: str, fix: str = "") -> None:
         super().__init__(problem, fix)
         self.rank = rank
-        """Its number."""
+        """Its number; None where only a connection is lost."""
 
 
 class Host(BaseModel):
@@ -155,15 +152,16 @@ def read_hosts(path: Path) -> World:
     return _world(path, content)
 
 
-@contextmanager
-def hosts_file(world: World) -> Iterator[Path]:
-    """Write a world to a temporary host file, for another process to read."""
-    content = {"backend": world.backend, "envs": list(world.envs)}
+def write_hosts(world: World, folder: Path) -> Path:
+    """Write a world as a host file into `folder`, and return its path.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     hosts = [host.model_dump(mode="json") for host in world.hosts]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "hosts.json"
-        path.write_text(json.dumps(content | {"hosts": hosts}), encoding="utf-8")
-        yield path
+    path = folder / "hosts.json"
+    write_json(path, {"backend": world.backend, "envs": list(world.envs), "hosts": hosts})
+    return path
 
 
 def _world(path: Path, content: Any) -> World:

@@ -65,7 +65,7 @@ class TrainingLoop:
             self._recorder = Recorder(parts, progress, checkpoint)
             self._answers = Answering(parts, progress, self._recorder, stop, self._began)
         if parts.team:
-            parts.team.on_stuck = self._recorder.failed
+            parts.team.note = self._recorder.failed
         self._saved: tuple[int, Path | None] = -1, None
         """Step and folder of this session's newest checkpoint."""
 

@@ -213,6 +213,8 @@ def main() -> int:
         return 1
     except Exception as error:
         traceback.print_exc()
+        if "[ring]" in str(error):  # somebody else is gone: the owner finds out who, and ends this process
+            threading.Event().wait()
         channel.send("failed", problem=f"{type(error).__name__}: {error}")
         return 1
     return 0

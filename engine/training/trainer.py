@@ -1,6 +1,6 @@
 """The trainer: everything between a configuration and the events of its run."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +9,8 @@ from threading import Event as StopEvent
 from typing import Any
 
 from engine.backend import describe_device, is_cpu
-from engine.cluster.team import Team
-from engine.cluster.world import ALONE, World
+from engine.cluster.team import Team, exit_at_once
+from engine.cluster.world import ALONE, PeerLost, World
 from engine.config import TrainingConfig
 from engine.dataset.batches.micro_batch import micro_batches
 from engine.dataset.batches.tokenize import Example, ExampleTokenizer
@@ -57,6 +57,7 @@ class Trainer:
         mode: Mode = "auto",
         how: Resumption = AS_BEFORE,
         world: World = ALONE,
+        leave: Callable[[PeerLost], None] = exit_at_once,
     ) -> None:
         """Prepare nothing yet.
 
@@ -68,13 +69,14 @@ class Trainer:
             mode: see `engine.training.events.Mode`.
             how: what may be otherwise than before when an unfinished run goes on.
             world: the processes that train together, of which this is the first.
+            leave: see `Team`.
         """
         self._project = project
         self._config = config
         self._stop = stop
         self._mode = mode
         self._how = how
-        self._world = world
+        self._world, self._leave = world, leave
 
     def run(self) -> Generator[Event, None, None]:
         """Yield the run's events until it pauses or ends.
@@ -93,7 +95,7 @@ class Trainer:
         if self._world.size == 1:
             yield None
         else:
-            with Team(self._world, self._project) as team:
+            with Team(self._world, self._project, self._leave) as team:
                 yield team
 
     def _session(self, held: HeldFolder, team: Team | None) -> Iterator[Event]:

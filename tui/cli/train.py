@@ -1,14 +1,15 @@
 """Training without the app: events on the terminal, signals that pause, a lost terminal that hands over."""
 
+import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
 
-from engine.cluster.world import ALONE, PeerLost, World, hosts_file
+from engine.cluster.world import ALONE, PeerLost, World, write_hosts
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.format import OtherVersions
@@ -50,18 +51,24 @@ def train(
     background. One whose output nobody reads any more pauses, like any
     program in a pipe; what else becomes of its output does not touch it.
     """
+
+    def leave(lost: PeerLost) -> None:
+        refuse(lost)
+        if go_on_with_fewer and lost.rank is not None:
+            _go_on_without(project, world.without(lost.rank), as_lines)
+        os._exit(1)
+
     try:
-        return _train(project, config, mode, as_lines, how, world)
+        return _train(project, config, mode, as_lines, how, world, leave)
     except PeerLost as lost:
-        code = refuse(lost)
-        return _with_fewer(project, world.without(lost.rank), as_lines) if go_on_with_fewer else code
+        leave(lost)
     except OtherVersions as error:
         if as_lines or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return refuse(error)
         say(f"{error.problem}.", err)
         if not typer.confirm(_("Go on, although a last digit or two may come out otherwise?"), err=True):
             return refuse(error)
-    return _train(project, config, mode, as_lines, replace(how, accept_versions=True), world)
+    return _train(project, config, mode, as_lines, replace(how, accept_versions=True), world, leave)
 
 
 def _train(
@@ -71,6 +78,7 @@ def _train(
     as_lines: bool,
     how: Resumption,
     world: World,
+    leave: Callable[[PeerLost], None],
 ) -> int:
     from engine.training.trainer import Trainer  # imports MLX
 
@@ -83,7 +91,7 @@ def _train(
         if had_terminal and (notice := take_notice(project)):
             say(notice, err)
         try:
-            paused = _follow(Trainer(project, config, stop, mode, how, world), show)
+            paused = _follow(Trainer(project, config, stop, mode, how, world, leave), show)
         except (OtherVersions, PeerLost):
             raise
         except UserError as error:
@@ -100,19 +108,15 @@ def _train(
         return 0
 
 
-def _with_fewer(project: Project, world: World, as_lines: bool) -> int:
-    """Go on with the run in a process of its own: MLX connects once in the life of one.
-
-    Returns:
-        That process's exit code.
-    """
-    from tui.supervisor.parent import supervise
-
+def _go_on_without(project: Project, world: World, as_lines: bool) -> None:
+    """Become a process that goes on with the run: MLX connects once in the life of one, and may hang."""
     arguments = ["-C", str(project.root), "train", "--resume", *(["--json"] if as_lines else [])]
-    with hosts_file(world) as path:
-        if world.size > 1:
-            arguments += ["--hosts", str(path), "--go-on-with-fewer"]
-        return supervise(arguments, project.root)
+    if world.size > 1:
+        arguments += ["--hosts", str(write_hosts(world, project.run_dir)), "--go-on-with-fewer"]
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.dup2(sys.stderr.fileno(), 2)  # the supervisor's file for native messages has taken its place
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "tui", *arguments])
 
 
 def _follow(trainer: "Trainer", show: Reporter) -> bool:
