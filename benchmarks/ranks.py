@@ -28,9 +28,7 @@ from engine.project import Project
 _ROOT = Path(__file__).resolve().parents[1]
 _FIRST = 5
 """Steps that do not count: shapes are compiled in them."""
-HEADER = (
-    f"{'ranks':>5} {'tok/s':>9} {'s/step':>8} {'peak GB':>8} {'begins s':>8} {'loss differs':>12}  adapters"
-)
+HEADER = f"{'ranks':>5} {'tok/s':>9} {'s/step':>8} {'peak GB':>8} {'begins s':>8} {'differs':>8}  adapters"
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class RanksRun:
         peak = max(row["peak_memory_gb"] for row in self.rows)
         return (
             f"{self.ranks:5} {self.rate:9,.0f} {seconds:8.3f} {peak:8.2f} {self.first_step_s:8.1f} "
-            f"{self.differs(alone):12.1e}  {self.sha256[:12]}"
+            f"{self.differs(alone):8.1e}  {self.sha256[:12]}"
         )
 
 
