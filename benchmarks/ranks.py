@@ -111,8 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="cpu")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("settings", nargs="*", help="options of `mqlora-tui train`, after --")
-    asked = parser.parse_args(arguments)
+    asked, further = parser.parse_known_args(arguments)
+    further = [text for text in further if text != "--"]
     numbers = [int(text) for text in asked.ranks.split(",")]
     with tempfile.TemporaryDirectory() as folder:
         project, settings = prepare(Path(folder), asked.model, asked.workload, asked.steps)
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runs: list[RanksRun] = []
         for _round in range(asked.rounds):
             for ranks in numbers:
-                runs.append(run_once(project, ranks, [*settings, *asked.settings]))
+                runs.append(run_once(project, ranks, [*settings, *further]))
                 print(runs[-1].line(runs[0]), flush=True)
         for ranks in numbers[1:]:
             pairs = [
