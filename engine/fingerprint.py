@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.metadata import version
 from pathlib import Path
 
 from engine.files import open_given, open_own
@@ -121,3 +122,9 @@ def _sampled(path: Path) -> Iterator[bytes]:
             file.seek(offset)
             digest.update(file.read(_SAMPLE))
     yield digest.digest()
+
+
+@cache
+def installed_versions() -> dict[str, str]:
+    """Return the versions of what computes a run."""
+    return {name: version(name) for name in ("mqlora-tui", "mlx", "mlx-lm")}

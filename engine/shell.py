@@ -25,6 +25,7 @@ COMMANDS = (
         "fit",
         "get",
         "history",
+        "hosts",
         "import",
         "mend",
         "models",

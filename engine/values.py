@@ -40,6 +40,8 @@ def wanted(field: FieldInfo) -> str:
         return _("yes or no")
     if get_origin(kind) is Literal:
         return _("one of: {names}").format(names=", ".join(get_args(kind)))
+    if get_origin(kind) is tuple and get_args(kind)[0] in (str, str | None):
+        return _("a list of texts")
     if get_origin(kind) is tuple:
         return _("names out of: {names}").format(names=", ".join(get_args(get_args(kind)[0])))
     if kind not in (int, float):

@@ -5,6 +5,7 @@ on another machine: nothing listens for them. Whatever the other side does, a re
 """
 
 import json
+import os
 import queue
 import threading
 import time
@@ -19,6 +20,7 @@ BEAT_S = 1.0
 LONGEST = 1 << 22
 """Bytes of a line; a longer one ends the channel."""
 _BEAT = "beat"
+_LOOK_S = 0.5
 CLOSED: Message = {"kind": "closed"}
 """What is received after the other side's last message."""
 
@@ -105,3 +107,23 @@ class Channel:
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_S):
             self.send(_BEAT, phase=self._phase())
+
+
+def channel_to_owner(phase: Callable[[], str]) -> Channel:
+    """Return this process's channel to the owner that started it, with whom it ends from now on.
+
+    Args:
+        phase: see `Channel`.
+    """
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what else prints must not come between the answers
+    channel = Channel(os.fdopen(os.dup(0), "rb"), os.fdopen(answers, "wb", 0), phase)
+    threading.Thread(target=_end_with_owner, args=(channel,), daemon=True).start()
+    return channel
+
+
+def _end_with_owner(channel: Channel) -> None:
+    """End this process when the owner's side is closed, whatever it is doing."""
+    while not channel.is_closed:
+        threading.Event().wait(_LOOK_S)
+    os._exit(1)

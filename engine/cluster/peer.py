@@ -1,6 +1,7 @@
 """Another process of a run as its owner sees it: started here or through ssh, heard, and ended."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -15,12 +16,17 @@ from engine.cluster.world import Host, World
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from engine.sanitize import one_line
 
 MODULE = "engine.training.rank"
-"""What the other processes run."""
+"""What the other processes of a run are."""
+SSH = "MQLORA_SSH"
+"""Variable with the command to use as ssh, such as "ssh -F config"."""
+NO_PROJECT, NO_PYTHON = 81, 82
+"""Exit codes of what is started on another machine where a path leads nowhere."""
 _ROOT = Path(__file__).parents[2]
 """Where `engine` is found, installed or not."""
-_SSH = ("ssh", "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=5", "--")
+_OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=5", "--")
 _END_S = 5.0
 """Time that a process has to end by itself, in seconds."""
 
@@ -28,14 +34,17 @@ _END_S = 5.0
 class Peer:
     """One of the other processes."""
 
-    def __init__(self, world: World, rank: int, project: Project, log: IO[bytes]) -> None:
+    def __init__(
+        self, world: World, rank: int, project: Project, log: IO[bytes], module: str = MODULE
+    ) -> None:
         """Start it.
 
         Args:
             world: all processes.
-            rank: its number, 1 or more.
+            rank: its number.
             project: of the run.
             log: gets what it and ssh write on their error output.
+            module: what it runs.
 
         Raises:
             UserError: it cannot be started.
@@ -44,7 +53,7 @@ class Peer:
         host = world.hosts[rank]
         try:
             self._process = subprocess.Popen(
-                local_command() if host.is_here else ssh_command(host, project, world.envs),
+                local_command(module) if host.is_here else ssh_command(host, project, world.envs, module),
                 cwd=_ROOT if host.is_here else None,
                 env=_environment(world, rank) if host.is_here else None,
                 stdin=subprocess.PIPE,
@@ -81,17 +90,74 @@ class Peer:
             self._process.send_signal(signal.SIGKILL)
 
 
-def local_command() -> list[str]:
+def local_command(module: str) -> list[str]:
     """Return the command of another process on this machine."""
-    return [sys.executable, "-P", "-m", MODULE]
+    return [sys.executable, "-P", "-m", module]
 
 
-def ssh_command(host: Host, project: Project, envs: Sequence[str]) -> list[str]:
+def ssh_command(host: Host, project: Project, envs: Sequence[str], module: str) -> list[str]:
     """Return the command of a process on another machine; paths are as here unless the host says others."""
     python = host.python or sys.executable
     folder = host.project or str(project.root.resolve())
-    words = ["env", *envs, python, "-P", "-m", MODULE]
-    return [*_SSH, host.ssh, f"cd {shlex.quote(folder)} && exec {shlex.join(words)}"]
+    script = (
+        f"cd {shlex.quote(folder)} || exit {NO_PROJECT}; "
+        f"command -v {shlex.quote(python)} >/dev/null || exit {NO_PYTHON}; "
+        f"exec {shlex.join(['env', *envs, python, '-P', '-m', module])}"
+    )
+    # The shell of that user may be any; this is for the one that all machines have.
+    return [*ssh_program(), *_OPTIONS, host.ssh, f"exec sh -c {shlex.quote(script)}"]
+
+
+def ssh_program() -> list[str]:
+    """Return the command of ssh, with the options that the user's environment gives it.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    text = os.environ.get(SSH, "") or "ssh"
+    try:
+        return shlex.split(text)
+    except ValueError:
+        raise UserError(
+            _("{name} is no command: {text}").format(name=SSH, text=text), _("correct it, or unset it")
+        ) from None
+
+
+def why_not_reached(name: str, host: Host, code: int | None, told: str) -> UserError:
+    """Return why a process on another machine did not begin to answer.
+
+    Args:
+        name: of the host in sentences.
+        host: the machine.
+        code: exit code of ssh, which is that of the process where ssh reached one; None if it goes on.
+        told: what ssh and the process wrote on their error output.
+    """
+    known = (
+        (code is None, _("does not answer"), _("see whether it is awake and on the network")),
+        (code == NO_PROJECT, _("has no such project folder"), _("copy the project, or name project for it")),
+        (code == NO_PYTHON, _("has no such Python"), _("install at the same path, or name python for it")),
+        ("ould not resolve" in told or "not known" in told, _("is a name that is not known here"),
+         _("correct ssh in the host file, or ~/.ssh/config")),
+        ("refused" in told, _("refuses connections by ssh"), _("switch remote login on there")),
+        ("imed out" in told or "unreachable" in told or "No route" in told, _("cannot be reached"),
+         _("see whether it is awake and on the network")),
+        ("verification failed" in told or "key is known" in told, _("has a host key that is not known here"),
+         _("log in once by hand: ssh {host}").format(host=host.ssh)),
+        ("ermission denied" in told, _("does not accept this user's key"),
+         _("let it in: ssh-copy-id {host}").format(host=host.ssh)),
+    )  # fmt: skip
+    if found := next(((problem, fix) for holds, problem, fix in known if holds), None):
+        return UserError(f"{name}: {found[0]}", found[1])
+    if missing := re.search(r"No module named '?([\w.]+)", told):
+        return UserError(
+            _("{name}: its Python lacks {module}").format(name=name, module=missing[1]),
+            _("install mqlora-tui there as here"),
+        )
+    last = next(reversed(told.strip().splitlines()), _("nothing was told"))
+    return UserError(
+        _("{name} could not be started: {reason}").format(name=name, reason=one_line(last, 200)),
+        _("try by hand: ssh {host}").format(host=host.ssh),
+    )
 
 
 def _environment(world: World, rank: int) -> dict[str, str]:

@@ -7,8 +7,6 @@ these; what fits them and is not understood was written by another version.
 """
 
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import PARTIAL, remove, sync, write_json
+from engine.fingerprint import installed_versions
 from engine.format import FORMAT, KEY, other_version
 from engine.model.mlx_lm_adapter import CONFIG, WEIGHTS
 from engine.model.safetensors_file import write_arrays
@@ -213,9 +212,3 @@ def _state(folder: Path, epoch: int, progress: Progress, identity: RunIdentity) 
         "files": sums_of(folder, _HASHED),
     }
     return sealed(state)
-
-
-@cache
-def installed_versions() -> dict[str, str]:
-    """Return the versions of what computes a run."""
-    return {name: version(name) for name in ("mqlora-tui", "mlx", "mlx-lm")}

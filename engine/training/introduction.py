@@ -9,8 +9,9 @@ from engine.cluster.team import Team
 from engine.config import TrainingConfig
 from engine.dataset.batches.cut import BatchShape
 from engine.errors import UserError
+from engine.fingerprint import installed_versions
 from engine.i18n import _
-from engine.training.checkpoint import RunIdentity, installed_versions
+from engine.training.checkpoint import RunIdentity
 from engine.training.parts import Parts
 from engine.training.resume import RunStart
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.backend import mx
-from engine.cluster.channel import Channel, Message
+from engine.cluster.channel import Channel, Message, channel_to_owner
 from engine.cluster.collective import Ring, free_ports
 from engine.cluster.team import IN_SUM
 from engine.config import TrainingConfig
@@ -32,8 +32,6 @@ from engine.training.setup import Assembled, assemble, largest, shapes_for
 from engine.training.step import PendingStep
 from engine.training.step_rows import StepRows, random_key
 from engine.training.together import digest, same_everywhere, scores, training_state, validation_shares
-
-_LOOK_S = 0.5
 
 
 class Rank:
@@ -198,14 +196,9 @@ class _Work:
 
 def main() -> int:
     """Serve the owner that started this process; return the exit code."""
-    answers = os.dup(1)
-    os.dup2(2, 1)  # what else prints must not come between the answers
     rank: Rank | None = None
-    channel = Channel(
-        os.fdopen(os.dup(0), "rb"), os.fdopen(answers, "wb", 0), lambda: rank.phase if rank else "preparing"
-    )
+    channel = channel_to_owner(lambda: rank.phase if rank else "preparing")
     rank = Rank(channel)
-    threading.Thread(target=_end_with_owner, args=(channel,), daemon=True).start()
     try:
         rank.serve()
     except UserError as error:
@@ -218,13 +211,6 @@ def main() -> int:
         channel.send("failed", problem=f"{type(error).__name__}: {error}")
         return 1
     return 0
-
-
-def _end_with_owner(channel: Channel) -> None:
-    """End this process when the owner's side is closed, whatever it is doing."""
-    while not channel.is_closed:
-        threading.Event().wait(_LOOK_S)
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ from pathlib import Path
 from engine.backend import describe_device
 from engine.config import TrainingConfig
 from engine.errors import UserError
-from engine.fingerprint import file_sha256
+from engine.fingerprint import file_sha256, installed_versions
 from engine.hardware.machine import device_name
 from engine.model.mlx_lm_adapter import WEIGHTS
 from engine.project import Project
 from engine.receipt.form import Base, Data, Losses, Machine, Receipt, base_of, config_sha256, joined_sha256
-from engine.training.checkpoint import RunIdentity, installed_versions
+from engine.training.checkpoint import RunIdentity
 from engine.training.events import FinishReason
 from engine.training.history import HistoryReader
 from engine.training.progress import Progress

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
+from engine.fingerprint import installed_versions
 from engine.format import OtherVersions
 from engine.i18n import _
 from engine.project import Project
@@ -14,7 +15,6 @@ from engine.training.checkpoint import (
     Checkpoint,
     RunIdentity,
     damaged_before,
-    installed_versions,
     newest_checkpoint,
 )
 from engine.training.events import AS_BEFORE, Mode, Resumption

@@ -9,6 +9,7 @@ from threading import Event as StopEvent
 from typing import Any
 
 from engine.backend import describe_device, is_cpu
+from engine.cluster.speedup import refuse_if_slower
 from engine.cluster.team import Team, exit_at_once
 from engine.cluster.world import ALONE, PeerLost, World
 from engine.config import TrainingConfig
@@ -136,6 +137,11 @@ class Trainer:
         train, valid = self._load_data(config, tokenize)
         folder = project.model_dir(config.model)
         yield from _data_notices((train, valid), token_faults(folder, tokenize))
+        slower = refuse_if_slower(
+            self._world, [len(row.tokens) for row in train.examples], config, folder, start.checkpoint is None
+        )
+        if slower:
+            yield Notice("warning", slower)
         yield Phase("loading")
         divisor, budget = start.micro_batch_divisor, read_budget(config.max_memory_gb)
         budget = budget.divided(self._world.sharing_memory)

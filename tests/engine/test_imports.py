@@ -18,6 +18,9 @@ MODULES = sorted(
 LIGHT = [
     "engine",
     "engine.chat",
+    "engine.cluster.host_file",
+    "engine.cluster.peer",
+    "engine.cluster.speedup",
     "engine.config",
     "engine.dataset.inspect.check",
     "engine.hardware.probe",
@@ -35,6 +38,7 @@ LIGHT = [
     "engine.serve.child",
     "engine.serve.server",
     "engine.worker",
+    "engine.training.check_hosts",
     "engine.training.events",
     "engine.training.state",
     "engine.analysis.charts",

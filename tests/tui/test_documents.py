@@ -64,8 +64,10 @@ def wrong_commands(text: str) -> list[str]:
     for line in code(text):
         for shown in re.findall(r"mqlora-tui ((?!-)[a-z][\w-]*[^#|]*)", line):
             words = shlex.split(shown.replace("[", "").replace("]", "").replace("'", ""))
-            options = {word for word in words[1:] if word.startswith("--")}
-            command = group.commands.get(words[0])
+            options = {word for word in words if word.startswith("--")}
+            command = group.commands.get(words.pop(0))
+            if isinstance(command, TyperGroup) and words:
+                command = command.commands.get(words.pop(0))
             known = {name for option in getattr(command, "params", ()) for name in option.opts}
             known |= {name for option in getattr(command, "params", ()) for name in option.secondary_opts}
             if command is None or not options <= known | {"--help"}:

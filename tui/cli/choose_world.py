@@ -1,23 +1,28 @@
 """Which processes train together, as options of the command line say."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+from engine.cluster.host_file import read_hosts
 from engine.cluster.peer import threads_of_one
-from engine.cluster.world import ALONE, World, local_world, read_hosts
+from engine.cluster.world import ALONE, World, local_world
 from engine.errors import UserError
 from engine.i18n import _
 
 AUTO = "auto"
 
 
-def chosen_world(ranks: str, hosts: Path | None, go_on_with_fewer: bool) -> World:
+def chosen_world(
+    ranks: str, hosts: Path | None, go_on_with_fewer: bool = False, although_slower: bool = False
+) -> World:
     """Return the processes that train together; MLX must not be imported yet.
 
     Args:
         ranks: a number of processes of this machine, "auto", or nothing.
         hosts: a host file.
         go_on_with_fewer: whether a run of several may go on without one of them.
+        although_slower: whether it begins where one machine would be faster.
 
     Raises:
         UserError: the options contradict each other, or the file cannot be used.
@@ -27,6 +32,9 @@ def chosen_world(ranks: str, hosts: Path | None, go_on_with_fewer: bool) -> Worl
     world = read_hosts(hosts) if hosts else _local(ranks) if ranks else ALONE
     if go_on_with_fewer and world.size == 1:
         raise UserError(_("--go-on-with-fewer needs several processes"), _("give --ranks or --hosts with it"))
+    if although_slower and not hosts:
+        raise UserError(_("--although-slower goes with --hosts"), _("leave it out, or name a host file"))
+    world = replace(world, may_be_slower=although_slower)
     if world.size > 1:  # the cores of this machine are divided, see `engine.blas`
         os.environ.setdefault("OPENBLAS_NUM_THREADS", str(threads_of_one(world)))
     return world

@@ -14,6 +14,7 @@ from engine.i18n.languages import VARIABLE
 from engine.project import Project
 from tui.cli.data_commands import Json, clean, import_file, validate
 from tui.cli.export_commands import export
+from tui.cli.hosts_commands import hosts
 from tui.cli.library_texts import Command, Group, retold
 from tui.cli.model_commands import convert, get, models
 from tui.cli.result_commands import chat, history, plot, report, reproduce, serve
@@ -183,4 +184,5 @@ _command(clean, "mend", hidden=True)  # what scripts may call it
 _command(import_file, "import")
 _commands(train)
 _command(verify_resume, "verify-resume")
+app.add_typer(hosts)
 _commands(export, monitor, plot, chat, report, history, serve, reproduce)

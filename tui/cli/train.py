@@ -9,7 +9,8 @@ from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
 
-from engine.cluster.world import ALONE, PeerLost, World, write_hosts
+from engine.cluster.host_file import write_hosts
+from engine.cluster.world import ALONE, PeerLost, World
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.format import OtherVersions

@@ -78,6 +78,10 @@ def train(
         bool,
         typer.Option("--go-on-with-fewer", help=_("Go on without a process that is lost.")),
     ] = False,
+    although_slower: Annotated[
+        bool,
+        typer.Option("--although-slower", help=_("Train with these hosts where one alone would be faster.")),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train without the app. An unfinished run is resumed."""
@@ -87,7 +91,7 @@ def train(
     if resume and restart:
         raise UserError(_("--resume and --restart were both given"), _("give one of them"))
     project: Project = context.obj
-    world = chosen_world(ranks, hosts, go_on_with_fewer)
+    world = chosen_world(ranks, hosts, go_on_with_fewer, although_slower)
     wanted = wanted_config(project, profile, config, assignments or [], resume, restart)
     if wanted and not json:
         say_model(project, wanted.model)
@@ -101,7 +105,7 @@ def train(
         options += ["--half-micro-batch"] * half_micro_batch + ["--accept-versions"] * accept_versions
         options += ["--ranks", ranks] if ranks else []
         options += ["--hosts", str(hosts.resolve())] if hosts else []
-        options += ["--go-on-with-fewer"] * go_on_with_fewer
+        options += ["--go-on-with-fewer"] * go_on_with_fewer + ["--although-slower"] * although_slower
         raise typer.Exit(background_command(project, options, json))
     from tui.cli.train import train as train_here
 
