@@ -5,6 +5,7 @@ on another machine: nothing listens for them. Whatever the other side does, a re
 """
 
 import json
+import math
 import os
 import queue
 import threading
@@ -17,6 +18,8 @@ Message = dict[str, Any]
 """Its kind stands in `kind`."""
 BEAT_S = 1.0
 """Seconds between two signs of life."""
+OUT_OF_REACH_S = 45.0
+"""Seconds without a sign of life after which a process ends whose owner is on another machine."""
 LONGEST = 1 << 22
 """Bytes of a line; a longer one ends the channel."""
 _BEAT = "beat"
@@ -123,7 +126,11 @@ def channel_to_owner(phase: Callable[[], str]) -> Channel:
 
 
 def _end_with_owner(channel: Channel) -> None:
-    """End this process when the owner's side is closed, whatever it is doing."""
-    while not channel.is_closed:
+    """End this process when the owner's side is closed or out of reach, whatever it is doing.
+
+    On the owner's own machine one that is stopped, by Ctrl+Z, may go on at any time.
+    """
+    limit = OUT_OF_REACH_S if "SSH_CONNECTION" in os.environ else math.inf
+    while not channel.is_closed and channel.silence < limit:
         threading.Event().wait(_LOOK_S)
     os._exit(1)

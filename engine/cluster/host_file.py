@@ -165,9 +165,7 @@ def _require_addresses(path: Path, world: World) -> None:
         for text in host.ips:
             address = ipaddress.ip_address(text)
             if address.version == 6:
-                raise _wrong(
-                    path, _("{address} is of IPv6, which MLX cannot read").format(address=text)
-                )
+                raise _wrong(path, _("{address} is of IPv6, which MLX cannot read").format(address=text))
             if address.is_unspecified or address.is_multicast:
                 raise _wrong(path, _("{address} is no address of one machine").format(address=text))
             if machines.setdefault(text, host.ssh) != host.ssh:

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ import psutil
 CLIENT, SESSION = "client killed", "server's session killed"
 CUTS = (CLIENT, SESSION)
 _CONFIG = """\
-ListenAddress 127.0.0.1
+ListenAddress {address}
 Port {port}
 HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/client_key.pub
@@ -59,8 +59,13 @@ class NoServer(Exception):
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[Server]:
+def server(folder: Path, address: str = "127.0.0.1", within: Sequence[str] = ()) -> Iterator[Server]:
     """Run a server with keys and settings in `folder`.
+
+    Args:
+        folder: an empty one.
+        address: where it listens.
+        within: what its command is started with, such as another network namespace.
 
     Raises:
         NoServer: OpenSSH is not installed or does not start.
@@ -70,15 +75,16 @@ def server(folder: Path) -> Iterator[Server]:
         subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
     port = _free_port()
     config = folder / "sshd_config"
-    config.write_text(_CONFIG.format(port=port, folder=folder, user=getpass.getuser()))
+    config.write_text(_CONFIG.format(port=port, folder=folder, address=address, user=getpass.getuser()))
     Path("/run/sshd").mkdir(exist_ok=True)  # where OpenSSH locks itself in on Debian
-    process = subprocess.Popen([sshd, "-D", "-f", config, "-E", folder / "log"], stdin=subprocess.DEVNULL)
+    command = [*within, sshd, "-D", "-f", config, "-E", folder / "log"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
-        _wait_until_it_listens(port, process, folder / "log")
+        _wait_until_it_listens((address, port), process, folder / "log")
         yield Server(process.pid, (
             ssh, "-tt", "-p", str(port), "-i", str(folder / "client_key"), "-F", "none",
             "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder / 'known'}",
-            "-o", "LogLevel=ERROR", f"{getpass.getuser()}@127.0.0.1",
+            "-o", "LogLevel=ERROR", f"{getpass.getuser()}@{address}",
         ))  # fmt: skip
     finally:
         for child in (*psutil.Process(process.pid).children(recursive=True), process):
@@ -138,11 +144,11 @@ def _program(name: str) -> str:
     return path
 
 
-def _wait_until_it_listens(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_until_it_listens(where: tuple[str, int], process: "subprocess.Popen[bytes]", log: Path) -> None:
     for _look in range(100):
         if process.poll() is not None:
             raise NoServer(f"sshd does not start: {log.read_text().strip()}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        with contextlib.suppress(OSError), socket.create_connection(where, 1):
             return
         time.sleep(0.1)
     raise NoServer("sshd does not listen")

@@ -1,0 +1,96 @@
+"""The measurement of a network, and what is predicted from one."""
+
+import socket
+import threading
+from dataclasses import replace
+
+from engine.cluster.link import MOST_BYTES, Link, Listener, measure
+from engine.cluster.peer import NO_PROJECT, NO_PYTHON, why_not_reached
+from engine.cluster.speedup import predict
+from engine.cluster.world import Host, World
+from engine.config import TrainingConfig
+
+import pytest
+
+TOKEN = "ab" * 16
+
+
+def test_one_connection_with_the_token_is_measured_and_then_nobody_is_heard() -> None:
+    """A stranger is sent away, and does not take the place."""
+    listener = Listener("127.0.0.1", TOKEN)
+    serving = threading.Thread(target=listener.serve, daemon=True)
+    serving.start()
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as stranger:
+        stranger.sendall(b"x" * len(TOKEN))
+        assert stranger.recv(1) == b""
+    link = measure("127.0.0.1", listener.port, TOKEN)
+    serving.join(10)
+    assert not serving.is_alive()
+    assert isinstance(link, Link) and link.bandwidth > 0 and link.latency > 0
+    with pytest.raises(OSError):
+        measure("127.0.0.1", listener.port, TOKEN)
+
+
+def test_no_more_is_read_than_agreed() -> None:
+    """Whoever sends on without an end is answered after so many bytes."""
+    listener = Listener("127.0.0.1", TOKEN)
+    serving = threading.Thread(target=listener.serve, daemon=True)
+    serving.start()
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as greedy:
+        greedy.sendall(TOKEN.encode())
+        for _ping in range(20):
+            greedy.sendall(b"\0")
+            assert greedy.recv(1) == b"\0"
+        greedy.sendall(bytes(MOST_BYTES))
+        count = int.from_bytes(greedy.recv(8), "big")
+        assert MOST_BYTES <= count < MOST_BYTES + (1 << 18)
+    serving.join(10)
+    assert not serving.is_alive()
+
+
+def test_the_prediction_is_the_formula_of_the_ring() -> None:
+    """Two and three machines, worked out by hand."""
+    config = TrainingConfig(batch_size=4, gradient_accumulation=1)
+    here, other = Host(speed=1000.0), Host(ssh="mac2", speed=1000.0, bandwidth=100.0, latency=1.0)
+    world = World("ring", (here, other))
+    lengths = [500] * 8
+    found = predict(world, lengths, config, trainable=10_000_000)  # 40 MB of float32
+    assert found is not None
+    # 4 rows of 500: two on each, 1 s; the sum: 2 x 1/2 x 40 MB at 100 MB/s and 2 delays of 1 ms.
+    assert (found.tokens, found.alone, found.computing) == (2000, 2.0, 1.0)
+    assert found.summing == pytest.approx(0.4 + 0.002)
+    assert found.factor == pytest.approx(2 / 1.402)
+    three = replace(world, hosts=(*world.hosts, Host(ssh="mac3", speed=500.0, bandwidth=10.0, latency=3.0)))
+    found = predict(three, lengths, config, trainable=10_000_000)
+    assert found is not None
+    assert found.computing == 1.0  # two rows, one, and one that takes as long
+    assert found.summing == pytest.approx(4 / 3 * 40 / 10 + 4 * 0.003)
+    assert found.factor < 1
+
+
+def test_without_measured_values_nothing_is_predicted() -> None:
+    """Neither for machines whose network is unknown, nor for the processes of one."""
+    config = TrainingConfig()
+    for hosts in ((Host(), Host(ssh="mac2", speed=5.0)), (Host(speed=5.0), Host(speed=5.0))):
+        assert predict(World("ring", hosts), [9] * 20, config, 1000) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "reason"),
+    [
+        (None, "", "does not answer"),
+        (NO_PROJECT, "", "no such project folder"),
+        (NO_PYTHON, "", "no such Python"),
+        (255, "ssh: Could not resolve hostname mac2: Name or service not known", "a name that is not known"),
+        (255, "ssh: connect to host mac2 port 22: Connection refused", "refuses connections"),
+        (255, "ssh: connect to host mac2 port 22: Operation timed out", "cannot be reached"),
+        (255, "Host key verification failed.", "host key"),
+        (255, "me@mac2: Permission denied (publickey).", "does not accept this user's key"),
+        (1, "/usr/bin/python3: Error while finding module\nNo module named 'engine'", "lacks engine"),
+        (1, "\x1b[2Jodd", r"could not be started: \x1b[2Jodd"),
+    ],
+)
+def test_why_a_host_is_not_reached(code: int | None, told: str, reason: str) -> None:
+    """From what ssh says, which is quoted only where it is not known."""
+    error = why_not_reached("mac2 (rank 1)", Host(ssh="mac2"), code, told)
+    assert reason in error.problem and error.fix
