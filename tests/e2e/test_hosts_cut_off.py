@@ -93,7 +93,7 @@ def test_a_pulled_cable_ends_the_run_on_both_machines(
             assert run.stdout is not None
             made = 0
             for line in run.stdout:
-                made += json.loads(line).get("event") == "step"
+                made += json.loads(line).get("event") == "step_done"
                 if made == 5:
                     break
             assert made == 5, run.stderr.read() if run.stderr else ""
