@@ -6,9 +6,12 @@ from dataclasses import replace
 
 from engine.cluster.link import MOST_BYTES, Link, Listener, measure
 from engine.cluster.peer import NO_PROJECT, NO_PYTHON, why_not_reached
-from engine.cluster.speedup import predict
+from engine.cluster.speedup import predict, refuse_if_slower
 from engine.cluster.world import Host, World
 from engine.config import TrainingConfig
+from engine.errors import UserError
+from engine.project import Project
+from tests.support.tiny import RUN
 
 import pytest
 
@@ -73,6 +76,20 @@ def test_without_measured_values_nothing_is_predicted() -> None:
     config = TrainingConfig()
     for hosts in ((Host(), Host(ssh="mac2", speed=5.0)), (Host(speed=5.0), Host(speed=5.0))):
         assert predict(World("ring", hosts), [9] * 20, config, 1000) is None
+
+
+def test_a_run_that_one_machine_does_faster_does_not_begin_unless_told(project: Project) -> None:
+    """One that goes on is warned of it, and where nothing was measured nothing is said."""
+    slow = World("ring", (Host(speed=9e5), Host(ssh="mac2", speed=9e5, bandwidth=0.1, latency=50.0)))
+    folder, lengths = project.models_dir / "tiny", [50] * 20
+    with pytest.raises(UserError, match="One machine alone would be faster") as refused:
+        refuse_if_slower(slow, lengths, RUN, folder, is_new=True)
+    assert "--although-slower" in refused.value.fix
+    warning = refuse_if_slower(slow, lengths, RUN, folder, is_new=False)
+    assert "would be faster" in warning
+    assert refuse_if_slower(replace(slow, may_be_slower=True), lengths, RUN, folder, is_new=True) == warning
+    unknown = replace(slow, hosts=(Host(), Host(ssh="mac2")))
+    assert refuse_if_slower(unknown, lengths, RUN, folder, is_new=True) == ""
 
 
 @pytest.mark.parametrize(
