@@ -202,7 +202,7 @@ def test_all_of_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("memory", "profiles"),
     [
-        (4 * GB, [None, None, None, None, "SAFE", "PERFORMANCE"]),
+        (4 * GB, [None, None, None, None, "SAFE", "SAFE"]),
         (64 * GB, ["PERFORMANCE"] * 6),
     ],
 )

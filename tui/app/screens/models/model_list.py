@@ -117,12 +117,12 @@ class ModelList(OptionList):
 
 
 def _beginning(rows: Sequence[ModelRow], selected: Path | None) -> int:
-    """Return the row of what was begun, else of the selected model, else of the first that fits."""
+    """Return the row of what was begun, else of the selected model, else of the first that can be had and fits."""
 
     def rank(row: ModelRow) -> int:
         if row.is_begun:
             return 0
-        if selected and row.path == selected:
+        if row.is_usable and selected and row.path == selected:
             return 1
         return 2 if row.wish and not row.is_too_large else 3
 
