@@ -15,7 +15,7 @@ Sign = Level | Literal["running", "paused"]
 
 
 def sign_of(summary: RunSummary, level: Level) -> Sign:
-    """Return what a run is marked with: that it is not over, unless something is wrong, else how good it is."""
+    """Return what a run is marked with: that it is not over, if nothing is wrong, or how good it is."""
     match summary.status:
         case "running" | "paused" as status if level != "wrong":
             return status

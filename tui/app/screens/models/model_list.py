@@ -117,7 +117,7 @@ class ModelList(OptionList):
 
 
 def _beginning(rows: Sequence[ModelRow], selected: Path | None) -> int:
-    """Return the row of what was begun, else of the selected model, else of the first that can be had and fits."""
+    """Return the row of what was begun, else of the selected model, else of the first to be had that fits."""
 
     def rank(row: ModelRow) -> int:
         if row.is_begun:
