@@ -24,7 +24,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-STYLES = {"ok": "green", "note": "dim", "warning": "yellow", "error": "red"}
+STYLES = {
+    "ok": "green",
+    "note": "dim",
+    "warning": "yellow",
+    "error": "red",
+    "running": "cyan",
+    "paused": "yellow",
+}
 
 
 class _Console(Console):
@@ -98,7 +105,7 @@ def say_model(project: Project, name: str) -> None:
 
 
 def status_mark(status: str) -> Text:
-    """Return the symbol of ok, note, warning or error in its colour."""
+    """Return the symbol of ok, note, warning, error, running or paused in its colour."""
     return Text(SYMBOLS[status], STYLES[status])
 
 

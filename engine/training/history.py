@@ -10,7 +10,7 @@ from engine.errors import UserError
 from engine.files import NoPlainFile, open_own
 from engine.i18n import _
 from engine.project import Project
-from engine.training.metrics_row import MetricsLine, row_of, rows_of
+from engine.training.metrics_row import MetricsLine, end_of, row_of, rows_of
 
 import msgspec
 import numpy as np
@@ -60,6 +60,8 @@ class RunHistory:
     """Whole lines that are no step of a run and were left out."""
     modified: float = 0.0
     """When the file was last written, seconds since 1970; 0 if there is none."""
+    ended: float = 0.0
+    """When the last step ended, by the clock of its machine; 0 if its line does not tell."""
 
     def __len__(self) -> int:
         return len(self.step)
@@ -159,7 +161,7 @@ class HistoryReader:
     def _snapshot(self, modified: float) -> RunHistory:
         # Views: rows already read never change, so an older history stays right.
         views = {name: column[: self._count] for name, column in self._columns.items()}
-        return RunHistory(**views, unreadable=self._unreadable, modified=modified)
+        return RunHistory(**views, unreadable=self._unreadable, modified=modified, ended=end_of(self._tail))
 
 
 def load_history(project: Project) -> RunHistory:

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.config import TrainingConfig
 from engine.project import Project
+from engine.training.answers import Answer, AnswersWriter
 from engine.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -85,6 +86,14 @@ def write_run(project: Project, status: Status, steps: int = TOTAL, **values: An
     for path in (folder, project.adapters_dir):
         path.mkdir(exist_ok=True)
         (path / "adapters.safetensors").write_bytes(b"0" * 2048)
+
+
+def answered(project: Project, question: str, *answers: tuple[int | None, str]) -> None:
+    """Write answers to a question as a run does."""
+    writer = AnswersWriter(project, 10**6)
+    for step, text in answers:
+        assert writer.write(Answer(step, question, text, "complete", 5, 0.5, 2.5, 100.0))
+    writer.close()
 
 
 class FakeTrainer:

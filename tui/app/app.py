@@ -128,7 +128,7 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
     def action_help(self) -> None:
         """List every key of the present place."""
         if isinstance(self.screen, PlaceScreen):
-            self.push_screen(HelpScreen(self.screen.PLACE, self.screen))
+            self.push_screen(HelpScreen(self.screen.place_name, self.screen))
 
     def on_paste(self) -> None:
         """Say that no field took what was pasted."""

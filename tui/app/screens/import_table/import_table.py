@@ -62,7 +62,9 @@ class ImportDialog(Dialog["Imported | None"]):
         """Draw file, columns, preview, one line for notices and the buttons."""
         with Vertical(classes="dialog form import") as box:
             box.border_title = Content(_("Import rows"))
-            box.border_subtitle = Content(_("→ completes the path, Enter reads it, ^s imports, Esc closes"))
+            box.border_subtitle = Content(
+                _("→ completes the path, Enter reads it, Ctrl+S imports, Esc closes")
+            )
             with Horizontal(classes="import-line"):
                 yield Static(_("file"), classes="field-name")
                 yield LineInput(
