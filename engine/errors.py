@@ -26,6 +26,10 @@ class UserError(Exception):
         super().__init__(ended(f"{self.problem}; {self.fix}" if self.fix else self.problem))
 
 
+class WrongUsage(UserError):
+    """Words of the command line that no project could take; it exits with 2, as for an unknown option."""
+
+
 def write_fix(error: OSError) -> str:
     """Return what to do about a file that could not be written, as an imperative."""
     match error.errno:

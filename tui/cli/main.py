@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from engine.errors import UserError
+from engine.errors import UserError, WrongUsage
 from engine.files import clear_partial
 from engine.i18n import _
 from engine.i18n.languages import VARIABLE
@@ -132,7 +132,7 @@ def open_app(
         clear_partial(folder)
     if context.invoked_subcommand:
         if go_on or half_micro_batch:
-            raise UserError(
+            raise WrongUsage(
                 _("--go-on and --half-micro-batch before a command are options of the app"),
                 _("write: mqlora-tui train --half-micro-batch"),
             )

@@ -235,6 +235,19 @@ class ImportDialog(Dialog["Imported | None"]):
         for selector in ("#import-path", "ImportColumns", "#import-start"):
             self.query_one(selector).disabled = locked
 
+    @property
+    def at_work(self) -> str:
+        """What leaving would end."""
+        is_at_work = self._cancel is not None and not self._cancel.is_set()
+        return _("The import is ended, and nothing of it is kept.") if is_at_work else ""
+
+    def stop_work(self) -> bool:
+        """End what is under way, as Esc does."""
+        if self._cancel is None:
+            return False
+        self.action_leave()
+        return True
+
     @on(Button.Pressed, "#import-close")
     def action_leave(self) -> None:
         """End the import under way; without one close."""
