@@ -145,8 +145,14 @@ def test_clean_writes_a_copy_and_says_what_was_dropped(mqlora: Mqlora, project: 
     [mended] = mqlora("mend", "--json").objects
     assert (mended["train"], mended["valid"], Path(mended["folder"]).name) == (3, 5, "mended-2")
     assert (mended["dropped"], mended["moved"], mended["warned"]) == (2, 0, 0)
-    (project.data_dir / "mended" / "train.jsonl").replace(project.train_file)
+    before = project.train_file.read_bytes()
+    used = mqlora("use", str(project.data_dir / "mended"))
+    assert used.code == 0 and "data/backup-1; to put it back: mqlora-tui -C" in used.out
     assert mqlora("validate", "--strict").code == 0
+    assert mqlora("use", mended["folder"]).code == 1, "these are the same rows"
+    [undone] = mqlora("undo", "--json").objects
+    assert undone["files"] == ["train.jsonl"] and project.train_file.read_bytes() == before
+    assert not (project.data_dir / "backup-1").exists() and "no backup" in mqlora("undo").err
 
 
 ONE_STEP = ("--set", "max_steps=1", "--set", "max_seq_length=64", "--set", "eval_every=0")

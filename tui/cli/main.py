@@ -12,7 +12,7 @@ from engine.files import clear_partial
 from engine.i18n import _
 from engine.i18n.languages import VARIABLE
 from engine.project import Project
-from tui.cli.data_commands import Json, clean, import_file, validate
+from tui.cli.data_commands import Json, clean, import_file, undo, use, validate
 from tui.cli.export_commands import export
 from tui.cli.library_texts import Command, Group, retold
 from tui.cli.model_commands import convert, get, models
@@ -181,6 +181,6 @@ def profiles(context: typer.Context, json: Json = False) -> None:
 _commands(demo, check, selftest, profiles, models, get, convert, fit, validate, clean)
 _command(clean, "mend", hidden=True)  # what scripts may call it
 _command(import_file, "import")
-_commands(train)
+_commands(use, undo, train)
 _command(verify_resume, "verify-resume")
 _commands(export, monitor, plot, chat, report, history, serve, reproduce)

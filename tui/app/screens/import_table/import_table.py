@@ -221,7 +221,7 @@ class ImportDialog(Dialog["Imported | None"]):
         self._lock(True)
         self.query_one("#import-start").display = False
         self.query_one(ImportPreview).show_rejected(table, imported)
-        self.query_one(ImportNotice).show_result(imported, self._project)
+        self.query_one(ImportNotice).show_result(imported)
         self.query_one("#import-use").display = imported.folder != self._project.data_dir
         self.query_one("#import-close", Button).focus()
 
