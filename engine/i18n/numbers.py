@@ -17,7 +17,11 @@ def number(value: float, form: str = ",") -> str:
 
     Not for JSON, CSV, a configuration, or what is typed to be read by a program.
     """
-    text = format(value, form)
+    return with_separators(format(value, form))
+
+
+def with_separators(text: str) -> str:
+    """Return a number that was written as in English, such as "12,345.6", with the language's separators."""
     return text if language() == "en" else text.translate(_replaced())
 
 
