@@ -9,6 +9,7 @@ from threading import Event as StopEvent
 
 from engine.errors import UserError
 from engine.i18n import _
+from engine.i18n.texts import message_of
 from engine.training.answering import Answering
 from engine.training.dispatch import Dispatcher
 from engine.training.events import (
@@ -238,7 +239,7 @@ class TrainingLoop:
     def _pause(self) -> Iterator[Event]:
         self._recorder.unvalidated_step()
         folder = yield from self._save()
-        self._recorder.status("paused", _("paused on request"))
+        self._recorder.status("paused", asked := _("paused on request"), (message_of(asked),))
         yield Paused(self._progress.step, folder)
 
     def _finish(self, reason: FinishReason) -> Iterator[Event]:
