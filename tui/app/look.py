@@ -17,7 +17,6 @@ from tui.terminal.driver import PatientDriver
 import msgspec
 from textual.reactive import reactive
 
-
 _LOOK_S = 1.0
 """Time between two looks for a run of another process."""
 
