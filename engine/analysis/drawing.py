@@ -59,7 +59,7 @@ def whole_steps(axes: "Axes") -> None:
 
 
 def local_tick_labels(figure: "Figure") -> None:
-    """Let the numbers on all axes have the language's form; of locales matplotlib knows only the process's."""
+    """Give the numbers on all axes the language's form; matplotlib knows only the process's locale."""
     from matplotlib.ticker import LogFormatter, ScalarFormatter
 
     def translated(label: Callable[[Sequence[float]], list[str]], ticks: Sequence[float]) -> list[str]:

@@ -35,7 +35,7 @@ def export_receipt(
 
 
 def is_export(folder: Path) -> bool:
-    """Whether a folder is an export with its receipt, every file as it was written and nothing beside them."""
+    """Whether a folder is an export: its receipt, every file as it was written, nothing beside them."""
     try:
         receipt = json.loads(read_own(folder / FILE))
         below = list(folder.rglob("*"))

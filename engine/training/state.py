@@ -114,7 +114,7 @@ def known_state(path: Path) -> RunState | None:
 
 
 def reason_of(state: RunState) -> str:
-    """Return why a run stopped, in the present language; files from before hold it in their writer's alone."""
+    """Return why a run stopped, in the present language; older files hold it in their writer's alone."""
     told = [retold(message) for message in state.messages[:2]]
     return str(UserError(*told)) if told else state.reason
 

@@ -74,7 +74,7 @@ def test_a_run_dropped_in_the_middle_ends_in_the_same_bytes(
 def test_a_validation_that_a_pause_cuts_short_goes_on_where_it_was(
     project: Project, finished: tuple[Project, list[Event]]
 ) -> None:
-    """That before the first step and a later one: no micro-batch is scored twice, and the bytes are the same."""
+    """Before the first step and later: no micro-batch is scored twice, and the bytes are the same."""
 
     def scored(count: int) -> Callable[[Event], bool]:
         return lambda event: isinstance(event, Phase) and event.name == "validating" and event.done == count
