@@ -13,7 +13,7 @@ from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
-from engine.errors import UserError
+from engine.errors import UserError, WrongUsage
 from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import json_text, one_line, printable
@@ -131,7 +131,7 @@ def _finite(value: Any) -> Any:
 def refuse(error: UserError) -> int:
     """Tell of a refusal and return its exit code."""
     _complain(str(error), error.problem, error.fix)
-    return 1
+    return 2 if isinstance(error, WrongUsage) else 1
 
 
 def refuse_usage(show: Callable[[TextIO], None], problem: str, retold: Callable[[str], str] = str) -> None:

@@ -15,7 +15,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.training.crash import cut_off_reason
 from engine.training.history import RunHistory, load_history
-from engine.training.state import RunState, known_state
+from engine.training.state import RunState, known_state, reason_of
 
 import numpy as np
 import psutil
@@ -175,7 +175,7 @@ def _status(state: RunState | None) -> ReportedStatus:
 def _reason(state: RunState | None) -> str:
     if state is None:
         return _("training_state.json is missing or unreadable")
-    return cut_off_reason(state) if _status(state) == "interrupted" else state.reason
+    return cut_off_reason(state) if _status(state) == "interrupted" else reason_of(state)
 
 
 def machine_memory_gb(state: RunState | None) -> float | None:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from engine.errors import UserError
+from engine.errors import UserError, WrongUsage
 from engine.files import clear_partial
 from engine.i18n import _
 from engine.i18n.languages import VARIABLE
 from engine.project import Project
-from tui.cli.data_commands import Json, clean, import_file, validate
+from tui.cli.data_commands import Json, clean, import_file, undo, use, validate
 from tui.cli.export_commands import export
 from tui.cli.library_texts import Command, Group, retold
 from tui.cli.model_commands import convert, get, models
@@ -132,7 +132,7 @@ def open_app(
         clear_partial(folder)
     if context.invoked_subcommand:
         if go_on or half_micro_batch:
-            raise UserError(
+            raise WrongUsage(
                 _("--go-on and --half-micro-batch before a command are options of the app"),
                 _("write: mqlora-tui train --half-micro-batch"),
             )
@@ -181,6 +181,6 @@ def profiles(context: typer.Context, json: Json = False) -> None:
 _commands(demo, check, selftest, profiles, models, get, convert, fit, validate, clean)
 _command(clean, "mend", hidden=True)  # what scripts may call it
 _command(import_file, "import")
-_commands(train)
+_commands(use, undo, train)
 _command(verify_resume, "verify-resume")
 _commands(export, monitor, plot, chat, report, history, serve, reproduce)

@@ -75,7 +75,8 @@ class ChatScreen(AskingScreen):
 
     @on(TextArea.Changed)
     def _look_at_length(self, event: TextArea.Changed) -> None:
-        self.query_one(LengthLine).follow(self.model_name, self.turns, event.text_area.text.strip())
+        text, adapter = event.text_area.text.strip(), self.adapter.folder
+        self.query_one(LengthLine).follow(self.project, self.model_name, adapter, self.turns, text)
 
     def action_write(self) -> None:
         """Go to the input line."""

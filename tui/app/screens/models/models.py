@@ -150,6 +150,12 @@ class ModelsDialog(Dialog["Brought | None"]):
             self._ended = True
             self._find()
 
+    @property
+    def at_work(self) -> str:
+        """What leaving would end."""
+        is_at_work = self._cancel is not None and not self._cancel.is_set()
+        return _("The model is not here yet; what is downloaded of it stays.") if is_at_work else ""
+
     def stop_work(self) -> bool:
         """End what is under way, as Esc does."""
         if self._cancel is None:
