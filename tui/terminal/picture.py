@@ -125,7 +125,7 @@ def _stretches(row: list[_Cell], changed: list[int]) -> list[tuple[int, int]]:
         begin, end = x if row[x].text else x - 1, x + 1
         while end < len(row) and not row[end].text:
             end += 1
-        if found and _can_join(row, found[-1][1], begin):
+        if found and (begin <= found[-1][1] or _can_join(row, found[-1][1], begin)):
             found[-1] = (found[-1][0], max(end, found[-1][1]))
         else:
             found.append((begin, end))
