@@ -89,6 +89,15 @@ class WatchedApp:
         while (rest := end - time.monotonic()) > 0:
             self._read(rest)
 
+    def settle(self, seconds: float, limit_s: float = LIMIT_S) -> None:
+        """Read until nothing has come for so long; at most for `limit_s`."""
+        limit = time.monotonic() + limit_s
+        sent, since = self._sent, time.monotonic()
+        while time.monotonic() < min(since + seconds, limit):
+            self._read(_LOOK_S)
+            if self._sent != sent:
+                sent, since = self._sent, time.monotonic()
+
     def press(self, keys: str) -> Moment:
         """Type keys; return the moment before."""
         moment = self.now()
