@@ -39,7 +39,9 @@ HEADER = f"{'figure':<34} {'target':>9} {'median':>9} {'unit':<8} {'CPU s':>7} {
 
 def describe(figure: Figure) -> str:
     """Return a figure's line; a target that is missed has a `!`."""
-    times = [f"{median(each):>7.2f}" if each else f"{'':>7}" for each in (figure.cpu_seconds, figure.wall_seconds)]
+    times = [
+        f"{median(each):>7.2f}" if each else f"{'':>7}" for each in (figure.cpu_seconds, figure.wall_seconds)
+    ]
     mark = " " if figure.value <= figure.target else "!"
     line = (
         f"{figure.name:<34} {_brief(figure.target):>9} {_brief(figure.value):>9}{mark}{figure.unit:<8} "

@@ -50,7 +50,7 @@ def start(root: Path) -> Iterator[Figure]:
 
 
 def places(root: Path) -> Iterator[Figure]:
-    """Visit each place of a project with a finished run: how long the first picture takes, what it sends idle."""
+    """Visit each place of a project with a finished run: when its picture comes, what it sends idle."""
     _train_briefly(root)
     with watched_app(root) as app:
         _verdict(app)
@@ -67,9 +67,10 @@ def places(root: Path) -> Iterator[Figure]:
         yield between("first visit: answers", "ms", 300, [(begin, opened)], milliseconds)
         yield _idle(app, "answers")
         app.press("\x1b")
+        app.settle(_SETTLED_S)  # a key right after Escape is another key
         _go(app, 2)
         begin = app.press("e")
-        opened = app.wait_for("max_grad_norm", "learning_rate")
+        opened = app.wait_for("Every value of the run")
         yield between("form to customise", "s", 0.3, [(begin, opened)], seconds)
 
 
@@ -89,7 +90,9 @@ def training(root: Path) -> Iterator[Figure]:
         times = [milliseconds(*span) for span in spans]
         note = f"median {percentile(times, 0.5):.0f} ms, worst {max(times):.0f} ms of {len(times)}"
         wall = (sum(times) / 1000,)
-        yield Figure("key to paint while training, p95", "ms", 100, (percentile(times, 0.95),), (), wall, note)
+        yield Figure(
+            "key to paint while training, p95", "ms", 100, (percentile(times, 0.95),), (), wall, note
+        )
 
 
 def memory(root: Path, minutes: float) -> Iterator[Figure]:

@@ -1,4 +1,4 @@
-"""The real program on a pty that is read as a terminal does: what it shows when, how much it sends, what it costs."""
+"""The real program on a pty that is read as a terminal does: what it shows when, bytes, processor time."""
 
 import fcntl
 import os
@@ -134,7 +134,9 @@ class WatchedApp:
 
 
 @contextmanager
-def watched_app(root: Path, *arguments: str, program: tuple[str, ...] = ("-m", "tui")) -> Iterator[WatchedApp]:
+def watched_app(
+    root: Path, *arguments: str, program: tuple[str, ...] = ("-m", "tui")
+) -> Iterator[WatchedApp]:
     """Start the app on a project; nothing of it runs afterwards.
 
     Args:

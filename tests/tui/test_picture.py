@@ -25,9 +25,11 @@ FRAMES = st.lists(st.tuples(st.integers(0, ROWS - 1), st.integers(0, 4), LINES),
 
 Parts = list[tuple[str, str]]
 """Texts and their styles."""
+Drawn = tuple[int, int, Parts]
+"""Row, column, and what is there."""
 
 
-def frame(lines: list[tuple[int, int, Parts]], columns: int = COLUMNS) -> str:
+def frame(lines: list[Drawn], columns: int = COLUMNS) -> str:
     """Return what Textual would send for strips at these rows and columns."""
     sent = []
     for y, x, parts in lines:
@@ -52,7 +54,7 @@ def cells(found: pyte.Screen) -> list[list[pyte.screens.Char]]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(FRAMES, min_size=1, max_size=6))
-def test_the_terminal_shows_what_textual_draws(frames: list[list[tuple[int, int, Parts]]]) -> None:
+def test_the_terminal_shows_what_textual_draws(frames: list[list[Drawn]]) -> None:
     """After each frame all cells are those of a terminal that was sent everything; twice the same sends nothing."""
     picture, (whole, whole_stream), (lean, lean_stream) = Picture(COLUMNS, ROWS), screen(), screen()
     for lines in frames:

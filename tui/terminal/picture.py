@@ -46,8 +46,8 @@ class Picture:
     def changes(self, output: str) -> str:
         """Return what makes the terminal show what `output` would, given all that came before.
 
-        Only what begins by moving the cursor is understood, as Textual's frames do; the rest is returned as it
-        is. A frame with other sequences in it, such as links, is too, and then nothing is known any more.
+        Only what begins by moving the cursor is understood, as Textual's frames do; the rest is returned as
+        it is. A frame with other sequences in it, such as links, is too, and then nothing is known any more.
         """
         if not _MOVE.match(output):
             return output
@@ -133,7 +133,7 @@ def _stretches(row: list[_Cell], changed: list[int]) -> list[tuple[int, int]]:
 
 
 def _can_join(row: list[_Cell], end: int, begin: int) -> bool:
-    """Whether the cells between two stretches may be sent again: all are plain, and what is before them too."""
+    """Whether the cells between two stretches may be sent again: all are plain, the last sent too."""
     between = row[max(0, end - 1) : begin + 1]
     return begin - end <= _GAP and all(_is_plain(cell) for cell in between)
 
@@ -183,7 +183,9 @@ def _turned(old: str, new: str) -> str:
     if (before.colour and not after.colour) or (before.ground and not after.ground):
         return whole
     numbers = sorted(after.others - before.others)
-    numbers += [new for old, new in ((before.colour, after.colour), (before.ground, after.ground)) if old != new]
+    numbers += [
+        new for old, new in ((before.colour, after.colour), (before.ground, after.ground)) if old != new
+    ]
     return min(whole, f"\x1b[{';'.join(numbers)}m", key=len)
 
 
