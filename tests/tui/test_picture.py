@@ -54,8 +54,8 @@ def cells(found: pyte.Screen) -> list[list[pyte.screens.Char]]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(FRAMES, min_size=1, max_size=6))
-def test_the_terminal_shows_what_textual_draws(frames: list[list[Drawn]]) -> None:
-    """After each frame all cells are those of a terminal that was sent everything; twice the same sends nothing."""
+def test_the_terminal_shows_what_is_drawn(frames: list[list[Drawn]]) -> None:
+    """After each frame all cells are those of a terminal that was sent everything."""
     picture, (whole, whole_stream), (lean, lean_stream) = Picture(COLUMNS, ROWS), screen(), screen()
     for lines in frames:
         output = frame(lines)
