@@ -67,6 +67,8 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
         self._go_on = go_on
         self._half_micro_batch = half_micro_batch
         self._leaving = False
+        self._has_places = False
+        """Whether their modules were asked for."""
         self._event_loop: asyncio.AbstractEventLoop | None = None
 
     def on_mount(self) -> None:
@@ -85,13 +87,18 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
             self.call_after_refresh(self._resume)
         # Only when the first screen is drawn: threads that compute would hold it back.
         self.call_after_refresh(self.start_hardware_check)
-        self.call_after_refresh(self._import_places)
 
     def _resume(self) -> None:
         try:
             self.training.start(None, "resume", Resumption(self._half_micro_batch))
         except UserError as error:
             self.show_error(error)
+
+    def watch_recommendation(self) -> None:
+        """Make the other places ready, once the verdict is there: it would wait for their modules."""
+        if not self._has_places:
+            self._has_places = True
+            self.call_after_refresh(self._import_places)
 
     @work(thread=True, exit_on_error=False)
     def _import_places(self) -> None:

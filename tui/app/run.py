@@ -1,5 +1,6 @@
 """Running the app in a terminal, from the first paint to a clean end."""
 
+import gc
 import os
 import signal
 import sys
@@ -33,9 +34,12 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     """
     os.environ.setdefault("TEXTUAL_FPS", "10")
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    gc.disable()  # as in `tui.launch`
     from tui.app.app import MqloraApp
     from tui.run.handover import hand_over
 
+    gc.freeze()
+    gc.enable()
     app = MqloraApp(project, go_on or half_micro_batch, half_micro_batch)
     was_training = was_running = False
 
