@@ -1,4 +1,4 @@
-"""The whole app in each situation that changes what it offers, with stand-ins for all that is slow or random."""
+"""The whole app in each situation that changes what it offers; stand-ins for all that is slow or random."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, nullcontext
 from datetime import datetime, tzinfo
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from engine.config import TrainingConfig
@@ -70,6 +71,7 @@ def _ready(_project: Project, _engine: FakeEngine) -> None:
 def _paused(project: Project, engine: FakeEngine) -> None:
     engine.data = data_report(*FAULTS)
     write_run(project, "paused", 30)
+    _draw(project)
 
 
 def _finished(project: Project, _engine: FakeEngine) -> None:
@@ -85,11 +87,21 @@ def _finished(project: Project, _engine: FakeEngine) -> None:
         write_run(past, "finished" if day == 1 else "paused", 60 if day == 1 else 40)
         TrainingConfig(model="toy", num_epochs=3, learning_rate=rate).save(past.config_file)
         os.utime(past.state_file, (86_400.0 * day, 86_400.0 * day))
-    os.utime(project.state_file, (86_400.0 * 9, 86_400.0 * 9))
+    _draw(project)
+    for path in project.run_dir.iterdir():
+        os.utime(path, (86_400.0 * 9, 86_400.0 * 9))
 
 
 def _another(project: Project, _engine: FakeEngine) -> None:
     write_run(project, "running", 30)
+    _draw(project)
+
+
+def _draw(project: Project) -> Path:
+    """Write the run's pictures, which the report would draw otherwise."""
+    for path in (project.dashboard_png, project.analysis_png):
+        path.write_bytes(b"")
+    return project.dashboard_png
 
 
 SITUATIONS: dict[str, Callable[[Project, FakeEngine], None]] = {
@@ -124,16 +136,11 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     def no_models(*_arguments: object) -> tuple[()]:
         return ()
 
-    def draw(project: Project) -> Path:
-        for path in (project.dashboard_png, project.analysis_png):
-            path.write_bytes(b"")
-        return project.dashboard_png
-
     def ordered(project: Project, port: int) -> Order:
         return Order(project.root, "toy", project.adapters_dir, port)
 
     def draw_one(project: Project, *_what: object) -> Path:
-        return draw(project)
+        return _draw(project)
 
     class Session(FakeSession):
         asked: list[list[dict[str, str]]] = []  # noqa: RUF012
@@ -146,16 +153,19 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
         "engine.model_store.inventory.find_cached": no_models,
         "engine.model_store.get.get_model": refuse,
         "engine.analysis.charts.write_chart": draw_one,
+        "engine.analysis.summary.machine_memory_gb": lambda _state: 16.0,
+        "engine.shell.program": lambda name: name,
         "tui.app.jobs.machine_and_data.measure_and_remember": refuse,
         "tui.app.jobs.export.create_exporter": refuse,
         "tui.app.jobs.serve.start_process": refuse,
         "tui.app.jobs.serve.order": ordered,
         "tui.app.jobs.mend.editor_command": lambda *_where: ["true"],
-        "tui.app.screens.report.report.chart_writers": lambda: (draw,),
+        "tui.app.screens.report.report.chart_writers": lambda: (_draw,),
         "tui.app.screens.train.log.datetime": Noon,
         "tui.app.screens.train.train.datetime": Noon,
         "tui.run.other_process.may_train": lambda *_process: True,
         "tui.run.other_process.LIMIT_S": 0.1,
+        "psutil.swap_memory": lambda: SimpleNamespace(used=0),
         "os.kill": lambda _pid, _number: None,
     }
     for name, function in functions.items():
@@ -182,6 +192,7 @@ async def app_in(
     engine = stand_in(monkeypatch)
     project = toy_project(folder / _FOLDER / "farense")
     SITUATIONS[situation](project, engine)
+    monkeypatch.chdir(project.root)  # so that commands name no folder
     app = MqloraApp(project)
     factory = use(app, Factory())
     with ExitStack() as held:
