@@ -42,6 +42,7 @@ NO_MODEL = Check(
     "model", "Base model", "none in models/", "error", "Nothing can be trained", "press g to get one"
 )
 _FOLDER = "a folder whose path is too long for the header"
+_STARTED = "2026-01-01T10:00:00+00:00"
 _INIT = 1
 """A process that every machine has."""
 Size = tuple[int, int]
@@ -76,7 +77,7 @@ def _paused(project: Project, engine: FakeEngine) -> None:
 
 def _finished(project: Project, _engine: FakeEngine) -> None:
     project.prompts_file.write_text("Quanto é 1 mais 1?\nE 2 mais 2?\n", encoding="utf-8")
-    write_run(project, "finished")
+    write_run(project, "finished", started=_STARTED)
     answers = AnswersWriter(project, TOTAL)
     for question in ("Quanto é 1 mais 1?", "E 2 mais 2?"):
         for step in (None, 20, 40, 60):
@@ -84,7 +85,7 @@ def _finished(project: Project, _engine: FakeEngine) -> None:
     answers.close()
     for day, rate in enumerate((1e-4, 3e-4), start=1):
         past = archived(project, f"try {day}").project
-        write_run(past, "finished" if day == 1 else "paused", 60 if day == 1 else 40)
+        write_run(past, "finished" if day == 1 else "paused", 60 if day == 1 else 40, started=_STARTED)
         TrainingConfig(model="toy", num_epochs=3, learning_rate=rate).save(past.config_file)
         os.utime(past.state_file, (86_400.0 * day, 86_400.0 * day))
     _draw(project)
@@ -192,6 +193,7 @@ async def app_in(
     engine = stand_in(monkeypatch)
     project = toy_project(folder / _FOLDER / "farense")
     SITUATIONS[situation](project, engine)
+    monkeypatch.setenv("COLUMNS", str(size[0]))  # for Rich, which would ask the terminal that pytest runs in
     monkeypatch.chdir(project.root)  # so that commands name no folder
     app = MqloraApp(project)
     factory = use(app, Factory())
