@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -48,7 +48,7 @@ class Walk:
 
     def __init__(self, situation: str, size: Size, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Take what `app_in` takes; each app has a folder of its own below `folder`."""
-        self._start = lambda number: app_in(situation, folder / str(number), size, monkeypatch)
+        self._asked = situation, folder, size, monkeypatch
         self._numbers = count()
         self.faults: list[str] = []
         """What is wrong, with the keys that led there."""
@@ -186,7 +186,7 @@ class Walk:
             await self._end()
         if self._running is None:
             self._running = AsyncExitStack()
-            self._pilot = await self._running.enter_async_context(self._start(next(self._numbers)))
+            self._pilot = await self._running.enter_async_context(self._started())
             self._first, self._at = self._changeable(), None
         if self._at != (path, self._app.screen, self._spot):
             await self._leave_dialogs()
@@ -198,6 +198,10 @@ class Walk:
         if isinstance(self._app.screen, PlaceScreen):
             self._app.screen.clear_error()
             await self._pilot.pause()
+
+    def _started(self) -> AbstractAsyncContextManager[Pilot[int]]:
+        situation, folder, size, monkeypatch = self._asked
+        return app_in(situation, folder / str(next(self._numbers)), size, monkeypatch)
 
     async def _leave_dialogs(self) -> None:
         """Press Esc until the place is seen: that the app answers is seen by this too."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import combinations
+from typing import Any
 
 from engine.i18n import language
 from engine.i18n.catalogue import path_of, read
@@ -13,7 +14,7 @@ from tui.app.screens.shared.footer import KeyFooter
 from textual.app import App
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
+from textual.widgets import Input, Static, TextArea
 
 _WORD = re.compile(r"[^\W\d_]+")
 _AT_THE_EDGE = re.compile(r"(?<![\w{}%/.-])([^\W\d_]{3,})$")
@@ -44,17 +45,18 @@ def _is_beginning(word: str) -> bool:
     return word not in _words() and any(other.startswith(word) for other in _words())
 
 
-def faults_of(app: App[int]) -> Iterator[str]:
+def faults_of(app: App[Any]) -> Iterator[str]:
     """Yield what is wrong with the screen as it is drawn now."""
     yield from _outside(app)
     yield from _overlapping(app)
     yield from _cut(app)
+    yield from _too_long(app)
     if language() == "pt":
         text = " ".join(shown(app).split())
         yield from (f"not translated: {sentence!r}" for sentence in english() if sentence in text)
 
 
-def _outside(app: App[int]) -> Iterator[str]:
+def _outside(app: App[Any]) -> Iterator[str]:
     for footer in app.screen.query(KeyFooter):
         content = footer.content
         if isinstance(content, Content) and content.cell_length > footer.size.width:
@@ -64,7 +66,7 @@ def _outside(app: App[int]) -> Iterator[str]:
             yield f"{box} is not on the screen: {box.region}"
 
 
-def _overlapping(app: App[int]) -> Iterator[str]:
+def _overlapping(app: App[Any]) -> Iterator[str]:
     """Yield widgets that lie on others of the same container."""
     for parent in (app.screen, *app.screen.query("*").results()):
         shown_now = [child for child in parent.children if child.display and child.region.area]
@@ -79,7 +81,7 @@ def _flows(widget: Widget) -> bool:
     return styles.overlay == "none" and styles.position == "relative" and styles.dock == "none"
 
 
-def _cut(app: App[int]) -> Iterator[str]:
+def _cut(app: App[Any]) -> Iterator[str]:
     """Yield lines of widgets that end, at the widget's own edge, within a word and without an ellipsis."""
     lines = shown(app).split("\n")
     for widget in app.screen.query("*").results():
@@ -93,3 +95,14 @@ def _cut(app: App[int]) -> Iterator[str]:
             ends = _AT_THE_EDGE.search(line[region.x : region.right]) if len(line) == app.size.width else None
             if ends and _is_beginning(ends[1]):
                 yield f"cut at {ends[1]!r}: {line!r}"
+
+
+def _too_long(app: App[Any]) -> Iterator[str]:
+    """Yield texts that have more lines than room, where nothing scrolls."""
+    for widget in app.screen.query(Static).results():
+        width, height = widget.content_size
+        if not (width and height and widget.visible) or list(widget.children) or widget.is_scrollable:
+            continue
+        lines = widget.get_content_height(widget.size, app.size, width)
+        if lines > height:
+            yield f"{widget} has {lines} lines in {height}: {widget.visual!r}"

@@ -216,7 +216,7 @@ async def app_in(
 
 async def settled(pilot: Pilot[int]) -> None:
     """Wait until no job is under way but one that waits for an answer, and nothing changes on the screen."""
-    before = None
+    before: str | None = None
     app = pilot.app
 
     def is_over(worker: Worker[Any]) -> bool:

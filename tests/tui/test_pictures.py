@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.looks import faults_of
 from tests.support.pictures import FOLDER, OPTION, picture_file
 from tests.support.portuguese import pass_in_portuguese
 from tests.support.situations import Size, app_in, visit
@@ -48,7 +49,7 @@ async def test_the_screens_are_as_they_were_looked_at(
             for field in pilot.app.screen.query(TextArea):
                 field.cursor_blink = False
             await pilot.pause()
-            found.append(differences(pilot.app, _named(mode, situation)))
+            found += [differences(pilot.app, _named(mode, situation)), *faults_of(pilot.app)]
     assert not any(found), "\n".join(found)
 
 
