@@ -4,7 +4,6 @@ import re
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from tui.app.app import MqloraApp
 from tui.app.key_help import is_own
 from tui.app.keys import PLACES, going_to
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.dialog import Dialog
 
 import pytest
 from textual.binding import ActiveBinding
@@ -82,29 +80,11 @@ class Walk:
         """Press each key where a path leads; yield those that lead on from there."""
         await self._go(path)
         self._known.add(self._spot)
-        self._look_for_names(path)
         for key, active in list(self._offered()):
             await self._go(path)
             if await self._press(path, key, active) and self._leads_on(path):
                 self._known.add(self._spot)
                 yield key
-
-    def _look_for_names(self, path: KeyPath) -> None:
-        """See that a dialog, which has no help, names its keys."""
-        app = self._app
-        if not isinstance(app.screen, Dialog):
-            return
-        named = defaultdict[str, list[str]](list)
-        for active in app.screen.active_bindings.values():
-            if is_own(active) and active.node is app.screen and active.binding.show:
-                name = app.get_key_display(replace(active.binding, key_display=None))
-                named[active.binding.action].append(name)
-        text = shown(app)
-        for action, names in named.items():
-            if not any(name in text for name in names):
-                self.faults.append(
-                    f"{' '.join(path)}: nothing on the screen names {names} ({action})\n{text}"
-                )
 
     def _leads_on(self, path: KeyPath) -> bool:
         """Whether keys are to be pressed here too; those of another place are reached from itself."""

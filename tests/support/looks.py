@@ -50,7 +50,6 @@ def faults_of(app: App[Any]) -> Iterator[str]:
     yield from _outside(app)
     yield from _overlapping(app)
     yield from _cut(app)
-    yield from _too_long(app)
     if language() == "pt":
         text = " ".join(shown(app).split())
         yield from (f"not translated: {sentence!r}" for sentence in english() if sentence in text)
@@ -97,7 +96,7 @@ def _cut(app: App[Any]) -> Iterator[str]:
                 yield f"cut at {ends[1]!r}: {line!r}"
 
 
-def _too_long(app: App[Any]) -> Iterator[str]:
+def too_long(app: App[Any]) -> Iterator[str]:
     """Yield texts that have more lines than room, where nothing scrolls."""
     for widget in app.screen.query(Static).results():
         width, height = widget.content_size

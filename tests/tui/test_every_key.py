@@ -61,11 +61,12 @@ def test_in_portuguese(size: Size, tmp_path: Path) -> None:
 class Odd(ThemedApp):
     """A line that is cut within a word, and one that lies on another."""
 
-    CSS = "#cut { width: 20; height: 1; text-wrap: nowrap; text-overflow: clip; } #on { offset-y: -1; }"
+    CSS = "#cut { width: 22; height: 1; text-wrap: nowrap; text-overflow: clip; } #on { offset-y: -1; }"
 
     def compose(self) -> ComposeResult:
-        """Yield both."""
+        """Yield both, and what the second lies on."""
         yield Static("Write the built-in model", id="cut")
+        yield Static("Data")
         yield Static("Training", id="on")
 
 

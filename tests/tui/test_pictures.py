@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.looks import faults_of
+from tests.support.looks import faults_of, too_long
 from tests.support.pictures import FOLDER, OPTION, picture_file
 from tests.support.portuguese import pass_in_portuguese
 from tests.support.situations import Size, app_in, visit
@@ -49,7 +49,11 @@ async def test_the_screens_are_as_they_were_looked_at(
             for field in pilot.app.screen.query(TextArea):
                 field.cursor_blink = False
             await pilot.pause()
-            found += [differences(pilot.app, _named(mode, situation)), *faults_of(pilot.app)]
+            found += [
+                differences(pilot.app, _named(mode, situation)),
+                *faults_of(pilot.app),
+                *too_long(pilot.app),
+            ]
     assert not any(found), "\n".join(found)
 
 
