@@ -8,13 +8,13 @@ from collections.abc import Callable
 from difflib import unified_diff
 from itertools import chain, repeat
 from pathlib import Path
-
-from engine.i18n import language
-from tests.support.fake_engine import shown
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.style import Style
-from textual.app import App
+
+if TYPE_CHECKING:  # every test loads this as a plugin, also those of the engine
+    from textual.app import App
 
 OPTION = "--update-pictures"
 FOLDER = Path(__file__).parents[1] / "tui" / "pictures"
@@ -29,11 +29,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def differences(request: pytest.FixtureRequest) -> Callable[[App[int], str], str]:
+def differences(request: pytest.FixtureRequest) -> Callable[["App[Any]", str], str]:
     """Return what compares the screen with the picture of a name, or renews that; it tells the difference."""
     renews: bool = request.config.getoption(OPTION)
 
-    def compare(app: App[int], name: str) -> str:
+    def compare(app: "App[Any]", name: str) -> str:
+        from engine.i18n import language
+
         path, drawn = picture_file(name, *app.size, language()), _drawn(app)
         if renews:
             path.parent.mkdir(exist_ok=True)
@@ -50,15 +52,17 @@ def picture_file(name: str, width: int, height: int, of_language: str) -> Path:
     return FOLDER / f"{name}-{width}x{height}-{of_language}.txt"
 
 
-def _drawn(app: App[int]) -> str:
+def _drawn(app: "App[Any]") -> str:
     """Return the characters of the screen, and below them, if it is narrow, a sign for the style of each."""
+    from tests.support.fake_engine import shown
+
     text = shown(app).splitlines()
     if app.size.width == _COLOURED:
         text += ["", "styles:", *_styles(app)]
     return "".join(f"{line.rstrip()}\n" for line in text)
 
 
-def _styles(app: App[int]) -> list[str]:
+def _styles(app: "App[Any]") -> list[str]:
     known: dict[str, str] = {}
 
     def sign(style: Style | None) -> str:
