@@ -1,6 +1,7 @@
 # make run     sets up, then opens the app; without a terminal it trains a short while and reports
 # make test    sets up, then runs the tests: about 7 minutes on 2 cores
 # make check   style, types and import contract, then the tests
+# make pictures   draws the pictures of the screens again that tests compare; look at what git diff shows
 # make texts   brings the catalogues of translations up to date with the source; lists what is untranslated
 # make test-all, make campaigns    what takes longer: slow tests; attacks on the program, an hour or more
 VENV := .venv
@@ -9,7 +10,7 @@ PY := $(VENV)/bin/python -m
 # Three processes on two cores: many tests wait for a program that they started.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) pytest -n 3 --dist worksteal
 
-.PHONY: run demo test test-slow test-all campaigns lint check texts update ready ready-dev clean
+.PHONY: run demo test test-slow test-all campaigns lint check pictures texts update ready ready-dev clean
 .DEFAULT_GOAL := run
 
 run: ready
@@ -38,6 +39,9 @@ lint: ready-dev
 	$(VENV)/bin/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
 check: lint test
+
+pictures: ready-dev
+	@$(PY) pytest -q tests/tui/test_pictures.py -m '' --update-pictures
 
 # The texts of the source into the catalogues, and the list of those that are still to be translated.
 texts: ready-dev

@@ -141,3 +141,16 @@ def fake_project(folder: Path) -> Project:
     (project.models_dir / "toy").mkdir(parents=True)
     (project.models_dir / "toy" / "config.json").write_text("{}", encoding="utf-8")
     return project
+
+
+def toy_project(folder: Path) -> Project:
+    """A project with a model's sizes and a few rows."""
+    project = Project(folder)
+    (project.models_dir / "toy").mkdir(parents=True)
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    config = {"model_type": "llama", "vocab_size": 320, "num_key_value_heads": 2, **sizes}
+    (project.models_dir / "toy" / "config.json").write_text(json.dumps(config))
+    project.data_dir.mkdir()
+    project.train_file.write_text('{"prompt": "Olá", "completion": "Adeus"}\n' * 40)
+    project.valid_file.write_text('{"prompt": "Sim", "completion": "Não"}\n' * 6)
+    return project

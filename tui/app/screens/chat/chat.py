@@ -29,7 +29,7 @@ from textual.binding import BindingType
 from textual.widgets import TextArea
 
 _OF_A_REPLY = ("again", "edit", "right_answer")
-_OF_A_CONVERSATION = ("copy_reply", "copy_all", "plain")
+_OF_A_CONVERSATION = ("new", "copy_reply", "copy_all", "plain")
 
 
 class ChatScreen(AskingScreen):
@@ -59,6 +59,8 @@ class ChatScreen(AskingScreen):
             return bool(self.last_asked) and not self.is_replying
         if action in _OF_A_CONVERSATION:
             return bool(self.query(ChatTurn))
+        if action == "base":
+            return any(state.has_model for state in self.query(ChatState))
         if action == "copy_command":
             return bool(self._command)
         return super().check_action(action, parameters)
