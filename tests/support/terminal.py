@@ -74,6 +74,11 @@ class Terminal:
         with self._changed:
             return self._output
 
+    @property
+    def written(self) -> int:
+        """How many bytes that is."""
+        return len(self._output)
+
     def attributes(self) -> list[Any]:
         """Return the terminal's settings, as `termios.tcgetattr` does."""
         return termios.tcgetattr(self._master)
