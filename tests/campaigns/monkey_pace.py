@@ -37,7 +37,7 @@ class Pace:
                 return True
             silence.look()
             self.longest_s = max(self.longest_s, silence.own_s)
-            assert silence.own_s < MOST_S, f"the app says nothing for {silence.own_s:.1f} s, by its own fault"
+            assert silence.own_s < MOST_S, f"the app says nothing by its own fault: {silence.counts}"
             return False
 
         return look
@@ -54,8 +54,8 @@ class _Silence:
 
     def look(self) -> None:
         """Measure anew; the silence ends with any output."""
-        if self._terminal.written != self._written:
-            self._restart()
+        if self._terminal.written != self._written or not self._terminal.is_full_screen:
+            self._restart()  # nobody waits for an app that has left the terminal, or lent it to an editor
             return
         now = _counts(self._app)
         since = {thread: [after - before for after, before in zip(counts, self._counts[thread], strict=True)]
@@ -64,11 +64,13 @@ class _Silence:
             return
         waited = time.monotonic() - self._began
         queued = max(counts[_QUEUED] for counts in since.values())
-        self.own_s = max(since[self._app.pid][_COMPUTED], waited - queued)
+        computed = since[self._app.pid][_COMPUTED]
+        self.own_s = max(computed, waited - queued)
+        self.counts = f"{computed:.2f} s computed, {queued:.2f} of {waited:.2f} s without a core"
 
     def _restart(self) -> None:
         self._written, self._began = self._terminal.written, time.monotonic()
-        self._counts, self.own_s = _counts(self._app), 0.0
+        self._counts, self.own_s, self.counts = _counts(self._app), 0.0, ""
 
 
 def _counts(process: psutil.Process | None) -> dict[int, list[float]]:

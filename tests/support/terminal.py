@@ -79,6 +79,12 @@ class Terminal:
         """How many bytes that is."""
         return len(self._output)
 
+    @property
+    def is_full_screen(self) -> bool:
+        """Whether the screen is the one that full-screen programs draw on."""
+        with self._changed:
+            return self._output.rfind(b"\x1b[?1049h") > self._output.rfind(b"\x1b[?1049l")
+
     def attributes(self) -> list[Any]:
         """Return the terminal's settings, as `termios.tcgetattr` does."""
         return termios.tcgetattr(self._master)
