@@ -85,6 +85,11 @@ class Terminal:
         with self._changed:
             return self._output.rfind(b"\x1b[?1049h") > self._output.rfind(b"\x1b[?1049l")
 
+    def take(self, data: bytes) -> None:
+        """Show what the program wrote; called by the thread that reads, nothing at the end."""
+        self._output += data
+        self._stream.feed(data)
+
     def attributes(self) -> list[Any]:
         """Return the terminal's settings, as `termios.tcgetattr` does."""
         return termios.tcgetattr(self._master)
@@ -203,8 +208,7 @@ class Terminal:
             except OSError:
                 data = b""
             with self._changed:
-                self._output += data
-                self._stream.feed(data)
+                self.take(data)
                 self._changed.notify_all()
             if not data:
                 return
