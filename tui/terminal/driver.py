@@ -65,7 +65,11 @@ class PatientDriver(LinuxDriver):
         self._has_title = bool(text)
 
     def stop_application_mode(self) -> None:
-        """Put the terminal back, its title too; where it has no second screen, what is drawn is wiped off."""
+        """Put the terminal back, its title too; where it has no second screen, what is drawn is wiped off.
+
+        Frames that a slow line has not taken yet are in the way of that.
+        """
+        self._output.forget()
         self.set_title("")
         self.write(_WIPE)
         super().stop_application_mode()

@@ -33,7 +33,7 @@ def require_utf8(terminal: int) -> None:
     """
     before = termios.tcgetattr(terminal)
     try:
-        tty.setcbreak(terminal)
+        tty.setcbreak(terminal, termios.TCSANOW)  # what is typed ahead stays
         os.write(terminal, b"\r" + _LETTER + _WHERE + b"\r\x1b[K")
         answer = b""
         while not answer.endswith(b"R") and select.select([terminal], [], [], _PATIENCE_S)[0]:
