@@ -37,7 +37,7 @@ _FASTER = 10
 """So much faster is shown what the machine needs its time for."""
 _QUESTION = "Que moeda circula na Itália?"
 _SETTINGS = {
-    "max_steps": 32,
+    "max_steps": 24,
     "learning_rate": 1e-3,
     "eval_every": 8,
     "save_every": 16,
@@ -100,13 +100,13 @@ def tour(terminal: Recorder) -> None:
     terminal.press("w")
     terminal.look("base model", 2)
     terminal.speed = _FASTER
-    terminal.wait_for("▸16◂")
-    terminal.look("▸16◂", 2)
+    terminal.wait_for("16◂")
+    terminal.look("16◂", 2)
     terminal.press("\x1b")
     terminal.speed = _FASTER
     terminal.look("✓ finished", 2)
     terminal.press("w")
-    terminal.look("▸32◂", 2)
+    terminal.look("24◂", 2)
     terminal.press("n")
     terminal.look("Question 2", 2)
     terminal.press("\x1b")
