@@ -1,5 +1,6 @@
 """What every test needs: nothing of this machine's cache, and property tests that do not depend on chance."""
 
+import gc
 import logging
 import os
 import signal
@@ -28,6 +29,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 for _number in (signal.SIGHUP, signal.SIGINT):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look at what tests make, not at the thousands of tests themselves.
+
+    It went through them again and again: a third of the processor time of the app's tests.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5000, 10, 10)
 
 
 @pytest.fixture(autouse=True)

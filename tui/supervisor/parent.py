@@ -11,12 +11,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import FrameType
 from typing import IO, TYPE_CHECKING
 
 from tui.respawn import SUPERVISED, peek
@@ -24,8 +23,8 @@ from tui.supervisor.child import ALIVE, NATIVE_LOG
 from tui.supervisor.death import Death
 from tui.supervisor.stall import LEAST_VARIABLE, StallDetector, least_silence
 from tui.terminal.settings import TerminalSettings
+from tui.terminal.signals import PAUSING, SignalThread
 
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOG_TAIL = 20_000
 """Bytes of the child's last native messages that are looked at."""
 if TYPE_CHECKING:
@@ -126,32 +125,39 @@ def _pipe() -> Iterator[tuple[int, int]]:
         os.close(writing)
 
 
-@dataclass
 class _Forwarder:
-    """Sends the signals that mean the program on to its child, and remembers the last of them."""
+    """Sends the signals that mean the program on to its child, each once, and remembers the last of them.
 
-    child: "subprocess.Popen[bytes] | None" = None
-    forwarded: int = 0
+    On a thread of its own: a signal that comes just before the main thread begins to wait for the child
+    would run no handler of Python's until the child ends.
+    """
+
+    def __init__(self) -> None:
+        self.child: subprocess.Popen[bytes] | None = None
+        self.forwarded = 0
+        self._in_turn = threading.Lock()
 
     def install(self) -> None:
         """Take over the signals; ignored ones stay ignored.
 
         Ctrl+C and a hang-up reach the child from the terminal too: it takes the second for the first.
         """
-        for number in _FORWARDED:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._forward)
+        SignalThread(self._forward).install(
+            number for number in PAUSING if signal.getsignal(number) is not signal.SIG_IGN
+        )
 
     def begin(self, child: "subprocess.Popen[bytes]") -> None:
         """Send signals to `child` from now on, also one that came while it was started."""
-        self.child = child
-        if self.forwarded:
-            child.send_signal(self.forwarded)
+        with self._in_turn:
+            self.child = child
+            if self.forwarded:
+                child.send_signal(self.forwarded)
 
-    def _forward(self, number: int, _frame: FrameType | None) -> None:
-        self.forwarded = number
-        if self.child:
-            self.child.send_signal(number)
+    def _forward(self, number: int) -> None:
+        with self._in_turn:
+            self.forwarded = number
+            if self.child:
+                self.child.send_signal(number)
 
 
 def _tail(log: IO[bytes]) -> str:
