@@ -20,11 +20,13 @@ import sys
 import tempfile
 import time
 from codecs import getincrementaldecoder
+from itertools import accumulate
 from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.profiles import profile_config
 from engine.project import Project
+from scripts.redraw import redrawn
 from tests.support import terminal as terminals
 from tests.support.terminal import Terminal
 
@@ -35,9 +37,11 @@ MOST_SECONDS, MOST_BYTES = 180, 300_000
 LONGEST_PAUSE_S = 1.0
 _FASTER = 10
 """So much faster is shown what the machine needs its time for."""
-_QUESTION = "Que moeda circula na Itália?"
+ESCAPE = "\x1b[27u"
+"""As it is written where it cannot be mistaken for the begin of another key."""
+_QUESTION = "Qual é a capital de Portugal?"
 _SETTINGS = {
-    "max_steps": 24,
+    "max_steps": 32,
     "learning_rate": 1e-3,
     "eval_every": 8,
     "save_every": 16,
@@ -90,7 +94,7 @@ def tour(terminal: Recorder) -> None:
     terminal.look("tokens", 1.5)
     terminal.press("x")
     terminal.look("Esc")
-    terminal.press("\x1b")
+    terminal.press(ESCAPE)
     terminal.look("Enter Go on")
     terminal.press("4")
     terminal.look("Enter Start")
@@ -102,14 +106,14 @@ def tour(terminal: Recorder) -> None:
     terminal.speed = _FASTER
     terminal.wait_for("16◂")
     terminal.look("16◂", 2)
-    terminal.press("\x1b")
+    terminal.press(ESCAPE)
     terminal.speed = _FASTER
     terminal.look("✓ finished", 2)
     terminal.press("w")
-    terminal.look("24◂", 2)
+    terminal.look("32◂", 2)
     terminal.press("n")
     terminal.look("Question 2", 2)
-    terminal.press("\x1b")
+    terminal.press(ESCAPE)
     terminal.look("Enter Chat")
     terminal.press("\r")
     terminal.speed = _FASTER
@@ -119,7 +123,7 @@ def tour(terminal: Recorder) -> None:
     terminal.speed = _FASTER
     terminal.wait_until(lambda: terminal.text.count("tok/s") >= 2, "both replies")
     terminal.look("tok/s", 2)
-    terminal.press("\x1b")
+    terminal.press(ESCAPE)
     terminal.press("6")
     terminal.look("Mean training loss", 2)
     terminal.press("7")
@@ -152,11 +156,10 @@ def cast(events: list[tuple[float, str]]) -> str:
         "title": f"mqlora-tui; loading, training and replies are shown {_FASTER} times as fast",
         "env": {"TERM": "xterm-256color"},
     }
-    lines, now = [json.dumps(header)], 0.0
-    for pause, text in events:
-        now += pause
-        lines.append(json.dumps([round(now, 3), "o", text], ensure_ascii=False))
-    return "\n".join(lines) + "\n"
+    times = accumulate(pause for pause, _text in events)
+    timed = zip(times, (text for _pause, text in events), strict=True)
+    frames = ([round(time, 3), "o", text] for time, text in redrawn(timed, COLUMNS, ROWS))
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (header, *frames))
 
 
 def faults(recording: str) -> list[str]:
@@ -172,9 +175,7 @@ def faults(recording: str) -> list[str]:
 
 def main() -> int:
     """Record, and keep what may be published; else say what is wrong with it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("model", type=Path, nargs="?", help="folder of a base model")
     model: Path | None = parser.parse_args().model
     model = model and model.absolute()
