@@ -139,6 +139,11 @@ def open_app(
         return 0
     if not (sys.stdout.isatty() and sys.stdin.isatty()):
         raise UserError(_("The app needs a terminal"), _("without one use: mqlora-tui train"))
+    if os.environ.get("TERM") == "dumb":
+        raise UserError(
+            _("The app needs a terminal whose cursor can be placed, and TERM says that this is none (dumb)"),
+            _("name yours, such as: export TERM=xterm-256color; or use: mqlora-tui train"),
+        )
     from tui.app.run import run_app
 
     raise typer.Exit(run_app(context.obj, go_on, half_micro_batch))

@@ -24,6 +24,7 @@ _KEY_LIMIT_S = 0.1
 _AT_ONCE = 65536
 """Most bytes that are read before what they mean is handed on."""
 _FAREWELL_S = 1.0
+_WIPE = "\x1b[H\x1b[J"
 
 
 class PatientDriver(LinuxDriver):
@@ -93,8 +94,13 @@ class PatientDriver(LinuxDriver):
         self._has_title = bool(text)
 
     def stop_application_mode(self) -> None:
-        """Put the terminal back, its title too."""
+        """Put the terminal back, its title too; where it has no second screen, what is drawn is wiped off.
+
+        Frames that a slow line has not taken yet are in the way of that.
+        """
+        self._output.forget()
         self.set_title("")
+        self.write(_WIPE)
         super().stop_application_mode()
 
     def run_input_thread(self) -> None:
