@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -308,17 +308,3 @@ def _reason(peer: Peer, message: Message) -> str:
 
 def _going_on() -> str:
     return _("what is saved is kept; see training.log, then go on with: mqlora-tui train --resume")
-
-
-def mean_in_order(losses: Sequence[float | None], counts: Sequence[int]) -> float:
-    """Return the mean over tokens, added up in the order of the batches, as one process would.
-
-    Args:
-        losses: summed loss of each batch; None for those that are not known yet, which do not count.
-        counts: trained tokens of each batch.
-    """
-    known = [(loss, count) for loss, count in zip(losses, counts, strict=True) if loss is not None]
-    total = 0.0
-    for loss, _count in known:
-        total += loss
-    return total / sum(count for _loss, count in known)
