@@ -25,6 +25,8 @@ from engine.sanitize import one_line
 
 SILENCE_S = 20.0
 """Seconds without a sign of life after which a process counts as gone; it gives one each second."""
+START_S = 180.0
+"""Seconds that a process may take to start, before it gives the first sign: imports from a slow disk."""
 LEAST_SUM_S = 30.0
 """Seconds that a sum may take at least, once all take part in it."""
 LEAST_STEP_S = 600.0
@@ -241,7 +243,7 @@ class Team:
             for peer in self._peers:
                 if peer.channel.is_closed or peer.exit_code is not None:
                     self._lose(peer, self._last_words(peer))
-                elif peer.channel.silence > SILENCE_S:
+                elif peer.channel.silence > (SILENCE_S if peer.channel.was_heard else START_S):
                     self._lose(peer, {"kind": "silent"})
                 elif self._is_too_long(peer):
                     self._lose(peer, {"kind": "stuck"})
