@@ -43,6 +43,8 @@ class Channel:
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._in_turn = threading.Lock()
         self._heard = time.monotonic()
+        self.was_heard = False
+        """Whether the other side has said anything yet; it has to be started first."""
         self._ended = threading.Event()
         self.their_phase = ""
         """What the other process was doing at its last sign of life."""
@@ -91,7 +93,7 @@ class Channel:
 
     def _read(self) -> None:
         while (line := self._next_line()) is not None:
-            self._heard = time.monotonic()
+            self._heard, self.was_heard = time.monotonic(), True
             if line.get("kind") == _BEAT:
                 self.their_phase = str(line.get("phase", ""))[:40]
             else:
