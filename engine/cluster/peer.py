@@ -15,6 +15,7 @@ from engine.cluster.channel import Channel
 from engine.cluster.world import Host, World
 from engine.errors import UserError
 from engine.i18n import _
+from engine.i18n.languages import VARIABLE
 from engine.project import Project
 from engine.sanitize import one_line
 
@@ -99,10 +100,11 @@ def ssh_command(host: Host, project: Project, envs: Sequence[str], module: str) 
     """Return the command of a process on another machine; paths are as here unless the host says others."""
     python = host.python or sys.executable
     folder = host.project or str(project.root.resolve())
+    language = [f"{VARIABLE}={os.environ[VARIABLE]}"] if VARIABLE in os.environ else []
     script = (
         f"cd {shlex.quote(folder)} || exit {NO_PROJECT}; "
         f"command -v {shlex.quote(python)} >/dev/null || exit {NO_PYTHON}; "
-        f"exec {shlex.join(['env', *envs, python, '-P', '-m', module])}"
+        f"exec {shlex.join(['env', *language, *envs, python, '-P', '-m', module])}"
     )
     # The shell of that user may be any; this is for the one that all machines have.
     return [*ssh_program(), *_OPTIONS, host.ssh, f"exec sh -c {shlex.quote(script)}"]
