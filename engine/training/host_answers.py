@@ -1,6 +1,6 @@
 """What a machine of a host file tells of itself before a run: what it has, its network, its speed.
 
-Started there by `engine.training.check_hosts` as `engine.cluster.peer` starts the processes of a run.
+Started there by `engine.training.asked_host` as `engine.cluster.peer` starts the processes of a run.
 It is asked on its standard input and ends with who asks. MLX is imported only to measure the speed.
 """
 

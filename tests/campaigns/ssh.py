@@ -77,7 +77,7 @@ def server(folder: Path, address: str = "127.0.0.1", within: Sequence[str] = ())
     config = folder / "sshd_config"
     config.write_text(_CONFIG.format(port=port, folder=folder, address=address, user=getpass.getuser()))
     Path("/run/sshd").mkdir(exist_ok=True)  # where OpenSSH locks itself in on Debian
-    command = [*within, sshd, "-D", "-f", config, "-E", folder / "log"]
+    command = [*within, sshd, "-D", "-f", str(config), "-E", str(folder / "log")]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         _wait_until_it_listens((address, port), process, folder / "log")

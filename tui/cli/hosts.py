@@ -8,7 +8,8 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _, number
 from engine.project import Project
-from engine.training.check_hosts import CheckReport, HostReport, check_hosts
+from engine.training.asked_host import HostReport
+from engine.training.check_hosts import CheckReport, check_hosts
 from engine.units import size
 from tui.console import cell, err, out, print_json, say, status_mark, table
 
