@@ -48,10 +48,9 @@ class Speedup:
     def sentence(self) -> str:
         """What it is made of, in words."""
         return _(
-            "a step of {tokens:.0f} tokens takes {together} s together, {summing} s of it for the sum of "
-            "{megabytes} MB, and {alone} s on the fastest machine alone: {factor} times as fast"
+            "a step takes {together} s together, {summing} s of it for the sum of {megabytes} MB, and "
+            "{alone} s on the fastest machine alone: a speed-up of {factor}"
         ).format(
-            tokens=self.tokens,
             together=number(self.together, ".2f"),
             summing=number(self.summing, ".2f"),
             megabytes=number(self.bytes / 1e6, ".1f"),
