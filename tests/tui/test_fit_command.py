@@ -121,5 +121,5 @@ def test_a_profile_and_all_do_not_go_together(
     project: Project, found: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One of them is meant."""
-    assert fit(monkeypatch, project, "--all", "--profile", "SAFE") == 1
+    assert fit(monkeypatch, project, "--all", "--profile", "SAFE") == 2
     assert "give one of them" in capsys.readouterr().err
