@@ -255,6 +255,19 @@ async def test_that_the_data_are_read_is_said_as_long_as_they_are(
         await sees_no_more(pilot, "The data is being read")
 
 
+async def test_what_is_said_of_a_place_that_is_not_drawn_yet_is_seen_in_it(app: MqloraApp) -> None:
+    """Of a damaged file at the start, with the number of a place typed ahead; Escape takes it away."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        app.switch_mode("profile")
+        app.show_error(UserError("The file is damaged", "mend it"))
+        app.simulate_key("escape")
+        app.show_error(UserError("The file is damaged", "mend it"))
+        await sees(pilot, "2 Profile", "The file is damaged")
+        await pilot.press("escape")
+        await sees_no_more(pilot, "The file is damaged")
+
+
 async def test_a_profile_may_be_changed_when_training_is_over(app: MqloraApp) -> None:
     """What was in the way is no longer said."""
     async with app.run_test(size=(80, 24)) as pilot:

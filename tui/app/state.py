@@ -8,7 +8,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError, write_fix
 from engine.hardware.report import Check, HardwareReport
 from engine.i18n import _
-from engine.profiles import Recommendation, profile_config
+from engine.profiles import Recommendation, plain_profile, without_own_values
 from engine.project import Project
 from engine.training.selected_config import selected_settings
 from engine.worker import EngineThread
@@ -139,7 +139,7 @@ class AppState(ServeState):
 
     @work(thread=True, exit_on_error=False)
     def _make_offers(self, hardware: HardwareReport) -> None:
-        checks.make_offers(self.project, self.config, hardware, self.data, self.post_message)
+        checks.make_offers(self.project, without_own_values(self.config), hardware, self.data, self.post_message)
 
     def start_measuring(self, config: TrainingConfig) -> None:
         """Measure in the background whether `config` fits; ends with a `FitDone`.
@@ -224,4 +224,4 @@ class AppState(ServeState):
         """Keep the offers; take the recommended one until the user has chosen."""
         self.recommendation = message.recommendation
         if not self.project.config_file.exists():
-            self.config = profile_config(message.recommendation.name, self.config)
+            self.config = plain_profile(message.recommendation.name, self.config)

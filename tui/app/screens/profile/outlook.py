@@ -6,8 +6,8 @@ from engine.dataset.report import DataReport
 from engine.estimate import planned_steps
 from engine.fit.price import Price, advised_rate, nearest_profile
 from engine.i18n import _
-from engine.profiles import profile_config
-from engine.training.selected_config import differences
+from engine.profiles import plain_profile
+from engine.training.selected_config import changes
 from engine.units import duration, rate, size
 from tui.app.screens.profile.config_summary import schedule_spark
 
@@ -77,7 +77,7 @@ def _rate(config: TrainingConfig) -> Content:
 
 def _changes(config: TrainingConfig) -> Content:
     name = nearest_profile(config)
-    changed = differences(profile_config(name, TrainingConfig(model=config.model)), config)
+    changed = changes(plain_profile(name, config), config)
     text = ", ".join(changed) if changed else _("as it is")
     return _line(name, text)
 

@@ -5,9 +5,10 @@ from typing import ClassVar
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.estimate import planned_steps
+from engine.fit.price import nearest_profile
 from engine.i18n import _
-from engine.profiles import NAMES, Offer, Recommendation, profile_config, profile_name
-from engine.training.selected_config import differences
+from engine.profiles import NAMES, Offer, Recommendation, plain_profile, profile_name
+from engine.training.selected_config import changes, differences
 from tui.app.keys import going_to
 from tui.app.screens.profile.card import ProfileCard
 from tui.app.screens.profile.config_form import ConfigForm
@@ -214,7 +215,21 @@ class ProfileScreen(NamedConfigs):
             card.selected = index == self.selected
         self._draw_verdict(recommendation)
         config = self.shown_config()
-        self.query_one("#meaning-text", Static).update(summary(config, self.mqlora.data, self._steps(config)))
+        meaning = summary(config, self.mqlora.data, self._steps(config))
+        if own := self._own_values(config):
+            meaning.add_row(*own)
+        self.query_one("#meaning-text", Static).update(meaning)
+
+    def _own_values(self, shown: TrainingConfig) -> tuple[str, str, str] | None:
+        """Return the row about values of one's own: those in use, or what a profile would make of them."""
+        used = self.mqlora.config
+        if not self._in_use(CUSTOM):
+            return None
+        if self.selected == CUSTOM:
+            nearest = nearest_profile(used)
+            return nearest, "", ", ".join(changes(plain_profile(nearest, used), used))
+        text = _("{changes}; s on the card Custom keeps them first")
+        return _("replaces yours"), "", text.format(changes=", ".join(changes(used, shown)))
 
     def _draw_verdict(self, recommendation: Recommendation | None) -> None:
         verdict = self.query_one(VerdictLine)
@@ -234,9 +249,9 @@ class ProfileScreen(NamedConfigs):
         return planned_steps(config, data.train.examples)
 
     def shown_config(self) -> TrainingConfig:
-        """Return the configuration in use with the selected profile's values."""
+        """Return the configuration in use, or the selected profile as it is named."""
         config = self.mqlora.config
-        return config if self.selected == CUSTOM else profile_config(NAMES[self.selected], config)
+        return config if self.selected == CUSTOM else plain_profile(NAMES[self.selected], config)
 
     def _use(self, index: int) -> str:
         """Return what a card is for: the run there is, or the next one; the settings of a run are its own."""
