@@ -60,4 +60,6 @@ def differences(run: TrainingConfig, wanted: TrainingConfig) -> list[str]:
 def changes(old: TrainingConfig, new: TrainingConfig, kept: Set[str] = frozenset()) -> list[str]:
     """Name what is otherwise in `new`, such as "batch_size 2 -> 3", those `kept` left out."""
     before, after = old.model_dump(exclude={*kept}), new.model_dump(exclude={*kept})
-    return [one_line(f"{key} {before[key]} -> {after[key]}", 80) for key in after if before[key] != after[key]]
+    return [
+        one_line(f"{key} {before[key]} -> {after[key]}", 80) for key in after if before[key] != after[key]
+    ]

@@ -8,7 +8,15 @@ from engine.dataset.report import DataReport, FileReport, TokenFigures
 from engine.hardware.report import HardwareReport
 from engine.memory.predict import predict_peak
 from engine.model_folder.dimensions import ModelDimensions
-from engine.profiles import NAMES, PROFILES, ProfileName, plain_profile, profile_config, profile_name, recommend
+from engine.profiles import (
+    NAMES,
+    PROFILES,
+    ProfileName,
+    plain_profile,
+    profile_config,
+    profile_name,
+    recommend,
+)
 
 import pytest
 
@@ -213,7 +221,9 @@ def test_prompts_cost_less_memory_than_completions() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_profile_is_recognised_by_all_its_values(name: ProfileName) -> None:
     """Any value of one's own makes it custom, but not what says which model is trained, and where."""
-    own = TrainingConfig(model="toy", init_adapter="given", max_memory_gb=4, max_steps=12, answers_percent=100)
+    own = TrainingConfig(
+        model="toy", init_adapter="given", max_memory_gb=4, max_steps=12, answers_percent=100
+    )
     assert (profile_config(name, own).max_steps, profile_name(profile_config(name, own))) == (12, None)
     plain = plain_profile(name, own)
     assert plain == profile_config(name, TrainingConfig(model="toy", init_adapter="given", max_memory_gb=4))

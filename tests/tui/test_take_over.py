@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from engine.project import Project
 from engine.training.state import Status
-from tests.support.fake_engine import sees_no_more, shown, wait_for
+from tests.support.fake_engine import sees, sees_no_more, shown, wait_for
 from tests.support.fake_run import write_run, write_state
 from tests.support.tiny import owned_by
 from tests.support.training_screen import Factory, open_train, use
@@ -46,10 +46,13 @@ def neighbour(app: MqloraApp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Neigh
 
 
 async def ask(pilot: Pilot[int], app: MqloraApp, neighbour: Neighbour) -> None:
-    """Press t and see that the other process was asked."""
+    """Press t, say yes, and see that the other process was asked."""
     await open_train(pilot)
     await wait_for(pilot, lambda: "t Take over" in shown(app))
     await pilot.press("t")
+    await sees(pilot, "Take the run over?", f"Process {os.getppid()} saves a checkpoint")
+    assert neighbour.asked == []
+    await pilot.press("enter")
     await wait_for(pilot, lambda: neighbour.asked == [(os.getppid(), signal.SIGINT)])
     await wait_for(pilot, lambda: f"Process {os.getppid()} is asked to pause" in shown(app))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import ClassVar, cast
 
 from engine.errors import UserError
+from engine.hardware.report import HardwareReport
 from tui.app.keys import DISMISS_KEY
 from tui.app.screens.shared.copying import Copied, ToCopy
 from tui.app.screens.shared.dialog import Closing
@@ -59,6 +60,7 @@ class PlaceScreen(Closing[None], Noted):
         self.follow("run_state", self._refresh_header)
         self.follow("notice", self._show_notice)
         self.follow("data_progress", self._end_wait)
+        self.watch(self.app, "hardware", self._drop_outdated, init=False)
 
     def follow(self, state: str, draw: Callable[[], None]) -> None:
         """Call `draw` now and whenever the app's reactive `state` changes.
@@ -111,6 +113,12 @@ class PlaceScreen(Closing[None], Noted):
         """Take such a refusal away when that is over; any other one stays."""
         error = self._notes.error
         if isinstance(error, Busy) and not error.holds():
+            self._notes.clear()
+            self.refresh_bindings()
+
+    def _drop_outdated(self, hardware: HardwareReport | None) -> None:
+        """Take a refusal away once all is looked at again, as after a model came: it may hold no more."""
+        if hardware is None and self._notes.error:
             self._notes.clear()
             self.refresh_bindings()
 
