@@ -52,7 +52,7 @@ def run_receipt(
 
 
 def receipt_config(config: TrainingConfig) -> dict[str, object]:
-    """Return a configuration as it stands in a receipt: without what is the machine's or for whoever watches."""
+    """Return a configuration as it stands in a receipt, without what changes no number."""
     return config.model_dump(mode="json", exclude=set(FREE))
 
 

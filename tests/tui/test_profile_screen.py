@@ -63,7 +63,7 @@ async def test_the_arrows_choose_and_enter_saves(app: MqloraApp, project: Projec
 
 
 async def test_a_profile_is_taken_as_it_is_named(app: MqloraApp, project: Project) -> None:
-    """Values of one's own are told on their card, and on a profile's that it replaces them; the model stays."""
+    """Values of one's own are told, and on a profile's card that it replaces them; the model stays."""
     own = profile_config("SAFE", TrainingConfig(model="toy", max_steps=12, answers_percent=100))
     project.make_run_dir()
     app.choose_config(own)

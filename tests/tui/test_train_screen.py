@@ -296,7 +296,7 @@ async def follow_the_other(pilot: Pilot[int], app: MqloraApp, parent: int) -> No
 async def test_ctrl_c_pauses_a_run_of_another_process(
     app: MqloraApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The question is answered by Enter or a second Ctrl+C, and asked once; one on another machine is left alone."""
+    """A second Ctrl+C, or Enter, is a yes; asked once. One on another machine is left alone."""
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr("os.kill", lambda pid, number: asked.append((pid, number)))
     monkeypatch.setattr("tui.run.other_process.may_train", lambda _process, _lock: True)

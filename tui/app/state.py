@@ -82,7 +82,7 @@ class AppState(ServeState):
         self.run_state = self.training.status()
 
     def look_elsewhere(self) -> None:
-        """Notice what other processes do to the run and to the settings; without news it costs three looks."""
+        """Notice what other processes do to the run and the settings; without news for three looks."""
         project = self.project
         seen = (stamp_of(project.state_file), stamp_of(project.config_file), lock_owner(project))
         if seen != self._seen:

@@ -70,7 +70,7 @@ def recommendation(project: Project, base: TrainingConfig | None = None) -> Reco
 
     Args:
         project: whose model and data, and what was measured with them, count.
-        base: the settings that a profile leaves alone; None takes of those selected before what is the project's.
+        base: the settings that a profile leaves alone; None takes the project's own.
     """
     from engine.dataset.inspect.check import check_data  # loads a tokenizer: a second or more
 

@@ -73,7 +73,7 @@ def _counted(history: RunHistory, state: RunState | None) -> slice:
 
 
 def _validations(made: int, total: int, every: int, state: RunState) -> int:
-    """Count the steps after `made` that are validated: every so many, at the ends of epochs and at the last."""
+    """Count the steps after `made` that are validated: every so many, at epochs' ends, at the last."""
 
     def up_to(step: int) -> int:
         epoch = state.steps_per_epoch

@@ -46,7 +46,7 @@ class Noted:
         """Show a refusal: what is wrong, and how to fix it."""
 
     def why_not(self, action: str) -> str:
-        """Say why an action of a key cannot be done now, in a sentence; empty where nothing special is why."""
+        """Say why an action cannot be done now, in a sentence; empty where nothing special is why."""
         return ""
 
 
