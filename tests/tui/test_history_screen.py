@@ -91,14 +91,14 @@ async def test_a_run_is_noted_renamed_and_deleted(app: MqloraApp) -> None:
 async def test_a_line_that_cannot_be_taken_stays_to_be_mended(app: MqloraApp) -> None:
     """A bad or taken name, and a pasted text that has no room, are told in the box; nothing typed is lost."""
     write_run(app.project, "finished")
-    for name in ("a", "b"):
-        past_run(app.project, name, 10.0)
+    for name, written in {"a": 20.0, "b": 10.0}.items():
+        past_run(app.project, name, written)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, "present", "Best at its last step")
         await pilot.press("r")
         await sees(pilot, "That cannot be done now")
         await pilot.press("down", "m", "backspace", *"a/b", "enter")
-        await sees(pilot, "✗ 'a/b' is no name for a folder;", "at most 80 letters")
+        await sees(pilot, "✗ 'a/b' is no name for a folder; write at most 80")
         assert app.screen.query_one(LineInput).value == "a/b"
         app.post_message(Paste("x" * 700))
         await sees(pilot, "✗ There is room for 80 characters.")
