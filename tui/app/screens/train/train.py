@@ -125,8 +125,13 @@ class TrainScreen(PlaceScreen):
     def action_take_over(self) -> None:
         """Ask, then bring a run of another process here."""
         self.clear_error()
+
+        def answer(yes: bool | None) -> None:
+            if yes:
+                self._take_over()
+
         if other := self.mqlora.training.other_process():
-            self.app.push_screen(take_it_over(other), lambda yes: self._take_over() if yes else None)
+            self.app.push_screen(take_it_over(other), answer)
 
     @work(group="take-over", exit_on_error=False)
     async def _take_over(self) -> None:
