@@ -36,6 +36,20 @@ class Outlook(Static):
         self.update(Content.styled(_("A value is wrong: what follows is shown when it is right."), "$muted"))
 
 
+def own_values(used: TrainingConfig, shown: TrainingConfig) -> tuple[str, str, str]:
+    """Return the row about values of one's own: what they are, or what a profile would make of them.
+
+    Args:
+        used: the configuration in use, which is none of the profiles.
+        shown: the same, or a profile.
+    """
+    if shown == used:
+        nearest = nearest_profile(used)
+        return nearest, "", ", ".join(changes(plain_profile(nearest, used), used))
+    text = _("{changes}; s on the card Custom keeps them first")
+    return _("replaces yours"), "", text.format(changes=", ".join(changes(used, shown)))
+
+
 def _run(config: TrainingConfig, data: DataReport | None, price: Price | None) -> Content:
     parts = [
         _("{batch} × {accumulation} = {examples} a step").format(

@@ -5,15 +5,15 @@ from typing import ClassVar
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.estimate import planned_steps
-from engine.fit.price import nearest_profile
 from engine.i18n import _
 from engine.profiles import NAMES, Offer, Recommendation, plain_profile, profile_name
-from engine.training.selected_config import changes, differences
+from engine.training.selected_config import differences
 from tui.app.keys import going_to
 from tui.app.screens.profile.card import ProfileCard
 from tui.app.screens.profile.config_form import ConfigForm
 from tui.app.screens.profile.config_summary import Meaning, explained, summary
 from tui.app.screens.profile.named import NAMED_KEYS, NamedConfigs
+from tui.app.screens.profile.outlook import own_values
 from tui.app.screens.shared.dialog import ConfirmScreen
 from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.unsaved import FormResult
@@ -216,20 +216,9 @@ class ProfileScreen(NamedConfigs):
         self._draw_verdict(recommendation)
         config = self.shown_config()
         meaning = summary(config, self.mqlora.data, self._steps(config))
-        if own := self._own_values(config):
-            meaning.add_row(*own)
+        if self._in_use(CUSTOM):
+            meaning.add_row(*own_values(self.mqlora.config, config))
         self.query_one("#meaning-text", Static).update(meaning)
-
-    def _own_values(self, shown: TrainingConfig) -> tuple[str, str, str] | None:
-        """Return the row about values of one's own: those in use, or what a profile would make of them."""
-        used = self.mqlora.config
-        if not self._in_use(CUSTOM):
-            return None
-        if self.selected == CUSTOM:
-            nearest = nearest_profile(used)
-            return nearest, "", ", ".join(changes(plain_profile(nearest, used), used))
-        text = _("{changes}; s on the card Custom keeps them first")
-        return _("replaces yours"), "", text.format(changes=", ".join(changes(used, shown)))
 
     def _draw_verdict(self, recommendation: Recommendation | None) -> None:
         verdict = self.query_one(VerdictLine)
