@@ -240,3 +240,12 @@ def _is_locked(path: Path) -> bool:
         return True
     finally:
         os.close(descriptor)
+
+
+def stamp_of(path: Path) -> tuple[int, int, int] | None:
+    """Return what differs when the file at `path` was written again; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -42,6 +42,9 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
 NAMES: tuple[ProfileName, ...] = ("SAFE", "BALANCED", "PERFORMANCE")
 """From the smallest to the largest."""
 
+NOT_OF_A_PROFILE = ("model", "init_adapter", "max_memory_gb")
+"""Settings that say what is trained and on what machine, which another profile leaves as they are."""
+
 GB = 1_000_000_000
 PROCESS_BYTES = GB // 2
 """What a run takes beside MLX's own memory: Python, libraries, the app."""
@@ -147,10 +150,19 @@ def profile_config(name: ProfileName, base: TrainingConfig) -> TrainingConfig:
     return base.updated(PROFILES[name])
 
 
+def without_own_values(config: TrainingConfig) -> TrainingConfig:
+    """Return the defaults with what `config` says of the project and the machine: see `NOT_OF_A_PROFILE`."""
+    return TrainingConfig(**{key: getattr(config, key) for key in NOT_OF_A_PROFILE})
+
+
+def plain_profile(name: ProfileName, config: TrainingConfig) -> TrainingConfig:
+    """Return a profile as it is named, for the project of `config`: none of its own values is kept."""
+    return profile_config(name, without_own_values(config))
+
+
 def profile_name(config: TrainingConfig) -> ProfileName | None:
-    """Return the profile whose five values `config` has; None for custom ones."""
-    values = config.model_dump()
-    return next((name for name in NAMES if PROFILES[name].items() <= values.items()), None)
+    """Return the profile that `config` is; None where any value is another one."""
+    return next((name for name in NAMES if plain_profile(name, config) == config), None)
 
 
 @dataclass(frozen=True)

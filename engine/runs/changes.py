@@ -51,20 +51,29 @@ def contents_of(place: RunPlace) -> Contents:
     return Contents(files, size, True)
 
 
+def check_new_name(place: RunPlace, name: str) -> str:
+    """Return a name that an archived run can get, without white space around it.
+
+    Raises:
+        UserError: it is none for a folder, or exists.
+    """
+    name = name.strip()
+    _require_name(name)
+    if name != place.name and os.path.lexists(archived(_project_of(place), name).folder):
+        raise UserError(
+            _("There is an archived run {name} already").format(name=name), _("choose another name")
+        )
+    return name
+
+
 def rename_run(place: RunPlace, name: str) -> RunPlace:
     """Give the folder of an archived run another name, and return its new place.
 
     Raises:
         UserError: the name is none for a folder or exists, a process owns the run, or it cannot be renamed.
     """
-    name = name.strip()
-    _require_name(name)
-    target = archived(_project_of(place), name)
     with _owned(place):
-        if os.path.lexists(target.folder):
-            raise UserError(
-                _("There is an archived run {name} already").format(name=name), _("choose another name")
-            )
+        target = archived(_project_of(place), check_new_name(place, name))
         place.folder.rename(target.folder)
     return target
 

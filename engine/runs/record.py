@@ -20,6 +20,7 @@ from engine.runs.origin import Origin, origin_of
 from engine.runs.places import RunPlace
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.history import RunHistory, load_history
+from engine.training.selected_config import FREE, going_on
 from engine.training.state import known_state
 
 CURVE_POINTS = 16
@@ -41,6 +42,8 @@ class RunRecord:
     verdict: Verdict | None = None
     settings: TrainingConfig | None = None
     """Its own; None where they are not known."""
+    untold: frozenset[str] = frozenset()
+    """Names of settings that are not known of it, whatever stands in `settings`."""
     origin: Origin = field(default_factory=Origin)
     curve: tuple[float, ...] = ()
     """Mean training losses, from the first step to the last, `CURVE_POINTS` at most."""
@@ -51,7 +54,8 @@ class RunRecord:
         if self.settings is None:
             return {}
         model = self.summary.model if self.summary else ""
-        return self.settings.model_dump(mode="json") | ({"model": model} if model else {})
+        known = self.settings.model_dump(mode="json", exclude=set(self.untold))
+        return known | ({"model": model} if model else {})
 
 
 def describe(place: RunPlace) -> RunRecord:
@@ -82,6 +86,7 @@ def _described(place: RunPlace) -> RunRecord:
         return RunRecord(place, problem=_without_run(place), note=note)
     summary = summary_of(project, history, state)
     receipt, doubt = _receipt(place)
+    settings, untold = _settings(place, summary, receipt)
     return RunRecord(
         place,
         problem=" ".join(f"{text}." for text in (doubt, *_doubts(place, summary)) if text).removesuffix("."),
@@ -89,7 +94,8 @@ def _described(place: RunPlace) -> RunRecord:
         started=state.started if state else "",
         summary=summary,
         verdict=judge(summary),
-        settings=_settings(place, summary, receipt),
+        settings=settings,
+        untold=untold,
         origin=origin_of(project, receipt),
         curve=_curve(history),
     )
@@ -133,13 +139,21 @@ def _doubts(place: RunPlace, summary: RunSummary) -> Iterator[str]:
         yield _("Its checkpoints are damaged")
 
 
-def _settings(place: RunPlace, summary: RunSummary, receipt: Receipt | None) -> TrainingConfig | None:
-    """Return the run's own settings; the file beside the present run may hold those of the next one."""
-    if receipt:
-        return receipt.settings
-    if place.is_present and not checkpoint_folders(place.folder):
-        return None
-    return summary.config
+def _settings(
+    place: RunPlace, summary: RunSummary, receipt: Receipt | None
+) -> tuple[TrainingConfig | None, frozenset[str]]:
+    """Return the run's own settings, and the names of those of them that are not known.
+
+    The file beside the present run may hold the settings of the next one; a receipt leaves out those
+    that are free.
+    """
+    is_next = place.is_present and not checkpoint_folders(place.folder)
+    written = None if is_next else summary.config
+    if receipt is None:
+        return written, frozenset()
+    if written is None:
+        return receipt.settings, frozenset(FREE)
+    return going_on(receipt.settings, written), frozenset()
 
 
 def _curve(history: RunHistory) -> tuple[float, ...]:

@@ -16,9 +16,7 @@ from engine.training.checkpoint import RunIdentity
 from engine.training.events import FinishReason
 from engine.training.history import HistoryReader
 from engine.training.progress import Progress
-
-_FREE = ("max_memory_gb", "answers_percent")
-"""Settings that change no number, and are the machine's or for whoever watches: they are not in a receipt."""
+from engine.training.selected_config import FREE
 
 
 def run_receipt(
@@ -54,8 +52,8 @@ def run_receipt(
 
 
 def receipt_config(config: TrainingConfig) -> dict[str, object]:
-    """Return a configuration as it stands in a receipt."""
-    return config.model_dump(mode="json", exclude=set(_FREE))
+    """Return a configuration as it stands in a receipt, without what changes no number."""
+    return config.model_dump(mode="json", exclude=set(FREE))
 
 
 def versions() -> dict[str, str]:

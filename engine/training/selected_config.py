@@ -1,5 +1,7 @@
 """The settings selected for the next run, beside a run that is unfinished and keeps its own."""
 
+from collections.abc import Set
+
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
@@ -7,7 +9,7 @@ from engine.project import Project
 from engine.sanitize import one_line
 from engine.training.state import RunState
 
-_FREE = ("max_memory_gb", "answers_percent")
+FREE = ("max_memory_gb", "answers_percent")
 """Settings that may change between two sessions: a run's plan is kept, so they change no number."""
 
 
@@ -47,11 +49,17 @@ def unreadable_settings(project: Project) -> tuple[str, ...]:
 
 def going_on(run: TrainingConfig, selected: TrainingConfig) -> TrainingConfig:
     """Return what an unfinished run goes on with: its own settings, and the selected ones that are free."""
-    return run.updated({key: getattr(selected, key) for key in _FREE})
+    return run.updated({key: getattr(selected, key) for key in FREE})
 
 
 def differences(run: TrainingConfig, wanted: TrainingConfig) -> list[str]:
     """Name what `wanted` would change of a run, such as "batch_size 2 -> 3"; no model means the run's."""
-    kept = {*_FREE, *(() if wanted.model else ("model",))}
-    old, new = run.model_dump(exclude=kept), wanted.model_dump(exclude=kept)
-    return [one_line(f"{key} {old[key]} -> {new[key]}", 80) for key in new if old[key] != new[key]]
+    return changes(run, wanted, {*FREE, *(() if wanted.model else ("model",))})
+
+
+def changes(old: TrainingConfig, new: TrainingConfig, kept: Set[str] = frozenset()) -> list[str]:
+    """Name what is otherwise in `new`, such as "batch_size 2 -> 3", those `kept` left out."""
+    before, after = old.model_dump(exclude={*kept}), new.model_dump(exclude={*kept})
+    return [
+        one_line(f"{key} {before[key]} -> {after[key]}", 80) for key in after if before[key] != after[key]
+    ]

@@ -147,7 +147,7 @@ def test_clean_writes_a_copy_and_says_what_was_dropped(mqlora: Mqlora, project: 
     assert (mended["dropped"], mended["moved"], mended["warned"]) == (2, 0, 0)
     before = project.train_file.read_bytes()
     used = mqlora("use", str(project.data_dir / "mended"))
-    assert used.code == 0 and "data/backup-1; to put it back: mqlora-tui -C" in used.out
+    assert used.code == 0 and "data/backup-1; to put it back: " in used.out
     assert mqlora("validate", "--strict").code == 0
     assert mqlora("use", mended["folder"]).code == 1, "these are the same rows"
     [undone] = mqlora("undo", "--json").objects

@@ -166,6 +166,8 @@ def test_t_takes_a_background_run_into_the_app(project: Project) -> None:
     terminal = Terminal("-C", str(project.root))
     terminal.wait_for("t Take over")
     terminal.press("t")
+    terminal.wait_for("Take the run over?")
+    terminal.press("\r")
     wait_until(lambda: (owner := lock_owner(project)) is not None and owner != other)
     begun = steps(project)
     wait_until(lambda: steps(project) > begun + 3)

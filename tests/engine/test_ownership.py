@@ -17,6 +17,7 @@ from engine.training.checksums import read_state, sealed
 from engine.training.events import Finished, Notice, Resumption
 from engine.training.trainer import Trainer
 from tests.support.moments import step_done
+from tests.support.scripted_losses import scripted
 from tests.support.tiny import RUN, files_below, train
 
 import pytest
@@ -201,8 +202,7 @@ def test_an_early_stop_leaves_as_many_checkpoints_as_are_kept(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last one is saved out of turn; those that it takes the place of go."""
-    losses = iter([9.0, 3.0, 4.0, 5.0])
-    monkeypatch.setattr("engine.training.loop.evaluate", lambda *_args: iter([(1, next(losses))]))
+    scripted(monkeypatch, [9.0, 3.0, 4.0, 5.0])
     config = RUN.updated(
         {"eval_every": 3, "save_every": 2, "early_stopping_patience": 2, "keep_checkpoints": 3}
     )

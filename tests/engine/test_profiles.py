@@ -8,7 +8,15 @@ from engine.dataset.report import DataReport, FileReport, TokenFigures
 from engine.hardware.report import HardwareReport
 from engine.memory.predict import predict_peak
 from engine.model_folder.dimensions import ModelDimensions
-from engine.profiles import NAMES, PROFILES, ProfileName, profile_config, profile_name, recommend
+from engine.profiles import (
+    NAMES,
+    PROFILES,
+    ProfileName,
+    plain_profile,
+    profile_config,
+    profile_name,
+    recommend,
+)
 
 import pytest
 
@@ -211,12 +219,15 @@ def test_prompts_cost_less_memory_than_completions() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_profile_is_recognised_by_its_five_values(name: ProfileName) -> None:
-    """Other settings do not matter; a change of one of the five makes it custom."""
-    config = profile_config(name, TrainingConfig(lora_rank=16, seed=7))
-    assert (config.lora_rank, config.seed) == (16, 7)
-    assert profile_name(config) == name
-    assert profile_name(config.updated({"num_epochs": config.num_epochs + 1})) is None
+def test_a_profile_is_recognised_by_all_its_values(name: ProfileName) -> None:
+    """Any value of one's own makes it custom, but not what says which model is trained, and where."""
+    own = TrainingConfig(
+        model="toy", init_adapter="given", max_memory_gb=4, max_steps=12, answers_percent=100
+    )
+    assert (profile_config(name, own).max_steps, profile_name(profile_config(name, own))) == (12, None)
+    plain = plain_profile(name, own)
+    assert plain == profile_config(name, TrainingConfig(model="toy", init_adapter="given", max_memory_gb=4))
+    assert profile_name(plain) == name
 
 
 def test_an_offer_cannot_change_the_profile() -> None:

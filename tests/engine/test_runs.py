@@ -31,7 +31,8 @@ def past_run(project: Project, name: str, written: float = 0.0, **config: object
 def leave_receipt(place: RunPlace, data: str = A, base: str = B) -> None:
     """Write the receipt of a run."""
     settings = json.loads(place.project.config_file.read_text())
-    config = {name: value for name, value in settings.items() if name != "format"} | {"model": "tiny"}
+    left_out = ("format", "answers_percent", "max_memory_gb")
+    config = {name: value for name, value in settings.items() if name not in left_out} | {"model": "tiny"}
     Receipt(
         data=Data(both=data, train=None, valid=None),
         base=Base(name="tiny", fingerprint=base),
@@ -64,14 +65,21 @@ def test_a_run_is_shown_with_its_own_settings(tmp_path: Path) -> None:
     assert describe(run_places(project)[0]).settings is None, "nothing tells them"
     config = {"learning_rate": 3e-4, "lora_rank": 16}
     write_checkpoint(project, 3, 40, {"config": config})
-    past = past_run(project, "first", learning_rate=1e-4, lora_rank=16)
+    past = past_run(project, "first", learning_rate=1e-4, lora_rank=16, answers_percent=100)
     present, first = [describe(place) for place in run_places(project)]
     assert (setting_text(present, "learning_rate"), setting_text(first, "learning_rate")) == ("3e-4", "1e-4")
-    assert differing_settings([present, first]) == ("learning_rate", "num_epochs")
+    assert differing_settings([present, first]) == (
+        "learning_rate",
+        "num_epochs",
+        "answers_percent",
+    )
     leave_receipt(past)
     changed = json.loads(past.project.config_file.read_text()) | {"learning_rate": 5e-4}
     past.project.config_file.write_text(json.dumps(changed))
     assert setting_text(describe(past), "learning_rate") == "1e-4", "the receipt cannot be the next run's"
+    assert setting_text(describe(past), "answers_percent") == "100", "the receipt does not tell"
+    past.project.config_file.unlink()
+    assert setting_text(describe(past), "answers_percent") == "?"
     assert len(first.curve) <= 16 and first.curve[0] > first.curve[-1]
     assert first.summary is not None and first.summary.best_val_loss == 2.3
 

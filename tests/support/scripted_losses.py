@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.training import loop
+from engine.training.progress import Scored
 
 import pytest
 
@@ -12,7 +13,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
     """Make the validations give these losses, one after the other."""
     script = iter(losses)
 
-    def evaluate(*_args: Any) -> Iterator[tuple[int, float]]:
-        yield 1, next(script)
+    def evaluate(*_args: Any) -> Iterator[Scored]:
+        yield Scored(1, next(script), 1)
 
     monkeypatch.setattr(loop, "evaluate", evaluate)

@@ -155,6 +155,8 @@ async def test_a_right_answer_is_corrected_and_saved_as_a_row(
         field.text = " "
         await pilot.press("ctrl+s")
         await sees(pilot, "'completion' is empty")
+        await pilot.press("ctrl+j")
+        await wait_for(pilot, lambda: "\n" in field.text)
         field.text = "O iene."
         await pilot.press("ctrl+s")
         await sees(pilot, "Saved as row 1 of data/additions.jsonl", "The next run trains on it after")

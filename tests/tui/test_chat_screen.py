@@ -116,6 +116,10 @@ async def test_escape_leaves_the_line_so_that_single_keys_work(
         assert screen.query_one(Prompt).text == "6"
         await pilot.press("escape", "4")
         await wait_for(pilot, lambda: app.current_mode == "train")
+        await pilot.press("5")
+        await wait_for(pilot, lambda: isinstance(screen.focused, Prompt))
+        await pilot.press("t")
+        assert (screen.query_one(Prompt).text, app.screen) == ("6t", screen), "who comes back types"
 
 
 @pytest.mark.parametrize("dialog", ["question_mark", "t"])

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from engine.analysis.chart_series import series_of
+from engine.config import TrainingConfig
 from engine.project import Project
+from engine.training.events import Phase
 from engine.training.history import load_history
+from engine.training.lock import run_lock
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from engine.units import duration
@@ -19,6 +23,8 @@ from tui.cli.monitor_view import view
 from tui.run.chart_view import ChartView
 from tui.run.curves import ChartCurves, curves_of
 from tui.run.figures import RunFigures, figures_of
+from tui.run.headline import progress
+from tui.run.status import RunStatus
 from tui.run.view import RunReader
 
 import pytest
@@ -117,3 +123,19 @@ def test_time_left_is_that_of_the_session_under_way(project: Project, steps: int
         console.print(view(project, state, history, Owner(1, "here"), ""))
     assert figures.seconds_left is not None
     assert f"left {duration(figures.seconds_left)}" in capture.get()
+
+
+def test_time_left_has_the_validations_to_come(project: Project) -> None:
+    """Steps of 2 s, validations of 30 s every 5 steps: at step 10 of 12 another is under way, half made."""
+    TrainingConfig(eval_every=5, num_epochs=1).save(project.config_file)
+    for step in range(1, 10):
+        row = metrics(step, val_loss=2.0 if step == 5 else None)
+        append(project, replace(row, elapsed_s=2.0 * step + 30 * (step > 5)))
+    phase = {"unvalidated": 10, "phase": "validating", "phase_done": 3, "phase_total": 6}
+    write_state(project, "running", 9, total_steps=12, steps_per_epoch=12, **phase)
+    with run_lock(project):
+        history, state = load_history(project), RunState.load(project.state_file)
+    figures = figures_of(project, history, state)
+    assert figures.steps_made == 10 and figures.seconds_left == pytest.approx(2 * 2 + 30 + 15)
+    told = progress(figures, Phase("validating", 3, 6), RunStatus("running"), datetime.now())
+    assert told[0] == "validating 3/6" and told[2].startswith("step 10/12  83 %  left 49 s")

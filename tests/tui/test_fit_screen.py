@@ -109,12 +109,12 @@ async def test_what_does_not_fit_is_said_with_what_does(
 
 
 async def test_escape_ends_a_measurement(app: MqloraApp, fake: FakeFit) -> None:
-    """The child is ended and the screen is as before."""
+    """The child is ended, which is said, and the screen is as before."""
     async with app.run_test() as pilot:
         await measuring(pilot)
         await pilot.press("escape")
         await wait_for(pilot, lambda: "is recommended." in shown(app))
-        assert fake.cancels[0].is_set() and not app.notice
+        assert fake.cancels[0].is_set() and app.notice == "The measurement was ended."
         await sees_no_more(pilot, "measured")
 
 

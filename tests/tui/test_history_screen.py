@@ -20,8 +20,10 @@ from tui.app.screens.chat.chat import ChatScreen
 from tui.app.screens.export.export import ExportDialog
 from tui.app.screens.history.history import HistoryScreen
 from tui.app.screens.history.run_table import RunTable
+from tui.app.screens.shared.line_input import LineInput
 
 import pytest
+from textual.events import Paste
 from textual.pilot import Pilot
 
 
@@ -80,9 +82,7 @@ async def test_a_run_is_noted_renamed_and_deleted(app: MqloraApp) -> None:
         assert not place.folder.exists()
         await pilot.press("D")
         await sees(pilot, "checkpoints_qlora/archive/renamed goes with all that", "is in it: 5 files")
-        await pilot.press("escape", "m", *["backspace"] * 9, *"a/b", "enter")
-        await sees(pilot, "'a/b' is no name for a folder.", "at most 80 letters")
-        await pilot.press("D", "enter")
+        await pilot.press("escape", "D", "enter")
         await sees(pilot, "renamed is deleted.")
         await wait_for(pilot, lambda: not list(app.project.archive_dir.iterdir()))
         assert app.project.state_file.exists()
@@ -104,6 +104,26 @@ async def test_the_list_follows_its_files_and_shows_the_answers_of_a_run(
         await sees(pilot, "‖ second try")
         write_run(app.project, "failed", 10, reason="no memory")
         await sees(pilot, "✗ present")
+
+
+async def test_a_line_that_cannot_be_taken_stays_to_be_mended(app: MqloraApp) -> None:
+    """A bad or taken name, and a pasted text that has no room, are told in the box; nothing typed is lost."""
+    write_run(app.project, "finished")
+    for name, written in {"a": 20.0, "b": 10.0}.items():
+        past_run(app.project, name, written)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, "present", "Best at its last step")
+        await pilot.press("r")
+        await sees(pilot, "That cannot be done now")
+        await pilot.press("down", "m", "backspace", *"a/b", "enter")
+        await sees(pilot, "✗ 'a/b' is no name for a folder; write at most 80")
+        assert app.screen.query_one(LineInput).value == "a/b"
+        app.post_message(Paste("x" * 700))
+        await sees(pilot, "✗ There is room for 80 characters.")
+        await pilot.press("backspace", "backspace", "enter")
+        await wait_for(pilot, lambda: isinstance(app.screen, HistoryScreen))
+        await pilot.press("m", "backspace", "b", "enter")
+        await sees(pilot, "There is an archived run b already")
 
 
 async def test_the_result_of_an_archived_run_answers(

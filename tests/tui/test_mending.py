@@ -134,6 +134,25 @@ async def test_imported_rows_take_the_place_of_the_data(app: MqloraApp, project:
         assert (project.data_dir / "backup-1" / "train.jsonl").read_bytes() == before
 
 
+async def test_a_change_that_cannot_be_made_is_met_with_a_reason(app: MqloraApp) -> None:
+    """Nothing to take back, nothing to clean, no rows to use; while a run trains, that."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        for key, reason in {
+            "z": "no change of the data",
+            "f": "Nothing is wrong",
+            "u": "No rows were",
+        }.items():
+            await pilot.press(key)
+            await sees(pilot, reason)
+        pretend(app, "running")
+        await wait_for(pilot, lambda: app.run_state.is_training)
+        await pilot.press("e")
+        await sees(pilot, "Training is running on the data")
+        await pilot.press("ctrl+z")
+        await sees(pilot, "Ctrl+Z does not stop this app")
+
+
 async def test_e_opens_the_editor_at_the_row(
     app: MqloraApp, engine: FakeEngine, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -255,6 +255,33 @@ async def test_that_the_data_are_read_is_said_as_long_as_they_are(
         await sees_no_more(pilot, "The data is being read")
 
 
+async def test_what_is_said_of_a_place_that_is_not_drawn_yet_is_seen_in_it(app: MqloraApp) -> None:
+    """Of a damaged file at the start, with the number of a place typed ahead; Escape takes it away."""
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        app.switch_mode("profile")
+        app.show_error(UserError("The file is damaged", "mend it"))
+        await sees(pilot, "2 Profile", "The file is damaged")
+        await pilot.press("escape")
+        await sees_no_more(pilot, "The file is damaged")
+
+
+async def test_a_refusal_goes_when_all_is_looked_at_again(app: MqloraApp) -> None:
+    """That there is no model is no longer said once one came, though the place was out of sight."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("4")
+        await sees(pilot, "Enter starts")
+        app.show_error(UserError("No base model", "get one"))
+        await sees(pilot, "No base model")
+        await pilot.press("1")
+        await wait_for(pilot, lambda: app.current_mode == "hardware")
+        app.look_again("A model is there.")
+        await pilot.press("4")
+        await sees(pilot, "A model is there.", "Enter starts")
+        await sees_no_more(pilot, "No base model")
+
+
 async def test_a_profile_may_be_changed_when_training_is_over(app: MqloraApp) -> None:
     """What was in the way is no longer said."""
     async with app.run_test(size=(80, 24)) as pilot:

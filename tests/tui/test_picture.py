@@ -27,6 +27,8 @@ Parts = list[tuple[str, str]]
 """Texts and their styles."""
 Drawn = tuple[int, int, Parts]
 """Row, column, and what is there."""
+Place = tuple[int, int]
+"""Row and column."""
 
 
 def frame(lines: list[Drawn], columns: int = COLUMNS) -> str:
@@ -52,6 +54,28 @@ def cells(found: pyte.Screen) -> list[list[pyte.screens.Char]]:
     return [[found.buffer[y][x] for x in range(COLUMNS)] for y in range(ROWS)]
 
 
+def halves(rows: list[list[pyte.screens.Char]]) -> set[Place]:
+    """Return the cells that hold half a wide letter, the other half of which was written over.
+
+    Terminals differ in what they show there; Textual never leaves one.
+    """
+    found = set()
+    for y, row in enumerate(rows):
+        for x, cell in enumerate(row):
+            is_right = not cell.data and not (x and row[x - 1].data == "世")
+            is_left = cell.data == "世" and not (x + 1 < COLUMNS and not row[x + 1].data)
+            if is_right or is_left:
+                found.add((y, x))
+    return found
+
+
+def whole_cells(
+    found: pyte.Screen, left_out: set[tuple[int, int]]
+) -> dict[tuple[int, int], pyte.screens.Char]:
+    places = [(y, x) for y in range(ROWS) for x in range(COLUMNS) if (y, x) not in left_out]
+    return {(y, x): found.buffer[y][x] for y, x in places}
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(FRAMES, min_size=1, max_size=6))
 def test_the_terminal_shows_what_is_drawn(frames: list[list[Drawn]]) -> None:
@@ -61,7 +85,8 @@ def test_the_terminal_shows_what_is_drawn(frames: list[list[Drawn]]) -> None:
         output = frame(lines)
         whole_stream.feed(output)
         lean_stream.feed(picture.changes(output))
-        assert cells(lean) == cells(whole)
+        left_out = halves(cells(whole)) | halves(cells(lean))
+        assert whole_cells(lean, left_out) == whole_cells(whole, left_out)
         assert (lean.cursor.x, lean.cursor.y) == (whole.cursor.x, whole.cursor.y) == (0, 0)
 
 

@@ -62,6 +62,22 @@ async def test_the_arrows_choose_and_enter_saves(app: MqloraApp, project: Projec
     assert PROFILES["PERFORMANCE"].items() <= saved.model_dump().items()
 
 
+async def test_a_profile_is_taken_as_it_is_named(app: MqloraApp, project: Project) -> None:
+    """Values of one's own are told, and on a profile's card that it replaces them; the model stays."""
+    own = profile_config("SAFE", TrainingConfig(model="toy", max_steps=12, answers_percent=100))
+    project.make_run_dir()
+    app.choose_config(own)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot)
+        await wait_for(pilot, lambda: screen.selected == CUSTOM)
+        await sees(pilot, "max_steps 0 -> 12, answers_percent 5.0 -> ", "· Custom ")
+        await pilot.press("left", "left")
+        await sees(pilot, "replaces yours", "answers_percent 100.0 -> 5.0")
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: app.current_mode == "data")
+    assert TrainingConfig.load(project.config_file) == TrainingConfig(model="toy", **PROFILES["BALANCED"])
+
+
 async def test_the_selected_card_points_at_itself(app: MqloraApp) -> None:
     """The selection is a pointer in the title, not only a colour, and stops at the ends."""
     async with app.run_test() as pilot:

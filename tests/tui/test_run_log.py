@@ -1,5 +1,9 @@
 """The log of a run, when the terminal changes its size and when somebody reads back in it."""
 
+from dataclasses import replace
+from datetime import datetime
+
+from engine.training.state import RunState
 from tests.support.themed import ThemedApp
 from tui.app.screens.train.log import RunLog
 
@@ -111,3 +115,22 @@ async def test_a_log_longer_than_is_kept_is_wrapped_anew() -> None:
         await pilot.pause()
         await resize(pilot, 90, 8)
         assert "entry 1196:" in lines(app)[0]
+
+
+async def test_a_followed_run_has_its_own_times_and_lines() -> None:
+    """Those of its state, whenever they are noticed; a new run begins with an empty log."""
+    app = LogApp()
+    async with app.run_test(size=(80, 12)) as pilot:
+        await pilot.pause()
+        log = app.query_one(RunLog)
+        state = RunState("running", "toy", started="2026-01-01T00:00:00+00:00", last_checkpoint="a")
+        log.follow(state)
+        saved = datetime(2026, 1, 1, 12, 34, 56).astimezone()
+        log.follow(replace(state, last_checkpoint="b", updated=saved.isoformat()))
+        await pilot.pause()
+        assert lines(app)[0] == "12:34:56 ✓ b saved"
+        log.follow(replace(state, last_checkpoint=None, started="2026-01-02T00:00:00+00:00"))
+        await pilot.pause()
+        assert "another process began a new run" in lines(app)[0] and not any(
+            "b saved" in x for x in lines(app)
+        )

@@ -5,9 +5,10 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+from engine.config import TrainingConfig
 from engine.project import Project
 from engine.training.state import Status
-from tests.support.fake_engine import sees_no_more, shown, wait_for
+from tests.support.fake_engine import ready, sees, sees_no_more, shown, wait_for
 from tests.support.fake_run import write_run, write_state
 from tests.support.tiny import owned_by
 from tests.support.training_screen import Factory, open_train, use
@@ -46,10 +47,13 @@ def neighbour(app: MqloraApp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Neigh
 
 
 async def ask(pilot: Pilot[int], app: MqloraApp, neighbour: Neighbour) -> None:
-    """Press t and see that the other process was asked."""
+    """Press t, say yes, and see that the other process was asked."""
     await open_train(pilot)
     await wait_for(pilot, lambda: "t Take over" in shown(app))
     await pilot.press("t")
+    await sees(pilot, "Take the run over?", f"Process {os.getppid()} saves a checkpoint")
+    assert neighbour.asked == []
+    await pilot.press("enter")
     await wait_for(pilot, lambda: neighbour.asked == [(os.getppid(), signal.SIGINT)])
     await wait_for(pilot, lambda: f"Process {os.getppid()} is asked to pause" in shown(app))
 
@@ -157,3 +161,21 @@ async def test_a_lost_connection_is_reported_at_the_next_start(app: MqloraApp) -
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_for(pilot, lambda: "lost on 2026-01-01" in shown(app) and "to step 42" in shown(app))
         assert app.current_mode == "train"
+
+
+async def test_what_other_processes_do_is_noticed_in_every_place(
+    app: MqloraApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that begins and ends, and the settings that somebody selects."""
+    monkeypatch.setattr("tui.app.app.LOOK_SECONDS", 0.05)
+    write_run(app.project, "finished")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("7")
+        await sees(pilot, "✓ finished")
+        chosen = TrainingConfig(model="toy", max_steps=12)
+        chosen.save(app.project.config_file)
+        with owned_by(app.project, os.getppid()):
+            await sees(pilot, "● running")
+        await wait_for(pilot, lambda: app.config == chosen)
+        await sees_no_more(pilot, "● running")

@@ -300,7 +300,7 @@ async def follow_the_other(pilot: Pilot[int], app: MqloraApp, parent: int) -> No
 async def test_ctrl_c_pauses_a_run_of_another_process(
     app: MqloraApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other process is asked to pause; one on another machine is left alone."""
+    """A second Ctrl+C, or Enter, is a yes; asked once. One on another machine is left alone."""
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr("os.kill", lambda pid, number: asked.append((pid, number)))
     monkeypatch.setattr("tui.run.other_process.may_train", lambda _process, _lock: True)
@@ -310,7 +310,17 @@ async def test_ctrl_c_pauses_a_run_of_another_process(
         async with app.run_test(size=(80, 24)) as pilot:
             await open_train(pilot)
             await pilot.press("ctrl+c")
+            await sees(pilot, "Pause a run of another process?", f"Process {parent} trains, not this app")
+            await pilot.press("escape")
+            await sees_no_more(pilot, "Pause a run")
+            assert asked == []
+            await pilot.press("ctrl+c")
+            await sees(pilot, "Pause a run of another process?")
+            await pilot.press("ctrl+c")
             await wait_for(pilot, lambda: asked == [(parent, signal.SIGINT)])
+            await sees(pilot, "is asked to pause")
+            await pilot.press("ctrl+c")
+            await sees(pilot, "The run is asked to pause; it saves")
     with owned_by(app.project, parent, "elsewhere"):
         assert not app.training.pause()
     assert not app.training.pause()

@@ -11,6 +11,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Resumption
+from engine.training.lock_file import Owner
 from tui.app.commands import CommandsApp, open_place, place_class
 from tui.app.keys import APP_KEYS, KEY_NAMES, PLACES
 from tui.app.look import LookApp
@@ -20,7 +21,7 @@ from tui.app.screens.shared.dialog import ConfirmScreen, Dialog
 from tui.app.screens.shared.help import HelpScreen
 from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.unsaved import FormDialog, UnsavedScreen
-from tui.app.screens.train.questions import leave_training, leave_work
+from tui.app.screens.train.questions import PauseOtherScreen, leave_training, leave_work
 from tui.app.style_sheets import patch_style_sheets
 from tui.app.textual_faults import EndingApp, patch_lists
 from tui.run.handover import has_notice
@@ -36,6 +37,9 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerState
+
+LOOK_SECONDS = 2.0
+"""Time between two looks at what other processes do to the run."""
 
 
 class MqloraApp(CommandsApp, LookApp, EndingApp):
@@ -77,6 +81,7 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
         self._event_loop.set_default_executor(self.pool)
         self.training.follow(self)
         self.look_at_run()
+        self.set_interval(LOOK_SECONDS, self.look_elsewhere)
         # In another process, perhaps since the last connection was lost, or to go on with: that comes first.
         is_under_way = self.run_state.is_training or self.run_state.phase in UNFINISHED
         if is_under_way or self._go_on or has_notice(self.project):
@@ -137,6 +142,12 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
         """List every key of the present place."""
         if isinstance(self.screen, PlaceScreen):
             self.push_screen(HelpScreen(self.screen.place_name, self.screen))
+        else:
+            self.show_notice(_("The keys of this box stand at its edge; Esc closes it."))
+
+    def key_ctrl_z(self) -> None:
+        """Say that the key, which stops other programs, does nothing here."""
+        self.show_notice(_("Ctrl+Z does not stop this app; q leaves it."))
 
     def on_paste(self) -> None:
         """Say that no field took what was pasted."""
@@ -149,16 +160,30 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
             self.show_notice(_("Copied."))
         elif not self.training.is_running and self._stops_work():
             return  # a run of another process is not what was meant
-        elif self.training.pause():
-            self.look_at_run()
-            if self.current_mode != "train":
-                self.show_notice(_("The run is asked to pause; it saves a checkpoint first."))
+        elif self.training.is_running:
+            self._pause()
+        elif other := self.training.askable():
+            self._ask_to_pause(other)
         elif self.run_state.phase == "starting":
             self.show_notice(_("The run is only starting; it can be paused as soon as it is shown running."))
         else:
             is_typing = isinstance(self.screen.focused, Input | TextArea)  # q would be typed
             key = "q" if isinstance(self.screen, PlaceScreen) and not is_typing else "Ctrl+Q"
             self.show_notice(nothing_to_pause(self.training.other_process(), key))
+
+    def _pause(self) -> None:
+        """Pause the run, whoever makes it; it may just have ended."""
+        if self.training.pause():
+            self.look_at_run()
+            if self.current_mode != "train":
+                self.show_notice(_("The run is asked to pause; it saves a checkpoint first."))
+
+    def _ask_to_pause(self, other: Owner) -> None:
+        """Ask before a run that somebody began elsewhere is paused, once."""
+        if self.training.status().phase == "pausing":
+            self.show_notice(_("The run is asked to pause; it saves a checkpoint first."))
+        else:
+            self.push_screen(PauseOtherScreen(other), lambda yes: self._pause() if yes else None)
 
     def _stops_work(self) -> bool:
         """Stop what the place or dialog is at, such as a reply or an export; False if it is at nothing."""

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from engine.dataset.convert.backup import newest_backup
 from engine.errors import UserError
+from engine.files import stamp_of
 from engine.i18n import _
 from engine.sanitize import one_line
 from engine.training.lock import lock_owner
@@ -139,7 +140,7 @@ class MendState(DataState):
         return False
 
     def _stamp(self) -> Stamp:
-        return tuple(map(_stamp_of, (self.project.train_file, self.project.valid_file)))
+        return tuple(map(stamp_of, (self.project.train_file, self.project.valid_file)))
 
     def on_data_mended(self, message: DataMended) -> None:
         """Check the data again, and say what they are now and how they come back."""
@@ -187,11 +188,3 @@ async def _run(command: Sequence[str]) -> int:
     finally:
         if process.poll() is None:  # the app is told to end
             process.terminate()
-
-
-def _stamp_of(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from engine.errors import UserError
+from engine.i18n import _
 from tui.app.screens.shared.note_line import NoteAdded, Noted, NoteLine
 
 from textual.app import App
@@ -37,6 +38,28 @@ class NotesApp(App[int]):
             line = self._note_line()
             line.show_notice(notice)
             self._after_a_moment(partial(line.show_notice, ""))
+
+    async def _check_bindings(self, key: str, priority: bool = False) -> bool:
+        """Do what a key does; one that does something at other times is not met with silence."""
+        if await super()._check_bindings(key, priority):
+            return True
+        if not priority and (action := self._action_at_other_times(key)):
+            self.show_notice(self._why_not(action))
+        return False
+
+    def _action_at_other_times(self, key: str) -> str:
+        """Return what a letter or Enter would do here, if that could be done now; empty for nothing."""
+        if len(key) > 1 and key != "enter":
+            return ""
+        for _node, bindings in self.screen._modal_binding_chain:
+            for binding in bindings.key_to_bindings.get(key, ()):
+                if binding.description:
+                    return binding.action
+        return ""
+
+    def _why_not(self, action: str) -> str:
+        why = self.screen.why_not(action) if isinstance(self.screen, Noted) else ""
+        return why or _("That cannot be done now; ? shows what can be done here.")
 
     def on_note_added(self, message: NoteAdded) -> None:
         """Say what a widget has to say."""

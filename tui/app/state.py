@@ -1,15 +1,18 @@
 """What the whole app knows about the project, and the background jobs that find it out."""
 
 import asyncio
+from contextlib import suppress
 from threading import Event
 from typing import TYPE_CHECKING
 
 from engine.config import TrainingConfig
 from engine.errors import UserError, write_fix
+from engine.files import stamp_of
 from engine.hardware.report import Check, HardwareReport
 from engine.i18n import _
-from engine.profiles import Recommendation, profile_config
+from engine.profiles import Recommendation, plain_profile, without_own_values
 from engine.project import Project
+from engine.training.lock import lock_owner
 from engine.training.selected_config import selected_settings
 from engine.worker import EngineThread
 from tui.app.brief_pool import BriefPool
@@ -61,6 +64,10 @@ class AppState(ServeState):
         self._checked_model = ""
         """Base model of the machine check under way, or the last one."""
         self._end_measuring = Event()
+        self._seen: tuple[object, ...] = ()
+        """What `look_elsewhere` saw of the run's files."""
+        self._config_read = stamp_of(project.config_file)
+        """What the file of the settings was when it was last read here."""
         self._load_config()
 
     def _load_config(self) -> None:
@@ -71,7 +78,26 @@ class AppState(ServeState):
 
     def look_at_run(self) -> None:
         """Show everywhere what the run is doing now; whoever shows an event of it calls this first."""
+        self._follow_config()
         self.run_state = self.training.status()
+
+    def look_elsewhere(self) -> None:
+        """Notice what other processes do to the run and the settings; without news for three looks."""
+        project = self.project
+        seen = (stamp_of(project.state_file), stamp_of(project.config_file), lock_owner(project))
+        if seen != self._seen:
+            self._seen = seen
+            self.look_at_run()
+
+    def _follow_config(self) -> None:
+        """Take the settings that another process selected, or began a run with, for those selected."""
+        stamp = stamp_of(self.project.config_file)
+        if stamp not in (None, self._config_read):
+            self._config_read = stamp
+            with suppress(UserError):  # one that is damaged is told at the next start
+                found, used = selected_settings(self.project), self.config
+                if used.model or found.updated({"model": ""}) != used:  # a run writes the model's name out
+                    self.config = found
 
     def hold_model(self, chat: "ChatJob") -> None:
         """Let `chat` have a model in memory, and no other one."""
@@ -139,7 +165,9 @@ class AppState(ServeState):
 
     @work(thread=True, exit_on_error=False)
     def _make_offers(self, hardware: HardwareReport) -> None:
-        checks.make_offers(self.project, self.config, hardware, self.data, self.post_message)
+        checks.make_offers(
+            self.project, without_own_values(self.config), hardware, self.data, self.post_message
+        )
 
     def start_measuring(self, config: TrainingConfig) -> None:
         """Measure in the background whether `config` fits; ends with a `FitDone`.
@@ -183,8 +211,8 @@ class AppState(ServeState):
         self.measuring = ""
         if message.error:
             self.show_error(message.error)
-        elif message.outcome:
-            self.notice = f"{message.outcome}."
+        else:
+            self.notice = f"{message.outcome}." if message.outcome else _("The measurement was ended.")
         self.make_offers()
 
     def on_check_done(self, message: CheckDone) -> None:
@@ -224,4 +252,4 @@ class AppState(ServeState):
         """Keep the offers; take the recommended one until the user has chosen."""
         self.recommendation = message.recommendation
         if not self.project.config_file.exists():
-            self.config = profile_config(message.recommendation.name, self.config)
+            self.config = plain_profile(message.recommendation.name, self.config)

@@ -10,7 +10,7 @@ from engine.fit.measured import price_profiles
 from engine.hardware.probe import probe
 from engine.i18n import _
 from engine.model_folder.dimensions import ModelDimensions
-from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation
+from engine.profiles import NAMES, PROFILES, ProfileName, Recommendation, without_own_values
 from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.selected_config import selected_settings
@@ -70,11 +70,11 @@ def recommendation(project: Project, base: TrainingConfig | None = None) -> Reco
 
     Args:
         project: whose model and data, and what was measured with them, count.
-        base: the settings that a profile leaves alone; None takes those selected before.
+        base: the settings that a profile leaves alone; None takes the project's own.
     """
     from engine.dataset.inspect.check import check_data  # loads a tokenizer: a second or more
 
-    config = base or selected_settings(project)
+    config = base or without_own_values(selected_settings(project))
     checked = check_data(project, config)
     return _priced(project, config, checked if checked.train.examples else None)
 

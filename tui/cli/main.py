@@ -4,6 +4,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -100,9 +101,22 @@ def _commands(*functions: Callable[..., Any]) -> None:
         _command(function)
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mqlora-tui {version('mqlora-tui')}")
+        raise typer.Exit
+
+
 @app.callback(invoke_without_command=True)
 def open_app(
     context: typer.Context,
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help=_("Say which version this is.")
+        ),
+    ] = False,
     directory: Annotated[
         Path,
         typer.Option("-C", "--directory", help=_("Project directory."), show_default=_("the current one")),

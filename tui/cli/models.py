@@ -101,12 +101,15 @@ def show_shortlist(project: Project, as_json: bool) -> None:
         print_json({"models": [_offered(offer, report) for offer in SHORTLIST]})
         return
     shown = table(_("model"), _("size"), _("fits"))
-    for offer in SHORTLIST:
-        profile = advised_profile(report, offer.dimensions)
+    profiles = {offer: advised_profile(report, offer.dimensions) for offer in SHORTLIST}
+    for offer, profile in profiles.items():
         shown.add_row(cell(offer.repository), size(offer.size), fits(profile))
     say(_("Models to choose from:"))
     out.print(shown)
-    say(_("Get the first with: {command}").format(command=command(SHORTLIST[0].repository)))
+    fitting = [offer for offer, profile in profiles.items() if profile]
+    advised = fitting[0] if fitting else min(SHORTLIST, key=lambda offer: offer.size)
+    text = _("Get one that fits with: {command}") if fitting else _("None fits; the smallest is: {command}")
+    say(text.format(command=command(advised.repository)))
     say(_("Others by their name on the hub, from a folder or from a GGUF file: mqlora-tui get NAME"))
 
 

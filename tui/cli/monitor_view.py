@@ -14,9 +14,9 @@ from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from engine.units import duration
 from tui.console import out
-from tui.run.figures import seconds_per_step
 from tui.run.phase_words import phase_of, phase_words, usage_words
 from tui.run.status import RunStatus
+from tui.run.time_left import seconds_left, steps_made
 
 from rich.console import Group
 from rich.progress_bar import ProgressBar
@@ -30,7 +30,7 @@ def view(
     """Return the lines: name and status, progress, figures, the curve of the loss, what keys do."""
     lines: list[Text | Table] = [Text(_title(project, state, owner), "bold")]
     if state and state.total_steps:
-        lines.append(_bar(state))
+        lines.append(_bar(state, steps_made(history, state)))
     if state and len(history):
         lines.append(_figures(project, state, history, owner is not None))
         if spent := usage_words(state.usage):
@@ -59,26 +59,25 @@ def _status(state: RunState | None, owner: Owner | None) -> str:
     return f"{phase_words(phase)} {phase.done}/{phase.total}" if phase.total else phase_words(phase)
 
 
-def _bar(state: RunState) -> Table:
+def _bar(state: RunState, made: int) -> Table:
     grid = Table.grid(padding=(0, 1))
     grid.add_row(
-        Text(_("step {step:,}/{total:,}").format(step=state.step, total=state.total_steps)),
-        ProgressBar(total=state.total_steps, completed=state.step, width=40),
+        Text(_("step {step:,}/{total:,}").format(step=made, total=state.total_steps)),
+        ProgressBar(total=state.total_steps, completed=made, width=40),
     )
     return grid
 
 
 def _figures(project: Project, state: RunState, history: RunHistory, is_running: bool) -> Text:
     loss = float(history.loss[-1])
-    pace = seconds_per_step(history, state)
+    config = run_config(project)
+    left = seconds_left(history, state, config)
     parts = [
         _("loss {loss:.3f}").format(loss=loss) if math.isfinite(loss) else _("loss not finite"),
-        _validation(validations_of(history, run_config(project), state)),
+        _validation(validations_of(history, config, state)),
         _("{speed:.0f} tok/s").format(speed=history.tokens_per_second[-1]),
         _("peak {memory:.2f} GB").format(memory=history.peak_memory_gb[-1]),
-        _("left {time}").format(time=duration(pace * (state.total_steps - state.step)))
-        if pace is not None and is_running
-        else "",
+        _("left {time}").format(time=duration(left)) if left is not None and is_running else "",
     ]
     return Text("   ".join(part for part in parts if part))
 

@@ -11,7 +11,7 @@ from engine.dataset.report import DataReport, Fault, FileReport
 from engine.errors import UserError
 from engine.estimate import Estimate, estimates
 from engine.i18n import _, ngettext
-from engine.profiles import NAMES, profile_config
+from engine.profiles import NAMES, plain_profile
 from engine.project import Project
 from engine.training.selected_config import selected_settings
 from engine.units import duration
@@ -67,7 +67,7 @@ def _estimates(project: Project, config: TrainingConfig, report: DataReport) -> 
     """Return what a run takes under each profile."""
     from engine.fit.speeds import known_speeds  # imports numpy
 
-    configs = {name: profile_config(name, config) for name in NAMES}
+    configs = {name: plain_profile(name, config) for name in NAMES}
     return estimates(report, configs, known_speeds(project, config))
 
 

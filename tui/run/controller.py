@@ -22,7 +22,7 @@ from tui.run.handover import is_starting
 from tui.run.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.run.other_process import ask_to_pause, can_ask, given_up, out_of_reach
 from tui.run.outbox import Outbox
-from tui.run.status import RunStatus
+from tui.run.status import RunPhase, RunStatus
 
 from textual.message import Message
 from textual.message_pump import MessagePump
@@ -73,6 +73,8 @@ class TrainingController:
         self._create = create or create_trainer
         self._followers: tuple[MessagePump, ...] = ()
         self._job: Future[RunEnding] | None = None
+        self._config: TrainingConfig | None = None
+        """What the run of this process was begun with; None where it goes on with its own."""
         self._asked: tuple[Owner, str] | None = None
         """The other process that was asked to pause, and its session; empty while that is not known."""
         self.is_taking_over = False
@@ -110,6 +112,7 @@ class TrainingController:
                 fix = _("ask whoever trains to pause it, or wait for its end")
             raise UserError(_("{who} trains in this folder").format(who=who), fix)
         self._engine.stop_event.clear()
+        self._config = config
         self._job = self._engine.submit(self._drive, config, mode, how)
         self._post(RunChanged)
         self._job.add_done_callback(lambda job: self._post_ending(job.result()))
@@ -122,6 +125,11 @@ class TrainingController:
             return False
         self._post(RunChanged)
         return True
+
+    def askable(self) -> Owner | None:
+        """Return the other process that trains here, if `pause` can ask it."""
+        other = self.other_process()
+        return other if other and can_ask(self._project, other) else None
 
     async def take_over(self, asked: Callable[[], None]) -> bool:
         """Let the other process of this machine pause, then go on with its run here.
@@ -182,7 +190,8 @@ class TrainingController:
         """Return what the run is doing, as its files tell."""
         config = run_config(self._project)
         if self.is_running:
-            return RunStatus("pausing" if self._engine.stop_event.is_set() else "running", config=config)
+            phase: RunPhase = "pausing" if self._engine.stop_event.is_set() else "running"
+            return RunStatus(phase, config=self._config or config)  # on disk is at first the run before
         if other := self.other_process():
             return RunStatus("pausing" if self._is_pausing(other) else "running", config=config)
         if is_starting(self._project):

@@ -12,6 +12,7 @@ from engine.training.events import Usage
 from engine.training.history import Floats, RunHistory
 from engine.training.state import RunState
 from tui.run.curves import finite
+from tui.run.time_left import seconds_left, seconds_per_step, steps_made
 
 import numpy as np
 import psutil
@@ -42,6 +43,10 @@ class RunFigures:
     """Median of the last 10 steps."""
     seconds_per_step: float | None = None
     """Mean of the last 50 steps of the present session, validations included."""
+    seconds_left: float | None = None
+    """Time that the remaining steps and validations take at the present pace."""
+    steps_made: int = 0
+    """Optimizer steps, that one included whose validation is under way."""
     usage: Usage = field(default_factory=Usage)
     """Of the present session, or the last one."""
 
@@ -49,13 +54,6 @@ class RunFigures:
     def num_epochs(self) -> int:
         """Epochs of the whole run."""
         return self.summary.num_epochs
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Time the remaining steps take at the present pace."""
-        if self.seconds_per_step is None:
-            return None
-        return self.seconds_per_step * max(0, self.summary.total_steps - self.summary.steps)
 
 
 def figures_of(project: Project, history: RunHistory, state: RunState | None) -> RunFigures:
@@ -79,6 +77,8 @@ def figures_of(project: Project, history: RunHistory, state: RunState | None) ->
         grad_norm=float(norms[-1]) if len(norms) else None,
         tokens_per_second=float(np.median(history.tokens_per_second[-_RECENT:])),
         seconds_per_step=seconds_per_step(history, state),
+        seconds_left=seconds_left(history, state, summary.config),
+        steps_made=steps_made(history, state),
         usage=usage,
     )
 
@@ -96,25 +96,3 @@ def _trend(line: Floats) -> int | None:
     before = float(line[-min(len(line), max(_RECENT, len(line) // 20))])
     change = float(line[-1]) / before - 1 if before else 0.0
     return 0 if abs(change) < _STEADY else (1 if change > 0 else -1)
-
-
-_WINDOW = 50
-"""Steps over which the time of one step is averaged."""
-
-
-def seconds_per_step(history: RunHistory, state: RunState | None) -> float | None:
-    """Return the mean time of the last 50 steps, validations and checkpoints included.
-
-    Before a pause the machine may have been another, or busier: as soon as the present session has made
-    two steps only its own count.
-
-    Args:
-        history: of the run.
-        state: tells where the session began.
-    """
-    first = int(np.searchsorted(history.step, state.resumed_at, side="right")) if state else 0
-    of_session = history.elapsed_s[first:]
-    window = (of_session if len(of_session) > 1 else history.elapsed_s)[-_WINDOW - 1 :]
-    if len(window) < 2:
-        return None
-    return float(window[-1] - window[0]) / (len(window) - 1)

@@ -110,11 +110,16 @@ def _running(view: RunView, session: PhaseTracker) -> tuple[CheckStatus | None, 
 
 
 def _start_hint(config: TrainingConfig) -> str:
+    return _("Enter starts {profile}: {plan}.").format(profile=profile_name(config), plan=plan(config))
+
+
+def plan(config: TrainingConfig) -> str:
+    """Return how long a run is and how large its steps are, in few words."""
     epochs = ngettext("{n} epoch", "{n} epochs", config.num_epochs).format(n=config.num_epochs)
     if steps := config.max_steps:
         epochs = _("{epochs}, at most {steps}").format(epochs=epochs, steps=units.steps(steps))
-    return _("Enter starts {profile}: {epochs}, {examples} a step.").format(
-        profile=profile_name(config), epochs=epochs, examples=units.examples(config.examples_per_step)
+    return _("{epochs}, {examples} a step").format(
+        epochs=epochs, examples=units.examples(config.examples_per_step)
     )
 
 
@@ -130,17 +135,18 @@ def progress(
         now: the present time.
     """
     run, phase = figures.summary, phase if status.is_training else None
-    if phase and not run.steps:
+    if phase and (not run.steps or phase.name in PREPARING):  # what steps there are may be of the run before
         count = _("{done} of {total}").format(done=phase.done, total=phase.total) if phase.total else ""
         return phase_words(phase), phase.done / max(phase.total, 1), count
     epoch = _("epoch {n}/{total}").format(n=figures.epoch, total=figures.num_epochs)
     if phase:
         count = f" {phase.done}/{phase.total}" if phase.total else ""
         epoch = phase_words(phase) + count
-    total = max(run.total_steps, run.steps)
-    share = run.steps / total if total else 0.0
+    made = max(figures.steps_made, run.steps)
+    total = max(run.total_steps, made)
+    share = made / total if total else 0.0
     position = _("step {step:,}/{total:,}  {percent:.0f} %").format(
-        step=run.steps, total=total, percent=share * 100
+        step=made, total=total, percent=share * 100
     )
     return (epoch if total else ""), share, (position + _ending(figures, status, now) if total else "")
 

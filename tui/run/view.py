@@ -3,13 +3,13 @@
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from engine.analysis.chart_series import ChartData
 from engine.analysis.remedies import Advice
 from engine.analysis.run_folder import run_config
 from engine.analysis.validations import validations_of
 from engine.analysis.verdict import Verdict, judge, live_advice
+from engine.files import stamp_of
 from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders, checkpoint_step
 from engine.training.events import Phase
@@ -133,12 +133,3 @@ def chart_data(project: Project, history: RunHistory, state: RunState | None) ->
         total_steps=max(state.total_steps if state else 0, int(history.step[-1]) if len(history) else 1),
         checkpoints=tuple(map(checkpoint_step, checkpoint_folders(project.run_dir)[::-1])),
     )
-
-
-def stamp_of(path: Path) -> tuple[int, int, int] | None:
-    """Return what differs when the file at `path` was written again; None if there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -7,10 +7,10 @@ from engine.analysis.run_folder import run_config
 from engine.chat import read_questions
 from engine.config import TrainingConfig
 from engine.errors import UserError
+from engine.files import stamp_of
 from engine.i18n import _
 from engine.project import Project
 from engine.training.answers import Answer, Answers, read_answers
-from tui.run.view import stamp_of
 
 if TYPE_CHECKING:
     from engine.dataset.inspect.word_diff import DiffPart  # imports numpy, so not at start-up

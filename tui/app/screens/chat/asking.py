@@ -41,6 +41,8 @@ class AskingScreen(PlaceScreen):
         self._asked: Question | None = None
         """What is being answered; events of any other question come late, after that was stopped."""
         self._stop = threading.Event()
+        self._is_elsewhere = False
+        """Whether another place was gone to since this one was shown."""
 
     def on_mount(self) -> None:
         """Get ready; the model is loaded with the first question."""
@@ -49,8 +51,15 @@ class AskingScreen(PlaceScreen):
         self.query_one(Prompt).focus()
 
     def on_screen_resume(self) -> None:
-        """Say what there is to talk to."""
+        """Say what there is to talk to; who comes from another place finds the cursor in the line."""
         self.show_state()
+        if self._is_elsewhere:
+            self._is_elsewhere = False
+            self.query_one(Prompt).focus()
+
+    def on_screen_suspend(self) -> None:
+        """Notice whether another place is shown, or only a dialog."""
+        self._is_elsewhere = self not in self.app.screen_stack
 
     def on_unmount(self) -> None:
         """End a reply, so that the app can end."""

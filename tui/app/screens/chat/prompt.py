@@ -26,14 +26,6 @@ class Prompt(TextField):
             id="prompt.send",
         ),
         Binding(
-            "ctrl+j,shift+enter,alt+enter",
-            "new_line",
-            _("New line"),
-            show=False,
-            tooltip=_("Begin another line of the question (also Shift+Enter, Alt+Enter)"),
-            id="prompt.new_line",
-        ),
-        Binding(
             "up",
             "cursor_up",
             _("Up"),
@@ -98,10 +90,6 @@ class Prompt(TextField):
         """Delete the whole question; Ctrl+Z brings it back."""
         self.select_all()
         self._replace_via_keyboard("", *self.selection)
-
-    def action_new_line(self) -> None:
-        """Begin another line."""
-        self._replace_via_keyboard("\n", *self.selection)
 
     def action_cursor_up(self, select: bool = False) -> None:
         """Go up; from the first line, as it is wrapped, to the question before."""

@@ -4,10 +4,15 @@ from typing import TYPE_CHECKING
 
 from engine.dataset.jsonl.lines import OTHER_FORMATS
 from engine.dataset.report import Fault
+from engine.i18n import _
 from tui.app.screens.shared.base import PlaceScreen
 
 if TYPE_CHECKING:
     from engine.dataset.convert.imported import Imported  # imports numpy, so not at start-up
+
+
+_CHANGES = ("use_rows", "edit", "drop", "undo")
+"""Actions after which the data are others."""
 
 
 class MendingScreen(PlaceScreen):
@@ -61,9 +66,19 @@ class MendingScreen(PlaceScreen):
         self.clear_error()
         self.mqlora.undo_change()
 
+    def why_not(self, action: str) -> str:
+        """Say what there is not to be changed, or what keeps the rows as they are."""
+        if action in _CHANGES and self.mqlora.run_state.is_training:
+            return _("Training is running on the data; change the rows when the run is paused or over.")
+        return {
+            "undo": _("There is no change of the data to be taken back."),
+            "clean": _("Nothing is wrong with the rows, so there is nothing to clean."),
+            "use_rows": _("No rows were cleaned or imported since the start of the app; i imports some."),
+        }.get(action, "")
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer a change where there is something to be changed, and neither a run nor this app is at it."""
-        if action not in ("use_rows", "edit", "drop", "undo"):
+        if action not in _CHANGES:
             return super().check_action(action, parameters)
         if self.mqlora.run_state.is_training or self.mqlora.writing:
             return False

@@ -3,10 +3,18 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
 
 from engine.errors import UserError
 from engine.i18n import _
-from engine.runs.changes import archive_present, bring_back, contents_of, delete_run, rename_run
+from engine.runs.changes import (
+    archive_present,
+    bring_back,
+    check_new_name,
+    contents_of,
+    delete_run,
+    rename_run,
+)
 from engine.runs.note import LONGEST, write_note
 from tui.app.screens.history.dialogs import LineScreen, bring_it_back, delete_for_good, put_away
 from tui.app.screens.history.run_table import RunTable
@@ -49,7 +57,9 @@ class ChangingScreen(PlaceScreen):
                 if name is not None and name.strip() != place.name:
                     self._change(lambda: rename_run(place, name), "")
 
-            self.app.push_screen(LineScreen(_("Rename"), place.label, _LONGEST_NAME), rename)
+            self.app.push_screen(
+                LineScreen(_("Rename"), place.label, _LONGEST_NAME, partial(check_new_name, place)), rename
+            )
 
     @work(exit_on_error=False)
     async def action_delete(self) -> None:

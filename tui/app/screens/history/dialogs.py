@@ -1,11 +1,12 @@
 """The boxes of the history: a report, the differences of two runs, a line of text, and a question."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from engine import units
 from engine.analysis.facts import RunSummary
 from engine.analysis.verdict import Verdict
+from engine.errors import UserError
 from engine.i18n import _, ngettext
 from engine.runs.changes import Contents
 from engine.runs.differences import Sameness, differing_settings, setting_text, shared_origin
@@ -15,6 +16,7 @@ from engine.sanitize import one_line
 from tui.app.screens.report.text import report_text
 from tui.app.screens.shared.dialog import ConfirmScreen, Dialog
 from tui.app.screens.shared.line_input import LineInput
+from tui.app.screens.shared.note_line import NoteAdded
 from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.run.headline import run_sign
 
@@ -124,16 +126,19 @@ class LineScreen(Dialog[str | None]):
         Binding("escape", "dismiss(None)", _("Leave"), id="line_of_text.leave"),
     ]
 
-    def __init__(self, title: str, value: str, longest: int) -> None:
+    def __init__(
+        self, title: str, value: str, longest: int, check: Callable[[str], object] = lambda _line: None
+    ) -> None:
         """Prepare the box.
 
         Args:
             title: what is asked for.
             value: the line to begin with.
             longest: characters it may have.
+            check: raises a `UserError` for a line that cannot be taken.
         """
         super().__init__()
-        self._title, self._value, self._longest = title, value, longest
+        self._title, self._value, self._longest, self._check = title, value, longest, check
 
     def compose(self) -> ComposeResult:
         """Draw one small box."""
@@ -148,10 +153,26 @@ class LineScreen(Dialog[str | None]):
                 ).format(n=self._longest),
                 compact=True,
             )
+            yield Static(id="line-news", markup=False)
 
     @on(Input.Submitted)
     def _answer(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value)
+        try:
+            self._check(event.value)
+        except UserError as error:
+            self.query_one("#line-news", Static).update(f"✗ {one_line(str(error), 300)}")
+        else:
+            self.dismiss(event.value)
+
+    @on(NoteAdded)
+    def _say(self, note: NoteAdded) -> None:
+        """Say in the box what the line does not take, such as a pasted text that is too long."""
+        note.stop()
+        self.query_one("#line-news", Static).update(f"✗ {note.text}")
+
+    @on(Input.Changed)
+    def _forget(self) -> None:
+        self.query_one("#line-news", Static).update("")
 
 
 def delete_for_good(place: RunPlace, contents: Contents) -> ConfirmScreen:

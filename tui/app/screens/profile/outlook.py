@@ -6,8 +6,8 @@ from engine.dataset.report import DataReport
 from engine.estimate import planned_steps
 from engine.fit.price import Price, advised_rate, nearest_profile
 from engine.i18n import _
-from engine.profiles import profile_config
-from engine.training.selected_config import differences
+from engine.profiles import plain_profile
+from engine.training.selected_config import changes
 from engine.units import duration, rate, size
 from tui.app.screens.profile.config_summary import schedule_spark
 
@@ -34,6 +34,20 @@ class Outlook(Static):
     def show_wrong(self) -> None:
         """Say that a value is wrong, so that nothing follows."""
         self.update(Content.styled(_("A value is wrong: what follows is shown when it is right."), "$muted"))
+
+
+def own_values(used: TrainingConfig, shown: TrainingConfig) -> tuple[str, str, str]:
+    """Return the row about values of one's own: what they are, or what a profile would make of them.
+
+    Args:
+        used: the configuration in use, which is none of the profiles.
+        shown: the same, or a profile.
+    """
+    if shown == used:
+        nearest = nearest_profile(used)
+        return nearest, "", ", ".join(changes(plain_profile(nearest, used), used))
+    text = _("{changes}; s on the card Custom keeps them first")
+    return _("replaces yours"), "", text.format(changes=", ".join(changes(used, shown)))
 
 
 def _run(config: TrainingConfig, data: DataReport | None, price: Price | None) -> Content:
@@ -77,7 +91,7 @@ def _rate(config: TrainingConfig) -> Content:
 
 def _changes(config: TrainingConfig) -> Content:
     name = nearest_profile(config)
-    changed = differences(profile_config(name, TrainingConfig(model=config.model)), config)
+    changed = changes(plain_profile(name, config), config)
     text = ", ".join(changed) if changed else _("as it is")
     return _line(name, text)
 

@@ -6,13 +6,14 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.estimate import planned_steps
 from engine.i18n import _
-from engine.profiles import NAMES, Offer, Recommendation, profile_config, profile_name
+from engine.profiles import NAMES, Offer, Recommendation, plain_profile, profile_name
 from engine.training.selected_config import differences
 from tui.app.keys import going_to
 from tui.app.screens.profile.card import ProfileCard
 from tui.app.screens.profile.config_form import ConfigForm
 from tui.app.screens.profile.config_summary import Meaning, explained, summary
 from tui.app.screens.profile.named import NAMED_KEYS, NamedConfigs
+from tui.app.screens.profile.outlook import own_values
 from tui.app.screens.shared.dialog import ConfirmScreen
 from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.unsaved import FormResult
@@ -214,7 +215,10 @@ class ProfileScreen(NamedConfigs):
             card.selected = index == self.selected
         self._draw_verdict(recommendation)
         config = self.shown_config()
-        self.query_one("#meaning-text", Static).update(summary(config, self.mqlora.data, self._steps(config)))
+        meaning = summary(config, self.mqlora.data, self._steps(config))
+        if self._in_use(CUSTOM):
+            meaning.add_row(*own_values(self.mqlora.config, config))
+        self.query_one("#meaning-text", Static).update(meaning)
 
     def _draw_verdict(self, recommendation: Recommendation | None) -> None:
         verdict = self.query_one(VerdictLine)
@@ -234,9 +238,9 @@ class ProfileScreen(NamedConfigs):
         return planned_steps(config, data.train.examples)
 
     def shown_config(self) -> TrainingConfig:
-        """Return the configuration in use with the selected profile's values."""
+        """Return the configuration in use, or the selected profile as it is named."""
         config = self.mqlora.config
-        return config if self.selected == CUSTOM else profile_config(NAMES[self.selected], config)
+        return config if self.selected == CUSTOM else plain_profile(NAMES[self.selected], config)
 
     def _use(self, index: int) -> str:
         """Return what a card is for: the run there is, or the next one; the settings of a run are its own."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import ClassVar, cast
 
 from engine.errors import UserError
+from engine.hardware.report import HardwareReport
 from tui.app.keys import DISMISS_KEY
 from tui.app.screens.shared.copying import Copied, ToCopy
 from tui.app.screens.shared.dialog import Closing
@@ -30,6 +31,11 @@ class PlaceScreen(Closing[None], Noted):
     PARTS: ClassVar[tuple[type[Widget], ...]] = ()
     """Widgets of this place with keys of their own, for the list of all that can be done."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._notes = NoteLine()
+        """Takes what is to be said before the place is drawn, such as of a damaged file at the start."""
+
     @property
     def mqlora(self) -> AppState:
         """The app, with what all places know of it."""
@@ -46,7 +52,7 @@ class PlaceScreen(Closing[None], Noted):
         yield PlaceTabs(self.place_name)
         with Container(classes="body"):
             yield from self.compose_body()
-        yield NoteLine()
+        yield self._notes
         yield KeyFooter(classes="key-footer")
 
     def compose_body(self) -> ComposeResult:
@@ -59,6 +65,7 @@ class PlaceScreen(Closing[None], Noted):
         self.follow("run_state", self._refresh_header)
         self.follow("notice", self._show_notice)
         self.follow("data_progress", self._end_wait)
+        self.watch(self.app, "hardware", self._drop_outdated, init=False)
 
     def follow(self, state: str, draw: Callable[[], None]) -> None:
         """Call `draw` now and whenever the app's reactive `state` changes.
@@ -78,7 +85,7 @@ class PlaceScreen(Closing[None], Noted):
         self.refresh_bindings()
 
     def _show_notice(self) -> None:
-        self.query_one(NoteLine).show_notice(self.mqlora.notice)
+        self._notes.show_notice(self.mqlora.notice)
         self.refresh_bindings()
 
     def to_copy(self) -> Iterator[ToCopy]:
@@ -93,31 +100,37 @@ class PlaceScreen(Closing[None], Noted):
 
     def show_error(self, error: UserError) -> None:
         """Show a refusal: what is wrong, and how to fix it."""
-        self.query_one(NoteLine).show(error)
+        self._notes.show(error)
         self.refresh_bindings()
 
     def clear_error(self) -> None:
         """Take the last refusal away, and the notice."""
-        self.query_one(NoteLine).clear()
+        self._notes.clear()
         self.mqlora.notice = ""
         self.refresh_bindings()
 
     @property
     def is_waiting(self) -> bool:
         """Whether what is shown is a refusal because of what is under way."""
-        return isinstance(self.query_one(NoteLine).error, Busy)
+        return isinstance(self._notes.error, Busy)
 
     def _end_wait(self) -> None:
         """Take such a refusal away when that is over; any other one stays."""
-        line = self.query_one(NoteLine)
-        if isinstance(line.error, Busy) and not line.error.holds():
-            line.clear()
+        error = self._notes.error
+        if isinstance(error, Busy) and not error.holds():
+            self._notes.clear()
+            self.refresh_bindings()
+
+    def _drop_outdated(self, hardware: HardwareReport | None) -> None:
+        """Take a refusal away once all is looked at again, as after a model came: it may hold no more."""
+        if hardware is None and self._notes.error:
+            self._notes.clear()
             self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without a note there is nothing to dismiss."""
         if action == "clear_error":
-            return self.query_one(NoteLine).display
+            return self._notes.display
         return super().check_action(action, parameters)
 
     def action_clear_error(self) -> None:

@@ -45,6 +45,10 @@ class Noted:
     def show_error(self, error: UserError) -> None:
         """Show a refusal: what is wrong, and how to fix it."""
 
+    def why_not(self, action: str) -> str:
+        """Say why an action cannot be done now, in a sentence; empty where nothing special is why."""
+        return ""
+
 
 class NoteLine(Static, Copied):
     """What came of a job, and a refusal with fix, above the footer; else invisible."""

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections import deque
+from dataclasses import replace
 from datetime import datetime
 
 from engine.i18n import _, ngettext, number
@@ -88,16 +89,25 @@ class RunLog(RichLog):
         before, self._state = self._state, state
         if before is None:
             return
+        when = datetime.fromisoformat(state.updated).astimezone()
+        if state.started != before.started and not state.resumed_at:  # the one before is in the archive
+            self._clear()
+            self.write_entry("·", _("another process began a new run"), when)
+            before = replace(before, last_checkpoint=None, best_step=None)
         if state.last_checkpoint and state.last_checkpoint != before.last_checkpoint:
-            self.write_entry("✓", _("{name} saved").format(name=state.last_checkpoint))
+            self.write_entry("✓", _("{name} saved").format(name=state.last_checkpoint), when)
         if state.best_val_loss is not None and state.best_step != before.best_step:
-            self.write_entry("★", _best(state.best_val_loss))
+            self.write_entry("★", _best(state.best_val_loss), when)
 
-    def write_entry(self, symbol: str, sentence: str) -> None:
-        """Write a line; `!` and `✗` stand for a warning."""
+    def _clear(self) -> None:
+        self._entries.clear()
+        self._wrap()
+
+    def write_entry(self, symbol: str, sentence: str, when: datetime | None = None) -> None:
+        """Write a line with the time of day, now if no other is told; `!` and `✗` stand for a warning."""
         text = f"{symbol} {complete(one_line(sentence, 400))}"
         entry = Text.assemble(
-            (f"{datetime.now():%H:%M:%S} ", MUTED), (text, ATTENTION if symbol in "!✗" else TEXT)
+            (f"{when or datetime.now():%H:%M:%S} ", MUTED), (text, ATTENTION if symbol in "!✗" else TEXT)
         )
         self._entries.append(entry)
         self.display = True

@@ -2,6 +2,7 @@
 
 from engine.errors import UserError
 from engine.i18n import _
+from engine.training.lock_file import Owner
 from tui.app.screens.shared.dialog import ConfirmScreen
 
 
@@ -20,15 +21,57 @@ def leave_work(lost: str) -> ConfirmScreen:
     return ConfirmScreen(_("Leave now?"), lost, yes=_("End it and leave"), no=_("Stay"))
 
 
-def train_anew(how: str = "") -> ConfirmScreen:
-    """Return the question before a run is archived; `how` says what the next one is, if that is not known."""
+class PauseOtherScreen(ConfirmScreen):
+    """Asks before a run of another process is paused; Ctrl+C, which asked, is a yes as well."""
+
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(
+            _("Pause a run of another process?"),
+            _(
+                "Process {pid} trains, not this app. It finishes its step, saves a checkpoint and pauses."
+            ).format(pid=owner.pid),
+            yes=_("Pause it (Ctrl+C too)"),
+            no=_("Let it train"),
+        )
+
+    def stop_work(self) -> bool:
+        """Take the second Ctrl+C as a yes."""
+        self.dismiss(True)
+        return True
+
+
+def take_it_over(owner: Owner) -> ConfirmScreen:
+    """Return the question before a run of another process is made to go on here."""
+    return ConfirmScreen(
+        _("Take the run over?"),
+        _("Process {pid} saves a checkpoint and pauses; then the run goes on in this app.").format(
+            pid=owner.pid
+        ),
+        yes=_("Take it over"),
+        no=_("Let it train there"),
+    )
+
+
+def train_anew(how: str = "", settings: str = "") -> ConfirmScreen:
+    """Return the question before a run is archived.
+
+    Args:
+        how: what is suggested for the next one, if anything is.
+        settings: that the next one is made with, in words.
+    """
     archived = _("The present run moves to checkpoints_qlora/archive; nothing is deleted.")
     return ConfirmScreen(
         _("Train anew?"),
-        _("Suggested: {how}. {archived}").format(how=how, archived=archived) if how else archived,
+        " ".join(filter(None, (_with(how, settings), archived))),
         yes=_("Archive and start"),
         no=_("Keep it"),
     )
+
+
+def _with(how: str, settings: str) -> str:
+    if how:
+        return _("Suggested: {how}.").format(how=how)
+    return _("It begins with {settings}.").format(settings=settings) if settings else ""
 
 
 def accept_versions(error: UserError) -> ConfirmScreen:

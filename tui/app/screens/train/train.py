@@ -19,13 +19,14 @@ from tui.app.screens.train.charts import Charts
 from tui.app.screens.train.keys import TRAIN_KEYS
 from tui.app.screens.train.log import RunLog
 from tui.app.screens.train.progress_line import ProgressLine
-from tui.app.screens.train.questions import accept_versions, train_anew
+from tui.app.screens.train.questions import accept_versions, take_it_over, train_anew
 from tui.app.screens.train.stats import RunStats
 from tui.run.handover import take_notice
-from tui.run.headline import progress, sentence
+from tui.run.headline import plan, progress, sentence
 from tui.run.messages import TrainingEvents, TrainingFailed
 from tui.run.status import CRASHED, UNFINISHED, PhaseTracker, RunSign
 from tui.run.view import RunReader, RunView
+from tui.words import profile_name
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -121,9 +122,15 @@ class TrainScreen(PlaceScreen):
         await self.app.run_action("copy_or_pause")
 
     def action_take_over(self) -> None:
-        """Bring a run of another process here."""
+        """Ask, then bring a run of another process here."""
         self.clear_error()
-        self._take_over()
+
+        def answer(yes: bool | None) -> None:
+            if yes:
+                self._take_over()
+
+        if other := self.mqlora.training.other_process():
+            self.app.push_screen(take_it_over(other), answer)
 
     @work(group="take-over", exit_on_error=False)
     async def _take_over(self) -> None:
@@ -149,7 +156,11 @@ class TrainScreen(PlaceScreen):
 
     def action_restart(self) -> None:
         """Ask, then archive the run and start anew."""
-        self.app.push_screen(train_anew(), lambda yes: self._start("restart") if yes else None)
+        config = self.mqlora.config
+        settings = _("{profile}: {plan}").format(profile=profile_name(config), plan=plan(config))
+        self.app.push_screen(
+            train_anew(settings=settings), lambda yes: self._start("restart") if yes else None
+        )
 
     def action_chart(self, command: Command) -> None:
         """Look at the run in another way."""

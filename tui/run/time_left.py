@@ -1,0 +1,84 @@
+"""How long a run still takes: its steps, and the validations between them and at its end."""
+
+import math
+
+from engine.config import TrainingConfig
+from engine.training.history import RunHistory
+from engine.training.state import RunState
+
+import numpy as np
+
+_WINDOW = 50
+"""Steps over which the time of one step is averaged."""
+
+
+def steps_made(history: RunHistory, state: RunState | None) -> int:
+    """Return the optimizer steps that were made, that one included whose validation is under way."""
+    written = int(history.step[-1]) if len(history) else 0
+    return max(written, state.unvalidated or 0) if state and state.is_alive else written
+
+
+def seconds_per_step(history: RunHistory, state: RunState | None) -> float | None:
+    """Return the mean time of the last 50 steps, validations and checkpoints included.
+
+    Before a pause the machine may have been another, or busier: as soon as the present session has made
+    two steps only its own count.
+
+    Args:
+        history: of the run.
+        state: tells where the session began.
+    """
+    window = history.elapsed_s[_counted(history, state)]
+    if len(window) < 2:
+        return None
+    return float(window[-1] - window[0]) / (len(window) - 1)
+
+
+def seconds_left(history: RunHistory, state: RunState | None, config: TrainingConfig | None) -> float | None:
+    """Return the time of the steps and validations to come, with the answers and checkpoints after these.
+
+    What comes after a step with a validation takes longer than a step alone; the difference is what a
+    validation takes. Before the first of them that is what the validation before the first step took.
+
+    Args:
+        history: of the run.
+        state: of the run; tells how long it is.
+        config: of the run; tells when it is validated.
+    """
+    counted = _counted(history, state)
+    elapsed = history.elapsed_s[counted]
+    if state is None or len(elapsed) < 2:
+        return None
+    gaps, is_after = np.diff(elapsed), np.isfinite(history.val_loss[counted][:-1])
+    step = float(np.mean(gaps if is_after.all() else gaps[~is_after]))
+    validation = 0.0
+    if is_after.any():
+        validation = max(0.0, float(np.mean(gaps[is_after])) - step)
+    elif not state.resumed_at and history.step[0] == 1:
+        validation = max(0.0, float(history.elapsed_s[0]) - step)
+    made = steps_made(history, state)
+    total = max(state.total_steps, made)
+    under_way = 0.0
+    if made > int(history.step[-1]):
+        under_way = 1 - state.phase_done / max(1, state.phase_total) * (state.phase == "validating")
+    every = config.eval_every if config else 0
+    return step * (total - made) + validation * (_validations(made, total, every, state) + under_way)
+
+
+def _counted(history: RunHistory, state: RunState | None) -> slice:
+    first = int(np.searchsorted(history.step, state.resumed_at, side="right")) if state else 0
+    if len(history) - first < 2:
+        first = 0
+    return slice(max(first, len(history) - _WINDOW - 1), None)
+
+
+def _validations(made: int, total: int, every: int, state: RunState) -> int:
+    """Count the steps after `made` that are validated: every so many, at epochs' ends, at the last."""
+
+    def up_to(step: int) -> int:
+        epoch = state.steps_per_epoch
+        count = sum(step // period for period in (every, epoch) if period)
+        return count - (step // math.lcm(every, epoch) if every and epoch else 0)
+
+    is_last_besides = total > made and up_to(total) == up_to(total - 1)
+    return up_to(total) - up_to(made) + is_last_besides
