@@ -46,12 +46,12 @@ class RanksRun:
     @property
     def rate(self) -> float:
         """Real tokens a second, median."""
-        return median(row["tokens_per_second"] for row in self.rows[_FIRST:])
+        return median(float(row["tokens_per_second"]) for row in self.rows[_FIRST:])
 
     def differs(self, other: "RanksRun") -> float:
         """Return the largest relative difference of a step's loss."""
         pairs = zip(self.rows, other.rows, strict=True)
-        return max(abs(a["loss"] - b["loss"]) / b["loss"] for a, b in pairs)
+        return max(float(abs(a["loss"] - b["loss"]) / b["loss"]) for a, b in pairs)
 
     def line(self, alone: "RanksRun") -> str:
         """Return its line below `HEADER`."""

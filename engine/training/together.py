@@ -107,9 +107,9 @@ def evaluate_together(
         yield (before := _add_up(before, losses, batches))
     others = team.answers("scored") if before.batches < len(batches) else iter(())
     for message in others:
-        index, value = message.get("index"), message.get("loss")
-        if message and index in shares[message["rank"]] and isinstance(value, float):
-            losses[index] = value
+        scored, value = message.get("index"), message.get("loss")
+        if isinstance(value, float) and scored in shares[message["rank"]]:
+            losses[scored] = value
             yield (before := _add_up(before, losses, batches))
         if before.batches == len(batches):
             return
