@@ -295,7 +295,7 @@ def _reason(peer: Peer, message: Message) -> str:
         case "failed":
             return f"{peer.name}: {one_line(str(message.get('problem', '')), 1000)}"
         case "silent":
-            return _("{name} has given no sign of life for {seconds:.0f} seconds").format(
+            return _("{name} has given no sign of life for {seconds:.0f} s").format(
                 name=peer.name, seconds=peer.channel.silence
             )
         case "stuck":
