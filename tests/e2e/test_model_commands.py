@@ -73,9 +73,11 @@ def test_what_is_offered(mqlora: Mqlora, home: Path) -> None:
     """Without a name; with what fits, and how to get one."""
     code, out, _err = mqlora("get")
     assert code == 0 and "mlx-community/Mistral-7B-Instruct-v0.3-4bit  4.1 GB" in out
-    assert "mqlora-tui get mlx-community/Mistral-7B-Instruct-v0.3-4bit" in out
+    listed = out
     code, out, _err = mqlora("get", "--json")
-    assert {"repository", "size", "profile", "command"} == json.loads(out)["models"][0].keys()
+    models = json.loads(out)["models"]
+    assert {"repository", "size", "profile", "command"} == models[0].keys()
+    assert sum(f" get {model['repository']}\n" in listed for model in models) == 1, "one that fits is advised"
     code, _out, err = mqlora("get", "--link")
     assert code == 2 and "none is named" in err
 
