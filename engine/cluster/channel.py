@@ -19,6 +19,8 @@ BEAT_S = 1.0
 LONGEST = 1 << 22
 """Bytes of a line; a longer one ends the channel."""
 _BEAT = "beat"
+FAILED = "failed"
+"""Kind of the message that tells why the other side ends."""
 CLOSED: Message = {"kind": "closed"}
 """What is received after the other side's last message."""
 
@@ -38,7 +40,8 @@ class Channel:
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._in_turn = threading.Lock()
         self._heard = time.monotonic()
-        self._ended = threading.Event()
+        self._ended, self._read_all = threading.Event(), threading.Event()
+        self._failure: Message | None = None
         self.their_phase = ""
         """What the other process was doing at its last sign of life."""
         for work in (self._read, self._beat):
@@ -74,9 +77,19 @@ class Channel:
             self._messages.put(CLOSED)  # for whoever asks again
         return message
 
-    def put_back(self, message: Message) -> None:
-        """Let a message be received again, after those that wait."""
-        self._messages.put(message)
+    @property
+    def has_message(self) -> bool:
+        """Whether `receive` would return at once."""
+        return not self._messages.empty()
+
+    def last_words(self, timeout: float) -> Message:
+        """Return why the other side, which is gone, has ended; `CLOSED` if it did not say.
+
+        Args:
+            timeout: seconds to wait for what it may have written.
+        """
+        self._read_all.wait(timeout)
+        return self._failure or CLOSED
 
     def close(self) -> None:
         """Close this side's end."""
@@ -89,8 +102,11 @@ class Channel:
             self._heard = time.monotonic()
             if line.get("kind") == _BEAT:
                 self.their_phase = str(line.get("phase", ""))[:40]
-            else:
-                self._messages.put(line)
+                continue
+            if line.get("kind") == FAILED:
+                self._failure = line
+            self._messages.put(line)
+        self._read_all.set()
         self._ended.set()
         self._messages.put(CLOSED)
 

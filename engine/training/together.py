@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from engine.backend import mx, nn
 from engine.cluster.collective import Ring
-from engine.cluster.team import Team, mean_in_order
+from engine.cluster.team import SCORED, Team, mean_in_order
 from engine.dataset.batches.divide import divide
 from engine.dataset.batches.micro_batch import MicroBatch
 from engine.errors import UserError
@@ -105,7 +105,7 @@ def evaluate_together(
     for index, summed in scores(model, loss, batches, shares[0]):
         losses[index] = summed
         yield _known(losses), mean_in_order(losses, counts)
-    for message in team.answers("scored") if None in losses else ():
+    for message in team.answers(SCORED) if None in losses else ():
         index, value = message.get("index"), message.get("loss")
         if message and index in shares[message["rank"]] and isinstance(value, float | None):
             losses[index] = math.nan if value is None else value
