@@ -98,17 +98,22 @@ class Channel:
             self._writing.close()
 
     def _read(self) -> None:
-        while (line := self._next_line()) is not None:
-            self._heard = time.monotonic()
-            if line.get("kind") == _BEAT:
-                self.their_phase = str(line.get("phase", ""))[:40]
-                continue
-            if line.get("kind") == FAILED:
-                self._failure = line
-            self._messages.put(line)
-        self._read_all.set()
-        self._ended.set()
-        self._messages.put(CLOSED)
+        try:
+            while (line := self._next_line()) is not None:
+                self._heard = time.monotonic()
+                self._take(line)
+        finally:  # also where there is no memory for a line: nobody waits for what nobody reads
+            self._read_all.set()
+            self._ended.set()
+            self._messages.put(CLOSED)
+
+    def _take(self, line: Message) -> None:
+        if line.get("kind") == _BEAT:
+            self.their_phase = str(line.get("phase", ""))[:40]
+            return
+        if line.get("kind") == FAILED:
+            self._failure = line
+        self._messages.put(line)
 
     def _next_line(self) -> Message | None:
         try:
@@ -119,5 +124,8 @@ class Channel:
         return message if isinstance(message, dict) else None
 
     def _beat(self) -> None:
-        while not self._ended.wait(BEAT_S):
-            self.send(_BEAT, phase=self._phase())
+        try:
+            while not self._ended.wait(BEAT_S):
+                self.send(_BEAT, phase=self._phase())
+        finally:
+            self._ended.set()

@@ -106,9 +106,9 @@ def evaluate_together(
         losses[index] = summed
         yield _known(losses), mean_in_order(losses, counts)
     for message in team.answers(SCORED) if None in losses else ():
-        index, value = message.get("index"), message.get("loss")
-        if message and index in shares[message["rank"]] and isinstance(value, float | None):
-            losses[index] = math.nan if value is None else value
+        scored, value = message.get("index"), message.get("loss")
+        if message and scored in shares[message["rank"]] and isinstance(value, float | None):
+            losses[scored] = math.nan if value is None else value
             yield _known(losses), mean_in_order(losses, counts)
         if None not in losses:
             return

@@ -185,9 +185,10 @@ if rank:
 shared = ring.share(arrays)
 as_bytes = lambda a: np.array(a.reshape(-1).view(mx.uint8)).tobytes().hex() if a.size else ""
 total = ring.sum(mx.array([1.0 + rank, 0.1]))
-print(json.dumps([{n: [as_bytes(a), str(a.dtype), list(a.shape)] for n, a in shared.items()}, as_bytes(total)]))
+told = lambda arrays: {n: [as_bytes(a), str(a.dtype), list(a.shape)] for n, a in arrays.items()}
+print(json.dumps([told(shared), as_bytes(total)]))
 if rank == 0:
-    print(json.dumps({n: [as_bytes(a), str(a.dtype), list(a.shape)] for n, a in arrays.items()}))
+    print(json.dumps(told(arrays)))
 """
 
 
