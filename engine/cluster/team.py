@@ -25,6 +25,8 @@ from engine.sanitize import one_line
 
 SILENCE_S = 20.0
 """Seconds without a sign of life after which a process counts as gone; it gives one each second."""
+FIRST_SILENCE_S = 45.0
+"""The same until all are connected: libraries that load, and MLX while it connects, let no thread run."""
 LEAST_SUM_S = 30.0
 """Seconds that a sum may take at least, once all take part in it."""
 LEAST_STEP_S = 600.0
@@ -75,6 +77,7 @@ class Team:
         self._lost: PeerLost | None = None
         self._sum_since: float | None = None
         self._longest_sum = 0.0
+        self._silence_s = FIRST_SILENCE_S
         self._asked_since: float | None = None
         self._losing = threading.Lock()
         self._ended = threading.Event()
@@ -176,6 +179,9 @@ class Team:
             ) from None
         finally:
             self._sum_since = None
+        for peer in self._peers:
+            self._answer(peer, "connected")
+        self._silence_s = SILENCE_S
 
     # While it runs
 
@@ -277,7 +283,7 @@ class Team:
             for peer in self._peers:
                 if peer.channel.is_closed or peer.exit_code is not None:
                     self._lose(peer, CLOSED)
-                elif peer.channel.silence > SILENCE_S and now - awake > _AWAKE_S:
+                elif peer.channel.silence > self._silence_s and now - awake > _AWAKE_S:
                     self._lose(peer, {"kind": "silent"})
                 elif self._is_too_long(peer, now, awake):
                     self._lose(peer, {"kind": "stuck"})

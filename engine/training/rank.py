@@ -103,7 +103,9 @@ class Rank:
                 _("correct ips in the host file"),
             ) from None
         told = self._expect("connect")
-        return Ring(told["backend"], run.rank, told["ports"], told["devices"])
+        ring = Ring(told["backend"], run.rank, told["ports"], told["devices"])
+        self.answer("connected")
+        return ring
 
     def answer(self, kind: str, **values: object) -> None:
         """Tell the owner something."""
