@@ -1,7 +1,9 @@
 # make run     sets up, then opens the app; without a terminal it trains a short while and reports
 # make test    sets up, then runs the tests: about 7 minutes on 2 cores
 # make check   style, types and import contract, then the tests
+# make pictures   draws the pictures of the screens again that tests compare; look at what git diff shows
 # make texts   brings the catalogues of translations up to date with the source; lists what is untranslated
+# make screens, make tour    renews the pictures and the recording in docs/screens from the real app
 # make test-all, make campaigns    what takes longer: slow tests; attacks on the program, an hour or more
 VENV := .venv
 # Programs are run by their module: launchers hold the folder's path, and break where that has a $ or a quote.
@@ -9,7 +11,10 @@ PY := $(VENV)/bin/python -m
 # Three processes on two cores: many tests wait for a program that they started.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) pytest -n 3 --dist worksteal
 
-.PHONY: run demo test test-slow test-all campaigns lint check texts update ready ready-dev clean
+PROJECT ?= $(VENV)/screens/farense
+MODEL ?=
+
+.PHONY: run demo test test-slow test-all campaigns lint check pictures texts screens tour update ready ready-dev clean
 .DEFAULT_GOAL := run
 
 run: ready
@@ -39,11 +44,21 @@ lint: ready-dev
 
 check: lint test
 
+pictures: ready-dev
+	@$(PY) pytest -q tests/tui/test_pictures.py -m '' --update-pictures
+
 # The texts of the source into the catalogues, and the list of those that are still to be translated.
 texts: ready-dev
 	@$(PY) babel.messages.frontend -q extract -F babel.cfg --add-location=file --no-wrap -o $(VENV)/mqlora.pot engine tui
 	@$(PY) babel.messages.frontend -q update -D mqlora -d engine/locale -i $(VENV)/mqlora.pot --no-wrap --no-fuzzy-matching --ignore-obsolete
 	@$(PY) scripts.untranslated
+
+# From a project with a finished run; in an empty folder one is made first, in some 20 minutes on 2 quiet cores.
+screens: ready-dev
+	@MQLORA_LANG=en $(PY) scripts.screens "$(PROJECT)"
+
+tour: ready-dev
+	@$(PY) scripts.tour $(MODEL)
 
 update:
 	@PYTHON="$(PYTHON)" scripts/update.sh

@@ -1,92 +1,74 @@
-"""How quick the app is: first paint, event-loop lag while training, bytes sent to the terminal.
+"""How light the app is: start, places, keys while training, bytes to the terminal, memory, a long run.
 
-    python -m benchmarks.app DIR      DIR: a project with a base model and data; it is copied, not touched
+    python -m benchmarks.app DIR [--parts start places training long_run] [--json]
+    python -m benchmarks.app DIR --minutes 60
 
-First paint is the time from starting the process to the screen's title on a real
-pty. Lag is how late a 10 ms timer of the app's event loop fires while a real run
-trains on the engine's thread.
+DIR is a project with a base model and data; it is copied, not touched. The real program runs
+on a pty of 120x40 whose screen is read as a terminal would; times are those of what was read.
+A line has the target, the median, and the processor time of all processes: on a busy machine
+that and the bytes are what can be believed. `--minutes` trains for so long in place of all
+other parts and fits a line to the memory that the app holds. A target that is missed has a `!`.
 """
 
-import asyncio
-import os
-import pty
+import argparse
+import json
 import shutil
-import statistics
+import signal
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from engine.project import Project
+from benchmarks.app_figures import HEADER, Figure, describe
+from benchmarks.app_parts import long_run, memory, places, start, training
 
-STARTS = 7
-LAG_SECONDS = 45.0
-TICK = 0.01
-
-
-def first_paint(root: Path) -> float:
-    """Return the seconds from start to the first picture of the hardware screen."""
-    begin = time.perf_counter()
-    pid, master = pty.fork()
-    if pid == 0:
-        os.environ["TERM"] = "xterm-256color"
-        os.execv(sys.executable, [sys.executable, "-m", "tui", "-C", str(root)])
-    seen = b""
-    while b"Hardware" not in seen:
-        seen += os.read(master, 65536)
-    seconds = time.perf_counter() - begin
-    os.kill(pid, 15)
-    try:
-        while os.read(master, 65536):
-            pass
-    except OSError:
-        pass
-    os.waitpid(pid, 0)
-    return seconds
+PARTS = {"start": start, "places": places, "training": training, "long_run": long_run}
 
 
-async def training_lag(root: Path) -> list[float]:
-    """Return how late each tick came, in seconds, while the app trains and shows its plot."""
-    from tui.app.app import MqloraApp
+def measure(source: Path, parts: list[str], minutes: float) -> Iterator[Figure]:
+    """Yield the figures of the parts, each with a fresh copy of the project.
 
-    app = MqloraApp(Project(root))
-    late = []
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("4")
-        await asyncio.sleep(5)
-        await pilot.press("enter")
-        while not app.training.status().step:
-            await asyncio.sleep(0.1)
-        end = time.perf_counter() + LAG_SECONDS
-        while time.perf_counter() < end:
-            due = time.perf_counter() + TICK
-            await asyncio.sleep(TICK)
-            late.append(time.perf_counter() - due)
-        app.training.pause()
-        await app.training.wait()
-    app.engine.close()
-    return late
+    Args:
+        source: the project.
+        parts: names in `PARTS`.
+        minutes: of training whose memory is watched in place of the parts; 0 for none.
+    """
+    for part in ["memory"] if minutes else parts:
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder) / "project"
+            copy_project(source, root)
+            yield from memory(root, minutes) if minutes else PARTS[part](root)
 
 
-def percentile(values: list[float], share: float) -> float:
-    """Return the value below which `share` of all values lie."""
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+def copy_project(source: Path, root: Path) -> None:
+    """Make a project with the data of another, its configuration, and links to its models."""
+    shutil.copytree(source / "data", root / "data")
+    (root / "models").mkdir()
+    for model in (source / "models").iterdir():
+        if model.is_dir() and not model.name.startswith("."):
+            (root / "models" / model.name).symlink_to(model.resolve(), target_is_directory=True)
+    if (config := source / "training_config.json").exists():
+        shutil.copy(config, root)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    add = parser.add_argument
+    add("project", type=Path, help="project with a base model and data")
+    add("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    add("--minutes", type=float, default=0.0, help="train for so long and watch the memory")
+    add("--json", action="store_true", help="one JSON object a line")
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Measure on a copy of the project and print."""
-    source = Path(sys.argv[1]).resolve()
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        shutil.copytree(source / "data", root / "data")
-        (root / "models").symlink_to(source / "models")
-        paints = [first_paint(root) for _ in range(STARTS)]
-        print(f"first paint: median {statistics.median(paints):.2f} s, best {min(paints):.2f} s of {STARTS}")
-        late = asyncio.run(training_lag(root))
-    ticks = f"{len(late)} ticks in {LAG_SECONDS:.0f} s"
-    figures = "  ".join(f"{name} {1000 * percentile(late, share):.1f} ms" for name, share in
-                        (("median", 0.5), ("p99", 0.99), ("worst", 1.0)))  # fmt: skip
-    print(f"event-loop lag while training: {figures}  ({ticks})")
+    """Measure and print, line by line."""
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # ends what was started
+    if not options.json:
+        print(HEADER, flush=True)
+    for figure in measure(options.project.resolve(), options.parts, options.minutes):
+        print(json.dumps(figure.as_json()) if options.json else describe(figure), flush=True)
 
 
 if __name__ == "__main__":

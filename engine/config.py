@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from engine.errors import UserError
+from engine.errors import UserError, WrongUsage
 from engine.files import NoPlainFile, read_given, write_json
 from engine.format import FORMAT, KEY, is_unknown, other_version
 from engine.i18n import _
@@ -230,11 +230,11 @@ def parse_assignment(text: str) -> tuple[str, str]:
     """Split one `--set KEY=VALUE` argument.
 
     Raises:
-        UserError: there is no `=` in it.
+        WrongUsage: there is no `=` in it.
     """
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
-        raise UserError(_("'{text}' is not KEY=VALUE").format(text=text), _("write --set batch_size=2"))
+        raise WrongUsage(_("'{text}' is not KEY=VALUE").format(text=text), _("write --set batch_size=2"))
     return key.strip(), value.strip()
 
 

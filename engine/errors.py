@@ -3,6 +3,7 @@
 import errno
 
 from engine.i18n import _
+from engine.i18n.texts import message_of
 from engine.sanitize import one_line
 from engine.shell import ended
 
@@ -19,11 +20,17 @@ class UserError(Exception):
     """
 
     def __init__(self, problem: str, fix: str = "") -> None:
+        self.messages = tuple(message_of(text) for text in (problem, fix) if text)
+        """The same, to be told in another language."""
         self.problem = one_line(problem, LONGEST).rstrip(".")
         """What is wrong and where (file, line, field), without a full stop."""
         self.fix = one_line(fix, LONGEST).rstrip(".")
         """What the user can do about it, as an imperative."""
         super().__init__(ended(f"{self.problem}; {self.fix}" if self.fix else self.problem))
+
+
+class WrongUsage(UserError):
+    """Words of the command line that no project could take; it exits with 2, as for an unknown option."""
 
 
 def write_fix(error: OSError) -> str:

@@ -30,7 +30,8 @@ COMMANDS = (
         "models",
         "monitor",
     ),
-    *("plot", "profiles", "report", "reproduce", "selftest", "serve", "train", "validate", "verify-resume"),
+    *("plot", "profiles", "report", "reproduce", "selftest", "serve", "train"),
+    *("undo", "use", "validate", "verify-resume"),
 )
 """What `mqlora-tui` can be told to do."""
 _COMMAND = re.compile(rf"(?<![\w./-]){NAME}(?= (?:--go-on|{'|'.join(COMMANDS)})\b)")

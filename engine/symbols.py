@@ -2,8 +2,17 @@
 
 from collections.abc import Sequence
 
-SYMBOLS = {"ok": "✓", "note": "·", "warning": "!", "attention": "!", "error": "✗", "wrong": "✗"}
-"""Symbol of each status of a check, severity of a fault and level of a verdict."""
+SYMBOLS = {
+    "ok": "✓",
+    "note": "·",
+    "warning": "!",
+    "attention": "!",
+    "error": "✗",
+    "wrong": "✗",
+    "running": "●",
+    "paused": "‖",
+}
+"""Symbol of each status of a check, severity of a fault, level of a verdict, sign of a run."""
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ("tests.campaigns.plugin",)
+pytest_plugins = ("tests.campaigns.plugin", "tests.support.pictures")
 
 # Whatever the developer reads, tests look for English texts; `tests/tui/test_portuguese.py` asks for others.
 os.environ.setdefault("MQLORA_LANG", "en")

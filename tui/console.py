@@ -13,7 +13,7 @@ from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
-from engine.errors import UserError
+from engine.errors import UserError, WrongUsage
 from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import json_text, one_line, printable
@@ -24,7 +24,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-STYLES = {"ok": "green", "note": "dim", "warning": "yellow", "error": "red"}
+STYLES = {
+    "ok": "green",
+    "note": "dim",
+    "warning": "yellow",
+    "error": "red",
+    "running": "cyan",
+    "paused": "yellow",
+}
 
 
 class _Console(Console):
@@ -98,7 +105,7 @@ def say_model(project: Project, name: str) -> None:
 
 
 def status_mark(status: str) -> Text:
-    """Return the symbol of ok, note, warning or error in its colour."""
+    """Return the symbol of ok, note, warning, error, running or paused in its colour."""
     return Text(SYMBOLS[status], STYLES[status])
 
 
@@ -124,7 +131,7 @@ def _finite(value: Any) -> Any:
 def refuse(error: UserError) -> int:
     """Tell of a refusal and return its exit code."""
     _complain(str(error), error.problem, error.fix)
-    return 1
+    return 2 if isinstance(error, WrongUsage) else 1
 
 
 def refuse_usage(show: Callable[[TextIO], None], problem: str, retold: Callable[[str], str] = str) -> None:

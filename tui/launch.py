@@ -4,6 +4,7 @@ Only the standard library is imported before that is decided, so that the child 
 """
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -38,9 +39,12 @@ def _run() -> int:
     from tui.supervisor.child import keep_native_messages
 
     keep_native_messages()
+    gc.disable()  # none of what is imported is garbage, and to look for it takes a tenth of the start
     from tui.cli.main import main as run
     from tui.terminal.signals import clean_up_on_signals, ignore_signals
 
+    gc.freeze()
+    gc.enable()
     clean_up_on_signals()
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,10 +1,12 @@
 """What all charts of a run have in common: colours, curves, titles, axes and legends."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.analysis.series import Floats, bucket_means, smooth, smoothing_weight
 from engine.i18n import number
+from engine.i18n.numbers import with_separators
 from engine.training.history import Ints, RunHistory
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Colour-blind-safe palette of Okabe and Ito.
 BLUE, VERMILION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#5F6B7A"
@@ -53,6 +56,20 @@ def whole_steps(axes: "Axes") -> None:
 
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     axes.xaxis.set_major_formatter(lambda value, _place: number(value, ",.0f"))
+
+
+def local_tick_labels(figure: "Figure") -> None:
+    """Give the numbers on all axes the language's form; matplotlib knows only the process's locale."""
+    from matplotlib.ticker import LogFormatter, ScalarFormatter
+
+    def translated(label: Callable[[Sequence[float]], list[str]], ticks: Sequence[float]) -> list[str]:
+        return [with_separators(text) for text in label(ticks)]
+
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            for formatter in (axis.get_major_formatter(), axis.get_minor_formatter()):
+                if isinstance(formatter, LogFormatter | ScalarFormatter):
+                    formatter.format_ticks = partial(translated, formatter.format_ticks)
 
 
 def legend(axes: "Axes", handles: "Sequence[Artist] | None" = None) -> None:

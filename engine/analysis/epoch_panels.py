@@ -30,7 +30,8 @@ def epoch_means(axes: "Axes", history: RunHistory, checked: Validations) -> None
         names, means, width=min(0.6, 0.2 * len(names)), color=BLUE, alpha=0.85, label=_("training, mean")
     )
     if len(names) <= 12:
-        axes.bar_label(bars, fmt="%.2f", label_type="center", color="white", fontweight="bold")
+        inside = {"label_type": "center", "color": "white", "fontweight": "bold"}
+        axes.bar_label(bars, fmt=lambda mean: number(mean, ".2f"), **inside)
     places = {epoch: str(epoch + 1) for epoch, losses in groups if len(losses)}
     last = [(places[epoch], loss) for epoch, loss in _last_validations(history, checked) if epoch in places]
     if last:

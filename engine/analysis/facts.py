@@ -31,7 +31,7 @@ class RunSummary:
     total_steps: int
     steps_per_epoch: int
     duration_s: float
-    """Seconds of training, pauses left out."""
+    """Seconds of training, pauses left out; what followed the last step is in it."""
     first_loss: float | None
     """Mean of the first 10 steps, or of the first half where there are fewer than 20."""
     last_loss: float | None

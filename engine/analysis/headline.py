@@ -1,5 +1,7 @@
 """What a run is called: the first sentence of its verdict, with the figures that show it."""
 
+from typing import Literal
+
 from engine.analysis.facts import RunSummary
 from engine.analysis.levels import RECENT
 from engine.analysis.outcome import Outcome, divergence_of, is_unreadable, odd_steps, outcome_of
@@ -7,6 +9,17 @@ from engine.analysis.remedies import BROKEN, Level
 from engine.i18n import _, ngettext
 from engine.sanitize import one_line
 from engine.units import duration, nats
+
+Sign = Level | Literal["running", "paused"]
+"""What a run is marked with."""
+
+
+def sign_of(summary: RunSummary, level: Level) -> Sign:
+    """Return what a run is marked with: that it is not over, if nothing is wrong, or how good it is."""
+    match summary.status:
+        case "running" | "paused" as status if level != "wrong":
+            return status
+    return level
 
 
 def headline_of(summary: RunSummary) -> tuple[Level, str]:

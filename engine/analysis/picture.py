@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.analysis.drawing import local_tick_labels
 from engine.errors import UserError
 from engine.files import open_own, remove, write_atomic
 from engine.i18n import _
@@ -70,6 +71,7 @@ def _new_file(folder: Path, name: str) -> Path:
 
 
 def _drawn(figure: "Figure") -> bytes:
+    local_tick_labels(figure)
     picture = BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a model's name in a script without a font

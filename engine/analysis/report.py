@@ -8,6 +8,7 @@ from typing import Any
 
 from engine import units
 from engine.analysis.facts import RunSummary
+from engine.analysis.headline import sign_of
 from engine.analysis.outcome import Outcome, outcome_of
 from engine.analysis.verdict import Verdict
 from engine.i18n import _, ngettext
@@ -24,7 +25,7 @@ _UNIT = re.compile(r"(\d) (?=\w)")  # a number stays on the line of its unit
 def format_report(summary: RunSummary, verdict: Verdict) -> str:
     """Return the report: the verdict's headline, then everything of `format_details`."""
     verdict = verdict.ready_to_paste(summary.root)
-    headline = _marked(SYMBOLS[verdict.level], verdict.headline)
+    headline = _marked(SYMBOLS[sign_of(summary, verdict.level)], verdict.headline)
     return "\n".join(headline) + "\n" + format_details(summary, verdict)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import socket
+from datetime import datetime
 from typing import Any
 
 from engine.analysis import levels
@@ -14,7 +15,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.training.crash import cut_off_reason
 from engine.training.history import RunHistory, load_history
-from engine.training.state import RunState, known_state
+from engine.training.state import RunState, known_state, reason_of
 
 import numpy as np
 import psutil
@@ -52,7 +53,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         steps=int(history.step[-1]) if len(history) else 0,
         total_steps=state.total_steps if state else 0,
         steps_per_epoch=per_epoch,
-        duration_s=float(history.elapsed_s[-1]) if len(history) else 0.0,
+        duration_s=_duration(history, state),
         **_loss_facts(history, state),
         **_validation_facts(history, validations_of(history, config, state), state),
         tokens_per_second=float(np.median(history.tokens_per_second)) if len(history) else None,
@@ -67,6 +68,24 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         checkpoints=find_checkpoints(project),
         way_on=way_on(project),
     )
+
+
+def _duration(history: RunHistory, state: RunState | None) -> float:
+    """Return the seconds up to the last step, and those in which its session then validated and saved.
+
+    When a crash or another session wrote the state file does not count: that was no training.
+    """
+    if not len(history):
+        return 0.0
+    elapsed = float(history.elapsed_s[-1])
+    if state is None or _status(state) not in ("running", "paused", "finished"):
+        return elapsed
+    try:
+        began, written = (datetime.fromisoformat(text).timestamp() for text in (state.started, state.updated))
+    except (ValueError, OverflowError, OSError):  # a year that the system's clock does not have
+        return elapsed
+    is_of_its_session = began <= history.ended and state.step == history.step[-1]
+    return elapsed + max(0.0, written - history.ended) if is_of_its_session else elapsed
 
 
 def _loss_facts(history: RunHistory, state: RunState | None) -> dict[str, Any]:
@@ -157,7 +176,7 @@ def _status(state: RunState | None) -> ReportedStatus:
 def _reason(state: RunState | None) -> str:
     if state is None:
         return _("training_state.json is missing or unreadable")
-    return cut_off_reason(state) if _status(state) == "interrupted" else state.reason
+    return cut_off_reason(state) if _status(state) == "interrupted" else reason_of(state)
 
 
 def machine_memory_gb(state: RunState | None) -> float | None:

@@ -40,6 +40,8 @@ class Channel:
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._in_turn = threading.Lock()
         self._heard = time.monotonic()
+        self.was_heard = False
+        """Whether the other side has said anything yet; it has to be started first."""
         self._ended, self._read_all = threading.Event(), threading.Event()
         self._failure: Message | None = None
         self.their_phase = ""
@@ -100,7 +102,7 @@ class Channel:
     def _read(self) -> None:
         try:
             while (line := self._next_line()) is not None:
-                self._heard = time.monotonic()
+                self._heard, self.was_heard = time.monotonic(), True
                 self._take(line)
         finally:  # also where there is no memory for a line: nobody waits for what nobody reads
             self._read_all.set()

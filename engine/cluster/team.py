@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -27,6 +27,8 @@ SILENCE_S = 20.0
 """Seconds without a sign of life after which a process counts as gone; it gives one each second."""
 FIRST_SILENCE_S = 45.0
 """The same until all are connected: libraries that load, and MLX while it connects, let no thread run."""
+START_S = 180.0
+"""Seconds that a process may take to start, before it gives the first sign: imports from a slow disk."""
 LEAST_SUM_S = 30.0
 """Seconds that a sum may take at least, once all take part in it."""
 LEAST_STEP_S = 600.0
@@ -283,10 +285,13 @@ class Team:
             for peer in self._peers:
                 if peer.channel.is_closed or peer.exit_code is not None:
                     self._lose(peer, CLOSED)
-                elif peer.channel.silence > self._silence_s and now - awake > _AWAKE_S:
+                elif peer.channel.silence > self._limit(peer) and now - awake > _AWAKE_S:
                     self._lose(peer, {"kind": "silent"})
                 elif self._is_too_long(peer, now, awake):
                     self._lose(peer, {"kind": "stuck"})
+
+    def _limit(self, peer: Peer) -> float:
+        return self._silence_s if peer.channel.was_heard else START_S
 
     def _is_too_long(self, peer: Peer, now: float, awake: float) -> bool:
         """Return whether a process keeps this one waiting too long; this one runs since `awake`."""
@@ -346,17 +351,3 @@ def _reason(peer: Peer, message: Message) -> str:
 
 def _going_on() -> str:
     return _("what is saved is kept; see training.log, then go on with: mqlora-tui train --resume")
-
-
-def mean_in_order(losses: Sequence[float | None], counts: Sequence[int]) -> float:
-    """Return the mean over tokens, added up in the order of the batches, as one process would.
-
-    Args:
-        losses: summed loss of each batch; None for those that are not known yet, which do not count.
-        counts: trained tokens of each batch.
-    """
-    known = [(loss, count) for loss, count in zip(losses, counts, strict=True) if loss is not None]
-    total = 0.0
-    for loss, _count in known:
-        total += loss
-    return total / sum(count for _loss, count in known)

@@ -20,7 +20,7 @@ from engine.model.adapter_file import AdapterFile
 from engine.model_folder.new_folder import become, new_model_folder, refuse_existing
 from engine.model_folder.settings import read_settings
 from engine.project import Project
-from engine.receipt.exported import export_receipt
+from engine.receipt.exported import export_receipt, is_export
 from engine.receipt.form import Receipt
 from engine.sanitize import one_line
 from engine.units import size
@@ -65,7 +65,8 @@ class Exporter:
         target = request.out or self.project.exports_dir / f"{self._name}-{request.label}"
         self._notes = []
         rejected = target.parent / f"{target.name}{REJECTED}"
-        refuse_existing(rejected)
+        if not is_export(rejected):  # one of ours was kept to be looked at; the next takes its place
+            refuse_existing(rejected)
         try:
             with new_model_folder(target) as folder:
                 inner = self._inner(request, folder)
@@ -74,6 +75,8 @@ class Exporter:
                 gain = self._score(request, inner)
                 self._leave_receipt(request, folder, gain)
                 if gain and gain.is_lost:
+                    if is_export(rejected):
+                        rejected.rename(folder.with_name("before"))  # which goes with what is partial
                     become(folder, rejected)
                     raise _lost(gain, rejected, request)
         finally:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.errors import UserError
+from engine.errors import WrongUsage
 from engine.i18n import _
 from engine.model_folder.source import is_repository
 from engine.sanitize import one_line
@@ -46,35 +46,35 @@ class ExportRequest:
         """Refuse choices that do not go together.
 
         Raises:
-            UserError: the target has no such width, or needs no name of a base model, or that is none.
+            WrongUsage: the target has no such width, or needs no name of a base model, or that is none.
         """
         known = BITS[self.target]
         if self.bits is not None and self.bits not in known:
             if not known:
-                raise UserError(
+                raise WrongUsage(
                     _("--bits says nothing about {target}: the base model is not part of it").format(
                         target=self.target
                     ),
                     _("leave it out"),
                 )
-            raise UserError(
+            raise WrongUsage(
                 _("{target} cannot be written with {bits} bits").format(target=self.target, bits=self.bits),
                 _("choose one of: {bits}").format(bits=", ".join(map(str, known))),
             )
         if self.base_name and self.target != "peft":
-            raise UserError(
+            raise WrongUsage(
                 _("--base-name is for --to peft: what is written for {target} names no base model").format(
                     target=self.target
                 ),
                 _("leave it out"),
             )
         if self.base_name and not is_repository(self.base_name):
-            raise UserError(
+            raise WrongUsage(
                 _("'{name}' is no name of a model on the hub").format(name=one_line(self.base_name, 200)),
                 _("write --base-name ORGANISATION/MODEL"),
             )
         if self.checkpoint and self.adapter:
-            raise UserError(_("--checkpoint and --adapter both name an adapter"), _("leave one of them out"))
+            raise WrongUsage(_("--checkpoint and --adapter both name an adapter"), _("leave one of them out"))
 
     @property
     def is_gguf(self) -> bool:

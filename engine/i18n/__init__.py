@@ -8,7 +8,8 @@ after translation, `_("{n} rows").format(n=3)`, and numbers in them take the lan
 from functools import cache
 
 from engine.i18n.languages import language
-from engine.i18n.numbers import LocalText, number
+from engine.i18n.numbers import number
+from engine.i18n.texts import LocalText, Message
 
 __all__ = ["N_", "_", "language", "ngettext", "number"]
 
@@ -16,7 +17,8 @@ __all__ = ["N_", "_", "language", "ngettext", "number"]
 def _(text: str) -> str:
     """Return a text in the user's language."""
     catalogue = _catalogue()
-    return text if catalogue is None else LocalText(catalogue.get(text, (text,))[0])
+    local = text if catalogue is None else catalogue.get(text, (text,))[0]
+    return LocalText(local, Message(text))
 
 
 def N_(text: str) -> str:
@@ -27,9 +29,8 @@ def N_(text: str) -> str:
 def ngettext(one: str, many: str, n: float) -> str:
     """Return the text for one of something, or that for many; nothing at all is many."""
     catalogue = _catalogue()
-    if catalogue is None:
-        return one if n == 1 else many
-    return LocalText(catalogue.get(one, (one, many))[n != 1])
+    forms = (one, many) if catalogue is None else catalogue.get(one, (one, many))
+    return LocalText(forms[n != 1], Message(one, many, n))
 
 
 @cache

@@ -105,12 +105,21 @@ def adapter_base(folder: Path) -> str:
     """Return the name of the base model that an adapter was made for; empty if it names none.
 
     Raises:
+        UserError: as `adapter_origin`.
+    """
+    return str(adapter_origin(folder).get(BASE_MODEL, ""))
+
+
+def adapter_origin(folder: Path) -> dict[str, Any]:
+    """Return what an adapter's configuration says of prompts and base model, as in `AdapterFile.config`.
+
+    Raises:
         UserError: there is none, or its configuration cannot be read.
     """
     try:
         _weights_file(folder)
         config = _config(folder)
-        return _text(config, PEFT_BASE if "peft_type" in config else BASE_MODEL)
+        return _origin(config, PEFT_BASE if "peft_type" in config else BASE_MODEL)
     except UserError as error:
         raise cannot_use(folder, error.problem, error.fix) from None
     except (OSError, ValueError, RecursionError) as error:

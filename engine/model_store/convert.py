@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from engine.errors import UserError
+from engine.errors import UserError, WrongUsage
 from engine.files import remove
 from engine.find_models import label, snapshot
 from engine.i18n import _
@@ -85,7 +85,7 @@ def _as_it_is(project: Project, folder: Path) -> str:
 
 def _require_widths(bits: int, group_size: int) -> None:
     if bits not in BITS or group_size not in GROUP_SIZES:
-        raise UserError(
+        raise WrongUsage(
             _("Weights cannot be quantised to {bits} bits in groups of {group}").format(
                 bits=bits, group=group_size
             ),

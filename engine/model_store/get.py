@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from engine.errors import Cancelled, UserError
+from engine.errors import Cancelled, UserError, WrongUsage
 from engine.files import open_given
 from engine.i18n import _
 from engine.model_folder.new_folder import new_model_folder
@@ -121,7 +121,7 @@ def _from_hub(
     project: Project, wish: OnHub, name: str, is_linked: bool, progress: OnProgress, stop: Event
 ) -> Brought:
     if is_linked:
-        raise UserError(
+        raise WrongUsage(
             _("{repository} is on the hub, and only a folder can be linked").format(
                 repository=wish.repository
             ),

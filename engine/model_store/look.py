@@ -53,7 +53,7 @@ class FoundModel:
     """The same in a sentence."""
     fix: str
     profile: ProfileName | None
-    """The largest under which it fits here, as predicted; None if none does, or that is not known."""
+    """That is advised for it here; None if it fits under none, as predicted, or that is not known."""
     source: ModelSource | None
     """Where it came from, if its folder says it."""
     command: str
@@ -87,7 +87,7 @@ def look(place: Place, name: str, folder: Path, report: HardwareReport) -> Found
         obstacle=word,
         problem=problem,
         fix=fix,
-        profile=None if word else largest_fitting(report, ModelDimensions.of(config)),
+        profile=None if word else advised_profile(report, ModelDimensions.of(config)),
         source=read_source(folder),
         command=command,
     )
@@ -137,7 +137,7 @@ def look_into_gguf(place: Place, name: str, file: Path, report: HardwareReport) 
         obstacle=word,
         problem=problem,
         fix=fix,
-        profile=None if word or header is None else largest_fitting(report, _dimensions(header, config)),
+        profile=None if word or header is None else advised_profile(report, _dimensions(header, config)),
         source=None,
         command=command,
     )
@@ -168,12 +168,12 @@ def _dimensions(header: GgufHeader, config: dict[str, Any]) -> ModelDimensions |
     return ModelDimensions.of(config | quantization)
 
 
-def largest_fitting(report: HardwareReport, model: ModelDimensions | None) -> ProfileName | None:
-    """Return the largest profile under which a model would fit on this machine, as predicted.
+def advised_profile(report: HardwareReport, model: ModelDimensions | None) -> ProfileName | None:
+    """Return the profile that is advised for a model on this machine, under which it fits, as predicted.
 
-    None if none does, or if no prediction can be made of a model of its kind.
+    None if it fits under none, or if no prediction can be made of a model of its kind.
     """
     if model is None:
         return None
-    fitting = [offer.name for offer in recommend(report, model, None).offers if offer.fits]
-    return fitting[-1] if fitting else None
+    advice = recommend(report, model, None)
+    return next((offer.name for offer in advice.offers if offer.name == advice.name and offer.fits), None)

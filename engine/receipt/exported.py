@@ -1,9 +1,10 @@
 """The receipt of an export: what was written, from which adapter, and what each format loses."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from engine.files import write_json
+from engine.files import read_own, write_json
 from engine.fingerprint import file_sha256
 from engine.receipt.form import FILE, FORMAT, Receipt
 
@@ -31,3 +32,18 @@ def export_receipt(
     }
     write_json(folder / FILE, value)
     return folder / FILE
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder is an export: its receipt, every file as it was written, nothing beside them."""
+    try:
+        receipt = json.loads(read_own(folder / FILE))
+        below = list(folder.rglob("*"))
+        if folder.is_symlink() or any(path.is_symlink() for path in below):
+            return False
+        files = {str(path.relative_to(folder)): path for path in below if not path.is_dir()}
+        del files[FILE]
+        found = {name: file_sha256(path) for name, path in files.items()}
+        return bool(receipt["format"] == FORMAT and receipt["files"] == found and "losses" in receipt)
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return False

@@ -93,8 +93,8 @@ def _loss(folder: Path, project: Project, config: TrainingConfig, mode: str) -> 
     examples = load_file(project.valid_file, example_tokenizer(folder, config), config).examples[:1]
     shapes = shapes_for(examples, examples, config)
     made = assemble(folder, config, largest(shapes, folder, config), read_budget())
-    *_before, (_done, loss) = evaluate(made.model, made.score, micro_batches(examples, shapes))
-    return loss
+    *_before, scored = evaluate(made.model, made.score, micro_batches(examples, shapes))
+    return scored.mean
 
 
 def main() -> None:

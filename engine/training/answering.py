@@ -17,15 +17,19 @@ from engine.i18n import _, ngettext
 from engine.model.lora import switched_off
 from engine.reply import ChatSettings, ReplyChunk
 from engine.sanitize import one_line
-from engine.training.answers import ANSWER_CHARACTERS, QUESTION_CHARACTERS, Answer, AnswersWriter
+from engine.training.answers import (
+    ANSWER_CHARACTERS,
+    MOST_QUESTIONS,
+    QUESTION_CHARACTERS,
+    Answer,
+    AnswersWriter,
+)
 from engine.training.events import Event, Notice, Phase
 from engine.training.folder_handle import FolderLost
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.recorder import Recorder
 
-MOST_QUESTIONS = 20
-"""Of prompts.txt that are asked, the first ones."""
 ANSWER_TOKENS = 48
 """Of an answer, at most."""
 _NO_LIMIT = 100

@@ -17,6 +17,8 @@ import msgspec
 
 MOST_BYTES = 16 << 20
 """Of the file: 20 questions, each answered 2,000 times."""
+MOST_QUESTIONS = 20
+"""Of prompts.txt that are asked, the first ones."""
 QUESTION_CHARACTERS = 1_000
 """Of a question; longer ones are not asked."""
 ANSWER_CHARACTERS = 2_000

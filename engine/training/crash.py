@@ -6,6 +6,7 @@ from datetime import datetime
 from engine.files import open_own
 from engine.hardware.command import boot_id
 from engine.i18n import _
+from engine.i18n.texts import message_of
 from engine.project import Project
 from engine.sanitize import printable
 from engine.training.failures import OUT_OF_MEMORY
@@ -53,7 +54,7 @@ def record_crash(project: Project, pid: int, reason: str, messages: str) -> RunS
     state = RunState.load(project.state_file)
     if state is None or state.status != "running" or state.pid != pid or lock_owner(project):
         return None
-    failed = replace(state, status="failed", reason=reason)
+    failed = replace(state, status="failed", reason=reason, messages=(message_of(reason),))
     try:
         failed.save(project.state_file)
         with open_own(project.log_file, "a", encoding="utf-8") as log:

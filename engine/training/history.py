@@ -10,7 +10,7 @@ from engine.errors import UserError
 from engine.files import NoPlainFile, open_own
 from engine.i18n import _
 from engine.project import Project
-from engine.training.metrics_row import MetricsLine, row_of, rows_of
+from engine.training.metrics_row import MetricsLine, end_of, row_of, rows_of
 
 import msgspec
 import numpy as np
@@ -27,6 +27,7 @@ _TAIL = 1024
 _MOST_BYTES = 4 << 30
 """Ten million steps."""
 _INTEGERS = frozenset({"step", "epoch", "tokens"})
+_MAY_BE_MISSING = frozenset({"loss", "val_loss", "grad_norm"})
 _GETTERS = {name: attrgetter(name) for name in MetricsLine.__struct_fields__}
 
 
@@ -60,6 +61,8 @@ class RunHistory:
     """Whole lines that are no step of a run and were left out."""
     modified: float = 0.0
     """When the file was last written, seconds since 1970; 0 if there is none."""
+    ended: float = 0.0
+    """When the last step ended, by the clock of its machine; 0 if its line does not tell."""
 
     def __len__(self) -> int:
         return len(self.step)
@@ -141,7 +144,7 @@ class HistoryReader:
         end = self._count + len(rows)
         for name, getter in _GETTERS.items():
             self._columns[name] = _with_room(self._columns[name], self._count, end)
-            self._columns[name][self._count : end] = list(map(getter, rows))
+            self._columns[name][self._count : end] = _values(name, map(getter, rows), len(rows))
         self._count = end
 
     def _decode(self, piece: bytes) -> list[MetricsLine]:
@@ -159,7 +162,7 @@ class HistoryReader:
     def _snapshot(self, modified: float) -> RunHistory:
         # Views: rows already read never change, so an older history stays right.
         views = {name: column[: self._count] for name, column in self._columns.items()}
-        return RunHistory(**views, unreadable=self._unreadable, modified=modified)
+        return RunHistory(**views, unreadable=self._unreadable, modified=modified, ended=end_of(self._tail))
 
 
 def load_history(project: Project) -> RunHistory:
@@ -199,8 +202,10 @@ def require_readable(project: Project) -> None:
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
     """Yield the rest of the file in pieces that end at a line break, or after `_PIECE` bytes without any."""
     while piece := file.read(_PIECE):
-        piece += file.readline(_PIECE)
         end = piece.rfind(b"\n") + 1
+        if not end:
+            piece += file.readline(_PIECE)
+            end = piece.rfind(b"\n") + 1
         if not end:
             if len(piece) < _PIECE:
                 return
@@ -211,6 +216,13 @@ def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
 
 def _column(name: str, size: int) -> NDArray[Any]:
     return np.empty(size, np.int64 if name in _INTEGERS else np.float64)
+
+
+def _values(name: str, values: Iterator[Any], count: int) -> NDArray[Any]:
+    """Return so many values as an array; None becomes NaN."""
+    if name in _MAY_BE_MISSING:
+        return np.array(list(values), np.float64)
+    return np.fromiter(values, np.int64 if name in _INTEGERS else np.float64, count)
 
 
 def _with_room(column: NDArray[Any], used: int, needed: int) -> NDArray[Any]:

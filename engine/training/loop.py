@@ -11,6 +11,7 @@ from engine.cluster.world import PeerLost
 from engine.dataset.batches.micro_batch import MicroBatch
 from engine.errors import UserError
 from engine.i18n import _
+from engine.i18n.texts import message_of
 from engine.training.answering import Answering
 from engine.training.dispatch import Dispatcher
 from engine.training.events import (
@@ -27,9 +28,9 @@ from engine.training.events import (
 )
 from engine.training.failures import begins_bad, explain, explained_writes, stays_bad
 from engine.training.folder_handle import FolderLost
-from engine.training.loss import chance_warning, evaluate
+from engine.training.loss import chance_warning, evaluate, scored_before
 from engine.training.parts import Parts
-from engine.training.progress import Progress
+from engine.training.progress import Progress, Scored
 from engine.training.recorder import Recorder
 from engine.training.together import evaluate_together, require_equal
 
@@ -204,21 +205,23 @@ class TrainingLoop:
     def _evaluate(self) -> Generator[Event, None, float | None]:
         """Return the validation loss, or None if asked to stop before it was known."""
         batches, loss = self._parts.valid, math.nan
-        yield self._recorder.phase(Phase("validating", 0, len(batches)))
-        self._recorder.usage.validation(batches)
-        for done, mean in self._scores(batches):
+        before, self._progress.scored = scored_before(self._progress.scored, batches), None
+        yield self._recorder.phase(Phase("validating", before.batches, len(batches)))
+        self._recorder.usage.validation(batches[before.batches :])
+        for scored in self._scores(batches, before):
             self._recorder.usage.scored()
-            if self._stop.is_set() and done < len(batches):
+            if self._stop.is_set() and scored.batches < len(batches):
+                self._progress.scored = scored if math.isfinite(scored.total) else None
                 return None
-            loss = mean
-            yield self._recorder.phase(Phase("validating", done, len(batches)))
+            loss = scored.mean
+            yield self._recorder.phase(Phase("validating", scored.batches, len(batches)))
         return loss
 
-    def _scores(self, batches: Sequence[MicroBatch]) -> Iterator[tuple[int, float]]:
+    def _scores(self, batches: Sequence[MicroBatch], before: Scored) -> Iterator[Scored]:
         made, team = self._parts.assembled, self._parts.team
         if team:
-            return evaluate_together(team, made.model, made.score, batches)
-        return evaluate(made.model, made.score, batches)
+            return evaluate_together(team, made.model, made.score, batches, before)
+        return evaluate(made.model, made.score, batches, before)
 
     # Numbers that are not finite
 
@@ -260,7 +263,7 @@ class TrainingLoop:
 
     def _pause(self) -> Iterator[Event]:
         folder = yield from self._save_alone()
-        self._recorder.status("paused", _("paused on request"))
+        self._recorder.status("paused", asked := _("paused on request"), (message_of(asked),))
         yield Paused(self._progress.step, folder)
 
     def _finish(self, reason: FinishReason) -> Iterator[Event]:

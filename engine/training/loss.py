@@ -13,6 +13,7 @@ from engine.model.frozen_linear import FrozenLinear
 from engine.model.lm_head import Logits, own_head, plain_head
 from engine.model.matmul_timings import MatmulMode
 from engine.model.padding_free import run_rows
+from engine.training.progress import NOTHING, Scored
 
 LossFunction = Callable[[nn.Module, mx.array, mx.array, mx.array, mx.array, mx.array], mx.array]
 """(model, tokens, slots, places, targets, labels: see `MicroBatch`) -> summed loss in nats."""
@@ -174,24 +175,37 @@ With 49,152 tokens that is 8.1: SmolLM2 has 2.4 on its own tokens, 8.9 on those 
 
 
 def evaluate(
-    model: nn.Module, loss: LossFunction, batches: Sequence[MicroBatch]
-) -> Iterator[tuple[int, float]]:
+    model: nn.Module, loss: LossFunction, batches: Sequence[MicroBatch], scored: Scored = NOTHING
+) -> Iterator[Scored]:
     """Score `batches` one by one, so that the caller may stop in between.
 
+    Args:
+        model: to be scored.
+        loss: the sum over the trained tokens of a micro-batch.
+        batches: of the validation set.
+        scored: the first of them that this model was given before.
+
     Yields:
-        (number of batches scored, mean loss in nats per trained token over them).
+        What is scored so far.
     """
     model.eval()
-    total, count = 0.0, 0
     try:
-        for done, batch in enumerate(batches, start=1):
+        for batch in batches[scored.batches :]:
             summed = loss(model, *batch_arrays(batch))
             mx.eval(summed)
-            total += float(summed.item())
-            count += batch.trained_tokens
-            yield done, total / count
+            total = scored.total + float(summed.item())
+            scored = Scored(scored.batches + 1, total, scored.tokens + batch.trained_tokens)
+            yield scored
     finally:
         model.train()
+
+
+def scored_before(scored: Scored | None, batches: Sequence[MicroBatch]) -> Scored:
+    """Return what was scored of `batches` already; nothing where these are divided otherwise now."""
+    if scored is None or not 0 < scored.batches < len(batches):
+        return NOTHING
+    tokens = sum(batch.trained_tokens for batch in batches[: scored.batches])
+    return scored if tokens == scored.tokens else NOTHING
 
 
 def chance_warning(loss: float, vocabulary: int | None) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -30,7 +31,14 @@ class MetricsLine(msgspec.Struct, gc=False):
     elapsed_s: _Amount
 
 
+class _Moment(msgspec.Struct, gc=False):
+    """What else the line tells."""
+
+    time: str
+
+
 _DECODER = msgspec.json.Decoder(MetricsLine)
+_TIME = msgspec.json.Decoder(_Moment)
 
 
 def rows_of(lines: bytes) -> list[MetricsLine]:
@@ -63,3 +71,11 @@ def row_of(line: bytes) -> MetricsLine:
     if "val_loss" in bad:
         row.val_loss = math.inf
     return row
+
+
+def end_of(lines: bytes) -> float:
+    """Return when the last of these steps ended, seconds since 1970; 0 if its line does not tell."""
+    try:
+        return datetime.fromisoformat(_TIME.decode(lines.rstrip(b"\n").rpartition(b"\n")[2]).time).timestamp()
+    except (msgspec.MsgspecError, ValueError, OverflowError, OSError, RecursionError):
+        return 0.0

@@ -10,6 +10,25 @@ from engine.training.events import StepMetrics
 from pydantic import TypeAdapter
 
 
+@dataclass(frozen=True)
+class Scored:
+    """The first micro-batches of the validation set, scored with the weights of one step."""
+
+    batches: int = 0
+    total: float = 0.0
+    """Sum of their losses, nats."""
+    tokens: int = 0
+    """Trained tokens in them."""
+
+    @property
+    def mean(self) -> float:
+        """Mean loss in nats per trained token."""
+        return self.total / self.tokens
+
+
+NOTHING = Scored()
+
+
 @dataclass
 class Progress:
     """The position of a run. Epoch and place in the epoch follow from `step`."""
@@ -29,6 +48,8 @@ class Progress:
     """Seconds of training so far, pauses left out."""
     pending: StepMetrics | None = None
     """The last step, if its validation is to be made yet: only then is its line whole."""
+    scored: Scored | None = None
+    """As far as that validation came, or that before the first step, when it was cut short."""
 
     @property
     def lines(self) -> int:
@@ -36,8 +57,9 @@ class Progress:
         return self.step - (self.pending is not None)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready copy."""
-        return asdict(self)
+        """Return a JSON-ready copy; `scored` is left out where there is nothing."""
+        values = asdict(self)
+        return values if self.scored else {name: values[name] for name in values if name != "scored"}
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> "Progress":
@@ -47,7 +69,7 @@ class Progress:
             ValueError: it is something else, or more.
         """
         progress = _adapter().validate_json(json.dumps(values), strict=True)
-        if values.keys() - progress.as_dict().keys():
+        if values.keys() - asdict(progress).keys():
             raise ValueError("there is more in it")
         return progress
 

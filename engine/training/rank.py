@@ -171,7 +171,7 @@ class _Work:
                 rank.phase = IN_SUM
                 same_everywhere(self._ring, made.model, made.step)
             case "score":
-                self._score()
+                self._score(int(message["begin"]))
             case "digest":
                 rank.answer("digest", sha256=digest(training_state(made.model, made.step)))
             case kind:
@@ -199,9 +199,10 @@ class _Work:
         self._rank.phase = IN_SUM
         return self._ring.sum(vector)
 
-    def _score(self) -> None:
+    def _score(self, begin: int) -> None:
         self._rank.phase = "scoring"
-        for index, loss in scores(self._made.model, self._made.score, self._valid, self._share):
+        share = [index for index in self._share if index >= begin]
+        for index, loss in scores(self._made.model, self._made.score, self._valid, share):
             self._rank.answer(SCORED, index=index, loss=loss)
             if self._rank.has_more:  # a pause
                 return

@@ -9,6 +9,7 @@ from engine.errors import UserError
 from engine.files import read_own, write_atomic
 from engine.fingerprint import file_sha256
 from engine.i18n import _
+from engine.i18n.texts import Message, message_of
 from engine.model.adapter import adapter_weights, save_adapter
 from engine.model.mlx_lm_adapter import CONFIG, WEIGHTS
 from engine.model.safetensors_file import is_written_here
@@ -62,13 +63,13 @@ class Recorder:
         if checkpoint:
             self._state.checkpoint = checkpoint.name
 
-    def status(self, status: Status, reason: str = "") -> None:
-        """Write `training_state.json`."""
+    def status(self, status: Status, reason: str = "", messages: tuple[Message, ...] = ()) -> None:
+        """Write `training_state.json`; see there for the arguments."""
         self._parts.held.require_in_place()
         step = self._metrics.step
         epoch = self._parts.epoch_of(step)
         phase = self._phase if status == "running" else None
-        self._state.write(status, self._progress, step, epoch, self.usage.read(), phase, reason)
+        self._state.write(status, self._progress, step, epoch, self.usage.read(), phase, reason, messages)
 
     def phase(self, phase: Phase) -> Phase:
         """Write the stage that begins or goes on, and return it: a sign of life for every watcher."""
@@ -227,14 +228,15 @@ class Recorder:
                 recorder = Recorder(parts, self._progress, None)
                 recorder.unvalidated_step()
                 recorder.checkpoint(is_last=True)
-                recorder.status("paused", _("its folder was moved"))
+                recorder.status("paused", moved := _("its folder was moved"), (message_of(moved),))
                 recorder.close()
         return lost(held, project, self._progress.step, archived)
 
     def failed(self, error: Exception) -> None:
         """Write that the run failed; the disk may be what failed, so this may do nothing."""
         with suppress(OSError, FolderLost):
-            self.status("failed", str(error) or type(error).__name__)
+            messages = error.messages if isinstance(error, UserError) else ()
+            self.status("failed", str(error) or type(error).__name__, messages)
 
     def close(self) -> None:
         """Close the metrics files."""

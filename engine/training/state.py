@@ -11,9 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
+from engine.errors import UserError
 from engine.files import read_own, write_json
 from engine.format import FORMAT, is_unknown, other_version
 from engine.hardware.command import boot_id
+from engine.i18n.retold import retold
+from engine.i18n.texts import Message
 from engine.project import LOCK_NAME
 from engine.training.events import Phase, Usage
 from engine.training.lock_file import owner_of
@@ -47,7 +50,9 @@ class RunState:
     last_checkpoint: str | None = None
     """Folder name of the newest checkpoint."""
     reason: str = ""
-    """Why the run stopped, in words."""
+    """Why the run stopped, in words of the language of whoever made it; see `reason_of`."""
+    messages: tuple[Message, ...] = ()
+    """The same in no language yet: what is wrong and what to do, as of a `UserError`."""
     phase: str = ""
     """Stage being worked on, a name of `engine.training.events.Phase`."""
     phase_done: _Count = 0
@@ -110,6 +115,12 @@ def known_state(path: Path) -> RunState | None:
     return None
 
 
+def reason_of(state: RunState) -> str:
+    """Return why a run stopped, in the present language; older files hold it in their writer's alone."""
+    told = [retold(message) for message in state.messages[:2]]
+    return str(UserError(*told)) if told else state.reason
+
+
 @cache
 def _adapter() -> TypeAdapter[RunState]:
     """Return what reads a state: making it takes longer than all the rest of a look at a run."""
@@ -139,6 +150,7 @@ class StateWriter:
         usage: Usage,
         phase: Phase | None = None,
         reason: str = "",
+        messages: tuple[Message, ...] = (),
     ) -> None:
         """Record where the run stands. A change of status, checkpoint or `unvalidated` is written at once.
 
@@ -150,11 +162,13 @@ class StateWriter:
             usage: of this session.
             phase: what is done now.
             reason: why it stopped.
+            messages: the same, see `RunState`.
         """
         state = replace(
             self._state,
             status=status,
             reason=reason,
+            messages=messages,
             step=step,
             epoch=epoch,
             usage=usage,

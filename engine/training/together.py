@@ -1,18 +1,18 @@
 """What all processes of a run do besides steps: begin with the same numbers, validate, prove to be equal."""
 
 import hashlib
-import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from engine.backend import mx, nn
 from engine.cluster.collective import Ring
-from engine.cluster.team import SCORED, Team, mean_in_order
+from engine.cluster.team import SCORED, Team
 from engine.dataset.batches.divide import divide
 from engine.dataset.batches.micro_batch import MicroBatch
 from engine.errors import UserError
 from engine.i18n import _
 from engine.model.adapter import adapter_weights
 from engine.training.loss import LossFunction, batch_arrays
+from engine.training.progress import Scored
 from engine.training.step import StepFunction
 
 import numpy as np
@@ -88,31 +88,36 @@ def scores(
 
 
 def evaluate_together(
-    team: Team, model: nn.Module, loss: LossFunction, batches: Sequence[MicroBatch]
-) -> Iterator[tuple[int, float]]:
+    team: Team, model: nn.Module, loss: LossFunction, batches: Sequence[MicroBatch], before: Scored
+) -> Iterator[Scored]:
     """Score `batches` with all processes; see `engine.training.loss.evaluate`.
 
-    The last mean is what one process would find: every batch is scored once, as a whole, and the losses
-    are added up in the same order.
+    What comes last is what one process would find: every batch is scored once, as a whole, and the losses
+    are added up in their order.
 
     Raises:
         PeerLost: a process is gone.
     """
     shares = validation_shares(batches, team.world.speeds)
-    counts = [batch.trained_tokens for batch in batches]
-    losses: list[float | None] = [None] * len(batches)
-    team.tell("score")
-    for index, summed in scores(model, loss, batches, shares[0]):
+    losses: dict[int, float] = {}
+    team.tell("score", begin=before.batches)
+    mine = [index for index in shares[0] if index >= before.batches]
+    for index, summed in scores(model, loss, batches, mine):
         losses[index] = summed
-        yield _known(losses), mean_in_order(losses, counts)
-    for message in team.answers(SCORED) if None in losses else ():
+        yield (before := _add_up(before, losses, batches))
+    others = team.answers(SCORED) if before.batches < len(batches) else iter(())
+    for message in others:
         scored, value = message.get("index"), message.get("loss")
-        if message and scored in shares[message["rank"]] and isinstance(value, float | None):
-            losses[scored] = math.nan if value is None else value
-            yield _known(losses), mean_in_order(losses, counts)
-        if None not in losses:
+        if message and scored in shares[message["rank"]] and isinstance(value, float):
+            losses[scored] = value
+            yield (before := _add_up(before, losses, batches))
+        if before.batches == len(batches):
             return
 
 
-def _known(losses: Sequence[float | None]) -> int:
-    return len(losses) - losses.count(None)
+def _add_up(scored: Scored, losses: Mapping[int, float], batches: Sequence[MicroBatch]) -> Scored:
+    """Add the losses that are known and follow each other."""
+    while (loss := losses.get(scored.batches)) is not None:
+        tokens = scored.tokens + batches[scored.batches].trained_tokens
+        scored = Scored(scored.batches + 1, scored.total + loss, tokens)
+    return scored

@@ -3,9 +3,11 @@
 Random keys, texts, pastes, clicks and sizes go to the real program on a terminal, in
 bursts drawn from a seed, in a project where it can train and chat. At every other start
 a run goes on meanwhile, and now and then the line is lost: the run then goes on in the
-background, where the next start finds it. The app may end only as keys and lost lines end
-it: without a traceback and with the terminal in order. After every burst it has to answer
-a key. At the end every file that the user had before has to be as it was.
+background, where the next start finds it. Languages take turns. The app may end only as
+keys and lost lines end it: without a traceback and with the terminal in order. After every
+burst it has to answer a key, and may not be silent for a second by its own fault. At the
+end every file that the user had before has to be as it was, or with its backup, the
+checkpoints whole and the metrics without a gap.
 """
 
 import os
@@ -20,14 +22,15 @@ from pathlib import Path
 from random import Random
 from unittest import mock
 
+from engine.i18n.catalogue import path_of, read
 from engine.project import Project
 from engine.sanitize import one_line
-from engine.training.events import StepDone
 from tests.campaigns.common import Result
 from tests.campaigns.monkey_bursts import ESCAPE, Burst, draw
+from tests.campaigns.monkey_pace import Pace
+from tests.campaigns.monkey_project import files_lost, files_of_user, make_project, require_whole
 from tests.campaigns.signal_checks import processes_of
 from tests.support.terminal import LIMIT_S, Terminal
-from tests.support.tiny import RUN, files_below, tiny_project, train
 
 import psutil
 
@@ -36,7 +39,15 @@ _REMEMBERED = 30
 """Bursts that are printed where something went wrong."""
 _SET_BACK = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?2004l")
 """Screen, cursor, mouse and pastes as they were before the app."""
-_CONFIG = RUN.updated({"num_epochs": 1000, "learning_rate": 1e-4, "eval_every": 50, "save_every": 20})
+_LAST = 16384
+"""Bytes in which that has to be; the terminal may echo up to half of them, typed when the app had left."""
+_ENVIRONMENT = {
+    "PIP_NO_INDEX": "1",  # the built-in model is not downloaded
+    "HF_HUB_OFFLINE": "1",
+    "VISUAL": f"{sys.executable} -c ''",  # an editor that is left at once
+}
+_ANSWERS = {"Leave while training?": "\r", "Save the changes?": "d", "leave when it has arrived": ""}
+"""What is answered to the questions that leaving may bring; a run that is on its way has to arrive first."""
 
 
 class Monkey:
@@ -47,6 +58,9 @@ class Monkey:
         self._random = Random(seed)
         self._last: deque[Burst] = deque(maxlen=_REMEMBERED)
         self._terminal: Terminal | None = None
+        self._words: dict[str, str] = {}
+        """Translations of what is looked for, by the English text; empty for English."""
+        self.pace = Pace()
         self.bursts = 0
         """How many were played."""
         self.starts = 0
@@ -66,10 +80,10 @@ class Monkey:
         self.bursts += 1
         try:
             _type(terminal, burst)
-            if burst.hangs_up:
-                self._hang_up(terminal)
-            elif _answers(terminal):
-                assert "Unexpected error" not in terminal.text, terminal.text
+            if burst.ends_by:
+                self._lose(terminal, burst.ends_by)
+            elif self._answers(terminal):
+                assert self._word("Unexpected error") not in terminal.text, terminal.text
             else:
                 self._end(terminal)
         except AssertionError as fault:
@@ -83,7 +97,7 @@ class Monkey:
             AssertionError: either does not end, or not in order.
         """
         if self._terminal:
-            _leave(self._terminal)
+            self._leave(self._terminal)
             self._end(self._terminal)
         left = processes_of(self._project)
         for process in left:
@@ -99,15 +113,27 @@ class Monkey:
             process.kill()
 
     def _start(self) -> Terminal:
-        options = [] if self.starts % 2 else ["--go-on"]
+        language = "pt" if self.starts // 2 % 2 else "en"
+        options = ["--lang", language, *([] if self.starts % 2 else ["--go-on"])]
+        self._words = (
+            {text: forms[0] for text, forms in read(path_of(language)).items()} if language != "en" else {}
+        )
         self._terminal = Terminal("-C", str(self._project.root), *options)
         self._terminal.wait_for(f"/{self._project.root.name} · ")  # the header, wherever it opens
         self.starts += 1
         return self._terminal
 
-    def _hang_up(self, terminal: Terminal) -> None:
-        """Lose the line, which ends the app unless its keys have done so before."""
-        terminal.hang_up()
+    def _word(self, text: str) -> str:
+        """Return a text of the app, or what there is before the first value in it, in its language."""
+        found = (other for english, other in self._words.items() if english.startswith(text))
+        return next(found, text).partition("{")[0].strip(": ")
+
+    def _lose(self, terminal: Terminal, by: str) -> None:
+        """Lose the line, or say so, which ends the app unless its keys have done so before."""
+        if by == "line":
+            terminal.hang_up()
+        else:
+            terminal.signal(signal.SIGHUP)
         self.hang_ups += 1
         self._end(terminal, codes=(0, 128 + signal.SIGHUP))
 
@@ -119,29 +145,41 @@ class Monkey:
         if terminal.is_open:
             now = terminal.attributes()
             assert now == terminal.first_attributes, "the terminal's settings are not as before"
-            missing = [code for code in _SET_BACK if code not in output[-4096:]]
+            missing = [code for code in _SET_BACK if code not in output[-_LAST:]]
             assert not missing, f"the terminal is not set back: {missing}"
         left = [command for command in map(_command, processes_of(self._project)) if "train" not in command]
         assert not left, f"processes are left: {left}"
         terminal.close()
+
+    def _answers(self, terminal: Terminal) -> bool:
+        """Whether the app opens its list of places from wherever it is; False if it has ended."""
+        terminal.resize(*_SIZE)
+        # Out of what may have begun in the burst, then out of the palette itself.
+        for keys, shown in ((ESCAPE * 2 + "\x10", True), (ESCAPE, False)):
+            terminal.write(keys.encode())
+            _wait(
+                terminal,
+                self.pace.watching(terminal, partial(_shows, terminal, self._word("Where to?"), shown)),
+            )
+            if terminal.has_ended:
+                return False
+        return True
+
+    def _leave(self, terminal: Terminal) -> None:
+        answers = {self._word(question): answer for question, answer in _ANSWERS.items()}
+        while not terminal.has_ended:
+            terminal.write(b"\x11")
+            _wait(terminal, lambda: any(question in terminal.text for question in answers))
+            for question, answer in answers.items():
+                if question in terminal.text:
+                    terminal.write(answer.encode())
+                    _wait(terminal, partial(_shows, terminal, question, False))
 
 
 def _type(terminal: Terminal, burst: Burst) -> None:
     if burst.size:
         terminal.resize(*burst.size)
     terminal.write(burst.typed)
-
-
-def _answers(terminal: Terminal) -> bool:
-    """Whether the app opens its list of places from wherever it is; False if it has ended."""
-    terminal.resize(*_SIZE)
-    # Out of what may have begun in the burst, then out of the palette itself.
-    for keys, shown in ((ESCAPE * 2 + "\x10", True), (ESCAPE, False)):
-        terminal.write(keys.encode())
-        _wait(terminal, partial(_shows, terminal, "Where to?", shown))
-        if terminal.has_ended:
-            return False
-    return True
 
 
 def _shows(terminal: Terminal, text: str, shown: bool) -> bool:
@@ -159,51 +197,26 @@ def _command(process: psutil.Process) -> list[str]:
         return ["train"]
 
 
-def _leave(terminal: Terminal) -> None:
-    # A run that is on its way here has to arrive first.
-    answers = {"Leave while training?": "\r", "Save the changes?": "d", "leave when it has arrived": ""}
-    while not terminal.has_ended:
-        terminal.write(b"\x11")
-        _wait(terminal, lambda: any(question in terminal.text for question in answers))
-        for question, answer in answers.items():
-            if question in terminal.text:
-                terminal.write(answer.encode())
-                _wait(terminal, partial(_shows, terminal, question, False))
-
-
 def campaign(seed: int, bursts: int | None, minutes: float) -> list[Result]:
     """Let a monkey play so many bursts, None for any number, for so long or until something goes wrong."""
-    # The key that downloads the built-in model is refused.
-    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, PIP_NO_INDEX="1"):
-        project, fault = _project(Path(folder)), ""
-        before, monkey = _files(project), Monkey(project, seed)
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, _ENVIRONMENT):
+        project, fault = make_project(Path(folder)), ""
+        before, monkey = files_of_user(project), Monkey(project, seed)
         end = time.monotonic() + 60 * minutes
         try:
             while monkey.bursts != bursts and time.monotonic() < end:
                 monkey.play()
             monkey.leave()
-            after = _files(project)
-            lost = [name for name, content in before.items() if after.get(name) != content]
+            lost = files_lost(before, files_of_user(project))
             assert not lost, f"files were changed or lost: {lost}"
+            require_whole(project)
         except AssertionError as error:
             fault = str(error).partition("\n")[0] or repr(error)
             print(f"FAILED with --seed {seed}: {error}", file=sys.stderr)
         finally:
             monkey.close()
-    remark = fault or f"{monkey.starts} starts, {monkey.hang_ups} lost lines"
+    remark = (
+        fault
+        or f"{monkey.starts} starts, {monkey.hang_ups} lost lines, silent for {monkey.pace.longest_s:.2f} s"
+    )
     return [Result(f"keys of seed {seed}", monkey.bursts, monkey.bursts - bool(fault), remark=remark)]
-
-
-def _project(folder: Path) -> Project:
-    """Return a project with a run that takes longer than any campaign, and which can be talked to."""
-    project = tiny_project(folder / "project", train=200, valid=10)
-    project.prompts_file.write_text("Quanto é 1 mais 1?\nE 2 mais 2?\n", encoding="utf-8")
-    (folder / "rows.csv").write_text("prompt,completion\nOlá,Adeus\n" * 20, encoding="utf-8")
-    train(project, _CONFIG, until=lambda event: isinstance(event, StepDone))
-    return project
-
-
-def _files(project: Project) -> dict[str, bytes]:
-    """Return what the user had before: everything but what the app is there to write."""
-    files = files_below(project.root.parent)
-    return {name: content for name, content in files.items() if project.run_dir.name not in Path(name).parts}

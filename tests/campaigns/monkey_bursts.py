@@ -3,17 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Literal
 
 ESCAPE = "\x1b[27u"
 """Escape as it is written where it cannot be mistaken for the begin of another key."""
-SIZES = ((80, 24), (120, 40), (200, 60), (40, 12), (20, 6), (5, 2), (80, 5), (12, 50))
+SIZES = ((80, 24), (120, 40), (200, 60), (300, 100), (40, 12), (20, 6), (5, 2), (1, 1), (80, 5), (12, 50))
 """Columns and rows."""
 _NAMED = (
     "\r", "\r", "\r", "\t", "\x1b[Z", "\x7f", "\n", ESCAPE, ESCAPE, ESCAPE,
     *(f"\x1b[{end}" for end in ("A", "B", "C", "D", "H", "F", "2~", "3~", "5~", "6~", "1;2A", "1;5D")),
-    *(f"\x1bO{end}" for end in "PQRS"), *(f"\x1b{letter}" for letter in "\rbfq"),
+    *(f"\x1bO{end}" for end in "PQRS"), *(f"\x1b{letter}" for letter in "\rbfq"), "\x1b[13;2u",
 )  # fmt: skip
-_LETTERS = "123456" * 4 + "eimnbxdgtozrcsfhpwy/?+-RN" + "q"
+_LETTERS = "1234567" * 4 + "aeiomnbxdgtzrcsfhpwyuvkl/?+-RNCDS, " + "q"
 _CONTROLS = "".join(chr(code) for code in range(1, 27) if chr(code) not in "\x10\x11")
 _TEXTS = (
     "olá", "0,0002", "-1", "1e999", "99999999999999999999", "3e-4", "q_proj", "/tmp", "../..", "~",
@@ -50,8 +51,8 @@ class Burst:
     typed: bytes
     size: tuple[int, int] | None = None
     """To which the terminal is resized before it."""
-    hangs_up: bool = False
-    """Whether the line is lost right behind it."""
+    ends_by: Literal["", "line", "signal"] = ""
+    """Whether right behind it the line is lost, or the app only told so (SIGHUP)."""
 
 
 def draw(random: Random) -> Burst:
@@ -64,7 +65,7 @@ def draw(random: Random) -> Burst:
     if random.random() < 0.05:
         typed += random.randbytes(random.randint(1, 8)).replace(b"\x1b", b"\xff").replace(b"\x11", b"\xfe")
     size = random.choice(SIZES) if random.random() < 0.2 else None
-    return Burst(typed, size, hangs_up=random.random() < 0.03)
+    return Burst(typed, size, random.choices(("", "line", "signal"), (96, 3, 1))[0])
 
 
 def _keys(random: Random) -> str:

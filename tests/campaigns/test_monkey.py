@@ -15,7 +15,7 @@ from tests.support.tiny import tiny_project
 
 import pytest
 
-_SEED = 11
+_SEED = 92
 _BURSTS = 12
 
 
@@ -40,7 +40,7 @@ def test_the_few_bursts_have_what_matters() -> None:
     """A lost line, and the list of places with keys typed ahead of it."""
     random = Random(_SEED)
     bursts = [draw(random) for _ in range(_BURSTS)]
-    assert any(burst.hangs_up for burst in bursts[1:-1])
+    assert any(burst.ends_by for burst in bursts[1:-1])
     assert any(b"\x10\r\r" in burst.typed for burst in bursts)
 
 

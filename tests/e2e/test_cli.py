@@ -145,8 +145,14 @@ def test_clean_writes_a_copy_and_says_what_was_dropped(mqlora: Mqlora, project: 
     [mended] = mqlora("mend", "--json").objects
     assert (mended["train"], mended["valid"], Path(mended["folder"]).name) == (3, 5, "mended-2")
     assert (mended["dropped"], mended["moved"], mended["warned"]) == (2, 0, 0)
-    (project.data_dir / "mended" / "train.jsonl").replace(project.train_file)
+    before = project.train_file.read_bytes()
+    used = mqlora("use", str(project.data_dir / "mended"))
+    assert used.code == 0 and "data/backup-1; to put it back: mqlora-tui -C" in used.out
     assert mqlora("validate", "--strict").code == 0
+    assert mqlora("use", mended["folder"]).code == 1, "these are the same rows"
+    [undone] = mqlora("undo", "--json").objects
+    assert undone["files"] == ["train.jsonl"] and project.train_file.read_bytes() == before
+    assert not (project.data_dir / "backup-1").exists() and "no backup" in mqlora("undo").err
 
 
 ONE_STEP = ("--set", "max_steps=1", "--set", "max_seq_length=64", "--set", "eval_every=0")
@@ -223,19 +229,14 @@ def test_unusable_data_is_refused(mqlora: Mqlora, project: Project, content: str
     [
         (("train", "--set", "batchsize=2"), "did you mean 'batch_size'?"),
         (("train", "--set", "batch_size=0"), "batch_size"),
-        (("train", "--set", "batch_size"), "KEY=VALUE"),
         (("train", "--set", "learning_rate=fast"), "learning_rate"),
         (("train", "--set", "model=nowhere"), "nowhere"),
-        (("train", "--profile", "TURBO"), "SAFE, BALANCED, PERFORMANCE"),
         (("train", "--config", "none.json"), "none.json"),
         (("train", "--resume"), "no run to resume"),
-        (("train", "--resume", "--restart"), "--restart"),
         (("train", "--set", "lora_layers=0"), "lora_layers"),
         (("monitor",), "no run"),
         (("plot",), "mqlora-tui -C {root} train"),
         (("report",), "mqlora-tui -C {root} train"),
-        (("chat", "--prompt", "  "), "empty"),
-        (("chat", "--prompt", "x", "--base", "--adapter", "a"), "--base and --adapter"),
         (("train", "--set", "init_adapter=none"), "there is no such folder"),
     ],
 )
@@ -250,10 +251,27 @@ def test_mistakes_get_one_sentence(
     assert tree(project.root) == before
 
 
-@pytest.mark.parametrize("arguments", [("fly",), ("train", "--wings"), ("chat", "--max-tokens", "0")])
-def test_usage_errors_exit_with_2(mqlora: Mqlora, arguments: tuple[str, ...]) -> None:
-    """Unknown commands, options and out-of-range options are usage errors."""
-    assert mqlora(*arguments).code == 2
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("fly",), "fly"),
+        (("train", "--wings"), "--wings"),
+        (("chat", "--max-tokens", "0"), "--max-tokens"),
+        (("train", "--set", "batch_size"), "KEY=VALUE"),
+        (("train", "--profile", "TURBO"), "SAFE, BALANCED, PERFORMANCE"),
+        (("train", "--resume", "--restart"), "--restart"),
+        (("chat", "--prompt", "  "), "empty"),
+        (("chat", "--prompt", "x", "--base", "--adapter", "a"), "--base and --adapter"),
+        (("serve", "--base", "--adapter", "a"), "--adapter and --base"),
+        (("get", "--link"), "--name and --link"),
+        (("export", "--to", "word"), "choose one with --to"),
+        (("--go-on", "train"), "options of the app"),
+    ],
+)
+def test_usage_errors_exit_with_2(mqlora: Mqlora, arguments: tuple[str, ...], said: str) -> None:
+    """What no project could be asked: unknown words, values out of range, options that exclude each other."""
+    refused = mqlora(*arguments)
+    assert refused.code == 2 and said in refused.err and "Traceback" not in refused.err
 
 
 def test_a_missing_project_folder_is_refused(
@@ -327,7 +345,7 @@ def test_another_configuration_is_refused_with_the_difference(mqlora: Mqlora, pr
 def test_json_needs_a_question(mqlora: Mqlora) -> None:
     """A conversation has no JSON form, so the option is refused instead of ignored."""
     refused = mqlora("chat", "--json")
-    assert refused.code == 1 and "--prompt" in refused.err
+    assert refused.code == 2 and "--prompt" in refused.err
     error = {"problem": "--json answers questions", "fix": "name one with --prompt"}
     assert refused.objects == [{"error": error}]
 

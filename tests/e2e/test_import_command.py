@@ -37,10 +37,10 @@ def test_import_says_how_it_reads_and_what_it_rejects(mqlora: Mqlora) -> None:
     )
     assert "  ! line 3: 'resposta' is empty (write it or drop the row)" in out
     assert "  · fields that are not used, and in how many rows: id (2)\n" in out
-    assert "1 train, 1 valid; 1 rejected, see rejected.jsonl" in out and "over yours" not in out
+    assert "1 train, 1 valid; 1 rejected, see rejected.jsonl" in out and "mqlora-tui use" not in out
     assert mqlora("validate")[0] == 0
     code, out, _err = mqlora("import", "rows.csv", "--no-shuffle", "--valid-share", "0")
-    assert code == 0 and "imported: 2 train, 0 valid" in out and "move the files over yours" in out
+    assert code == 0 and "imported: 2 train, 0 valid" in out and "use data/imported" in out
     rows = Path("data/imported/train.jsonl").read_text("utf-8")
     assert rows == (
         '{"prompt": "Olá?", "completion": "Sim 👋"}\n{"prompt": "\\u001b[2J", "completion": "Não"}\n'

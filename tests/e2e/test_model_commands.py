@@ -77,7 +77,7 @@ def test_what_is_offered(mqlora: Mqlora, home: Path) -> None:
     code, out, _err = mqlora("get", "--json")
     assert {"repository", "size", "profile", "command"} == json.loads(out)["models"][0].keys()
     code, _out, err = mqlora("get", "--link")
-    assert code == 1 and "none is named" in err
+    assert code == 2 and "none is named" in err
 
 
 def test_a_model_of_the_hub(mqlora: Mqlora, hub: Hub) -> None:

@@ -17,8 +17,8 @@ from engine.model.replace_layers import make_fast
 from engine.project import Project
 from engine.reply import Replier, ReplyChunk
 from engine.training import answering
-from engine.training.answering import ANSWER_TOKENS, MOST_QUESTIONS, Answering
-from engine.training.answers import MOST_BYTES, Answer, AnswersWriter, read_answers
+from engine.training.answering import ANSWER_TOKENS, Answering
+from engine.training.answers import MOST_BYTES, MOST_QUESTIONS, Answer, AnswersWriter, read_answers
 from engine.training.events import Event, Finished, Notice, Paused, Phase
 from engine.training.progress import Progress
 from engine.training.run_folder import archive_run

@@ -7,13 +7,16 @@ import sys
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from engine.analysis import epoch_panels, panels
-from engine.analysis.charts import write_analysis, write_dashboard
+from engine.analysis.chart_series import ChartData, series_of
+from engine.analysis.charts import write_analysis, write_chart, write_dashboard
 from engine.analysis.picture import DPI
 from engine.analysis.run_folder import run_config
 from engine.analysis.validations import validations_of
 from engine.errors import UserError
+from engine.i18n import numbers
 from engine.project import Project
 from engine.training.history import load_history
 from engine.training.state import RunState
@@ -192,3 +195,31 @@ def test_validations_that_were_not_finite_are_drawn(tmp_path: Path) -> None:
     assert marks["validation"] == [0, 10, 20, 30, 40]
     axes = panel(lambda axes: epoch_panels.epoch_means(axes, history, checked))
     assert list(axes.lines[0].get_ydata()) == [checked.losses[1], checked.losses[3]]
+
+
+def test_numbers_on_all_axes_have_the_form_of_the_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Portuguese no decimal point is left, nor on a log scale, a right axis or in a bar."""
+    monkeypatch.setattr(numbers, "language", lambda: "pt")
+    numbers._replaced.cache_clear()
+    seen: list[str] = []
+    drawn = Figure.savefig
+
+    def savefig(figure: Figure, *arguments: Any, **options: Any) -> None:
+        drawn(figure, *arguments, **options)
+        for axes in figure.axes:
+            labels = [*axes.get_xticklabels(), *axes.get_yticklabels(), *axes.get_yticklabels(minor=True)]
+            seen.extend(label.get_text() for label in (*labels, *axes.texts))
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    project = write_run(tmp_path, [4.0 - 0.1 * step for step in range(30)], {10: 3.0, 20: 2.0})
+    try:
+        write_dashboard(project)
+        write_analysis(project)
+        history = load_history(project)
+        data = ChartData(history, validations_of(history, None, None), 4.1, 30, ())
+        write_chart(project, series_of(data), (0, 30), True, None)
+    finally:
+        numbers._replaced.cache_clear()
+    assert not [text for text in seen if "." in text] and sum("," in text for text in seen) > 30

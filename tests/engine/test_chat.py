@@ -2,14 +2,18 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine.backend import mx
 from engine.chat import ChatSession, ChatSettings, ReplyChunk
+from engine.chat_prompt import prompt_of
 from engine.dataset.jsonl.turns import Message
 from engine.errors import UserError
+from engine.model.adapter_file import adapter_origin
 from engine.model.loading import load_base
+from engine.model.mlx_lm_adapter import TEMPLATE_SETTINGS
 from engine.project import Project
 from tests.support.chat_forms import template
 from tests.support.fed_model import FedModel
@@ -161,8 +165,12 @@ def test_the_model_is_fed_the_prompt_of_the_answers_it_was_trained_on(
     train(project, RUN.updated({"max_steps": 1, "max_seq_length": 256}))
     config = json.loads((project.adapters_dir / "adapter_config.json").read_text())
     assert config.get("chat_template_kwargs") == (None if thought else {"enable_thinking": False})
-    given = FedModel(monkeypatch).ask(ChatSession(project), ASK)
+    session = ChatSession(project)
+    given = FedModel(monkeypatch).ask(session, ASK)
     assert given.endswith("assistant\n<think>\n" if thought else "assistant\n<think>\n\n</think>\n\n")
+    settings = adapter_origin(project.adapters_dir).get(TEMPLATE_SETTINGS, {})
+    counted = replace(prompt_of(project.models_dir / "tiny"), settings=settings)  # without model or weights
+    assert counted.tokens(ASK) == session._replier.prompt(ASK)
 
 
 def test_temperature_is_applied(session: ChatSession) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from engine.cluster.channel import CLOSED, LONGEST, Channel
 from engine.cluster.collective import free_ports
-from engine.cluster.team import mean_in_order
 from engine.dataset.batches.divide import divide
 from engine.errors import UserError
 from engine.training.introduction import RunMessage
@@ -76,13 +75,6 @@ def test_processes_and_steps_draw_different_numbers() -> None:
     """And the same ones every time."""
     keys = {random_key(5, number, rank) for number in range(50) for rank in range(4)}
     assert len(keys) == 200 and random_key(5, 3, 1) in keys
-
-
-def test_the_mean_is_added_up_in_one_order() -> None:
-    """Whichever loss came first, so that many processes find what one does, to the last bit."""
-    losses, counts = [1e16, 1.0, -1e16, 3.0], [1, 2, 3, 4]
-    assert mean_in_order(losses, counts) == sum(losses) / 10
-    assert mean_in_order([None, 1.0, None, 3.0], counts) == 4.0 / 6
 
 
 # Messages

@@ -6,7 +6,7 @@ from engine.backend import nn
 from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import micro_batches
 from engine.training.events import Evaluated, Finished
-from engine.training.loss import evaluate, make_loss
+from engine.training.loss import evaluate, make_loss, scored_before
 from tests.support.numpy_llama import summed_loss
 from tests.support.steps import arrays, some_examples
 from tests.support.tiny import CONFIG, RUN, lora_model, tiny_project, train
@@ -46,8 +46,10 @@ def test_validation_does_not_depend_on_its_batches(
     )
     scores = list(evaluate(model, make_loss(model), batches))
     total, number = (sum(column) for column in zip(*losses[:count], strict=True))
-    assert [done for done, _mean in scores] == list(range(1, len(batches) + 1))
-    assert scores[-1][1] == pytest.approx(total / number, rel=1e-5)
+    assert [scored.batches for scored in scores] == list(range(1, len(batches) + 1))
+    assert scores[-1].mean == pytest.approx(total / number, rel=1e-5)
+    half = scored_before(scores[len(scores) // 2], batches)
+    assert [*evaluate(model, make_loss(model), batches, half)][-1] == scores[-1], "to the bit"
     assert model.training
 
 

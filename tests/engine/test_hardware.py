@@ -205,6 +205,13 @@ def test_a_small_terminal_is_warned_of(size: tuple[int, int]) -> None:
     assert check_terminal({"TERM": "xterm"}, is_tty=True, size=size).status == "warning"
 
 
+@pytest.mark.parametrize(("said", "status"), [("0\n", "warning"), ("1\n", "ok"), ("", "ok")])
+def test_a_tmux_without_utf8_is_warned_of(said: str, status: str) -> None:
+    """It draws signs as underscores, those of good and bad too."""
+    environment = {"TERM": "screen", "TMUX": "/tmp/tmux,1,0"}
+    assert check_terminal(environment, is_tty=True, size=(80, 24), run=lambda _command: said).status == status
+
+
 def test_no_terminal_is_fine() -> None:
     """Scripts have none."""
     assert check_terminal({}, is_tty=False).status == "ok"

@@ -72,7 +72,7 @@ def test_rows_that_ask_to_be_left_out_are_not_rejected(tmp_path: Path) -> None:
     )
     done = bring(tmp_path / "s.jsonl", tmp_path / "p")
     assert (done.train, done.rejected, done.left_out) == (2, 1, 1)
-    assert "1 row left out on request; 1 rejected, see rejected.jsonl" in done.words(Project(tmp_path / "p"))
+    assert "1 row left out on request; 1 rejected, see rejected.jsonl" in done.words
     found = tried(tmp_path / "s.jsonl")
     assert (found.usable, found.rejected, found.left_out) == (2, 1, 1)
 

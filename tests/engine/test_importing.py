@@ -114,9 +114,7 @@ def test_rows_that_are_all_the_same_are_not_divided(tmp_path: Path) -> None:
     """That is said, and no file to validate with is written."""
     write_rows(tmp_path / "s.jsonl", pairs(1) * 3)
     done = bring(tmp_path / "s.jsonl", tmp_path / "p", ImportOptions())
-    assert (done.train, done.valid) == (3, 0) and "none could be set apart" in done.words(
-        Project(tmp_path / "p")
-    )
+    assert (done.train, done.valid) == (3, 0) and "none could be set apart" in done.words
     assert tree(done.folder) == ["train.jsonl"]
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Generator
 
 from engine.i18n import language, numbers
-from engine.i18n.numbers import LocalText, number
+from engine.i18n.numbers import number
+from engine.i18n.texts import LocalText
 
 import pytest
 

@@ -1,6 +1,7 @@
 """A run that was paused or dropped ends in the same bytes as one that was left alone."""
 
 import json
+from collections.abc import Callable
 from threading import Event as StopEvent
 
 from engine.analysis.run_folder import run_config
@@ -66,6 +67,28 @@ def test_a_run_dropped_in_the_middle_ends_in_the_same_bytes(
             break
     run.close()
     train(project, RUN)
+    assert outcome(project) == outcome(finished[0])
+
+
+@pytest.mark.slow
+def test_a_validation_that_a_pause_cuts_short_goes_on_where_it_was(
+    project: Project, finished: tuple[Project, list[Event]]
+) -> None:
+    """Before the first step and later: no micro-batch is scored twice, and the bytes are the same."""
+
+    def scored(count: int) -> Callable[[Event], bool]:
+        return lambda event: isinstance(event, Phase) and event.name == "validating" and event.done == count
+
+    straight = [event for event in finished[1] if scored(0)(event)]
+    total = next(event.total for event in straight if isinstance(event, Phase))
+    assert total > 2
+    first = train(project, RUN, until=scored(1))
+    later = train(project, None, until=lambda event: scored(1)(event) and project.adapter_file.exists())
+    last = train(project, None)
+    assert isinstance(first[-1], Paused) and isinstance(later[-1], Paused)
+    begins = [next(e.done for e in events if isinstance(e, Phase) and e.name == "validating")
+              for events in (first, later, last)]  # fmt: skip
+    assert begins == [0, 2, 2]
     assert outcome(project) == outcome(finished[0])
 
 

@@ -1,15 +1,20 @@
 """`training_state.json` as other processes read it."""
 
+import errno
 import json
 import os
 import socket
 from pathlib import Path
 
+from engine.errors import UserError
+from engine.i18n.catalogue import path_of, read
+from engine.i18n.texts import Message
 from engine.project import Project
 from engine.training.events import StepMetrics, Usage
+from engine.training.failures import cannot_write
 from engine.training.lock import run_lock
 from engine.training.progress import Progress
-from engine.training.state import RunState, StateWriter, Status
+from engine.training.state import RunState, StateWriter, Status, reason_of
 from tests.support.step_metrics import metrics
 
 import pytest
@@ -24,6 +29,34 @@ def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert loaded is not None
     assert {**vars(loaded), "updated": ""} == {**vars(state), "updated": ""}
     assert (loaded.pid, loaded.host) == (os.getpid(), socket.gethostname())
+
+
+def test_why_a_run_failed_is_told_in_the_language_of_the_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever made it; files from before say it as they do, and a hostile one is given no room."""
+    path = tmp_path / "state.json"
+
+    def failed() -> str:
+        error = cannot_write(Path("/x{y}"), OSError(errno.ENOSPC, "No space left"))
+        RunState("failed", "tiny", reason=str(error), messages=error.messages).save(path)
+        return str(error)
+
+    def read_again() -> str:
+        state = RunState.load(path)
+        assert state is not None
+        return reason_of(state)
+
+    english = failed()
+    with monkeypatch.context() as portuguese:
+        portuguese.setattr("engine.i18n._catalogue", lambda: read(path_of("pt")))
+        assert read_again() == failed() != english
+        assert "/x{y}: No space left; liberte espaço" in read_again()
+    assert read_again() == english
+    assert reason_of(RunState("failed", "tiny", reason="Sem memória")) == "Sem memória"
+    for text in ("{text:>999999999}", "{text.__class__}", "{text!r:>9}", "{other}", "{"):
+        odd = RunState("failed", "tiny", messages=(Message(text, values={"text": 1}),))
+        assert reason_of(odd) == str(UserError(text))
 
 
 @pytest.mark.parametrize(

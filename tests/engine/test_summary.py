@@ -15,6 +15,7 @@ from engine.errors import UserError
 from engine.project import Project
 from engine.training.history import load_history
 from engine.training.lock import run_lock
+from engine.training.state import Status
 from engine.units import duration, rate, size
 from tests.support.run_files import line, write_checkpoint, write_lines, write_run
 
@@ -31,6 +32,30 @@ def verdict_of(project: Project) -> tuple[RunSummary, Verdict]:
 
 def advice_of(project: Project) -> dict[str, str]:
     return {advice.kind: advice.command for advice in judge(summarise(project)).advice}
+
+
+@pytest.mark.parametrize(
+    ("status", "started", "updated", "seconds"),
+    [
+        ("finished", "09:59:00", "10:01:10", 110.0),
+        ("paused", "09:59:00", "10:01:10", 110.0),
+        ("failed", "09:59:00", "10:01:10", 40.0),  # which another process may have written much later
+        ("paused", "10:00:30", "10:01:10", 40.0),  # by a session that made no step
+        ("finished", "09:59:00", "09:59:30", 40.0),  # by a clock that was set meanwhile
+    ],
+)
+def test_the_time_of_a_run_ends_with_its_session(
+    tmp_path: Path, status: Status, started: str, updated: str, seconds: float
+) -> None:
+    """The last step ended at 10:00:00, after 40 s; validating and answering after it took 70 s."""
+    project = write_run(tmp_path, LOSSES, status=status)
+    moment = "2026-01-01T{}+00:00".format
+    write_lines(project, "".join(line(n, loss, time=moment("10:00:00")) for n, loss in enumerate(LOSSES, 1)))
+    state = json.loads(project.state_file.read_text())
+    project.state_file.write_text(
+        json.dumps(state | {"started": moment(started), "updated": moment(updated)})
+    )
+    assert summarise(project).duration_s == seconds
 
 
 def test_figures_are_those_worked_out_by_hand(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """Programs that come with a model and do not end: chat templates and patterns of tokenizers."""
 
 import json
+import resource
 from pathlib import Path
+from types import SimpleNamespace
 
 from engine.config import TrainingConfig
 from engine.dataset.inspect.check import check_data
 from engine.errors import UserError
 from engine.model_folder.panics import refused_panics
 from engine.model_folder.template_sandbox import MOST_SOURCE, MOST_STEPS, TooMuch, render
-from engine.model_folder.template_trial import comes_to_an_end
+from engine.model_folder.template_trial import _limit, comes_to_an_end
 from engine.model_folder.tokenizer import load_tokenizer
 from tests.support.tiny import CHATML, pairs, tiny_project, write_rows
 
@@ -147,3 +149,13 @@ def test_requests_to_end_pass() -> None:
     with pytest.raises(UserError, match=broken_off), refused_panics("Loading it"):
         raise BaseException("gone")
     assert render(CHATML, [{"role": "user", "content": "é"}]) == "<|im_start|>user\né<|im_end|>\n"
+
+
+def test_what_imports_took_is_not_the_templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PyTorch is installed the child has computed for longer than a template may before it begins."""
+    limits = {}
+    spent = SimpleNamespace(ru_utime=30.5, ru_stime=2.0)
+    monkeypatch.setattr("resource.getrusage", lambda _who: spent)
+    monkeypatch.setattr("resource.setrlimit", lambda kind, values: limits.update({kind: values[0]}))
+    _limit()
+    assert limits[resource.RLIMIT_CPU] > 33

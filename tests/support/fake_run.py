@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.config import TrainingConfig
 from engine.project import Project
+from engine.training.answers import Answer, AnswersWriter
 from engine.training.events import (
     CheckpointSaved,
     Evaluated,
@@ -87,6 +88,14 @@ def write_run(project: Project, status: Status, steps: int = TOTAL, **values: An
         (path / "adapters.safetensors").write_bytes(b"0" * 2048)
 
 
+def answered(project: Project, question: str, *answers: tuple[int | None, str]) -> None:
+    """Write answers to a question as a run does."""
+    writer = AnswersWriter(project, 10**6)
+    for step, text in answers:
+        assert writer.write(Answer(step, question, text, "complete", 5, 0.5, 2.5, 100.0))
+    writer.close()
+
+
 class FakeTrainer:
     """Makes steps as long as the test allows, then pauses or finishes like the real one."""
 
@@ -131,4 +140,17 @@ def fake_project(folder: Path) -> Project:
     project = Project(folder)
     (project.models_dir / "toy").mkdir(parents=True)
     (project.models_dir / "toy" / "config.json").write_text("{}", encoding="utf-8")
+    return project
+
+
+def toy_project(folder: Path) -> Project:
+    """A project with a model's sizes and a few rows."""
+    project = Project(folder)
+    (project.models_dir / "toy").mkdir(parents=True)
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    config = {"model_type": "llama", "vocab_size": 320, "num_key_value_heads": 2, **sizes}
+    (project.models_dir / "toy" / "config.json").write_text(json.dumps(config))
+    project.data_dir.mkdir()
+    project.train_file.write_text('{"prompt": "Olá", "completion": "Adeus"}\n' * 40)
+    project.valid_file.write_text('{"prompt": "Sim", "completion": "Não"}\n' * 6)
     return project

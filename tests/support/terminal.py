@@ -74,6 +74,22 @@ class Terminal:
         with self._changed:
             return self._output
 
+    @property
+    def written(self) -> int:
+        """How many bytes that is."""
+        return len(self._output)
+
+    @property
+    def is_full_screen(self) -> bool:
+        """Whether the screen is the one that full-screen programs draw on."""
+        with self._changed:
+            return self._output.rfind(b"\x1b[?1049h") > self._output.rfind(b"\x1b[?1049l")
+
+    def take(self, data: bytes) -> None:
+        """Show what the program wrote; called by the thread that reads, nothing at the end."""
+        self._output += data
+        self._stream.feed(data)
+
     def attributes(self) -> list[Any]:
         """Return the terminal's settings, as `termios.tcgetattr` does."""
         return termios.tcgetattr(self._master)
@@ -192,8 +208,7 @@ class Terminal:
             except OSError:
                 data = b""
             with self._changed:
-                self._output += data
-                self._stream.feed(data)
+                self.take(data)
                 self._changed.notify_all()
             if not data:
                 return

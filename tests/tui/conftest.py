@@ -1,6 +1,5 @@
 """A project in a temporary folder, fakes for the engine's slow functions, and an app to drive."""
 
-import json
 import shutil
 import sys
 from collections.abc import Callable, Generator
@@ -10,6 +9,7 @@ from engine.chat import ChatSettings
 from engine.project import Project
 from tests.support.fake_chat import FakeSession
 from tests.support.fake_engine import FakeEngine
+from tests.support.fake_run import toy_project
 from tests.support.tiny import RUN, tiny_project, train
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.chat import ChatScreen
@@ -28,15 +28,7 @@ def no_project() -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """Return a project with a model's sizes and a few rows."""
-    project = Project(tmp_path / "farense")
-    (project.models_dir / "toy").mkdir(parents=True)
-    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
-    config = {"model_type": "llama", "vocab_size": 320, "num_key_value_heads": 2, **sizes}
-    (project.models_dir / "toy" / "config.json").write_text(json.dumps(config))
-    project.data_dir.mkdir()
-    project.train_file.write_text('{"prompt": "Olá", "completion": "Adeus"}\n' * 40)
-    project.valid_file.write_text('{"prompt": "Sim", "completion": "Não"}\n' * 6)
-    return project
+    return toy_project(tmp_path / "farense")
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from engine.training.lock_file import Owner
 from tests.support.app_on_pty import wait_until
 from tests.support.fake_engine import pretend, ready, wait_for
 from tests.support.terminal import Terminal
 from tests.support.tiny import RUN, tiny_project
 from tui.app.app import MqloraApp
-from tui.run.status import RunPhase
+from tui.run.status import RunPhase, RunStatus
 from tui.terminal.announce import BELL, has_title, notification, notifies_by, title
 
 import psutil
@@ -77,6 +78,25 @@ async def test_an_end_a_pause_and_a_failure_are_told(app: MqloraApp) -> None:
         await becomes(pilot, app, "running")
         await becomes(pilot, app, "finished")
         assert not sent
+
+
+@pytest.mark.usefixtures("foot")
+async def test_the_end_of_a_run_of_another_process_is_told_in_every_place(app: MqloraApp) -> None:
+    """Nothing is posted for it; the app looks."""
+    sent: list[str] = []
+    app._send = lambda sequence: sent.append(sequence)  # type: ignore[method-assign]
+    other: Owner | None = None
+    app.training.other_process = lambda: other  # type: ignore[method-assign]
+    app.training.status = lambda: RunStatus("running" if other else "finished")  # type: ignore[method-assign]
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        other = Owner(1, "here")
+        await wait_for(pilot, lambda: app.run_state.phase == "running")
+        assert app.current_mode == "hardware" and not sent
+        other = None
+        await wait_for(pilot, lambda: len(sent) == 2)
+        assert sent[0] == BELL and "finished" in sent[1]
 
 
 async def becomes(pilot: Pilot[int], app: MqloraApp, phase: RunPhase) -> None:

@@ -1,9 +1,7 @@
 """Watching a model learn: one question from step to step, beside the base model, during a run and after."""
 
-from engine.project import Project
-from engine.training.answers import Answer, AnswersWriter
 from tests.support.fake_engine import HOSTILE, SIZES, ready, sees, sees_no_more, shown, wait_for
-from tests.support.fake_run import write_run
+from tests.support.fake_run import answered, write_run
 from tui.app.app import MqloraApp
 from tui.app.screens.answers.answers import AnswersScreen
 from tui.app.screens.answers.box import AnswerBox
@@ -20,14 +18,6 @@ FIRST = (
     (40, "A capital é Lisboa."),
     (60, "A capital é Lisboa."),
 )
-
-
-def answered(project: Project, question: str, *answers: tuple[int | None, str]) -> None:
-    """Write answers to a question as a run does."""
-    writer = AnswersWriter(project, 10**6)
-    for step, text in answers:
-        assert writer.write(Answer(step, question, text, "complete", 5, 0.5, 2.5, 100.0))
-    writer.close()
 
 
 async def opened(pilot: Pilot[int]) -> AnswersScreen:
@@ -84,8 +74,13 @@ async def test_the_report_opens_the_same_view(app: MqloraApp) -> None:
         await ready(pilot)
         await pilot.press("6")
         await sees(pilot, "a shows what was answered")
+        app.project.prompts_file.write_text("Qual é a capital?\nE a moeda?\n")
         await pilot.press("a")
-        await sees(pilot, "Question 1 of 1: Qual é a capital?", "step 60")
+        await sees(pilot, "Question 1 of 1: Qual é a capital?", "step 60", "6 Report: answers")
+        await sees(pilot, "1 of the 2 questions of prompts.txt are followed: the last validation did not")
+        answered(app.project, "E a cor?", (60, "Azul."))
+        app.project.prompts_file.write_text("E a moeda?\nQual é a capital?\nE a cor?\n")
+        await sees(pilot, "2 of the 3 questions of prompts.txt are followed")
         await pilot.press("w")
         await wait_for(pilot, lambda: isinstance(app.screen, ReportScreen))
 

@@ -2,13 +2,13 @@
 
 import json
 
-from engine.chat_prompt import ContextFull
+from engine.chat_prompt import ChatPrompt
 from engine.training.checkpoint_folders import checkpoint_name
 from tests.support.fake_chat import FakeSession, ask, open_chat
 from tests.support.fake_engine import sees, sees_no_more, shown, wait_for
 from tests.support.fake_run import write_run
 from tui.app.app import MqloraApp
-from tui.app.screens.chat.markdown import MOST_CHARACTERS, LaidOut, blocks_of, laid_out
+from tui.app.screens.chat.markdown import MOST_CHARACTERS, MOST_CODE, LaidOut, blocks_of, laid_out
 from tui.app.screens.chat.prompt import Prompt
 from tui.app.screens.chat.text_field import TextField
 from tui.app.screens.chat.turn import ChatTurn
@@ -69,7 +69,9 @@ def test_blocks_make_up_the_text_and_only_the_last_one_changes_when_it_grows() -
     parts = blocks_of("- a b c d\n" * 1000)
     assert {part[-1:] for part in parts} == {"\n"} and max(map(len, parts)) <= MOST_CHARACTERS
     assert isinstance(laid_out("**a** " * MOST_CHARACTERS), Content)
-    assert len(blocks_of("```\n" + "a\n" * MOST_CHARACTERS)) == 1
+    code = "```\n" + "a\n" * MOST_CHARACTERS
+    assert len(blocks_of(code)) == 1 and isinstance(laid_out(code), LaidOut)
+    assert isinstance(laid_out("```\n" + "a\n" * MOST_CODE), Content)
 
 
 async def test_a_reply_is_laid_out_while_it_is_written_and_shown_as_it_was_written_with_m(
@@ -207,14 +209,16 @@ async def test_what_the_model_cannot_take_is_told_before_it_is_sent(
     """Tokens are counted in a thread, and only of what may be too long; Enter sends nothing then."""
     counted: list[int] = []
 
-    class Prompts:
-        def tokens(self, messages: list[dict[str, str]]) -> list[int]:
-            counted.append(len(messages[-1]["content"]))
-            raise ContextFull(9000, 8192, is_grown=False)
+    class Tokens:
+        def encode(self, text: str, add_special_tokens: bool) -> range:
+            counted.append(len(text) - 1)  # and a line break
+            return range(9000)
 
     config = app.project.models_dir / "toy" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "max_position_embeddings": 8192}))
-    monkeypatch.setattr("tui.app.screens.chat.length_line._prompt_of", lambda _folder: Prompts())
+    monkeypatch.setattr(
+        "tui.app.screens.chat.length_line._prompt_of", lambda _folder: ChatPrompt(Tokens(), None, (), 8192)
+    )
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await open_chat(pilot)
         screen.query_one(Prompt).text = "x" * 8000

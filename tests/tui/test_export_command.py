@@ -108,11 +108,19 @@ def test_an_export_that_loses_what_was_trained_is_put_aside(
         return rows
 
     monkeypatch.setattr("engine.export.gguf_tensors.merged_rows", lost)
+    folder = trained.exports_dir / "tiny-gguf-16-rejected"
+    made = []
+    for _time in range(2):  # the second takes the place of the first
+        assert export("--to", "gguf", "--bits", "16") == 1
+        said = " ".join(capsys.readouterr().err.split())
+        assert "gguf-16 loses what was trained: loss " in said and "without --bits" in said
+        assert [path.name for path in trained.exports_dir.iterdir()] == ["tiny-gguf-16-rejected"]
+        assert {"model.gguf", "receipt.json"} == files_below(folder).keys()
+        made.append(folder.stat().st_ino)
+    assert made[0] != made[1]
+    (folder / "notes.txt").write_text("what I saw")
     assert export("--to", "gguf", "--bits", "16") == 1
-    said = " ".join(capsys.readouterr().err.split())
-    assert "gguf-16 loses what was trained: loss " in said and "without --bits" in said
-    assert [path.name for path in trained.exports_dir.iterdir()] == ["tiny-gguf-16-rejected"]
-    assert {"model.gguf", "receipt.json"} == files_below(trained.exports_dir / "tiny-gguf-16-rejected").keys()
+    assert "exists already" in capsys.readouterr().err and (folder / "notes.txt").exists()
 
 
 @pytest.mark.slow

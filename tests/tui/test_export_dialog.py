@@ -196,12 +196,18 @@ async def test_a_key_ends_it_at_the_next_tensor(app: MqloraApp, exporter: FakeEx
 
 
 async def test_leaving_the_app_ends_it(app: MqloraApp, exporter: FakeExporter) -> None:
-    """At the next tensor, which nobody waits for."""
+    """After a question; at the next tensor, which nobody waits for."""
     write_run(app.project, "finished")
     async with app.run_test(size=SIZES[0]) as pilot:
         await opened(pilot)
         await pilot.press("enter")
         await wait_for(pilot, lambda: exporter.asked)
+        await pilot.press("ctrl+q", "ctrl+q")
+        await sees(pilot, "The export is ended, and nothing of it is kept.")
+        await pilot.press("escape")
+        await sees_no_more(pilot, "Leave now?")
+        await pilot.press("ctrl+q", "enter")
+        await wait_for(pilot, lambda: app.return_code == 0)
     exporter.moves("Writing", 0.5)
     assert app.engine.idle.wait(20)
     assert exporter.ended == 1

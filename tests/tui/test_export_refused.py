@@ -15,27 +15,38 @@ Run = Callable[..., int]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "problem", "fix"),
+    ("arguments", "problem", "fix", "code"),
     [
-        ([], "No program is named", "choose one with --to: ollama, llama.cpp"),
-        (["--to", "py\x1btorch"], "--to names no program", "choose one with --to"),
-        (["--to", "ollama", "--bits", "6"], "ollama cannot be written with 6 bits", "one of: 4, 8, 16"),
-        (["--to", "mlx", "--bits", "0"], "mlx cannot be written with 0 bits", "one of: 4, 6, 8, 16"),
-        (["--to", "peft", "--bits", "4"], "--bits says nothing about peft", "leave it out"),
-        (["--to", "mlx", "--base-name", "a/b"], "--base-name is for --to peft", "leave it out"),
-        (["--to", "peft"], "PEFT has to know the base model by its name", "ORGANISATION/MODEL: --base-name"),
+        ([], "No program is named", "choose one with --to: ollama, llama.cpp", 2),
+        (["--to", "py\x1btorch"], "--to names no program", "choose one with --to", 2),
+        (["--to", "ollama", "--bits", "6"], "ollama cannot be written with 6 bits", "one of: 4, 8, 16", 2),
+        (["--to", "mlx", "--bits", "0"], "mlx cannot be written with 0 bits", "one of: 4, 6, 8, 16", 2),
+        (["--to", "peft", "--bits", "4"], "--bits says nothing about peft", "leave it out", 2),
+        (["--to", "mlx", "--base-name", "a/b"], "--base-name is for --to peft", "leave it out", 2),
+        (
+            ["--to", "peft"],
+            "PEFT has to know the base model by its name",
+            "ORGANISATION/MODEL: --base-name",
+            1,
+        ),
         (
             ["--to", "peft", "--base-name", "not a name"],
             "'not a name' is no name of a model",
             "ORGANISATION/MODEL",
+            2,
         ),
-        (["--to", "gguf", "--checkpoint", "none"], "There is no checkpoint none", "checkpoint_epoch1_step12"),
-        (["--to", "gguf", "--adapter", "nowhere"], "Cannot use the adapter in", "folder with an adapter"),
-        (["--to", "gguf", "--checkpoint", "a", "--adapter", "b"], "both name an adapter", "leave one"),
-        (["--to", "gguf", "--out", "."], ". exists already", "choose another name"),
-        (["--to", "gguf", "--out", "/"], "/ exists already", "choose another name"),
-        (["--compare", "--to", "mlx"], "--compare tries every form", "leave --to"),
-        (["--compare", "--bits", "0"], "--compare tries every form", "--bits"),
+        (
+            ["--to", "gguf", "--checkpoint", "none"],
+            "There is no checkpoint none",
+            "checkpoint_epoch1_step12",
+            1,
+        ),
+        (["--to", "gguf", "--adapter", "nowhere"], "Cannot use the adapter in", "folder with an adapter", 1),
+        (["--to", "gguf", "--checkpoint", "a", "--adapter", "b"], "both name an adapter", "leave one", 2),
+        (["--to", "gguf", "--out", "."], ". exists already", "choose another name", 1),
+        (["--to", "gguf", "--out", "/"], "/ exists already", "choose another name", 1),
+        (["--compare", "--to", "mlx"], "--compare tries every form", "leave --to", 2),
+        (["--compare", "--bits", "0"], "--compare tries every form", "--bits", 2),
     ],
     ids=str,
 )
@@ -46,9 +57,10 @@ def test_what_cannot_be_asked_is_refused(
     arguments: list[str],
     problem: str,
     fix: str,
+    code: int,
 ) -> None:
-    """In one sentence with a fix, and nothing is left behind."""
-    refused(trained, export, capsys, arguments, problem, fix)
+    """In one sentence with a fix, and nothing is left behind; 2 is for what no project could be asked."""
+    refused(trained, export, capsys, arguments, problem, fix, code)
 
 
 def refused(
@@ -58,10 +70,11 @@ def refused(
     arguments: list[str],
     problem: str,
     fix: str,
+    code: int = 1,
 ) -> None:
-    """The command ends with 1, one sentence, and the project as it was."""
+    """The command ends with its code, one sentence, and the project as it was."""
     before = everything(trained.root)
-    assert export(*arguments) == 1
+    assert export(*arguments) == code
     printed = capsys.readouterr()
     said = " ".join(printed.err.split())
     assert problem in said and fix in said, said

@@ -6,6 +6,7 @@ from engine.dataset.report import Fault
 from tests.support.fake_engine import FakeEngine, data_report, sees, shown, wait_for
 from tests.support.screens import EMPTY, LEAK, opened
 from tui.app.app import MqloraApp
+from tui.app.screens.data.fault_panel import FaultPanel
 from tui.app.screens.data.fault_table import MOST_ROWS, FaultTable
 
 from textual.pilot import Pilot
@@ -23,6 +24,25 @@ async def listed(pilot: Pilot[int], *lines: int) -> None:
     """Wait until the table lists the faults on these lines, and no other."""
     table = pilot.app.screen.query_one(FaultTable)
     await wait_for(pilot, lambda: [fault.line for fault in table.faults] == list(lines))
+
+
+async def test_the_cursor_stays_where_a_row_was_dropped(app: MqloraApp, engine: FakeEngine) -> None:
+    """On the next one, also where the faults are found again a few at a time."""
+    engine.data = data_report(*KINDS)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot)
+        await listed(pilot, 12, 40, 41, 5, 0)
+        await pilot.press("down", "down")
+        panel, table = screen.query_one(FaultPanel), screen.query_one(FaultTable)
+        panel.clear()
+        assert not table.faults
+        for left in (KINDS[:2], (*KINDS[:2], *KINDS[3:])):
+            panel.show(left)
+            await listed(pilot, *(fault.line for fault in left))
+        assert table.selected == LEAK
+        panel.clear()
+        panel.show(())
+        await listed(pilot)
 
 
 async def test_totals_by_kind_stay_in_sight(app: MqloraApp, engine: FakeEngine) -> None:

@@ -12,7 +12,7 @@ from engine.project import Project
 from engine.runs.places import RunPlace, archived
 from tests.support.fake_chat import FakeSession
 from tests.support.fake_engine import EACH_SIZE, HOSTILE, ready, sees, sees_no_more, shown, wait_for
-from tests.support.fake_run import write_run
+from tests.support.fake_run import answered, write_run
 from tests.support.run_files import write_checkpoint
 from tui.app.app import MqloraApp
 from tui.app.jobs.export import Exporting
@@ -88,6 +88,24 @@ async def test_a_run_is_noted_renamed_and_deleted(app: MqloraApp) -> None:
         assert app.project.state_file.exists()
 
 
+async def test_the_list_follows_its_files_and_shows_the_answers_of_a_run(
+    app: MqloraApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that comes while it is shown, and what an archived one answered."""
+    monkeypatch.setattr("tui.app.screens.history.history.LOOK_SECONDS", 0.1)
+    place = past_run(app.project, "first try", 10.0)
+    answered(place.project, "Qual é a capital?", (None, "Não sei."), (20, "Lisboa."))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, "first try", "Best at its last step", "w Answers", "? Help", "q Quit")
+        await pilot.press("w")
+        await sees(pilot, "7 History: answers", "Question 1 of 1: Qual é a capital?", "Lisboa")
+        await pilot.press("escape")
+        past_run(app.project, "second try", 20.0, steps=30)
+        await sees(pilot, "‖ second try")
+        write_run(app.project, "failed", 10, reason="no memory")
+        await sees(pilot, "✗ present")
+
+
 async def test_the_result_of_an_archived_run_answers(
     app: MqloraApp, session: type[FakeSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,7 +168,7 @@ async def test_an_unfinished_run_goes_on(app: MqloraApp, monkeypatch: pytest.Mon
         await opened(pilot, "present", "first try", "Best at its last step")
         assert "r" not in app.screen.active_bindings
         await pilot.press("down")
-        await sees(pilot, "Paused at step 30 of 60.", "r Resume")
+        await sees(pilot, "‖ Paused at step 30 of 60.", "‖ first try", "r Resume", "? Help")
         await pilot.press("r")
         await sees(pilot, "first try becomes the present run and goes on")
         await pilot.press("escape")

@@ -1,5 +1,6 @@
 """The plot of the loss: what is drawn, and how little of it is sent again."""
 
+import itertools
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +62,16 @@ def test_fills_exactly_the_space_it_is_given(width: int, height: int) -> None:
     """Every line has the width of the widget, on small and on large terminals."""
     lines = drawn(run(100), WHOLE, width, height)
     assert [line.cell_len for line in lines] == [width] * height
+
+
+@pytest.mark.parametrize("height", [11, 17, 29, 50])
+def test_ticks_are_equally_far_apart(height: int) -> None:
+    """A row more or less only where there are at least four between them; three of them at least."""
+    lines = drawn(run(100), WHOLE, 84, height)
+    rows = [row for row, text in enumerate(lines) if "┤" in text.plain]
+    apart = [after - before for before, after in itertools.pairwise(rows)]
+    assert len(rows) >= 3
+    assert max(apart) - min(apart) <= (min(apart) >= 4)
 
 
 @pytest.mark.parametrize("is_log", [False, True])

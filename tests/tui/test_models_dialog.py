@@ -1,5 +1,6 @@
 """The dialog that brings in a base model: what is here, what is offered, and what came of it."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -75,6 +76,20 @@ async def test_one_of_those_offered_is_downloaded(
         await sees(pilot, "Mistral-7B-Instruct-v0.3-4bit is in models/.")
     source = read_source(project.models_dir / "Mistral-7B-Instruct-v0.3-4bit")
     assert source is not None and source.repository == NAME
+
+
+async def test_the_list_begins_on_the_model_that_is_trained(
+    app: MqloraApp, project: Project, elsewhere: list[Cached]
+) -> None:
+    """Else on one that can be had and fits; each with the profile that the machine's own place advises."""
+    shutil.rmtree(project.models_dir / "toy")
+    write_model(project.models_dir / "toy")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await hears(pilot, "It is in models/ already.")
+        assert app.recommendation is not None
+        offered = next(line for line in shown(app).splitlines() if "Qwen2.5-0.5B" in line)
+        assert app.recommendation.name in offered
 
 
 async def test_esc_ends_a_download_and_enter_goes_on(

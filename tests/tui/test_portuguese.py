@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from engine.i18n.languages import VARIABLE
+from tests.support.portuguese import ROOT, pass_in_portuguese
 from tui.app.textual_texts import FIELD_KEYS
 from tui.cli import library_texts
 from tui.cli.main import app
@@ -16,8 +17,6 @@ from tui.respawn import choose_language, peek
 import pytest
 from textual.binding import Binding
 from textual.widgets import Input, TextArea
-
-ROOT = Path(__file__).parents[2]
 
 
 def said(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -32,16 +31,7 @@ def said(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[st
 @pytest.mark.slow
 def test_all_places(tmp_path: Path) -> None:
     """And all dialogs, in 80 columns."""
-    walk = Path(__file__).with_name("walk_in_portuguese.py")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(walk)]
-    done = subprocess.run(
-        [*command, f"--basetemp={tmp_path / 'walk'}"],
-        cwd=ROOT,
-        env={**os.environ, VARIABLE: "pt"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
+    pass_in_portuguese(tmp_path, str(Path(__file__).with_name("walk_in_portuguese.py")))
 
 
 def test_the_locale_decides_and_an_option_more(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +96,12 @@ def test_commands_run_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """From another folder, in a shell that does not find the program."""
     root = tmp_path / "a b$(touch c)'"
     root.mkdir()
+    launcher = tmp_path / "bin" / shell.NAME  # as installing would write one
+    launcher.parent.mkdir()
+    launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tui "$@"\n')
+    launcher.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(launcher.with_name("python")))
+    monkeypatch.setenv("PYTHONPATH", str(SOURCES))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     (said,) = shell.complete("see: mqlora-tui plot", root).split(": ")[1:]
     ran = subprocess.run(said, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=300)

@@ -106,3 +106,16 @@ def test_a_stalled_terminal_loses_old_output_and_says_so_when_it_reads_again() -
     assert 0 < b"".join(pieces).count(b"Ol\xc3\xa1") < 1000
     os.close(master)
     os.close(slave)
+
+
+def test_what_is_forgotten_holds_nothing_up(pipe: tuple[int, int]) -> None:
+    """A slow reader gets what was under way, then what was written next; also where the limit was reached."""
+    stream = UnblockedStream(pipe[1])
+    for _ in range(20_000):
+        stream.write(LINE)
+    stream.forget()
+    stream.write("the end")
+    got = b""
+    while not got.endswith(b"the end"):
+        got += os.read(pipe[0], 65536)
+    assert stream.finish(10) and len(got) < 2 * 65536

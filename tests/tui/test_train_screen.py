@@ -19,6 +19,7 @@ from tests.support.fake_run import LIMIT_S, TOTAL, USAGE, append, metrics, write
 from tests.support.tiny import owned_by
 from tests.support.training_screen import Factory, Scripted, open_train, use
 from tui.app.app import MqloraApp
+from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.app.screens.train.log import RunLog
 from tui.app.screens.train.loss_plot import LossPlot
 from tui.app.screens.train.train import TrainScreen
@@ -116,6 +117,9 @@ async def test_finished_leads_to_chat(app: MqloraApp) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await open_train(pilot)
         await wait_for(pilot, lambda: "Enter: chat" in shown(app) and "100 %" in shown(app))
+        assert not app.screen.query_one(RunLog).display  # nothing happened here: the chart has its room
+        verdict, main = app.screen.query_one(VerdictLine), app.screen.query_one("#train-main")
+        assert main.region.y == verdict.region.bottom + 1
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.current_mode == "chat")
 

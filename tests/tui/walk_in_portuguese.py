@@ -1,10 +1,7 @@
 """All places and dialogs in Portuguese; `test_portuguese.py` starts this in a process that speaks it."""
 
-from functools import cache
-
 from engine.dataset.report import Fault, Place
 from engine.i18n import language
-from engine.i18n.catalogue import path_of, read
 from engine.project import Project
 from tests.support.fake_engine import (
     SIZES,
@@ -17,9 +14,9 @@ from tests.support.fake_engine import (
     wait_for,
 )
 from tests.support.fake_run import write_run
+from tests.support.looks import faults_of
 from tui.app.app import MqloraApp
 from tui.app.keys import PLACES
-from tui.app.screens.shared.footer import KeyFooter
 
 from textual.pilot import Pilot
 
@@ -38,24 +35,9 @@ DIALOGS = {
 """By their place and key, what stands in them."""
 
 
-@cache
-def english() -> list[str]:
-    """Return the sentences that would tell of a text that nobody translated."""
-    return [
-        text
-        for text, forms in read(path_of("pt")).items()
-        if len(text) > 14 and "{" not in text and text != forms[0]
-    ]
-
-
 def looked_at(app: MqloraApp) -> None:
-    """Look whether the screen is Portuguese, and its lowest line has room."""
-    text = " ".join(shown(app).split())
-    assert [sentence for sentence in english() if sentence in text] == [], shown(app)
-    for footer in app.screen.query(KeyFooter):
-        assert footer.content.cell_length <= footer.size.width, footer.content  # type: ignore[union-attr]
-    for box in app.screen.query(".dialog"):
-        assert app.screen.region.contains_region(box.region), shown(app)
+    """Look whether the screen is Portuguese, and all of it is there."""
+    assert list(faults_of(app)) == [], shown(app)
 
 
 async def opened(pilot: Pilot[int], key: str, text: str) -> None:

@@ -1,8 +1,9 @@
 """The app: its seven places, its keys and the little state that they share."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
@@ -19,7 +20,7 @@ from tui.app.screens.shared.dialog import ConfirmScreen, Dialog
 from tui.app.screens.shared.help import HelpScreen
 from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.unsaved import FormDialog, UnsavedScreen
-from tui.app.screens.train.questions import leave_training
+from tui.app.screens.train.questions import leave_training, leave_work
 from tui.app.style_sheets import patch_style_sheets
 from tui.app.textual_faults import EndingApp, patch_lists
 from tui.run.handover import has_notice
@@ -66,6 +67,8 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
         self._go_on = go_on
         self._half_micro_batch = half_micro_batch
         self._leaving = False
+        self._has_places = False
+        """Whether their modules were asked for."""
         self._event_loop: asyncio.AbstractEventLoop | None = None
 
     def on_mount(self) -> None:
@@ -84,13 +87,18 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
             self.call_after_refresh(self._resume)
         # Only when the first screen is drawn: threads that compute would hold it back.
         self.call_after_refresh(self.start_hardware_check)
-        self.call_after_refresh(self._import_places)
 
     def _resume(self) -> None:
         try:
             self.training.start(None, "resume", Resumption(self._half_micro_batch))
         except UserError as error:
             self.show_error(error)
+
+    def watch_recommendation(self) -> None:
+        """Make the other places ready, once the verdict is there: it would wait for their modules."""
+        if not self._has_places:
+            self._has_places = True
+            self.call_after_refresh(self._import_places)
 
     @work(thread=True, exit_on_error=False)
     def _import_places(self) -> None:
@@ -128,7 +136,7 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
     def action_help(self) -> None:
         """List every key of the present place."""
         if isinstance(self.screen, PlaceScreen):
-            self.push_screen(HelpScreen(self.screen.PLACE, self.screen))
+            self.push_screen(HelpScreen(self.screen.place_name, self.screen))
 
     def on_paste(self) -> None:
         """Say that no field took what was pasted."""
@@ -182,6 +190,8 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
         elif self.training.is_taking_over:
             problem, wait = _("The run is on its way here"), _("leave when it has arrived")
             self.show_error(Busy(problem, wait, lambda: self.training.is_taking_over))
+        elif at_work := [dialog for dialog in self._dialogs() if dialog.at_work]:
+            self._ask_about_work(at_work)
         elif not self.training.is_running:
             self.exit(0)
         elif self.training.status().phase == "pausing":
@@ -195,6 +205,23 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
             self.pop_screen()  # such as the palette
         if isinstance(self.screen, FormDialog):
             self.screen.action_leave("app.quit")
+
+    def _dialogs(self) -> Iterator[Dialog[Any]]:
+        """Yield the dialogs that are open, in whichever place."""
+        screens = chain.from_iterable(self._screen_stacks.values())
+        return (screen for screen in screens if isinstance(screen, Dialog))
+
+    def _ask_about_work(self, dialogs: Sequence[Dialog[Any]]) -> None:
+        """Ask whether what dialogs are at may be ended, unless that is being asked; then leave."""
+
+        async def leave(confirmed: bool | None) -> None:
+            if confirmed:
+                for dialog in dialogs:
+                    dialog.stop_work()
+                await self.action_quit()
+
+        if not isinstance(self.screen, ConfirmScreen):
+            self.push_screen(leave_work(" ".join(dialog.at_work for dialog in dialogs)), leave)
 
     def _leave(self, confirmed: bool | None) -> None:
         if confirmed:

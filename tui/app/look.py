@@ -6,6 +6,7 @@ from typing import Any
 from engine.errors import UserError
 from engine.i18n import _
 from engine.sanitize import one_line
+from engine.training.lock_file import Owner
 from tui.app.settings import AppSettings, load_settings, save_settings
 from tui.app.state import AppState
 from tui.app.theme import THEME, THEMES, teach
@@ -16,6 +17,9 @@ from tui.terminal.driver import PatientDriver
 import msgspec
 from textual.reactive import reactive
 
+_LOOK_S = 1.0
+"""Time between two looks for a run of another process."""
+
 
 class LookApp(AppState):
     """Applies the user's settings, which outlive the app, and announces how runs end."""
@@ -25,6 +29,8 @@ class LookApp(AppState):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._other: Owner | None = None
+        """The other process that made the run at the last look."""
         self.settings_error: UserError | None = None
         """Why the settings could not be read."""
         try:
@@ -40,6 +46,7 @@ class LookApp(AppState):
         if self.settings_error:
             self.call_after_refresh(self.show_error, self.settings_error)
         self.watch(self, "run_state", self._announce, init=False)
+        self.set_interval(_LOOK_S, self._look_elsewhere)
         self._show_title()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -65,6 +72,13 @@ class LookApp(AppState):
         """Show what was chosen."""
         self.theme = settings.theme
         self._show_title()
+
+    def _look_elsewhere(self) -> None:
+        """Notice in every place that another process has begun a run, or no longer makes one."""
+        other = self.training.other_process()
+        if other != self._other:
+            self._other = other
+            self.look_at_run()
 
     def _announce(self, before: RunStatus, now: RunStatus) -> None:
         """Say on the terminal's title what the run is doing, and more loudly that it does no more."""

@@ -1,5 +1,6 @@
 """Running the app in a terminal, from the first paint to a clean end."""
 
+import gc
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.project import Project
 from engine.training.lock import lock_owner
+from tui.terminal.gnu_screen import is_in_screen, require_utf8
 from tui.terminal.signal_exit import SAVE_LIMIT_S, SignalExit
 
 if TYPE_CHECKING:
@@ -24,18 +26,28 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     signal came and the run could not be saved.
 
     Textual reads two settings when it is imported: at most ten frames a second,
-    and no animations, both for slow links.
+    and no animations, both for slow links. In GNU screen there is no mouse: while it
+    reports one, it keeps Escape back until the next key.
 
     Args:
         project: the project directory.
         go_on: resume the unfinished run at once.
         half_micro_batch: resume it with micro-batches of half the size.
+
+    Raises:
+        UserError: the terminal cannot show it.
     """
     os.environ.setdefault("TEXTUAL_FPS", "10")
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    gc.disable()  # as in `tui.launch`
+    in_screen = is_in_screen(os.environ)
+    if in_screen:
+        require_utf8(sys.stdin.fileno())
     from tui.app.app import MqloraApp
     from tui.run.handover import hand_over
 
+    gc.freeze()
+    gc.enable()
     app = MqloraApp(project, go_on or half_micro_batch, half_micro_batch)
     was_training = was_running = False
 
@@ -56,7 +68,7 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     app.on_hang_up = lambda: exit_on_signal.handle(signal.SIGHUP)
     app.terminal_is_lent = exit_on_signal.terminal_is_lent
     try:
-        app.run()
+        app.run(mouse=not in_screen)
     finally:
         ended = app.engine.close(SAVE_LIMIT_S)
     code = _report_end(app, exit_on_signal, can_refuse=ended and was_running)

@@ -24,8 +24,15 @@ TEXT = "$foreground"
 MUTED = "$muted"
 """Names of colours, in Textual's styles and, with `teach`, in those of Rich."""
 
-COLOURS = {"ok": OK, "note": MUTED, "warning": ATTENTION, "error": WRONG}
-"""Colour of each check status and fault severity."""
+COLOURS = {
+    "ok": OK,
+    "note": MUTED,
+    "warning": ATTENTION,
+    "error": WRONG,
+    "running": ACCENT,
+    "paused": ATTENTION,
+}
+"""Colour of each check status, fault severity, and sign of a run."""
 
 _NAMES = ("accent", "success", "warning", "error", "foreground", "muted", "soft")
 _SHADES = ("shade-even", "shade-odd")

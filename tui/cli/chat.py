@@ -16,7 +16,7 @@ from engine import units
 from engine.chat import ChatSession, ChatSettings, ReplyChunk, ReplyEnd, reading_words
 from engine.chat_prompt import ContextFull
 from engine.dataset.jsonl.turns import Message
-from engine.errors import UserError
+from engine.errors import UserError, WrongUsage
 from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import printable
@@ -95,7 +95,7 @@ def reply_to_each(
         UserError: a question is empty or too long, or model or adapter cannot be loaded.
     """
     if not all(prompt.strip() for prompt in prompts):
-        raise UserError(_("The prompt is empty"), _('ask something: --prompt "..."'))
+        raise WrongUsage(_("The prompt is empty"), _('ask something: --prompt "..."'))
     with leaving_signals() as (stop, received):
         model = _model(project, who)
         if not as_json:

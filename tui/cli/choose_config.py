@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.config import TrainingConfig, parse_assignment
 from engine.dataset.report import DataReport
-from engine.errors import UserError
+from engine.errors import WrongUsage
 from engine.fit.measured import price_profiles
 from engine.hardware.probe import probe
 from engine.i18n import _
@@ -54,7 +54,7 @@ def chosen_config(
 
 def _base(project: Project, profile: str | None, file: Path | None) -> TrainingConfig:
     if profile and file:
-        raise UserError(_("--profile and --config were both given"), _("give one of them"))
+        raise WrongUsage(_("--profile and --config were both given"), _("give one of them"))
     if file:
         return TrainingConfig.load(file)
     if profile:
@@ -102,7 +102,7 @@ def _profile_name(text: str) -> ProfileName:
     for known in NAMES:
         if known == name:
             return known
-    raise UserError(
+    raise WrongUsage(
         _("There is no profile '{name}'").format(name=text),
         _("use one of: {names}").format(names=", ".join(NAMES)),
     )

@@ -7,8 +7,8 @@ from engine import units
 from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import one_line
-from engine.shell import path_of
 from engine.training.selected_config import selected_settings
+from tui.cli.in_place import say_how_to_use
 from tui.cli.validate import data_progress
 from tui.console import model_taken, print_json, say, say_model
 
@@ -36,7 +36,7 @@ def clean_copy(project: Project, seed: int, shuffle: bool, as_json: bool) -> Non
         print_json(asdict(cleaned) | more)
     else:
         _say_changes(cleaned)
-        _say_written(project, cleaned)
+        _say_written(cleaned)
 
 
 def _say_changes(cleaned: "Cleaned") -> None:
@@ -60,7 +60,7 @@ def _say_changes(cleaned: "Cleaned") -> None:
         say(text.format(rows=units.rows(cleaned.warned)))
 
 
-def _say_written(project: Project, cleaned: "Cleaned") -> None:
+def _say_written(cleaned: "Cleaned") -> None:
     """Say what the copy holds, and how it takes the place of the data."""
     text = _("✓ {folder}: {train} train, {valid} valid; dropped {dropped}, set apart {moved}")
     say(
@@ -72,6 +72,5 @@ def _say_written(project: Project, cleaned: "Cleaned") -> None:
             moved=cleaned.moved,
         )
     )
-    say(_("  changes.jsonl there says what and why; to use both files in place of yours:"))
-    files = (cleaned.folder / project.train_file.name, cleaned.folder / project.valid_file.name)
-    say(f"  cp {' '.join(map(path_of, files))} {path_of(project.data_dir)}/")
+    say(_("  changes.jsonl there says what and why."))
+    say_how_to_use(cleaned.folder)

@@ -38,6 +38,24 @@ def clean(
     clean_copy(context.obj, seed, shuffle, json)
 
 
+def use(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help=_("As clean and import write it, such as data/mended."))],
+    json: Json = False,
+) -> None:
+    """Put the rows of a folder in the place of the data; what was there stays in data/backup-N."""
+    from tui.cli.in_place import use as use_rows
+
+    use_rows(context.obj, folder, json)
+
+
+def undo(context: typer.Context, json: Json = False) -> None:
+    """Take the last change of the data back, and again the one before; the files are those of then."""
+    from tui.cli.in_place import undo as undo_change
+
+    undo_change(context.obj, json)
+
+
 def import_file(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help=_("CSV, TSV, JSON, JSON Lines (also gzip) or Parquet."))],

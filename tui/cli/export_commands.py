@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, cast
 
-from engine.errors import UserError
+from engine.errors import WrongUsage
 from engine.export.targets import BITS, TARGETS, Bits, ExportRequest, Target
 from engine.i18n import _
 from engine.sanitize import one_line
@@ -54,7 +54,7 @@ def export(
 
     if compare:
         if to or bits is not None or out or base_name:
-            raise UserError(
+            raise WrongUsage(
                 _("--compare tries every form and keeps none"),
                 _("leave --to, --bits, --out, --base-name out"),
             )
@@ -71,11 +71,11 @@ def _target(name: str) -> Target:
     """Return the program that is named.
 
     Raises:
-        UserError: none is, or none that can be written for.
+        WrongUsage: none is, or none that can be written for.
     """
     if name in TARGETS:
         return name
-    raise UserError(
+    raise WrongUsage(
         _("--to names no program that can be written for: '{name}'").format(name=one_line(name, 40))
         if name
         else _("No program is named to write for"),

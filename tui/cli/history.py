@@ -12,7 +12,7 @@ from engine.runs.record import RunRecord, describe
 from engine.symbols import spark
 from engine.units import duration, nats
 from tui.console import cell, out, print_json, say, status_mark, table
-from tui.run.headline import STATUSES
+from tui.run.headline import run_sign
 
 from rich.text import Text
 
@@ -60,9 +60,9 @@ def _rest(record: RunRecord, names: Sequence[str]) -> str:
 
 def mark_of(record: RunRecord) -> Text:
     """Return the symbol of how good a run is; what is no run is marked as wrong."""
-    if record.verdict is None:
+    if record.summary is None or record.verdict is None:
         return status_mark("error")
-    return status_mark(STATUSES[record.verdict.level])
+    return status_mark(run_sign(record.summary, record.verdict))
 
 
 def told_of(record: RunRecord) -> list[str]:

@@ -18,6 +18,7 @@ from engine.dataset.jsonl.unused_fields import named
 from engine.i18n import _, number
 from engine.project import Project
 from engine.sanitize import json_text, one_line
+from tui.cli.in_place import say_how_to_use
 from tui.console import err, print_json, quote, say
 from tui.shell import complete
 
@@ -130,7 +131,9 @@ def import_table(
     _say_doubts(table, imported.doubts)
     if imported.kinds:
         _say_share(imported.train + imported.valid, imported.rejected, imported.left_out)
-    say(f"✓ {one_line(str(imported.folder), 300)}: {imported.words(project)}")
+    say(f"✓ {one_line(str(imported.folder), 300)}: {imported.words}")
+    if imported.folder != project.data_dir:
+        say_how_to_use(imported.folder)
 
 
 def _described(table: Table, mapping: ColumnMapping) -> dict[str, Any]:

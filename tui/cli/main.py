@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from engine.errors import UserError
+from engine.errors import UserError, WrongUsage
 from engine.files import clear_partial
 from engine.i18n import _
 from engine.i18n.languages import VARIABLE
 from engine.project import Project
-from tui.cli.data_commands import Json, clean, import_file, validate
+from tui.cli.data_commands import Json, clean, import_file, undo, use, validate
 from tui.cli.export_commands import export
 from tui.cli.library_texts import Command, Group, retold
 from tui.cli.model_commands import convert, get, models
@@ -132,13 +132,18 @@ def open_app(
         clear_partial(folder)
     if context.invoked_subcommand:
         if go_on or half_micro_batch:
-            raise UserError(
+            raise WrongUsage(
                 _("--go-on and --half-micro-batch before a command are options of the app"),
                 _("write: mqlora-tui train --half-micro-batch"),
             )
         return 0
     if not (sys.stdout.isatty() and sys.stdin.isatty()):
         raise UserError(_("The app needs a terminal"), _("without one use: mqlora-tui train"))
+    if os.environ.get("TERM") == "dumb":
+        raise UserError(
+            _("The app needs a terminal whose cursor can be placed, and TERM says that this is none (dumb)"),
+            _("name yours, such as: export TERM=xterm-256color; or use: mqlora-tui train"),
+        )
     from tui.app.run import run_app
 
     raise typer.Exit(run_app(context.obj, go_on, half_micro_batch))
@@ -181,6 +186,6 @@ def profiles(context: typer.Context, json: Json = False) -> None:
 _commands(demo, check, selftest, profiles, models, get, convert, fit, validate, clean)
 _command(clean, "mend", hidden=True)  # what scripts may call it
 _command(import_file, "import")
-_commands(train)
+_commands(use, undo, train)
 _command(verify_resume, "verify-resume")
 _commands(export, monitor, plot, chat, report, history, serve, reproduce)

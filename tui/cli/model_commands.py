@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from engine.errors import UserError
+from engine.errors import WrongUsage
 from engine.i18n import _
 from engine.project import Project
 from tui.cli.data_commands import Json
@@ -42,7 +42,7 @@ def get(
     if model:
         get_it(project, model, name, link, json)
     elif name or link:
-        raise UserError(
+        raise WrongUsage(
             _("--name and --link are about a model, and none is named"),
             _("name one; see which are offered with: mqlora-tui get"),
         )

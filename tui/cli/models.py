@@ -16,7 +16,7 @@ from engine.model_folder.dimensions import ModelDimensions
 from engine.model_store.get import Brought, OnHub, get_model, parse
 from engine.model_store.hub import command
 from engine.model_store.inventory import find_all
-from engine.model_store.look import FoundModel, largest_fitting
+from engine.model_store.look import FoundModel, advised_profile
 from engine.model_store.shortlist import SHORTLIST, Offered
 from engine.model_store.unfinished import Unfinished, unfinished
 from engine.project import Project
@@ -90,7 +90,7 @@ def _say_unfinished(one: Unfinished) -> None:
 
 
 def fits(profile: str | None) -> str:
-    """Return the largest profile under which a model fits, for people."""
+    """Return the advised profile under which a model fits, for people."""
     return profile or _("none")
 
 
@@ -102,7 +102,7 @@ def show_shortlist(project: Project, as_json: bool) -> None:
         return
     shown = table(_("model"), _("size"), _("fits"))
     for offer in SHORTLIST:
-        profile = largest_fitting(report, offer.dimensions)
+        profile = advised_profile(report, offer.dimensions)
         shown.add_row(cell(offer.repository), size(offer.size), fits(profile))
     say(_("Models to choose from:"))
     out.print(shown)
@@ -111,7 +111,7 @@ def show_shortlist(project: Project, as_json: bool) -> None:
 
 
 def _offered(offer: Offered, report: HardwareReport) -> dict[str, Any]:
-    profile = largest_fitting(report, offer.dimensions)
+    profile = advised_profile(report, offer.dimensions)
     told = {"repository": offer.repository, "size": offer.size, "profile": profile}
     return told | {"command": command(offer.repository)}
 
@@ -170,7 +170,7 @@ def _say_brought(project: Project, brought: Brought, as_json: bool) -> None:
         )
     say(said)
     shape = ModelDimensions.read(brought.folder)
-    say(_("  fits: {profile}").format(profile=fits(largest_fitting(look_at_memory(project), shape))))
+    say(_("  fits: {profile}").format(profile=fits(advised_profile(look_at_memory(project), shape))))
     if (selected_settings(project).model or next(iter(project.models()), "")) != brought.name:
         options = f"--set model={shlex.quote(brought.name)}"
         say(_("  to train with it: mqlora-tui train {options}").format(options=options))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from engine.errors import UserError
+from engine.errors import WrongUsage
 from engine.i18n import _
 from tui.cli.data_commands import Json
 from tui.console import print_json, say
@@ -48,9 +48,9 @@ def chat(
     from tui.cli.chat import Answering, converse, reply_to_each
 
     if json and not prompt:
-        raise UserError(_("--json answers questions"), _("name one with --prompt"))
+        raise WrongUsage(_("--json answers questions"), _("name one with --prompt"))
     if base and adapter:
-        raise UserError(_("--base and --adapter were both given"), _("give one of them"))
+        raise WrongUsage(_("--base and --adapter were both given"), _("give one of them"))
     settings, who = ChatSettings(max_tokens, temperature, seed), Answering(not base, adapter)
     if prompt:
         code = reply_to_each(context.obj, prompt, settings, who, as_json=json)
@@ -87,7 +87,7 @@ def serve(
     from tui.cli.serve import serve as serve_model
 
     if adapter and base:
-        raise UserError(_("--adapter and --base exclude each other"), _("name one of the two"))
+        raise WrongUsage(_("--adapter and --base exclude each other"), _("name one of the two"))
     raise typer.Exit(serve_model(context.obj, port, adapter, with_adapter=not base, as_json=json))
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from engine.errors import UserError
+from engine.errors import WrongUsage
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Mode, Resumption
@@ -42,7 +42,7 @@ def fit(
     from tui.cli.fit import fit_one, fit_profiles
 
     if every and profile:
-        raise UserError(_("--all and --profile were both given"), _("give one of them"))
+        raise WrongUsage(_("--all and --profile were both given"), _("give one of them"))
     chosen = chosen_config(context.obj, profile, config, assignments or [])
     raise typer.Exit((fit_profiles if every else fit_one)(context.obj, chosen, json))
 
@@ -85,7 +85,7 @@ def train(
     from tui.cli.choose_world import chosen_world
 
     if resume and restart:
-        raise UserError(_("--resume and --restart were both given"), _("give one of them"))
+        raise WrongUsage(_("--resume and --restart were both given"), _("give one of them"))
     project: Project = context.obj
     world = chosen_world(ranks, hosts, go_on_with_fewer)
     wanted = wanted_config(project, profile, config, assignments or [], resume, restart)

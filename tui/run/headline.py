@@ -3,6 +3,9 @@
 from datetime import datetime, timedelta
 
 from engine import units
+from engine.analysis.facts import RunSummary
+from engine.analysis.headline import sign_of
+from engine.analysis.verdict import Verdict
 from engine.config import TrainingConfig
 from engine.hardware.report import CheckStatus
 from engine.i18n import _, ngettext, number
@@ -11,7 +14,7 @@ from engine.training.selected_config import differences
 from engine.units import duration
 from tui.run.figures import RunFigures
 from tui.run.phase_words import PREPARING, phase_words
-from tui.run.status import PhaseTracker, RunStatus
+from tui.run.status import PhaseTracker, RunSign, RunStatus
 from tui.run.view import RunView
 from tui.words import profile_name
 
@@ -23,9 +26,18 @@ STATUSES: dict[str, CheckStatus] = {"ok": "ok", "attention": "warning", "wrong":
 """Status that a level of the analysis is shown as."""
 
 
+def run_sign(summary: RunSummary, verdict: Verdict) -> RunSign:
+    """Return what a run is marked with, wherever it is listed or reported."""
+    match sign_of(summary, verdict.level):
+        case "running" | "paused" as status:
+            return status
+        case level:
+            return STATUSES[level]
+
+
 def sentence(
     status: RunStatus, config: TrainingConfig, view: RunView, session: PhaseTracker
-) -> tuple[CheckStatus | None, str, str]:
+) -> tuple[RunSign | None, str, str]:
     """Return a status (None: nothing to judge yet), a sentence and what to do."""
     match status.phase:
         case "idle":
@@ -36,7 +48,7 @@ def sentence(
             return None, _pausing(view.other_process), ""
         case "paused":
             text = _("Paused at step {step:,}, saved.").format(step=status.step)
-            return "ok", text, _other_settings(status, config) or _("Enter goes on.")
+            return "paused", text, _other_settings(status, config) or _("Enter goes on.")
         case "finished":
             level = STATUSES[view.verdict.level]
             return level, view.verdict.headline, _("Enter: chat with it. 6: report.")

@@ -5,7 +5,7 @@ from engine.project import Project
 from engine.sanitize import one_line
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
-from engine.training.state import RunState
+from engine.training.state import RunState, reason_of
 from tui.run.handover import is_starting
 
 
@@ -29,7 +29,7 @@ def words(state: RunState | None, owner: Owner | None) -> str:
     if state.status == "failed":
         text, reason = (
             _("The run failed at step {position}: {reason}. "),
-            one_line(state.reason, 400).rstrip("."),
+            one_line(reason_of(state), 400).rstrip("."),
         )
     elif state.status == "paused":
         text, reason = _("Paused at step {position}, saved. "), ""

@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.config import TrainingConfig
+from engine.hardware.report import CheckStatus
 from engine.i18n import _
+from engine.symbols import SYMBOLS
 from engine.training.events import Event, Phase
 
 RunPhase = Literal["idle", "starting", "running", "pausing", "paused", "interrupted", "finished", "failed"]
 
+RunSign = CheckStatus | Literal["running", "paused"]
+"""What a run is marked with."""
 UNFINISHED: tuple[RunPhase, ...] = ("paused", "interrupted", "failed")
 """Phases of a run that stands still and can go on from a checkpoint."""
 CRASHED: tuple[RunPhase, ...] = ("interrupted", "failed")
@@ -36,9 +40,9 @@ class RunStatus:
         return {
             "idle": "○",
             "starting": "◌",
-            "running": "●",
+            "running": SYMBOLS["running"],
             "pausing": "◌",
-            "paused": "‖",
+            "paused": SYMBOLS["paused"],
             "interrupted": "!",
             "finished": "✓",
             "failed": "✗",

@@ -9,10 +9,14 @@ from typing import Any
 
 from tui.terminal.announce import TITLE_BACK, TITLE_KEPT, title
 from tui.terminal.keyboard import Keyboard
+from tui.terminal.picture import Picture
 from tui.terminal.stream import UnblockedStream
 
+from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Resize
+from textual.message import Message
 
 _LOOK_INTERVAL_S = 0.25
 _KEY_LIMIT_S = 0.1
@@ -20,6 +24,7 @@ _KEY_LIMIT_S = 0.1
 _AT_ONCE = 65536
 """Most bytes that are read before what they mean is handed on."""
 _FAREWELL_S = 1.0
+_WIPE = "\x1b[H\x1b[J"
 
 
 class PatientDriver(LinuxDriver):
@@ -37,6 +42,9 @@ class PatientDriver(LinuxDriver):
         stream = sys.__stdout__ or sys.stdout
         self._output = UnblockedStream(stream.fileno(), on_caught_up=self._draw_again)
         self._file = self._output  # type: ignore[assignment]
+        self._picture = Picture(*super()._get_terminal_size())
+        self._sync = ""
+        """The beginning of a frame that is not sent before anything in it is."""
         self._ended = threading.Event()
         self._has_title = False
         """Whether the terminal's title is ours."""
@@ -48,6 +56,28 @@ class PatientDriver(LinuxDriver):
         if not self._is_looked_after:
             self._is_looked_after = True
             threading.Thread(target=self._look_after_terminal, daemon=True, name="terminal").start()
+
+    def write(self, data: str) -> None:
+        """Send what changes what the terminal shows."""
+        if data == SYNC_START:
+            self._sync = data
+        elif data == SYNC_END and self._sync:
+            self._sync = ""
+        elif data := self._picture.changes(data):
+            super().write(f"{self._sync}{data}")
+            self._sync = ""
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Return columns and rows; asked for at each start and whenever they change, which may spoil all."""
+        size = super()._get_terminal_size()
+        self._picture = Picture(*size)
+        return size
+
+    def process_message(self, message: Message) -> None:
+        """Hand on; a terminal that tells its new size itself may have spoilt all too."""
+        if isinstance(message, Resize):
+            self._picture = Picture(*message.size)
+        super().process_message(message)
 
     def suspend_application_mode(self) -> None:
         """Leave the terminal to another program for a while; the output stream goes on afterwards."""
@@ -64,8 +94,13 @@ class PatientDriver(LinuxDriver):
         self._has_title = bool(text)
 
     def stop_application_mode(self) -> None:
-        """Put the terminal back, its title too."""
+        """Put the terminal back, its title too; where it has no second screen, what is drawn is wiped off.
+
+        Frames that a slow line has not taken yet are in the way of that.
+        """
+        self._output.forget()
         self.set_title("")
+        self.write(_WIPE)
         super().stop_application_mode()
 
     def run_input_thread(self) -> None:
@@ -94,8 +129,13 @@ class PatientDriver(LinuxDriver):
 
     def _draw_again(self) -> None:
         """Draw everything: frames were left out while the terminal stalled."""
+
+        def draw() -> None:
+            self._picture = Picture(*super(PatientDriver, self)._get_terminal_size())
+            self._app.refresh(layout=True)
+
         with suppress(RuntimeError):  # the app has just ended
-            self._loop.call_soon_threadsafe(lambda: self._app.refresh(layout=True))
+            self._loop.call_soon_threadsafe(draw)
 
     def _look_after_terminal(self) -> None:
         while not self._ended.wait(_LOOK_INTERVAL_S):

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 _TERMINAL_LIMIT = 256 * 1024
 _OTHER_LIMIT = 16 * 1024 * 1024
+_PIECE = 4096
+"""Bytes that are written at once; what comes behind them can still be forgotten."""
 
 
 class UnblockedStream(io.TextIOBase):
@@ -45,6 +47,8 @@ class UnblockedStream(io.TextIOBase):
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._left_out = False
+        self._is_forgotten = False
+        """Whether the rest of what is being written is not wanted any more."""
         self._is_over = False
         threading.Thread(target=self._run, daemon=True, name="output").start()
 
@@ -59,6 +63,12 @@ class UnblockedStream(io.TextIOBase):
                 self._size += len(data)
                 self._changed.notify_all()
         return len(text)
+
+    def forget(self) -> None:
+        """Leave out what the system has not taken yet, for what is written next: frames, at the end."""
+        with self._changed:
+            self._waiting.clear()
+            self._size, self._left_out, self._is_forgotten = 0, False, True
 
     def finish(self, seconds: float) -> bool:
         """Write what is waiting, for at most `seconds`, and end; return whether all was written."""
@@ -102,12 +112,13 @@ class UnblockedStream(io.TextIOBase):
             self._changed.wait_for(lambda: self._waiting or self._is_over)
             data = b"".join(self._waiting)
             self._waiting.clear()
+            self._is_forgotten = False
             return data
 
     def _taken(self, count: int) -> bool:
         """Note that `count` bytes were written; return whether a gap before them is now over."""
         with self._changed:
-            self._size -= count
+            self._size -= 0 if self._is_forgotten else count
             self._changed.notify_all()
             caught_up = self._left_out and not self._size and not self._is_over
             self._left_out = self._left_out and not caught_up
@@ -115,9 +126,9 @@ class UnblockedStream(io.TextIOBase):
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
-        while rest:
+        while rest and not self._is_forgotten:
             try:
-                rest = rest[os.write(self._descriptor, rest) :]
+                rest = rest[os.write(self._descriptor, rest[:_PIECE]) :]
             except BlockingIOError:  # another program has set the terminal so
                 select.select([], [self._descriptor], [])
 

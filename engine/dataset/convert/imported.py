@@ -15,7 +15,6 @@ from engine.dataset.jsonl.rows import control_fault
 from engine.dataset.jsonl.unused_fields import NotUsed, named
 from engine.dataset.report import LEFT_OUT, Fault
 from engine.i18n import _, number
-from engine.project import Project
 
 REJECTED = "rejected.jsonl"
 """Name of the list of rows that were not imported."""
@@ -118,8 +117,9 @@ class Imported:
         """Rows that cannot be used."""
         return sum(self.kinds.values()) - self.left_out
 
-    def words(self, project: Project) -> str:
-        """Say what was written and what is to be done with it, without a full stop."""
+    @property
+    def words(self) -> str:
+        """What was written, without a full stop."""
         parts = [_("{train} train, {valid} valid").format(train=number(self.train), valid=number(self.valid))]
         if self.is_undivided:
             parts.append(_("no two rows differ, so none could be set apart for validation"))
@@ -129,8 +129,6 @@ class Imported:
             parts.append(_("{count} rejected").format(count=number(self.rejected)))
         if self.kinds:
             parts[-1] = _("{part}, see {file}").format(part=parts[-1], file=REJECTED)
-        if self.folder != project.data_dir:
-            parts.append(_("move the files over yours to use them"))
         return "; ".join(parts)
 
     @property

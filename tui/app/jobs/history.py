@@ -31,6 +31,11 @@ class RunLister:
         """Return where runs lie."""
         return run_places(self._project)
 
+    def stamp(self) -> object:
+        """Return what changes when a run comes, goes or is written; no file is read for it."""
+        project = self._project
+        return _stamp(project), _changed(project.archive_dir)
+
     def describe(self, places: Sequence[RunPlace]) -> list[RunRecord]:
         """Return what is known of the first of these runs: of as many as a moment is enough for."""
         end, found = time.monotonic() + _SLICE_S, list[RunRecord]()
@@ -62,7 +67,7 @@ def curves_in(place: RunPlace, columns: int) -> ChartCurves:
 
 
 def _stamp(project: Project) -> object:
-    """Return what changes when a file of an archived run does."""
+    """Return what changes when a file of a run does."""
     names = (project.run_dir, project.metrics_file, project.state_file, project.config_file)
     return tuple(map(_changed, (*names, project.receipt_file, project.note_file)))
 

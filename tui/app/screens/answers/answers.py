@@ -4,13 +4,15 @@ import asyncio
 from typing import ClassVar
 
 from engine.i18n import _
+from engine.project import Project
 from engine.sanitize import one_line
 from engine.training.answers import Answer
 from tui.app.screens.answers.box import AnswerBox
 from tui.app.screens.answers.look import AnswersLook, Compared, compare, look
-from tui.app.screens.answers.said import cost_words, legend, why_none
+from tui.app.screens.answers.said import cost_words, followed_words, legend, why_none
 from tui.app.screens.answers.timeline import Timeline, step_name
 from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.tabs import place_title
 from tui.app.screens.shared.verdict_line import VerdictLine
 
 from textual import work
@@ -88,13 +90,25 @@ class AnswersScreen(PlaceScreen):
         ),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, project: Project | None = None) -> None:
+        """Prepare the view.
+
+        Args:
+            project: as the run sees it that was asked; None stands for the present run.
+        """
         super().__init__()
+        self._project = project
         self._look: AnswersLook | None = None
         self._question = 0
         """Index of the question that is shown."""
         self._step = -1
         """Index of the step that is shown; -1 is the newest, whichever that is."""
+
+    @property
+    def place_name(self) -> str:
+        """The place that it was opened from, and what this is."""
+        place = place_title(self.app.current_mode)
+        return _("{place}: answers").format(place=place) if place else self.PLACE
 
     def compose_body(self) -> ComposeResult:
         """Yield the question, what the answers cost, the steps, and both answers."""
@@ -169,6 +183,10 @@ class AnswersScreen(PlaceScreen):
         newest = len(self._steps) - 1
         return newest if self._step < 0 else min(self._step, newest)
 
+    @property
+    def _is_training(self) -> bool:
+        return self._project is None and self.mqlora.run_state.is_training
+
     def _tick(self) -> None:
         if self.is_current:
             self._read()
@@ -176,7 +194,9 @@ class AnswersScreen(PlaceScreen):
     @work(group="reading", exclusive=True, exit_on_error=False)
     async def _read(self) -> None:
         before = self._look
-        self._look = await asyncio.to_thread(look, self.mqlora.project, before, self.mqlora.config)
+        self._look = await asyncio.to_thread(
+            look, self._project or self.mqlora.project, before, self.mqlora.config
+        )
         if self._look is not before:
             self._question = min(self._question, max(0, len(self._questions) - 1))
             self._show()
@@ -190,14 +210,15 @@ class AnswersScreen(PlaceScreen):
             return
         self.set_class(not self._questions, "-empty")
         if not self._questions:
-            self.query_one(VerdictLine).show_waiting(why_none(found, self.mqlora.run_state.is_training))
+            self.query_one(VerdictLine).show_waiting(why_none(found, self._is_training))
             if found.problem:
                 self.show_error(found.problem)
             return
         base, steps, chosen = self._base, self._steps, self._chosen
         number = _("Question {n:,} of {total:,}:").format(n=self._question + 1, total=len(self._questions))
         self.query_one(VerdictLine).show("note", number, one_line(self._questions[self._question], 300))
-        self.query_one("#answers-cost", Static).update(Content.styled(cost_words(found), "$muted"))
+        said = cost_words(found) + ("" if self._project else followed_words(found))
+        self.query_one("#answers-cost", Static).update(Content.styled(said, "$muted"))
         left, right = self.query(AnswerBox)
         left.show_alone(_("base model"), base, _("It has not been asked yet."))
         answer = steps[chosen] if steps else None

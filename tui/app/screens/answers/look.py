@@ -25,12 +25,24 @@ class AnswersLook:
     stamp: Stamp
     """What differs when a file was written again."""
     answers: Answers = field(default_factory=Answers)
-    has_questions: bool = False
-    """Whether there is a question in prompts.txt."""
+    asked: tuple[str, ...] = ()
+    """The questions of prompts.txt as it is now, each once."""
     percent: float = TrainingConfig().answers_percent
     """Of the training time that answers may take."""
     problem: UserError | None = None
     """Why the answers cannot be read."""
+
+    @property
+    def followed(self) -> int:
+        """How many of them were answered."""
+        return len(set(self.asked) & set(self.answers.questions))
+
+    @property
+    def has_no_time(self) -> bool:
+        """Whether the time that is allowed was up after the last answer."""
+        answers = self.answers
+        left = self.percent / 100 * answers.elapsed_s - answers.spent_s
+        return self.percent < 100 and left <= max((each.seconds for each in answers.kept), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -60,14 +72,14 @@ def look(project: Project, before: AnswersLook | None, selected: TrainingConfig)
     except OSError as error:
         problem = _("Cannot read {path}: {reason}").format(path=project.answers_file, reason=error.strerror)
         return AnswersLook(stamp, percent=percent, problem=UserError(problem, _("make it readable")))
-    return AnswersLook(stamp, answers, _has_questions(project), percent)
+    return AnswersLook(stamp, answers, _questions(project), percent)
 
 
-def _has_questions(project: Project) -> bool:
+def _questions(project: Project) -> tuple[str, ...]:
     try:
-        return bool(read_questions(project))
+        return tuple(dict.fromkeys(read_questions(project)))
     except OSError:
-        return False
+        return ()
 
 
 def compare(now: Answer, before: Answer) -> Compared:

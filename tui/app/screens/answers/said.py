@@ -1,7 +1,7 @@
 """What is said around the answers: why there are none, what they cost, what the marks mean."""
 
 from engine.i18n import _, ngettext
-from engine.training.answers import Answer
+from engine.training.answers import MOST_QUESTIONS, Answer
 from engine.units import duration
 from tui.app.screens.answers.look import AnswersLook, Compared
 from tui.app.screens.answers.timeline import SAME
@@ -16,7 +16,7 @@ def why_none(found: AnswersLook, is_training: bool) -> str:
         return _("The answers of this run cannot be read.")
     if not found.percent:
         return _("answers_percent is 0, so nothing is asked; set it to 5 on the Profile screen.")
-    if not found.has_questions:
+    if not found.asked:
         return _(
             "No question is asked yet: write one question a line into data/prompts.txt, and each "
             "validation of a run answers them, beside what the base model answers."
@@ -43,6 +43,25 @@ def cost_words(found: AnswersLook) -> str:
             answers.unreadable,
         ).format(count=answers.unreadable)
     return f"{text}."
+
+
+def followed_words(found: AnswersLook) -> str:
+    """Say why not each question of prompts.txt is followed, and how others are; empty where all are."""
+    total, followed = len(found.asked), found.followed
+    if followed >= total:
+        return ""
+    if followed >= MOST_QUESTIONS:
+        why = _("no run asks more; the first lines of the file are asked")
+    elif found.has_no_time:
+        why = _("the first ones, as time allows: put others first, or raise answers_percent")
+    else:
+        why = _("the last validation did not come to the others, or they are too long")
+    text = ngettext(
+        "{followed:,} of the {total:,} question of prompts.txt is followed",
+        "{followed:,} of the {total:,} questions of prompts.txt are followed",
+        total,
+    )
+    return f" {text.format(followed=followed, total=total)}: {why}."
 
 
 def legend(compared: Compared | None, steps: tuple[Answer, ...]) -> Content:

@@ -196,6 +196,6 @@ class AskingScreen(PlaceScreen):
 
     def show_state(self) -> None:
         """Say who answers, and how."""
-        self.refresh_bindings()
         how = (self.adapter, self.settings, self.base_beside, self.is_replying)
         self.query_one(ChatState).show_state(self.project, self.model_name, *how)
+        self.refresh_bindings()

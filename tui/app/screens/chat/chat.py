@@ -29,7 +29,7 @@ from textual.binding import BindingType
 from textual.widgets import TextArea
 
 _OF_A_REPLY = ("again", "edit", "right_answer")
-_OF_A_CONVERSATION = ("copy_reply", "copy_all", "plain")
+_OF_A_CONVERSATION = ("new", "copy_reply", "copy_all", "plain")
 
 
 class ChatScreen(AskingScreen):
@@ -59,6 +59,8 @@ class ChatScreen(AskingScreen):
             return bool(self.last_asked) and not self.is_replying
         if action in _OF_A_CONVERSATION:
             return bool(self.query(ChatTurn))
+        if action == "base":
+            return any(state.has_model for state in self.query(ChatState))
         if action == "copy_command":
             return bool(self._command)
         return super().check_action(action, parameters)
@@ -75,7 +77,8 @@ class ChatScreen(AskingScreen):
 
     @on(TextArea.Changed)
     def _look_at_length(self, event: TextArea.Changed) -> None:
-        self.query_one(LengthLine).follow(self.model_name, self.turns, event.text_area.text.strip())
+        text, adapter = event.text_area.text.strip(), self.adapter.folder
+        self.query_one(LengthLine).follow(self.project, self.model_name, adapter, self.turns, text)
 
     def action_write(self) -> None:
         """Go to the input line."""

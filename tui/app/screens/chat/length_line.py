@@ -1,8 +1,10 @@
 """Whether a question has room in the model's context, told while it is written."""
 
 import asyncio
+from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import Any
 
 from engine.chat_prompt import ContextFull, may_be_too_long, prompt_of
 from engine.dataset.jsonl.turns import Message as Turn
@@ -10,13 +12,11 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.model_folder.context_length import context_length
 from engine.project import Project
+from tui.app.jobs.adapters import base_for
 
 from textual import work
 from textual.content import Content
 from textual.widgets import Static
-
-if TYPE_CHECKING:
-    from tui.app.state import AppState
 
 PATIENCE_S = 0.3
 """Pause in writing after which tokens are counted."""
@@ -39,22 +39,25 @@ class LengthLine(Static):
         """Return why a question cannot be answered, as far as that is known by now."""
         return self._error if self._counted == _with(turns, text) else None
 
-    def follow(self, model: str, turns: list[Turn], text: str) -> None:
+    def follow(
+        self, project: Project, model: str, adapter: Path | None, turns: list[Turn], text: str
+    ) -> None:
         """Look at the question that is being written.
 
         Args:
+            project: whose models and adapter these are.
             model: name of the base model; empty for the first.
+            adapter: folder of the one that answers; None for what is in `adapters/`.
             turns: that are sent along.
             text: of the question.
         """
         self._show([], None)
-        self._count(model, _with(turns, text))
+        self._count(project, model, adapter, _with(turns, text))
 
     @work(exclusive=True, exit_on_error=False)
-    async def _count(self, model: str, turns: list[Turn]) -> None:
+    async def _count(self, project: Project, model: str, adapter: Path | None, turns: list[Turn]) -> None:
         await asyncio.sleep(PATIENCE_S)
-        project = cast("AppState", self.app).project
-        self._show(turns, await asyncio.to_thread(_refusal, project, model, turns))
+        self._show(turns, await asyncio.to_thread(_refusal, project, model, adapter, turns))
 
     def _show(self, turns: list[Turn], error: ContextFull | None) -> None:
         self._counted, self._error = turns, error
@@ -67,12 +70,12 @@ def _with(turns: list[Turn], text: str) -> list[Turn]:
     return [*turns, {"role": "user", "content": text}]
 
 
-def _refusal(project: Project, model: str, turns: list[Turn]) -> ContextFull | None:
+def _refusal(project: Project, model: str, adapter: Path | None, turns: list[Turn]) -> ContextFull | None:
     """Return why a conversation leaves no room for an answer; what else is wrong is told when it is asked."""
     try:
-        folder = project.model_dir(model)
+        folder = project.model_dir(base_for(project, adapter, model) if adapter else model)
         if may_be_too_long(turns, context_length(folder)):
-            _prompt_of(folder).tokens(turns)
+            replace(_prompt_of(folder), settings=_template_settings(project, adapter)).tokens(turns)
     except ContextFull as full:
         fix = _("begin a new conversation with Ctrl+N") if full.is_grown else full.fix
         full.fix = fix
@@ -80,6 +83,15 @@ def _refusal(project: Project, model: str, turns: list[Turn]) -> ContextFull | N
     except UserError:
         pass
     return None
+
+
+def _template_settings(project: Project, adapter: Path | None) -> dict[str, Any]:
+    """Return the chat template's variables with which the adapter is asked: they may write tokens too."""
+    from engine.model.adapter_file import adapter_origin  # imports MLX, which computes nothing here
+    from engine.model.mlx_lm_adapter import TEMPLATE_SETTINGS
+
+    folder = adapter or (project.adapters_dir if project.found_adapter else None)
+    return dict(adapter_origin(folder).get(TEMPLATE_SETTINGS, {})) if folder else {}
 
 
 _prompt_of = lru_cache(maxsize=1)(prompt_of)

@@ -20,7 +20,9 @@ from rich.text import Text
 from textual.content import Content
 
 MOST_CHARACTERS = 1200
-"""Of a block that is laid out, which takes longer than its length; code may be longer."""
+"""Of a block that is laid out, which takes longer than its length."""
+MOST_CODE = 4000
+"""Of code, which is only set in: in the shortest lines that takes some 40 ms."""
 _FENCES = ("```", "~~~")
 _UNUSED = ("link", "image", "autolink", "html_inline", "html_block", "entity", "reference")
 _parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable(_UNUSED)
@@ -97,5 +99,6 @@ def _parts(block: str) -> Iterator[str]:
 def laid_out(block: str) -> LaidOut | Content:
     """Return a block as it is shown."""
     block = printable(block.strip("\n").rstrip())
-    tokens = _parser.parse(block) if len(block) <= MOST_CHARACTERS or block.startswith(_FENCES) else []
+    most = MOST_CODE if block.startswith(_FENCES) else MOST_CHARACTERS
+    tokens = _parser.parse(block) if len(block) <= most else []
     return LaidOut(_Layout(tokens)) if tokens else Content(block)

@@ -17,7 +17,14 @@ class Prompt(TextField):
     """Enter sends the text; Up in its first line and Down in its last go through earlier ones."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", _("Send"), show=False, tooltip=_("Send the question"), id="prompt.send"),
+        Binding(
+            "enter",
+            "send",
+            _("Send"),
+            show=False,
+            tooltip=_("Send it (so does a line break of a paste, if the terminal does not mark pastes)"),
+            id="prompt.send",
+        ),
         Binding(
             "ctrl+j,shift+enter,alt+enter",
             "new_line",

@@ -15,6 +15,9 @@ from tui.app.screens.shared.verdict_line import VerdictLine
 class ChatState(VerdictLine):
     """Names the adapter or the base model and the settings."""
 
+    has_model = False
+    """Whether there is a base model that can answer."""
+
     def show_state(
         self,
         project: Project,
@@ -27,7 +30,9 @@ class ChatState(VerdictLine):
         """Say whether `model` can answer, with an adapter or without, or is answering now."""
         try:
             name = project.model_name(model)
+            self.has_model = True
         except UserError as error:
+            self.has_model = False
             self.show("error", f"{error.problem}.", ended(_("Fix: {fix}").format(fix=error.fix)))
             return
         rest = _("{beside}   at most {tokens}, temperature {temperature:g}").format(

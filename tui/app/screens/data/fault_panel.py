@@ -91,7 +91,7 @@ class FaultPanel(Vertical):
         self.workers.cancel_node(self)
         self._faults, self._counts = (), None
         self._show_kinds()
-        self.query_one(FaultTable).show(())
+        self.query_one(FaultTable).leave()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without faults there is nothing to filter."""

@@ -60,6 +60,8 @@ class FaultTable(ScrollView, can_focus=True):
         super().__init__()
         self.faults: tuple[Fault, ...] = ()
         """What is listed."""
+        self._left_at = 0
+        """Row to go back to once the faults are known again; 0 while they are."""
 
     @property
     def selected(self) -> Fault | None:
@@ -75,12 +77,29 @@ class FaultTable(ScrollView, can_focus=True):
         before = self.selected if self.cursor else None
         self.faults = faults
         self.virtual_size = Size(self.size.width, len(faults) + 1 if faults else 0)
-        self.set_reactive(FaultTable.cursor, faults.index(before) if before in faults else 0)
+        cursor = min(self._left_at, max(0, len(faults) - 1))
+        is_known = before in faults and not self._left_at
+        self.set_reactive(FaultTable.cursor, faults.index(before) if before and is_known else cursor)
+        if len(faults) > self._left_at:
+            self._left_at = 0
         self._select()
         self.refresh(layout=True)
 
+    def leave(self) -> None:
+        """List nothing while the data is read again; then the cursor is where it was.
+
+        That is the row after one that was taken out.
+        """
+        if self.selected:
+            place = self.selected.file, self.selected.line
+            self._left_at = next(
+                i for i, fault in enumerate(self.faults) if (fault.file, fault.line) == place
+            )
+        self.show(())
+
     def watch_cursor(self) -> None:
         """Show the selected fault."""
+        self._left_at = 0
         self._select()
         self.refresh()
 

@@ -82,6 +82,12 @@ class PairsScreen(PlaceScreen):
         self.query(PairRow).first().focus()
         self._show()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to go on only where there is another pair."""
+        if action == "walk":
+            return len(self._pairs) > 1
+        return super().check_action(action, parameters)
+
     def action_walk(self, by: int) -> None:
         """Show the pair beside; stops at the ends."""
         index = min(len(self._pairs) - 1, max(0, self._index + by))

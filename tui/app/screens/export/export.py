@@ -167,6 +167,12 @@ class ExportDialog(Dialog[None]):
             self.app.copy_to_clipboard(self._done.command)
             self._say(_("Copied."))
 
+    @property
+    def at_work(self) -> str:
+        """What leaving would end."""
+        is_at_work = self._cancel is not None and not self._cancel.is_set()
+        return _("The export is ended, and nothing of it is kept.") if is_at_work else ""
+
     def stop_work(self) -> bool:
         """End what is under way, as Esc does."""
         if self._cancel is None:

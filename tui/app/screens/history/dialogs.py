@@ -16,7 +16,7 @@ from tui.app.screens.report.text import report_text
 from tui.app.screens.shared.dialog import ConfirmScreen, Dialog
 from tui.app.screens.shared.line_input import LineInput
 from tui.app.screens.shared.verdict_line import VerdictLine
-from tui.run.headline import STATUSES
+from tui.run.headline import run_sign
 
 from textual import on
 from textual.app import ComposeResult
@@ -47,7 +47,7 @@ class RunReportScreen(Dialog[None]):
 
     def on_mount(self) -> None:
         """Fill the lines."""
-        self.query_one(VerdictLine).show(STATUSES[self._verdict.level], self._verdict.headline)
+        self.query_one(VerdictLine).show(run_sign(self._summary, self._verdict), self._verdict.headline)
         self.call_after_refresh(self._draw)
 
     def on_resize(self) -> None:

@@ -1,12 +1,14 @@
 """7 History: every run of the project, what differs between them, and what can be done with each."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import ClassVar
 
 from engine.i18n import _
 from engine.runs.record import RunRecord
 from tui.app.jobs.history import RunLister, curves_in
+from tui.app.screens.answers.answers import AnswersScreen
 from tui.app.screens.export.export import ExportDialog, busy
 from tui.app.screens.history.about import about, legend
 from tui.app.screens.history.changing import ChangingScreen
@@ -17,7 +19,7 @@ from tui.app.screens.history.overlay_plot import DrawnRun, OverlayPlot
 from tui.app.screens.history.run_table import RunTable
 from tui.app.screens.shared.lines import SteadyText
 from tui.app.screens.shared.verdict_line import VerdictLine
-from tui.run.headline import STATUSES
+from tui.run.headline import run_sign
 from tui.run.status import UNFINISHED
 
 from textual import on, work
@@ -29,10 +31,12 @@ _LETTERS = "abcd"
 """Signs of the runs that are drawn together; no more have room in one chart."""
 _ALONE = "○"
 """Sign of the run under the cursor while none is chosen."""
+LOOK_SECONDS = 4.0
+"""Time between two looks at the files: each change of a run that goes on draws its line anew."""
 
 
 class HistoryScreen(ChangingScreen):
-    """Reads the runs whenever it is shown, a few at a time."""
+    """Reads the runs when it is shown and when their files change, a few at a time."""
 
     PLACE: ClassVar[str] = _("7 History")
     BINDINGS: ClassVar[list[BindingType]] = HISTORY_KEYS
@@ -41,6 +45,9 @@ class HistoryScreen(ChangingScreen):
         super().__init__()
         self._chosen: dict[Path, str] = {}
         """Sign of each run that is drawn together with others, by its folder."""
+        self._stamp: object = None
+        """What the files were when they were read last."""
+        self._reads = False
 
     def compose_body(self) -> ComposeResult:
         """Yield the list, what is known of the run under the cursor, and the chart."""
@@ -53,6 +60,7 @@ class HistoryScreen(ChangingScreen):
     def on_mount(self) -> None:
         """Follow the run."""
         self._lister = RunLister(self.mqlora.project)
+        self.set_interval(LOOK_SECONDS, self._look)
         self.watch(self.app, "run_state", self._run_changed, init=False)
         self._table.focus()
 
@@ -63,6 +71,14 @@ class HistoryScreen(ChangingScreen):
     def _run_changed(self) -> None:
         if self.is_current:
             self.read_runs()
+
+    @work(group="history-look", exclusive=True, exit_on_error=False)
+    async def _look(self) -> None:
+        """Read the runs anew if a file was written since; a few questions to the disk tell."""
+        if self.is_current and not self._reads:
+            stamp = await asyncio.to_thread(self._lister.stamp)
+            if stamp != self._stamp and not self._reads:
+                self.read_runs()
 
     @property
     def _record(self) -> RunRecord | None:
@@ -76,6 +92,14 @@ class HistoryScreen(ChangingScreen):
 
     @work(group="history", exclusive=True, exit_on_error=False)
     async def _read(self) -> None:
+        self._reads = True
+        try:
+            self._stamp = await asyncio.to_thread(self._lister.stamp)
+            await self._read_all()
+        finally:
+            self._reads = False
+
+    async def _read_all(self) -> None:
         places = await asyncio.to_thread(self._lister.places)
         folders = {place.folder for place in places}
         self._chosen = {folder: sign for folder, sign in self._chosen.items() if folder in folders}
@@ -106,8 +130,8 @@ class HistoryScreen(ChangingScreen):
             line.show_waiting(_("Reading {name} …").format(name=self._table.place.label))
         else:
             said = about(record, self._table.settings)
-            if record.verdict:
-                line.show(STATUSES[record.verdict.level], record.verdict.headline)
+            if record.summary and record.verdict:
+                line.show(run_sign(record.summary, record.verdict), record.verdict.headline)
             else:
                 line.show("error", f"{record.problem}.")
         self.query_one("#history-about", SteadyText).say(said)
@@ -135,7 +159,7 @@ class HistoryScreen(ChangingScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what can be done with the run under the cursor."""
         record, place = self._record, self._table.place
-        if action in ("report", "choose", "note", "differences", "chat", "export"):
+        if action in ("report", "choose", "note", "differences", "chat", "answers", "export"):
             return record is not None and record.summary is not None and self._can(action, record)
         if action in ("rename", "delete"):
             return place is not None and place.can_be_changed
@@ -151,6 +175,8 @@ class HistoryScreen(ChangingScreen):
             return len(self._chosen) == 2
         if action == "chat":
             return record.place.project.found_adapter is not None
+        if action == "answers":
+            return record.place.is_present or os.path.lexists(record.place.project.answers_file)
         if action == "export":
             return record.place.project.found_adapter is not None and record.summary is not None
         return True
@@ -203,6 +229,12 @@ class HistoryScreen(ChangingScreen):
             self.app.switch_mode("chat")
         else:
             self.app.push_screen(ArchivedChatScreen(record.place))
+
+    def action_answers(self) -> None:
+        """Show what this run's model answered, from step to step."""
+        if record := self._record:
+            present = record.place.is_present
+            self.app.push_screen(AnswersScreen(None if present else record.place.project))
 
     def action_export(self) -> None:
         """Ask for what program, unless something else computes."""

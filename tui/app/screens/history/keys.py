@@ -30,6 +30,13 @@ HISTORY_KEYS: list[BindingType] = [
     ),
     Binding("c", "chat", _("Chat"), tooltip=_("Talk to the result of this run"), id="history.chat"),
     Binding(
+        "w",
+        "answers",
+        _("Answers"),
+        tooltip=_("Judge this run by its answers to data/prompts.txt, from step to step"),
+        id="history.answers",
+    ),
+    Binding(
         "x",
         "export",
         _("Export"),

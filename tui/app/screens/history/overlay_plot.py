@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from engine.i18n import number
 from tui.app.screens.shared.lines import Lines
-from tui.app.screens.train.loss_chart import Colour, nice_ticks
+from tui.app.screens.train.loss_chart import Colour, even_ticks, nice_ticks, tick_labels
 from tui.run.curves import ChartCurves
 
 import numpy as np
@@ -18,6 +18,8 @@ from textual_plotext import Plot
 
 _COLUMNS_PER_X_TICK = 12
 _ROWS_PER_Y_TICK = 2
+_TICK_ROWS = 2
+"""Lines below the curves: the axis and its numbers."""
 _FLATTEST = 0.05
 """Least height of the plot as a share of the loss."""
 _SMALLEST = (20, 4)
@@ -100,9 +102,10 @@ def draw_runs(runs: Sequence[DrawnRun], width: int, height: int, colours: Sequen
     low, high = _y_range(runs)
     last = max(1.0, *(run.curves.last for run in runs))
     plot.xlim(0.0, last)
+    rows = height - _TICK_ROWS
+    high, ticks = even_ticks(low, high, rows, max(2, rows // _ROWS_PER_Y_TICK))
     plot.ylim(low, high)
-    ticks = nice_ticks(low, high, max(2, (height - 2) // _ROWS_PER_Y_TICK))
-    plot.yticks(ticks, [number(tick, "g") for tick in ticks])
+    plot.yticks(ticks, tick_labels(ticks))
     steps = [step for step in nice_ticks(0.0, last, max(2, width // _COLUMNS_PER_X_TICK)) if step % 1 == 0]
     plot.xticks(steps, [number(step, ",.0f") for step in steps])
     return list(Text.from_ansi(plot.build()).split("\n"))[:height]

@@ -11,7 +11,7 @@ from engine.runs.record import CURVE_POINTS, RunRecord
 from engine.symbols import SYMBOLS, spark
 from engine.units import duration, nats
 from tui.app.theme import COLOURS, MUTED
-from tui.run.headline import STATUSES
+from tui.run.headline import run_sign
 
 from rich.style import Style
 from rich.text import Text
@@ -169,9 +169,9 @@ def _cells(place: RunPlace, record: RunRecord | None, sign: str) -> tuple[Text, 
     name = Text(place.short_label)
     if record is None:
         return (Text(f"{sign:<1} ·"), name, Text(""), Text(""), Text(""))
-    status = STATUSES[record.verdict.level] if record.verdict else "error"
-    signs = Text.assemble((sign or " ", "bold"), " ", (SYMBOLS[status], COLOURS[status]))
     run = record.summary
+    status = run_sign(run, record.verdict) if run and record.verdict else "error"
+    signs = Text.assemble((sign or " ", "bold"), " ", (SYMBOLS[status], COLOURS[status]))
     if run is None:
         return (signs, name, Text("-", MUTED), Text("-".rjust(6), MUTED), Text("-".rjust(11), MUTED))
     best = "-" if run.best_val_loss is None else nats(run.best_val_loss)

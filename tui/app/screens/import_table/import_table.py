@@ -62,7 +62,9 @@ class ImportDialog(Dialog["Imported | None"]):
         """Draw file, columns, preview, one line for notices and the buttons."""
         with Vertical(classes="dialog form import") as box:
             box.border_title = Content(_("Import rows"))
-            box.border_subtitle = Content(_("→ completes the path, Enter reads it, ^s imports, Esc closes"))
+            box.border_subtitle = Content(
+                _("→ completes the path, Enter reads it, Ctrl+S imports, Esc closes")
+            )
             with Horizontal(classes="import-line"):
                 yield Static(_("file"), classes="field-name")
                 yield LineInput(
@@ -221,7 +223,7 @@ class ImportDialog(Dialog["Imported | None"]):
         self._lock(True)
         self.query_one("#import-start").display = False
         self.query_one(ImportPreview).show_rejected(table, imported)
-        self.query_one(ImportNotice).show_result(imported, self._project)
+        self.query_one(ImportNotice).show_result(imported)
         self.query_one("#import-use").display = imported.folder != self._project.data_dir
         self.query_one("#import-close", Button).focus()
 
@@ -234,6 +236,19 @@ class ImportDialog(Dialog["Imported | None"]):
         """Let nothing be changed while rows are imported, and afterwards."""
         for selector in ("#import-path", "ImportColumns", "#import-start"):
             self.query_one(selector).disabled = locked
+
+    @property
+    def at_work(self) -> str:
+        """What leaving would end."""
+        is_at_work = self._cancel is not None and not self._cancel.is_set()
+        return _("The import is ended, and nothing of it is kept.") if is_at_work else ""
+
+    def stop_work(self) -> bool:
+        """End what is under way, as Esc does."""
+        if self._cancel is None:
+            return False
+        self.action_leave()
+        return True
 
     @on(Button.Pressed, "#import-close")
     def action_leave(self) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.i18n import _, number
-from engine.project import Project
 from engine.sanitize import one_line
 from tui.shell import complete
 
@@ -37,10 +36,10 @@ class ImportNotice(Static):
         """Say what is wrong, and how to fix it."""
         self.update(Content.assemble(("✗ ", "bold $error"), one_line(str(error), 400)))
 
-    def show_result(self, imported: "Imported", project: Project) -> None:
+    def show_result(self, imported: "Imported") -> None:
         """Say how many rows went where."""
         folder = one_line(str(imported.folder), 200)
-        self.update(Content.assemble(("✓ ", "bold $success"), f"{folder}: {imported.words(project)}."))
+        self.update(Content.assemble(("✓ ", "bold $success"), f"{folder}: {imported.words}."))
 
 
 class ImportPreview(VerticalScroll):

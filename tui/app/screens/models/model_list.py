@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.hardware.report import HardwareReport
 from engine.i18n import _
 from engine.model_store.get import OnHub
-from engine.model_store.look import FoundModel, largest_fitting
+from engine.model_store.look import FoundModel, advised_profile
 from engine.model_store.shortlist import SHORTLIST
 from engine.model_store.unfinished import Unfinished
 from engine.sanitize import one_line
@@ -37,7 +37,7 @@ class ModelRow:
     size: int
     """Bytes."""
     fits: str
-    """The largest profile under which it fits, or why it cannot be used, in a word."""
+    """The profile that is advised for it, or why it cannot be used, in a word."""
     detail: str
     """What Enter does, or why it does nothing, in a sentence."""
     wish: OnHub | Path | None
@@ -45,6 +45,11 @@ class ModelRow:
     name: str = ""
     is_linked: bool = False
     is_usable: bool = True
+    path: Path | None = None
+    """Where it is, if it is on this machine."""
+    is_too_large: bool = False
+    is_begun: bool = False
+    """Whether a part of it was downloaded."""
 
 
 def rows_of(
@@ -58,7 +63,7 @@ def _begun_row(one: Unfinished) -> ModelRow:
     text = _("Unfinished: {present} of {total} are here. Enter goes on with it.")
     detail = text.format(present=size(one.present), total=size(one.total))
     wish = OnHub(one.repository, one.asked)
-    return ModelRow(one.repository, one.total, _("unfinished"), detail, wish, one.name)
+    return ModelRow(one.repository, one.total, _("unfinished"), detail, wish, one.name, is_begun=True)
 
 
 def _found_row(model: FoundModel) -> ModelRow:
@@ -73,7 +78,7 @@ def _found_row(model: FoundModel) -> ModelRow:
     name = model.name.replace(":", "-") if model.place == "ollama" else ""
     label = f"{model.name}  ({_PLACES[model.place]})"
     is_linked = wish is not None and model.path.is_dir()
-    return ModelRow(label, model.size, fits, detail, wish, name, is_linked, not model.obstacle)
+    return ModelRow(label, model.size, fits, detail, wish, name, is_linked, not model.obstacle, model.path)
 
 
 def _offered_rows(
@@ -84,20 +89,44 @@ def _offered_rows(
     known |= {model.source.repository for model in found if model.source and model.place == "project"}
     for offer in SHORTLIST:
         if offer.repository not in known:
-            fits = largest_fitting(report, offer.dimensions) or _("too large")
+            fits = advised_profile(report, offer.dimensions)
             detail = _("Enter downloads about {size} from the hub.").format(size=size(offer.size))
-            yield ModelRow(offer.repository, offer.size, fits, detail, OnHub(offer.repository))
+            yield ModelRow(
+                offer.repository,
+                offer.size,
+                fits or _("too large"),
+                detail,
+                OnHub(offer.repository),
+                is_too_large=fits is None,
+            )
 
 
 class ModelList(OptionList):
     """One row per model: its name, size and what fits."""
 
-    def show(self, rows: Sequence[ModelRow]) -> None:
-        """Draw the rows and highlight the first that can be brought in."""
+    def show(self, rows: Sequence[ModelRow], selected: Path | None) -> None:
+        """Draw the rows and highlight where to begin.
+
+        Args:
+            rows: what there is.
+            selected: folder of the model that is trained; None while there is none.
+        """
         self.clear_options()
         self.add_options([Option(_drawn(row)) for row in rows])
-        first = next((i for i, row in enumerate(rows) if row.wish), 0)
-        self.highlighted = first if rows else None
+        self.highlighted = _beginning(rows, selected) if rows else None
+
+
+def _beginning(rows: Sequence[ModelRow], selected: Path | None) -> int:
+    """Return the row of what was begun, else of the selected model, else of the first to be had that fits."""
+
+    def rank(row: ModelRow) -> int:
+        if row.is_begun:
+            return 0
+        if row.is_usable and selected and row.path == selected:
+            return 1
+        return 2 if row.wish and not row.is_too_large else 3
+
+    return min(range(len(rows)), key=lambda index: rank(rows[index]))
 
 
 def _drawn(row: ModelRow) -> Table:

@@ -12,6 +12,7 @@ from tui.app.jobs import models as models_job
 from tui.app.jobs.models import GetMoved, GetOver, ModelsFound
 from tui.app.screens.models.model_list import ModelList, ModelRow, rows_of
 from tui.app.screens.shared.dialog import Dialog
+from tui.app.screens.shared.header import model_name
 from tui.shell import complete
 
 from textual import on, work
@@ -59,7 +60,7 @@ class ModelsDialog(Dialog["Brought | None"]):
         with Vertical(classes="dialog models") as box:
             box.border_title = Content(_("Base models"))
             box.border_subtitle = Content(_("Enter brings it into models/, Esc ends it or closes"))
-            yield Static(_("size and largest profile that fits"), id="models-head", markup=False)
+            yield Static(_("size and advised profile"), id="models-head", markup=False)
             yield ModelList(id="models-list")
             yield Static(id="models-detail", markup=False)
             yield Static(id="models-news")
@@ -82,10 +83,16 @@ class ModelsDialog(Dialog["Brought | None"]):
     def on_models_found(self, message: ModelsFound) -> None:
         """Show what there is to choose from."""
         self._rows = rows_of(message.found, message.begun, self._report)
-        self.query_one(ModelList).show(self._rows)
+        self.query_one(ModelList).show(self._rows, self._selected)
         ended = _("Ended. What is downloaded stays, and Enter goes on with it.")
         self._say(ended if self._ended else "")
         self._ended = False
+
+    @property
+    def _selected(self) -> Path | None:
+        """Folder of the model that is trained."""
+        models = self._mqlora.project.models()
+        return models.get(model_name(self._mqlora.project, self._mqlora.config))
 
     @on(OptionList.OptionHighlighted)
     def _show_detail(self, event: OptionList.OptionHighlighted) -> None:
@@ -142,6 +149,12 @@ class ModelsDialog(Dialog["Brought | None"]):
         else:
             self._ended = True
             self._find()
+
+    @property
+    def at_work(self) -> str:
+        """What leaving would end."""
+        is_at_work = self._cancel is not None and not self._cancel.is_set()
+        return _("The model is not here yet; what is downloaded of it stays.") if is_at_work else ""
 
     def stop_work(self) -> bool:
         """End what is under way, as Esc does."""

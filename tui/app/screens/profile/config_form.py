@@ -61,7 +61,7 @@ class ConfigForm(FormDialog[TrainingConfig]):
         """Draw the fields in their order, what follows from them, then the buttons."""
         with Vertical(classes="dialog form") as box:
             box.border_title = Content(_("Every value of the run"))
-            box.border_subtitle = Content(_("^s saves, Esc leaves"))
+            box.border_subtitle = Content(_("Ctrl+S saves, Esc leaves"))
             with Fields(can_focus=False):
                 yield from self._fields[:_FIRST]
             yield Outlook(id="outlook")

@@ -26,7 +26,7 @@ from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.copying import ToCopy
 from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.app.screens.train.questions import train_anew
-from tui.run.headline import STATUSES
+from tui.run.headline import run_sign
 from tui.shell import complete
 
 from textual import work
@@ -216,7 +216,7 @@ class ReportScreen(PlaceScreen):
         verdict = judge(summary)
         self._suggestions = suggestions_of(verdict)
         self.query_one(SuggestionLine).show(self._suggestions)
-        self.query_one(VerdictLine).show(STATUSES[verdict.level], verdict.headline)
+        self.query_one(VerdictLine).show(run_sign(summary, verdict), verdict.headline)
         text = self.query_one("#report-text", Static)
         text.update(report_text(summary, verdict, text.content_size.width or WIDTH))
         self._show_charts()

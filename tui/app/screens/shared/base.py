@@ -35,10 +35,15 @@ class PlaceScreen(Closing[None], Noted):
         """The app, with what all places know of it."""
         return cast(AppState, self.app)
 
+    @property
+    def place_name(self) -> str:
+        """Number and name in the header, and what is open in that place."""
+        return self.PLACE
+
     def compose(self) -> ComposeResult:
         """Lay header, body, notes and footer below each other."""
-        yield PlaceHeader(self.mqlora.project, self.PLACE)
-        yield PlaceTabs(self.PLACE)
+        yield PlaceHeader(self.mqlora.project, self.place_name)
+        yield PlaceTabs(self.place_name)
         with Container(classes="body"):
             yield from self.compose_body()
         yield NoteLine()

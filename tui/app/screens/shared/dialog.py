@@ -27,6 +27,11 @@ class Closing(Screen[Answer]):
 class Dialog(ModalScreen[Answer], Closing[Answer]):
     """Lies over a place, which takes no keys meanwhile."""
 
+    @property
+    def at_work(self) -> str:
+        """What becomes of the work under way when the app is left, in a sentence; empty where nothing is."""
+        return ""
+
     def stop_work(self) -> bool:
         """End what is under way, for Ctrl+C; False if nothing is that ends so."""
         return False

@@ -1,4 +1,4 @@
-"""The bottom line: at most five keys that make sense now."""
+"""The bottom line: the keys that make sense now, five of them or as many as a wide terminal has room for."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,14 @@ from textual.keys import key_to_character
 from textual.screen import Screen
 
 MOST_KEYS = 5
+"""Below `_WIDE` columns."""
+_WIDE = 110
+_HELP = "help"
+"""What lists all other keys, and so is always among those shown."""
 
 
 class KeyFooter(SteadyText):
-    """Shows the first five bindings that have `show` set and work now; the help has them all."""
+    """Shows the first bindings that have `show` set and work now; the help has them all."""
 
     auto_links = False
 
@@ -24,10 +28,17 @@ class KeyFooter(SteadyText):
 
     def _bindings_changed(self, screen: Screen[object]) -> None:
         if self.is_attached and screen is self.screen:
-            self.say(_line(screen, self.app.get_key_display))
+            self.say(
+                _line(_keys(screen, self.app.get_key_display), self.content_size.width or self.app.size.width)
+            )
+
+    def on_resize(self) -> None:
+        """Show as many keys as there is room for now."""
+        self._bindings_changed(self.screen)
 
 
-def _line(screen: Screen[object], display: Callable[[Binding], str]) -> Content:
+def _keys(screen: Screen[object], display: Callable[[Binding], str]) -> dict[str, Content]:
+    """Return what could be shown, by the action."""
     shown: dict[str, Content] = {}
     for name, active in screen.active_bindings.items():
         binding = active.binding
@@ -37,4 +48,16 @@ def _line(screen: Screen[object], display: Callable[[Binding], str]) -> Content:
             key = Content.styled(display(binding), "bold $accent")
             text = Content.assemble(key, " ", (binding.description, "$muted"))
             shown[binding.action] = pressing(text, name)
-    return Content("   ").join(list(shown.values())[:MOST_KEYS])
+    return shown
+
+
+def _line(keys: dict[str, Content], width: int) -> Content:
+    """Return the first of the keys for which there is room, the help always among them."""
+    names, most = list(keys), len(keys) if width >= _WIDE else MOST_KEYS
+    while len(names) > 1 and (len(names) > most or _joined(keys, names).cell_length > width):
+        del names[-2 if names[-1] == _HELP else -1]
+    return _joined(keys, names)
+
+
+def _joined(keys: dict[str, Content], names: list[str]) -> Content:
+    return Content("   ").join([keys[name] for name in names])

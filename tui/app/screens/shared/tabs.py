@@ -7,6 +7,11 @@ from textual.content import Content
 from textual.widgets import Static
 
 
+def place_title(mode: str) -> str:
+    """Return number and name of a place, such as "1 Hardware"; empty for what is none."""
+    return f"{list(PLACES).index(mode) + 1} {PLACES[mode]}" if mode in PLACES else ""
+
+
 def place_tabs(present: str, with_names: bool) -> Content:
     """Return the places in the order of their numbers.
 

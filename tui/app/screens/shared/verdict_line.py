@@ -3,28 +3,35 @@
 from collections.abc import Iterator
 
 from engine.dataset.report import Severity
-from engine.hardware.report import CheckStatus
 from engine.i18n import _
 from engine.sanitize import one_line
 from engine.symbols import SYMBOLS
 from tui.app.screens.shared.copying import Copied, ToCopy, of_sentence
 from tui.app.screens.shared.lines import SteadyText
+from tui.run.status import RunSign
 from tui.shell import complete, laid_out
 
 from rich.cells import cell_len
 from textual.content import Content
 
-STYLES = {"ok": "$success", "note": "$muted", "warning": "$warning", "error": "$error"}
+STYLES = {
+    "ok": "$success",
+    "note": "$muted",
+    "warning": "$warning",
+    "error": "$error",
+    "running": "$accent",
+    "paused": "$warning",
+}
 """Style of each status in `Content`."""
 
 
 class VerdictLine(SteadyText, Copied):
     """A symbol and a sentence."""
 
-    _shown: tuple[CheckStatus | Severity, str, str] | None = None
+    _shown: tuple[RunSign | Severity, str, str] | None = None
     """What is said; None while that is awaited."""
 
-    def show(self, status: CheckStatus | Severity, sentence: str, rest: str = "") -> None:
+    def show(self, status: RunSign | Severity, sentence: str, rest: str = "") -> None:
         """Say `sentence` in the colour of `status`, then `rest` plainly."""
         self._shown = status, one_line(sentence, 500), one_line(rest, 300)
         self._draw()

@@ -39,6 +39,7 @@ class RunLog(RichLog):
         self._follows = True
         """Whether the newest line is to be seen: until the user scrolls up, and again from the end on."""
         self._wrapped_to = 0
+        self.display = False  # until there is something to read: the chart has the room
 
     def on_mount(self) -> None:
         """Write everything anew in the colours of another theme."""
@@ -99,6 +100,7 @@ class RunLog(RichLog):
             (f"{datetime.now():%H:%M:%S} ", MUTED), (text, ATTENTION if symbol in "!✗" else TEXT)
         )
         self._entries.append(entry)
+        self.display = True
         if self._wrapped_to:
             self._write(entry)
 

@@ -19,6 +19,11 @@ Scale = Callable[[Floats], Floats]
 _COLUMNS_PER_X_TICK = 12
 _ROWS_PER_Y_TICK = 2
 _MOST_Y_TICKS = 8
+_FEWEST_TICKS = 3
+_MOST_RAISED = 8 / 7
+"""Times the height of a plot that it is raised by for the sake of its ticks."""
+_HARDLY_SEEN = 4
+"""From so many rows between two ticks on one more or less is hardly seen."""
 _NARROWEST = 0.1
 """Least height of the plot as a share of the value: one point has no height, and noise is no news."""
 _FLATTEST = 0.01
@@ -108,8 +113,11 @@ def draw(curves: ChartCurves, is_log: bool, width: int, height: int, colours: Co
     ticks = log_ticks(low, high) if is_log else []
     labels = [number(tick, "g") for tick in ticks]
     if len(ticks) < 2:
-        ticks = nice_ticks(low, high, count)
-        labels = _labels(ticks)
+        if is_log:
+            ticks = nice_ticks(low, high, count)
+        else:
+            high, ticks = even_ticks(low, high, height - _TICK_ROWS, count)
+        labels = tick_labels(ticks)
     top = float(scale(np.array([high]))[0])
     _add_points(plot, curves, (low, high), scale, colours)
     _add_beyond(plot, curves, high, top, colours)
@@ -144,14 +152,46 @@ def x_ticks(axis: Axis, low: float, high: float, count: int) -> tuple[list[float
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:
     """Return at most about `count` round numbers (1, 2 or 5 times a power of ten apart) from low to high."""
+    return _multiples(_distance(low, high, count), low, high)
+
+
+def _distance(low: float, high: float, count: int) -> float:
     rough = max(high - low, 1e-9) / max(count, 1)
     power = 10.0 ** math.floor(math.log10(rough))
-    distance = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+
+
+def _multiples(distance: float, low: float, high: float) -> list[float]:
     first, last = math.ceil(low / distance - 1e-9), math.floor(high / distance + 1e-9)
     return [round(index * distance, 12) for index in range(first, last + 1)]
 
 
-def _labels(ticks: list[float]) -> list[str]:
+def even_ticks(low: float, high: float, rows: int, count: int) -> tuple[float, list[float]]:
+    """Return a higher end of a y axis, and ticks that are equally many rows apart on it, or nearly.
+
+    The end is raised by a seventh at most. Where that is not enough, ticks are so far apart that a row more
+    or less is hardly seen.
+
+    Args:
+        low: value of the lowest row.
+        high: what the highest row has to show.
+        rows: of the plot.
+        count: most ticks, about.
+    """
+    for fewer in range(count, _FEWEST_TICKS - 1, -1):
+        distance = _distance(low, high, fewer)
+        ticks = _multiples(distance, low, high)
+        apart = (rows - 1) * distance / (high - low)
+        whole = math.floor(apart + 1e-9)
+        if len(ticks) >= _FEWEST_TICKS and whole and apart <= _MOST_RAISED * whole:
+            top = low + (rows - 1) * distance / whole
+            return top, _multiples(distance, low, top)
+        if len(ticks) >= _FEWEST_TICKS and whole >= _HARDLY_SEEN:
+            return high, ticks
+    return high, nice_ticks(low, high, count)
+
+
+def tick_labels(ticks: list[float]) -> list[str]:
     """Write all ticks with the decimals that the finest one needs."""
     decimals = max((len(f"{tick:.12f}".rstrip("0").partition(".")[2]) for tick in ticks), default=0)
     return [number(tick, f".{decimals}f") for tick in ticks]

@@ -64,7 +64,7 @@ def signs(run: RunSummary, data: ChartData, view: ChartView) -> Content:
         parts.append((("× ", "$foreground"), "NaN"))
     parts.append((("★ ", "$success"), _best(run)))
     if data.checkpoints:
-        parts.append(((f"{CHECKPOINT} ", "$foreground"), _("checkpoint")))
+        parts.append(((f"{CHECKPOINT} ", "$foreground"), _("checkpoints")))
     return Content("  ").join(Content.assemble(sign, (name, "$muted")) for sign, name in parts)
 
 

@@ -15,6 +15,11 @@ def leave_training() -> ConfirmScreen:
     )
 
 
+def leave_work(lost: str) -> ConfirmScreen:
+    """Return the question before the app is left with work under way; `lost` says what becomes of that."""
+    return ConfirmScreen(_("Leave now?"), lost, yes=_("End it and leave"), no=_("Stay"))
+
+
 def train_anew(how: str = "") -> ConfirmScreen:
     """Return the question before a run is archived; `how` says what the next one is, if that is not known."""
     archived = _("The present run moves to checkpoints_qlora/archive; nothing is deleted.")

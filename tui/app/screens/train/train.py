@@ -8,7 +8,6 @@ from typing import ClassVar
 from engine.errors import UserError
 from engine.estimate import planned_steps
 from engine.format import OtherVersions
-from engine.hardware.report import CheckStatus
 from engine.i18n import _
 from engine.training.events import AS_BEFORE, Mode, Resumption
 from tui.app.screens.answers.answers import AnswersScreen
@@ -25,7 +24,7 @@ from tui.app.screens.train.stats import RunStats
 from tui.run.handover import take_notice
 from tui.run.headline import progress, sentence
 from tui.run.messages import TrainingEvents, TrainingFailed
-from tui.run.status import CRASHED, UNFINISHED, PhaseTracker
+from tui.run.status import CRASHED, UNFINISHED, PhaseTracker, RunSign
 from tui.run.view import RunReader, RunView
 
 from textual import on, work
@@ -239,7 +238,7 @@ class TrainScreen(PlaceScreen):
         self.query_one(ProgressLine).show(*progress(figures, phase, status, datetime.now()))
         self.query_one(RunStats).show(figures)
 
-    def _show_sentence(self, level: CheckStatus | None, text: str, hint: str) -> None:
+    def _show_sentence(self, level: RunSign | None, text: str, hint: str) -> None:
         if level:
             self.query_one(VerdictLine).show(level, text, hint)
         else:
