@@ -163,8 +163,8 @@ def test_a_failure_arrives_where_the_step_was_asked_for(
     def fail(*arguments: object) -> None:
         raise MemoryError(failing)
 
-    def launch_and_fail(device: Device, batches: list[object], rate: float) -> Pending:
-        pending = launch(device, batches, rate)
+    def launch_and_fail(device: Device, batches: list[object], rate: float, whole: list[object]) -> Pending:
+        pending = launch(device, batches, rate, whole)
         if device.launched == 3:
             fail()
         return pending
