@@ -16,6 +16,8 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 
+import psutil
+
 MODULE = "engine.training.rank"
 """What the other processes run."""
 _ROOT = Path(__file__).parents[2]
@@ -65,6 +67,14 @@ class Peer:
     def exit_code(self) -> int | None:
         """How it ended; None while it runs."""
         return self._process.poll()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody has stopped the process that was started here (SIGSTOP)."""
+        try:
+            return psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED
+        except psutil.Error:
+            return False
 
     def end(self) -> None:
         """Close the channel, by which it ends, and see to it that it does."""

@@ -291,7 +291,7 @@ class Team:
                     self._lose(peer, {"kind": "stuck"})
 
     def _limit(self, peer: Peer) -> float:
-        return self._silence_s if peer.channel.was_heard else START_S
+        return self._silence_s if peer.channel.was_heard or peer.is_stopped else START_S
 
     def _is_too_long(self, peer: Peer, now: float, awake: float) -> bool:
         """Return whether a process keeps this one waiting too long; this one runs since `awake`."""

@@ -35,6 +35,9 @@ from engine.training.step_rows import StepRows, random_key
 from engine.training.together import digest, same_everywhere, scores, training_state, validation_shares
 
 _LOOK_S = 0.5
+_UNPLUGGED_S = 50.0
+"""Seconds without a sign of the owner after which a process on another machine ends: an owner that was
+unplugged closes nothing."""
 _OWNER_S = SILENCE_S + 5.0
 """Seconds after a lost connection in which the owner finds out who is gone."""
 
@@ -234,7 +237,8 @@ def main() -> int:
 
 def _end_with_owner(channel: Channel) -> None:
     """End this process when the owner's side is closed, whatever it is doing."""
-    while not channel.is_closed:
+    is_remote = "SSH_CONNECTION" in os.environ  # here a stopped owner (Ctrl+Z) is waited for
+    while not (channel.is_closed or (is_remote and channel.silence > _UNPLUGGED_S)):
         threading.Event().wait(_LOOK_S)
     os._exit(1)
 

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from engine.cluster.channel import CLOSED, LONGEST, Channel
 from engine.cluster.collective import free_ports
 from engine.dataset.batches.divide import divide
 from engine.errors import UserError
+from engine.training import rank
 from engine.training.introduction import RunMessage
 from engine.training.setup import shapes_for
 from engine.training.state import RunState
@@ -131,6 +133,19 @@ def test_sending_to_one_that_is_gone_closes_the_channel() -> None:
     channel.send("a")
     assert channel.is_closed
     os.close(kept_open)
+
+
+def test_on_another_machine_an_unplugged_owner_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It closes nothing: its silence has to do."""
+    channel: Any = SimpleNamespace(is_closed=False, silence=60.0)
+
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.2 50000 10.0.0.3 22")
+    monkeypatch.setattr(rank.os, "_exit", leave)
+    with pytest.raises(SystemExit):
+        rank._end_with_owner(channel)
 
 
 MESSAGE: dict[str, Any] = {

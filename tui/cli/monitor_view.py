@@ -78,7 +78,7 @@ def _figures(project: Project, state: RunState, history: RunHistory, is_running:
         (
             _("peak {memory:.2f} GB")
             if state.ranks == 1
-            else _("peak {memory:.2f} GB in the first of {count} processes")
+            else _("peak {memory:.2f} GB (1 of {count} processes)")
         ).format(memory=history.peak_memory_gb[-1], count=state.ranks),
         _("left {time}").format(time=duration(pace * (state.total_steps - state.step)))
         if pace is not None and is_running
