@@ -72,7 +72,7 @@ class Peer:
     def is_stopped(self) -> bool:
         """Whether somebody has stopped the process that was started here (SIGSTOP)."""
         try:
-            return psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED
+            return bool(psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED)
         except psutil.Error:
             return False
 

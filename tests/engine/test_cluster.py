@@ -143,7 +143,7 @@ def test_on_another_machine_an_unplugged_owner_is_not_waited_for(monkeypatch: py
         raise SystemExit(code)
 
     monkeypatch.setenv("SSH_CONNECTION", "10.0.0.2 50000 10.0.0.3 22")
-    monkeypatch.setattr(rank.os, "_exit", leave)
+    monkeypatch.setattr("os._exit", leave)
     with pytest.raises(SystemExit):
         rank._end_with_owner(channel)
 
