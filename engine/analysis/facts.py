@@ -78,6 +78,9 @@ class RunSummary:
     tokens_per_epoch: int | None
     """Mean over the whole epochs; None before the first is whole."""
     peak_memory_gb: float | None
+    """Of the first process, where several train together."""
+    ranks: int
+    """Processes that train together."""
     machine_memory_gb: float | None
     """Memory of this machine, if the run was made on it."""
     epoch_losses: tuple[tuple[int, float], ...]

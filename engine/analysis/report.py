@@ -132,7 +132,12 @@ def _costs(summary: RunSummary) -> list[str]:
     if summary.tokens_per_second is not None:
         parts.append(_("{n:,.0f} tok/s in training steps").format(n=summary.tokens_per_second))
     if summary.peak_memory_gb is not None:
-        parts.append(_("peak {n:.1f} GB").format(n=summary.peak_memory_gb))
+        text = (
+            _("peak {n:.1f} GB")
+            if summary.ranks == 1
+            else _("peak {n:.1f} GB in the first of {count} processes")
+        )
+        parts.append(text.format(n=summary.peak_memory_gb, count=summary.ranks))
     return parts
 
 

@@ -61,6 +61,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         tokens=int(history.tokens.sum()),
         tokens_per_epoch=_tokens_per_epoch(history, per_epoch),
         peak_memory_gb=float(history.peak_memory_gb.max()) if len(history) else None,
+        ranks=state.ranks if state else 1,
         machine_memory_gb=machine_memory_gb(state),
         epoch_losses=_epoch_losses(history),
         unreadable_lines=history.unreadable,

@@ -24,6 +24,8 @@ LONGEST = 1 << 22
 """Bytes of a line; a longer one ends the channel."""
 _BEAT = "beat"
 _LOOK_S = 0.5
+FAILED = "failed"
+"""Kind of the message that tells why the other side ends."""
 CLOSED: Message = {"kind": "closed"}
 """What is received after the other side's last message."""
 
@@ -45,7 +47,8 @@ class Channel:
         self._heard = time.monotonic()
         self.was_heard = False
         """Whether the other side has said anything yet; it has to be started first."""
-        self._ended = threading.Event()
+        self._ended, self._read_all = threading.Event(), threading.Event()
+        self._failure: Message | None = None
         self.their_phase = ""
         """What the other process was doing at its last sign of life."""
         for work in (self._read, self._beat):
@@ -81,9 +84,19 @@ class Channel:
             self._messages.put(CLOSED)  # for whoever asks again
         return message
 
-    def put_back(self, message: Message) -> None:
-        """Let a message be received again, after those that wait."""
-        self._messages.put(message)
+    @property
+    def has_message(self) -> bool:
+        """Whether `receive` would return at once."""
+        return not self._messages.empty()
+
+    def last_words(self, timeout: float) -> Message:
+        """Return why the other side, which is gone, has ended; `CLOSED` if it did not say.
+
+        Args:
+            timeout: seconds to wait for what it may have written.
+        """
+        self._read_all.wait(timeout)
+        return self._failure or CLOSED
 
     def close(self) -> None:
         """Close this side's end."""
@@ -92,14 +105,22 @@ class Channel:
             self._writing.close()
 
     def _read(self) -> None:
-        while (line := self._next_line()) is not None:
-            self._heard, self.was_heard = time.monotonic(), True
-            if line.get("kind") == _BEAT:
-                self.their_phase = str(line.get("phase", ""))[:40]
-            else:
-                self._messages.put(line)
-        self._ended.set()
-        self._messages.put(CLOSED)
+        try:
+            while (line := self._next_line()) is not None:
+                self._heard, self.was_heard = time.monotonic(), True
+                self._take(line)
+        finally:  # also where there is no memory for a line: nobody waits for what nobody reads
+            self._read_all.set()
+            self._ended.set()
+            self._messages.put(CLOSED)
+
+    def _take(self, line: Message) -> None:
+        if line.get("kind") == _BEAT:
+            self.their_phase = str(line.get("phase", ""))[:40]
+            return
+        if line.get("kind") == FAILED:
+            self._failure = line
+        self._messages.put(line)
 
     def _next_line(self) -> Message | None:
         try:
@@ -110,8 +131,11 @@ class Channel:
         return message if isinstance(message, dict) else None
 
     def _beat(self) -> None:
-        while not self._ended.wait(BEAT_S):
-            self.send(_BEAT, phase=self._phase())
+        try:
+            while not self._ended.wait(BEAT_S):
+                self.send(_BEAT, phase=self._phase())
+        finally:
+            self._ended.set()
 
 
 def channel_to_owner(phase: Callable[[], str]) -> Channel:

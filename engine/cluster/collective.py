@@ -11,10 +11,11 @@ import socket
 import stat
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from engine.backend import mx
+from engine.cluster.connecting import let_go
 from engine.cluster.world import Backend
 
 _MOST_FILES = 4096
@@ -43,7 +44,8 @@ class Ring:
             RuntimeError: another process went away meanwhile, or the backend is not to be had here.
         """
         self._backend, self._numbers = backend, {int(p.rpartition(":")[2]) for own in ports for p in own}
-        with _environment(backend, rank, ports, devices):
+        waiting = let_go(ports[rank]) if backend == "ring" else nullcontext()
+        with _environment(backend, rank, ports, devices), waiting:
             self._group = mx.distributed.init(strict=True, backend=backend)
         self.rank, self.size = rank, len(ports)
         if (self._group.rank(), self._group.size()) != (rank, len(ports)):

@@ -19,6 +19,8 @@ from engine.i18n.languages import VARIABLE
 from engine.project import Project
 from engine.sanitize import one_line
 
+import psutil
+
 MODULE = "engine.training.rank"
 """What the other processes of a run are."""
 SSH = "MQLORA_SSH"
@@ -75,6 +77,14 @@ class Peer:
     def exit_code(self) -> int | None:
         """How it ended; None while it runs."""
         return self._process.poll()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody has stopped the process that was started here (SIGSTOP)."""
+        try:
+            return bool(psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED)
+        except psutil.Error:
+            return False
 
     def end(self) -> None:
         """Close the channel, by which it ends, and see to it that it does."""

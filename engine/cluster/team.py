@@ -10,10 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from engine.cluster.channel import BEAT_S, CLOSED, Message
+from engine.cluster.channel import BEAT_S, CLOSED, FAILED, Message
 from engine.cluster.collective import Ring, free_ports
 from engine.cluster.peer import Peer
 from engine.cluster.world import PeerLost, World
@@ -25,18 +25,29 @@ from engine.sanitize import one_line
 
 SILENCE_S = 20.0
 """Seconds without a sign of life after which a process counts as gone; it gives one each second."""
+FIRST_SILENCE_S = 45.0
+"""The same until all are connected: libraries that load, and MLX while it connects, let no thread run."""
 START_S = 180.0
 """Seconds that a process may take to start, before it gives the first sign: imports from a slow disk."""
 LEAST_SUM_S = 30.0
 """Seconds that a sum may take at least, once all take part in it."""
 LEAST_STEP_S = 600.0
-"""Seconds that another process may compute at least, before it takes part: the first step compiles."""
+"""Seconds that another process may compute at least, before it takes part or answers: the first step
+compiles."""
 _LONGER = 10.0
 """Times the longest one so far that one may take."""
 _STUCK_S = 15.0
 """Seconds after which a sum that was called off and goes on ends this process."""
 IN_SUM = "sum"
 """What a process is doing while it waits for the sum."""
+PREPARING = "preparing"
+"""What it is doing until it is ready to connect; a large model on a slow disk takes its time."""
+SCORED = "scored"
+"""Kind of the messages that tell the loss of a micro-batch."""
+_LOOK_S = 0.25
+_LAST_WORDS_S = 1.0
+_AWAKE_S = 5.0
+"""Seconds that this process has to have run, not stopped by Ctrl+Z, before silence is another one's."""
 
 
 def exit_at_once(lost: PeerLost) -> None:
@@ -68,6 +79,9 @@ class Team:
         self._lost: PeerLost | None = None
         self._sum_since: float | None = None
         self._longest_sum = 0.0
+        self._silence_s = FIRST_SILENCE_S
+        self._asked_since: float | None = None
+        self._losing = threading.Lock()
         self._ended = threading.Event()
         self._resources = ExitStack()
 
@@ -78,7 +92,9 @@ class Team:
             UserError: one cannot be started.
         """
         self._project.make_run_dir()
+        is_new = not os.path.lexists(self._project.log_file)
         log = self._resources.enter_context(open_own(self._project.log_file, "ab"))
+        self._resources.callback(self._drop_log if is_new else lambda: None)
         self._resources.callback(self._end)
         try:
             for rank in range(1, self.world.size):
@@ -92,6 +108,12 @@ class Team:
     def __exit__(self, *_error: object) -> None:
         """End the other processes."""
         self._resources.close()
+
+    def _drop_log(self) -> None:
+        """Take the log away again in which nobody wrote a word."""
+        with suppress(OSError):
+            if not self._project.log_file.stat().st_size:
+                self._project.log_file.unlink()
 
     def _end(self) -> None:
         self._ended.set()
@@ -114,7 +136,17 @@ class Team:
             PeerLost: one of them is gone.
         """
         self.tell(kind, **values)
-        return [self._answer(peer, kind) for peer in self._peers]
+        with self._asking():
+            return [self._answer(peer, kind) for peer in self._peers]
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Let it be watched how long the others take to answer."""
+        self._asked_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asked_since = None
 
     def tell_one(self, other: int, kind: str, **values: Any) -> None:
         """Send one of the other processes a message."""
@@ -149,6 +181,9 @@ class Team:
             ) from None
         finally:
             self._sum_since = None
+        for peer in self._peers:
+            self._answer(peer, "connected")
+        self._silence_s = SILENCE_S
 
     # While it runs
 
@@ -174,9 +209,9 @@ class Team:
         Raises:
             PeerLost: one of them is gone.
         """
-        self.require_all()
-        self._sum_since = begin = time.monotonic()
+        self._sum_since = begin = time.monotonic()  # first: whoever loses a process then calls off
         try:
+            self.require_all()
             result = work()
         except RuntimeError as error:
             if lost := self.lost(error):
@@ -212,8 +247,8 @@ class Team:
         Raises:
             PeerLost: somebody is gone, or something else came.
         """
-        while (message := peer.channel.receive(timeout=0.2)) is None:
-            self.require_all()
+        while (message := peer.channel.receive(timeout=0.2)) is None or message.get("kind") == SCORED:
+            self.require_all()  # scores that are still on their way when a validation is cut short
         if message.get("kind") != kind:
             self._lose(peer, message)
             self.require_all()
@@ -225,50 +260,56 @@ class Team:
         Raises:
             PeerLost: one of them is gone.
         """
-        while True:
-            for peer in self._peers:
-                message = peer.channel.receive(timeout=0.02)
-                if message is not None:
-                    if message.get("kind") != kind:
-                        self._lose(peer, message)
-                    else:
-                        yield message | {"rank": peer.rank}
-            self.require_all()
-            yield {}
+        with self._asking():
+            while True:
+                for peer in self._peers:
+                    message = peer.channel.receive(timeout=0.02)
+                    if message is not None:
+                        self._asked_since = time.monotonic()
+                        if message.get("kind") != kind:
+                            self._lose(peer, message)
+                        else:
+                            yield message | {"rank": peer.rank}
+                self.require_all()
+                yield {}
 
     # Watching
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.25) and self._lost is None:
+        looked = awake = time.monotonic()
+        while not self._ended.wait(_LOOK_S) and self._lost is None:
+            now = time.monotonic()
+            if now - looked > _AWAKE_S:  # this process was stopped: what came meanwhile is to be read first
+                awake = now
+            looked = now
             for peer in self._peers:
                 if peer.channel.is_closed or peer.exit_code is not None:
-                    self._lose(peer, self._last_words(peer))
-                elif peer.channel.silence > (SILENCE_S if peer.channel.was_heard else START_S):
+                    self._lose(peer, CLOSED)
+                elif peer.channel.silence > self._limit(peer) and now - awake > _AWAKE_S:
                     self._lose(peer, {"kind": "silent"})
-                elif self._is_too_long(peer):
+                elif self._is_too_long(peer, now, awake):
                     self._lose(peer, {"kind": "stuck"})
 
-    @staticmethod
-    def _last_words(peer: Peer) -> Message:
-        """Return the reason that a process gave before it ended, if it did."""
-        while (message := peer.channel.receive(timeout=1.0)) not in (None, CLOSED):
-            assert message is not None
-            if message.get("kind") == "failed":
-                return message
-        return CLOSED
+    def _limit(self, peer: Peer) -> float:
+        return self._silence_s if peer.channel.was_heard or peer.is_stopped else START_S
 
-    def _is_too_long(self, peer: Peer) -> bool:
-        since = self._sum_since
-        if since is None:
-            return False
-        least = LEAST_SUM_S if peer.channel.their_phase == IN_SUM else LEAST_STEP_S
-        return time.monotonic() - since > max(least, _LONGER * self._longest_sum)
+    def _is_too_long(self, peer: Peer, now: float, awake: float) -> bool:
+        """Return whether a process keeps this one waiting too long; this one runs since `awake`."""
+        phase, asked, since = peer.channel.their_phase, self._asked_since, self._sum_since
+        if asked is not None and phase != PREPARING:
+            return now - max(asked, awake) > LEAST_STEP_S
+        least = LEAST_SUM_S if phase == IN_SUM else LEAST_STEP_S
+        return since is not None and now - max(since, awake) > max(least, _LONGER * self._longest_sum)
 
     def _lose(self, peer: Peer, message: Message) -> None:
         """Note that a process is gone and why, and let nobody wait for it."""
-        if self._lost or self._ended.is_set():
-            return
-        self._lost = PeerLost(peer.rank, _reason(peer, message), _going_on())
+        with self._losing:
+            if self._lost or self._ended.is_set():
+                return
+            if message is CLOSED:
+                message = peer.channel.last_words(_LAST_WORDS_S)
+            fix = one_line(str(message.get("fix", "")), 1000) if message.get("kind") == FAILED else ""
+            self._lost = PeerLost(peer.rank, _reason(peer, message), fix or _going_on())
         peer.kill()
         if not (self._ring and self._ring.is_on_device):
             if self._ring:
@@ -292,7 +333,7 @@ def _ports(message: Message) -> list[str]:
 
 def _reason(peer: Peer, message: Message) -> str:
     match message.get("kind"):
-        case "failed":
+        case kind if kind == FAILED:
             return f"{peer.name}: {one_line(str(message.get('problem', '')), 1000)}"
         case "silent":
             return _("{name} has given no sign of life for {seconds:.0f} s").format(

@@ -108,6 +108,8 @@ class Started:
     """In words, such as "CPU, float32, OpenBLAS"."""
     shapes: int
     """Different shapes that micro-batches are padded to."""
+    ranks: int = 1
+    """Processes that train together: steps and tokens are those of all, memory is that of the first."""
 
 
 @dataclass(frozen=True)

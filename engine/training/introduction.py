@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from engine.cluster.team import Team
-from engine.config import TrainingConfig
 from engine.dataset.batches.cut import BatchShape
 from engine.errors import UserError
 from engine.fingerprint import installed_versions
@@ -97,11 +96,8 @@ def join(team: Team, parts: Parts) -> None:
     parts.begin_together()
 
 
-def require_alike(run: RunMessage, own: RunIdentity) -> TrainingConfig:
-    """Compare a run with what is on this machine; called in the other processes.
-
-    Returns:
-        The run's configuration.
+def require_versions(run: RunMessage) -> None:
+    """Compare what computes a run with what is installed here; called in the other processes.
 
     Raises:
         UserError: with what differs.
@@ -115,6 +111,14 @@ def require_alike(run: RunMessage, own: RunIdentity) -> TrainingConfig:
                 ),
                 _("install the same version on all machines"),
             )
+
+
+def require_alike(run: RunMessage, own: RunIdentity) -> None:
+    """Compare a run's files with those of this machine; called in the other processes.
+
+    Raises:
+        UserError: with what differs.
+    """
     prints = _prints(own)
     for name, text in _COMPARED.items():
         if prints[name] != run.prints.get(name):
@@ -122,7 +126,6 @@ def require_alike(run: RunMessage, own: RunIdentity) -> TrainingConfig:
                 _("{what} of {project} differ from the owner's").format(what=_(text), project=run.project),
                 _("copy the project and the model to this machine again"),
             )
-    return own.config
 
 
 def shapes_digest(shapes: Sequence[BatchShape]) -> str:

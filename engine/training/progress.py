@@ -1,6 +1,7 @@
 """Where a run stands: everything that a checkpoint must remember besides arrays."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -23,7 +24,7 @@ class Scored:
     @property
     def mean(self) -> float:
         """Mean loss in nats per trained token."""
-        return self.total / self.tokens
+        return self.total / self.tokens if self.tokens else math.nan  # others may be done before the first
 
 
 NOTHING = Scored()

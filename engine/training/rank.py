@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.backend import mx
-from engine.cluster.channel import Channel, Message, channel_to_owner
+from engine.cluster.channel import FAILED, Channel, Message, channel_to_owner
 from engine.cluster.collective import Ring, free_ports
-from engine.cluster.team import IN_SUM
+from engine.cluster.team import IN_SUM, PREPARING, SCORED, SILENCE_S
 from engine.config import TrainingConfig
 from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
 from engine.dataset.inspect.load import load_file
@@ -24,14 +24,18 @@ from engine.i18n import _
 from engine.memory.suggest import refuse_if_too_large
 from engine.project import Project
 from engine.training.execution_plan import Plan
+from engine.training.failures import out_of_memory
 from engine.training.identity import identity_of
 from engine.training.init_adapter import read_init_adapter
-from engine.training.introduction import RunMessage, require_alike, shapes_digest
+from engine.training.introduction import RunMessage, require_alike, require_versions, shapes_digest
 from engine.training.memory_limits import limit_cache, read_budget
 from engine.training.setup import Assembled, assemble, largest, shapes_for
 from engine.training.step import PendingStep
 from engine.training.step_rows import StepRows, random_key
 from engine.training.together import digest, same_everywhere, scores, training_state, validation_shares
+
+_OWNER_S = SILENCE_S + 5.0
+"""Seconds after a lost connection in which the owner finds out who is gone."""
 
 
 class Rank:
@@ -44,8 +48,9 @@ class Rank:
             UserError: this machine is not as the owner's, or the model does not fit.
         """
         self._channel = channel
-        self.phase = "preparing"
+        self.phase = PREPARING
         """What is being done, told with each sign of life."""
+        self._memory: tuple[TrainingConfig, int] | None = None
 
     def serve(self) -> None:
         """Do what the owner says, until it ends.
@@ -54,8 +59,10 @@ class Rank:
             UserError: this machine is not as the owner's, or cannot do it.
         """
         run = RunMessage.parse(self._expect("run"))
+        require_versions(run)
         project = Project(Path(run.project))
         config = TrainingConfig.model_validate(run.config)
+        self._memory = config, run.divisor
         identity = identity_of(project, config)
         require_alike(run, identity)
         tokenize = example_tokenizer(project.model_dir(config.model), config)
@@ -95,7 +102,9 @@ class Rank:
                 _("correct ips in the host file"),
             ) from None
         told = self._expect("connect")
-        return Ring(told["backend"], run.rank, told["ports"], told["devices"])
+        ring = Ring(told["backend"], run.rank, told["ports"], told["devices"])
+        self.answer("connected")
+        return ring
 
     def answer(self, kind: str, **values: object) -> None:
         """Tell the owner something."""
@@ -122,10 +131,13 @@ class Rank:
     @property
     def has_more(self) -> bool:
         """Whether the owner has said something else meanwhile."""
-        message = self._channel.receive(timeout=0)
-        if message is not None:
-            self._channel.put_back(message)
-        return message is not None
+        return self._channel.has_message
+
+    def explain(self, error: Exception) -> UserError | None:
+        """Return what to tell of an error that a person can do something about; None for others."""
+        if isinstance(error, UserError):
+            return error
+        return out_of_memory(error, *self._memory) if self._memory else None
 
 
 class _Work:
@@ -190,7 +202,7 @@ class _Work:
         self._rank.phase = "scoring"
         share = [index for index in self._share if index >= begin]
         for index, loss in scores(self._made.model, self._made.score, self._valid, share):
-            self._rank.answer("scored", index=index, loss=loss)
+            self._rank.answer(SCORED, index=index, loss=loss)
             if self._rank.has_more:  # a pause
                 return
 
@@ -198,18 +210,18 @@ class _Work:
 def main() -> int:
     """Serve the owner that started this process; return the exit code."""
     rank: Rank | None = None
-    channel = channel_to_owner(lambda: rank.phase if rank else "preparing")
+    channel = channel_to_owner(lambda: rank.phase if rank else PREPARING)
     rank = Rank(channel)
     try:
         rank.serve()
-    except UserError as error:
-        channel.send("failed", problem=str(error))
-        return 1
     except Exception as error:
-        traceback.print_exc()
         if "[ring]" in str(error):  # somebody else is gone: the owner finds out who, and ends this process
-            threading.Event().wait()
-        channel.send("failed", problem=f"{type(error).__name__}: {error}")
+            threading.Event().wait(_OWNER_S)
+        if told := rank.explain(error):
+            channel.send(FAILED, problem=told.problem, fix=told.fix)
+        else:
+            traceback.print_exc()
+            channel.send(FAILED, problem=f"{type(error).__name__}: {error}")
         return 1
     return 0
 

@@ -56,6 +56,7 @@ class Recorder:
             total_steps=parts.total_steps,
             steps_per_epoch=parts.steps_per_epoch,
             micro_batch_divisor=parts.micro_batch_divisor,
+            ranks=len(parts.speeds),
             resumed_at=progress.step,
         )
         self._state = StateWriter(parts.project.state_file, fresh)

@@ -61,6 +61,8 @@ class RunState:
     """Micro-batches hold this many times fewer tokens than the configuration allows."""
     usage: Usage = field(default_factory=Usage)
     """Of the present or last session."""
+    ranks: Annotated[int, Field(ge=1, le=10**6)] = 1
+    """Processes that train together in the present or last session; this file is the first one's."""
     resumed_at: _Count = 0
     """Step that the present or last session went on from; 0 where it began the run."""
     pid: int = field(default_factory=os.getpid)

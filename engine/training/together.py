@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from engine.backend import mx, nn
 from engine.cluster.collective import Ring
-from engine.cluster.team import Team
+from engine.cluster.team import SCORED, Team
 from engine.dataset.batches.divide import divide
 from engine.dataset.batches.micro_batch import MicroBatch
 from engine.errors import UserError
@@ -105,7 +105,7 @@ def evaluate_together(
     for index, summed in scores(model, loss, batches, mine):
         losses[index] = summed
         yield (before := _add_up(before, losses, batches))
-    others = team.answers("scored") if before.batches < len(batches) else iter(())
+    others = team.answers(SCORED) if before.batches < len(batches) else iter(())
     for message in others:
         scored, value = message.get("index"), message.get("loss")
         if isinstance(value, float) and scored in shares[message["rank"]]:

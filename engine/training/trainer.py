@@ -43,6 +43,7 @@ from engine.training.progress import Progress
 from engine.training.resume import RunStart, open_run
 from engine.training.run_folder import claim_folder
 from engine.training.setup import assemble, largest, shapes_for
+from engine.training.state import RunState
 
 _LISTED_LINES = 5
 
@@ -105,6 +106,8 @@ class Trainer:
         start = open_run(self._project, self._config, self._mode, self._how)
         if team:
             greet(team, start)
+        if start.checkpoint and (text := _fewer(self._project, self._world.size)):
+            yield Notice("info", text)
         parts = yield from self._prepare(start, held, team)
         progress = start.checkpoint.progress if start.checkpoint else Progress()
         if start.checkpoint:
@@ -135,6 +138,8 @@ class Trainer:
         yield Phase("tokenizing")
         tokenize = example_tokenizer(project.model_dir(config.model), config)
         train, valid = self._load_data(config, tokenize)
+        if team:
+            team.require_all()  # one that is refused says so at once
         folder = project.model_dir(config.model)
         yield from _data_notices((train, valid), token_faults(folder, tokenize))
         slower = refuse_if_slower(
@@ -207,6 +212,17 @@ def _kept_plan(start: RunStart) -> Plan | None:
     return plan if plan and plan.micro_batch_divisor == start.micro_batch_divisor else None
 
 
+def _fewer(project: Project, ranks: int) -> str:
+    """Say where a run goes on with fewer processes than before, or nothing."""
+    state = RunState.load(project.state_file)
+    if state is None or state.ranks <= ranks:
+        return ""
+    return _(
+        "{before} processes trained together before, {now} from here on; with all: mqlora-tui train --ranks "
+        "or --hosts"
+    ).format(before=state.ranks, now=ranks)
+
+
 def _recomputing(count: int, layers: int) -> str:
     text = ngettext(
         "Activations of {count} of {layers} layer are recomputed to save memory (gradient checkpointing)",
@@ -266,6 +282,7 @@ def _started(parts: Parts, progress: Progress) -> Started:
         model=parts.config.model,
         device=describe_device(),
         shapes=len(parts.shapes),
+        ranks=len(parts.speeds),
     )
 
 

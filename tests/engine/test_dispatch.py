@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from engine.backend import mx
-from engine.training import dispatch
+from engine.training import dispatch, step_rows
 from engine.training.dispatch import Dispatcher, MadeStep, can_run_ahead
 from engine.training.loss import make_loss
 from engine.training.progress import Progress
@@ -36,7 +36,7 @@ class Device:
     def now(self) -> float:
         return getattr(self.clock, "now", 0.0)
 
-    def launch(self, batches: list[object], rate: float) -> "Pending":
+    def launch(self, batches: list[object], rate: float, whole: list[object]) -> "Pending":
         self.free_at = max(self.now(), self.free_at) + STEP_S
         self.clock.now = self.free_at - 0.01
         self.launched += 1
@@ -72,7 +72,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
     """A GPU, as far as the dispatcher knows."""
     made = Device()
     monkeypatch.setattr(dispatch, "can_run_ahead", lambda: True)
-    monkeypatch.setattr(dispatch, "micro_batches", lambda chosen, shapes: chosen)
+    monkeypatch.setattr(step_rows, "micro_batches", lambda chosen, shapes: chosen)
     monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=made.now))
     return made
 
@@ -87,6 +87,8 @@ def dispatcher(device: Device) -> tuple[Dispatcher, Progress]:
         total_steps=40,
         config=RUN,
         shapes=(),
+        team=None,
+        speeds=(1.0,),
     )
     return Dispatcher(parts, progress), progress
 
@@ -161,8 +163,8 @@ def test_a_failure_arrives_where_the_step_was_asked_for(
     def fail(*arguments: object) -> None:
         raise MemoryError(failing)
 
-    def launch_and_fail(device: Device, batches: list[object], rate: float) -> Pending:
-        pending = launch(device, batches, rate)
+    def launch_and_fail(device: Device, batches: list[object], rate: float, whole: list[object]) -> Pending:
+        pending = launch(device, batches, rate, whole)
         if device.launched == 3:
             fail()
         return pending

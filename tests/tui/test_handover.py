@@ -44,9 +44,9 @@ def test_a_paused_run_goes_on_in_the_background(
 ) -> None:
     """It resumes, and its log begins with the reason."""
     paused_at(project, 41)
-    hand_over(project)
+    hand_over(project, ["--ranks", "2"])
     [(arguments, first_line)] = started
-    assert arguments == ["--resume"]
+    assert arguments == ["--resume", "--ranks", "2"]
     assert "lost at step 41" in first_line
 
 

@@ -44,7 +44,7 @@ def on_progress(monkeypatch: pytest.MonkeyPatch) -> list[Event | Exception | sig
 def handed_over(monkeypatch: pytest.MonkeyPatch) -> list[Project]:
     """The projects whose runs went on in the background."""
     projects: list[Project] = []
-    monkeypatch.setattr("tui.cli.train.hand_over", projects.append)
+    monkeypatch.setattr("tui.cli.train.hand_over", lambda project, _options: projects.append(project))
     return projects
 
 

@@ -90,6 +90,13 @@ def test_unattended_it_goes_on_by_itself_with_less_each_time_and_then_stops(proj
     assert policy.decide(death()) is None
 
 
+@pytest.mark.parametrize("world", [["--ranks", "2"], ["--hosts=a.json", "--go-on-with-fewer"]])
+def test_the_same_processes_go_on(project: Project, world: list[str]) -> None:
+    """Of several that trained together."""
+    policy = unattended(project, "train", *world, "--profile", "SAFE")
+    assert policy.decide(death()) == ["-C", str(project.root), "train", "--resume", *world]
+
+
 def test_a_new_checkpoint_is_a_new_chance(project: Project) -> None:
     """A run that gets on is helped as often as it needs."""
     policy = unattended(project)

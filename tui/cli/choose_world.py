@@ -4,11 +4,12 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from engine.cluster.host_file import read_hosts
+from engine.cluster.host_file import read_hosts, write_hosts
 from engine.cluster.peer import threads_of_one
 from engine.cluster.world import ALONE, World, local_world
 from engine.errors import UserError
 from engine.i18n import _
+from engine.project import Project
 
 AUTO = "auto"
 
@@ -38,6 +39,20 @@ def chosen_world(
     if world.size > 1:  # the cores of this machine are divided, see `engine.blas`
         os.environ.setdefault("OPENBLAS_NUM_THREADS", str(threads_of_one(world)))
     return world
+
+
+def world_options(project: Project, world: World, go_on_with_fewer: bool) -> list[str]:
+    """Return the options by which another process of `train` gets the same processes.
+
+    Raises:
+        OSError: a host file cannot be written into the run's folder.
+    """
+    if world.size == 1:
+        return []
+    fewer = ["--go-on-with-fewer"] * go_on_with_fewer
+    if world == local_world(world.size, world.backend):
+        return ["--ranks", str(world.size), *fewer]
+    return ["--hosts", str(write_hosts(world, project.run_dir)), *fewer]
 
 
 def _local(ranks: str) -> World:

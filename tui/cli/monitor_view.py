@@ -76,7 +76,11 @@ def _figures(project: Project, state: RunState, history: RunHistory, is_running:
         _("loss {loss:.3f}").format(loss=loss) if math.isfinite(loss) else _("loss not finite"),
         _validation(validations_of(history, config, state)),
         _("{speed:.0f} tok/s").format(speed=history.tokens_per_second[-1]),
-        _("peak {memory:.2f} GB").format(memory=history.peak_memory_gb[-1]),
+        (
+            _("peak {memory:.2f} GB")
+            if state.ranks == 1
+            else _("peak {memory:.2f} GB (1 of {count} processes)")
+        ).format(memory=history.peak_memory_gb[-1], count=state.ranks),
         _("left {time}").format(time=duration(left)) if left is not None and is_running else "",
     ]
     return Text("   ".join(part for part in parts if part))

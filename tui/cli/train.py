@@ -9,7 +9,6 @@ from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
 
-from engine.cluster.host_file import write_hosts
 from engine.cluster.world import ALONE, PeerLost, World
 from engine.config import TrainingConfig
 from engine.errors import UserError
@@ -17,6 +16,7 @@ from engine.format import OtherVersions
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import AS_BEFORE, Mode, Paused, Resumption
+from tui.cli.choose_world import world_options
 from tui.cli.train_output import Reporter, reporter
 from tui.console import err, refuse, say
 from tui.run.defect import training_defect
@@ -60,7 +60,7 @@ def train(
         os._exit(1)
 
     try:
-        return _train(project, config, mode, as_lines, how, world, leave)
+        return _train(project, config, mode, as_lines, how, world, go_on_with_fewer, leave)
     except PeerLost as lost:
         leave(lost)
     except OtherVersions as error:
@@ -69,7 +69,9 @@ def train(
         say(f"{error.problem}.", err)
         if not typer.confirm(_("Go on, although a last digit or two may come out otherwise?"), err=True):
             return refuse(error)
-    return _train(project, config, mode, as_lines, replace(how, accept_versions=True), world, leave)
+    return _train(
+        project, config, mode, as_lines, replace(how, accept_versions=True), world, go_on_with_fewer, leave
+    )
 
 
 def _train(
@@ -79,6 +81,7 @@ def _train(
     as_lines: bool,
     how: Resumption,
     world: World,
+    go_on_with_fewer: bool,
     leave: Callable[[PeerLost], None],
 ) -> int:
     from engine.training.trainer import Trainer  # imports MLX
@@ -101,7 +104,7 @@ def _train(
             return refuse(training_defect(project, error))
         if paused and received:
             if received[0] == signal.SIGHUP and had_terminal:
-                hand_over(project)
+                hand_over(project, world_options(project, world, go_on_with_fewer))
             return 128 + received[0]
         if paused and unread.is_set():
             say(_("Nobody reads the output any more, so the run was paused."), err)
@@ -112,8 +115,7 @@ def _train(
 def _go_on_without(project: Project, world: World, as_lines: bool) -> None:
     """Become a process that goes on with the run: MLX connects once in the life of one, and may hang."""
     arguments = ["-C", str(project.root), "train", "--resume", *(["--json"] if as_lines else [])]
-    if world.size > 1:
-        arguments += ["--hosts", str(write_hosts(world, project.run_dir)), "--go-on-with-fewer"]
+    arguments += world_options(project, world, go_on_with_fewer=True)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os.dup2(sys.stderr.fileno(), 2)  # the supervisor's file for native messages has taken its place

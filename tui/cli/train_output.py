@@ -205,7 +205,9 @@ def _started(event: Started) -> str:
         steps=units.steps(event.total_steps),
         parameters=parameters.format(n=number(event.trainable_parameters)),
         shapes=ngettext("{n} shape", "{n} shapes", event.shapes).format(n=event.shapes),
-        device=event.device,
+        device=event.device
+        if event.ranks == 1
+        else _("{count} processes, the first on {device}").format(count=event.ranks, device=event.device),
     )
 
 

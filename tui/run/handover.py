@@ -1,6 +1,7 @@
 """A lost connection: the paused run goes on in the background, and the next start says so."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -15,10 +16,14 @@ from tui.run.background import spawn
 import psutil
 
 
-def hand_over(project: Project) -> None:
+def hand_over(project: Project, options: Sequence[str] = ()) -> None:
     """Let a paused run go on in a process of its own; called when nobody is there to be told.
 
     What goes wrong stands in the run's log; the run is saved in any case.
+
+    Args:
+        project: of the run.
+        options: of `train`, besides --resume.
     """
     state = RunState.load(project.state_file)
     if state is None or state.status != "paused":
@@ -29,7 +34,7 @@ def hand_over(project: Project) -> None:
         handover.save(project)
     with suppress(OSError):
         line = first_line.format(time=handover.time, step=handover.step)
-        process, _begin = spawn(project, ["--resume"], line)
+        process, _begin = spawn(project, ["--resume", *options], line)
         replace(handover, pid=process.pid).save(project)
 
 

@@ -34,6 +34,7 @@ class RestartPolicy:
         work_in(self._project)
         self._is_app = peek(arguments)[1] is None
         self._as_json = "--json" in arguments
+        self._world = [] if self._is_app else _world(arguments)
         self._checkpoint: str | None = None
         self._deaths = 0
         """Since there was a new checkpoint."""
@@ -99,5 +100,17 @@ class RestartPolicy:
     def _again(self, halve: bool) -> list[str]:
         arguments = ["-C", str(self._project.root)]
         arguments += ["--go-on"] if self._is_app else ["train", "--resume"]
+        arguments += self._world
         arguments += ["--half-micro-batch"] * halve
         return arguments + ["--json"] * self._as_json
+
+
+def _world(arguments: Sequence[str]) -> list[str]:
+    """Return those of the options of `train` that say which processes train together."""
+    kept: list[str] = []
+    for index, word in enumerate(arguments):
+        if word in ("--ranks", "--hosts"):
+            kept += arguments[index : index + 2]
+        elif word == "--go-on-with-fewer" or word.startswith(("--ranks=", "--hosts=")):
+            kept.append(word)
+    return kept

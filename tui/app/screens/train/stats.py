@@ -173,6 +173,8 @@ def _step(figures: RunFigures) -> list[Stat]:
 def _resources(figures: RunFigures) -> list[Stat]:
     run, usage = figures.summary, figures.usage
     total = _("of {gb:.1f} GB").format(gb=run.machine_memory_gb) if run.machine_memory_gb else _("GB")
+    if run.ranks > 1:
+        total = _("GB (1/{count})").format(count=run.ranks)  # processes: that of the others is not known
     return [
         Stat("memory", _("peak memory"), _("memory"), _number(run.peak_memory_gb), total),
         Stat("swap", _("swap in use"), _("swap"), _number(figures.swap_gb, ".1f"), _("GB")),
