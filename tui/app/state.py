@@ -26,6 +26,7 @@ from tui.app.messages import (
 )
 from tui.app.serve_state import ServeState
 from tui.run.controller import TrainingController
+from tui.run.machines import THIS_MACHINE, Machines, load_machines
 from tui.run.status import RunStatus
 
 from textual import work
@@ -42,6 +43,8 @@ class AppState(ServeState):
     """What the machine check has found so far."""
     hardware: reactive[HardwareReport | None] = reactive(None, init=False)
     """The last complete machine check."""
+    machines: reactive[Machines] = reactive(THIS_MACHINE, init=False)
+    """Which machines or processes the next start trains with."""
     recommendation: reactive[Recommendation | None] = reactive(None, init=False)
     """The three profiles with their price on this machine."""
     measuring: reactive[str] = reactive("", init=False)
@@ -66,6 +69,7 @@ class AppState(ServeState):
     def _load_config(self) -> None:
         try:
             self.set_reactive(AppState.config, selected_settings(self.project))
+            self.set_reactive(AppState.machines, load_machines(self.project))
         except UserError as error:
             self.start_error = error
 

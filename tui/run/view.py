@@ -19,6 +19,7 @@ from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tui.run.curves import finite
 from tui.run.figures import RunFigures, figures_of
+from tui.run.machines import THIS_MACHINE, Machines, machines_of
 from tui.run.other_process import can_ask
 from tui.run.phase_words import phase_of
 
@@ -39,6 +40,8 @@ class RunView:
     """The process that trains now."""
     can_be_asked: bool
     """Whether that is another one, which can be asked to pause from here."""
+    machines: Machines
+    """What that process was started with."""
     figures: RunFigures
     charted: ChartData
     """What its charts are drawn from."""
@@ -68,6 +71,8 @@ class RunReader:
         """CPU time of the last look, seconds: a busy machine makes a look longer, not dearer."""
         self._asked_of: tuple[Owner | None, bool] = None, False
         """Who trained at the last look, and whether that process can be asked to pause."""
+        self._machines_of: tuple[Owner | None, Machines] = None, THIS_MACHINE
+        """Who trained at the last look, and what that process was started with."""
         self._view: RunView | None = None
         self._charted = ChartData()
         self._seen: tuple[object, ...] = ()
@@ -101,6 +106,7 @@ class RunReader:
             state=state,
             owner=owner,
             can_be_asked=self._can_be_asked(owner),
+            machines=self._machines(owner),
             figures=figures,
             charted=self._charted,
             verdict=judge(figures.summary),
@@ -114,6 +120,11 @@ class RunReader:
         if owner != before or not could:
             self._asked_of = owner, can_ask(self._project, owner)
         return self._asked_of[1]
+
+    def _machines(self, owner: Owner | None) -> Machines:
+        if owner != self._machines_of[0]:
+            self._machines_of = owner, machines_of(owner)
+        return self._machines_of[1]
 
     def _silence(self, history: RunHistory) -> float:
         """Return the seconds since the run wrote a step; a clock set meanwhile changes nothing."""
