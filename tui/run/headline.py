@@ -91,15 +91,18 @@ def _going_on(chosen: Machines) -> str:
 
 def _going_on_after_failure(view: RunView, chosen: Machines) -> str:
     """Say how a run goes on that failed; where a process was lost, also how it does without that."""
-    was_lost = view.state is not None and view.state.lost_rank is not None
-    if chosen.is_several:
-        text = _("Enter goes on with {machines}, from the last checkpoint; m chooses others.")
-        if was_lost:
-            text = _("Enter goes on with {machines} once it is back; without it: choose fewer with m.")
-        return text.format(machines=chosen.words)
-    if was_lost:
-        return _("Enter goes on from the last checkpoint, on this machine alone; m chooses others.")
-    return _("Enter goes on from the last checkpoint.")
+    lost = view.state.lost_rank if view.state else None
+    if not chosen.is_several:
+        text = _("Enter goes on from the last checkpoint.")
+        if lost is not None:
+            text = _("Enter goes on from the last checkpoint on this machine alone; m chooses others.")
+    elif lost is None or lost == chosen.without:
+        text = _("Enter goes on from the last checkpoint with {machines}.")
+    elif chosen.hosts:
+        text = _("Enter goes on with {machines} once it is back; m leaves it out.")
+    else:
+        text = _("Enter goes on from the last checkpoint with {machines}; m chooses fewer.")
+    return text.format(machines=chosen.words)
 
 
 def _pausing(view: RunView) -> str:

@@ -180,7 +180,11 @@ def cards() -> list[str]:
 def described(world: World) -> list[tuple[str, str, float]]:
     """Return name, addresses and speed of each process of a host file, harmless to a screen."""
     return [
-        (one_line(world.name(rank), 60), one_line(", ".join(host.ips), 60), host.speed)
+        (
+            one_line(world.name(rank), 60) if rank else _("this machine"),
+            one_line(", ".join(host.ips), 60),
+            host.speed,
+        )
         for rank, host in enumerate(world.hosts)
     ]
 

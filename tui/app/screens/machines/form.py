@@ -95,7 +95,7 @@ class MachinesForm(Vertical):
         lines = [_line(*host) for host in described(world)] if world else []
         self.query_one("#machines-list", Static).update(Content("\n").join(lines))
         without = self.query_one("#machines-without", Picker)
-        before = without.value or self._begin.without
+        before: int = self.without or self._begin.without
         without.set_options(_prompts(_who_is_out(world)))
         without.value = before if world and before < world.size else 0
         self._show_kind()
