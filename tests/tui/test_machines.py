@@ -126,13 +126,13 @@ async def test_processes_are_chosen_and_started_in_the_background(
 
 async def test_machines_of_a_host_file(app: MqloraApp, background: Background, host_file: Path) -> None:
     """A wrong one is refused in one sentence; a right one is listed; one of its hosts can be left out."""
-    (app.project.root / "wrong.json").write_text("{")
+    (app.project.root / "w.json").write_text("{")
     async with app.run_test(size=(80, 24)) as pilot:
         await open_train(pilot)
         await choose(pilot, 2)
-        await pilot.press("down", *"wrong.json", "enter")
-        await hears(pilot, "wrong.json is no host file that can be used: it is no JSON;")
-        await pilot.press(*["backspace"] * len("wrong.json"), *"cluster.json")
+        await pilot.press("down", *"w.json", "enter")
+        await hears(pilot, "w.json is no host file that can be used: it is no JSON;")
+        await pilot.press(*["backspace"] * len("w.json"), *"cluster.json")
         await sees(pilot, "mac2.local (rank 1)", "192.168.7.2", "speed 450.5", "speed 900", "this machine ")
         assert "✗" not in news(pilot)
         await pilot.press("down", "space", "down", "enter")
@@ -145,7 +145,8 @@ async def test_machines_of_a_host_file(app: MqloraApp, background: Background, h
     left = app.project.run_dir / "hosts.json"
     assert background.started == [["--hosts", str(left), "--go-on-with-fewer"]]
     assert [host.ssh for host in read_hosts(left).hosts] == ["localhost", "mac3.local"]
-    assert load_machines(app.project) == Machines(2, str(host_file), 1, True) != THIS_MACHINE
+    kept = Machines(ranks=2, hosts=str(host_file), without=1, go_on_with_fewer=True)
+    assert load_machines(app.project) == kept
 
 
 def machines(project: Project, **values: Any) -> Machines:
@@ -154,13 +155,10 @@ def machines(project: Project, **values: Any) -> Machines:
     return chosen
 
 
-async def test_a_lost_process_is_named(app: MqloraApp, background: Background) -> None:
-    """What ended the run, how it goes on, and how without it; Enter resumes with what is chosen."""
-    chosen = machines(app.project, ranks=3)
+async def test_a_lost_process_is_named(app: MqloraApp) -> None:
+    """What ended the run, how it goes on, and how without it."""
     write_run(app.project, "failed", 30, reason="rank 2 has ended; what is saved is kept", lost_rank=2)
-    checkpoint = app.project.run_dir / "checkpoint_epoch1_step30"
-    checkpoint.mkdir()
-    app.machines = chosen
+    app.machines = Machines(ranks=3)
     async with app.run_test(size=(80, 24)) as pilot:
         await open_train(pilot)
         await sees(pilot, "rank 2 has ended", "with 3 processes of this machine; m chooses fewer.")

@@ -23,7 +23,7 @@ _MOST_BYTES = 64 << 10
 _RANKS, _HOSTS = "--ranks", "--hosts"
 
 
-class Machines(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Machines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Processes that train together; as in the file, whose fields may be left out.
 
     It is no setting of a run, which may go on with others.
