@@ -243,7 +243,8 @@ def test_the_options_of_a_resumption(app: MqloraApp, background: Background) -> 
 )
 def test_what_a_process_was_started_with(options: Sequence[str], found: Machines) -> None:
     """Its own command line says so."""
-    command = [sys.executable, "-c", "input()", "train", *options]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", "print(flush=True); input()", "train", *options]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout and process.stdout.readline()
         assert machines_of(Owner(process.pid, socket.gethostname())) == found
     assert machines_of(Owner(process.pid, "elsewhere")) == THIS_MACHINE

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -138,7 +139,7 @@ def machines_of(owner: Owner | None) -> Machines:
 
 def _value(words: Sequence[str], option: str) -> str:
     """Return what follows an option on a command line; empty where it was not given."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         if word == option:
             return following
         if word.startswith(f"{option}="):
