@@ -19,7 +19,7 @@ from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tui.run.curves import finite
 from tui.run.figures import RunFigures, figures_of
-from tui.run.machines import THIS_MACHINE, Machines, machines_of
+from tui.run.machines import Machines, machines_of
 from tui.run.other_process import can_ask
 from tui.run.phase_words import phase_of
 
@@ -71,8 +71,6 @@ class RunReader:
         """CPU time of the last look, seconds: a busy machine makes a look longer, not dearer."""
         self._asked_of: tuple[Owner | None, bool] = None, False
         """Who trained at the last look, and whether that process can be asked to pause."""
-        self._machines_of: tuple[Owner | None, Machines] = None, THIS_MACHINE
-        """Who trained at the last look, and what that process was started with."""
         self._view: RunView | None = None
         self._charted = ChartData()
         self._seen: tuple[object, ...] = ()
@@ -106,7 +104,7 @@ class RunReader:
             state=state,
             owner=owner,
             can_be_asked=self._can_be_asked(owner),
-            machines=self._machines(owner),
+            machines=machines_of(owner),
             figures=figures,
             charted=self._charted,
             verdict=judge(figures.summary),
@@ -120,11 +118,6 @@ class RunReader:
         if owner != before or not could:
             self._asked_of = owner, can_ask(self._project, owner)
         return self._asked_of[1]
-
-    def _machines(self, owner: Owner | None) -> Machines:
-        if owner != self._machines_of[0]:
-            self._machines_of = owner, machines_of(owner)
-        return self._machines_of[1]
 
     def _silence(self, history: RunHistory) -> float:
         """Return the seconds since the run wrote a step; a clock set meanwhile changes nothing."""
