@@ -26,7 +26,7 @@ from tui.run.machines import THIS_MACHINE, Machines, load_machines, machines_of
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 HOSTS = [
     {"ssh": "localhost", "ips": ["127.0.0.1"], "speed": 900},
@@ -130,9 +130,11 @@ async def test_machines_of_a_host_file(app: MqloraApp, background: Background, h
     async with app.run_test(size=(80, 24)) as pilot:
         await open_train(pilot)
         await choose(pilot, 2)
-        await pilot.press("down", *"w.json", "enter")
+        field = pilot.app.screen.query_one("#machines-hosts", Input)
+        field.value = "w.json"
+        await pilot.press("down", "enter")
         await hears(pilot, "w.json is no host file that can be used: it is no JSON;")
-        await pilot.press(*["backspace"] * len("w.json"), *"cluster.json")
+        field.value = "cluster.json"
         await sees(pilot, "mac2.local (rank 1)", "192.168.7.2", "speed 450.5", "speed 900", "this machine ")
         assert "✗" not in news(pilot)
         await pilot.press("down", "space", "down", "enter")

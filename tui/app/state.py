@@ -59,7 +59,7 @@ class AppState(ServeState):
         self._chat: ChatJob | None = None
         """The chat that has a model in memory."""
         self.start_error: UserError | None = None
-        """Why the saved configuration could not be read."""
+        """Why the saved configuration, or the choice of machines, could not be read."""
         self._checking_hardware = False
         self._checked_model = ""
         """Base model of the machine check under way, or the last one."""
@@ -69,9 +69,12 @@ class AppState(ServeState):
     def _load_config(self) -> None:
         try:
             self.set_reactive(AppState.config, selected_settings(self.project))
-            self.set_reactive(AppState.machines, load_machines(self.project))
         except UserError as error:
             self.start_error = error
+        try:
+            self.set_reactive(AppState.machines, load_machines(self.project))
+        except UserError as error:
+            self.start_error = self.start_error or error
 
     def look_at_run(self) -> None:
         """Show everywhere what the run is doing now; whoever shows an event of it calls this first."""

@@ -82,7 +82,7 @@ class MachinesDialog(Dialog[Machines]):
         """List the hosts of the file that is typed, once it is one."""
         path = self._path
         try:
-            world = await asyncio.to_thread(read_hosts, path) if path and path.suffix else None
+            world = await asyncio.to_thread(read_hosts, path) if path else None
         except UserError:  # said when it is taken
             world = None
         self._form.show_hosts(world)
