@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine import units
+from engine.cluster.world import PeerLost
 from engine.errors import UserError
 from engine.files import read_own, write_atomic
 from engine.fingerprint import file_sha256
@@ -63,13 +64,21 @@ class Recorder:
         if checkpoint:
             self._state.checkpoint = checkpoint.name
 
-    def status(self, status: Status, reason: str = "", messages: tuple[Message, ...] = ()) -> None:
+    def status(
+        self,
+        status: Status,
+        reason: str = "",
+        messages: tuple[Message, ...] = (),
+        lost_rank: int | None = None,
+    ) -> None:
         """Write `training_state.json`; see there for the arguments."""
         self._parts.held.require_in_place()
         step = self._metrics.step
         epoch = self._parts.epoch_of(step)
         phase = self._phase if status == "running" else None
-        self._state.write(status, self._progress, step, epoch, self.usage.read(), phase, reason, messages)
+        self._state.write(
+            status, self._progress, step, epoch, self.usage.read(), phase, reason, messages, lost_rank
+        )
 
     def phase(self, phase: Phase) -> Phase:
         """Write the stage that begins or goes on, and return it: a sign of life for every watcher."""
@@ -236,7 +245,8 @@ class Recorder:
         """Write that the run failed; the disk may be what failed, so this may do nothing."""
         with suppress(OSError, FolderLost):
             messages = error.messages if isinstance(error, UserError) else ()
-            self.status("failed", str(error) or type(error).__name__, messages)
+            lost_rank = error.rank if isinstance(error, PeerLost) else None
+            self.status("failed", str(error) or type(error).__name__, messages, lost_rank)
 
     def close(self) -> None:
         """Close the metrics files."""

@@ -53,6 +53,8 @@ class RunState:
     """Why the run stopped, in words of the language of whoever made it; see `reason_of`."""
     messages: tuple[Message, ...] = ()
     """The same in no language yet: what is wrong and what to do, as of a `UserError`."""
+    lost_rank: _Count | None = None
+    """Number of the process of a run of several that was lost, if that ended the run."""
     phase: str = ""
     """Stage being worked on, a name of `engine.training.events.Phase`."""
     phase_done: _Count = 0
@@ -151,6 +153,7 @@ class StateWriter:
         phase: Phase | None = None,
         reason: str = "",
         messages: tuple[Message, ...] = (),
+        lost_rank: int | None = None,
     ) -> None:
         """Record where the run stands. A change of status, checkpoint or `unvalidated` is written at once.
 
@@ -163,12 +166,14 @@ class StateWriter:
             phase: what is done now.
             reason: why it stopped.
             messages: the same, see `RunState`.
+            lost_rank: of a process that was lost, see `RunState`.
         """
         state = replace(
             self._state,
             status=status,
             reason=reason,
             messages=messages,
+            lost_rank=lost_rank,
             step=step,
             epoch=epoch,
             usage=usage,

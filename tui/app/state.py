@@ -29,6 +29,7 @@ from tui.app.messages import (
 )
 from tui.app.serve_state import ServeState
 from tui.run.controller import TrainingController
+from tui.run.machines import THIS_MACHINE, Machines, load_machines
 from tui.run.status import RunStatus
 
 from textual import work
@@ -45,6 +46,8 @@ class AppState(ServeState):
     """What the machine check has found so far."""
     hardware: reactive[HardwareReport | None] = reactive(None, init=False)
     """The last complete machine check."""
+    machines: reactive[Machines] = reactive(THIS_MACHINE, init=False)
+    """Which machines or processes the next start trains with."""
     recommendation: reactive[Recommendation | None] = reactive(None, init=False)
     """The three profiles with their price on this machine."""
     measuring: reactive[str] = reactive("", init=False)
@@ -59,7 +62,7 @@ class AppState(ServeState):
         self._chat: ChatJob | None = None
         """The chat that has a model in memory."""
         self.start_error: UserError | None = None
-        """Why the saved configuration could not be read."""
+        """Why the saved configuration, or the choice of machines, could not be read."""
         self._checking_hardware = False
         self._checked_model = ""
         """Base model of the machine check under way, or the last one."""
@@ -75,6 +78,10 @@ class AppState(ServeState):
             self.set_reactive(AppState.config, selected_settings(self.project))
         except UserError as error:
             self.start_error = error
+        try:
+            self.set_reactive(AppState.machines, load_machines(self.project))
+        except UserError as error:
+            self.start_error = self.start_error or error
 
     def look_at_run(self) -> None:
         """Show everywhere what the run is doing now; whoever shows an event of it calls this first."""

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from engine.cluster.host_file import read_hosts, write_hosts
 from engine.cluster.peer import threads_of_one
-from engine.cluster.world import ALONE, World, local_world
+from engine.cluster.host_file import read_hosts, write_hosts
+from engine.cluster.world import ALONE, Backend, World, local_world
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from tui.run.machines import cards, sensible_ranks
 
 AUTO = "auto"
 
@@ -56,20 +58,12 @@ def world_options(project: Project, world: World, go_on_with_fewer: bool) -> lis
 
 
 def _local(ranks: str) -> World:
-    cards = _cards()
+    backend: Backend = "nccl" if cards() else "ring"
     if ranks == AUTO:
-        return local_world(len(cards) or os.cpu_count() or 1, "nccl" if cards else "ring")
+        return local_world(sensible_ranks(), backend)
     if not (ranks.isascii() and ranks.isdigit()):
         raise UserError(
             _("--ranks {value} is no number of processes").format(value=ranks),
             _("give a whole number, or auto"),
         )
-    return local_world(int(ranks), "nccl" if cards else "ring")
-
-
-def _cards() -> list[str]:
-    """Return the NVIDIA cards that this process may use."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [card for card in chosen.split(",") if card.strip()]
-    return sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
+    return local_world(int(ranks), backend)

@@ -1,5 +1,6 @@
 """A run in a process of its own that outlives the terminal."""
 
+import math
 import os
 import subprocess
 import sys
@@ -50,7 +51,24 @@ def start_background(project: Project, arguments: Sequence[str]) -> int:
         UserError: it ended at once, for the reason that it printed.
     """
     child, begin = spawn(project, arguments)
-    limit = time.monotonic() + START_LIMIT_S
+    return wait_for_start(project, child, begin, START_LIMIT_S)
+
+
+def wait_for_start(
+    project: Project, child: "subprocess.Popen[bytes]", begin: int, limit_s: float = math.inf
+) -> int:
+    """Wait until the run of `spawn` makes steps, or the limit is over; return the pid to pause it by.
+
+    Args:
+        project: of the run.
+        child: what was started.
+        begin: where in the log file its output begins, in bytes.
+        limit_s: longest wait, seconds.
+
+    Raises:
+        UserError: it ended at once, for the reason that it printed.
+    """
+    limit = time.monotonic() + limit_s
     while time.monotonic() < limit:
         if pid := _trainer(project, child.pid):
             return pid

@@ -18,7 +18,9 @@ from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tui.run.defect import training_defect
+from tui.run.elsewhere import Elsewhere, train_arguments
 from tui.run.handover import is_starting
+from tui.run.machines import load_machines
 from tui.run.messages import RunChanged, TrainingEvents, TrainingFailed
 from tui.run.other_process import ask_to_pause, can_ask, given_up, out_of_reach
 from tui.run.outbox import Outbox
@@ -77,6 +79,7 @@ class TrainingController:
         """What the run of this process was begun with; None where it goes on with its own."""
         self._asked: tuple[Owner, str] | None = None
         """The other process that was asked to pause, and its session; empty while that is not known."""
+        self._elsewhere = Elsewhere(project, self._post_elsewhere)
         self.is_taking_over = False
         """Whether this process waits for another one to give up its run."""
 
@@ -98,9 +101,27 @@ class TrainingController:
     def start(self, config: TrainingConfig | None, mode: Mode = "auto", how: Resumption = AS_BEFORE) -> None:
         """Start or resume training; without a configuration that of the run to resume is taken.
 
+        Where several machines or processes are chosen they train in the background, led by a process
+        of its own: MLX connects once in the life of one, which a lost card may hang. A refusal of
+        theirs comes as `TrainingFailed`.
+
         Raises:
-            UserError: this process trains already, or another one does.
+            UserError: this process trains already, another one does, or the machines cannot be used.
         """
+        self._require_free()
+        machines = load_machines(self._project)
+        if machines.is_several:
+            self._elsewhere.start(train_arguments(self._project, config, mode, how, machines))
+            return
+        self._engine.stop_event.clear()
+        self._config = config
+        self._job = self._engine.submit(self._drive, config, mode, how)
+        self._post(RunChanged)
+        self._job.add_done_callback(lambda job: self._post_ending(job.result()))
+
+    def _require_free(self) -> None:
+        if self._elsewhere.is_starting:
+            raise UserError(_("The run is starting in the background"), _("wait until it is shown running"))
         if self.is_running:
             raise UserError(_("Training is running already"), _("press Ctrl+C to pause it"))
         if other := self.other_process():
@@ -111,11 +132,6 @@ class TrainingController:
             elif not can_ask(self._project, other):
                 fix = _("ask whoever trains to pause it, or wait for its end")
             raise UserError(_("{who} trains in this folder").format(who=who), fix)
-        self._engine.stop_event.clear()
-        self._config = config
-        self._job = self._engine.submit(self._drive, config, mode, how)
-        self._post(RunChanged)
-        self._job.add_done_callback(lambda job: self._post_ending(job.result()))
 
     def pause(self) -> bool:
         """Ask the run of this machine, in any process, to save and stop; False if there is none."""
@@ -138,7 +154,7 @@ class TrainingController:
             asked: called once it was asked to pause.
 
         Returns:
-            Whether the run goes on here; otherwise it was finished first.
+            Whether the run goes on, here or with the chosen machines; otherwise it was finished first.
 
         Raises:
             UserError: there is no such process, it does not pause or ends otherwise.
@@ -194,7 +210,7 @@ class TrainingController:
             return RunStatus(phase, config=self._config or config)  # on disk is at first the run before
         if other := self.other_process():
             return RunStatus("pausing" if self._is_pausing(other) else "running", config=config)
-        if is_starting(self._project):
+        if self._elsewhere.is_starting or is_starting(self._project):
             return RunStatus("starting", config=config)
         state = RunState.load(self._project.state_file)
         if state is None:
@@ -225,6 +241,11 @@ class TrainingController:
         if last := ending.last:
             self._post(lambda: TrainingEvents((last,)))
         if refusal := ending.refusal:
+            self._post(lambda: TrainingFailed(refusal))
+
+    def _post_elsewhere(self, refusal: UserError | None) -> None:
+        self._post(RunChanged)
+        if refusal:
             self._post(lambda: TrainingFailed(refusal))
 
     def _post(self, create: Callable[[], Message]) -> None:

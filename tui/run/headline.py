@@ -13,6 +13,7 @@ from engine.training.events import Phase
 from engine.training.selected_config import differences
 from engine.units import duration
 from tui.run.figures import RunFigures
+from tui.run.machines import Machines
 from tui.run.phase_words import PREPARING, phase_words
 from tui.run.status import PhaseTracker, RunSign, RunStatus
 from tui.run.view import RunView
@@ -36,25 +37,33 @@ def run_sign(summary: RunSummary, verdict: Verdict) -> RunSign:
 
 
 def sentence(
-    status: RunStatus, config: TrainingConfig, view: RunView, session: PhaseTracker
+    status: RunStatus, config: TrainingConfig, view: RunView, session: PhaseTracker, chosen: Machines
 ) -> tuple[RunSign | None, str, str]:
-    """Return a status (None: nothing to judge yet), a sentence and what to do."""
+    """Return a status (None: nothing to judge yet), a sentence and what to do.
+
+    Args:
+        status: of the run.
+        config: the selected settings.
+        view: of the run's files.
+        session: what this process works on.
+        chosen: the machines that would begin or go on.
+    """
     match status.phase:
         case "idle":
-            return None, _("Nothing trained yet."), _start_hint(config)
+            return None, _("Nothing trained yet."), _start_hint(config, chosen)
         case "starting":
             return None, _("The run is starting in the background."), _("It is shown here once it goes on.")
         case "pausing":
-            return None, _pausing(view.other_process), ""
+            return None, _pausing(view), ""
         case "paused":
             text = _("Paused at step {step:,}, saved.").format(step=status.step)
-            return "paused", text, _other_settings(status, config) or _("Enter goes on.")
+            return "paused", text, _other_settings(status, config) or _going_on(chosen)
         case "finished":
             level = STATUSES[view.verdict.level]
             return level, view.verdict.headline, _("Enter: chat with it. 6: report.")
         case "interrupted" | "failed":
             hint = (
-                _("Enter goes on from the last checkpoint.")
+                _going_on_after_failure(view, chosen)
                 if view.figures.summary.checkpoints
                 else _("Enter begins anew: no checkpoint was saved.")
             )
@@ -74,10 +83,34 @@ def _other_settings(status: RunStatus, selected: TrainingConfig) -> str:
     return text.format(changes=", ".join(changes)) if changes else ""
 
 
-def _pausing(other: int | None) -> str:
-    if other:
+def _going_on(chosen: Machines) -> str:
+    if chosen.is_several:
+        return _("Enter goes on with {machines}.").format(machines=chosen.words)
+    return _("Enter goes on.")
+
+
+def _going_on_after_failure(view: RunView, chosen: Machines) -> str:
+    """Say how a run goes on that failed; where a process was lost, also how it does without that."""
+    lost = view.state.lost_rank if view.state else None
+    if not chosen.is_several:
+        text = _("Enter goes on from the last checkpoint.")
+        if lost is not None:
+            text = _("Enter goes on from the last checkpoint on this machine alone; m chooses others.")
+    elif lost is None or lost == chosen.without:
+        text = _("Enter goes on from the last checkpoint with {machines}.")
+    elif chosen.hosts:
+        text = _("Enter goes on with {machines} once it is back; m leaves it out.")
+    else:
+        text = _("Enter goes on from the last checkpoint with {machines}; m chooses fewer.")
+    return text.format(machines=chosen.words)
+
+
+def _pausing(view: RunView) -> str:
+    if pid := view.other_process:
         text = _("Process {pid} is asked to pause: it finishes its step, then saves a checkpoint.")
-        return text.format(pid=other)
+        if view.machines.is_several:
+            text = _("{machines} are asked to pause: they finish their step, then process {pid} saves.")
+        return text.format(pid=pid, machines=view.machines.words)
     return _("Pausing: the step is finished, then a checkpoint is saved.")
 
 
@@ -86,7 +119,9 @@ def _running(view: RunView, session: PhaseTracker) -> tuple[CheckStatus | None, 
     text = _("Process {pid} trains; Ctrl+C pauses it.")
     if not view.can_be_asked:
         text = _("Process {pid} trains; it cannot be paused from here.")
-    where = text.format(pid=pid) if pid else ""
+    elif view.machines.is_several:
+        text = _("{machines}, led by process {pid}; Ctrl+C pauses them all.")
+    where = text.format(pid=pid, machines=view.machines.words) if pid else ""
     phase = view.phase_elsewhere or session.phase
     if phase and phase.name in PREPARING:
         return None, _("Getting ready: {stage}.").format(stage=phase_words(phase)), where
@@ -109,7 +144,11 @@ def _running(view: RunView, session: PhaseTracker) -> tuple[CheckStatus | None, 
     return "ok", _("Learning: training loss {first} → {last}.").format(first=first, last=last), where
 
 
-def _start_hint(config: TrainingConfig) -> str:
+def _start_hint(config: TrainingConfig, chosen: Machines) -> str:
+    if chosen.is_several:
+        return _("Enter starts {profile} with {machines}: {plan}.").format(
+            profile=profile_name(config), machines=chosen.words, plan=plan(config)
+        )
     return _("Enter starts {profile}: {plan}.").format(profile=profile_name(config), plan=plan(config))
 
 

@@ -19,6 +19,7 @@ from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from tui.run.curves import finite
 from tui.run.figures import RunFigures, figures_of
+from tui.run.machines import Machines, machines_of
 from tui.run.other_process import can_ask
 from tui.run.phase_words import phase_of
 
@@ -39,6 +40,8 @@ class RunView:
     """The process that trains now."""
     can_be_asked: bool
     """Whether that is another one, which can be asked to pause from here."""
+    machines: Machines
+    """What that process was started with."""
     figures: RunFigures
     charted: ChartData
     """What its charts are drawn from."""
@@ -101,6 +104,7 @@ class RunReader:
             state=state,
             owner=owner,
             can_be_asked=self._can_be_asked(owner),
+            machines=machines_of(owner),
             figures=figures,
             charted=self._charted,
             verdict=judge(figures.summary),

@@ -2,18 +2,17 @@
 
 import os
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from engine.analysis.facts import RunSummary
 from engine.export.targets import BITS, TARGETS, ExportRequest, Target
 from engine.i18n import _
 from engine.sanitize import one_line
-from tui.app.screens.shared.choice import Choice
+from tui.app.screens.shared.choice import Picker
 from tui.app.screens.shared.line_input import LineInput
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widget import Widget
@@ -27,14 +26,6 @@ _NOTES: dict[Target, str] = {
     "peft": _("the adapter alone, for PEFT and vLLM, which load the full-precision base model by its name"),
     "gguf": _("GGUF files for any program that reads them"),
 }
-
-
-class Picker(Choice, inherit_bindings=False):
-    """A list of choices that leaves Enter to the dialog."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "show_overlay", _("Open the list"), show=False),
-    ]
 
 
 class ExportForm(Vertical):

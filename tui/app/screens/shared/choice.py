@@ -25,6 +25,14 @@ class Choice(Select[Any], inherit_bindings=False):
     ]
 
 
+class Picker(Choice, inherit_bindings=False):
+    """A list of choices that leaves Enter to the dialog."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "show_overlay", _("Open the list"), show=False),
+    ]
+
+
 class Pick(Widget, can_focus=True):
     """Shows the chosen one; left and right go through the choices, Enter lists them.
 

@@ -40,6 +40,14 @@ TRAIN_KEYS: list[BindingType] = [
         tooltip=_("Let the other process pause, then go on here"),
         id="train.take_over",
     ),
+    Binding(
+        "m",
+        "machines",
+        _("Machines"),
+        tooltip=_("Choose which machines or processes train together"),
+        show=False,
+        id="train.machines",
+    ),
     *CHART_KEYS,
     Binding(
         "w",

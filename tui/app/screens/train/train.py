@@ -6,18 +6,17 @@ from datetime import datetime
 from typing import ClassVar
 
 from engine.errors import UserError
-from engine.estimate import planned_steps
 from engine.format import OtherVersions
 from engine.i18n import _
 from engine.training.events import AS_BEFORE, Mode, Resumption
 from tui.app.screens.answers.answers import AnswersScreen
-from tui.app.screens.profile.config_summary import summary
-from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.app.screens.train.chart_keys import Command
 from tui.app.screens.train.charts import Charts
 from tui.app.screens.train.keys import TRAIN_KEYS
 from tui.app.screens.train.log import RunLog
+from tui.app.screens.train.machines import ChoosesMachines
+from tui.app.screens.train.plan import Plan
 from tui.app.screens.train.progress_line import ProgressLine
 from tui.app.screens.train.questions import accept_versions, take_it_over, train_anew
 from tui.app.screens.train.stats import RunStats
@@ -32,13 +31,12 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.widgets import Static
 
 READ_SECONDS = 1.0
 """Time between two looks at the run's files."""
 
 
-class TrainScreen(PlaceScreen):
+class TrainScreen(ChoosesMachines):
     """Shows the run on disk, whoever makes it, and starts, pauses and resumes it."""
 
     PLACE: ClassVar[str] = _("4 Train")
@@ -56,7 +54,7 @@ class TrainScreen(PlaceScreen):
     def compose_body(self) -> ComposeResult:
         """Yield sentence, plot, numbers and log."""
         yield VerdictLine(id="train-sentence")
-        yield Static(id="train-plan")
+        yield Plan(id="train-plan")
         with Container(id="train-main"):
             with Vertical(id="train-curves"):
                 yield Charts(id="train-charts")
@@ -69,8 +67,7 @@ class TrainScreen(PlaceScreen):
         self.reader = RunReader(self.mqlora.project)
         self.mqlora.training.follow(self)
         self.watch(self.app, "run_state", self._refresh_view)
-        self.watch(self.app, "config", self._show_plan)
-        self.watch(self.app, "data", self._show_plan, init=False)
+        self.watch(self.app, "machines", self._refresh_view, init=False)
         self.set_interval(READ_SECONDS, self._tick)
         if notice := take_notice(self.mqlora.project):
             self.query_one(RunLog).write_entry("!", notice)
@@ -84,7 +81,7 @@ class TrainScreen(PlaceScreen):
         if action == "resume_smaller":
             return phase in CRASHED
         if action == "take_over":
-            can_ask = self._view is not None and self._view.can_be_asked
+            can_ask = self._view is not None and self._view.can_be_asked and self.moves(self._view)
             return can_ask and phase == "running" and not self.mqlora.training.is_taking_over
         if action == "chart":
             return any(charts.can(command) for charts in self.query(Charts) for command in parameters)
@@ -135,7 +132,7 @@ class TrainScreen(PlaceScreen):
     @work(group="take-over", exit_on_error=False)
     async def _take_over(self) -> None:
         log = self.query_one(RunLog)
-        asked = _("the other process is asked to pause; the run goes on here once it is saved")
+        asked = self.take_over_words
         try:
             goes_on = await self.mqlora.training.take_over(lambda: log.write_entry("·", asked))
         except UserError as error:
@@ -243,7 +240,8 @@ class TrainScreen(PlaceScreen):
             return
         status, figures = self.mqlora.run_state, self._view.figures
         self.set_class(status.phase == "idle" and self._view.charted.is_empty, "-new")
-        self._show_sentence(*sentence(status, self.mqlora.config, self._view, self._tracker))
+        config, machines = self.mqlora.config, self.mqlora.machines
+        self._show_sentence(*sentence(status, config, self._view, self._tracker, machines))
         self.query_one(Charts).show(figures.summary, status.is_training)
         phase = self._view.phase_elsewhere or self._tracker.phase
         self.query_one(ProgressLine).show(*progress(figures, phase, status, datetime.now()))
@@ -254,9 +252,3 @@ class TrainScreen(PlaceScreen):
             self.query_one(VerdictLine).show(level, text, hint)
         else:
             self.query_one(VerdictLine).show_waiting(f"{text} {hint}".rstrip())
-
-    def _show_plan(self) -> None:
-        """Say what a run would be, for as long as there is none."""
-        config, data = self.mqlora.config, self.mqlora.data
-        steps = planned_steps(config, data.train.examples) if data else None
-        self.query_one("#train-plan", Static).update(summary(config, data, steps))

@@ -1,0 +1,1 @@
+"""The choice of machines or processes that train together."""
