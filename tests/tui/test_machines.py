@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.cluster.world import read_hosts
+from engine.cluster.host_file import read_hosts
 from engine.errors import UserError
 from engine.project import Project
 from engine.training.events import Resumption

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from engine.cluster.host_file import read_hosts, write_hosts
 from engine.cluster.peer import threads_of_one
-from engine.cluster.host_file import read_hosts, write_hosts
 from engine.cluster.world import ALONE, Backend, World, local_world
 from engine.errors import UserError
 from engine.i18n import _
