@@ -151,7 +151,7 @@ async def test_the_result_of_an_archived_run_answers(
         await sees(pilot, "5 Chat", "✓ adapters/ (step 60)")
         await pilot.press("escape", "7")
         await sees(pilot, "first try/adapters/")
-        await pilot.press("escape")
+        await pilot.press("escape", "escape")  # the line, then the place
         await wait_for(pilot, lambda: app.screen is screen)
 
 
