@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from engine.cluster.channel import BEAT_S, CLOSED, FAILED, Message
 from engine.cluster.collective import Ring, free_ports
 from engine.cluster.peer import Peer
+from engine.cluster.watch import SILENCE_S, Watch, reason
 from engine.cluster.world import PeerLost, World
 from engine.errors import UserError
 from engine.files import open_own
@@ -23,31 +24,11 @@ from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import one_line
 
-SILENCE_S = 20.0
-"""Seconds without a sign of life after which a process counts as gone; it gives one each second."""
-FIRST_SILENCE_S = 45.0
-"""The same until all are connected: libraries that load, and MLX while it connects, let no thread run."""
-START_S = 180.0
-"""Seconds that a process may take to start, before it gives the first sign: imports from a slow disk."""
-LEAST_SUM_S = 30.0
-"""Seconds that a sum may take at least, once all take part in it."""
-LEAST_STEP_S = 600.0
-"""Seconds that another process may compute at least, before it takes part or answers: the first step
-compiles."""
-_LONGER = 10.0
-"""Times the longest one so far that one may take."""
 _STUCK_S = 15.0
 """Seconds after which a sum that was called off and goes on ends this process."""
-IN_SUM = "sum"
-"""What a process is doing while it waits for the sum."""
-PREPARING = "preparing"
-"""What it is doing until it is ready to connect; a large model on a slow disk takes its time."""
 SCORED = "scored"
 """Kind of the messages that tell the loss of a micro-batch."""
-_LOOK_S = 0.25
 _LAST_WORDS_S = 1.0
-_AWAKE_S = 5.0
-"""Seconds that this process has to have run, not stopped by Ctrl+Z, before silence is another one's."""
 
 
 def exit_at_once(lost: PeerLost) -> None:
@@ -77,12 +58,8 @@ class Team:
         self._peers: list[Peer] = []
         self._ring: Ring | None = None
         self._lost: PeerLost | None = None
-        self._sum_since: float | None = None
-        self._longest_sum = 0.0
-        self._silence_s = FIRST_SILENCE_S
-        self._asked_since: float | None = None
         self._losing = threading.Lock()
-        self._ended = threading.Event()
+        self._watch = Watch()
         self._resources = ExitStack()
 
     def __enter__(self) -> "Team":
@@ -102,7 +79,7 @@ class Team:
         except UserError:
             self._resources.close()
             raise
-        threading.Thread(target=self._watch, daemon=True, name="team").start()
+        self._watch.begin(self._peers, self._lose)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -116,7 +93,7 @@ class Team:
                 self._project.log_file.unlink()
 
     def _end(self) -> None:
-        self._ended.set()
+        self._watch.end()
         for peer in self._peers:
             peer.channel.send("end")
         for peer in self._peers:
@@ -136,17 +113,8 @@ class Team:
             PeerLost: one of them is gone.
         """
         self.tell(kind, **values)
-        with self._asking():
+        with self._watch.asking():
             return [self._answer(peer, kind) for peer in self._peers]
-
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Let it be watched how long the others take to answer."""
-        self._asked_since = time.monotonic()
-        try:
-            yield
-        finally:
-            self._asked_since = None
 
     def tell_one(self, other: int, kind: str, **values: Any) -> None:
         """Send one of the other processes a message."""
@@ -169,9 +137,9 @@ class Team:
         ports = [own, *(_ports(message) for message in ready)]
         devices = [list(host.rdma) for host in self.world.hosts]
         self.tell("connect", ports=ports, devices=devices, backend=self.world.backend)
-        self._sum_since = time.monotonic()
         try:
-            self._ring = Ring(self.world.backend, 0, ports, devices)
+            with self._watch.summing():
+                self._ring = Ring(self.world.backend, 0, ports, devices)
         except RuntimeError as error:
             raise self.lost(error) or UserError(
                 _("The processes cannot be connected by {backend}: {reason}").format(
@@ -179,11 +147,9 @@ class Team:
                 ),
                 _("choose another backend in the host file, or train on one machine"),
             ) from None
-        finally:
-            self._sum_since = None
         for peer in self._peers:
             self._answer(peer, "connected")
-        self._silence_s = SILENCE_S
+        self._watch.are_connected = True
 
     # While it runs
 
@@ -209,18 +175,14 @@ class Team:
         Raises:
             PeerLost: one of them is gone.
         """
-        self._sum_since = begin = time.monotonic()  # first: whoever loses a process then calls off
         try:
-            self.require_all()
-            result = work()
+            with self._watch.summing():
+                self.require_all()  # within: whoever loses a process from here on calls the sum off
+                return work()
         except RuntimeError as error:
             if lost := self.lost(error):
                 raise lost from None
             raise
-        finally:
-            self._sum_since = None
-        self._longest_sum = max(self._longest_sum, time.monotonic() - begin)
-        return result
 
     @property
     def is_broken(self) -> bool:
@@ -260,12 +222,12 @@ class Team:
         Raises:
             PeerLost: one of them is gone.
         """
-        with self._asking():
+        with self._watch.asking():
             while True:
                 for peer in self._peers:
                     message = peer.channel.receive(timeout=0.02)
                     if message is not None:
-                        self._asked_since = time.monotonic()
+                        self._watch.answered()
                         if message.get("kind") != kind:
                             self._lose(peer, message)
                         else:
@@ -273,51 +235,25 @@ class Team:
                 self.require_all()
                 yield {}
 
-    # Watching
-
-    def _watch(self) -> None:
-        looked = awake = time.monotonic()
-        while not self._ended.wait(_LOOK_S) and self._lost is None:
-            now = time.monotonic()
-            if now - looked > _AWAKE_S:  # this process was stopped: what came meanwhile is to be read first
-                awake = now
-            looked = now
-            for peer in self._peers:
-                if peer.channel.is_closed or peer.exit_code is not None:
-                    self._lose(peer, CLOSED)
-                elif peer.channel.silence > self._limit(peer) and now - awake > _AWAKE_S:
-                    self._lose(peer, {"kind": "silent"})
-                elif self._is_too_long(peer, now, awake):
-                    self._lose(peer, {"kind": "stuck"})
-
-    def _limit(self, peer: Peer) -> float:
-        return self._silence_s if peer.channel.was_heard or peer.is_stopped else START_S
-
-    def _is_too_long(self, peer: Peer, now: float, awake: float) -> bool:
-        """Return whether a process keeps this one waiting too long; this one runs since `awake`."""
-        phase, asked, since = peer.channel.their_phase, self._asked_since, self._sum_since
-        if asked is not None and phase != PREPARING:
-            return now - max(asked, awake) > LEAST_STEP_S
-        least = LEAST_SUM_S if phase == IN_SUM else LEAST_STEP_S
-        return since is not None and now - max(since, awake) > max(least, _LONGER * self._longest_sum)
+    # Losing one
 
     def _lose(self, peer: Peer, message: Message) -> None:
         """Note that a process is gone and why, and let nobody wait for it."""
         with self._losing:
-            if self._lost or self._ended.is_set():
+            if self._lost or self._watch.is_over:
                 return
             if message is CLOSED:
                 message = peer.channel.last_words(_LAST_WORDS_S)
             fix = one_line(str(message.get("fix", "")), 1000) if message.get("kind") == FAILED else ""
-            self._lost = PeerLost(peer.rank, _reason(peer, message), fix or _going_on())
+            self._lost = PeerLost(peer.rank, reason(peer, message), fix or _going_on())
         peer.kill()
         if not (self._ring and self._ring.is_on_device):
             if self._ring:
                 self._ring.call_off()
             limit = time.monotonic() + _STUCK_S
-            while self._sum_since is not None and time.monotonic() < limit:
+            while self._watch.is_in_sum and time.monotonic() < limit:
                 time.sleep(0.05)
-            if self._sum_since is None:
+            if not self._watch.is_in_sum:
                 return
         # The device, or a connection that is being made, waits for ever; so would the end of this process.
         for other in self._peers:
@@ -329,24 +265,6 @@ class Team:
 def _ports(message: Message) -> list[str]:
     ports = message.get("ports")
     return [str(port) for port in ports] if isinstance(ports, list) else []
-
-
-def _reason(peer: Peer, message: Message) -> str:
-    match message.get("kind"):
-        case kind if kind == FAILED:
-            return f"{peer.name}: {one_line(str(message.get('problem', '')), 1000)}"
-        case "silent":
-            return _("{name} has given no sign of life for {seconds:.0f} s").format(
-                name=peer.name, seconds=peer.channel.silence
-            )
-        case "stuck":
-            return _("{name} does not come to the end of a step").format(name=peer.name)
-        case "closed":
-            return _("{name} has ended").format(name=peer.name)
-        case kind:
-            return _("{name} answered what nobody asked ({kind})").format(
-                name=peer.name, kind=one_line(str(kind), 40)
-            )
 
 
 def _going_on() -> str:

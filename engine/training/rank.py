@@ -14,7 +14,8 @@ from pathlib import Path
 from engine.backend import mx
 from engine.cluster.channel import FAILED, Channel, Message, channel_to_owner
 from engine.cluster.collective import Ring, free_ports
-from engine.cluster.team import IN_SUM, PREPARING, SCORED, SILENCE_S
+from engine.cluster.team import SCORED
+from engine.cluster.watch import IN_SUM, PREPARING, SILENCE_S
 from engine.config import TrainingConfig
 from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
 from engine.dataset.inspect.load import load_file

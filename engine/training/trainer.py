@@ -1,10 +1,8 @@
 """The trainer: everything between a configuration and the events of its run."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from statistics import median
 from threading import Event as StopEvent
 from typing import Any
 
@@ -17,20 +15,17 @@ from engine.dataset.batches.micro_batch import micro_batches
 from engine.dataset.batches.tokenize import Example, ExampleTokenizer
 from engine.dataset.inspect.load import LoadedFile, load_file
 from engine.dataset.inspect.model_tokens import example_tokenizer, template_settings, token_faults
-from engine.dataset.report import Fault
-from engine.errors import UserError
 from engine.hardware.keep_awake import keep_awake
-from engine.hardware.power import display_warning, night_warnings, read_battery
-from engine.i18n import _, ngettext
+from engine.hardware.power import night_warnings, read_battery
+from engine.i18n import _
 from engine.memory.suggest import refuse_if_too_large
 from engine.model.adapter import adapter_weights
 from engine.model.mlx_lm_adapter import BASE_MODEL, BASE_PRINT, TEMPLATE_SETTINGS
 from engine.project import Project
 from engine.reply import Replier
-from engine.shell import for_file
 from engine.training.checkpoint import RunIdentity
 from engine.training.checkpoint_folders import checkpoint_folders
-from engine.training.events import AS_BEFORE, Event, Mode, Notice, Phase, Resumption, Started, StepDone
+from engine.training.events import AS_BEFORE, Event, Mode, Notice, Phase, Resumption, Started
 from engine.training.execution_plan import Plan
 from engine.training.folder_handle import FolderLost, HeldFolder, lost
 from engine.training.init_adapter import init_words, read_init_adapter
@@ -38,14 +33,13 @@ from engine.training.introduction import greet, join
 from engine.training.lock import run_lock
 from engine.training.loop import TrainingLoop
 from engine.training.memory_limits import limit_cache, limits_restored, read_budget
+from engine.training.notices import data_notices, recomputing, unusable, warn_of_the_display
 from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
 from engine.training.resume import RunStart, open_run
 from engine.training.run_folder import claim_folder
 from engine.training.setup import assemble, largest, shapes_for
 from engine.training.state import RunState
-
-_LISTED_LINES = 5
 
 
 class Trainer:
@@ -141,7 +135,7 @@ class Trainer:
         if team:
             team.require_all()  # one that is refused says so at once
         folder = project.model_dir(config.model)
-        yield from _data_notices((train, valid), token_faults(folder, tokenize))
+        yield from data_notices((train, valid), token_faults(folder, tokenize))
         slower = refuse_if_slower(
             self._world, [len(row.tokens) for row in train.examples], config, folder, start.checkpoint is None
         )
@@ -161,7 +155,7 @@ class Trainer:
         if made.reason:
             yield Notice("info", made.reason)
         if made.plan.recomputed_layers:
-            yield Notice("info", _recomputing(made.plan.recomputed_layers, made.adapter_config["num_layers"]))
+            yield Notice("info", recomputing(made.plan.recomputed_layers, made.adapter_config["num_layers"]))
         identity = replace(start.identity, plan=made.plan)
         if init:
             identity = replace(identity, init_adapter=init.sha256)
@@ -192,7 +186,7 @@ class Trainer:
         for path in (self._project.train_file, self._project.valid_file):
             file = load_file(path, tokenize, config)
             if not file.examples:
-                raise _unusable(file, path)
+                raise unusable(file, path)
             loaded.append(file)
         return loaded[0], loaded[1]
 
@@ -223,53 +217,6 @@ def _fewer(project: Project, ranks: int) -> str:
     ).format(before=state.ranks, now=ranks)
 
 
-def _recomputing(count: int, layers: int) -> str:
-    text = ngettext(
-        "Activations of {count} of {layers} layer are recomputed to save memory (gradient checkpointing)",
-        "Activations of {count} of {layers} layers are recomputed to save memory (gradient checkpointing)",
-        layers,
-    )
-    return text.format(count=count, layers=layers)
-
-
-def _unusable(file: LoadedFile, path: Path) -> UserError:
-    report = file.report
-    if not report.faults:
-        return UserError(
-            _("{file} is empty").format(file=report.file), _("write one JSON object a line into it")
-        )
-    first = report.faults[0]
-    return UserError(
-        _("{file} has no usable row; line {line}: {message}").format(
-            file=report.file, line=first.line, message=first.message
-        ),
-        for_file(first.fix, path),
-    )
-
-
-def _data_notices(files: Sequence[LoadedFile], faults: Iterable[Fault]) -> Iterator[Notice]:
-    """Yield what is to be known of the rows before they are trained on."""
-    yield from (Notice("warning", text) for file in files if (text := _left_out(file)))
-    remarks = [fault for file in files for fault in file.report.faults if fault.line == 0]
-    for fault in (*faults, *remarks):
-        yield Notice("info" if fault.severity == "note" else "warning", f"{fault.file}: {fault.message}")
-
-
-def _left_out(file: LoadedFile) -> str:
-    """Say which rows of a file are not used, or nothing."""
-    lines = [fault.line for fault in file.report.faults if fault.leaves_out]
-    if not lines:
-        return ""
-    shown = ", ".join(str(line) for line in lines[:_LISTED_LINES]) + (
-        ", …" if len(lines) > _LISTED_LINES else ""
-    )
-    return ngettext(
-        "{count} row of {file} is left out (line {lines}); see: mqlora-tui validate",
-        "{count} rows of {file} are left out (lines {lines}); see: mqlora-tui validate",
-        len(lines),
-    ).format(count=len(lines), file=file.report.file, lines=shown)
-
-
 def _started(parts: Parts, progress: Progress) -> Started:
     return Started(
         step=progress.step,
@@ -284,18 +231,3 @@ def _started(parts: Parts, progress: Progress) -> Started:
         shapes=len(parts.shapes),
         ranks=len(parts.speeds),
     )
-
-
-_STEPS = 5
-"""Steps that are timed; the first ones compile."""
-
-
-def warn_of_the_display(events: Iterator[Event]) -> Iterator[Event]:
-    """Pass on `events`; add a warning after a few steps if macOS may end such long ones."""
-    seconds: list[float] = []
-    for event in events:
-        yield event
-        if isinstance(event, StepDone) and len(seconds) < _STEPS:
-            seconds.append(event.metrics.tokens / max(event.metrics.tokens_per_second, 1e-9))
-            if len(seconds) == _STEPS and (text := display_warning(median(seconds))):
-                yield Notice("warning", text)

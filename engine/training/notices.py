@@ -1,0 +1,77 @@
+"""What a run tells of its data, its memory and its display besides its results."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+from engine.dataset.inspect.load import LoadedFile
+from engine.dataset.report import Fault
+from engine.errors import UserError
+from engine.hardware.power import display_warning
+from engine.i18n import _, ngettext
+from engine.shell import for_file
+from engine.training.events import Event, Notice, StepDone
+
+_LISTED_LINES = 5
+_STEPS = 5
+"""Steps that are timed; the first ones compile."""
+
+
+def recomputing(count: int, layers: int) -> str:
+    """Return what is said of layers whose activations are computed again."""
+    text = ngettext(
+        "Activations of {count} of {layers} layer are recomputed to save memory (gradient checkpointing)",
+        "Activations of {count} of {layers} layers are recomputed to save memory (gradient checkpointing)",
+        layers,
+    )
+    return text.format(count=count, layers=layers)
+
+
+def unusable(file: LoadedFile, path: Path) -> UserError:
+    """Return the refusal of a file without a usable row."""
+    report = file.report
+    if not report.faults:
+        return UserError(
+            _("{file} is empty").format(file=report.file), _("write one JSON object a line into it")
+        )
+    first = report.faults[0]
+    return UserError(
+        _("{file} has no usable row; line {line}: {message}").format(
+            file=report.file, line=first.line, message=first.message
+        ),
+        for_file(first.fix, path),
+    )
+
+
+def data_notices(files: Sequence[LoadedFile], faults: Iterable[Fault]) -> Iterator[Notice]:
+    """Yield what is to be known of the rows before they are trained on."""
+    yield from (Notice("warning", text) for file in files if (text := _left_out(file)))
+    remarks = [fault for file in files for fault in file.report.faults if fault.line == 0]
+    for fault in (*faults, *remarks):
+        yield Notice("info" if fault.severity == "note" else "warning", f"{fault.file}: {fault.message}")
+
+
+def _left_out(file: LoadedFile) -> str:
+    """Say which rows of a file are not used, or nothing."""
+    lines = [fault.line for fault in file.report.faults if fault.leaves_out]
+    if not lines:
+        return ""
+    shown = ", ".join(str(line) for line in lines[:_LISTED_LINES]) + (
+        ", …" if len(lines) > _LISTED_LINES else ""
+    )
+    return ngettext(
+        "{count} row of {file} is left out (line {lines}); see: mqlora-tui validate",
+        "{count} rows of {file} are left out (lines {lines}); see: mqlora-tui validate",
+        len(lines),
+    ).format(count=len(lines), file=file.report.file, lines=shown)
+
+
+def warn_of_the_display(events: Iterator[Event]) -> Iterator[Event]:
+    """Pass on `events`; add a warning after a few steps if macOS may end such long ones."""
+    seconds: list[float] = []
+    for event in events:
+        yield event
+        if isinstance(event, StepDone) and len(seconds) < _STEPS:
+            seconds.append(event.metrics.tokens / max(event.metrics.tokens_per_second, 1e-9))
+            if len(seconds) == _STEPS and (text := display_warning(median(seconds))):
+                yield Notice("warning", text)
