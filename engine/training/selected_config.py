@@ -1,6 +1,6 @@
 """The settings selected for the next run, beside a run that is unfinished and keeps its own."""
 
-from engine.config import TrainingConfig
+from engine.config import TrainingConfig, value_text
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
@@ -54,4 +54,5 @@ def differences(run: TrainingConfig, wanted: TrainingConfig) -> list[str]:
     """Name what `wanted` would change of a run, such as "batch_size 2 -> 3"; no model means the run's."""
     kept = {*_FREE, *(() if wanted.model else ("model",))}
     old, new = run.model_dump(exclude=kept), wanted.model_dump(exclude=kept)
-    return [one_line(f"{key} {old[key]} -> {new[key]}", 80) for key in new if old[key] != new[key]]
+    changed = [key for key in new if old[key] != new[key]]
+    return [one_line(f"{key} {value_text(old[key])} -> {value_text(new[key])}", 80) for key in changed]

@@ -50,7 +50,7 @@ def test_the_language(said: dict[str, str], expected: str, monkeypatch: pytest.M
         (999, ",", "999"),
         (1234.5, ",.2f", "1\N{NO-BREAK SPACE}234,50"),
         (-0.5, "+.1f", "-0,5"),
-        (0.256, ".1%", "25,6%"),
+        (0.256, ".1%", "25,6\N{NO-BREAK SPACE}%"),
         (3.4e38, ".2e", "3,40e+38"),
         (float("nan"), ".2f", "nan"),
     ],
@@ -71,4 +71,4 @@ def test_only_numbers_that_are_formatted_take_the_form() -> None:
     """What is filled in as it is may be a file's name, or be typed."""
     text = LocalText("{path} {n:,} {share:.0%} {0} {key!r} {{}}")
     filled = text.format(0.5, path="a,b.c", n=12345, share=0.5, key="x.y")
-    assert filled == "a,b.c 12\N{NO-BREAK SPACE}345 50% 0.5 'x.y' {}"
+    assert filled == "a,b.c 12\N{NO-BREAK SPACE}345 50\N{NO-BREAK SPACE}% 0.5 'x.y' {}"

@@ -119,7 +119,7 @@ class NameScreen(Dialog[str | None]):
         try:
             self.dismiss(check_name(event.value))
         except UserError as error:
-            self.query_one("#name-news", Static).update(f"✗ {one_line(str(error), 300)}.")
+            self.query_one("#name-news", Static).update(f"✗ {one_line(str(error), 300)}")
 
 
 class NamedConfigList(Dialog[TrainingConfig | None]):
@@ -162,13 +162,13 @@ def _drawn(one: NamedConfig) -> Content:
 
 def _told(one: NamedConfig) -> str:
     if one.config is None:
-        return f"✗ {one_line(str(one.error), 300)}."
-    text = _("{profile}: {batch} × {accumulation} a step, {length}, rate {rate:g}, rank {rank}")
+        return f"✗ {one_line(str(one.error), 300)}"
+    text = _("{profile}: {batch} × {accumulation} a step, {length}, rate {rate}, rank {rank}")
     return text.format(
         profile=profile_name(one.config),
         batch=one.config.batch_size,
         accumulation=one.config.gradient_accumulation,
         length=units.tokens(one.config.max_seq_length),
-        rate=one.config.learning_rate,
+        rate=units.rate(one.config.learning_rate),
         rank=one.config.lora_rank,
     )
