@@ -21,7 +21,15 @@ from engine.runs.places import archived
 from engine.serve.server import Order
 from engine.training.answers import Answer, AnswersWriter
 from tests.support.fake_chat import FakeSession
-from tests.support.fake_engine import FakeEngine, data_report, hardware_report, ready, shown, wait_for
+from tests.support.fake_engine import (
+    REFUSED,
+    FakeEngine,
+    data_report,
+    hardware_report,
+    ready,
+    shown,
+    wait_for,
+)
 from tests.support.fake_run import TOTAL, toy_project, write_run
 from tests.support.tiny import owned_by
 from tests.support.training_screen import Factory, use
@@ -129,7 +137,7 @@ class Noon(datetime):
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Put fakes in the place of what computes, starts processes, asks other machines or tells the time."""
     engine = FakeEngine()
-    refusal = UserError("This is a test", "expect no more of it")
+    refusal = UserError(*REFUSED)
 
     def refuse(*_arguments: object, **_named: object) -> Any:
         raise refusal
