@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from engine.errors import UserError
 from engine.i18n import _, number
-from engine.i18n.numbers import as_python_has_it
+from engine.i18n.numbers import as_python_has_it, with_separators
 from engine.sanitize import one_line
 
 from pydantic import ValidationError
@@ -31,7 +31,8 @@ def refusal(error: ValidationError, fields: Mapping[str, FieldInfo], source: str
     if first["type"] == "extra_forbidden" or name not in fields:
         return _unknown(name, where, fields)
     field, value = fields[name], first["input"]
-    return UserError(_problem(field.title or name, where, field, value), _(field.description or ""))
+    about = _(field.description or "")  # after a semicolon
+    return UserError(_problem(field.title or name, where, field, value), about[:1].lower() + about[1:])
 
 
 def typed(values: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
@@ -82,8 +83,14 @@ def _problem(name: str, where: str, field: FieldInfo, value: Any) -> str:
         )
     reason = _comma(field, value) or _("is wrong: it takes {wanted}").format(wanted=wanted(field))
     return _("Value {value} of '{name}'{where} {reason}").format(
-        value=one_line(repr(value)), name=name, where=where, reason=reason
+        value=one_line(_quoted(field, value)), name=name, where=where, reason=reason
     )
+
+
+def _quoted(field: FieldInfo, value: Any) -> str:
+    """Return a value in quotes, with the decimals as they are typed in the user's language."""
+    quoted = repr(value)
+    return with_separators(quoted) if field.annotation is float and "," not in quoted else quoted
 
 
 def _comma(field: FieldInfo, value: Any) -> str:

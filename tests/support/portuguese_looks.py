@@ -1,4 +1,4 @@
-"""What does not look Portuguese in a text: English words, points before decimals, numbers without their units."""
+"""What does not look Portuguese in a text: English words, points before decimals, units without a number."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -15,7 +15,7 @@ _SHORTEST = 4
 """Letters of a word that tells of a language."""
 _AS_TYPED = re.compile(r"\b\w+ \((?=\w+\))")
 """A choice of a setting, before what it means."""
-_WITH_A_POINT = re.compile(r"(?<![\w.,/-])\d+\.\d+(?:e[+-]?\d+)?(?![\w./])")
+_WITH_A_POINT = re.compile(r"(?<![\w.,/-])\d+\.\d+(?:e[+-]?\d+)?(?![\w/]|\.\w)")
 _ALONE = re.compile(r"\d\s*[│|]?\n[│|\s]*((?:tokens?|[kMG]B|GiB|%|tok/s|min|ms)(?!\w).*)")
 """A unit at the beginning of a line, after a number at the end of another."""
 

@@ -19,7 +19,7 @@ QUOTED = [
         ("depois cosine", "English: 'cosine'"),
         ("rank 8", "English: 'rank'"),
         ("taxa 2.0e-4", "a point: 2.0e-4"),
-        ("no máximo 0.1.", ""),
+        ("no máximo 0.1.", "a point: 0.1"),
         ("perda 2.637  0,86 GB", "a point: 2.637"),
         ("213 passos, 50\ntokens", "a unit alone: 'tokens'"),
         ("cosine (cosseno), learning_rate, num_epochs 3, mlx-lm 0.32.2, data/train.jsonl", ""),

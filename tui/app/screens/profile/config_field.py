@@ -90,7 +90,7 @@ def _editor(field: str, value: Any, models: tuple[str, ...]) -> Pick | LineInput
 
 
 def _named(value: str) -> str:
-    """Return a choice as it is typed after `--set`, and what that means where the language has another word."""
+    """Return a choice as it is typed after `--set`, and its word in a language that has another."""
     word = value_word(value)
     return value if word == value else f"{value} ({word})"
 
