@@ -47,7 +47,7 @@ class Timeline(SteadyText):
 
 def step_name(answer: Answer) -> str:
     """Return the step of an answer of the trained model."""
-    return number(answer.step)
+    return number(answer.step or 0)
 
 
 def _line(steps: Sequence[str], chosen: int, width: int) -> Content:
