@@ -87,10 +87,10 @@ def _reason(error: Exception) -> str:
     if found is None:
         return str(error)
     text = _("Expected `{wanted}`, got `{found}` - at `{place}`")
-    return text.format(wanted=found[1], found=found[2], place=found[3])
+    return text.format(wanted=found[1], found=found[2], place=found[3] or "$")
 
 
-_ANOTHER_TYPE = re.compile(r"Expected `(.+?)`, got `(.+?)` - at `(.+)`")
+_ANOTHER_TYPE = re.compile(r"Expected `(.+?)`, got `(.+?)`(?: - at `(.+)`)?")
 
 
 def _format_of(content: bytes) -> int:
