@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from engine.errors import UserError, WrongUsage
 from engine.files import NoPlainFile, read_given, write_json
 from engine.format import FORMAT, KEY, is_unknown, other_version
-from engine.i18n import _
-from engine.values import refusal
+from engine.i18n import N_, _
+from engine.i18n.numbers import with_separators
+from engine.values import refusal, typed
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -217,8 +218,8 @@ class TrainingConfig(BaseModel):
         return cls.parse(values, str(path))
 
     def updated(self, values: dict[str, Any], source: str = "") -> Self:
-        """Return a copy with `values` changed, checked like `parse`."""
-        return type(self).parse({**self.model_dump(), **values}, source)
+        """Return a copy with `values` changed, checked like `parse`; texts are as the user types them."""
+        return type(self).parse({**self.model_dump(), **typed(values, type(self).model_fields)}, source)
 
     def save(self, path: Path) -> None:
         """Write the configuration as JSON, atomically."""
@@ -236,6 +237,23 @@ def parse_assignment(text: str) -> tuple[str, str]:
     if not separator or not key.strip():
         raise WrongUsage(_("'{text}' is not KEY=VALUE").format(text=text), _("write --set batch_size=2"))
     return key.strip(), value.strip()
+
+
+_WORDS = (
+    *(N_("constant"), N_("linear"), N_("cosine")),
+    *(N_("packed"), N_("transient"), N_("resident")),
+)
+"""Values of `lr_schedule` and `frozen_weights` that are also words in sentences."""
+
+
+def value_word(value: str) -> str:
+    """Return a value of a setting as a word in the user's language; one that is no word as it is."""
+    return _(value) if value in _WORDS else value
+
+
+def value_text(value: Any) -> str:
+    """Return a value of a setting as it is shown, and may be typed again, in the user's language."""
+    return with_separators(str(value)) if isinstance(value, float) else str(value)
 
 
 def help_text(field: str) -> str:

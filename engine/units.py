@@ -1,6 +1,9 @@
 """Numbers with their units as people read them: durations, sizes, rates, and numbers of things."""
 
+from datetime import datetime
+
 from engine.i18n import _, ngettext, number
+from engine.i18n.numbers import unit_gap, with_separators
 
 
 def duration(seconds: float) -> str:
@@ -18,18 +21,32 @@ def duration(seconds: float) -> str:
     return _("{d} d {h} h").format(d=days, h=hours)
 
 
+def moment(written: str) -> str:
+    """Return day and time of an ISO 8601 text, such as "2026-11-27 01:07"; what is none as it is."""
+    try:
+        when = datetime.fromisoformat(written)
+    except ValueError:
+        return written
+    return _("{day} {clock}").format(day=when.strftime(_("%Y-%m-%d")), clock=f"{when:%H:%M}")
+
+
 def size(count: int) -> str:
     """Return a number of bytes in the decimal unit that fits, such as "29.4 MB" (1e6 bytes) or "3.8 GB"."""
     value = float(count)
     for unit in ("B", "kB", "MB"):
         if value < 999.5:
-            return f"{number(value, '.0f' if unit == 'B' or value >= 99.95 else '.1f')} {unit}"
+            return f"{number(value, '.0f' if unit == 'B' or value >= 99.95 else '.1f')}{unit_gap()}{unit}"
         value /= 1000
-    return f"{number(value, '.1f')} GB"
+    return f"{number(value, '.1f')}{unit_gap()}GB"
 
 
 def rate(value: float) -> str:
-    """Return a learning rate as typed after `--set`, such as "3e-4"."""
+    """Return a learning rate, such as "3e-4" or "1.5e-4"."""
+    return with_separators(typed_rate(value))
+
+
+def typed_rate(value: float) -> str:
+    """Return a learning rate as it is typed after `--set` in every language, such as "1.5e-4"."""
     digits, _e, power = f"{value:.2e}".partition("e")
     return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
 

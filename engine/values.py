@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 from engine.errors import UserError
-from engine.i18n import _
+from engine.i18n import _, number
+from engine.i18n.numbers import as_python_has_it, with_separators
 from engine.sanitize import one_line
 
 from pydantic import ValidationError
@@ -30,7 +31,26 @@ def refusal(error: ValidationError, fields: Mapping[str, FieldInfo], source: str
     if first["type"] == "extra_forbidden" or name not in fields:
         return _unknown(name, where, fields)
     field, value = fields[name], first["input"]
-    return UserError(_problem(field.title or name, where, field, value), _(field.description or ""))
+    about = _(field.description or "")  # after a semicolon
+    return UserError(_problem(field.title or name, where, field, value), about[:1].lower() + about[1:])
+
+
+def typed(values: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
+    """Return values with the decimals that somebody typed in the user's language as Python reads them.
+
+    "0,0005" is 0.0005 where the language has a decimal comma: it writes no comma between thousands. In a
+    file, which may be another's, a comma is refused in every language.
+
+    Args:
+        values: by the name of their field; a text is one that was typed.
+        fields: that take them.
+    """
+    return {
+        name: as_python_has_it(value)
+        if isinstance(value, str) and name in fields and fields[name].annotation is float
+        else value
+        for name, value in values.items()
+    }
 
 
 def wanted(field: FieldInfo) -> str:
@@ -55,7 +75,7 @@ def _limits(field: FieldInfo) -> Iterator[str]:
     for name, word in words.items():
         for rule in field.metadata:
             if (limit := getattr(rule, name, None)) is not None:
-                yield word.format(n=f"{limit:.12g}")
+                yield word.format(n=number(limit, ".12g"))
 
 
 def _problem(name: str, where: str, field: FieldInfo, value: Any) -> str:
@@ -65,20 +85,26 @@ def _problem(name: str, where: str, field: FieldInfo, value: Any) -> str:
         )
     reason = _comma(field, value) or _("is wrong: it takes {wanted}").format(wanted=wanted(field))
     return _("Value {value} of '{name}'{where} {reason}").format(
-        value=one_line(repr(value)), name=name, where=where, reason=reason
+        value=one_line(_quoted(field, value)), name=name, where=where, reason=reason
     )
+
+
+def _quoted(field: FieldInfo, value: Any) -> str:
+    """Return a value in quotes, with the decimals as they are typed in the user's language."""
+    quoted = repr(value)
+    return with_separators(quoted) if field.annotation is float and "," not in quoted else quoted
 
 
 def _comma(field: FieldInfo, value: Any) -> str:
     """Say how a number with a comma is to be written; nothing where that is not what is wrong."""
     text = value.strip() if isinstance(value, str) else ""
     if field.annotation is float and _DECIMAL.fullmatch(text):
-        words, number = _("has a comma: write decimals with a point, as in {number}"), text.replace(",", ".")
+        words, plain = _("has a comma: write decimals with a point, as in {number}"), text.replace(",", ".")
     elif field.annotation is int and _THOUSANDS.fullmatch(text):
-        words, number = _("has a comma: write thousands without, as in {number}"), text.replace(",", "")
+        words, plain = _("has a comma: write thousands without, as in {number}"), text.replace(",", "")
     else:
         return ""
-    return words.format(number=one_line(number, 40))
+    return words.format(number=one_line(plain, 40))
 
 
 def _unknown(name: str, where: str, fields: Mapping[str, FieldInfo]) -> UserError:

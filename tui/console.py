@@ -18,6 +18,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import json_text, one_line, printable
 from engine.symbols import SYMBOLS
+from tui.no_break import keep_together
 from tui.shell import complete
 
 from rich.console import Console
@@ -42,6 +43,7 @@ class _Console(Console):
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
+keep_together()
 out = _Console(highlight=False, soft_wrap=True)
 err = _Console(stderr=True, highlight=False, soft_wrap=True)
 

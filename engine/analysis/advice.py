@@ -9,7 +9,7 @@ from engine.analysis.outcome import FEW_STEPS, is_unreadable, outcome_of
 from engine.analysis.remedies import BROKEN, Advice, lower_rate, remedy, restart
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
-from engine.units import duration, rate
+from engine.units import duration, typed_rate
 
 # Sequence lengths worth trying.
 _LENGTHS = (256, 384, 512)
@@ -87,7 +87,9 @@ def non_finite(summary: RunSummary) -> Advice | None:
     if not parts or summary.config is None:
         return None
     is_settled = summary.status != "finished" or remedy(summary) is not None
-    command = "" if is_settled else restart(learning_rate=rate(lower_rate(summary.config.learning_rate)))
+    command = (
+        "" if is_settled else restart(learning_rate=typed_rate(lower_rate(summary.config.learning_rate)))
+    )
     return Advice("non_finite", "attention", " ".join(parts), command)
 
 

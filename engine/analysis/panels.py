@@ -20,7 +20,6 @@ from engine.analysis.drawing import (
 from engine.analysis.series import bucket_means, downsample, rolling_std, smooth, smoothing_weight
 from engine.analysis.validations import Validations
 from engine.i18n import _, ngettext
-from engine.i18n.numbers import with_separators
 from engine.training.history import Ints, RunHistory
 from engine.units import rate
 
@@ -108,7 +107,7 @@ def learning_rate(axes: "Axes", history: RunHistory) -> None:
     axes.fill_between(x, y, color=GREEN, alpha=0.12, lw=0)
     dress(axes, _("Learning rate"), _("step"), _("learning rate"))
     whole_steps(axes)
-    axes.yaxis.set_major_formatter(lambda value, _place: with_separators(rate(value)) if value else "0")
+    axes.yaxis.set_major_formatter(lambda value, _place: rate(value) if value else "0")
     axes.set_ylim(bottom=0)
 
 

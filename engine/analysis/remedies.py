@@ -10,7 +10,7 @@ from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import LITTLE_PERCENT, Outcome, outcome_of
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
-from engine.units import rate
+from engine.units import rate, typed_rate
 
 Level = Literal["ok", "attention", "wrong"]
 
@@ -98,7 +98,7 @@ def _loss_flat(summary: RunSummary, config: TrainingConfig) -> Advice | None:
         return Advice("loss_flat", "wrong", text.format(now=rate(now)), "mqlora-tui validate")
     text = _("The loss does not fall: raise the learning rate from {now} to {new}.")
     text = text.format(now=rate(now), new=rate(higher))
-    return Advice("loss_flat", "wrong", text, restart(learning_rate=rate(higher)))
+    return Advice("loss_flat", "wrong", text, restart(learning_rate=typed_rate(higher)))
 
 
 def _no_gain(summary: RunSummary, config: TrainingConfig) -> Advice | None:
@@ -159,8 +159,9 @@ def _underfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
 def _lower(kind: str, level: Level, text: str, config: TrainingConfig) -> Advice:
     """Advise to begin anew with the next lower rate; `text` may name it as {new} and the present as {now}."""
     now = config.learning_rate
-    new = rate(lower_rate(now))
-    return Advice(kind, level, text.format(now=rate(now), new=new), restart(learning_rate=new))
+    new = lower_rate(now)
+    command = restart(learning_rate=typed_rate(new))
+    return Advice(kind, level, text.format(now=rate(now), new=rate(new)), command)
 
 
 def _wasted_an_epoch(summary: RunSummary) -> bool:

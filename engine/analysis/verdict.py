@@ -85,6 +85,7 @@ def _next_steps(summary: RunSummary) -> tuple[NextStep, ...]:
     model = one_line(path_of(_model_folder(summary.root, summary.model)), 1000)
     adapter = path_of(summary.adapters)
     is_best = summary.adapters.name == "adapters"
+    question = shlex.quote(_("Your question"))
     talk = (NextStep(_("talk to it"), "mqlora-tui chat"),)
     checkpoint = "" if is_best else f" --checkpoint {shlex.quote(summary.adapters.name)}"
     if summary.is_archived:
@@ -95,7 +96,7 @@ def _next_steps(summary: RunSummary) -> tuple[NextStep, ...]:
         *draw,
         NextStep(
             _("use it with mlx-lm"),
-            f"{program('mlx_lm.generate')} --model {model} --adapter-path {adapter} --prompt 'Your question'",
+            f"{program('mlx_lm.generate')} --model {model} --adapter-path {adapter} --prompt {question}",
         ),
         NextStep(
             _("export it for Ollama, LM Studio, vLLM or others, such as"),

@@ -80,9 +80,7 @@ def check_data(project: Project) -> Check:
     """
     rows = {path.name: count_rows(path) for path in (project.train_file, project.valid_file)}
     train, valid = rows.values()
-    value = _("{train} train, {valid} valid").format(
-        train=_("no") if train is None else number(train), valid=_("no") if valid is None else number(valid)
-    )
+    value = _("{train} train, {valid} valid").format(train=number(train or 0), valid=number(valid or 0))
     for file, count in rows.items():
         if not count:
             problem = _("data/{file} does not exist") if count is None else _("data/{file} has no rows")

@@ -1,7 +1,8 @@
 """What was measured here of the modes to multiply by a model's frozen weights: which is fastest."""
 
+from engine.config import value_word
 from engine.hardware.report import Check
-from engine.i18n import _, number
+from engine.i18n import _
 from engine.model.matmul_timings import read_calibrations
 from engine.model_folder.dimensions import ModelDimensions
 from engine.sanitize import one_line
@@ -22,9 +23,11 @@ def check_weights(shape: ModelDimensions | None) -> Check | None:
     if name is None:
         return None
     times = known[name]
-    fastest = min(times, key=lambda mode: times[mode])
-    others = ", ".join(f"{mode} {number(seconds * 1e3, '.1f')} ms" for mode, seconds in sorted(times.items()))
-    value = _("{way} is fastest ({times})").format(way=fastest, times=others)
+    from_the_fastest_on = sorted(times.items(), key=lambda item: item[1])
+    value = ", ".join(
+        _("{way} {time:.1f} ms").format(way=value_word(mode), time=seconds * 1e3)
+        for mode, seconds in from_the_fastest_on
+    )
     return Check("weights", _("Frozen weights"), value, "ok", one_line(name, 120))
 
 

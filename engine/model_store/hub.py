@@ -4,6 +4,8 @@ The address is HF_ENDPOINT's, the token HF_TOKEN's or that of `hf auth login`; H
 """
 
 import os
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -151,7 +153,7 @@ def telling(repository: str, asked: str = "") -> Iterator[None]:
     except HfHubHTTPError as error:
         raise _refused(error, repository, asked) from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        reason = one_line(str(error), 120) or type(error).__name__
+        reason = _network_words(error)
         raise UserError(
             _("The connection to the hub at {address} failed ({reason})").format(
                 address=address(), reason=reason
@@ -168,6 +170,19 @@ def telling(repository: str, asked: str = "") -> Iterator[None]:
             ),
             _("check HF_ENDPOINT, and whether this network wants a sign-in first"),
         ) from None
+
+
+def _network_words(error: Exception) -> str:
+    """Return why there is no connection: an address that is not known has words of its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return _("nobody here knows its address")
+        cause = cause.__cause__ or cause.__context__
+    return one_line(_ERROR_NUMBER.sub("", str(error)), 120) or type(error).__name__
+
+
+_ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 
 
 def command(repository: str, asked: str = "") -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.runs.record import RunRecord
 from engine.sanitize import one_line
 from engine.units import rate
@@ -34,7 +34,7 @@ def differing_settings(records: Sequence[RunRecord]) -> tuple[str, ...]:
 
 
 def setting_text(record: RunRecord, name: str) -> str:
-    """Return a run's setting as it is typed after `--set`, on one line."""
+    """Return a run's setting as it may be typed after `--set`, on one line."""
     values = record.values
     return _text(name, values[name]) if name in values else UNKNOWN
 
@@ -81,7 +81,7 @@ def _text(name: str, value: Any) -> str:
     if name == "learning_rate":
         return rate(value)
     if isinstance(value, float):
-        return f"{value:g}"
+        return number(value, "g")
     if isinstance(value, (list, tuple)):
         return one_line(",".join(map(str, value)), 100)
     return one_line(str(value), 100)

@@ -5,6 +5,7 @@ import math
 import sys
 from typing import Any
 
+from engine.config import value_word
 from engine.hardware.mlx_facts import check_mlx, read_facts, start_probe
 from engine.hardware.report import Check
 from engine.i18n import _, number
@@ -103,7 +104,10 @@ def judge_modes(figures: dict[str, Any]) -> Check:
     packed = losses["packed"]
     difference = max(abs(loss - packed) for loss in losses.values())
     value = _("{times}; loss {loss:.4f}, differs by {difference:.0e}").format(
-        times=", ".join(f"{mode} {number(taken * 1e3, '.1f')} ms" for mode, taken in seconds.items()),
+        times=", ".join(
+            _("{way} {time:.1f} ms").format(way=value_word(mode), time=taken * 1e3)
+            for mode, taken in seconds.items()
+        ),
         loss=packed,
         difference=difference,
     )

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from engine.backend import bytes_in_flight, compute_dtype, is_cpu, nn
-from engine.config import TrainingConfig
+from engine.config import TrainingConfig, value_word
 from engine.dataset.batches.cut import BatchShape
 from engine.errors import UserError
-from engine.i18n import _, number
+from engine.i18n import _
 from engine.memory.predict import MemoryBudget, adapted_layers, layer_bytes, layers_to_recompute, predict_peak
 from engine.model.frozen_linear import matrix_key, matrix_shape
 from engine.model.matmul_benchmark import calibrate
@@ -205,8 +205,13 @@ def _sentence(modes: Mapping[str, MatmulMode], times: Mapping[str, Seconds], tak
         return ""
     largest = max(times.values(), key=lambda found: found["resident"])
     return _("Frozen weights: {ways}. Largest product: {times}. Memory for it: {taken} of {room}").format(
-        ways=", ".join(f"{mode} ({count})" for mode, count in Counter(modes.values()).most_common()),
-        times=", ".join(f"{number(seconds * 1e3, '.1f')} ms {mode}" for mode, seconds in largest.items()),
+        ways=", ".join(
+            f"{value_word(mode)} ({count})" for mode, count in Counter(modes.values()).most_common()
+        ),
+        times=", ".join(
+            _("{way} {time:.1f} ms").format(way=value_word(mode), time=seconds * 1e3)
+            for mode, seconds in largest.items()
+        ),
         taken=size(taken),
         room=size(budget),
     )

@@ -74,9 +74,9 @@ def _acquire(project: Project) -> tuple[int | None, bool]:
 def _refusal(project: Project) -> UserError:
     owner = lock_owner(project)
     who = (
-        _("process {pid} on {host}").format(pid=owner.pid, host=owner.host)
+        _("Process {pid} on {host}").format(pid=owner.pid, host=owner.host)
         if owner and owner.pid
-        else _("another process")
+        else _("Another process")
     )
     return UserError(
         _("{owner} is training in {folder}").format(owner=who, folder=project.run_dir),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import TrainingConfig
+from engine.dataset import fault_kinds
 from engine.dataset.inspect.check import check_data
 from engine.dataset.jsonl import lines
 from engine.dataset.report import Fault
@@ -118,6 +119,7 @@ def test_every_kind_of_fault_has_a_broken_file() -> None:
     """And each report tells where the file is, what is wrong and what to do."""
     faults = [fault for name in (*NAMES, *MADE) for fault in golden(name)["faults"]]
     assert {fault["kind"] for fault in faults} == KINDS
+    assert set(fault_kinds.KINDS) == KINDS | {"unreadable", "near_twins_limit"}, "each has words"
     assert len(NAMES) >= 40 and all(fault["message"] and fault["fix"] for fault in faults)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from engine.dataset.fault_kinds import KINDS
 from engine.i18n.catalogue import path_of, read
 from engine.i18n.numbers import SEPARATORS
 from engine.shell import COMMANDS
@@ -21,10 +22,26 @@ from babel.messages.pofile import read_po
 ROOT = Path(__file__).parents[2]
 FIELD = re.compile(r"\{[^{}]*\}")
 KEPT = re.compile(
-    rf"mqlora-tui(?: (?:{'|'.join(COMMANDS)})\b)?|--[\w-]+|\b[A-Z]{{4,}}\b"
+    rf"mqlora-tui(?: (?:{'|'.join(COMMANDS)})\b)?|--[\w-]+|\b[A-ZÀ-Ý]{{4,}}\b"
     r"|\b\w+\.(?:jsonl?|txt|gguf|safetensors)\b|\b\w+=[\w.]+|\b[a-z_]{3,}/"
 )
 """Commands, options, what stands for a value, files, settings and folders."""
+PLACEHOLDERS = {
+    "ARGS": "ARGUMENTOS",
+    "COLUMN": "COLUNA",
+    "COMMAND": "COMANDO",
+    "FILE": "FICHEIRO",
+    "FOLDER": "PASTA",
+    "KEY": "CHAVE",
+    "MODEL": "MODELO",
+    "NAME": "NOME",
+    "OPTIONS": "OPÇÕES",
+    "ORGANISATION": "ORGANIZAÇÃO",
+    "REVISION": "REVISÃO",
+    "VALUE": "VALOR",
+}
+"""What stands for a value; each has one word in Portuguese."""
+PLACEHOLDER = re.compile(rf"\b(?:{'|'.join(PLACEHOLDERS)})\b")
 
 
 @cache
@@ -77,7 +94,15 @@ def test_what_is_filled_in_stays() -> None:
 
 def test_what_is_typed_or_looked_for_stays() -> None:
     """A command in a translation is the command."""
-    assert differing(KEPT) == []
+    found = [
+        (english, other)
+        for english, other in texts()
+        if english
+        and english not in KINDS
+        and Counter(KEPT.findall(PLACEHOLDER.sub(lambda word: PLACEHOLDERS[word[0]], english)))
+        != Counter(KEPT.findall(other))
+    ]
+    assert found == []
 
 
 def test_texts_that_are_put_together_keep_their_spaces() -> None:
@@ -96,6 +121,12 @@ def test_it_is_read_as_babel_reads_it() -> None:
         if message.id
     }
     assert read(path_of("pt")) == by_babel
+
+
+def test_numbers_stay_with_their_units() -> None:
+    """At a plain space a line may end."""
+    apart = re.compile(r"(?:\{[^{}]*\}|\d) (?:s|min|h|d|ms|[kMG]B|GiB|%|tok(?:/s|ens?)?|bits)(?![\w/])")
+    assert [other for english, other in texts() if english and apart.search(other)] == []
 
 
 def test_nothing_at_all_is_many() -> None:

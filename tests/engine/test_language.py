@@ -2,9 +2,13 @@
 
 from collections.abc import Generator
 
+from engine.config import TrainingConfig, value_text
+from engine.errors import UserError
 from engine.i18n import language, numbers
 from engine.i18n.numbers import number
 from engine.i18n.texts import LocalText
+from engine.training.selected_config import differences
+from engine.units import rate, typed_rate
 
 import pytest
 
@@ -50,7 +54,7 @@ def test_the_language(said: dict[str, str], expected: str, monkeypatch: pytest.M
         (999, ",", "999"),
         (1234.5, ",.2f", "1\N{NO-BREAK SPACE}234,50"),
         (-0.5, "+.1f", "-0,5"),
-        (0.256, ".1%", "25,6%"),
+        (0.256, ".1%", "25,6\N{NO-BREAK SPACE}%"),
         (3.4e38, ".2e", "3,40e+38"),
         (float("nan"), ".2f", "nan"),
     ],
@@ -71,4 +75,50 @@ def test_only_numbers_that_are_formatted_take_the_form() -> None:
     """What is filled in as it is may be a file's name, or be typed."""
     text = LocalText("{path} {n:,} {share:.0%} {0} {key!r} {{}}")
     filled = text.format(0.5, path="a,b.c", n=12345, share=0.5, key="x.y")
-    assert filled == "a,b.c 12\N{NO-BREAK SPACE}345 50% 0.5 'x.y' {}"
+    assert filled == "a,b.c 12\N{NO-BREAK SPACE}345 50\N{NO-BREAK SPACE}% 0.5 'x.y' {}"
+
+
+@pytest.mark.usefixtures("portuguese")
+@pytest.mark.parametrize(("typed", "expected"), [("0,0005", 5e-4), (" 5,5e-4 ", 5.5e-4), ("0.0005", 5e-4)])
+def test_decimals_may_be_typed_with_a_comma(typed: str, expected: float) -> None:
+    """In the form and after `--set`, where no comma stands between thousands."""
+    assert TrainingConfig().updated({"learning_rate": typed}).learning_rate == expected
+
+
+@pytest.mark.usefixtures("portuguese")
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"learning_rate": "1.000,5"},
+        {"learning_rate": "0,0,5"},
+        {"learning_rate": "0,5"},
+        {"batch_size": "1,000"},
+    ],
+)
+def test_another_comma_is_refused(values: dict[str, str]) -> None:
+    """Two signs, a value out of range, and a whole number; what was typed is quoted as it was."""
+    with pytest.raises(UserError, match=next(iter(values.values()))):
+        TrainingConfig().updated(values)
+
+
+@pytest.mark.usefixtures("portuguese")
+def test_a_file_has_points() -> None:
+    """It may have come from elsewhere; a text that is no number keeps its comma."""
+    with pytest.raises(UserError, match="has a comma"):
+        TrainingConfig.parse({"learning_rate": "0,0005"}, "config.json")
+    assert TrainingConfig().updated({"model": "0,5"}).model == "0,5"
+
+
+@pytest.mark.usefixtures("portuguese")
+def test_a_value_is_shown_as_it_may_be_typed() -> None:
+    """By a form, and where two runs differ."""
+    assert (value_text(2e-4), value_text(1e-5), value_text(8), value_text("a.b")) == (
+        "0,0002",
+        "1e-05",
+        "8",
+        "a.b",
+    )
+    assert rate(1.5e-4) == "1,5e-4" and typed_rate(1.5e-4) == "1.5e-4"
+    assert differences(TrainingConfig(), TrainingConfig(learning_rate=1e-4)) == [
+        "learning_rate 0,0002 -> 0,0001"
+    ]

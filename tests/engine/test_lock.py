@@ -48,7 +48,7 @@ def test_the_owner_is_the_process_that_holds_the_lock(project: Project) -> None:
     """Its pid and host are told to every other process, and nobody can take the lock from it."""
     other = holder(project)
     assert lock_owner(project) == Owner(other.pid, socket.gethostname())
-    with pytest.raises(UserError, match=rf"process {other.pid} on .* is training in"), run_lock(project):
+    with pytest.raises(UserError, match=rf"Process {other.pid} on .* is training in"), run_lock(project):
         pass
     other.communicate()
     assert lock_owner(project) is None
@@ -136,7 +136,7 @@ def test_a_run_of_another_user_is_said_to_be_under_way(
 
     other = holder(project)
     monkeypatch.setattr("engine.training.lock_file.own_descriptor", read_only)
-    with pytest.raises(UserError, match=rf"process {other.pid} on .* is training in"), run_lock(project):
+    with pytest.raises(UserError, match=rf"Process {other.pid} on .* is training in"), run_lock(project):
         pass
     other.communicate()
     with pytest.raises(UserError, match="Cannot write to"), run_lock(project):

@@ -63,11 +63,11 @@ def test_a_run_that_a_process_owns_is_left_alone(tmp_path: Path) -> None:
     before = files_below(project.run_dir)
     with owned_by(place.project, PID):
         for change in (delete_run, bring_back, partial(rename_run, name="other")):
-            with pytest.raises(UserError, match=f"process {PID}"):
+            with pytest.raises(UserError, match=f"Process {PID}"):
                 change(place)
     with owned_by(project, PID):
         for job in (partial(archive_present, project), partial(bring_back, place)):
-            with pytest.raises(UserError, match=f"process {PID}"):
+            with pytest.raises(UserError, match=f"Process {PID}"):
                 job()
     after = files_below(project.run_dir)
     assert {name: data for name, data in after.items() if not name.endswith(".lock")} == before

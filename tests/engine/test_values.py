@@ -23,7 +23,8 @@ def refused(name: str, value: object) -> str:
     """Return what is said of a wrong value of `--set`."""
     with pytest.raises(UserError) as caught:
         TrainingConfig().updated({name: value}, "--set")
-    assert caught.value.fix == help_text(name).rstrip(".")
+    about = help_text(name).rstrip(".")
+    assert caught.value.fix == about[:1].lower() + about[1:]
     said = caught.value.problem
     assert f"'{name}' in --set" in said and "\x1b" not in said and len(said) < 400
     assert not LIBRARY.search(said.replace(name, "").replace(wanted(FIELDS[name]), "")), said

@@ -28,6 +28,8 @@ EACH_SIZE = [SIZES[0], pytest.param(SIZES[1], marks=pytest.mark.slow)]
 HOSTILE = "[/INST] [bold]\x1b[2J\u202e"
 """Text that breaks a screen which parses it as markup or lets it reach the terminal."""
 
+REFUSED = ("This is a test", "expect no more of it")
+"""What is refused, and its fix, by what a test does not do."""
 MODEL = Check("model", "Base model", "models/toy, 4-bit, 1 MB", "ok")
 CHECKS = (
     Check("chip", "Chip", "Toy M9, 8 GPU cores", "ok"),

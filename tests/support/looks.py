@@ -8,7 +8,9 @@ from typing import Any
 
 from engine.i18n import language
 from engine.i18n.catalogue import path_of, read
-from tests.support.fake_engine import shown
+from tests.support.fake_engine import REFUSED, shown
+from tests.support.portuguese_looks import not_portuguese
+from tui.app.app import MqloraApp
 from tui.app.screens.shared.footer import KeyFooter
 
 from textual.app import App
@@ -50,9 +52,30 @@ def faults_of(app: App[Any]) -> Iterator[str]:
     yield from _outside(app)
     yield from _overlapping(app)
     yield from _cut(app)
+    yield from _touching(app)
     if language() == "pt":
+        yield from not_portuguese(shown(app), _quoted(app))
         text = " ".join(shown(app).split())
         yield from (f"not translated: {sentence!r}" for sentence in english() if sentence in text)
+
+
+def _quoted(app: App[Any]) -> list[str]:
+    """Return what tests let the machine and the data say, in their own language."""
+    if not isinstance(app, MqloraApp):
+        return []
+    checks = app.hardware.checks if app.hardware else ()
+    faults = app.data.faults if app.data else ()
+    said = [text for check in checks for text in (check.label, check.value, check.detail, check.fix)]
+    said += [*REFUSED, str(app.project.root).replace("/", " ")]
+    return said + [text for fault in faults for text in (fault.kind, fault.message, fault.fix)]
+
+
+def _touching(app: App[Any]) -> Iterator[str]:
+    """Yield labels that leave no gap before what stands to the right of them."""
+    for label in app.screen.query(".field-name, .chat-speaker, Label").results(Static):
+        content = label.visual
+        if label.region.area and isinstance(content, Content) and content.cell_length >= label.size.width:
+            yield f"no gap after {content.plain!r}"
 
 
 def _outside(app: App[Any]) -> Iterator[str]:

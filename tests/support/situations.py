@@ -21,7 +21,15 @@ from engine.runs.places import archived
 from engine.serve.server import Order
 from engine.training.answers import Answer, AnswersWriter
 from tests.support.fake_chat import FakeSession
-from tests.support.fake_engine import FakeEngine, data_report, hardware_report, ready, shown, wait_for
+from tests.support.fake_engine import (
+    REFUSED,
+    FakeEngine,
+    data_report,
+    hardware_report,
+    ready,
+    shown,
+    wait_for,
+)
 from tests.support.fake_run import TOTAL, toy_project, write_run
 from tests.support.tiny import owned_by
 from tests.support.training_screen import Factory, use
@@ -129,7 +137,7 @@ class Noon(datetime):
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Put fakes in the place of what computes, starts processes, asks other machines or tells the time."""
     engine = FakeEngine()
-    refusal = UserError("This is a test", "expect no more of it")
+    refusal = UserError(*REFUSED)
 
     def refuse(*_arguments: object, **_named: object) -> Any:
         raise refusal
@@ -155,6 +163,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
         "engine.model_store.get.get_model": refuse,
         "engine.analysis.charts.write_chart": draw_one,
         "engine.analysis.summary.machine_memory_gb": lambda _state: 16.0,
+        "engine.training.state.now": lambda: _STARTED,
         "engine.shell.program": lambda name: name,
         "tui.app.jobs.machine_and_data.measure_and_remember": refuse,
         "tui.app.jobs.export.create_exporter": refuse,

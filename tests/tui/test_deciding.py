@@ -45,6 +45,7 @@ async def test_values_are_kept_under_a_name_and_come_back(app: MqloraApp, projec
         screen.selected = 0
         await pilot.press("s", "enter")
         await sees(pilot, "The name is empty")
+        assert ".." not in shown(app)
         await pilot.press(*"try", "enter")
         await sees(pilot, "Kept as try; l lists what is kept.")
         screen.selected = 2
@@ -56,8 +57,9 @@ async def test_values_are_kept_under_a_name_and_come_back(app: MqloraApp, projec
         (project.configs_dir / "a[b].json").write_text(f'{{"{HOSTILE}": 1}}'.replace("\x1b", "\\u001b"))
         await pilot.press("l")
         await sees(pilot, "a[b]", "Unknown key '[/INST] [bold]\\x1b[2J")
+        assert ".." not in shown(app)
         await pilot.press("enter", "down")
-        await sees(pilot, "SAFE: 1 × 4 a step, 256 tokens, rate 0.0001, rank 8")
+        await sees(pilot, "SAFE: 1 × 4 a step, 256 tokens, rate 1e-4, rank 8")
         await pilot.press("enter")
         await wait_for(pilot, project.config_file.exists)
         assert TrainingConfig.load(project.config_file) == kept.config == app.config

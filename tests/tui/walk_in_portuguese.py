@@ -30,6 +30,7 @@ DIALOGS = {
     "profile": {"e": "Todos os valores do treino"},
     "data": {"i": "Importar linhas", "x": "raio X", "p": "duplicados"},
     "train": {"R": "Treinar de novo?"},
+    "chat": {"ctrl+t": "máximo de tokens"},
     "report": {"x": "Exportar", "c": "Pontos de verificação"},
 }
 """By their place and key, what stands in them."""

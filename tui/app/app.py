@@ -24,6 +24,7 @@ from tui.app.screens.shared.unsaved import FormDialog, UnsavedScreen
 from tui.app.screens.train.questions import PauseOtherScreen, leave_training, leave_work
 from tui.app.style_sheets import patch_style_sheets
 from tui.app.textual_faults import EndingApp, patch_lists
+from tui.no_break import keep_together
 from tui.run.handover import has_notice
 from tui.run.other_process import nothing_to_pause
 from tui.run.status import UNFINISHED
@@ -63,6 +64,7 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
         """
         super().__init__(project)
         work_in(project)
+        keep_together()
         patch_lists()
         patch_style_sheets()
         self.driver_class = PatientDriver

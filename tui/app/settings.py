@@ -1,6 +1,7 @@
 """What the user chose for the app itself, in all projects: its look, and how a run makes itself noticed."""
 
 import os
+import re
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -71,9 +72,25 @@ def _decoded(path: Path, content: bytes) -> AppSettings:
         return msgspec.json.decode(content, type=AppSettings)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise DamagedSettings(
-            _("The app's settings in {path} cannot be used: {reason}").format(path=path, reason=error),
+            _("The app's settings in {path} cannot be used: {reason}").format(
+                path=path, reason=_reason(error)
+            ),
             _("correct that, or change a setting: the file is then kept beside the new one"),
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """Say what msgspec says in English, in the user's language."""
+    if not isinstance(error, msgspec.ValidationError):
+        return _("it is not JSON")
+    found = _ANOTHER_TYPE.fullmatch(str(error))
+    if found is None:
+        return str(error)
+    text = _("Expected `{wanted}`, got `{found}` - at `{place}`")
+    return text.format(wanted=found[1], found=found[2], place=found[3] or "$")
+
+
+_ANOTHER_TYPE = re.compile(r"Expected `(.+?)`, got `(.+?)`(?: - at `(.+)`)?")
 
 
 def _format_of(content: bytes) -> int:

@@ -8,7 +8,7 @@ from engine.i18n import _
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help=_("Print JSON."))]
-_COLUMN = "COLUMN"
+_COLUMN = _("COLUMN")
 
 
 def validate(
@@ -40,7 +40,10 @@ def clean(
 
 def use(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help=_("As clean and import write it, such as data/mended."))],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar=_("FOLDER"), help=_("As clean and import write it, such as data/mended.")),
+    ],
     json: Json = False,
 ) -> None:
     """Put the rows of a folder in the place of the data; what was there stays in data/backup-N."""
@@ -58,7 +61,9 @@ def undo(context: typer.Context, json: Json = False) -> None:
 
 def import_file(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help=_("CSV, TSV, JSON, JSON Lines (also gzip) or Parquet."))],
+    file: Annotated[
+        Path, typer.Argument(metavar=_("FILE"), help=_("CSV, TSV, JSON, JSON Lines (also gzip) or Parquet."))
+    ],
     prompt: Annotated[
         list[str] | None,
         typer.Option(metavar=_COLUMN, help=_("Column with the prompt; given again, one that goes below it.")),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.project import Project
 from engine.runs.differences import differing_settings, setting_text, widths_that_fit
 from engine.runs.places import run_places
@@ -106,4 +106,4 @@ def _figures(record: RunRecord) -> tuple[Text, ...]:
         return (Text(),) * 4
     best = "-" if run.best_val_loss is None else nats(run.best_val_loss)
     curve = spark(record.curve, min(record.curve, default=0.0))
-    return Text(curve), Text(best), Text(f"{run.steps:,}"), Text(duration(run.duration_s))
+    return Text(curve), Text(best), Text(number(run.steps)), Text(duration(run.duration_s))

@@ -38,6 +38,7 @@ _SENTENCES = (
     N_("Input should be greater than or equal to {least}"),
     N_("Input should be less than or equal to {most}"),
 )
+_PLACEHOLDERS = N_("OPTIONS"), N_("COMMAND"), N_("ARGS")
 """Of Typer, and of Pydantic by way of it; the first whose form a sentence has is the one."""
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
 
@@ -56,7 +57,8 @@ class _OwnWords:
 
     def get_usage(self, ctx: Any) -> str:
         """Return the line that says how a command is written."""
-        return retold(super().get_usage(ctx))  # type: ignore[misc]
+        usage = retold(super().get_usage(ctx))  # type: ignore[misc]
+        return re.sub("|".join(_PLACEHOLDERS), lambda word: _(word[0]), usage)
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option that shows the help."""

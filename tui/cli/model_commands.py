@@ -24,7 +24,7 @@ def get(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="NAME",
+            metavar=_("NAME"),
             help=_("ORGANISATION/NAME of the hub, or with @REVISION; a folder; a GGUF file."),
         ),
     ] = "",
@@ -52,7 +52,9 @@ def get(
 
 def convert(
     context: typer.Context,
-    folder: Annotated[str, typer.Argument(help=_("Folder of a model with full-precision weights."))],
+    folder: Annotated[
+        str, typer.Argument(metavar=_("FOLDER"), help=_("Folder of a model with full-precision weights."))
+    ],
     bits: Annotated[int, typer.Option(help=_("Bits of a weight: 4 or 8."))] = 4,
     group_size: Annotated[int, typer.Option(help=_("Weights that share a scale: 32, 64 or 128."))] = 64,
     name: Name = "",

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from engine.hardware.probe import probe
 from engine.hardware.report import Check
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.profiles import Offer
 from engine.project import Project
 from engine.sanitize import printable
@@ -81,7 +81,7 @@ def show_profiles(project: Project, as_json: bool) -> None:
             "?" if offer.seconds is None else duration(offer.seconds),
             batch,
             str(values["max_seq_length"]),
-            f"{values['learning_rate']:g}",
+            number(values["learning_rate"], "g"),
             str(values["num_epochs"]),
         )
     out.print(shown)

@@ -32,7 +32,9 @@ def chat(
     base: Annotated[bool, typer.Option("--base", help=_("Answer without the adapter."))] = False,
     adapter: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help=_("Another adapter than the run's, of mlx-lm's form or PEFT's.")),
+        typer.Option(
+            metavar=_("FOLDER"), help=_("Another adapter than the run's, of mlx-lm's form or PEFT's.")
+        ),
     ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help=_("Longest reply, in tokens."))] = 256,
     temperature: Annotated[
@@ -93,7 +95,9 @@ def serve(
 
 def reproduce(
     context: typer.Context,
-    receipt: Annotated[Path, typer.Argument(help=_("The receipt.json of a finished run."))],
+    receipt: Annotated[
+        Path, typer.Argument(metavar=_("FILE"), help=_("The receipt.json of a finished run."))
+    ],
     yes: Annotated[bool, typer.Option("--yes", help=_("Train without asking."))] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help=_("Train nothing: compare the finished run that is here."))

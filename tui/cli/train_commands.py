@@ -23,7 +23,7 @@ Profile = Annotated[str | None, typer.Option(help=_("SAFE, BALANCED or PERFORMAN
 ConfigFile = Annotated[Path | None, typer.Option(help=_("A configuration file (JSON)."))]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help=_("Change one value; may be repeated.")),
+    typer.Option("--set", metavar=_("KEY=VALUE"), help=_("Change one value; may be repeated.")),
 ]
 
 

@@ -21,7 +21,7 @@ def why_none(found: AnswersLook, is_training: bool) -> str:
             "No question is asked yet: write one question a line into data/prompts.txt, and each "
             "validation of a run answers them, beside what the base model answers."
         )
-    if is_training:
+    if is_training and found.percent < 100:
         text = _("No answer yet: they come with the validations, once {percent:g} % of the time allow one.")
         return text.format(percent=found.percent)
     return _("No answer yet: a run answers the questions of data/prompts.txt at each validation.")

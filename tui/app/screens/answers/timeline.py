@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from engine.i18n import number
 from engine.training.answers import Answer
 from tui.app.screens.data.pair_row import CLOSE, OPEN
 from tui.app.screens.shared.lines import SteadyText
@@ -46,7 +47,7 @@ class Timeline(SteadyText):
 
 def step_name(answer: Answer) -> str:
     """Return the step of an answer of the trained model."""
-    return f"{answer.step:,}"
+    return number(answer.step or 0)
 
 
 def _line(steps: Sequence[str], chosen: int, width: int) -> Content:

@@ -3,9 +3,9 @@
 from typing import Annotated
 
 from engine.chat import ChatSettings
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.sanitize import one_line
-from engine.values import refusal
+from engine.values import refusal, typed
 from tui.app.screens.shared.line_input import LineInput
 from tui.app.screens.shared.unsaved import FormDialog, FormResult
 
@@ -39,7 +39,7 @@ class ChatSettingsScreen(FormDialog[ChatSettings]):
             for name, field in _Typed.model_fields.items():
                 with Horizontal():
                     yield Label(field.title or name)
-                    yield LineInput(f"{getattr(self._settings, name) or 0:.15g}", id=name)
+                    yield LineInput(number(getattr(self._settings, name) or 0, ".15g"), id=name)
             yield Static(
                 _("0 takes the likeliest token each time; higher is freer. Base and tuned have one seed."),
                 classes="muted",
@@ -90,5 +90,5 @@ def _settings(values: dict[str, str]) -> ChatSettings:
     Raises:
         ValidationError: a value is none that they may have.
     """
-    typed = _Typed.model_validate(values)
-    return ChatSettings(typed.max_tokens, typed.temperature, typed.seed)
+    found = _Typed.model_validate(typed(values, _Typed.model_fields))
+    return ChatSettings(found.max_tokens, found.temperature, found.seed)

@@ -15,6 +15,8 @@ from textual.widgets import Static
 
 Speaker = Literal["user", "tuned", "base"]
 _NAMES: dict[Speaker, str] = {"user": _("You"), "tuned": _("Tuned"), "base": _("Base")}
+_WIDTH = max(7, *map(len, _NAMES.values())) + 1
+"""Of the longest name, and a gap."""
 _STYLES: dict[Speaker, str] = {"user": "bold", "tuned": "bold $accent", "base": "$muted"}
 
 
@@ -37,7 +39,7 @@ class ChatTurn(Container):
         layout: horizontal;
         height: auto;
         margin-bottom: 1;
-        .chat-speaker { width: 8; height: auto; }
+        .chat-speaker { height: auto; }
         .chat-words { width: 1fr; height: auto; }
         .chat-remark { color: $muted; height: auto; }
         .chat-speed { width: auto; min-width: 18; margin-left: 2; text-align: right; color: $muted; }
@@ -65,7 +67,9 @@ class ChatTurn(Container):
 
     def compose(self) -> ComposeResult:
         """Yield speaker, text and speed."""
-        yield Static(Content.styled(_NAMES[self.speaker], _STYLES[self.speaker]), classes="chat-speaker")
+        speaker = Static(Content.styled(_NAMES[self.speaker], _STYLES[self.speaker]), classes="chat-speaker")
+        speaker.styles.width = _WIDTH
+        yield speaker
         with Vertical(classes="chat-words"):
             if self.speaker == "user":
                 yield Static(Content(printable(self._question)), classes="chat-text")

@@ -3,6 +3,7 @@
 import asyncio
 from typing import ClassVar
 
+from engine.dataset.fault_kinds import kind_words
 from engine.dataset.report import Fault, Severity
 from engine.i18n import _, ngettext, number
 from engine.sanitize import one_line
@@ -176,7 +177,7 @@ def _kinds(counts: Overview, width: int, is_part: bool) -> Content:
         return Content.styled(text, "$muted")
     lines = [Content("")]
     for index, (severity, kind, count) in enumerate(counts.kinds):
-        name = one_line(kind, 30)
+        name = one_line(kind_words(kind), 30)
         part = Content.assemble(
             (f"{SYMBOLS[severity]} ", STYLES[severity]), number(count) + " ", (name, "$muted")
         )

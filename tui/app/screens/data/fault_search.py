@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from engine.dataset.fault_kinds import kind_words
 from engine.dataset.report import Fault, Severity
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -36,7 +37,7 @@ class FaultFilter:
     """Which faults are wanted; the default is all of them."""
 
     text: str = ""
-    """Words that all occur in kind, message, file and line."""
+    """Words that all occur in kind (by its name or in words), message, file and line."""
     severity: Severity | None = None
 
     def admitted(self, faults: Sequence[Fault]) -> list[Fault]:
@@ -84,5 +85,5 @@ async def _parts(faults: Sequence[Fault]) -> AsyncIterator[Sequence[Fault]]:
 
 
 def _has(fault: Fault, words: list[str]) -> bool:
-    text = f"{fault.kind} {fault.message} {fault.file} {fault.line}".casefold()
+    text = f"{fault.kind} {kind_words(fault.kind)} {fault.message} {fault.file} {fault.line}".casefold()
     return all(word in text for word in words)

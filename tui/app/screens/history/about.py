@@ -1,5 +1,6 @@
 """What is said of a run below the list, and which sign and colour is which in the chart."""
 
+from engine import units
 from engine.i18n import _
 from engine.runs.differences import setting_text
 from engine.runs.places import RunPlace
@@ -27,7 +28,7 @@ def _where(record: RunRecord) -> str:
     """Return folder, time, base model and length of a run."""
     parts, run = [one_line(record.place.project.run_name, 100)], record.summary
     if record.started:
-        parts.append(one_line(record.started[:16].replace("T", " "), 16))
+        parts.append(one_line(units.moment(record.started), 20))
     if run:
         parts.append(one_line(run.model, 40))
         total = max(run.total_steps, run.steps)

@@ -7,7 +7,7 @@ from engine import units
 from engine.analysis.facts import RunSummary
 from engine.analysis.verdict import Verdict
 from engine.errors import UserError
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from engine.runs.changes import Contents
 from engine.runs.differences import Sameness, differing_settings, setting_text, shared_origin
 from engine.runs.places import RunPlace
@@ -98,7 +98,7 @@ class DifferencesScreen(Dialog[None]):
 
 def _row(name: str, values: Sequence[str], style: str = "") -> Content:
     cells = "".join(f"{one_line(value, 21):<23}" for value in values)
-    return Content.assemble((f"{one_line(name, 22):<24}", "$muted"), (cells.rstrip(), style))
+    return Content.assemble((f"{one_line(name, 23):<25}", "$muted"), (cells.rstrip(), style))
 
 
 def _sameness(found: Sameness) -> Content:
@@ -107,14 +107,14 @@ def _sameness(found: Sameness) -> Content:
         False: (_("≠ another"), "$warning"),
         None: (_("? one of them does not tell"), "$muted"),
     }
-    return Content.assemble((f"{one_line(found.what, 26):<28}", "$muted"), words[found.is_same])
+    return Content.assemble((f"{one_line(found.what, 34):<36}", "$muted"), words[found.is_same])
 
 
 def _results(records: Sequence[RunRecord]) -> list[tuple[str, list[str]]]:
     runs = [record.summary for record in records]
     best = [units.nats(run.best_val_loss) if run and run.best_val_loss is not None else "-" for run in runs]
     last = [units.nats(run.last_loss) if run and run.last_loss is not None else "-" for run in runs]
-    steps = [f"{run.steps:,}" if run else "-" for run in runs]
+    steps = [number(run.steps) if run else "-" for run in runs]
     time = [units.duration(run.duration_s) if run else "-" for run in runs]
     return [(_("best validation"), best), (_("training loss"), last), (_("steps"), steps), (_("time"), time)]
 

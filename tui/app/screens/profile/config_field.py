@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, get_args, get_origin
 
-from engine.config import TrainingConfig, help_text
+from engine.config import TrainingConfig, help_text, value_text, value_word
 from engine.errors import UserError
 from engine.i18n import _
 from engine.sanitize import one_line
@@ -82,14 +82,20 @@ def _editor(field: str, value: Any, models: tuple[str, ...]) -> Pick | LineInput
     if kind is bool:
         return Pick([(_("no"), False), (_("yes"), True)], value)
     if get_origin(kind) is Literal:
-        return Pick([(name, name) for name in get_args(kind)], value)
+        return Pick([(_named(name), name) for name in get_args(kind)], value)
     if field == "model":
         names = dict.fromkeys((*models, value) if value else models)
         return Pick([(_("the first one"), ""), *((one_line(name, 60), name) for name in names)], value)
     return LineInput(_as_text(value), compact=True, select_on_focus=False)
 
 
+def _named(value: str) -> str:
+    """Return a choice as it is typed after `--set`, and its word in a language that has another."""
+    word = value_word(value)
+    return value if word == value else f"{value} ({word})"
+
+
 def _as_text(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(value)
-    return str(value)
+    return value_text(value)

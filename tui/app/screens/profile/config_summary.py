@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from engine import units
-from engine.config import TrainingConfig, help_text
+from engine.config import TrainingConfig, help_text, value_word
 from engine.dataset.report import DataReport
 from engine.i18n import _, ngettext, number
 from engine.profiles import PROFILES
@@ -42,8 +42,8 @@ def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) 
     table.add_column(ratio=1)
     table.add_row(_("batch"), str(config.batch_size), _batch(config))
     table.add_row(_("sequence"), number(config.max_seq_length), _sequence(config, data))
-    table.add_row(_("learning rate"), f"{config.learning_rate:.1e}".replace("e-0", "e-"), _rate(config))
-    table.add_row(_("steps"), "–" if steps is None else number(steps), _steps(config))
+    table.add_row(_("learning rate"), number(config.learning_rate, ".1e").replace("e-0", "e-"), _rate(config))
+    table.add_row(_("steps"), "–" if steps is None else number(steps), _steps(config, steps))
     table.add_row(_("adapter rank"), str(config.lora_rank), _adapter(config))
     if config.init_adapter:
         table.add_row(_("goes on from"), "", Text(one_line(config.init_adapter, 200)))
@@ -78,7 +78,7 @@ def _sequence(config: TrainingConfig, data: DataReport | None) -> str:
 
 def _rate(config: TrainingConfig) -> Text:
     words = _("{warmup:g} % warm-up, then {schedule}").format(
-        warmup=100 * config.warmup_ratio, schedule=config.lr_schedule
+        warmup=100 * config.warmup_ratio, schedule=value_word(config.lr_schedule)
     )
     return Text.assemble((schedule_spark(config), ACCENT), "  ", words)
 
@@ -89,7 +89,7 @@ def schedule_spark(config: TrainingConfig, width: int = SPARK_WIDTH) -> str:
     return spark(steps)
 
 
-def _steps(config: TrainingConfig) -> str:
+def _steps(config: TrainingConfig, steps: int | None) -> str:
     validation, checkpoint = _rhythm(config.eval_every), _rhythm(config.save_every)
     text = (
         _("validation and checkpoint {when}").format(when=validation)
@@ -97,7 +97,11 @@ def _steps(config: TrainingConfig) -> str:
         else _("validation {when}, checkpoint {then}").format(when=validation, then=checkpoint)
     )
     epochs = ngettext("in {n} epoch", "in {n} epochs", config.num_epochs).format(n=config.num_epochs)
-    if config.max_steps:
+    if config.max_steps and steps == config.max_steps:
+        epochs = _("where max_steps ends the run; {epochs} at most").format(
+            epochs=units.epochs(config.num_epochs)
+        )
+    elif config.max_steps:
         epochs = _("{epochs}, at most {steps}").format(epochs=epochs, steps=units.steps(config.max_steps))
     return f"{epochs}; {text}"
 

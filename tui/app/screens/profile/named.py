@@ -163,12 +163,12 @@ def _drawn(one: NamedConfig) -> Content:
 def _told(one: NamedConfig) -> str:
     if one.config is None:
         return f"✗ {one_line(str(one.error), 300)}"
-    text = _("{profile}: {batch} × {accumulation} a step, {length}, rate {rate:g}, rank {rank}")
+    text = _("{profile}: {batch} × {accumulation} a step, {length}, rate {rate}, rank {rank}")
     return text.format(
         profile=profile_name(one.config),
         batch=one.config.batch_size,
         accumulation=one.config.gradient_accumulation,
         length=units.tokens(one.config.max_seq_length),
-        rate=one.config.learning_rate,
+        rate=units.rate(one.config.learning_rate),
         rank=one.config.lora_rank,
     )

@@ -8,6 +8,7 @@ from itertools import pairwise
 from engine.analysis.verdict import Verdict
 from engine.config import parse_assignment
 from engine.i18n import _
+from engine.i18n.numbers import with_separators
 from engine.sanitize import one_line
 from engine.shell import NAME
 from tui.app.keys import doing, going_to
@@ -54,16 +55,16 @@ class Suggestion:
         values = self.values
         if values is None:
             return _ACTIONS[self.words[0]][1]
-        changes = ", ".join(f"{name} {value}" for name, value in values.items())
+        changes = ", ".join(f"{name} {with_separators(value)}" for name, value in values.items())
         return _("train anew with {changes}").format(changes=changes) if changes else _("train anew")
 
 
 _ACTIONS = {
     "train": (doing("train", "train.resume", "train.start"), _("go on with the run")),
-    "validate": (doing("data", "data.check"), _("check the data again")),
+    "validate": (doing("data", "data.check"), _("look at the data again")),
     "check": (doing("hardware", "hardware.check"), _("look at the machine again")),
     "monitor": (going_to("train"), _("look at the run")),
-    "chat": (going_to("chat"), _("talk to it")),
+    "chat": (going_to("chat"), _("chat with it")),
     "plot": (doing("report", "report.charts"), _("draw the charts")),
     "export": (doing("report", "report.export"), _("export it")),
 }

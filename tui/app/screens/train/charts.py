@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.analysis.chart_series import ChartData, csv_of
 from engine.analysis.facts import RunSummary
 from engine.errors import UserError
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.training.state import RunState
@@ -145,7 +145,7 @@ class Charts(Vertical):
             return
         text, every = csv_of(series, first, past, _MOST_COPIED)
         self.app.copy_to_clipboard(text)
-        steps = ngettext("{n} step", "{n} steps", past - first).format(n=f"{past - first:,}")
+        steps = ngettext("{n} step", "{n} steps", past - first).format(n=number(past - first))
         if every == 1:
             notice = _("Copied {steps} as CSV.").format(steps=steps)
         else:

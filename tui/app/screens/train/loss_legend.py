@@ -6,7 +6,7 @@ from datetime import timedelta
 from engine import units
 from engine.analysis.chart_series import Axis, ChartData, Measure, Reading
 from engine.analysis.facts import RunSummary
-from engine.i18n import _, ngettext
+from engine.i18n import _, ngettext, number
 from tui.app.screens.shared.lines import SteadyText
 from tui.run.chart_view import ChartView
 
@@ -43,7 +43,7 @@ def _part(view: ChartView, data: ChartData, is_training: bool) -> str:
     if view.is_whole or past <= first:
         return _("whole run")
     if view.frozen is None:
-        newest = ngettext("newest {n} step", "newest {n} steps", past - first).format(n=f"{past - first:,}")
+        newest = ngettext("newest {n} step", "newest {n} steps", past - first).format(n=number(past - first))
         return _("live: {newest}").format(newest=newest) if is_training else newest
     steps = data.history.step
     frozen = _("frozen: steps {first:,}-{last:,}").format(first=steps[first], last=steps[past - 1])
@@ -94,15 +94,15 @@ def _step(reading: Reading, axis: Axis) -> str:
 
 def _values(reading: Reading, measure: Measure) -> list[tuple[str, str]]:
     name = {"loss": _("loss"), "grad_norm": _("norm"), "tokens_per_second": _("tok/s")}[measure]
-    values = [(name, number(reading.value)), (_("smoothed"), number(reading.smoothed))]
+    values = [(name, four_digits(reading.value)), (_("smoothed"), four_digits(reading.smoothed))]
     if measure == "loss":
-        values.append((_("val"), "–" if reading.validation is None else number(reading.validation)))
+        values.append((_("val"), "–" if reading.validation is None else four_digits(reading.validation)))
     rate = reading.learning_rate
     return [*values, (_("lr"), units.rate(rate) if rate else "0")]
 
 
-def number(value: float) -> str:
+def four_digits(value: float) -> str:
     """Return a value with four significant digits, or NaN."""
     if not math.isfinite(value):
         return "NaN"
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.4g}"
+    return number(value, ",.0f" if 1000 <= abs(value) < 1e7 else ".4g")

@@ -1,0 +1,68 @@
+"""The kinds of faults in words: their stable names are the same in every language, and JSON has those."""
+
+from engine.i18n import N_, _
+
+KINDS = (
+    N_("answer_begins_otherwise"),
+    N_("blank_lines"),
+    N_("byte_order_mark"),
+    N_("compressed"),
+    N_("control_character"),
+    N_("control_text"),
+    N_("conversation_split"),
+    N_("duplicate"),
+    N_("duplicate_key"),
+    N_("empty_completion"),
+    N_("empty_prompt"),
+    N_("empty_text"),
+    N_("invalid_json"),
+    N_("invalid_text"),
+    N_("invalid_utf8"),
+    N_("json_array"),
+    N_("leak"),
+    N_("left_out"),
+    N_("line_too_long"),
+    N_("misread_text"),
+    N_("missing_field"),
+    N_("mixed_forms"),
+    N_("near_duplicate"),
+    N_("near_leak"),
+    N_("near_twins_limit"),
+    N_("no_assistant_turn"),
+    N_("no_end_of_turn"),
+    N_("no_last_answer"),
+    N_("no_last_line_break"),
+    N_("no_question"),
+    N_("no_rows"),
+    N_("no_trained_token"),
+    N_("not_an_object"),
+    N_("nul"),
+    N_("other_answer"),
+    N_("other_template"),
+    N_("parquet"),
+    N_("placeholder"),
+    N_("repeated_header"),
+    N_("same_role_twice"),
+    N_("several_answers"),
+    N_("shared_token"),
+    N_("spread_object"),
+    N_("template"),
+    N_("template_text"),
+    N_("truncated"),
+    N_("two_forms"),
+    N_("two_systems"),
+    N_("unknown_option"),
+    N_("unreadable"),
+    N_("unsupported_field"),
+    N_("unused_fields"),
+    N_("utf16"),
+    N_("windows_line_ends"),
+    N_("wrong_role"),
+    N_("wrong_type"),
+)
+_KNOWN = frozenset(KINDS)
+
+
+def kind_words(kind: str) -> str:
+    """Return the name of a kind of fault in the user's language; one that is not known as it is."""
+    return _(kind) if kind in _KNOWN else kind
