@@ -61,5 +61,7 @@ def changes(old: TrainingConfig, new: TrainingConfig, kept: Set[str] = frozenset
     """Name what is otherwise in `new`, such as "batch_size 2 -> 3", those `kept` left out."""
     before, after = old.model_dump(exclude={*kept}), new.model_dump(exclude={*kept})
     return [
-        one_line(f"{key} {value_text(before[key])} -> {value_text(after[key])}", 80) for key in after if before[key] != after[key]
+        one_line(f"{key} {value_text(before[key])} -> {value_text(after[key])}", 80)
+        for key in after
+        if before[key] != after[key]
     ]
