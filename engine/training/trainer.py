@@ -212,8 +212,7 @@ def _fewer(project: Project, ranks: int) -> str:
     if state is None or state.ranks <= ranks:
         return ""
     return _(
-        "{before} processes trained together before, {now} from here on; with all: mqlora-tui train --ranks "
-        "or --hosts"
+        "{before} processes trained together before, {now} from here on; --ranks or --hosts brings them back"
     ).format(before=state.ranks, now=ranks)
 
 

@@ -80,10 +80,10 @@ class BadNumbers:
         return self._rate
 
     def _step_call(self, real: Any) -> Any:
-        def call(function: Any, batches: Sequence[Any], rate: float) -> Any:
+        def call(function: Any, batches: Sequence[Any], rate: float, whole: Any = None) -> Any:
             self._call, self._meant = 0, None if self.only is None else self.only % len(batches)
             self._is_bad = self._step in (self.steps if rate == self._rate else self.halved)
-            return real(function, batches, rate)
+            return real(function, batches, rate, whole)
 
         return call
 

@@ -29,9 +29,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 HOSTS = [
-    {"ssh": "localhost", "ips": ["127.0.0.1"], "speed": 900},
+    {"ssh": "localhost", "ips": ["192.168.7.1"], "speed": 900},
     {"ssh": "mac2.local", "ips": ["192.168.7.2"], "speed": 450.5},
-    {"ssh": "mac3.local", "ips": ["192.168.7.3"]},
+    {"ssh": "mac3.local", "ips": ["192.168.7.3"], "speed": 1},
 ]
 
 
@@ -69,7 +69,8 @@ def background(monkeypatch: pytest.MonkeyPatch) -> Iterator[Background]:
 
 
 @pytest.fixture
-def host_file(project: Project) -> Path:
+def host_file(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("engine.cluster.host_file.is_own", lambda address: address == "192.168.7.1")
     path = project.root / "cluster.json"
     path.write_text(json.dumps({"hosts": HOSTS}))
     return path
@@ -186,6 +187,8 @@ async def test_a_take_over_brings_the_run_to_the_machines(
             await open_train(pilot)
             await sees(pilot, "t Take over")
             await pilot.press("t")
+            await sees(pilot, "Take the run over?", "goes on with 2 processes")
+            await pilot.press("enter")
             await sees(pilot, "the run goes on with 2 processes of this machine once it is saved")
             write_state(app.project, "paused", 31)
         await wait_for(pilot, lambda: background.started == [["--ranks", "2", "--resume"]])
@@ -207,7 +210,7 @@ async def test_a_run_of_several_is_called_so(app: MqloraApp, monkeypatch: pytest
                 pilot, f"2 processes of this machine, led by process {os.getppid()}", "pauses them all"
             )
             await sees_no_more(pilot, "Take over")
-            await pilot.press("ctrl+c")
+            await pilot.press("ctrl+c", "ctrl+c")
             await sees(pilot, "2 processes of this machine are asked to pause")
     assert asked == [signal.SIGINT]
 

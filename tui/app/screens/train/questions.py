@@ -4,6 +4,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.training.lock_file import Owner
 from tui.app.screens.shared.dialog import ConfirmScreen
+from tui.run.machines import Machines
 
 
 def leave_training() -> ConfirmScreen:
@@ -40,13 +41,14 @@ class PauseOtherScreen(ConfirmScreen):
         return True
 
 
-def take_it_over(owner: Owner) -> ConfirmScreen:
-    """Return the question before a run of another process is made to go on here."""
+def take_it_over(owner: Owner, machines: Machines) -> ConfirmScreen:
+    """Return the question before a run of another process is made to go on here, or with `machines`."""
+    text = _("Process {pid} saves a checkpoint and pauses; then the run goes on in this app.")
+    if machines.is_several:
+        text = _("Process {pid} saves a checkpoint and pauses; then the run goes on with {machines}.")
     return ConfirmScreen(
         _("Take the run over?"),
-        _("Process {pid} saves a checkpoint and pauses; then the run goes on in this app.").format(
-            pid=owner.pid
-        ),
+        text.format(pid=owner.pid, machines=machines.words),
         yes=_("Take it over"),
         no=_("Let it train there"),
     )

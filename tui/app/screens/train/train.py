@@ -127,7 +127,7 @@ class TrainScreen(ChoosesMachines):
                 self._take_over()
 
         if other := self.mqlora.training.other_process():
-            self.app.push_screen(take_it_over(other), answer)
+            self.app.push_screen(take_it_over(other, self.mqlora.machines), answer)
 
     @work(group="take-over", exit_on_error=False)
     async def _take_over(self) -> None:
