@@ -21,6 +21,7 @@ from tests.support.form import field, form, note, opened
 from tui.app.app import MqloraApp
 from tui.app.screens.profile.card import ProfileCard
 from tui.app.screens.profile.config_field import ConfigField
+from tui.app.screens.profile.config_form import ConfigForm
 from tui.app.screens.profile.config_summary import summary
 from tui.app.screens.profile.profile import CUSTOM, ProfileScreen
 from tui.app.screens.shared.choice import Pick
@@ -288,3 +289,19 @@ def test_the_adapter_to_go_on_from_is_named_among_what_a_configuration_means() -
     console.print(summary(TrainingConfig(init_adapter="given[red]\x1b[2J"), None, None))
     told = console.export_text()
     assert "goes on from" in told and "given[red]\\x1b[2J" in told
+
+
+async def test_the_next_field_is_the_next_one_also_before_it_has_its_place(app: MqloraApp) -> None:
+    """Keys may come between the mounting of the later fields and the layout that places them."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        screen = ConfigForm(app.config, app.project)
+        await app.push_screen(screen)
+        names = list(TrainingConfig.model_fields)
+        for name in names[1:15]:
+            await screen.action_move(1)
+            assert field(screen, name).editor.has_focus, name
+        await screen.action_move(-1)
+        assert field(screen, names[13]).editor.has_focus
+        await screen.action_move(-1)
+        assert field(screen, names[12]).editor.has_focus

@@ -56,7 +56,13 @@ def hows(monkeypatch: pytest.MonkeyPatch) -> list[Resumption]:
 
     class Trainer:
         def __init__(
-            self, _project: Project, _config: Any, _stop: threading.Event, _mode: Any, how: Resumption
+            self,
+            _project: Project,
+            _config: Any,
+            _stop: threading.Event,
+            _mode: Any,
+            how: Resumption,
+            *_: Any,
         ) -> None:
             asked.append(how)
 

@@ -39,14 +39,15 @@ class ConfigForm(FormDialog[TrainingConfig]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "save", _("Save"), priority=True, id="form.save"),
-        Binding("down", "app.focus_next", _("Next field"), show=False, id="form.next"),
-        Binding("up", "app.focus_previous", _("Previous field"), show=False, id="form.previous"),
+        Binding("down,tab", "move(1)", _("Next field"), show=False, id="form.next"),
+        Binding("up,shift+tab", "move(-1)", _("Previous field"), show=False, id="form.previous"),
     ]
 
     VERTICAL_BREAKPOINTS = PlaceScreen.VERTICAL_BREAKPOINTS
 
     def __init__(self, config: TrainingConfig, project: Project) -> None:
         super().__init__()
+        self._mounting = asyncio.Lock()
         self._config = config
         models = tuple(project.models())
         self._fields = [
@@ -77,8 +78,20 @@ class ConfigForm(FormDialog[TrainingConfig]):
             self.watch(self.app, state, self._follow)
 
     async def _mount_others(self) -> None:
-        if self.is_attached:
-            await self.query_one(Fields).mount_all(self._fields[_FIRST:])
+        async with self._mounting:
+            if self.is_attached and not self._fields[-1].is_attached:
+                await self.query_one(Fields).mount_all(self._fields[_FIRST:])
+
+    async def action_move(self, by: int) -> None:
+        """Go to the next field or the one before, in their order: Textual's is that of the places on the
+        screen, where fields that were mounted a moment ago have none yet and come first."""
+        await self._mount_others()
+        editors = [field.editor for field in self._fields]
+        index = editors.index(self.focused) + by if self.focused in editors else -1
+        if 0 <= index < len(editors):
+            editors[index].focus()
+        else:
+            await self.app.run_action("focus_next" if by > 0 else "focus_previous")
 
     @on(Input.Changed)
     @on(Pick.Changed)
@@ -88,8 +101,8 @@ class ConfigForm(FormDialog[TrainingConfig]):
         self._look_ahead()
 
     @on(Input.Submitted)
-    def _next_field(self) -> None:
-        self.focus_next()
+    async def _next_field(self) -> None:
+        await self.action_move(1)
 
     def _follow(self) -> None:
         self._look_ahead()
