@@ -297,6 +297,7 @@ async def test_the_next_field_is_the_next_one_also_before_it_has_its_place(app: 
         await opened(pilot)
         screen = ConfigForm(app.config, app.project)
         await app.push_screen(screen)
+        await wait_for(pilot, lambda: screen.focused is not None)
         names = list(TrainingConfig.model_fields)
         for name in names[1:15]:
             await screen.action_move(1)

@@ -87,9 +87,10 @@ class ConfigForm(FormDialog[TrainingConfig]):
         screen, where fields that were mounted a moment ago have none yet and come first."""
         await self._mount_others()
         editors = [field.editor for field in self._fields]
-        index = editors.index(self.focused) + by if self.focused in editors else -1
+        here = self.focused or editors[0]  # which is about to have it
+        index = editors.index(here) + by if here in editors else -1
         if 0 <= index < len(editors):
-            editors[index].focus()
+            self.set_focus(editors[index])
         else:
             await self.app.run_action("focus_next" if by > 0 else "focus_previous")
 
