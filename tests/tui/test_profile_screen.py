@@ -301,8 +301,8 @@ async def test_the_next_field_is_the_next_one_also_before_it_has_its_place(app: 
         names = list(TrainingConfig.model_fields)
         for name in names[1:15]:
             await screen.action_move(1)
-            assert field(screen, name).editor.has_focus, name
+            assert screen.focused is field(screen, name).editor, name
         await screen.action_move(-1)
-        assert field(screen, names[13]).editor.has_focus
+        assert screen.focused is field(screen, names[13]).editor
         await screen.action_move(-1)
-        assert field(screen, names[12]).editor.has_focus
+        assert screen.focused is field(screen, names[12]).editor
