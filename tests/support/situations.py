@@ -164,6 +164,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
         "engine.analysis.charts.write_chart": draw_one,
         "engine.analysis.summary.machine_memory_gb": lambda _state: 16.0,
         "engine.training.state.now": lambda: _STARTED,
+        "engine.analysis.verdict.program": lambda name: name,
         "engine.shell.program": lambda name: name,
         "tui.app.jobs.machine_and_data.measure_and_remember": refuse,
         "tui.app.jobs.export.create_exporter": refuse,
