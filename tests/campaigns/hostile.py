@@ -29,7 +29,7 @@ _JOINERS = "\u200c\u200d"
 # the terminal's title there is OSC 2, and what is in it is looked at.
 _LINE = re.compile(r"\x1b\[[\d;]*m|\x1b\[\?25[lh]|\x1b\[[12]?[AK]|\r")
 _SCREEN = re.compile(
-    r"\x1b\]22;\w*\x07|\x1b\]2;|\x1b\\|\x1b\[[\d;]*[mHABCDKtuq]|\x1b\[[?>=<][\d;$]*[hlpu]|\r"
+    r"\x1b\]22;\w*\x07|\x1b\]2;|\x1b\\|\x1b\[[\d;]*[mHABCDKtuq]|\x1b\[[?>=<][\d;$]*[hlpu]|\x1b\[J|\r"
 )
 _CHAT = ("--max-tokens", "80", "--temperature", "5")
 
