@@ -62,13 +62,11 @@ REFUSED: tuple[Command, ...] = (
     ("clean",),
     ("verify-resume",),
     ("chat", "--prompt", "x"),
-    ("chat",),
     ("import", "nowhere.csv"),
     ("import", "nowhere.csv", "--dry-run"),
     ("train",),
     ("train", "--resume"),
     ("train", "--background"),
-    ("train", "--resume", "--restart"),
     ("train", "--set", "batch_size=x"),
     ("train", "--config", "nowhere.json"),
 )
@@ -79,6 +77,8 @@ USAGE: tuple[Command, ...] = (
     ("chat", "--max-tokens", "x"),
     ("import",),
     ("train", "--set"),
+    ("chat",),  # with --json, and no prompt
+    ("train", "--resume", "--restart"),
 )
 ODD = os.fsdecode(b"odd \xff\x9b2J")
 NOT_UTF8: tuple[Command, ...] = (
