@@ -78,6 +78,8 @@ def pause(project: Project, terminal: Terminal) -> int:
     """Press Ctrl+C, wait for the checkpoint and return its step."""
     terminal.wait_for("● running")
     terminal.press("\x03")
+    terminal.wait_for("Pause a run of another process?")
+    terminal.press("\x03")
     terminal.wait_for("paused at step")
     state = RunState.load(project.state_file)
     assert state is not None and state.status == "paused" and state.last_checkpoint is not None

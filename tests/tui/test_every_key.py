@@ -24,12 +24,11 @@ def _name(size: Size) -> str:
     return "{}x{}".format(*size)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("situation", "size"),
     [
-        *((situation, SIZES[0]) for situation in SITUATIONS),
-        *((FULLEST, size) for size in SIZES[1:]),
+        *(pytest.param(name, SIZES[0], marks=pytest.mark.slow) for name in SITUATIONS),
+        *(pytest.param(FULLEST, size, marks=pytest.mark.campaign) for size in SIZES[1:]),
     ],
     ids=lambda value: value if isinstance(value, str) else _name(value),
 )
@@ -51,7 +50,7 @@ async def test_each_key_of_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert walk.pressed >= len(PLACES)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("size", SIZES, ids=_name)
 def test_in_portuguese(size: Size, tmp_path: Path) -> None:
     """In a process that speaks it."""
