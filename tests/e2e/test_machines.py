@@ -57,7 +57,7 @@ def test_a_lost_process_is_named_and_the_run_goes_on(project: Project) -> None:
     Machines(ranks=2).save(project)
     terminal = app_while_training(project)
     others(project)[0].kill()
-    terminal.wait_for("m chooses fewer")
+    terminal.wait_for("fewer.")  # where the line breaks depends on paths
     state = RunState.load(project.state_file)
     assert state is not None and (state.status, state.lost_rank) == ("failed", 1)
     Machines(ranks=2, go_on_with_fewer=True).save(project)
