@@ -23,6 +23,7 @@ from engine.project import Project
 from engine.training.state import RunState
 
 import psutil
+import pyte
 
 SIDES = ("headless", "app")
 COLUMNS, ROWS = 120, 40
@@ -53,27 +54,27 @@ class Program:
         self._process = psutil.Process(process.pid)
         self._popen = process
         self._output = output
-        self._seen = b""
+        self._screen = pyte.Screen(COLUMNS, ROWS)  # the app sends what changes, not whole words
+        self._terminal = pyte.ByteStream(self._screen)
 
     def type(self, keys: bytes) -> None:
         """Type on its terminal."""
-        self._seen = b""
         os.write(self._output, keys)
 
-    def wait_for(self, text: bytes) -> None:
-        """Read until it has written `text`, since the last key."""
-        self.wait_until(lambda: text in self._seen)
+    def wait_for(self, text: str) -> None:
+        """Read until its screen shows `text`."""
+        self.wait_until(lambda: text in "\n".join(self._screen.display))
 
     def wait_until(self, holds: Callable[[], object], limit_s: float = LIMIT_S) -> None:
         """Read until something holds.
 
         Raises:
-            RuntimeError: the program ended, or it takes too long; with the last of what it wrote.
+            RuntimeError: the program ended, or it takes too long; with what its screen shows.
         """
         limit = time.monotonic() + limit_s
         while not holds():
             if self._popen.poll() is not None or time.monotonic() > limit:
-                raise RuntimeError(f"the run did not come that far: {self._seen[-2000:]!r}")
+                raise RuntimeError(f"the run did not come that far: {self._screen.display}")
             self._read()
 
     def cpu_seconds(self) -> float:
@@ -90,7 +91,7 @@ class Program:
     def _read(self) -> None:
         if select.select([self._output], [], [], _LOOK_S)[0]:
             with suppress(OSError):  # the other side of the terminal was closed
-                self._seen = (self._seen + os.read(self._output, 65536))[-100_000:]
+                self._terminal.feed(os.read(self._output, 65536))
 
 
 def run_program(side: str, project: Project, steps: int, skip: int) -> Steps:
@@ -107,9 +108,9 @@ def run_program(side: str, project: Project, steps: int, skip: int) -> Steps:
     """
     with _on_terminal(project) if side == "app" else _on_pipe(project) as program:
         if side == "app":
-            program.wait_for(b"Ready for")
+            program.wait_for("Ready for")
             program.type(b"4")
-            program.wait_for(b"Start")
+            program.wait_for("Enter Start")
             program.type(b"\r")
         marks = []
         for step in (skip, steps - 1):
