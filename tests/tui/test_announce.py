@@ -133,15 +133,15 @@ def test_a_whole_run_on_a_real_terminal(terminal: Terminal) -> None:
     terminal.wait_for("Ready for")
     terminal.press("4")
     terminal.wait_for("Enter Start")
-    assert "\x1b[22;2t\x1b]2;○ farense: idle\x1b\\" in terminal.output.decode()
+    assert "\x1b[22;2t\x1b]2;○ farense: idle\x1b\\" in terminal.output.decode(errors="replace")
     terminal.press("\r")
     terminal.wait_for("✓ finished")
     wait_until(lambda: b"\x1b]777;notify;mqlora-tui;farense: finished\x1b\\" in terminal.output)
-    said = terminal.output.decode()
+    said = terminal.output.decode(errors="replace")
     assert "\x1b]2;● farense: running\x1b\\" in said and "\x1b]2;✓ farense: finished\x1b\\" in said
     pointer = re.compile(r"\x1b\]22;[a-z]+\a")  # Textual's, of kitty's protocol
     assert pointer.sub("", said).count("\a") == 1 and "]9;" not in said
     terminal.press("q")
     assert terminal.wait() == 0
-    last = terminal.output.decode().rpartition("\x1b]2;")[2]
+    last = terminal.output.decode(errors="replace").rpartition("\x1b]2;")[2]
     assert last.startswith("\x1b\\\x1b[23;2t") and "Finished at step 12" in last
