@@ -152,7 +152,7 @@ def main() -> int:
     answers = HostAnswers(channel)
     try:
         answers.serve()
-    except Exception as error:
+    except Exception as error:  # told to the owner in a sentence; the log has the stack
         traceback.print_exc()
         channel.send("failed", problem=f"{type(error).__name__}: {error}", fix="")
         return 1

@@ -215,7 +215,7 @@ def main() -> int:
     rank = Rank(channel)
     try:
         rank.serve()
-    except Exception as error:
+    except Exception as error:  # told to the owner, who ends the run and names this process
         if "[ring]" in str(error):  # somebody else is gone: the owner finds out who, and ends this process
             threading.Event().wait(_OWNER_S)
         if told := rank.explain(error):

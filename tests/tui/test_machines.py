@@ -22,6 +22,7 @@ from tests.support.tiny import owned_by
 from tests.support.training_screen import Factory, open_train, use
 from tui.app.app import MqloraApp
 from tui.app.screens.machines.machines import MachinesDialog
+from tui.cli.choose_world import chosen_world
 from tui.run.machines import THIS_MACHINE, Machines, load_machines, machines_of
 
 import pytest
@@ -253,3 +254,16 @@ def test_what_a_process_was_started_with(options: Sequence[str], found: Machines
         assert process.stdout and process.stdout.readline()
         assert machines_of(Owner(process.pid, socket.gethostname())) == found
     assert machines_of(Owner(process.pid, "elsewhere")) == THIS_MACHINE
+
+
+@pytest.mark.parametrize(
+    ("found", "ranks", "backend"), [([], 1, "ring"), (["nvidia0", "nvidia1"], 2, "nccl")]
+)
+def test_as_many_processes_as_pay(
+    monkeypatch: pytest.MonkeyPatch, found: list[str], ranks: int, backend: str
+) -> None:
+    """One a card; on a CPU or a Mac's one GPU several bring next to nothing."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setattr("tui.cli.choose_world.cards", lambda: found)
+    world = chosen_world("auto", None, False)
+    assert (world.size, world.backend) == (ranks, backend)

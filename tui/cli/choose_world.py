@@ -10,7 +10,7 @@ from engine.cluster.world import ALONE, Backend, World, local_world
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from tui.run.machines import cards, sensible_ranks
+from tui.run.machines import cards
 
 AUTO = "auto"
 
@@ -59,7 +59,9 @@ def world_options(project: Project, world: World, go_on_with_fewer: bool) -> lis
 def _local(ranks: str) -> World:
     backend: Backend = "nccl" if cards() else "ring"
     if ranks == AUTO:
-        return local_world(sensible_ranks(), backend)
+        # Without cards one: on a CPU two of one thread each were hardly faster than one, and the one GPU of
+        # a Mac computes for all of them.
+        return local_world(len(cards()) or 1, backend)
     if not (ranks.isascii() and ranks.isdigit()):
         raise UserError(
             _("--ranks {value} is no number of processes").format(value=ranks),

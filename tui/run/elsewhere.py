@@ -38,7 +38,7 @@ class Elsewhere:
         try:
             child, begin = spawn(self._project, arguments)
             wait_for_start(self._project, child, begin)
-        except Exception as error:
+        except Exception as error:  # nobody waits for this thread: what went wrong is told on the screen
             self.is_starting = False
             self._changed(error if isinstance(error, UserError) else training_defect(self._project, error))
             return
