@@ -8,7 +8,6 @@ calls off what would wait for ever, and names who was missing.
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -58,7 +57,7 @@ class Team:
         self._peers: list[Peer] = []
         self._ring: Ring | None = None
         self._lost: PeerLost | None = None
-        self._losing = threading.Lock()
+        self._losing, self._found = threading.Lock(), threading.Event()
         self._watch = Watch()
         self._resources = ExitStack()
 
@@ -198,9 +197,7 @@ class Team:
         """Return who is gone, if that is what an error of a sum means; the watcher may find out later."""
         if "[ring]" not in str(error) and self._lost is None:
             return None
-        limit = time.monotonic() + SILENCE_S + 2 * BEAT_S
-        while self._lost is None and time.monotonic() < limit:
-            time.sleep(0.05)
+        self._found.wait(SILENCE_S + 2 * BEAT_S)
         return self._lost or PeerLost(None, _("The connection between the processes was lost"), _going_on())
 
     def _answer(self, peer: Peer, kind: str) -> Message:
@@ -246,14 +243,12 @@ class Team:
                 message = peer.channel.last_words(_LAST_WORDS_S)
             fix = one_line(str(message.get("fix", "")), 1000) if message.get("kind") == FAILED else ""
             self._lost = PeerLost(peer.rank, reason(peer, message), fix or _going_on())
+            self._found.set()
         peer.kill()
         if not (self._ring and self._ring.is_on_device):
             if self._ring:
                 self._ring.call_off()
-            limit = time.monotonic() + _STUCK_S
-            while self._watch.is_in_sum and time.monotonic() < limit:
-                time.sleep(0.05)
-            if not self._watch.is_in_sum:
+            if self._watch.wait_for_sum(_STUCK_S):
                 return
         # The device, or a connection that is being made, waits for ever; so would the end of this process.
         for other in self._peers:

@@ -39,7 +39,8 @@ class Watch:
         """Look at nothing yet."""
         self.are_connected = False
         """Whether all processes have found each other."""
-        self._ended = threading.Event()
+        self._ended, self._is_out = threading.Event(), threading.Event()
+        self._is_out.set()
         self._sum_since: float | None = None
         self._longest_sum = 0.0
         self._asked_since: float | None = None
@@ -57,21 +58,22 @@ class Watch:
         """Whether `end` was called."""
         return self._ended.is_set()
 
-    @property
-    def is_in_sum(self) -> bool:
-        """Whether this process waits for a sum, or for the connection."""
-        return self._sum_since is not None
+    def wait_for_sum(self, seconds: float) -> bool:
+        """Return whether no sum, and no connection, is waited for any more, after `seconds` at the latest."""
+        return self._is_out.wait(seconds)
 
     @contextmanager
     def summing(self) -> Iterator[None]:
         """Let it be watched how long what all do together takes."""
         self._sum_since = begin = time.monotonic()
+        self._is_out.clear()
         try:
             yield
             if self.are_connected:
                 self._longest_sum = max(self._longest_sum, time.monotonic() - begin)
         finally:
             self._sum_since = None
+            self._is_out.set()
 
     @contextmanager
     def asking(self) -> Iterator[None]:
