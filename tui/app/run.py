@@ -25,9 +25,7 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     Returns the exit status: 0, 128 + the signal that ended it, or 1 after a defect or where a
     signal came and the run could not be saved.
 
-    Textual reads two settings when it is imported: at most ten frames a second,
-    and no animations, both for slow links. In GNU screen there is no mouse: while it
-    reports one, it keeps Escape back until the next key.
+    In GNU screen there is no mouse: while it reports one, it keeps Escape back until the next key.
 
     Args:
         project: the project directory.
@@ -37,33 +35,12 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     Raises:
         UserError: the terminal cannot show it.
     """
-    os.environ.setdefault("TEXTUAL_FPS", "10")
-    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
-    gc.disable()  # as in `tui.launch`
     in_screen = is_in_screen(os.environ)
     if in_screen:
         require_utf8(sys.stdin.fileno())
-    from tui.app.app import MqloraApp
-    from tui.run.handover import hand_over
-
-    gc.freeze()
-    gc.enable()
-    app = MqloraApp(project, go_on or half_micro_batch, half_micro_batch)
-    was_training = was_running = False
-
-    def leave() -> None:
-        nonlocal was_training, was_running
-        was_running = app.training.is_running
-        is_training = app.training.is_running and not app.engine.stop_event.is_set()
-        was_training = is_training or app.training.is_taking_over
-        app.exit_from_signal()
-
-    def when_saved(number: int) -> None:
-        if number == signal.SIGHUP and was_training:
-            _wait_until_free(project)
-            hand_over(project)
-
-    exit_on_signal = SignalExit(app.engine, leave, when_saved)
+    app = _make_app(project, go_on or half_micro_batch, half_micro_batch)
+    leaving = _Leaving(app)
+    exit_on_signal = SignalExit(app.engine, leaving.begin, leaving.saved)
     exit_on_signal.install()
     app.on_hang_up = lambda: exit_on_signal.handle(signal.SIGHUP)
     app.terminal_is_lent = exit_on_signal.terminal_is_lent
@@ -71,10 +48,50 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
         app.run(mouse=not in_screen)
     finally:
         ended = app.engine.close(SAVE_LIMIT_S)
-    code = _report_end(app, exit_on_signal, can_refuse=ended and was_running)
+    code = _report_end(app, exit_on_signal, can_refuse=ended and leaving.was_running)
     if not ended or app.pool.is_busy:
         _end_now(code)
     return code
+
+
+def _make_app(project: Project, go_on: bool, half_micro_batch: bool) -> "MqloraApp":
+    """Import the app and make it.
+
+    Textual reads two settings when it is imported: at most ten frames a second,
+    and no animations, both for slow links.
+    """
+    os.environ.setdefault("TEXTUAL_FPS", "10")
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    gc.disable()  # as in `tui.launch`
+    from tui.app.app import MqloraApp
+
+    gc.freeze()
+    gc.enable()
+    return MqloraApp(project, go_on, half_micro_batch)
+
+
+class _Leaving:
+    """What a signal that ends the app found under way, and what becomes of that."""
+
+    def __init__(self, app: "MqloraApp") -> None:
+        self._app = app
+        self.was_running = self._was_training = False
+
+    def begin(self) -> None:
+        """Tell the app to leave."""
+        training, engine = self._app.training, self._app.engine
+        self.was_running = training.is_running
+        is_training = training.is_running and not engine.stop_event.is_set()
+        self._was_training = is_training or training.is_taking_over
+        self._app.exit_from_signal()
+
+    def saved(self, number: int) -> None:
+        """Let the run go on in the background if signal `number` tells that the terminal is gone."""
+        from tui.run.handover import hand_over
+
+        if number == signal.SIGHUP and self._was_training:
+            _wait_until_free(self._app.project)
+            hand_over(self._app.project)
 
 
 def _report_end(app: "MqloraApp", exit_on_signal: SignalExit, can_refuse: bool) -> int:

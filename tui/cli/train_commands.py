@@ -26,6 +26,29 @@ Assignments = Annotated[
     typer.Option("--set", metavar=_("KEY=VALUE"), help=_("Change one value; may be repeated.")),
 ]
 
+Resume = Annotated[bool, typer.Option("--resume", help=_("Go on with the unfinished run, or refuse."))]
+Restart = Annotated[bool, typer.Option("--restart", help=_("Archive the old run and begin anew."))]
+Background = Annotated[bool, typer.Option("--background", help=_("Train in a process of its own."))]
+AcceptVersions = Annotated[
+    bool,
+    typer.Option("--accept-versions", help=_("Go on also where other versions of MLX computed so far.")),
+]
+Ranks = Annotated[
+    str,
+    typer.Option(
+        metavar="N",
+        help=_("Processes of this machine that train together, one for each card; auto: what pays."),
+    ),
+]
+Hosts = Annotated[Path | None, typer.Option(help=_("A host file: machines that train together."))]
+GoOnWithFewer = Annotated[
+    bool, typer.Option("--go-on-with-fewer", help=_("Go on without a process that is lost."))
+]
+AlthoughSlower = Annotated[
+    bool,
+    typer.Option("--although-slower", help=_("Train with these hosts where one alone would be faster.")),
+]
+
 
 def fit(
     context: typer.Context,
@@ -52,36 +75,15 @@ def train(
     profile: Profile = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help=_("Go on with the unfinished run, or refuse."))
-    ] = False,
-    restart: Annotated[
-        bool, typer.Option("--restart", help=_("Archive the old run and begin anew."))
-    ] = False,
-    background: Annotated[
-        bool, typer.Option("--background", help=_("Train in a process of its own."))
-    ] = False,
+    resume: Resume = False,
+    restart: Restart = False,
+    background: Background = False,
     half_micro_batch: HalfMicroBatch = False,
-    accept_versions: Annotated[
-        bool,
-        typer.Option("--accept-versions", help=_("Go on also where other versions of MLX computed so far.")),
-    ] = False,
-    ranks: Annotated[
-        str,
-        typer.Option(
-            metavar="N",
-            help=_("Processes of this machine that train together, one for each card; auto: what pays."),
-        ),
-    ] = "",
-    hosts: Annotated[Path | None, typer.Option(help=_("A host file: machines that train together."))] = None,
-    go_on_with_fewer: Annotated[
-        bool,
-        typer.Option("--go-on-with-fewer", help=_("Go on without a process that is lost.")),
-    ] = False,
-    although_slower: Annotated[
-        bool,
-        typer.Option("--although-slower", help=_("Train with these hosts where one alone would be faster.")),
-    ] = False,
+    accept_versions: AcceptVersions = False,
+    ranks: Ranks = "",
+    hosts: Hosts = None,
+    go_on_with_fewer: GoOnWithFewer = False,
+    although_slower: AlthoughSlower = False,
     json: Json = False,
 ) -> None:
     """Train without the app. An unfinished run is resumed."""
@@ -98,20 +100,33 @@ def train(
     if background:
         from tui.run.background import background_command
 
-        options = ["--resume"] * resume + ["--restart"] * restart
-        options += ["--profile", profile] if profile else []
-        options += ["--config", str(config.resolve())] if config else []
-        options += [part for text in assignments or [] for part in ("--set", text)]
-        options += ["--half-micro-batch"] * half_micro_batch + ["--accept-versions"] * accept_versions
-        options += ["--ranks", ranks] if ranks else []
-        options += ["--hosts", str(hosts.resolve())] if hosts else []
-        options += ["--go-on-with-fewer"] * go_on_with_fewer + ["--although-slower"] * although_slower
+        flags = {
+            "--resume": resume,
+            "--restart": restart,
+            "--half-micro-batch": half_micro_batch,
+            "--accept-versions": accept_versions,
+            "--go-on-with-fewer": go_on_with_fewer,
+            "--although-slower": although_slower,
+        }
+        values = {"--profile": profile, "--config": config, "--ranks": ranks, "--hosts": hosts}
+        options = _command_line(flags, values, assignments or [])
         raise typer.Exit(background_command(project, options, json))
     from tui.cli.train import train as train_here
 
     mode: Mode = "resume" if resume else "restart" if restart else "auto"
     how = Resumption(half_micro_batch, accept_versions)
     raise typer.Exit(train_here(project, wanted, mode, json, how, world, go_on_with_fewer))
+
+
+def _command_line(
+    flags: dict[str, bool], values: dict[str, str | Path | None], assignments: list[str]
+) -> list[str]:
+    """Return these options as another process takes them; paths are whole, wherever it starts."""
+    options = [name for name, is_given in flags.items() if is_given]
+    for name, value in values.items():
+        if value:
+            options += [name, str(value.resolve() if isinstance(value, Path) else value)]
+    return options + [part for text in assignments for part in ("--set", text)]
 
 
 def verify_resume(
