@@ -1,14 +1,11 @@
 """The training loop: steps, validations and checkpoints in their order, as events."""
 
-import math
 import time
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from threading import Event as StopEvent
 
 from engine.cluster.world import PeerLost
-from engine.dataset.batches.micro_batch import MicroBatch
 from engine.errors import UserError
 from engine.i18n import _
 from engine.i18n.texts import message_of
@@ -16,23 +13,22 @@ from engine.training.answering import Answering
 from engine.training.dispatch import Dispatcher
 from engine.training.events import (
     CheckpointSaved,
-    Evaluated,
     Event,
     Finished,
     FinishReason,
     Notice,
     Paused,
     Phase,
-    StepDone,
-    StepMetrics,
 )
-from engine.training.failures import begins_bad, explain, explained_writes, stays_bad
+from engine.training.failures import explain, explained_writes, stays_bad
 from engine.training.folder_handle import FolderLost
-from engine.training.loss import chance_warning, evaluate, scored_before
+from engine.training.loss import chance_warning
 from engine.training.parts import Parts
-from engine.training.progress import Progress, Scored
+from engine.training.progress import Progress
 from engine.training.recorder import Recorder
-from engine.training.together import evaluate_together, require_equal
+from engine.training.state import StopReason
+from engine.training.together import require_equal
+from engine.training.validation import Validation
 
 # Non-finite steps in a row after which the run goes back to its last checkpoint.
 _MAX_NON_FINITE = 3
@@ -64,6 +60,7 @@ class TrainingLoop:
         self._began = time.monotonic() - progress.elapsed_s
         with explained_writes(parts.project.run_dir):
             self._recorder = Recorder(parts, progress, checkpoint)
+            self._validation = Validation(parts, progress, self._recorder, stop)
             self._answers = Answering(parts, progress, self._recorder, stop, self._began)
         if parts.team:
             parts.team.note = self._recorder.failed
@@ -74,7 +71,7 @@ class TrainingLoop:
         """Yield events until the run pauses or ends; every result is on disk before its event."""
         self._parts.assembled.model.train()
         try:
-            yield from self._lost()
+            yield from self._recorder.notices()
             ended = (yield from self._validate_first()) and (yield from self._train())
             yield from self._finish(ended) if ended else self._pause()
         except FolderLost:
@@ -109,17 +106,12 @@ class TrainingLoop:
                     return None
                 yield from self._one_step()
             is_validated = progress.pending is not None
-            if is_validated and not (yield from self._validate_pending()):
+            if is_validated and not (yield from self._validation.pending()):
                 return None
             if self._parts.is_planned(progress):
                 yield from self._save()
             if is_validated:
                 yield from self._answers.round()
-
-    def _lost(self) -> Iterator[Notice]:
-        """Tell once what was found damaged or missing in the run folder."""
-        lost, self._recorder.lost = self._recorder.lost, []
-        yield from (Notice("warning", text) for text in lost)
 
     # A single training step
 
@@ -128,19 +120,20 @@ class TrainingLoop:
         made = self._steps.make_step(self._goes_straight_on())
         self._recorder.usage.step(made.batches)
         progress.step += 1
-        result, metrics = made.result, made.metrics(progress.step, self._epoch, self._began)
+        result, epoch = made.result, self._parts.epoch_of(progress.step)
+        metrics = made.metrics(progress.step, epoch, self._began)
         progress.non_finite_steps = 0 if result.applied else progress.non_finite_steps + 1
         if not result.applied:
             yield self._warning(_("Step {step}: loss or gradient is not finite; the update was left out"))
             if progress.non_finite_steps == _MAX_NON_FINITE:
                 yield self._roll_back()
-                yield from self._lost()
+                yield from self._recorder.notices()
                 yield from self._save()  # so that half the learning rate is not forgotten
                 return
         if self._parts.is_due(progress.step, self._config.eval_every):
             progress.pending = metrics
         else:
-            yield self._record(metrics)
+            yield self._recorder.step(metrics)
 
     def _goes_straight_on(self) -> bool:
         """Whether nothing can come between the coming step and the one after it.
@@ -151,77 +144,22 @@ class TrainingLoop:
         is_interrupted = any(self._parts.is_due(coming, n) for n in (config.eval_every, config.save_every))
         return not (is_interrupted or self._progress.non_finite_steps or self._stop.is_set())
 
-    def _record(self, metrics: StepMetrics) -> StepDone:
-        """Write a step's line and the state to disk, then let the step be told."""
-        self._recorder.step(metrics)
-        return StepDone(metrics, self._recorder.usage.read())
-
-    @property
-    def _epoch(self) -> int:
-        return self._parts.epoch_of(self._progress.step)
-
-    # Once in a while: validate
+    # Before the first step
 
     def _validate_first(self) -> Generator[Event, None, bool]:
-        """Score the model before its first step, unless that was done; False if asked to stop."""
+        """Score the model as it is, unless that was done; False if asked to stop."""
         if self._progress.initial_val_loss is None:
             if self._config.init_adapter:
                 yield from self._save()  # it may lie in the archive by now, or be changed
                 self._saved = -1, None
-            begin = time.monotonic()
-            scored = yield from self._evaluate()
+            scored = yield from self._validation.first()
             if scored is None:
                 return False
-            if not math.isfinite(scored):
-                raise begins_bad()
-            self._progress.initial_val_loss = scored
-            yield Evaluated(0, 0, scored, False, time.monotonic() - begin)
             yield from self._save()
             if warning := chance_warning(scored, self._parts.vocabulary):
                 yield self._warning(warning)
             yield from self._answers.round()
         return True
-
-    def _validate_pending(self) -> Generator[Event, None, bool]:
-        """Score the step whose line waits for it and write the line; False if asked to stop."""
-        progress, begin = self._progress, time.monotonic()
-        scored = yield from self._evaluate()
-        if scored is None or progress.pending is None:
-            return False
-        is_finite = math.isfinite(scored)
-        is_best = is_finite and (progress.best_val_loss is None or scored < progress.best_val_loss)
-        metrics = replace(progress.pending, val_loss=scored if is_finite else None)
-        progress.evaluations_since_best += 1
-        if is_best:
-            progress.evaluations_since_best = 0
-            self._recorder.best(scored)
-        yield self._record(metrics)
-        yield from self._lost()
-        yield Evaluated(progress.step, self._epoch, scored, is_best, time.monotonic() - begin)
-        if not is_finite:
-            yield self._warning(_("Step {step}: the validation loss is not finite"))
-        return True
-
-    def _evaluate(self) -> Generator[Event, None, float | None]:
-        """Return the validation loss, or None if asked to stop before it was known."""
-        batches, loss = self._parts.valid, math.nan
-        before, self._progress.scored = scored_before(self._progress.scored, batches), None
-        yield self._recorder.phase(Phase("validating", before.batches, len(batches)))
-        self._recorder.usage.validation(batches[before.batches :])
-        for scored in self._scores(batches, before):
-            self._recorder.usage.scored()
-            if self._stop.is_set() and scored.batches < len(batches):
-                self._progress.scored = scored if math.isfinite(scored.total) else None
-                return None
-            loss = scored.mean
-            yield self._recorder.phase(Phase("validating", scored.batches, len(batches)))
-        return loss
-
-    def _scores(self, batches: Sequence[MicroBatch], before: Scored) -> Iterator[Scored]:
-        made, team = self._parts.assembled, self._parts.team
-        if team:
-            return evaluate_together(team, made.model, made.score, batches, before)
-        return evaluate(made.model, made.score, batches, before)
 
     # Numbers that are not finite
 
@@ -263,12 +201,13 @@ class TrainingLoop:
 
     def _pause(self) -> Iterator[Event]:
         folder = yield from self._save_alone()
-        self._recorder.status("paused", asked := _("paused on request"), (message_of(asked),))
+        asked = _("paused on request")
+        self._recorder.status("paused", StopReason(asked, (message_of(asked),)))
         yield Paused(self._progress.step, folder)
 
     def _finish(self, reason: FinishReason) -> Iterator[Event]:
         last = yield from self._save(is_last=True)  # where it stopped early between two checkpoints
         progress = self._progress
         self._recorder.receipt(last, reason)
-        self._recorder.status("finished", reason)
+        self._recorder.status("finished", StopReason(reason))
         yield Finished(progress.step, progress.best_step, progress.best_val_loss, reason)

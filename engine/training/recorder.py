@@ -1,5 +1,6 @@
-"""Everything that a running loop writes: metrics, state, the best adapter and checkpoints."""
+"""Everything that a running loop writes: metrics, state, checkpoints and the best adapter."""
 
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -7,15 +8,12 @@ from pathlib import Path
 from engine import units
 from engine.cluster.world import PeerLost
 from engine.errors import UserError
-from engine.files import read_own, write_atomic
-from engine.fingerprint import file_sha256
 from engine.i18n import _
-from engine.i18n.texts import Message, message_of
-from engine.model.adapter import adapter_weights, save_adapter
-from engine.model.mlx_lm_adapter import CONFIG, WEIGHTS
-from engine.model.safetensors_file import is_written_here
-from engine.training.checkpoint import find_checkpoint, newest_checkpoint, save_checkpoint
-from engine.training.events import FinishReason, Phase, StepMetrics
+from engine.i18n.texts import message_of
+from engine.model.adapter import adapter_weights
+from engine.training.best_adapter import BestAdapter
+from engine.training.checkpoint import newest_checkpoint, save_checkpoint
+from engine.training.events import FinishReason, Notice, Phase, StepDone, StepMetrics
 from engine.training.failures import explained_writes
 from engine.training.folder_handle import FolderLost, lost
 from engine.training.metrics import MetricsWriter, UsageMeter
@@ -23,7 +21,7 @@ from engine.training.parts import Parts, restore
 from engine.training.progress import Progress
 from engine.training.receipt import run_receipt
 from engine.training.retention import archive, dispose, prune_checkpoints
-from engine.training.state import RunState, StateWriter, Status
+from engine.training.state import NOT_STOPPED, RunState, StateWriter, Status, StopReason
 
 
 class Recorder:
@@ -44,10 +42,12 @@ class Recorder:
         self._parts = parts
         parts.held.require_in_place()
         self._progress = progress
-        self.lost: list[str] = []
+        self._damage: list[str] = []
         """What was found damaged or missing in the run folder, in sentences."""
         self._metrics = self._open_metrics()
-        self._restore_best()
+        self.best = BestAdapter(parts, progress, self._damage)
+        """That of the best validation so far."""
+        self.best.restore()
         self._phase: Phase | None = None
         self.usage = UsageMeter()
         """What this session does, to be told of it."""
@@ -64,21 +64,19 @@ class Recorder:
         if checkpoint:
             self._state.checkpoint = checkpoint.name
 
-    def status(
-        self,
-        status: Status,
-        reason: str = "",
-        messages: tuple[Message, ...] = (),
-        lost_rank: int | None = None,
-    ) -> None:
+    def notices(self) -> Iterator[Notice]:
+        """Tell once what was found damaged or missing in the run folder."""
+        told = self._damage[:]
+        self._damage.clear()
+        yield from (Notice("warning", text) for text in told)
+
+    def status(self, status: Status, why: StopReason = NOT_STOPPED) -> None:
         """Write `training_state.json`; see there for the arguments."""
         self._parts.held.require_in_place()
         step = self._metrics.step
         epoch = self._parts.epoch_of(step)
         phase = self._phase if status == "running" else None
-        self._state.write(
-            status, self._progress, step, epoch, self.usage.read(), phase, reason, messages, lost_rank
-        )
+        self._state.write(status, self._progress, step, epoch, self.usage.read(), phase, why)
 
     def phase(self, phase: Phase) -> Phase:
         """Write the stage that begins or goes on, and return it: a sign of life for every watcher."""
@@ -86,11 +84,12 @@ class Recorder:
         self.status("running")
         return phase
 
-    def step(self, metrics: StepMetrics) -> None:
-        """Write a step's line; it waits for nothing any more."""
+    def step(self, metrics: StepMetrics) -> StepDone:
+        """Write a step's line, which waits for nothing any more, and the state; return what tells of it."""
         self._metrics.write(metrics)
         self._progress.pending = None
         self.phase(Phase("training"))
+        return StepDone(metrics, self.usage.read())
 
     def unvalidated_step(self) -> None:
         """Write the line of a step whose validation was cut short, so that all files are of the same step.
@@ -100,13 +99,6 @@ class Recorder:
         if self._progress.pending:
             self.status("running")  # first: a line without a validation that was due tells of a failed one
             self._metrics.write(self._progress.pending)
-
-    def best(self, val_loss: float) -> None:
-        """Write the present adapter to `adapters/`: no validation was better than its `val_loss`."""
-        parts, progress, made = self._parts, self._progress, self._parts.assembled
-        self._set_aside(parts.project.adapter_file)
-        save_adapter(parts.project.adapters_dir, adapter_weights(made.model), made.adapter_config)
-        progress.best_step, progress.best_val_loss = progress.step, val_loss
 
     def checkpoint(self, is_last: bool = False) -> Path:
         """Save a checkpoint, drop those that are no longer kept, and return its folder.
@@ -166,7 +158,7 @@ class Recorder:
         vars(progress).update(vars(checkpoint.progress))
         self.close()
         self._metrics = self._open_metrics()
-        self._restore_best()
+        self.best.restore()
         return True
 
     def _is_way_back(self, progress: Progress) -> bool:
@@ -176,34 +168,8 @@ class Recorder:
         metrics = MetricsWriter(self._parts.project, self._progress.lines)
         if metrics.lost:
             text = _("The metrics of {steps} were damaged and are missing from now on")
-            self.lost.append(text.format(steps=units.steps(metrics.lost)))
+            self._damage.append(text.format(steps=units.steps(metrics.lost)))
         return metrics
-
-    def _restore_best(self) -> None:
-        """Make `adapters/` hold the best again where it is damaged, or of a step that is yet to come."""
-        project, progress = self._parts.project, self._progress
-        if progress.best_step is None:
-            if project.adapters_dir.is_dir() and any(project.adapters_dir.iterdir()):
-                archive(project.run_dir, [project.adapters_dir])
-            return
-        best = find_checkpoint(project.run_dir, progress.best_step)
-        if best:
-            project.adapters_dir.mkdir(exist_ok=True)
-            for name in (CONFIG, WEIGHTS):
-                kept, wanted = project.adapters_dir / name, best.folder / name
-                if not kept.exists() or file_sha256(kept) != file_sha256(wanted):
-                    self._set_aside(kept)
-                    write_atomic(kept, read_own(wanted, most=None))
-        elif not project.adapter_file.exists():
-            progress.best_step = progress.best_val_loss = None
-            self.lost.append(_("The best adapter so far is gone; the best of the coming ones will be kept"))
-
-    def _set_aside(self, path: Path) -> None:
-        """Archive what is in the way of the best adapter and no run wrote; a run has one configuration."""
-        if path.exists() and (path.name == CONFIG or not is_written_here(path)):
-            target = archive(self._parts.project.run_dir, [path])
-            text = _("{name} in adapters is not of this run; it is now in {target}")
-            self.lost.append(text.format(name=path.name, target=target))
 
     @property
     def is_lost(self) -> bool:
@@ -237,7 +203,8 @@ class Recorder:
                 recorder = Recorder(parts, self._progress, None)
                 recorder.unvalidated_step()
                 recorder.checkpoint(is_last=True)
-                recorder.status("paused", moved := _("its folder was moved"), (message_of(moved),))
+                moved = _("its folder was moved")
+                recorder.status("paused", StopReason(moved, (message_of(moved),)))
                 recorder.close()
         return lost(held, project, self._progress.step, archived)
 
@@ -246,7 +213,7 @@ class Recorder:
         with suppress(OSError, FolderLost):
             messages = error.messages if isinstance(error, UserError) else ()
             lost_rank = error.rank if isinstance(error, PeerLost) else None
-            self.status("failed", str(error) or type(error).__name__, messages, lost_rank)
+            self.status("failed", StopReason(str(error) or type(error).__name__, messages, lost_rank))
 
     def close(self) -> None:
         """Close the metrics files."""

@@ -129,6 +129,16 @@ def _adapter() -> TypeAdapter[RunState]:
     return TypeAdapter(RunState)
 
 
+@dataclass(frozen=True)
+class StopReason:
+    """Why a run stopped; see `RunState` for each."""
+
+    reason: str = ""
+    messages: tuple[Message, ...] = ()
+    lost_rank: int | None = None
+
+
+NOT_STOPPED = StopReason()
 _WRITTEN_AT_ONCE = ("status", "last_checkpoint", "unvalidated")
 
 
@@ -151,9 +161,7 @@ class StateWriter:
         epoch: int,
         usage: Usage,
         phase: Phase | None = None,
-        reason: str = "",
-        messages: tuple[Message, ...] = (),
-        lost_rank: int | None = None,
+        why: StopReason = NOT_STOPPED,
     ) -> None:
         """Record where the run stands. A change of status, checkpoint or `unvalidated` is written at once.
 
@@ -164,16 +172,12 @@ class StateWriter:
             epoch: that this step belongs to.
             usage: of this session.
             phase: what is done now.
-            reason: why it stopped.
-            messages: the same, see `RunState`.
-            lost_rank: of a process that was lost, see `RunState`.
+            why: it stopped.
         """
         state = replace(
             self._state,
             status=status,
-            reason=reason,
-            messages=messages,
-            lost_rank=lost_rank,
+            **vars(why),
             step=step,
             epoch=epoch,
             usage=usage,
@@ -186,6 +190,9 @@ class StateWriter:
             phase_done=phase.done if phase else 0,
             phase_total=phase.total if phase else 0,
         )
+        self._save_if_due(state)
+
+    def _save_if_due(self, state: RunState) -> None:
         changed = any(getattr(state, name) != getattr(self._state, name) for name in _WRITTEN_AT_ONCE)
         self._state = state
         if changed or time.monotonic() - self._written >= 1.0:

@@ -30,7 +30,7 @@ def full_disk(*_args: Any, **_kwargs: Any) -> None:
         "engine.training.checkpoint.write_json",
         "engine.training.checkpoint.sync",
         "engine.training.retention.discard",
-        "engine.training.recorder.save_adapter",
+        "engine.training.best_adapter.save_adapter",
         "engine.training.state.write_json",
         "engine.training.metrics.MetricsWriter.write",
     ],

@@ -11,7 +11,7 @@ from typing import Any
 from engine.errors import UserError
 from engine.model.adapter import save_adapter
 from engine.project import Project
-from engine.training import recorder
+from engine.training import best_adapter
 from engine.training.checkpoint import newest_checkpoint
 from engine.training.events import Finished, StepDone
 from engine.training.lock import lock_owner, run_lock
@@ -100,7 +100,7 @@ def test_a_run_whose_folder_is_moved_in_the_midst_of_a_write_is_saved_there(
             moved.append(folder_renamed(project))
         save_adapter(*arguments)
 
-    monkeypatch.setattr(recorder, "save_adapter", move_and_save)
+    monkeypatch.setattr(best_adapter, "save_adapter", move_and_save)
     error = while_training(project, lambda: None)
     (now,) = moved
     assert str(now.run_dir) in error.problem and "is saved there" in error.problem

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from engine.training import loop
+from engine.training import validation
 from engine.training.progress import Scored
 
 import pytest
@@ -16,4 +16,4 @@ def scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
     def evaluate(*_args: Any) -> Iterator[Scored]:
         yield Scored(1, next(script), 1)
 
-    monkeypatch.setattr(loop, "evaluate", evaluate)
+    monkeypatch.setattr(validation, "evaluate", evaluate)

@@ -1,0 +1,94 @@
+"""What a run's model loses on the validation file, before the first step and after others, as events."""
+
+import math
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from threading import Event as StopEvent
+
+from engine.dataset.batches.micro_batch import MicroBatch
+from engine.i18n import _
+from engine.training.events import Evaluated, Event, Notice, Phase
+from engine.training.failures import begins_bad
+from engine.training.loss import evaluate, scored_before
+from engine.training.parts import Parts
+from engine.training.progress import Progress, Scored
+from engine.training.recorder import Recorder
+from engine.training.together import evaluate_together
+
+
+class Validation:
+    """Scores the model, keeps the best adapter and counts since when none was better."""
+
+    def __init__(self, parts: Parts, progress: Progress, recorder: Recorder, stop: StopEvent) -> None:
+        """Score nothing yet.
+
+        Args:
+            parts: what is trained, and on what it is scored.
+            progress: where the run stands; results are noted there.
+            recorder: of the run.
+            stop: set it to leave a validation after the micro-batch at hand; it goes on from there.
+        """
+        self._parts = parts
+        self._progress = progress
+        self._recorder = recorder
+        self._stop = stop
+
+    def first(self) -> Generator[Event, None, float | None]:
+        """Score the model before its first step; return its loss, or None if asked to stop.
+
+        Raises:
+            UserError: the loss is not finite.
+        """
+        begin = time.monotonic()
+        scored = yield from self._evaluate()
+        if scored is None:
+            return None
+        if not math.isfinite(scored):
+            raise begins_bad()
+        self._progress.initial_val_loss = scored
+        yield Evaluated(0, 0, scored, False, time.monotonic() - begin)
+        return scored
+
+    def pending(self) -> Generator[Event, None, bool]:
+        """Score the step whose line waits for it and write the line; False if asked to stop."""
+        progress, begin = self._progress, time.monotonic()
+        scored = yield from self._evaluate()
+        if scored is None or progress.pending is None:
+            return False
+        is_finite = math.isfinite(scored)
+        is_best = is_finite and (progress.best_val_loss is None or scored < progress.best_val_loss)
+        metrics = replace(progress.pending, val_loss=scored if is_finite else None)
+        progress.evaluations_since_best += 1
+        if is_best:
+            progress.evaluations_since_best = 0
+            self._recorder.best.keep(scored)
+        yield self._recorder.step(metrics)
+        yield from self._recorder.notices()
+        epoch, seconds = self._parts.epoch_of(progress.step), time.monotonic() - begin
+        yield Evaluated(progress.step, epoch, scored, is_best, seconds)
+        if not is_finite:
+            text = _("Step {step}: the validation loss is not finite")
+            yield Notice("warning", text.format(step=progress.step))
+        return True
+
+    def _evaluate(self) -> Generator[Event, None, float | None]:
+        """Return the validation loss, or None if asked to stop before it was known."""
+        batches, loss = self._parts.valid, math.nan
+        before, self._progress.scored = scored_before(self._progress.scored, batches), None
+        yield self._recorder.phase(Phase("validating", before.batches, len(batches)))
+        self._recorder.usage.validation(batches[before.batches :])
+        for scored in self._scores(batches, before):
+            self._recorder.usage.scored()
+            if self._stop.is_set() and scored.batches < len(batches):
+                self._progress.scored = scored if math.isfinite(scored.total) else None
+                return None
+            loss = scored.mean
+            yield self._recorder.phase(Phase("validating", scored.batches, len(batches)))
+        return loss
+
+    def _scores(self, batches: Sequence[MicroBatch], before: Scored) -> Iterator[Scored]:
+        made, team = self._parts.assembled, self._parts.team
+        if team:
+            return evaluate_together(team, made.model, made.score, batches, before)
+        return evaluate(made.model, made.score, batches, before)
