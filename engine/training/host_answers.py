@@ -10,7 +10,7 @@ import traceback
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.cluster.channel import Channel, Message, channel_to_owner
 from engine.cluster.link import Listener, is_own, measure
@@ -20,6 +20,10 @@ from engine.fingerprint import data_fingerprint, installed_versions, model_finge
 from engine.hardware.storage import read_disk_free, read_memory
 from engine.i18n import _
 from engine.project import Project
+
+if TYPE_CHECKING:
+    from engine.training.step import StepFunction
+    from engine.training.step_rows import StepRows
 
 _TIMED_STEPS = 3
 _ENOUGH_S = 30.0
@@ -98,8 +102,6 @@ class HostAnswers:
 def measure_speed(project: Project, config: TrainingConfig, sharing_memory: int) -> dict[str, float]:
     """Train a few real steps as a run would; nothing is written.
 
-    Each step is made twice, of which the second counts: the first may compile.
-
     Args:
         project: with model and data.
         config: the run's configuration.
@@ -113,10 +115,8 @@ def measure_speed(project: Project, config: TrainingConfig, sharing_memory: int)
     """
     from engine.dataset.inspect.load import load_file
     from engine.dataset.inspect.model_tokens import example_tokenizer
-    from engine.memory.suggest import refuse_if_too_large
     from engine.model.adapter import adapter_weights
-    from engine.training.memory_limits import limit_cache, read_budget
-    from engine.training.setup import assemble, largest, shapes_for
+    from engine.training.setup import assemble, lay_out
     from engine.training.step_rows import StepRows
 
     folder = project.model_dir(config.model)
@@ -124,25 +124,29 @@ def measure_speed(project: Project, config: TrainingConfig, sharing_memory: int)
     train, valid = (load_file(path, tokenize, config) for path in (project.train_file, project.valid_file))
     if not train.examples:
         raise UserError(_("There is no row to train on"), _("see: mqlora-tui validate"))
-    shapes = shapes_for(train.examples, valid.examples, config)
-    budget = read_budget(config.max_memory_gb).divided(sharing_memory)
-    limit_cache(budget)
-    shape = largest(shapes, folder, config)
-    refuse_if_too_large(folder, config, budget, shape)
-    made = assemble(folder, config, shape, budget)
+    layout = lay_out(train.examples, valid.examples, config, folder, sharing_memory=sharing_memory)
+    made = assemble(folder, config, layout.largest, layout.budget)
     made.model.train()
-    rows = StepRows(train.examples, shapes, config)
+    speed = _timed(made.step, StepRows(train.examples, layout.shapes, config), config.learning_rate)
+    trainable = sum(array.size for array in adapter_weights(made.model).values())
+    return {"tokens_per_second": speed, "trainable": trainable}
+
+
+def _timed(step: "StepFunction", rows: "StepRows", rate: float) -> float:
+    """Return the tokens a second of a run's first steps.
+
+    Each is made twice, of which the second counts: the first may compile.
+    """
     tokens, seconds, began = 0, 0.0, time.perf_counter()
-    for step in range(1, _TIMED_STEPS + 1):
-        (batches,) = rows.shares(step)
-        made.step(batches, config.learning_rate)
+    for number in range(1, _TIMED_STEPS + 1):
+        (batches,) = rows.shares(number)
+        step(batches, rate)
         begin = time.perf_counter()
-        tokens += made.step(batches, config.learning_rate).real_tokens
+        tokens += step(batches, rate).real_tokens
         seconds += time.perf_counter() - begin
         if time.perf_counter() - began > _ENOUGH_S:
             break
-    trainable = sum(array.size for array in adapter_weights(made.model).values())
-    return {"tokens_per_second": tokens / seconds, "trainable": trainable}
+    return tokens / seconds
 
 
 def main() -> int:

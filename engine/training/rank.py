@@ -22,15 +22,13 @@ from engine.dataset.inspect.load import load_file
 from engine.dataset.inspect.model_tokens import example_tokenizer
 from engine.errors import UserError
 from engine.i18n import _
-from engine.memory.suggest import refuse_if_too_large
 from engine.project import Project
 from engine.training.execution_plan import Plan
 from engine.training.failures import out_of_memory
 from engine.training.identity import identity_of
 from engine.training.init_adapter import read_init_adapter
 from engine.training.introduction import RunMessage, require_alike, require_versions, shapes_digest
-from engine.training.memory_limits import limit_cache, read_budget
-from engine.training.setup import Assembled, assemble, largest, shapes_for
+from engine.training.setup import Assembled, assemble, lay_out
 from engine.training.step import PendingStep
 from engine.training.step_rows import StepRows, random_key
 from engine.training.together import digest, same_everywhere, scores, training_state, validation_shares
@@ -69,26 +67,25 @@ class Rank:
         tokenize = example_tokenizer(project.model_dir(config.model), config)
         train = load_file(project.train_file, tokenize, config)
         valid = load_file(project.valid_file, tokenize, config)
-        shapes = shapes_for(train.examples, valid.examples, config, run.divisor, run.speeds)
-        budget = read_budget(config.max_memory_gb).divided(run.sharing_memory)
-        limit_cache(budget)
         folder = project.model_dir(config.model)
-        shape = largest(shapes, folder, config)
-        refuse_if_too_large(folder, config, budget, shape)
+        layout = lay_out(
+            train.examples, valid.examples, config, folder, run.divisor, run.speeds, run.sharing_memory
+        )
         init = None if run.is_resumed else read_init_adapter(project, identity)
 
         told = self._expect("plan")
-        if told.get("shapes") != shapes_digest(shapes):
+        if told.get("shapes") != shapes_digest(layout.shapes):
             raise UserError(
                 _("This machine would divide the rows into other batches than the owner of the run"),
                 _("use machines whose chips compute alike, or train on one of them"),
             )
         plan = Plan.parse(told.get("plan"))
-        made = assemble(folder, config, shape, budget, plan, run.divisor, init)
-        made.step.warm_up(shapes, threading.Event())
+        made = assemble(folder, config, layout.largest, layout.budget, plan, run.divisor, init)
+        made.step.warm_up(layout.shapes, threading.Event())
         ring = self._connect(run)
-        rows = StepRows(train.examples, shapes, config, run.speeds)
-        work = _Work(self, made, ring, run, rows, micro_batches(valid.examples, shapes), config.seed)
+        rows = StepRows(train.examples, layout.shapes, config, run.speeds)
+        batches = micro_batches(valid.examples, layout.shapes)
+        work = _Work(self, made, ring, run, rows, batches, config.seed)
         while (message := self._next())["kind"] not in ("end", "closed"):
             work.do(message)
 

@@ -11,6 +11,7 @@ from engine.dataset.batches.bucket_plan import Limits, plan_shapes
 from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.tokenize import Example
 from engine.memory.predict import ALL_LOGITS, CPU_MAX_ROWS, MemoryBudget, predict_peak
+from engine.memory.suggest import refuse_if_too_large
 from engine.model.adapter import attach_adapter
 from engine.model.adapter_file import AdapterFile
 from engine.model.gradient_checkpointing import checkpoint_layers
@@ -20,6 +21,7 @@ from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.training.execution_plan import Plan, make_plan, needed_bytes
 from engine.training.failures import out_of_memory
 from engine.training.loss import LossFunction, holds_all_logits, make_loss
+from engine.training.memory_limits import limit_cache, read_budget
 from engine.training.step import StepFunction, compiled_loss
 from engine.training.update import make_optimizer
 
@@ -72,6 +74,48 @@ def shapes_for(
     limits = Limits(max_tokens, max_rows, tile)
     per_step, seed, epochs = config.examples_per_step, config.seed, config.num_epochs
     return plan_shapes(train, valid, per_step, seed, limits, epochs, speeds=speeds)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The micro-batches of a run, and the memory there is for them."""
+
+    shapes: tuple[BatchShape, ...]
+    """What they are padded to."""
+    largest: BatchShape
+    budget: MemoryBudget
+    warning: str
+    """What is to be said of the memory, or nothing."""
+
+
+def lay_out(
+    train: Sequence[Example],
+    valid: Sequence[Example],
+    config: TrainingConfig,
+    folder: Path,
+    divisor: int = 1,
+    speeds: Sequence[float] = (1.0,),
+    sharing_memory: int = 1,
+) -> Layout:
+    """Plan the micro-batches of a run on this machine, and limit what MLX may keep besides.
+
+    Args:
+        train: see `shapes_for`.
+        valid: see there.
+        config: see there.
+        folder: of the base model.
+        divisor: see `shapes_for`.
+        speeds: see there.
+        sharing_memory: how many processes take their memory from the same as this one.
+
+    Raises:
+        UserError: the model does not fit.
+    """
+    budget = read_budget(config.max_memory_gb).divided(sharing_memory)
+    shapes = shapes_for(train, valid, config, divisor, speeds)
+    limit_cache(budget)
+    shape = largest(shapes, folder, config)
+    return Layout(shapes, shape, budget, refuse_if_too_large(folder, config, budget, shape))
 
 
 def largest(shapes: Sequence[BatchShape], folder: Path, config: TrainingConfig) -> BatchShape:

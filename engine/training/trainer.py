@@ -1,44 +1,30 @@
 """The trainer: everything between a configuration and the events of its run."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from threading import Event as StopEvent
-from typing import Any
 
 from engine.backend import describe_device, is_cpu
-from engine.cluster.speedup import refuse_if_slower
 from engine.cluster.team import Team, exit_at_once
 from engine.cluster.world import ALONE, PeerLost, World
 from engine.config import TrainingConfig
-from engine.dataset.batches.micro_batch import micro_batches
-from engine.dataset.batches.tokenize import Example, ExampleTokenizer
-from engine.dataset.inspect.load import LoadedFile, load_file
-from engine.dataset.inspect.model_tokens import example_tokenizer, template_settings, token_faults
 from engine.hardware.keep_awake import keep_awake
-from engine.hardware.power import night_warnings, read_battery
 from engine.i18n import _
-from engine.memory.suggest import refuse_if_too_large
 from engine.model.adapter import adapter_weights
-from engine.model.mlx_lm_adapter import BASE_MODEL, BASE_PRINT, TEMPLATE_SETTINGS
 from engine.project import Project
-from engine.reply import Replier
-from engine.training.checkpoint import RunIdentity
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.events import AS_BEFORE, Event, Mode, Notice, Phase, Resumption, Started
-from engine.training.execution_plan import Plan
 from engine.training.folder_handle import FolderLost, HeldFolder, lost
-from engine.training.init_adapter import init_words, read_init_adapter
 from engine.training.introduction import greet, join
 from engine.training.lock import run_lock
 from engine.training.loop import TrainingLoop
-from engine.training.memory_limits import limit_cache, limits_restored, read_budget
-from engine.training.notices import data_notices, recomputing, unusable, warn_of_the_display
+from engine.training.memory_limits import limits_restored
+from engine.training.notices import warn_of_the_display
 from engine.training.parts import Parts, restore
+from engine.training.preparation import Preparation
 from engine.training.progress import Progress
-from engine.training.resume import RunStart, open_run
+from engine.training.resume import open_run
 from engine.training.run_folder import claim_folder
-from engine.training.setup import assemble, largest, shapes_for
 from engine.training.state import RunState
 
 
@@ -102,7 +88,7 @@ class Trainer:
             greet(team, start)
         if start.checkpoint and (text := _fewer(self._project, self._world.size)):
             yield Notice("info", text)
-        parts = yield from self._prepare(start, held, team)
+        parts = yield from Preparation(self._project, held, start, self._stop, self._world, team).run()
         progress = start.checkpoint.progress if start.checkpoint else Progress()
         if start.checkpoint:
             yield Phase("restoring", step=progress.step)
@@ -121,89 +107,6 @@ class Trainer:
             yield Notice("warning", message)
         yield _started(parts, progress)
         yield from events if is_cpu() else warn_of_the_display(events)
-
-    def _prepare(self, start: RunStart, held: HeldFolder, team: Team | None) -> Generator[Event, None, Parts]:
-        for message in (*start.notices, *night_warnings(read_battery())):
-            yield Notice("warning", message)
-        config, project = start.identity.config, self._project
-        init = None if start.checkpoint else read_init_adapter(project, start.identity)
-        if init:
-            yield Notice("info", init_words(init))
-        yield Phase("tokenizing")
-        tokenize = example_tokenizer(project.model_dir(config.model), config)
-        train, valid = self._load_data(config, tokenize)
-        if team:
-            team.require_all()  # one that is refused says so at once
-        folder = project.model_dir(config.model)
-        yield from data_notices((train, valid), token_faults(folder, tokenize))
-        slower = refuse_if_slower(
-            self._world, [len(row.tokens) for row in train.examples], config, folder, start.checkpoint is None
-        )
-        if slower:
-            yield Notice("warning", slower)
-        yield Phase("loading")
-        divisor, budget = start.micro_batch_divisor, read_budget(config.max_memory_gb)
-        budget = budget.divided(self._world.sharing_memory)
-        shapes = shapes_for(train.examples, valid.examples, config, divisor, self._world.speeds)
-        limit_cache(budget)
-        shape = largest(shapes, folder, config)
-        warning = refuse_if_too_large(folder, config, budget, shape)
-        if warning:
-            yield Notice("warning", warning)
-        made = assemble(folder, config, shape, budget, _kept_plan(start), divisor, init)
-        made.step.warm_up(shapes, self._stop)
-        if made.reason:
-            yield Notice("info", made.reason)
-        if made.plan.recomputed_layers:
-            yield Notice("info", recomputing(made.plan.recomputed_layers, made.adapter_config["num_layers"]))
-        identity = replace(start.identity, plan=made.plan)
-        if init:
-            identity = replace(identity, init_adapter=init.sha256)
-        return Parts(
-            project=project,
-            held=held,
-            identity=identity,
-            assembled=replace(
-                made, adapter_config=_with_origin(made.adapter_config, identity, train.examples)
-            ),
-            replier=Replier(made.base, tokenize, template_settings(train.examples)),
-            train=train.examples,
-            valid=micro_batches(valid.examples, shapes),
-            valid_examples=len(valid.examples),
-            vocabulary=tokenize.vocabulary,
-            shapes=shapes,
-            micro_batch_divisor=divisor,
-            team=team,
-        )
-
-    def _load_data(self, config: TrainingConfig, tokenize: ExampleTokenizer) -> tuple[LoadedFile, LoadedFile]:
-        """Read both files.
-
-        Raises:
-            UserError: one of them is missing or has no usable row.
-        """
-        loaded = []
-        for path in (self._project.train_file, self._project.valid_file):
-            file = load_file(path, tokenize, config)
-            if not file.examples:
-                raise unusable(file, path)
-            loaded.append(file)
-        return loaded[0], loaded[1]
-
-
-def _with_origin(
-    adapter_config: dict[str, Any], identity: RunIdentity, examples: Sequence[Example]
-) -> dict[str, Any]:
-    """Return the content of `adapter_config.json` with its base model and what a chat template is told."""
-    base = {BASE_MODEL: identity.config.model, BASE_PRINT: identity.model}
-    settings = template_settings(examples)
-    return adapter_config | base | ({TEMPLATE_SETTINGS: settings} if settings else {})
-
-
-def _kept_plan(start: RunStart) -> Plan | None:
-    """Return the plan that the run was made with; memory that ran out asks for another one."""
-    plan = start.checkpoint.identity.plan if start.checkpoint else None
-    return plan if plan and plan.micro_batch_divisor == start.micro_batch_divisor else None
 
 
 def _fewer(project: Project, ranks: int) -> str:

@@ -13,7 +13,7 @@ GB = 1_000_000_000
 
 def machine_has(monkeypatch: pytest.MonkeyPatch, free: int, total: int) -> None:
     """Let the machine have so much memory when a run begins."""
-    monkeypatch.setattr("engine.training.trainer.read_budget", lambda limit: MemoryBudget("cpu", free, total))
+    monkeypatch.setattr("engine.training.setup.read_budget", lambda limit: MemoryBudget("cpu", free, total))
 
 
 def test_a_run_that_cannot_fit_is_refused_before_anything_is_loaded(

@@ -78,12 +78,8 @@ def plan_shapes(
     """
     sizes, valid_sizes = _sizes(examples), _sizes(validation)
     every = np.concatenate([sizes, valid_sizes], axis=1)
-    samples = [
-        _rows(sizes[:, step[share]])
-        for step in _first_steps(sizes[0], examples_per_step, seed, epochs)
-        for share in divide(sizes[0, step].tolist(), speeds)
-        if share
-    ]
+    steps = _first_steps(sizes[0], examples_per_step, seed, epochs)
+    samples = _shares(sizes, steps, speeds)
     most_rows = examples_per_step if len(speeds) == 1 else max(len(lengths) for lengths, _trained in samples)
     if len(validation):
         samples.append(_rows(valid_sizes[:, :_SAMPLE]))
@@ -92,13 +88,8 @@ def plan_shapes(
     full = max(longest, min(limits.max_tokens, limits.max_rows * longest))
     costs = Costs(full, limits.tile > 1)
     free = _free_options(_row_counts(most_rows, limits.max_rows), longest, limits, costs)
-    wanted = Counter(
-        _size(lengths[begin:end], shape, limits)
-        for lengths, trained in samples
-        for begin, end, shape in cut(lengths, trained, free, is_exact=True)
-    )
     alone = Size(1, longest, _aligned(longest, limits.alignment))
-    chosen = choose(wanted, alone, limits.max_tokens, costs, most)
+    chosen = choose(_met(samples, free, limits), alone, limits.max_tokens, costs, most)
     return _with_targets(chosen, costs, samples, every)
 
 
@@ -112,6 +103,29 @@ def _first_steps(
         if len(steps) * examples_per_step >= _SAMPLE:
             break
     return steps[: -(-_SAMPLE // examples_per_step)]
+
+
+def _shares(
+    sizes: NDArray[np.int64], steps: Sequence[NDArray[np.int64]], speeds: Sequence[float]
+) -> list[RowLengths]:
+    """Return what each process gets of each step; who gets nothing is left out."""
+    return [
+        _rows(sizes[:, step[share]])
+        for step in steps
+        for share in divide(sizes[0, step].tolist(), speeds)
+        if share
+    ]
+
+
+def _met(
+    samples: Sequence[RowLengths], free: Callable[[int], list[BatchShape]], limits: Limits
+) -> Counter[Size]:
+    """Return how often each size of micro-batch is met where all of `free` are allowed."""
+    return Counter(
+        _size(lengths[begin:end], shape, limits)
+        for lengths, trained in samples
+        for begin, end, shape in cut(lengths, trained, free, is_exact=True)
+    )
 
 
 def _sizes(examples: Sequence[Example]) -> NDArray[np.int64]:
