@@ -9,16 +9,16 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 from engine.cluster.channel import BEAT_S, CLOSED, FAILED, Message
 from engine.cluster.collective import Ring, free_ports
 from engine.cluster.peer import Peer
+from engine.cluster.started_peers import StartedPeers
 from engine.cluster.watch import SILENCE_S, Watch, reason
 from engine.cluster.world import PeerLost, World
 from engine.errors import UserError
-from engine.files import open_own
 from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import one_line
@@ -54,7 +54,8 @@ class Team:
         """Called before that, to write it down."""
         self._leave = leave
         self._project = project
-        self._peers: list[Peer] = []
+        self._started = StartedPeers(world, project)
+        self._peers = self._started.peers
         self._ring: Ring | None = None
         self._lost: PeerLost | None = None
         self._losing, self._found = threading.Lock(), threading.Event()
@@ -67,17 +68,8 @@ class Team:
         Raises:
             UserError: one cannot be started.
         """
-        self._project.make_run_dir()
-        is_new = not os.path.lexists(self._project.log_file)
-        log = self._resources.enter_context(open_own(self._project.log_file, "ab"))
-        self._resources.callback(self._drop_log if is_new else lambda: None)
-        self._resources.callback(self._end)
-        try:
-            for rank in range(1, self.world.size):
-                self._peers.append(Peer(self.world, rank, self._project, log))
-        except UserError:
-            self._resources.close()
-            raise
+        self._resources.enter_context(self._started)
+        self._resources.callback(self._watch.end)
         self._watch.begin(self._peers, self._lose)
         return self
 
@@ -85,25 +77,11 @@ class Team:
         """End the other processes."""
         self._resources.close()
 
-    def _drop_log(self) -> None:
-        """Take the log away again in which nobody wrote a word."""
-        with suppress(OSError):
-            if not self._project.log_file.stat().st_size:
-                self._project.log_file.unlink()
-
-    def _end(self) -> None:
-        self._watch.end()
-        for peer in self._peers:
-            peer.channel.send("end")
-        for peer in self._peers:
-            peer.end()
-
     # Beginning
 
     def tell(self, kind: str, **values: Any) -> None:
         """Send all other processes the same message."""
-        for peer in self._peers:
-            peer.channel.send(kind, **values)
+        self._started.tell(kind, **values)
 
     def ask(self, kind: str, **values: Any) -> list[Message]:
         """Send all others a message, wait, and return their answers of the same kind, in the order of ranks.
