@@ -1,4 +1,4 @@
-"""The real program on a pty that is read as a terminal does: what it shows when, bytes, processor time."""
+"""The real program, on a pty that is read as a terminal does: what it shows when, bytes, processor time."""
 
 import fcntl
 import os
@@ -70,8 +70,15 @@ class WatchedApp:
         """Wait until one of these texts is shown, and return when it came."""
         return self.wait_until(lambda: any(text in self.text for text in texts))
 
-    def wait_until(self, holds: Callable[[], object], limit_s: float = LIMIT_S) -> Moment:
+    def wait_until(
+        self, holds: Callable[[], object], limit_s: float = LIMIT_S, look_s: float = _LOOK_S
+    ) -> Moment:
         """Read until something holds; the moment is that of the output that made it so.
+
+        Args:
+            holds: asked after each output, and after `look_s` without any.
+            limit_s: seconds after which it is given up.
+            look_s: the longer, the less of the processor is taken from the program.
 
         Raises:
             RuntimeError: the program ended, or it takes too long; with what the terminal shows.
@@ -79,8 +86,8 @@ class WatchedApp:
         limit = time.monotonic() + limit_s
         while not holds():
             if self._popen.poll() is not None or time.monotonic() > limit:
-                raise RuntimeError(f"the app did not come that far:\n{self.text}")
-            self._read(_LOOK_S)
+                raise RuntimeError(f"the program did not come that far:\n{self.text}")
+            self._read(look_s)
         return self._moment(self._read_at)
 
     def watch(self, seconds: float) -> None:
@@ -104,11 +111,11 @@ class WatchedApp:
         os.write(self._master, keys.encode())
         return moment
 
-    def leave(self) -> None:
-        """Tell the program to end, and wait for that."""
+    def leave(self, limit_s: float = _LEAVE_S) -> None:
+        """Tell the program to end, and wait for that for so many seconds at most."""
         self._popen.terminate()
         with suppress(RuntimeError):
-            self.wait_until(lambda: False, _LEAVE_S)
+            self.wait_until(lambda: False, limit_s)
 
     def _moment(self, at: float) -> Moment:
         cpu = 0.0
@@ -135,30 +142,47 @@ class WatchedApp:
 
 @contextmanager
 def watched_app(
-    root: Path, *arguments: str, program: tuple[str, ...] = ("-m", "tui")
+    root: Path,
+    *arguments: str,
+    program: tuple[str, ...] = ("-m", "tui"),
+    has_terminal: bool = True,
+    limit_s: float = _LEAVE_S,
 ) -> Iterator[WatchedApp]:
-    """Start the app on a project; nothing of it runs afterwards.
+    """Start the app on a project, and tell it to end at the end; nothing of it runs afterwards.
 
     Args:
         root: the project directory.
         arguments: more of the command line.
         program: what Python runs.
+        has_terminal: else its input is empty and its output a pipe.
+        limit_s: seconds that it has to end.
     """
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    master, slave = _terminal() if has_terminal else os.pipe()
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
     environment |= {"TERM": "xterm-256color", "MQLORA_LANG": "en"}
     command = [sys.executable, *program, "-C", str(root), *arguments]
     process = subprocess.Popen(
-        command, cwd=_ROOT, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        command,
+        cwd=_ROOT,
+        env=environment,
+        stdin=slave if has_terminal else subprocess.DEVNULL,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
     )
     os.close(slave)
     try:
         app = WatchedApp(process, master)
         yield app
-        app.leave()
+        app.leave(limit_s)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         os.close(master)
+
+
+def _terminal() -> tuple[int, int]:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    return master, slave
