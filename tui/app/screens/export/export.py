@@ -12,8 +12,8 @@ from tui.app.jobs import export as export_job
 from tui.app.jobs.export import ExportMoved, ExportOver
 from tui.app.screens.export.form import ExportForm
 from tui.app.screens.export.result import ExportResult
-from tui.app.screens.shared.dialog import Dialog
 from tui.app.screens.shared.note_line import Busy
+from tui.app.screens.shared.work_dialog import WorkDialog
 from tui.shell import complete
 
 from textual import on
@@ -41,7 +41,7 @@ def busy(app: "AppState") -> UserError | None:
     return None
 
 
-class ExportDialog(Dialog[None]):
+class ExportDialog(WorkDialog[None]):
     """Asks for the form, writes it and shows what came of it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,6 +51,8 @@ class ExportDialog(Dialog[None]):
         Binding("down", "app.focus_next", _("Next field"), show=False, id="export.next"),
         Binding("up", "app.focus_previous", _("Previous field"), show=False, id="export.previous"),
     ]
+
+    WHEN_LEFT = _("The export is ended, and nothing of it is kept.")
 
     def __init__(self, summary: RunSummary, project: Project | None = None) -> None:
         """Prepare the dialog.
@@ -62,8 +64,6 @@ class ExportDialog(Dialog[None]):
         super().__init__()
         self._summary = summary
         self._project = project
-        self._cancel: Event | None = None
-        """Ends the export under way; None while there is none."""
         self._done: Exported | None = None
 
     @property
@@ -81,17 +81,12 @@ class ExportDialog(Dialog[None]):
             yield Static(id="export-news")
             with Horizontal(classes="buttons"):
                 yield Button(_("Export"), id="export-start", compact=True)
-                yield Button(_("Close"), id="export-close", compact=True)
+                yield Button(_("Close"), id="export-close", classes="close", compact=True)
 
     def on_mount(self) -> None:
         """Begin with the program."""
         self.query_one("#export-scroll").display = False
         self.query_one("#export-target").focus()
-
-    def on_unmount(self) -> None:
-        """End what is under way."""
-        if self._cancel:
-            self._cancel.set()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """There is a command to copy once there is an export, and then nothing more to export."""
@@ -133,7 +128,7 @@ class ExportDialog(Dialog[None]):
 
     def on_export_moved(self, message: ExportMoved) -> None:
         """Say how far it is."""
-        if self._cancel and not self._cancel.is_set():
+        if self._is_working:
             text = _("{stage}: {share:.0%}. Esc ends it.")
             self._say(text.format(stage=message.stage, share=message.share))
 
@@ -166,28 +161,6 @@ class ExportDialog(Dialog[None]):
         if self._done:
             self.app.copy_to_clipboard(self._done.command)
             self._say(_("Copied."))
-
-    @property
-    def at_work(self) -> str:
-        """What leaving would end."""
-        is_at_work = self._cancel is not None and not self._cancel.is_set()
-        return _("The export is ended, and nothing of it is kept.") if is_at_work else ""
-
-    def stop_work(self) -> bool:
-        """End what is under way, as Esc does."""
-        if self._cancel is None:
-            return False
-        self.action_leave()
-        return True
-
-    @on(Button.Pressed, "#export-close")
-    def action_leave(self) -> None:
-        """End the export under way; without one close."""
-        if self._cancel:
-            self._cancel.set()
-            self._say(_("Ending …"))
-        else:
-            self.dismiss()
 
     def _lock(self, locked: bool) -> None:
         """Let nothing be changed while the files are written."""

@@ -12,8 +12,8 @@ from tui.app.jobs.import_table import ImportMoved, ImportOver, TableOpened
 from tui.app.screens.import_table.columns import Head, ImportColumns
 from tui.app.screens.import_table.path_suggester import PathSuggester, named_path
 from tui.app.screens.import_table.preview import ImportNotice, ImportPreview
-from tui.app.screens.shared.dialog import Dialog
 from tui.app.screens.shared.line_input import LineInput
+from tui.app.screens.shared.work_dialog import WorkDialog
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tui.app.state import AppState
 
 
-class ImportDialog(Dialog["Imported | None"]):
+class ImportDialog(WorkDialog["Imported | None"]):
     """Answers with what was imported, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,6 +39,8 @@ class ImportDialog(Dialog["Imported | None"]):
         Binding("up", "app.focus_previous", _("Previous field"), show=False, id="import.previous"),
     ]
 
+    WHEN_LEFT = _("The import is ended, and nothing of it is kept.")
+
     def __init__(self) -> None:
         super().__init__()
         self._asked: Path | None = None
@@ -46,8 +48,6 @@ class ImportDialog(Dialog["Imported | None"]):
         self._table: Table | None = None
         self._is_awaited = False
         """Whether the rows were to be imported while the file was still being looked into."""
-        self._cancel: Event | None = None
-        """Ends the import under way; None while there is none."""
         self._imported: Imported | None = None
         self.is_to_be_used = False
         """Whether what was imported is to take the place of the data."""
@@ -80,16 +80,11 @@ class ImportDialog(Dialog["Imported | None"]):
             with Horizontal(classes="buttons"):
                 yield Button(_("Import"), id="import-start", compact=True)
                 yield Button(_("Use these rows"), id="import-use", compact=True)
-                yield Button(_("Close"), id="import-close", compact=True)
+                yield Button(_("Close"), id="import-close", classes="close", compact=True)
 
     def on_mount(self) -> None:
         """Begin with the file."""
         self._show_table(None, None)
-
-    def on_unmount(self) -> None:
-        """End what is under way."""
-        if self._cancel:
-            self._cancel.set()
 
     @on(Input.Changed, "#import-path")
     def _forget_refusal(self) -> None:
@@ -202,7 +197,7 @@ class ImportDialog(Dialog["Imported | None"]):
 
     def on_import_moved(self, message: ImportMoved) -> None:
         """Say how far it is."""
-        if self._cancel and not self._cancel.is_set():
+        if self._is_working:
             self._say(message.words)
 
     def on_import_over(self, message: ImportOver) -> None:
@@ -238,26 +233,8 @@ class ImportDialog(Dialog["Imported | None"]):
             self.query_one(selector).disabled = locked
 
     @property
-    def at_work(self) -> str:
-        """What leaving would end."""
-        is_at_work = self._cancel is not None and not self._cancel.is_set()
-        return _("The import is ended, and nothing of it is kept.") if is_at_work else ""
-
-    def stop_work(self) -> bool:
-        """End what is under way, as Esc does."""
-        if self._cancel is None:
-            return False
-        self.action_leave()
-        return True
-
-    @on(Button.Pressed, "#import-close")
-    def action_leave(self) -> None:
-        """End the import under way; without one close."""
-        if self._cancel:
-            self._cancel.set()
-            self._say(_("Ending …"))
-        else:
-            self.dismiss(self._imported)
+    def _answer(self) -> "Imported | None":
+        return self._imported
 
     def _say(self, text: str) -> None:
         self.query_one(ImportNotice).say(text)

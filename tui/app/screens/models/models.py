@@ -11,8 +11,8 @@ from engine.units import size
 from tui.app.jobs import models as models_job
 from tui.app.jobs.models import GetMoved, GetOver, ModelsFound
 from tui.app.screens.models.model_list import ModelList, ModelRow, rows_of
-from tui.app.screens.shared.dialog import Dialog
 from tui.app.screens.shared.header import model_name
+from tui.app.screens.shared.work_dialog import WorkDialog
 from tui.shell import complete
 
 from textual import on, work
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from tui.app.state import AppState
 
 
-class ModelsDialog(Dialog["Brought | None"]):
+class ModelsDialog(WorkDialog["Brought | None"]):
     """Answers with the model that was brought in, or with None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", _("Close"), id="models.close"),
     ]
+
+    WHEN_LEFT = _("The model is not here yet; what is downloaded of it stays.")
 
     def __init__(self, report: "HardwareReport") -> None:
         """Prepare the dialog.
@@ -44,8 +46,6 @@ class ModelsDialog(Dialog["Brought | None"]):
         super().__init__()
         self._report = report
         self._rows: list[ModelRow] = []
-        self._cancel: Event | None = None
-        """Ends what is under way; None while nothing is."""
         self._ended = False
         """Whether something was ended on request, which is told with the next list."""
         self._news_of: int | None = None
@@ -70,11 +70,6 @@ class ModelsDialog(Dialog["Brought | None"]):
         self.query_one(ModelList).focus()
         self._say(_("Looking for models on this machine …"))
         self._find()
-
-    def on_unmount(self) -> None:
-        """End what is under way; a download goes on the next time."""
-        if self._cancel:
-            self._cancel.set()
 
     @work(thread=True, exit_on_error=False)
     def _find(self) -> None:
@@ -134,7 +129,7 @@ class ModelsDialog(Dialog["Brought | None"]):
 
     def on_get_moved(self, message: GetMoved) -> None:
         """Say how far it is."""
-        if self._cancel and not self._cancel.is_set():
+        if self._is_working:
             text = _("{stage}: {done} of {total}") if message.total else _("{stage} …")
             said = text.format(stage=message.stage, done=size(message.done), total=size(message.total))
             self._say(_("{text}; Esc ends it.").format(text=said))
@@ -149,27 +144,6 @@ class ModelsDialog(Dialog["Brought | None"]):
         else:
             self._ended = True
             self._find()
-
-    @property
-    def at_work(self) -> str:
-        """What leaving would end."""
-        is_at_work = self._cancel is not None and not self._cancel.is_set()
-        return _("The model is not here yet; what is downloaded of it stays.") if is_at_work else ""
-
-    def stop_work(self) -> bool:
-        """End what is under way, as Esc does."""
-        if self._cancel is None:
-            return False
-        self.action_leave()
-        return True
-
-    def action_leave(self) -> None:
-        """End what is under way; without anything close."""
-        if self._cancel:
-            self._cancel.set()
-            self._say(_("Ending …"))
-        else:
-            self._close(None)
 
     def _close(self, brought: "Brought | None") -> None:
         self.dismiss(brought)
