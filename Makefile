@@ -4,7 +4,7 @@
 # make pictures   draws the pictures of the screens again that tests compare; look at what git diff shows
 # make texts   brings the catalogues of translations up to date with the source; lists what is untranslated
 # make screens, make tour    renews the pictures and the recording in docs/screens from the real app
-# make test-all, make campaigns    what takes longer: slow tests; attacks on the program, an hour or more
+# make test-all, make campaigns    what takes longer: slow tests too, some 27 minutes; attacks on the program, an hour or more
 VENV := .venv
 # Programs are run by their module: launchers hold the folder's path, and break where that has a $ or a quote.
 PY := $(VENV)/bin/python -m
@@ -28,7 +28,7 @@ test: ready-dev
 	@$(PYTEST)
 
 test-slow: ready-dev
-	@echo "Running the slow tests: about 5 minutes on 2 quiet cores …"
+	@echo "Running the slow tests: about 20 minutes on 2 quiet cores …"
 	@$(PYTEST) -m slow
 
 test-all: test test-slow

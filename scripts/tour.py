@@ -86,6 +86,19 @@ class Recorder(Terminal):
 
 def tour(terminal: Recorder) -> None:
     """Go through the places, from a machine that was never looked at to a run in the history."""
+    _prepare_and_start(terminal)
+    _watch_answers(terminal)
+    _chat(terminal)
+    terminal.press("6")
+    terminal.look("Mean training loss", 2)
+    terminal.press("7")
+    terminal.look("present", 2)
+    terminal.press("q")
+    assert terminal.wait() == 0, terminal.text
+
+
+def _prepare_and_start(terminal: Recorder) -> None:
+    """Machine, profile, data, and the run begins."""
     terminal.look("Ready for")
     terminal.press("\r")
     terminal.look("is recommended", 1.5)
@@ -99,6 +112,10 @@ def tour(terminal: Recorder) -> None:
     terminal.press("4")
     terminal.look("Enter Start")
     terminal.press("\r")
+
+
+def _watch_answers(terminal: Recorder) -> None:
+    """Beside the base model's, while the run trains and when it is finished."""
     terminal.speed = _FASTER
     terminal.wait_for("step 10/")
     terminal.press("w")
@@ -114,6 +131,10 @@ def tour(terminal: Recorder) -> None:
     terminal.press("n")
     terminal.look("Question 2", 2)
     terminal.press(ESCAPE)
+
+
+def _chat(terminal: Recorder) -> None:
+    """Ask the trained model and the base model the same."""
     terminal.look("Enter Chat")
     terminal.press("\r")
     terminal.speed = _FASTER
@@ -124,12 +145,6 @@ def tour(terminal: Recorder) -> None:
     terminal.wait_until(lambda: terminal.text.count("tok/s") >= 2, "both replies")
     terminal.look("tok/s", 2)
     terminal.press(ESCAPE)
-    terminal.press("6")
-    terminal.look("Mean training loss", 2)
-    terminal.press("7")
-    terminal.look("present", 2)
-    terminal.press("q")
-    assert terminal.wait() == 0, terminal.text
 
 
 def prepare(project: Project, model: Path | None) -> None:

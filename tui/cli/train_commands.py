@@ -98,8 +98,6 @@ def train(
     if wanted and not json:
         say_model(project, wanted.model)
     if background:
-        from tui.run.background import background_command
-
         flags = {
             "--resume": resume,
             "--restart": restart,
@@ -109,13 +107,18 @@ def train(
             "--although-slower": although_slower,
         }
         values = {"--profile": profile, "--config": config, "--ranks": ranks, "--hosts": hosts}
-        options = _command_line(flags, values, assignments or [])
-        raise typer.Exit(background_command(project, options, json))
+        raise typer.Exit(_in_background(project, _command_line(flags, values, assignments or []), json))
     from tui.cli.train import train as train_here
 
     mode: Mode = "resume" if resume else "restart" if restart else "auto"
     how = Resumption(half_micro_batch, accept_versions)
     raise typer.Exit(train_here(project, wanted, mode, json, how, world, go_on_with_fewer))
+
+
+def _in_background(project: Project, options: list[str], json: bool) -> int:
+    from tui.run.background import background_command
+
+    return background_command(project, options, json)
 
 
 def _command_line(
