@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.analysis.facts import RunSummary
+from engine.analysis.summary import summarise
+from engine.analysis.verdict import Verdict, judge
 from engine.config import TrainingConfig
 from engine.format import FORMAT
 from engine.project import RUN_NAME, Project
@@ -20,6 +23,8 @@ BASE = {
     "peak_memory_gb": 2.0,
     "time": "2026-01-01T00:00:00+00:00",
 }
+LOSSES = [4.0] * 10 + [2.0] * 10
+"""Twenty steps: ten of 4.0, then ten of 2.0; two epochs of ten steps."""
 
 
 def line(step: int, loss: float | None, **values: Any) -> str:
@@ -66,3 +71,14 @@ def write_run(
     RunState(status, model, step=len(losses), **values).save(project.state_file)
     TrainingConfig.parse({"num_epochs": epochs, **(config or {})}).save(project.config_file)
     return project
+
+
+def verdict_of(project: Project) -> tuple[RunSummary, Verdict]:
+    """Return what is known of a run, and what is said of that."""
+    summary = summarise(project)
+    return summary, judge(summary)
+
+
+def advice_of(project: Project) -> dict[str, str]:
+    """Return the commands that are advised, by the kind of advice."""
+    return {advice.kind: advice.command for advice in judge(summarise(project)).advice}

@@ -1,33 +1,22 @@
 """Training from the app: start, watch, pause, resume, fail, finish; and runs of other processes."""
 
 import json
-import math
-import os
 import re
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from typing import Any
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.events import Event, Notice, Paused, Phase, StepDone, Usage
+from engine.training.events import Phase, Usage
 from engine.training.state import Status
 from tests.support.fake_engine import EACH_SIZE, HOSTILE, ready, sees, sees_no_more, shown, wait_for
-from tests.support.fake_run import LIMIT_S, TOTAL, USAGE, append, metrics, write_run, write_state
-from tests.support.tiny import owned_by
+from tests.support.fake_run import TOTAL, append, metrics, write_run, write_state
 from tests.support.training_screen import Factory, Scripted, open_train, use
 from tui.app.app import MqloraApp
 from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.app.screens.train.log import RunLog
-from tui.app.screens.train.loss_plot import LossPlot
-from tui.app.screens.train.train import TrainScreen
-from tui.run.outbox import Outbox
 
 import pytest
 from textual.events import Key
-from textual.pilot import Pilot
 
 
 @pytest.mark.parametrize("size", EACH_SIZE)
@@ -159,203 +148,6 @@ async def test_a_defect_is_one_sentence_and_its_traceback_is_in_the_log(app: Mql
     assert "Traceback" in app.project.log_file.read_text(encoding="utf-8")
 
 
-async def test_stages_before_the_first_step_are_visible(app: MqloraApp) -> None:
-    """Loading and the first validation say how far they are."""
-    gate = threading.Event()
-
-    class Slow(Scripted):
-        def run(self) -> Iterator[Event]:
-            yield from super().run()
-            gate.wait(LIMIT_S)
-
-    use(app, Factory(Slow(Phase("loading"), Phase("validating", 3, 12))))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await open_train(pilot)
-        await pilot.press("enter")
-        await wait_for(pilot, lambda: "validating" in shown(app) and "3 of 12" in shown(app))
-        gate.set()
-
-
-async def sees_twice(pilot: Pilot[int], text: str) -> None:
-    await wait_for(pilot, lambda: shown(pilot.app).count(text) == 2)
-
-
-@pytest.mark.parametrize("size", EACH_SIZE)
-async def test_stages_of_a_resume_are_visible(app: MqloraApp, size: tuple[int, int]) -> None:
-    """As plainly as those of a fresh start, although there is a curve; nothing is judged meanwhile."""
-    gates = [threading.Event() for _ in range(4)]
-    phases = Phase("checking"), Phase("tokenizing"), Phase("loading"), Phase("restoring", step=30)
-
-    class Resumed:
-        def run(self) -> Iterator[Event]:
-            for phase, gate in zip(phases, gates, strict=True):
-                yield phase
-                gate.wait(LIMIT_S)
-
-    write_run(app.project, "paused", 30)
-    use(app, Factory(Resumed()))
-    async with app.run_test(size=size) as pilot:
-        await open_train(pilot)
-        await pilot.press("enter")
-        words = "checking the checkpoint", "reading and tokenizing", "loading the model", "back to step 30"
-        for text, gate in zip(words, gates, strict=True):
-            await sees_twice(pilot, text)  # in sentence and progress
-            assert "Getting ready: " in shown(app) and "Learning" not in shown(app)
-            gate.set()
-
-
-@pytest.mark.parametrize("end", ["pause", "refusal"])
-async def test_the_end_is_reported_when_the_run_can_go_on(
-    app: MqloraApp, monkeypatch: pytest.MonkeyPatch, end: str
-) -> None:
-    """Not while the trainer still closes its files: whoever reads of a pause may press Enter at once."""
-    closing, gate = threading.Event(), threading.Event()
-    paused = Paused(7, app.project.run_dir / "checkpoint_epoch0_step7")
-
-    class Closing:
-        def run(self) -> Iterator[Event]:
-            yield Phase("loading")
-            try:
-                if end == "refusal":
-                    raise UserError("Data are wrong", "mend them")
-                yield paused
-            finally:
-                closing.set()
-                gate.wait(LIMIT_S)
-
-    write_run(app.project, "paused", 7)
-    use(app, Factory(Closing()))
-    async with app.run_test(size=(120, 40)) as pilot:
-        await open_train(pilot)
-        app.training.start(TrainingConfig())
-        await wait_for(pilot, closing.is_set)
-        screen = app.screen
-        assert isinstance(screen, TrainScreen)
-        log, expected = screen.query_one(RunLog), "step7" if end == "pause" else "mend them"
-        assert expected not in shown(app) and not app.screen.check_action("resume", ())
-        offered: list[bool] = []
-
-        def seeing(original: Callable[[Any], None]) -> Callable[[Any], None]:
-            def seen(item: Any) -> None:
-                offered.append(bool(app.screen.check_action("resume", ())))
-                original(item)
-
-            return seen
-
-        monkeypatch.setattr(log, "add", seeing(log.add))
-        monkeypatch.setattr(screen, "show_error", seeing(screen.show_error))
-        gate.set()
-        await wait_for(pilot, lambda: offered)
-        assert offered == [True]
-
-
-async def test_losses_that_are_no_numbers_are_survived(app: MqloraApp) -> None:
-    """Not a finite loss in the file, infinite ones in events: the plot shows the rest."""
-    app.project.run_dir.mkdir(parents=True)
-    for step, loss in enumerate((3.0, math.nan, math.inf, -math.inf, 2.0), start=1):
-        append(app.project, metrics(step, loss))
-    write_state(app.project, "paused", 5, initial_val_loss=math.inf, best_step=None, best_val_loss=None)
-    odd = StepDone(metrics(6, math.inf), Usage())
-    use(app, Factory(Scripted(odd, Notice("warning", HOSTILE))))
-    async with app.run_test(size=(120, 40)) as pilot:
-        await open_train(pilot)
-        await pilot.press("enter")
-        await wait_for(pilot, lambda: "\\x1b[2J" in shown(app))
-        await sees(pilot, "[/INST] [bold]")
-        assert app.screen.query_one(LossPlot).text
-
-
-async def test_a_run_of_another_process_is_followed(app: MqloraApp) -> None:
-    """Its steps appear from the files; starting here is refused."""
-    parent = os.getppid()
-    write_run(app.project, "running", 30)
-    factory = use(app, Factory())
-    with owned_by(app.project, parent):
-        async with app.run_test(size=(80, 24)) as pilot:
-            await follow_the_other(pilot, app, parent)
-    assert factory.modes == []
-
-
-async def follow_the_other(pilot: Pilot[int], app: MqloraApp, parent: int) -> None:
-    await open_train(pilot)
-    await wait_for(pilot, lambda: f"Process {parent} trains" in shown(app) and "step 30/60" in shown(app))
-    await pilot.press("enter")
-    append(app.project, metrics(31))
-    write_state(
-        app.project,
-        "running",
-        31,
-        last_checkpoint="checkpoint_epoch1_step31",
-        usage=USAGE,
-    )
-    await wait_for(
-        pilot, lambda: "step 31/60" in shown(app) and "checkpoint_epoch1_step31 saved" in shown(app)
-    )
-    for part in ("padding 25 %", "shapes 3", "eval 12 %"):
-        await sees(pilot, part)
-    with pytest.raises(UserError, match=str(parent)):
-        app.training.start(TrainingConfig())
-
-
-async def test_ctrl_c_pauses_a_run_of_another_process(
-    app: MqloraApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A second Ctrl+C, or Enter, is a yes; asked once. One on another machine is left alone."""
-    asked: list[tuple[int, int]] = []
-    monkeypatch.setattr("os.kill", lambda pid, number: asked.append((pid, number)))
-    monkeypatch.setattr("tui.run.other_process.may_train", lambda _process, _lock: True)
-    parent = os.getppid()
-    write_run(app.project, "running", 30)
-    with owned_by(app.project, parent):
-        async with app.run_test(size=(80, 24)) as pilot:
-            await open_train(pilot)
-            await pilot.press("ctrl+c")
-            await sees(pilot, "Pause a run of another process?", f"Process {parent} trains, not this app")
-            await pilot.press("escape")
-            await sees_no_more(pilot, "Pause a run")
-            assert asked == []
-            await pilot.press("ctrl+c")
-            await sees(pilot, "Pause a run of another process?")
-            await pilot.press("ctrl+c")
-            await wait_for(pilot, lambda: asked == [(parent, signal.SIGINT)])
-            await sees(pilot, "is asked to pause")
-            await pilot.press("ctrl+c")
-            await sees(pilot, "The run is asked to pause; it saves")
-    with owned_by(app.project, parent, "elsewhere"):
-        assert not app.training.pause()
-    assert not app.training.pause()
-    assert len(asked) == 1
-
-
-async def test_a_process_that_cannot_be_asked_to_pause_is_no_defect(
-    app: MqloraApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A run that has just ended, or belongs to another user, is said not to be there."""
-
-    def refuse(_pid: int, _number: int) -> None:
-        raise ProcessLookupError
-
-    monkeypatch.setattr("tui.run.controller.os.kill", refuse)
-    with owned_by(app.project, os.getppid()):
-        assert app.training.other_process()
-        assert not app.training.pause()
-
-
-@pytest.mark.parametrize("size", EACH_SIZE)
-async def test_a_run_that_was_cut_off_is_not_called_saved(app: MqloraApp, size: tuple[int, int]) -> None:
-    """After a crash the screen says so, and Enter goes on from the last checkpoint."""
-    write_run(app.project, "running", 42)
-    factory = use(app, Factory())
-    factory.gate.set()
-    async with app.run_test(size=size) as pilot:
-        await open_train(pilot)
-        await wait_for(pilot, lambda: "Cut off at step 42 of 60: the process ended" in shown(app))
-        assert "cut off at step 42" in shown(app).splitlines()[0]
-        await sees_no_more(pilot, "saved")
-        await pilot.press("enter")
-        await wait_for(pilot, lambda: factory.modes == ["auto"])
-
-
 @pytest.mark.parametrize("size", EACH_SIZE)
 async def test_everything_fits(app: MqloraApp, size: tuple[int, int]) -> None:
     """At each size nothing important is cut: judgement of the gap, memory, what was spent, epochs, keys."""
@@ -384,53 +176,6 @@ async def test_the_log_keeps_what_happened(app: MqloraApp) -> None:
         assert "★ best validation loss so far 1.90" in text
         assert "✓ checkpoint_epoch0_step20 saved in 0.2 s" in text
         assert "CPU [/INST] \\x1b[31m" in text.replace("\n", "")
-
-
-def test_outbox_keeps_every_step_in_order_but_sends_few_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand steps within a second make a handful of messages, with nothing left out."""
-    clock = iter(i / 1000 for i in range(10_000))
-    monkeypatch.setattr("tui.run.outbox.time.monotonic", lambda: next(clock))
-    sent: list[tuple[Event, ...]] = []
-    outbox = Outbox(sent.append)
-    events = [StepDone(metrics(step), Usage()) for step in range(1, 1001)]
-    for event in events:
-        outbox.add(event)
-    outbox.flush()
-    assert [event for batch in sent for event in batch] == events
-    assert len(sent) <= 10
-
-
-def test_outbox_sends_at_once_what_may_be_the_last_for_long() -> None:
-    """A new stage or a notice does not wait behind steps."""
-    sent: list[tuple[Event, ...]] = []
-    outbox = Outbox(sent.append)
-    outbox.add(StepDone(metrics(1), Usage()))
-    outbox.add(StepDone(metrics(2), Usage()))
-    outbox.add(Phase("validating", 0, 9))
-    assert [len(batch) for batch in sent] == [1, 2]
-
-
-async def test_a_few_steps_that_fell_by_chance_are_no_learning(app: MqloraApp) -> None:
-    """The first line and the arrow beside the loss do not contradict each other."""
-    for step, loss in enumerate((1.3, 3.9, 2.5, 2.4), 1):
-        append(app.project, metrics(step, loss))
-    write_state(app.project, "running", 4)
-    with owned_by(app.project, os.getppid()):
-        async with app.run_test(size=(80, 24)) as pilot:
-            await ready(pilot)
-            await sees(pilot, "↑", "Too early to tell: the loss has not clearly fallen yet.")
-
-
-@pytest.mark.parametrize("loss", [3.62, 3.6])
-async def test_a_loss_that_stays_level_is_no_learning(app: MqloraApp, loss: float) -> None:
-    """Nor is one that differs in digits that are not shown, or by less than the arrow shows."""
-    for step in range(1, 41):
-        append(app.project, metrics(step, 3.622 if step <= 20 else loss))
-    write_state(app.project, "running", 40)
-    with owned_by(app.project, os.getppid()):
-        async with app.run_test(size=(80, 24)) as pilot:
-            await ready(pilot)
-            await sees(pilot, "Too early to tell: the loss has not clearly fallen yet.")
 
 
 @pytest.mark.parametrize("size", EACH_SIZE)
