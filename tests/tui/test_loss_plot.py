@@ -10,8 +10,9 @@ from engine.analysis.validations import Validations
 from engine.training.history import RunHistory
 from tests.support.themed import ThemedApp
 from tui.app.screens.shared.lines import changed_span
+from tui.app.screens.shared.ticks import log_ticks, nice_ticks
 from tui.app.screens.train import loss_plot
-from tui.app.screens.train.loss_chart import Colours, Drawing, draw, log_ticks, nice_ticks
+from tui.app.screens.train.loss_chart import Colours, Drawing, draw
 from tui.app.screens.train.loss_plot import LossPlot
 from tui.run.chart_view import ChartView
 from tui.run.curves import ChartCurves, Curve, curves_of

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from engine.i18n import number
 from tui.app.screens.shared.lines import Lines
-from tui.app.screens.train.loss_chart import Colour, even_ticks, nice_ticks, tick_labels
+from tui.app.screens.shared.ticks import even_ticks, nice_ticks, tick_labels
+from tui.app.screens.train.loss_chart import Colour
 from tui.run.curves import ChartCurves
 
 import numpy as np
