@@ -47,7 +47,7 @@ def check_power(battery: Battery | None, system: str = platform.system(), run: R
     return Check("power", _("Power"), value, "ok")
 
 
-def night_warnings(
+def power_warnings(
     battery: Battery | None, system: str = platform.system(), run: Run = run_command
 ) -> list[str]:
     """Return what may slow or end a long run, gravest first: sentences with advice, without a full stop.

@@ -85,7 +85,7 @@ def _on_hub(repository: str, asked: str, text: str) -> OnHub:
 
 def get_model(
     project: Project,
-    wish: OnHub | Path,
+    wanted: OnHub | Path,
     name: str,
     is_linked: bool,
     progress: OnProgress,
@@ -95,7 +95,7 @@ def get_model(
 
     Args:
         project: whose `models/`.
-        wish: what `parse` returned.
+        wanted: what `parse` returned.
         name: of its folder there; empty takes the model's own.
         is_linked: a folder's files are linked and not copied.
         progress: called with a translated stage, the bytes done and those in all (0: not known).
@@ -107,29 +107,29 @@ def get_model(
     """
     if name:
         require_name(name)
-    if isinstance(wish, OnHub):
-        return _from_hub(project, wish, name, is_linked, progress, stop)
-    if wish.is_dir():
-        name = name or folder_name(own_name(wish))
-        target = project.models_dir / require_given(name, wish)
-        source, left_out = bring_folder(wish, target, is_linked, progress, stop)
+    if isinstance(wanted, OnHub):
+        return _from_hub(project, wanted, name, is_linked, progress, stop)
+    if wanted.is_dir():
+        name = name or folder_name(own_name(wanted))
+        target = project.models_dir / require_given(name, wanted)
+        source, left_out = bring_folder(wanted, target, is_linked, progress, stop)
         return Brought(name, target, source, True, left_out)
-    return _from_gguf(project, wish, name, is_linked, progress, stop)
+    return _from_gguf(project, wanted, name, is_linked, progress, stop)
 
 
 def _from_hub(
-    project: Project, wish: OnHub, name: str, is_linked: bool, progress: OnProgress, stop: Event
+    project: Project, wanted: OnHub, name: str, is_linked: bool, progress: OnProgress, stop: Event
 ) -> Brought:
     if is_linked:
         raise WrongUsage(
             _("{repository} is on the hub, and only a folder can be linked").format(
-                repository=wish.repository
+                repository=wanted.repository
             ),
             _("leave --link out"),
         )
-    name = name or folder_name(wish.repository.partition("/")[2])
+    name = name or folder_name(wanted.repository.partition("/")[2])
     target = project.models_dir / name
-    source, left_out, is_new = bring_from_hub(wish.repository, wish.asked, target, progress, stop)
+    source, left_out, is_new = bring_from_hub(wanted.repository, wanted.asked, target, progress, stop)
     return Brought(name, target, source, is_new, left_out)
 
 

@@ -54,8 +54,8 @@ def look(project: Project, config: TrainingConfig) -> dict[str, Any]:
             _("Cannot read {path}: {reason}").format(path=error.filename, reason=error.strerror),
             _("copy the project and the model to this machine again"),
         ) from None
-    room = {"memory": read_memory().obtainable, "disk": read_disk_free(project.run_dir)}
-    return {"versions": versions, "prints": prints, **room}
+    free = {"memory": read_memory().obtainable, "disk": read_disk_free(project.run_dir)}
+    return {"versions": versions, "prints": prints, **free}
 
 
 class HostAnswers:

@@ -14,7 +14,7 @@ from engine.dataset.batches.micro_batch import micro_batches
 from engine.dataset.batches.tokenize import ExampleTokenizer
 from engine.dataset.inspect.load import LoadedFile, load_file
 from engine.dataset.inspect.model_tokens import example_tokenizer, template_settings, token_faults
-from engine.hardware.power import night_warnings, read_battery
+from engine.hardware.power import power_warnings, read_battery
 from engine.model.adapter_file import AdapterFile
 from engine.model.mlx_lm_adapter import BASE_MODEL, BASE_PRINT, TEMPLATE_SETTINGS
 from engine.project import Project
@@ -80,7 +80,7 @@ class Preparation:
     def _begin(self) -> Generator[Event, None, AdapterFile | None]:
         """Tell how the run begins; return the adapter that a new one goes on from."""
         start = self._start
-        for message in (*start.notices, *night_warnings(read_battery())):
+        for message in (*start.notices, *power_warnings(read_battery())):
             yield Notice("warning", message)
         init = None if start.checkpoint else read_init_adapter(self._project, start.identity)
         if init:

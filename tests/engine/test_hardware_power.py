@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 from engine.hardware import mac
-from engine.hardware.power import LONG_STEP_S, check_power, display_warning, night_warnings, read_battery
+from engine.hardware.power import LONG_STEP_S, check_power, display_warning, power_warnings, read_battery
 
 import pytest
 
@@ -125,12 +125,12 @@ def test_no_battery_sensor_is_no_battery(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("battery", [None, CHARGED])
 def test_a_mac_on_mains_with_all_its_speed_needs_no_warning(battery: tuple[float, bool] | None) -> None:
     """A closed lid is no matter there: with a monitor, or held by the keep-awake helper."""
-    assert night_warnings(battery, "Darwin", a_mac(lid=SHUT)) == []
+    assert power_warnings(battery, "Darwin", a_mac(lid=SHUT)) == []
 
 
 def test_every_reason_to_worry_is_reported_with_its_advice_gravest_first() -> None:
     """Closed lid, then battery, then Low Power Mode."""
-    lid, battery, slow = night_warnings(ON_BATTERY, "Darwin", a_mac(SAVING, lid=SHUT))
+    lid, battery, slow = power_warnings(ON_BATTERY, "Darwin", a_mac(SAVING, lid=SHUT))
     assert "lid is closed" in lid
     assert lid.endswith("; plug in the charger or open the lid")
     assert "empty the battery" in battery
@@ -142,21 +142,21 @@ def test_every_reason_to_worry_is_reported_with_its_advice_gravest_first() -> No
 @pytest.mark.parametrize(("percent", "is_low"), [(5.0, True), (20.0, True), (21.0, False)])
 def test_a_low_battery_is_reported_with_its_charge(percent: float, is_low: bool) -> None:
     """A charge that lasts minutes is another message than one that lasts hours."""
-    (warning,) = night_warnings((percent, False), "Darwin", a_mac(lid=OPEN))
+    (warning,) = power_warnings((percent, False), "Darwin", a_mac(lid=OPEN))
     assert (f"low ({percent:.0f} %)" in warning) == is_low
 
 
 def test_linux_warns_of_its_battery_without_asking_tools_of_macos() -> None:
     """A runner that is called fails this test."""
-    (warning,) = night_warnings(ON_BATTERY, "Linux", refuse)
+    (warning,) = power_warnings(ON_BATTERY, "Linux", refuse)
     assert "battery" in warning
-    assert night_warnings(CHARGED, "Linux", refuse) == []
+    assert power_warnings(CHARGED, "Linux", refuse) == []
     assert check_power(CHARGED, "Linux", refuse).status == "ok"
 
 
 def test_a_mac_that_answers_nothing_is_not_accused() -> None:
     """Tools may be missing, forbidden or slow."""
-    assert night_warnings(CHARGED, "Darwin", lambda arguments: "") == []
+    assert power_warnings(CHARGED, "Darwin", lambda arguments: "") == []
     assert display_warning(60.0, "Darwin", lambda arguments: "") is None
 
 

@@ -1,4 +1,4 @@
-"""`fit`: whether a configuration finds room, measured; or all three profiles."""
+"""`fit`: whether a configuration fits into memory, measured; or all three profiles."""
 
 from dataclasses import asdict
 from typing import Any

@@ -125,31 +125,31 @@ def get(project: Project, text: str, name: str, is_linked: bool, as_json: bool) 
     Raises:
         UserError: it cannot be had.
     """
-    wish = parse(text, Path.cwd())
+    wanted = parse(text, Path.cwd())
     try:
-        brought = _get(project, wish, name, is_linked, as_json)
+        brought = _get(project, wanted, name, is_linked, as_json)
     except (KeyboardInterrupt, SystemExit):
-        if isinstance(wish, OnHub):
-            _say_how_to_go_on(project, wish)
+        if isinstance(wanted, OnHub):
+            _say_how_to_go_on(project, wanted)
         raise
     _say_brought(project, brought, as_json)
 
 
-def _get(project: Project, wish: OnHub | Path, name: str, is_linked: bool, as_json: bool) -> Brought:
+def _get(project: Project, wanted: OnHub | Path, name: str, is_linked: bool, as_json: bool) -> Brought:
     if as_json:
-        return get_model(project, wish, name, is_linked, lambda _stage, _done, _total: None, Event())
+        return get_model(project, wanted, name, is_linked, lambda _stage, _done, _total: None, Event())
     with err.status("") as status:
 
         def on_progress(stage: str, done: int, total: int) -> None:
             text = _("{stage}: {done} of {total}") if total else _("{stage} …")
             status.update(one_line(text.format(stage=stage, done=size(done), total=size(total)), 300))
 
-        return get_model(project, wish, name, is_linked, on_progress, Event())
+        return get_model(project, wanted, name, is_linked, on_progress, Event())
 
 
-def _say_how_to_go_on(project: Project, wish: OnHub) -> None:
+def _say_how_to_go_on(project: Project, wanted: OnHub) -> None:
     for one in unfinished(project.models_dir):
-        if one.repository == wish.repository:
+        if one.repository == wanted.repository:
             text = _("Stopped at {present} of {total}; go on with: {command}")
             present, total = size(one.present), size(one.total)
             say(text.format(present=present, total=total, command=one.command), err)

@@ -56,7 +56,7 @@ def find_models(project: Project, report: HardwareReport, post: Post) -> None:
 
 
 def get_model(
-    project: Project, wish: "OnHub | Path", name: str, is_linked: bool, cancel: Event, post: Post
+    project: Project, wanted: "OnHub | Path", name: str, is_linked: bool, cancel: Event, post: Post
 ) -> None:
     """Bring a model into `models/`; post how far that is and what came of it."""
     from engine.model_store.get import get_model as get
@@ -70,7 +70,7 @@ def get_model(
             post(GetMoved(stage, done, total))
 
     try:
-        post(GetOver(get(project, wish, name, is_linked, on_progress, cancel)))
+        post(GetOver(get(project, wanted, name, is_linked, on_progress, cancel)))
     except UserError as error:
         post(GetOver(error=error))
     except Cancelled:

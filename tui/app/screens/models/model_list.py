@@ -40,7 +40,7 @@ class ModelRow:
     """The profile that is advised for it, or why it cannot be used, in a word."""
     detail: str
     """What Enter does, or why it does nothing, in a sentence."""
-    wish: OnHub | Path | None
+    wanted: OnHub | Path | None
     """What is brought in; None if that does not go, or is not needed."""
     name: str = ""
     is_linked: bool = False
@@ -62,23 +62,23 @@ def rows_of(
 def _begun_row(one: Unfinished) -> ModelRow:
     text = _("Unfinished: {present} of {total} are here. Enter goes on with it.")
     detail = text.format(present=size(one.present), total=size(one.total))
-    wish = OnHub(one.repository, one.asked)
-    return ModelRow(one.repository, one.total, _("unfinished"), detail, wish, one.name, is_begun=True)
+    wanted = OnHub(one.repository, one.asked)
+    return ModelRow(one.repository, one.total, _("unfinished"), detail, wanted, one.name, is_begun=True)
 
 
 def _found_row(model: FoundModel) -> ModelRow:
     if model.obstacle:
-        fits, detail, wish = model.obstacle, f"{model.problem}. {model.fix}", None
+        fits, detail, wanted = model.obstacle, f"{model.problem}. {model.fix}", None
     elif model.place == "project" and not model.command:
-        fits, detail, wish = model.profile or "?", _("It is in models/ already."), None
+        fits, detail, wanted = model.profile or "?", _("It is in models/ already."), None
     else:
-        fits, wish = model.profile or "?", model.path
+        fits, wanted = model.profile or "?", model.path
         text = _("Enter links its files: {path}") if model.path.is_dir() else _("Enter converts it: {path}")
         detail = text.format(path=one_line(str(model.path), 300))
     name = model.name.replace(":", "-") if model.place == "ollama" else ""
     label = f"{model.name}  ({_PLACES[model.place]})"
-    is_linked = wish is not None and model.path.is_dir()
-    return ModelRow(label, model.size, fits, detail, wish, name, is_linked, not model.obstacle, model.path)
+    is_linked = wanted is not None and model.path.is_dir()
+    return ModelRow(label, model.size, fits, detail, wanted, name, is_linked, not model.obstacle, model.path)
 
 
 def _offered_rows(
@@ -124,7 +124,7 @@ def _beginning(rows: Sequence[ModelRow], selected: Path | None) -> int:
             return 0
         if row.is_usable and selected and row.path == selected:
             return 1
-        return 2 if row.wish and not row.is_too_large else 3
+        return 2 if row.wanted and not row.is_too_large else 3
 
     return min(range(len(rows)), key=lambda index: rank(rows[index]))
 
@@ -137,7 +137,7 @@ def _drawn(row: ModelRow) -> Table:
     table.add_column(justify="right", no_wrap=True, width=8)
     table.add_column(no_wrap=True, width=12, overflow="ellipsis")
     table.add_row(
-        Text(" " if row.wish else SYMBOLS[status], style=COLOURS[status]),
+        Text(" " if row.wanted else SYMBOLS[status], style=COLOURS[status]),
         Text(one_line(row.label, 200)),
         Text(size(row.size), style=MUTED),
         Text(row.fits, style=MUTED if row.is_usable else COLOURS["error"]),

@@ -101,10 +101,10 @@ class ModelsDialog(WorkDialog["Brought | None"]):
         row = self._rows[event.option_index]
         if self._cancel:
             return
-        if row.wish is None:
+        if row.wanted is None:
             self._say(_("There is nothing to bring in of this one."))
             return
-        converts = isinstance(row.wish, Path) and not row.is_linked
+        converts = isinstance(row.wanted, Path) and not row.is_linked
         if converts and not self._mqlora.engine.idle.is_set():
             self._refuse(
                 UserError(_("A run, or a chat, is using MLX"), _("convert the file when that is over"))
@@ -122,9 +122,9 @@ class ModelsDialog(WorkDialog["Brought | None"]):
         self._get(row, cancel)
 
     def _get(self, row: ModelRow, cancel: Event) -> None:
-        assert row.wish is not None
+        assert row.wanted is not None
         models_job.get_model(
-            self._mqlora.project, row.wish, row.name, row.is_linked, cancel, self.post_message
+            self._mqlora.project, row.wanted, row.name, row.is_linked, cancel, self.post_message
         )
 
     def on_get_moved(self, message: GetMoved) -> None:
