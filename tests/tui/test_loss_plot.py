@@ -9,8 +9,8 @@ from engine.analysis.chart_series import ChartData, series_of
 from engine.analysis.validations import Validations
 from engine.training.history import RunHistory
 from tests.support.themed import ThemedApp
+from tui.app.screens.shared.axes import log_ticks, nice_ticks
 from tui.app.screens.shared.lines import changed_span
-from tui.app.screens.shared.ticks import log_ticks, nice_ticks
 from tui.app.screens.train import loss_plot
 from tui.app.screens.train.loss_chart import Colours, Drawing, draw
 from tui.app.screens.train.loss_plot import LossPlot

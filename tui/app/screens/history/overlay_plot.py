@@ -7,20 +7,23 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from engine.i18n import number
+from tui.app.screens.shared.axes import (
+    COLUMNS_PER_X_TICK,
+    ROWS_PER_Y_TICK,
+    TICK_ROWS,
+    Colour,
+    blank_plot,
+    even_ticks,
+    nice_ticks,
+    tick_labels,
+)
 from tui.app.screens.shared.lines import Lines
-from tui.app.screens.shared.ticks import even_ticks, nice_ticks, tick_labels
-from tui.app.screens.train.loss_chart import Colour
 from tui.run.curves import ChartCurves
 
 import numpy as np
 from rich.text import Text
 from textual import work
-from textual_plotext import Plot
 
-_COLUMNS_PER_X_TICK = 12
-_ROWS_PER_Y_TICK = 2
-_TICK_ROWS = 2
-"""Lines below the curves: the axis and its numbers."""
 _FLATTEST = 0.05
 """Least height of the plot as a share of the loss."""
 _SMALLEST = (20, 4)
@@ -93,7 +96,7 @@ def draw_runs(runs: Sequence[DrawnRun], width: int, height: int, colours: Sequen
     runs = [run for run in runs if not run.curves.is_empty]
     if not runs or width < _SMALLEST[0] or height < _SMALLEST[1]:
         return []
-    plot = _blank_plot(width, height, colours[-1])
+    plot = blank_plot(width, height, colours[-1])
     for run in reversed(runs):
         line, checked = run.curves.smoothed, run.curves.validation
         if len(line.x):
@@ -103,25 +106,13 @@ def draw_runs(runs: Sequence[DrawnRun], width: int, height: int, colours: Sequen
     low, high = _y_range(runs)
     last = max(1.0, *(run.curves.last for run in runs))
     plot.xlim(0.0, last)
-    rows = height - _TICK_ROWS
-    high, ticks = even_ticks(low, high, rows, max(2, rows // _ROWS_PER_Y_TICK))
+    rows = height - TICK_ROWS
+    high, ticks = even_ticks(low, high, rows, max(2, rows // ROWS_PER_Y_TICK))
     plot.ylim(low, high)
     plot.yticks(ticks, tick_labels(ticks))
-    steps = [step for step in nice_ticks(0.0, last, max(2, width // _COLUMNS_PER_X_TICK)) if step % 1 == 0]
+    steps = [step for step in nice_ticks(0.0, last, max(2, width // COLUMNS_PER_X_TICK)) if step % 1 == 0]
     plot.xticks(steps, [number(step, ",.0f") for step in steps])
     return list(Text.from_ansi(plot.build()).split("\n"))[:height]
-
-
-def _blank_plot(width: int, height: int, axis: Colour) -> Plot:
-    plot = Plot()
-    plot.plotsize(width, height)
-    plot._set_size(width, height)  # plotsize alone is ignored once a figure was built
-    plot.canvas_color("default")
-    plot.axes_color("default")
-    plot.ticks_color(axis)
-    plot.xaxes(True, False)
-    plot.yaxes(True, False)
-    return plot
 
 
 def _y_range(runs: Sequence[DrawnRun]) -> tuple[float, float]:

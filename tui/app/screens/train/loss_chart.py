@@ -5,19 +5,27 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from engine.i18n import number
-from tui.app.screens.shared.ticks import MOST_Y_TICKS, even_ticks, log_ticks, nice_ticks, tick_labels, x_ticks
+from tui.app.screens.shared.axes import (
+    COLUMNS_PER_X_TICK,
+    MOST_Y_TICKS,
+    ROWS_PER_Y_TICK,
+    TICK_ROWS,
+    Colour,
+    blank_plot,
+    even_ticks,
+    log_ticks,
+    nice_ticks,
+    tick_labels,
+    x_ticks,
+)
 from tui.run.curves import ChartCurves, Floats
 
 import numpy as np
 from rich.text import Text
 from textual_plotext import Plot
 
-Colour = tuple[int, int, int] | int | str
-"""Red, green and blue; or the number of one of the terminal's own colours, or "default"."""
 Scale = Callable[[Floats], Floats]
 
-_COLUMNS_PER_X_TICK = 12
-_ROWS_PER_Y_TICK = 2
 _NARROWEST = 0.1
 """Least height of the plot as a share of the value: one point has no height, and noise is no news."""
 _FLATTEST = 0.01
@@ -28,8 +36,6 @@ _WILD = 3
 """A line that goes so many times the usual spread above what is usual, after a spike, is cut off there."""
 _WIDE = 4
 """From this ratio of the ends on a logarithmic scale ends at quarters of a decade."""
-_TICK_ROWS = 2
-"""Lines below the curves: the axis and its numbers."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +107,15 @@ def draw(curves: ChartCurves, is_log: bool, width: int, height: int, colours: Co
     """Draw curves as `height` lines of `width` cells."""
     low, high = _y_range(curves, is_log)
     scale: Scale = _log_from(low) if is_log else _linear
-    plot = _blank_plot(width, height, colours)
-    count = min(MOST_Y_TICKS, max(2, (height - _TICK_ROWS) // _ROWS_PER_Y_TICK))
+    plot = blank_plot(width, height, colours.axis)
+    count = min(MOST_Y_TICKS, max(2, (height - TICK_ROWS) // ROWS_PER_Y_TICK))
     ticks = log_ticks(low, high) if is_log else []
     labels = [number(tick, "g") for tick in ticks]
     if len(ticks) < 2:
         if is_log:
             ticks = nice_ticks(low, high, count)
         else:
-            high, ticks = even_ticks(low, high, height - _TICK_ROWS, count)
+            high, ticks = even_ticks(low, high, height - TICK_ROWS, count)
         labels = tick_labels(ticks)
     top = float(scale(np.array([high]))[0])
     _add_points(plot, curves, (low, high), scale, colours)
@@ -118,24 +124,12 @@ def draw(curves: ChartCurves, is_log: bool, width: int, height: int, colours: Co
     plot.xlim(curves.first, curves.last)
     plot.ylim(bottom, top)
     plot.yticks(scale(np.array(ticks)).tolist(), labels)
-    plot.xticks(*x_ticks(curves.axis, curves.first, curves.last, max(2, width // _COLUMNS_PER_X_TICK)))
+    plot.xticks(*x_ticks(curves.axis, curves.first, curves.last, max(2, width // COLUMNS_PER_X_TICK)))
     lines = list(Text.from_ansi(plot.build()).split("\n"))[:height]
-    left = lines[-_TICK_ROWS].plain.find("└") + 1
+    left = lines[-TICK_ROWS].plain.find("└") + 1
     return Drawing(
-        lines, left, width - left, height - _TICK_ROWS, (curves.first, curves.last), (bottom, top), scale
+        lines, left, width - left, height - TICK_ROWS, (curves.first, curves.last), (bottom, top), scale
     )
-
-
-def _blank_plot(width: int, height: int, colours: Colours) -> Plot:
-    plot = Plot()
-    plot.plotsize(width, height)
-    plot._set_size(width, height)  # plotsize alone is ignored once a figure was built
-    plot.canvas_color("default")
-    plot.axes_color("default")
-    plot.ticks_color(colours.axis)
-    plot.xaxes(True, False)
-    plot.yaxes(True, False)
-    return plot
 
 
 def _y_range(curves: ChartCurves, is_log: bool) -> tuple[float, float]:

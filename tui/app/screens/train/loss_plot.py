@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from engine.analysis.chart_series import ChartData, Reading, Series, series_of
+from tui.app.screens.shared.axes import Colour
 from tui.app.screens.shared.lines import Lines
-from tui.app.screens.train.loss_chart import Colour, Colours, Drawing, draw
+from tui.app.screens.train.loss_chart import Colours, Drawing, draw
 from tui.app.screens.train.loss_legend import CHECKPOINT, CURSOR
 from tui.run.chart_view import ChartView
 from tui.run.curves import curves_of

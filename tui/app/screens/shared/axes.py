@@ -1,17 +1,38 @@
-"""Where the axes of a plot have numbers, and how these are written."""
+"""A plot with nothing in it yet, where its axes have numbers, and how these are written."""
 
 import math
 
 from engine.analysis.chart_series import Axis
 from engine.i18n import number
 
+from textual_plotext import Plot
+
+Colour = tuple[int, int, int] | int | str
+"""Red, green and blue; or the number of one of the terminal's own colours, or "default"."""
+
+COLUMNS_PER_X_TICK, ROWS_PER_Y_TICK = 12, 2
 MOST_Y_TICKS = 8
+TICK_ROWS = 2
+"""Lines below the curves: the axis and its numbers."""
 _FEWEST_TICKS = 3
 _MOST_RAISED = 8 / 7
 """Times the height of a plot that it is raised by for the sake of its ticks."""
 _HARDLY_SEEN = 4
 """From so many rows between two ticks on one more or less is hardly seen."""
 _MINUTE, _HOUR = 60.0, 3600.0
+
+
+def blank_plot(width: int, height: int, axis: Colour) -> Plot:
+    """Return a plot of so many cells whose background is the terminal's."""
+    plot = Plot()
+    plot.plotsize(width, height)
+    plot._set_size(width, height)  # plotsize alone is ignored once a figure was built
+    plot.canvas_color("default")
+    plot.axes_color("default")
+    plot.ticks_color(axis)
+    plot.xaxes(True, False)
+    plot.yaxes(True, False)
+    return plot
 
 
 def x_ticks(axis: Axis, low: float, high: float, count: int) -> tuple[list[float], list[str]]:
