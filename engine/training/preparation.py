@@ -1,4 +1,4 @@
-"""From the start of a run to its parts: data is read, the model loaded, and what they need told."""
+"""From the start of a run to its parts: the data is read and the model loaded, with notices on both."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
