@@ -27,6 +27,8 @@ IN_SUM = "sum"
 """What a process is doing while it waits for the sum."""
 PREPARING = "preparing"
 """What it is doing until it is ready to connect; a large model on a slow disk takes its time."""
+WAITING = "waiting"
+"""What it is doing while others are late, or until it is told what to do."""
 _LOOK_S = 0.25
 _AWAKE_S = 5.0
 """Seconds that this process has to have run, not stopped by Ctrl+Z, before silence is another one's."""
@@ -113,6 +115,8 @@ class Watch:
         phase, asked, since = peer.channel.their_phase, self._asked_since, self._sum_since
         if asked is not None and phase != PREPARING:
             return now - max(asked, awake) > LEAST_STEP_S
+        if phase == WAITING:
+            return False
         least = LEAST_SUM_S if phase == IN_SUM else LEAST_STEP_S
         return since is not None and now - max(since, awake) > max(least, _LONGER * self._longest_sum)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from engine.backend import mx
 from engine.cluster.channel import FAILED, Channel, Message, channel_to_owner
 from engine.cluster.collective import Ring, free_ports
-from engine.cluster.team import SCORED
-from engine.cluster.watch import IN_SUM, PREPARING, SILENCE_S
+from engine.cluster.team import AT_SUM, SCORED
+from engine.cluster.watch import IN_SUM, PREPARING, SILENCE_S, WAITING
 from engine.config import TrainingConfig
 from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
 from engine.dataset.inspect.load import load_file
@@ -126,6 +126,12 @@ class Rank:
             )
         return message
 
+    def wait_for_all(self) -> None:
+        """Return when all processes have what they add to the sum; see `Team.sum`."""
+        self.phase = WAITING
+        self.answer(AT_SUM)
+        self._expect(AT_SUM)
+
     @property
     def has_more(self) -> bool:
         """Whether the owner has said something else meanwhile."""
@@ -175,7 +181,7 @@ class _Work:
                 raise UserError(
                     _("The owner of the run sent what is not known here: {kind}").format(kind=kind)
                 )
-        rank.phase = "waiting"
+        rank.phase = WAITING
 
     def _step(self, number: int, rate: float) -> None:
         self._rank.phase = "step"
@@ -193,6 +199,7 @@ class _Work:
     def _sum(self, vector: mx.array) -> mx.array:
         if not self._ring.is_on_device:
             mx.eval(vector)
+            self._rank.wait_for_all()
         self._rank.phase = IN_SUM
         return self._ring.sum(vector)
 
@@ -212,6 +219,8 @@ def main() -> int:
     rank = Rank(channel)
     try:
         rank.serve()
+    except SystemExit:  # in the middle of a step too: somebody else is gone
+        return 0
     except Exception as error:  # told to the owner, who ends the run and names this process
         if "[ring]" in str(error):  # somebody else is gone: the owner finds out who, and ends this process
             threading.Event().wait(_OWNER_S)

@@ -9,10 +9,12 @@ from engine.config import TrainingConfig
 from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.state import RunState
+from engine.verify.child import training_process
 from tests.campaigns.common import outcome
 from tests.support.ranks import hosts_file, spoilt, train_together
 from tests.support.tiny import RUN, metrics_rows, tiny_project, train, write_rows
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -139,6 +141,21 @@ def test_steps_that_are_not_finite_are_rolled_back_in_both(tmp_path: Path) -> No
     assert all(row["loss"] is not None for row in metrics_rows(project))
 
 
+def test_whoever_waits_for_another_process_takes_no_processor(tmp_path: Path) -> None:
+    """MLX's threads spin in a sum until all others take part: on two cores, at the price of who is late."""
+    project = tiny_project(tmp_path / "p")
+    RUN.save(project.root / "run.json")
+    options = ("--ranks", "2", "--config", str(project.root / "run.json"))
+    used: dict[int, float] = {}
+    with training_process(spoilt(tmp_path / "spoilt", _LATE), project, *options) as process:
+        for event in process.events():
+            if event["event"] == "step_done" and event["step"] in (4, 5):
+                (owner,) = (p for p in psutil.Process().children() if str(project.root) in p.cmdline())
+                used[event["step"]] = sum(owner.cpu_times()[:2])
+        process.end()
+    assert used[5] - used[4] < 0.5, "seconds of the processor's time, of 5 that it waited"
+
+
 # What is refused
 
 
@@ -176,6 +193,17 @@ def bad(self, *arguments):
     finally:
         self.sum_over = over
 step.StepFunction.launch = bad
+"""
+_LATE = """
+import time
+import engine.training.step as step
+launch, made = step.StepFunction.launch, []
+def late(self, *arguments):
+    made.append(1)
+    if len(made) == 5:
+        time.sleep(5)
+    return launch(self, *arguments)
+step.StepFunction.launch = late
 """
 _OUT_OF_MEMORY = """
 import engine.training.step as step
