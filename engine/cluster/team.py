@@ -198,7 +198,9 @@ class Team:
         if "[ring]" not in str(error) and self._lost is None:
             return None
         self._found.wait(SILENCE_S + 2 * BEAT_S)
-        return self._lost or PeerLost(None, _("The connection between the processes was lost"), _going_on())
+        return self._lost or PeerLost(
+            None, _("The connection between the processes was lost"), _going_on(True)
+        )
 
     def _answer(self, peer: Peer, kind: str) -> Message:
         """Return the next message of `kind`.
@@ -239,10 +241,7 @@ class Team:
         with self._losing:
             if self._lost or self._watch.is_over:
                 return
-            if message is CLOSED:
-                message = peer.channel.last_words(_LAST_WORDS_S)
-            fix = one_line(str(message.get("fix", "")), 1000) if message.get("kind") == FAILED else ""
-            self._lost = PeerLost(peer.rank, reason(peer, message), fix or _going_on())
+            self._lost = _why_lost(peer, message)
             self._found.set()
         peer.kill()
         if not (self._ring and self._ring.is_on_device):
@@ -262,5 +261,24 @@ def _ports(message: Message) -> list[str]:
     return [str(port) for port in ports] if isinstance(ports, list) else []
 
 
-def _going_on() -> str:
-    return _("what is saved is kept; see training.log, then go on with: mqlora-tui train --resume")
+def _why_lost(peer: Peer, message: Message) -> PeerLost:
+    """Return why a process is gone, and what to do about it.
+
+    Args:
+        peer: which.
+        message: its last one, or what was found of it.
+    """
+    if message is CLOSED:
+        message = peer.channel.last_words(_LAST_WORDS_S)
+    if message.get("kind") != FAILED and not peer.channel.was_heard:
+        unreached = peer.why_not_reached()
+        return PeerLost(peer.rank, unreached.problem, unreached.fix)
+    problem = reason(peer, message)
+    fix = one_line(str(message.get("fix", "")), 1000) if message.get("kind") == FAILED else ""
+    return PeerLost(peer.rank, problem, fix or _going_on(bool(peer.told)))
+
+
+def _going_on(is_logged: bool) -> str:
+    if is_logged:
+        return _("what is saved is kept; see training.log, then go on with: mqlora-tui train --resume")
+    return _("what is saved is kept; go on with: mqlora-tui train --resume")

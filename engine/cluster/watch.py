@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from engine.cluster.channel import CLOSED, FAILED, Message
 from engine.cluster.peer import Peer
+from engine.cluster.unreached import signal_name
 from engine.i18n import _
 from engine.sanitize import one_line
 
@@ -129,6 +130,10 @@ def reason(peer: Peer, message: Message) -> str:
         case "stuck":
             return _("{name} does not come to the end of a step").format(name=peer.name)
         case "closed":
+            peer.wait()
+            if peer.exit_code is not None and peer.exit_code < 0:
+                name = signal_name(-peer.exit_code)
+                return _("{name} was ended by {signal}").format(name=peer.name, signal=name)
             return _("{name} has ended").format(name=peer.name)
         case kind:
             return _("{name} answered what nobody asked ({kind})").format(

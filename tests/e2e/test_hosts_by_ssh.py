@@ -89,3 +89,37 @@ def test_a_host_that_cannot_take_part_is_told_why(check: Check, project: Project
         text = json.dumps(found)
         assert reason in text, text
         assert "Traceback" not in text
+
+
+def test_a_run_that_cannot_begin_says_what_is_wrong_there(
+    project: Project, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the host and the fix, whatever it is; nothing of a run is there afterwards."""
+    bare, greeting = tmp_path / "bare", tmp_path / "greeting"
+    for script, text in ((bare, f"exec {sys.executable} -S"), (greeting, "echo Bom dia; exec false")):
+        script.write_text(f'#!/bin/sh\n{text} "$@"\n')
+        script.chmod(0o755)
+    known = tmp_path / "ssh" / "known"
+    for second, reason, fix in (
+        ({"project": "/no/project"}, "has no such project folder", "name project for it"),
+        ({"python": "/no/python"}, "has no such Python", "name python for it"),
+        ({"python": str(project.train_file)}, "does not let this user run that Python", "change its mode"),
+        ({"python": str(bare)}, "its Python lacks", "install mqlora-tui there as here"),
+        ({"python": str(greeting)}, "its login printed 'Bom dia'", "start files"),
+        ({"ssh": "no_such_name.invalid"}, "is a name that is not known here", "correct ssh"),
+        ({"ssh": "stranger"}, "does not accept this user's key", "ssh-copy-id stranger"),
+        ({"ssh": "nobody@mac2"}, "does not accept this user's key", "USER@mac2"),
+        ({"ssh": "changed"}, "another host key than before", "ssh-keygen -R changed"),
+    ):
+        if second.get("ssh") == "changed":
+            other = (tmp_path / "ssh" / "client_key.pub").read_text()
+            known.write_text(f"changed {other}")
+        path = project.root / "hosts.json"
+        path.write_text(json.dumps(two_hosts(**second)))
+        monkeypatch.setattr(
+            sys, "argv", ["mqlora-tui", "-C", str(project.root), "train", "--hosts", str(path)]
+        )
+        assert main() == 1
+        told = " ".join(capfd.readouterr().err.split())
+        assert reason in told and fix in told and second.get("ssh", "mac2") in told, told
+        assert "Traceback" not in told and not project.state_file.exists()
