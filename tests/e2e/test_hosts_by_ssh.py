@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.project import Project
+from tests.support.ranks import train_together
 from tests.support.ssh_hosts import ssh_hosts, two_hosts
 from tests.support.tiny import RUN, tiny_project
 from tui.cli.main import main
@@ -91,15 +92,16 @@ def test_a_host_that_cannot_take_part_is_told_why(check: Check, project: Project
         assert "Traceback" not in text
 
 
-def test_a_run_that_cannot_begin_says_what_is_wrong_there(
-    project: Project, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.timeout(600)
+def test_a_run_that_cannot_begin_says_what_is_wrong_there(project: Project, tmp_path: Path) -> None:
     """With the host and the fix, whatever it is; nothing of a run is there afterwards."""
     bare, greeting = tmp_path / "bare", tmp_path / "greeting"
     for script, text in ((bare, f"exec {sys.executable} -S"), (greeting, "echo Bom dia; exec false")):
         script.write_text(f'#!/bin/sh\n{text} "$@"\n')
         script.chmod(0o755)
-    known = tmp_path / "ssh" / "known"
+    key = (tmp_path / "ssh" / "client_key.pub").read_text()
+    (tmp_path / "ssh" / "known").write_text(f"changed {key}")  # which the server does not have
+    path = project.root / "hosts.json"
     for second, reason, fix in (
         ({"project": "/no/project"}, "has no such project folder", "name project for it"),
         ({"python": "/no/python"}, "has no such Python", "name python for it"),
@@ -111,15 +113,7 @@ def test_a_run_that_cannot_begin_says_what_is_wrong_there(
         ({"ssh": "nobody@mac2"}, "does not accept this user's key", "USER@mac2"),
         ({"ssh": "changed"}, "another host key than before", "ssh-keygen -R changed"),
     ):
-        if second.get("ssh") == "changed":
-            other = (tmp_path / "ssh" / "client_key.pub").read_text()
-            known.write_text(f"changed {other}")
-        path = project.root / "hosts.json"
         path.write_text(json.dumps(two_hosts(**second)))
-        monkeypatch.setattr(
-            sys, "argv", ["mqlora-tui", "-C", str(project.root), "train", "--hosts", str(path)]
-        )
-        assert main() == 1
-        told = " ".join(capfd.readouterr().err.split())
+        told = train_together(project, None, "--hosts", str(path)).refusal
         assert reason in told and fix in told and second.get("ssh", "mac2") in told, told
-        assert "Traceback" not in told and not project.state_file.exists()
+        assert not project.state_file.exists()
