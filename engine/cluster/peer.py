@@ -147,7 +147,7 @@ def ssh_command(host: Host, project: Project, envs: Sequence[str], module: str) 
     where, what = shlex.quote(folder), shlex.quote(python)
     script = (
         f"cd {where} || {{ test -d {where} && exit {CLOSED_PROJECT}; exit {NO_PROJECT}; }}; "
-        f"command -v {what} >/dev/null || {{ test -e {what} && exit {CLOSED_PYTHON}; exit {NO_PYTHON}; }}; "
+        f"test -x {what} || {{ test -e {what} && exit {CLOSED_PYTHON}; exit {NO_PYTHON}; }}; "
         f"exec {shlex.join(['env', *language, *envs, python, '-P', '-m', module])}"
     )
     # The shell of that user may be any; this is for the one that all machines have.

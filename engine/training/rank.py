@@ -62,7 +62,7 @@ class Rank:
         run = RunMessage.parse(self._expect("run"))
         require_versions(run)
         project = Project(Path(run.project))
-        config = TrainingConfig.model_validate(run.config)
+        config = TrainingConfig.parse(run.config)
         self._memory = config, run.divisor
         identity = identity_of(project, config)
         require_alike(run, identity)
