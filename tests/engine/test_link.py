@@ -5,8 +5,8 @@ import threading
 from dataclasses import replace
 
 from engine.cluster.link import MOST_BYTES, Link, Listener, measure
-from engine.cluster.unreached import CLOSED_PROJECT, CLOSED_PYTHON, NO_PROJECT, NO_PYTHON, why_not_reached
 from engine.cluster.speedup import predict, refuse_if_slower
+from engine.cluster.unreached import CLOSED_PROJECT, CLOSED_PYTHON, NO_PROJECT, NO_PYTHON, why_not_reached
 from engine.cluster.world import Host, World
 from engine.config import TrainingConfig
 from engine.errors import UserError
