@@ -81,12 +81,13 @@ class Peer:
         self._listening.start()
 
     def _listen(self, errors: IO[bytes], log: IO[bytes] | None) -> None:
-        while part := errors.read(_KEPT):
-            self._told = (self._told + part)[-_KEPT:]
-            if log:
-                with suppress(OSError, ValueError):  # a full disk; closed
-                    log.write(part)
-                    log.flush()
+        with errors:
+            while part := errors.read(_KEPT):
+                self._told = (self._told + part)[-_KEPT:]
+                if log:
+                    with suppress(OSError, ValueError):  # a full disk; closed
+                        log.write(part)
+                        log.flush()
 
     @property
     def exit_code(self) -> int | None:
