@@ -44,7 +44,9 @@ def why_not_reached(name: str, host: Host, code: int | None, told: str, said: st
 def _of_what_came(said: str) -> Iterator[_Reason]:
     if said:
         yield (
-            _("its login printed '{text}', where only answers may stand").format(text=one_line(said, 80)),
+            _("its login printed '{text}', where only answers may stand").format(
+                text=one_line(said.strip(), 80)
+            ),
             _("let the start files of the shell there print nothing without a terminal"),
         )
 
