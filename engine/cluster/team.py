@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from engine.cluster.channel import BEAT_S, CLOSED, FAILED, Message
+from engine.cluster.channel import BEAT_S, Message
 from engine.cluster.collective import Ring, free_ports
+from engine.cluster.lost import going_on, why_lost
 from engine.cluster.peer import Peer
-from engine.cluster.watch import SILENCE_S, Watch, reason
+from engine.cluster.watch import SILENCE_S, Watch
 from engine.cluster.world import PeerLost, World
 from engine.errors import UserError
 from engine.files import open_own
@@ -27,7 +28,6 @@ _STUCK_S = 15.0
 """Seconds after which a sum that was called off and goes on ends this process."""
 SCORED = "scored"
 """Kind of the messages that tell the loss of a micro-batch."""
-_LAST_WORDS_S = 1.0
 
 
 def exit_at_once(lost: PeerLost) -> None:
@@ -199,7 +199,7 @@ class Team:
             return None
         self._found.wait(SILENCE_S + 2 * BEAT_S)
         return self._lost or PeerLost(
-            None, _("The connection between the processes was lost"), _going_on(True)
+            None, _("The connection between the processes was lost"), going_on(True)
         )
 
     def _answer(self, peer: Peer, kind: str) -> Message:
@@ -241,7 +241,7 @@ class Team:
         with self._losing:
             if self._lost or self._watch.is_over:
                 return
-            self._lost = _why_lost(peer, message)
+            self._lost = why_lost(peer, message)
             self._found.set()
         peer.kill()
         if not (self._ring and self._ring.is_on_device):
@@ -259,26 +259,3 @@ class Team:
 def _ports(message: Message) -> list[str]:
     ports = message.get("ports")
     return [str(port) for port in ports] if isinstance(ports, list) else []
-
-
-def _why_lost(peer: Peer, message: Message) -> PeerLost:
-    """Return why a process is gone, and what to do about it.
-
-    Args:
-        peer: which.
-        message: its last one, or what was found of it.
-    """
-    if message is CLOSED:
-        message = peer.channel.last_words(_LAST_WORDS_S)
-    if message.get("kind") != FAILED and not peer.channel.was_heard:
-        unreached = peer.why_not_reached()
-        return PeerLost(peer.rank, unreached.problem, unreached.fix)
-    problem = reason(peer, message)
-    fix = one_line(str(message.get("fix", "")), 1000) if message.get("kind") == FAILED else ""
-    return PeerLost(peer.rank, problem, fix or _going_on(bool(peer.told)))
-
-
-def _going_on(is_logged: bool) -> str:
-    if is_logged:
-        return _("what is saved is kept; see training.log, then go on with: mqlora-tui train --resume")
-    return _("what is saved is kept; go on with: mqlora-tui train --resume")
