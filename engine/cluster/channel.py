@@ -20,8 +20,12 @@ BEAT_S = 1.0
 """Seconds between two signs of life."""
 OUT_OF_REACH_S = 45.0
 """Seconds without a sign of life after which a process ends whose owner is on another machine."""
+BY_SSH = "SSH_CONNECTION"
+"""Variable that a process has which was started through ssh."""
 LONGEST = 1 << 22
 """Bytes of a line; a longer one ends the channel."""
+_NOISE = 200
+"""Bytes that are kept of what is no message."""
 _BEAT = "beat"
 _LOOK_S = 0.5
 FAILED = "failed"
@@ -51,6 +55,8 @@ class Channel:
         self._failure: Message | None = None
         self.their_phase = ""
         """What the other process was doing at its last sign of life."""
+        self.noise = ""
+        """The beginning of what came as the first line, where that was no message."""
         for work in (self._read, self._beat):
             threading.Thread(target=work, daemon=True, name=f"channel{work.__name__}").start()
 
@@ -123,12 +129,17 @@ class Channel:
         self._messages.put(line)
 
     def _next_line(self) -> Message | None:
+        line = b""
         try:
             line = self._reading.readline(LONGEST)
             message = json.loads(line) if line.endswith(b"\n") else None
         except (OSError, ValueError, RecursionError):
-            return None
-        return message if isinstance(message, dict) else None
+            message = None
+        if isinstance(message, dict):
+            return message
+        if not self.was_heard:
+            self.noise = line[:_NOISE].decode(errors="replace")
+        return None
 
     def _beat(self) -> None:
         try:
@@ -156,7 +167,7 @@ def _end_with_owner(channel: Channel) -> None:
 
     On the owner's own machine one that is stopped, by Ctrl+Z, may go on at any time.
     """
-    limit = OUT_OF_REACH_S if "SSH_CONNECTION" in os.environ else math.inf
+    limit = OUT_OF_REACH_S if BY_SSH in os.environ else math.inf
     while not channel.is_closed and channel.silence < limit:
         threading.Event().wait(_LOOK_S)
     os._exit(1)

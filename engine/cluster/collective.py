@@ -17,6 +17,8 @@ from pathlib import Path
 from engine.backend import mx
 from engine.cluster.connecting import let_go
 from engine.cluster.world import Backend
+from engine.errors import UserError
+from engine.i18n import _
 
 _MOST_FILES = 4096
 """Descriptors that are looked at for connections of the ring."""
@@ -42,6 +44,7 @@ class Ring:
 
         Raises:
             RuntimeError: another process went away meanwhile, or the backend is not to be had here.
+            UserError: the disk is full.
         """
         self._backend, self._numbers = backend, {int(p.rpartition(":")[2]) for own in ports for p in own}
         waiting = let_go(ports[rank]) if backend == "ring" else nullcontext()
@@ -155,11 +158,29 @@ class _environment:
         self._before: dict[str, str | None] = {}
 
     def _file(self, content: object) -> str:
-        descriptor, name = tempfile.mkstemp(suffix=".json")
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file)
-        self._files.append(Path(name))
+        """Write what MLX takes from a file only, and return its path.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        try:
+            descriptor, name = tempfile.mkstemp(suffix=".json")
+            self._files.append(Path(name))
+            with open(descriptor, "w", encoding="utf-8") as file:
+                json.dump(content, file)
+        except OSError as error:  # also where no folder could be written into
+            self._remove()
+            raise UserError(
+                _("The addresses cannot be written to a temporary file for MLX: {reason}").format(
+                    reason=error.strerror
+                ),
+                _("free some disk space there, or name another folder as TMPDIR"),
+            ) from None
         return name
+
+    def _remove(self) -> None:
+        for path in self._files:
+            path.unlink(missing_ok=True)
 
     def __enter__(self) -> None:
         self._before = {name: os.environ.get(name) for name in self._values}
@@ -171,5 +192,4 @@ class _environment:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        for path in self._files:
-            path.unlink(missing_ok=True)
+        self._remove()

@@ -48,6 +48,9 @@ def read_hosts(path: Path) -> World:
 def write_hosts(world: World, folder: Path) -> Path:
     """Write a world as a host file into `folder`, and return its path.
 
+    A run that goes on with fewer is started with it, and can be resumed with it; whoever looks at the run
+    reads there who takes part.
+
     Raises:
         OSError: it cannot be written.
     """

@@ -1,23 +1,23 @@
 """Another process of a run as its owner sees it: started here or through ssh, heard, and ended."""
 
 import os
-import re
 import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from engine.cluster.channel import Channel
+from engine.cluster.channel import BY_SSH, Channel
+from engine.cluster.unreached import CLOSED_PROJECT, CLOSED_PYTHON, NO_PROJECT, NO_PYTHON, why_not_reached
 from engine.cluster.world import Host, World
 from engine.errors import UserError
 from engine.i18n import _
 from engine.i18n.languages import VARIABLE
 from engine.project import Project
-from engine.sanitize import one_line
 
 import psutil
 
@@ -25,20 +25,22 @@ MODULE = "engine.training.rank"
 """What the other processes of a run are."""
 SSH = "MQLORA_SSH"
 """Variable with the command to use as ssh, such as "ssh -F config"."""
-NO_PROJECT, NO_PYTHON = 81, 82
-"""Exit codes of what is started on another machine where a path leads nowhere."""
 _ROOT = Path(__file__).parents[2]
 """Where `engine` is found, installed or not."""
 _OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=5", "--")
 _END_S = 5.0
 """Time that a process has to end by itself, in seconds."""
+_WAIT_S = 2.0
+"""Time that one whose channel is closed has to end, in seconds."""
+_KEPT = 1 << 16
+"""Bytes of its error output that are kept."""
 
 
 class Peer:
     """One of the other processes."""
 
     def __init__(
-        self, world: World, rank: int, project: Project, log: IO[bytes], module: str = MODULE
+        self, world: World, rank: int, project: Project, log: IO[bytes] | None = None, module: str = MODULE
     ) -> None:
         """Start it.
 
@@ -46,14 +48,14 @@ class Peer:
             world: all processes.
             rank: its number.
             project: of the run.
-            log: gets what it and ssh write on their error output.
+            log: gets what it and ssh write on their error output, besides `told`.
             module: what it runs.
 
         Raises:
             UserError: it cannot be started.
         """
         self.rank, self.name = rank, world.name(rank)
-        host = world.hosts[rank]
+        self._host = host = world.hosts[rank]
         try:
             self._process = subprocess.Popen(
                 local_command(module) if host.is_here else ssh_command(host, project, world.envs, module),
@@ -61,7 +63,7 @@ class Peer:
                 env=_environment(world, rank) if host.is_here else None,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=subprocess.PIPE,
                 bufsize=0,
                 start_new_session=True,  # a Ctrl+C at the terminal is for the owner
             )
@@ -70,8 +72,22 @@ class Peer:
                 _("{name} cannot be started: {reason}").format(name=self.name, reason=error.strerror),
                 _("install ssh, or train on one machine: mqlora-tui train"),
             ) from None
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin and self._process.stdout and self._process.stderr
         self.channel = Channel(os.fdopen(os.dup(self._process.stdout.fileno()), "rb"), self._process.stdin)
+        self._told = b""
+        self._listening = threading.Thread(
+            target=self._listen, args=(self._process.stderr, log), daemon=True, name=f"errors of {self.name}"
+        )
+        self._listening.start()
+
+    def _listen(self, errors: IO[bytes], log: IO[bytes] | None) -> None:
+        with errors:
+            while part := errors.read(_KEPT):
+                self._told = (self._told + part)[-_KEPT:]
+                if log:
+                    with suppress(OSError, ValueError):  # a full disk; closed
+                        log.write(part)
+                        log.flush()
 
     @property
     def exit_code(self) -> int | None:
@@ -86,6 +102,23 @@ class Peer:
         except psutil.Error:
             return False
 
+    @property
+    def told(self) -> str:
+        """The end of what it and ssh wrote on their error output."""
+        return self._told.decode(errors="replace")
+
+    def wait(self) -> None:
+        """Wait until it has ended and its last words are there, for a while."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_WAIT_S)
+            self._listening.join(_WAIT_S)
+
+    def why_not_reached(self) -> UserError:
+        """Return why it did not begin to answer; called when it is gone, or silent."""
+        if self.channel.is_closed:
+            self.wait()
+        return why_not_reached(self.name, self._host, self.exit_code, self.told, self.channel.noise)
+
     def end(self) -> None:
         """Close the channel, by which it ends, and see to it that it does."""
         self.channel.close()
@@ -94,6 +127,7 @@ class Peer:
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait()
+        self._listening.join(_WAIT_S)  # what ssh leaves behind may hold the other end
 
     def kill(self) -> None:
         """End it, also one that is stopped; through ssh, the connection by which it lives."""
@@ -111,9 +145,10 @@ def ssh_command(host: Host, project: Project, envs: Sequence[str], module: str) 
     python = host.python or sys.executable
     folder = host.project or str(project.root.resolve())
     language = [f"{VARIABLE}={os.environ[VARIABLE]}"] if VARIABLE in os.environ else []
+    where, what = shlex.quote(folder), shlex.quote(python)
     script = (
-        f"cd {shlex.quote(folder)} || exit {NO_PROJECT}; "
-        f"command -v {shlex.quote(python)} >/dev/null || exit {NO_PYTHON}; "
+        f"cd {where} || {{ test -d {where} && exit {CLOSED_PROJECT}; exit {NO_PROJECT}; }}; "
+        f"test -x {what} || {{ test -e {what} && exit {CLOSED_PYTHON}; exit {NO_PYTHON}; }}; "
         f"exec {shlex.join(['env', *language, *envs, python, '-P', '-m', module])}"
     )
     # The shell of that user may be any; this is for the one that all machines have.
@@ -135,46 +170,10 @@ def ssh_program() -> list[str]:
         ) from None
 
 
-def why_not_reached(name: str, host: Host, code: int | None, told: str) -> UserError:
-    """Return why a process on another machine did not begin to answer.
-
-    Args:
-        name: of the host in sentences.
-        host: the machine.
-        code: exit code of ssh, which is that of the process where ssh reached one; None if it goes on.
-        told: what ssh and the process wrote on their error output.
-    """
-    known = (
-        (code is None, _("does not answer"), _("see whether it is awake and on the network")),
-        (code == NO_PROJECT, _("has no such project folder"), _("copy the project, or name project for it")),
-        (code == NO_PYTHON, _("has no such Python"), _("install at the same path, or name python for it")),
-        ("ould not resolve" in told or "not known" in told, _("is a name that is not known here"),
-         _("correct ssh in the host file, or ~/.ssh/config")),
-        ("refused" in told, _("refuses connections by ssh"), _("switch remote login on there")),
-        ("imed out" in told or "unreachable" in told or "No route" in told, _("cannot be reached"),
-         _("see whether it is awake and on the network")),
-        ("verification failed" in told or "key is known" in told, _("has a host key that is not known here"),
-         _("log in once by hand: ssh {host}").format(host=host.ssh)),
-        ("ermission denied" in told, _("does not accept this user's key"),
-         _("let it in: ssh-copy-id {host}").format(host=host.ssh)),
-    )  # fmt: skip
-    if found := next(((problem, fix) for holds, problem, fix in known if holds), None):
-        return UserError(f"{name}: {found[0]}", found[1])
-    if missing := re.search(r"No module named '?([\w.]+)", told):
-        return UserError(
-            _("{name}: its Python lacks {module}").format(name=name, module=missing[1]),
-            _("install mqlora-tui there as here"),
-        )
-    last = next(reversed(told.strip().splitlines()), _("nothing was told"))
-    return UserError(
-        _("{name} could not be started: {reason}").format(name=name, reason=one_line(last, 200)),
-        _("try by hand: ssh {host}").format(host=host.ssh),
-    )
-
-
 def _environment(world: World, rank: int) -> dict[str, str]:
     """Return the variables of another process on this machine: its own card, its part of the cores."""
     values = dict(os.environ) | dict(text.split("=", 1) for text in world.envs)
+    values.pop(BY_SSH, None)  # of who started this one: its owner is on the same machine
     values.setdefault("OPENBLAS_NUM_THREADS", str(threads_of_one(world)))
     if world.backend == "nccl":
         cards = values.get("CUDA_VISIBLE_DEVICES", "").split(",")

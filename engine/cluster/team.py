@@ -13,11 +13,12 @@ from contextlib import ExitStack
 from typing import Any
 
 from engine.backend import mx
-from engine.cluster.channel import BEAT_S, CLOSED, FAILED, Message
+from engine.cluster.channel import BEAT_S, Message
 from engine.cluster.collective import Ring, free_ports
+from engine.cluster.lost import going_on, why_lost
 from engine.cluster.peer import Peer
 from engine.cluster.started_peers import StartedPeers
-from engine.cluster.watch import SILENCE_S, Watch, reason
+from engine.cluster.watch import SILENCE_S, Watch
 from engine.cluster.world import PeerLost, World
 from engine.errors import UserError
 from engine.i18n import _
@@ -30,7 +31,6 @@ SCORED = "scored"
 """Kind of the messages that tell the loss of a micro-batch."""
 AT_SUM = "at_sum"
 """Kind of the messages that tell that a process has what it adds to the sum; to it, that all have."""
-_LAST_WORDS_S = 1.0
 
 
 def exit_at_once(lost: PeerLost) -> None:
@@ -191,7 +191,9 @@ class Team:
         if "[ring]" not in str(error) and self._lost is None:
             return None
         self._found.wait(SILENCE_S + 2 * BEAT_S)
-        return self._lost or PeerLost(None, _("The connection between the processes was lost"), _going_on())
+        return self._lost or PeerLost(
+            None, _("The connection between the processes was lost"), going_on(True)
+        )
 
     def _answer(self, peer: Peer, kind: str) -> Message:
         """Return the next message of `kind`.
@@ -232,10 +234,7 @@ class Team:
         with self._losing:
             if self._lost or self._watch.is_over:
                 return
-            if message is CLOSED:
-                message = peer.channel.last_words(_LAST_WORDS_S)
-            fix = one_line(str(message.get("fix", "")), 1000) if message.get("kind") == FAILED else ""
-            self._lost = PeerLost(peer.rank, reason(peer, message), fix or _going_on())
+            self._lost = why_lost(peer, message)
             self._found.set()
         peer.kill()
         if not (self._ring and self._ring.is_on_device):
@@ -253,7 +252,3 @@ class Team:
 def _ports(message: Message) -> list[str]:
     ports = message.get("ports")
     return [str(port) for port in ports] if isinstance(ports, list) else []
-
-
-def _going_on() -> str:
-    return _("what is saved is kept; see training.log, then go on with: mqlora-tui train --resume")

@@ -5,10 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from engine.cluster.channel import CLOSED, FAILED, Message
+from engine.cluster.channel import CLOSED, Message
 from engine.cluster.peer import Peer
-from engine.i18n import _
-from engine.sanitize import one_line
 
 SILENCE_S = 20.0
 """Seconds without a sign of life after which a process counts as gone; it gives one each second."""
@@ -119,22 +117,3 @@ class Watch:
             return False
         least = LEAST_SUM_S if phase == IN_SUM else LEAST_STEP_S
         return since is not None and now - max(since, awake) > max(least, _LONGER * self._longest_sum)
-
-
-def reason(peer: Peer, message: Message) -> str:
-    """Return in words why a process counts as gone."""
-    match message.get("kind"):
-        case kind if kind == FAILED:
-            return f"{peer.name}: {one_line(str(message.get('problem', '')), 1000)}"
-        case "silent":
-            return _("{name} has given no sign of life for {seconds:.0f} s").format(
-                name=peer.name, seconds=peer.channel.silence
-            )
-        case "stuck":
-            return _("{name} does not come to the end of a step").format(name=peer.name)
-        case "closed":
-            return _("{name} has ended").format(name=peer.name)
-        case kind:
-            return _("{name} answered what nobody asked ({kind})").format(
-                name=peer.name, kind=one_line(str(kind), 40)
-            )

@@ -2,17 +2,16 @@
 
 import math
 import secrets
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 from engine.cluster.channel import Message
 from engine.cluster.link import TOKEN_BYTES, Link, Listener, measure
-from engine.cluster.peer import Peer, why_not_reached
+from engine.cluster.peer import Peer
 from engine.cluster.world import Host, World
 from engine.config import TrainingConfig
 from engine.errors import UserError
@@ -74,11 +73,9 @@ class AskedHost:
             "project": self.host.project or str(project.root.resolve()),
             "config": config.model_dump(mode="json"),
         }
-        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the others
-        resources.callback(self._log.close)
         self._is_known = False
         try:
-            self._peer = Peer(world, rank, project, self._log, MODULE)
+            self._peer = Peer(world, rank, project, module=MODULE)
         except UserError as error:
             self.report.problems.append(error)
         else:
@@ -215,11 +212,7 @@ class AskedHost:
         if self._is_known:
             self._note(_("it has stopped answering"), _("see whether it is awake and on the network"))
             return
-        if self._peer.channel.is_closed:
-            self._peer.end()
-        self._log.seek(0)
-        told = self._log.read(1 << 16).decode(errors="replace")
-        self.report.problems.append(why_not_reached(self.report.name, self.host, self._peer.exit_code, told))
+        self.report.problems.append(self._peer.why_not_reached())
 
     def _note(self, problem: str, fix: str) -> None:
         self.report.problems.append(UserError(f"{self.report.name}: {problem}", fix))

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError
 from typing import Annotated, Any
 
 from engine.cluster.team import Team
@@ -102,7 +103,12 @@ def require_versions(run: RunMessage) -> None:
     Raises:
         UserError: with what differs.
     """
-    installed = installed_versions()
+    try:
+        installed = installed_versions()
+    except PackageNotFoundError as error:
+        raise UserError(
+            _("{name} is not installed").format(name=error.name), _("install mqlora-tui there as here")
+        ) from None
     for name, version in run.versions.items():
         if installed.get(name) != version:
             raise UserError(

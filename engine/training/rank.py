@@ -60,7 +60,7 @@ class Rank:
         run = RunMessage.parse(self._expect("run"))
         require_versions(run)
         project = Project(Path(run.project))
-        config = TrainingConfig.model_validate(run.config)
+        config = TrainingConfig.parse(run.config)
         self._memory = config, run.divisor
         identity = identity_of(project, config)
         require_alike(run, identity)
@@ -141,6 +141,11 @@ class Rank:
         """Return what to tell of an error that a person can do something about; None for others."""
         if isinstance(error, UserError):
             return error
+        if isinstance(error, OSError) and error.filename:
+            return UserError(
+                _("Cannot read {path}: {reason}").format(path=error.filename, reason=error.strerror),
+                _("copy the project and the model to this machine again, readable for this user"),
+            )
         return out_of_memory(error, *self._memory) if self._memory else None
 
 

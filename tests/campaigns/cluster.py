@@ -38,6 +38,8 @@ LIMIT_S = 60.0
 """Within which whatever is struck has to end."""
 _AWAY_S = 25.0
 """For which the owner is stopped: longer than the silence after which a process counts as gone."""
+_WORDS = 4096
+"""Bytes of a file in which what the owner says has room, but no checkpoint."""
 _GONE_S = 20.0
 """Within which the other processes are gone after the owner."""
 _CLOSING = """
@@ -83,6 +85,16 @@ def _limit_memory(process: psutil.Process) -> None:
     process.rlimit(psutil.RLIMIT_AS, (used, used))
 
 
+def _fill_disk(process: psutil.Process, allowed: int) -> None:
+    """Let a process write no file beyond `allowed` bytes."""
+    process.rlimit(psutil.RLIMIT_FSIZE, (allowed, allowed))
+
+
+def _fill_owners_disk(processes: Processes) -> None:
+    with suppress(psutil.Error):
+        _fill_disk(processes.owner, _WORDS)
+
+
 def _stop_owner(processes: Processes) -> None:
     with suppress(psutil.Error):
         processes.owner.suspend()
@@ -96,15 +108,21 @@ def _kill_both(processes: Processes) -> None:
             process.kill()
 
 
+_PEERS_DISK = "a process's disk is full"
+"""Needed only while it connects, so the run may go on to its end."""
 FAULTS: dict[str, Strike] = {
     "a process is killed": _to_last(psutil.Process.kill),
     "a process is stopped (SIGSTOP)": _to_last(psutil.Process.suspend),
     "a process loses its pipes": lambda processes: processes.signal_file.touch(),
     "a process gets no more memory": _to_last(_limit_memory),
+    _PEERS_DISK: _to_last(lambda process: _fill_disk(process, 0)),
+    "the owner's disk is full": _fill_owners_disk,
     "the owner is killed": lambda processes: processes.owner.kill(),
     "the owner is stopped and goes on": _stop_owner,
     "owner and process are killed at once": _kill_both,
 }
+_SAYS = {"the owner's disk is full": "Cannot write"}
+"""What the sentence has that the run ends with; else who was lost."""
 _OWNER_S = ("the owner is killed", "owner and process are killed at once")
 
 
@@ -183,9 +201,10 @@ class _Bench:
             words = _end(process, kind in _OWNER_S)
             seconds = time.monotonic() - begin
         away = _AWAY_S if kind.startswith("the owner is stopped") else 0.0
-        faults = [] if seconds - away < LIMIT_S else [f"ended after {seconds:.0f} s"]
-        if words and "rank" not in words:
-            faults.append(f"names nobody: {words}")
+        ends = words or kind != _PEERS_DISK
+        faults = [f"ended after {seconds:.0f} s"] if ends and seconds - away > LIMIT_S else []
+        if words and _SAYS.get(kind, "rank") not in words:
+            faults.append(f"does not say why: {words}")
         if away and words:
             faults.append(f"did not go on: {words}")
         return faults + _left(everybody), seconds

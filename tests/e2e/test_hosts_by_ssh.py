@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from engine.cluster.host_file import read_hosts
+from engine.cluster.team import Team
+from engine.cluster.world import PeerLost
 from engine.project import Project
+from tests.support.ranks import train_together
 from tests.support.ssh_hosts import ssh_hosts, two_hosts
 from tests.support.tiny import RUN, tiny_project
 from tui.cli.main import main
@@ -89,3 +93,33 @@ def test_a_host_that_cannot_take_part_is_told_why(check: Check, project: Project
         text = json.dumps(found)
         assert reason in text, text
         assert "Traceback" not in text
+
+
+def test_a_run_that_cannot_begin_says_what_is_wrong_there(project: Project, tmp_path: Path) -> None:
+    """With the host and the fix, whatever it is; the first of these through the whole program."""
+    bare, greeting = tmp_path / "bare", tmp_path / "greeting"
+    for script, text in ((bare, f"exec {sys.executable} -S"), (greeting, "echo Bom dia; exec false")):
+        script.write_text(f'#!/bin/sh\n{text} "$@"\n')
+        script.chmod(0o755)
+    key = (tmp_path / "ssh" / "client_key.pub").read_text()
+    (tmp_path / "ssh" / "known").write_text(f"changed {key}")  # which the server does not have
+    path = project.root / "hosts.json"
+    path.write_text(json.dumps(two_hosts(project="/no/project")))
+    told = train_together(project, None, "--hosts", str(path)).refusal
+    assert told.startswith("mac2 (rank 1): has no such project folder; copy the project")
+    assert not project.state_file.exists()
+    for second, reason, fix in (
+        ({"python": "/no/python"}, "has no such Python", "name python for it"),
+        ({"python": str(project.train_file)}, "does not let this user run that Python", "change its mode"),
+        ({"python": str(bare)}, "its Python lacks", "install mqlora-tui there as here"),
+        ({"python": str(greeting)}, "its login printed 'Bom dia'", "start files"),
+        ({"ssh": "no_such_name.invalid"}, "is a name that is not known here", "correct ssh"),
+        ({"ssh": "stranger"}, "does not accept this user's key", "ssh-copy-id stranger"),
+        ({"ssh": "nobody@mac2"}, "does not accept this user's key", "USER@mac2"),
+        ({"ssh": "changed"}, "another host key than before", "ssh-keygen -R changed"),
+    ):
+        path.write_text(json.dumps(two_hosts(**second)))
+        with pytest.raises(PeerLost) as lost, Team(read_hosts(path), project) as team:
+            team.ask("ready")
+        assert reason in lost.value.problem and fix in lost.value.fix, lost.value
+        assert lost.value.problem.startswith(f"{second.get('ssh', 'mac2')} (rank 1): ")

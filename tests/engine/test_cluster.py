@@ -13,6 +13,8 @@ from typing import Any
 from engine.cluster import channel as channels
 from engine.cluster.channel import CLOSED, LONGEST, Channel
 from engine.cluster.collective import free_ports
+from engine.cluster.peer import _environment
+from engine.cluster.world import local_world
 from engine.dataset.batches.divide import divide
 from engine.errors import UserError
 from engine.training.introduction import RunMessage
@@ -116,6 +118,7 @@ def test_what_is_no_message_ends_the_channel(pipes: tuple[Any, Any], line: bytes
     if not line.endswith(b"\n"):
         other.close()
     assert channel.receive(10) is CLOSED and channel.is_closed
+    assert channel.noise == line[:200].decode(errors="replace")  # kept to be shown
 
 
 def test_a_line_without_end_is_not_kept() -> None:
@@ -146,6 +149,12 @@ def test_on_another_machine_an_unplugged_owner_is_not_waited_for(monkeypatch: py
     monkeypatch.setattr("os._exit", leave)
     with pytest.raises(SystemExit):
         channels._end_with_owner(channel)
+
+
+def test_on_its_own_machine_a_stopped_owner_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where who trains is logged in there by ssh."""
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.2 50000 10.0.0.3 22")
+    assert "SSH_CONNECTION" not in _environment(local_world(2, "ring"), 1)
 
 
 MESSAGE: dict[str, Any] = {

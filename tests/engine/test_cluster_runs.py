@@ -249,7 +249,7 @@ def test_another_project_is_refused_before_anything_is_touched(tmp_path: Path, w
     _change(other, what)
     before = _files(project)
     hosts = hosts_file(tmp_path / "hosts.json", {}, {"project": str(other.root)})
-    told = train_together(project, RUN, "--restart", "--hosts", hosts)
+    told = train_together(project, RUN, "--restart", "--hosts", hosts, "--go-on-with-fewer")
     words = {"data": "the data files", "model": "the base model"}
     assert told.refusal.startswith(f"rank 1: {words[what]}") and "differ from the owner's" in told.refusal
     assert _files(project) == before
@@ -259,7 +259,7 @@ def test_a_project_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """In a sentence, with the process named."""
     project = tiny_project(tmp_path / "p")
     hosts = hosts_file(tmp_path / "hosts.json", {}, {"project": str(tmp_path / "nowhere")})
-    told = train_together(project, RUN, "--hosts", hosts)
+    told = train_together(project, RUN, "--hosts", hosts, "--go-on-with-fewer")
     assert told.refusal.startswith("rank 1: ") and "nowhere" in told.refusal
     assert "Traceback" not in told.refusal and not project.run_dir.exists()
 

@@ -5,8 +5,8 @@ import threading
 from dataclasses import replace
 
 from engine.cluster.link import MOST_BYTES, Link, Listener, measure
-from engine.cluster.peer import NO_PROJECT, NO_PYTHON, why_not_reached
 from engine.cluster.speedup import predict, refuse_if_slower
+from engine.cluster.unreached import CLOSED_PROJECT, CLOSED_PYTHON, NO_PROJECT, NO_PYTHON, why_not_reached
 from engine.cluster.world import Host, World
 from engine.config import TrainingConfig
 from engine.errors import UserError
@@ -92,22 +92,48 @@ def test_a_run_that_one_machine_does_faster_does_not_begin_unless_told(project: 
     assert refuse_if_slower(unknown, lengths, RUN, folder, is_new=True) == ""
 
 
+CHANGED = "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @"
+OPEN_KEY = "@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @"
+
+
 @pytest.mark.parametrize(
     ("code", "told", "reason"),
     [
         (None, "", "does not answer"),
         (NO_PROJECT, "", "no such project folder"),
         (NO_PYTHON, "", "no such Python"),
+        (CLOSED_PROJECT, "sh: cd: /p: Permission denied", "does not let this user into the project folder"),
+        (CLOSED_PYTHON, "", "does not let this user run that Python"),
+        (-9, "", "was ended by SIGKILL"),
         (255, "ssh: Could not resolve hostname mac2: Name or service not known", "a name that is not known"),
         (255, "ssh: connect to host mac2 port 22: Connection refused", "refuses connections"),
         (255, "ssh: connect to host mac2 port 22: Operation timed out", "cannot be reached"),
-        (255, "Host key verification failed.", "host key"),
+        (255, "Host key verification failed.", "has a host key that is not known here"),
+        (255, f"{CHANGED}\nHost key verification failed.", "another host key than before"),
         (255, "me@mac2: Permission denied (publickey).", "does not accept this user's key"),
-        (1, "/usr/bin/python3: Error while finding module\nNo module named 'engine'", "lacks engine"),
+        (
+            255,
+            f"{OPEN_KEY}\nme@mac2: Permission denied (publickey).",
+            "others can read the file of this user's key",
+        ),
+        (255, "Received disconnect: Too many authentication failures", "does not accept this user's key"),
+        (1, "/usr/bin/python3: Error while finding module\nNo module named 'engine'", "has no mqlora-tui"),
+        (1, "No module named engine.training.rank", "mqlora-tui is of another version"),
+        (1, "ImportError: cannot import name 'x' from 'engine.cluster'", "is of another version"),
+        (1, "ModuleNotFoundError: No module named 'mlx'", "its Python lacks mlx"),
+        (1, "SyntaxError: invalid syntax", "its Python is too old"),
+        (1, "OSError: [Errno 28] No space left on device: '/tmp/x'", "its disk is full"),
+        (1, "PermissionError: Permission denied", "could not be started: PermissionError: Permission denied"),
         (1, "\x1b[2Jodd", r"could not be started: \x1b[2Jodd"),
     ],
 )
 def test_why_a_host_is_not_reached(code: int | None, told: str, reason: str) -> None:
     """From what ssh says, which is quoted only where it is not known."""
     error = why_not_reached("mac2 (rank 1)", Host(ssh="mac2"), code, told)
-    assert reason in error.problem and error.fix
+    assert error.problem.startswith("mac2 (rank 1)") and reason in error.problem and error.fix
+
+
+def test_what_a_login_prints_is_shown() -> None:
+    """It comes where the first answer is due, so that nothing after it can be read."""
+    error = why_not_reached("mac2 (rank 1)", Host(ssh="mac2"), None, "", "Welcome\x1b[2J!")
+    assert r"its login printed 'Welcome\x1b[2J!'" in error.problem and "start files" in error.fix

@@ -22,6 +22,10 @@ Host * !stranger
 Host stranger
   HostName 127.0.0.1
   IdentityFile {folder}/host_key
+Host changed
+  HostName {address}
+  HostKeyAlias changed
+  StrictHostKeyChecking yes
 Host *
   Port {port}
   IdentitiesOnly yes

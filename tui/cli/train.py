@@ -16,6 +16,7 @@ from engine.format import OtherVersions
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import AS_BEFORE, Mode, Paused, Resumption
+from engine.training.state import RunState
 from tui.cli.choose_world import world_options
 from tui.cli.train_output import Reporter, reporter
 from tui.console import err, refuse, say
@@ -55,7 +56,7 @@ def train(
 
     def leave(lost: PeerLost) -> None:
         refuse(lost)
-        if go_on_with_fewer and lost.rank is not None:
+        if go_on_with_fewer and lost.rank is not None and _is_to_resume(project, mode):
             _go_on_without(project, world.without(lost.rank), as_lines)
         os._exit(1)
 
@@ -69,9 +70,8 @@ def train(
         say(f"{error.problem}.", err)
         if not typer.confirm(_("Go on, although a last digit or two may come out otherwise?"), err=True):
             return refuse(error)
-    return _train(
-        project, config, mode, as_lines, replace(how, accept_versions=True), world, go_on_with_fewer, leave
-    )
+    accepting = replace(how, accept_versions=True)
+    return train(project, config, mode, as_lines, accepting, world, go_on_with_fewer)
 
 
 def _train(
@@ -110,6 +110,12 @@ def _train(
             say(_("Nobody reads the output any more, so the run was paused."), err)
             return _BROKEN_PIPE
         return 0
+
+
+def _is_to_resume(project: Project, mode: Mode) -> bool:
+    """Whether what is in the run's folder is this run: until it has begun, that may be another one."""
+    state = RunState.load(project.state_file)
+    return mode == "resume" or (state is not None and state.pid == os.getpid())
 
 
 def _go_on_without(project: Project, world: World, as_lines: bool) -> None:
