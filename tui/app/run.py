@@ -55,7 +55,7 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
         nonlocal was_training, was_running
         was_running = app.training.is_running
         is_training = app.training.is_running and not app.engine.stop_event.is_set()
-        was_training = is_training or app.training.is_taking_over
+        was_training = is_training or app.training.is_taking_over or (was_running and app.hands_over)
         app.exit_from_signal()
 
     def when_saved(number: int) -> None:
