@@ -101,7 +101,7 @@ async def test_kept_values_are_renamed_deleted_and_brought_back(app: MqloraApp, 
         await wait_for(pilot, lambda: kept() == ["fast", "slow"])
         await pilot.press("m")
         await sees(pilot, "Enter takes it, Esc leaves")
-        await pilot.press("2", "enter")
+        await pilot.press("end", "2", "enter")
         await wait_for(pilot, lambda: kept() == ["fast", "slow2"])
 
 
