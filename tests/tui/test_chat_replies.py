@@ -209,7 +209,7 @@ async def test_the_two_answers_stand_beside_each_other_where_there_is_room(
 async def test_what_the_model_cannot_take_is_told_before_it_is_sent(
     app: MqloraApp, session: type[FakeSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tokens are counted in a thread, and only of what may be too long, anew for another adapter; Enter sends nothing."""
+    """Tokens are counted in a thread, and only of what may be too long, and anew for another adapter."""
     counted: list[int] = []
 
     class Tokens:

@@ -69,7 +69,7 @@ async def test_what_is_typed_ahead_of_the_list_is_found_in_it(app: MqloraApp) ->
 
 
 async def test_a_name_that_nothing_has_is_reported(app: MqloraApp) -> None:
-    """Enter then does nothing, and the list is back when the text is gone; what editors are left with leaves."""
+    """Enter then does nothing, and the list is back without the text; what editors are left with leaves."""
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("ctrl+p", *"zzz", "enter")

@@ -63,9 +63,8 @@ def test_an_option_takes_the_language_s_decimals(monkeypatch: pytest.MonkeyPatch
     """A comma in Portuguese; in English one is refused, and so is what is out of range."""
     read = decimal_option("--temperature", 0.0, 5.0, "0 takes the likeliest token.").parser
     assert (read("0.5"), read(0.0)) == (0.5, 0.0)
-    refused = (
-        ("0,5", "has a comma: write decimals with a point, as in 0.5"), ("9", "at most 5"), ("nan", "a number")
-    )  # fmt: skip
+    comma = "has a comma: write decimals with a point, as in 0.5"
+    refused = ("0,5", comma), ("9", "at most 5"), ("nan", "a number")
     for text, reason in refused:
         with pytest.raises(WrongUsage, match=f"'{text}' of '--temperature'.*{reason}"):
             read(text)

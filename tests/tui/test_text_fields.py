@@ -13,8 +13,8 @@ from tui.app.screens.shared.note_line import NoteLine
 
 import pytest
 from rich.cells import cell_len
-from textual.events import Paste
 from textual.app import App, ComposeResult
+from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input
 

@@ -1,4 +1,4 @@
-"""Options whose number is typed as the user's language writes decimals; Typer reads those with a point only."""
+"""Options whose number is typed as the user's language writes decimals; Typer knows only the point."""
 
 from typing import Any
 

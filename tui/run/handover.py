@@ -16,7 +16,6 @@ from tui.run.background import spawn
 
 import psutil
 
-
 Why = Literal["lost", "left"]
 """Whether the connection was lost, or the app left by its user."""
 
@@ -82,9 +81,7 @@ def take_notice(project: Project) -> str:
     text = _("The connection was lost on {day} at {clock}, at step {step:,}")
     if handover.why == "left":
         text = _("The app was left on {day} at {clock}, at step {step:,}")
-    gone = text.format(
-        day=when.strftime(_("%Y-%m-%d")), clock=f"{when:%H:%M}", step=handover.step
-    )
+    gone = text.format(day=when.strftime(_("%Y-%m-%d")), clock=f"{when:%H:%M}", step=handover.step)
     fate = _("the run is starting in the background.") if starts else _fate(project, handover)
     return f"{gone}; {fate}"
 

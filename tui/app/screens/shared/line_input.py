@@ -14,7 +14,7 @@ from textual.widgets.input import Selection
 
 
 class LineInput(Input):
-    """Keeps the cursor in sight, else the beginning of its text, and joins the lines of a pasted text with a word about it.
+    """Keeps cursor or beginning in sight, and joins the lines of a pasted text with a word about it.
 
     What is hidden in a pasted text is shown, so that nothing is sent that was not seen.
     """

@@ -81,7 +81,7 @@ class Palette(Dialog[Command]):
         self._show(event.value.strip())
 
     def _match(self, text: str, command: Command) -> tuple[float, Sequence[int]]:
-        """Return how well `text` names a command, 0 for not at all, and the letters of its title that it is."""
+        """Return how well `text` names a command, 0 for not at all, and which letters of its title."""
         if text in command.also:
             return math.inf, ()
         return self._search.match(text, command.title) if text else (1.0, ())

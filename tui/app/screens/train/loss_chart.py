@@ -239,7 +239,7 @@ def _y_range(curves: ChartCurves, is_log: bool) -> tuple[float, float]:
 
 
 def _without_wild(lines: Floats, steps: Floats) -> Floats:
-    """Return the values that set the ends of the axis; of a few steps, whose spread says little, nearly all."""
+    """Return what sets the ends of the axis; of a few steps, whose spread says little, nearly all."""
     if len(steps) < _MANY:
         low, high = np.percentile(steps, (25, 75))
         values, wild = np.concatenate((lines, steps)), high + max(_WILD * (high - low), _SPIKE * high)

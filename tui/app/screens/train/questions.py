@@ -14,7 +14,6 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-
 LeaveChoice = Literal["pause", "keep", "stay"]
 
 
@@ -28,10 +27,10 @@ class LeaveTrainingScreen(Dialog[LeaveChoice]):
     ]
 
     def compose(self) -> ComposeResult:
-        """Draw one small box, each key on a line of its own."""
+        """Draw one box, as wide as its keys."""
         pauses = _("Enter saves a checkpoint and pauses the run; the next start goes on from there.")
-        goes_on = _("b saves one too, and a process in the background goes on from it, without this terminal.")
-        with Vertical(classes="dialog") as box:
+        goes_on = _("b saves one too; a process in the background goes on from it, without this terminal.")
+        with Vertical(classes="dialog leaving") as box:
             box.border_title = Content(_("Leave while training?"))
             yield Static(f"{pauses}\n{goes_on}", markup=False)
             yield DialogKeys(
