@@ -29,7 +29,7 @@ class FaintScreen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield its lines."""
-        return Segment.apply_style(self._behind.__rich_console__(console, options), post_style=_FAINT)
+        return Segment.apply_style(console.render(self._behind, options), post_style=_FAINT)
 
 
 class Closing(Screen[Answer]):
@@ -46,8 +46,9 @@ class Dialog(ModalScreen[Answer], Closing[Answer]):
     def render(self) -> RenderableType:
         """Draw the place behind it, weaker than itself."""
         behind = super().render()
-        is_own = self.app.native_ansi_color and isinstance(behind, BackgroundScreen)
-        return FaintScreen(behind) if is_own else behind
+        if self.app.native_ansi_color and isinstance(behind, BackgroundScreen):
+            return FaintScreen(behind)
+        return behind
 
     @property
     def at_work(self) -> str:
