@@ -146,6 +146,10 @@ class Project:
         """The 6 detailed charts."""
         return self.run_dir / "training_detailed_analysis.png"
 
+    def chart_pngs(self) -> list[Path]:
+        """Return the single charts of the run that its user saved."""
+        return sorted(self.run_dir.glob("chart_*_by_*_*-*.png"))
+
     def given_dir(self, text: str) -> Path:
         """Return the folder that a setting names; a relative path begins at the project's root."""
         return self.root / os.path.expanduser(text)

@@ -65,13 +65,19 @@ def make_output_harmless() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def say(text: str, console: Console = out) -> None:
-    """Print a message without markup or control codes; the commands in it are ready to be pasted."""
-    quote(complete(text), console)
+def say(text: str, console: Console = out, wrap: bool = False) -> None:
+    """Print a message without markup or control codes; the commands in it are ready to be pasted.
+
+    Args:
+        text: the message.
+        console: where to.
+        wrap: break lines between words on a terminal, which breaks them anywhere; for text without commands.
+    """
+    quote(complete(text), console, wrap)
 
 
-def quote(text: str, console: Console = out) -> None:
-    """Print text of data or users as it is: no markup, no control codes.
+def quote(text: str, console: Console = out, wrap: bool = False) -> None:
+    """Print text of data or users as it is: no markup, no control codes; `wrap` as for `say`.
 
     Where stderr takes nothing nobody can be told, and the command goes on.
 
@@ -79,7 +85,7 @@ def quote(text: str, console: Console = out) -> None:
         OSError: stdout takes nothing.
     """
     try:
-        console.print(Text(printable(text)))
+        console.print(Text(printable(text)), soft_wrap=not (wrap and console.is_terminal))
     except OSError:
         with suppress(OSError), console.capture():
             pass  # takes away what the console would write once more before the next text
@@ -191,12 +197,12 @@ def _no_process() -> UserError:
 def report_crash(cause: str, messages: str) -> None:
     """Tell why a process ended that could not say it; what native code wrote goes to a log file."""
     where = _write_error_log(messages)
-    _complain(f"{cause}; {where}.", cause, where)
+    _complain(f"{cause}; {where}.", cause, where, wrap=True)
 
 
-def _complain(text: str, problem: str, fix: str) -> None:
+def _complain(text: str, problem: str, fix: str, wrap: bool = False) -> None:
     """Print on stderr, where there is one, what went wrong; with `--json` also as an object on stdout."""
-    say(text, err)
+    say(text, err, wrap)
     if "--json" in sys.argv:
         with suppress(OSError):
             print_json({"error": {"problem": complete(problem), "fix": complete(fix)}})

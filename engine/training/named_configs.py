@@ -17,6 +17,8 @@ LONGEST = 60
 MOST = 200
 """Configurations that are listed."""
 _END = ".json"
+_DELETED = ".deleted"
+"""Where the last one that was deleted lies until the next one is; it is not listed."""
 _MOST_BYTES = 1 << 20
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|\n\t]')
 
@@ -65,6 +67,52 @@ def save_named(project: Project, name: str, config: TrainingConfig) -> None:
         raise
     except OSError as error:
         problem = _("Cannot write {path}: {reason}").format(path=path, reason=error.strerror)
+        raise UserError(problem, write_fix(error)) from None
+
+
+def delete_named(project: Project, name: str) -> None:
+    """Delete a configuration; the last one that was deleted can be had back with `bring_back`.
+
+    Raises:
+        UserError: it cannot be done.
+    """
+    _move(project, _path(project, name), project.configs_dir / _DELETED)
+
+
+def bring_back(project: Project, name: str) -> None:
+    """Give the configuration that was deleted last its name again.
+
+    Raises:
+        UserError: the name was given to another one meanwhile, or it cannot be done.
+    """
+    _require_free(project, name)
+    _move(project, project.configs_dir / _DELETED, _path(project, name))
+
+
+def rename_named(project: Project, name: str, new: str) -> None:
+    """Give a configuration another name.
+
+    Raises:
+        UserError: the name cannot be, is taken, or it cannot be done.
+    """
+    _require_free(project, check_name(new))
+    _move(project, _path(project, name), _path(project, new.strip()))
+
+
+def _require_free(project: Project, name: str) -> None:
+    if is_taken(project, name):
+        problem = _("There is a configuration {name} already").format(name=one_line(name, 80))
+        raise UserError(problem, _("take another name, or delete that one first"))
+
+
+def _move(project: Project, source: Path, target: Path) -> None:
+    """Rename what is there, whatever it is: nothing is read and no link followed."""
+    try:
+        if project.configs_dir.is_symlink():
+            raise UserError(_("{path} is a link").format(path=project.configs_dir), _("put a folder there"))
+        os.replace(source, target)
+    except OSError as error:
+        problem = _("Cannot rename {path}: {reason}").format(path=source, reason=error.strerror)
         raise UserError(problem, write_fix(error)) from None
 
 

@@ -92,7 +92,7 @@ def archive_run(project: Project) -> None:
         return
     checkpoints = checkpoint_folders(project.run_dir)[::-1]
     others = (
-        *(project.adapters_dir, project.dashboard_png, project.analysis_png),
+        *(project.adapters_dir, project.dashboard_png, project.analysis_png, *project.chart_pngs()),
         *(project.answers_file, project.note_file, project.metrics_csv, project.metrics_file),
         *(project.receipt_file, project.state_file),
     )

@@ -41,7 +41,7 @@ def test_a_crash_in_the_app_restores_the_terminal_and_goes_on_with_one_key(
     wait_for_question(terminal, 1)
     assert terminal.output.rindex(b"\x1b[?1049l") < terminal.output.rindex(b"q  leave")
     assert b"\x1b[?25h" in terminal.output
-    assert "the run is safe in checkpoint_epoch0_step" in terminal.text.replace("\n", "")
+    assert "the run is safe in checkpoint_epoch0_step" in " ".join(terminal.text.split())
     begun = steps(project)
     terminal.press("h")
     wait_until(lambda: steps(project) > begun + 3)

@@ -27,6 +27,7 @@ def test_a_restart_keeps_every_file_of_the_old_run(project: Project) -> None:
     """All of it moves to the archive, the configuration included; log, lock and archive stay."""
     train(project, SHORT)
     project.log_file.write_text("log")
+    (project.run_dir / "chart_loss_by_step_1-3-2.png").write_bytes(b"saved from the app")
     before = files_below(project.run_dir)
     train(project, SHORT.updated({"seed": 9}), "restart", until=step_done(1))
     (archived,) = (project.run_dir / "archive").iterdir()

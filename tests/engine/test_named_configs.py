@@ -7,7 +7,14 @@ from pathlib import Path
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
-from engine.training.named_configs import check_name, named_configs, save_named
+from engine.training.named_configs import (
+    bring_back,
+    check_name,
+    delete_named,
+    named_configs,
+    rename_named,
+    save_named,
+)
 
 import pytest
 
@@ -64,3 +71,29 @@ def test_a_folder_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is a link"):
         save_named(project, "a", TrainingConfig())
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_one_is_renamed_deleted_and_brought_back(tmp_path: Path) -> None:
+    """A name that is taken is not given to another; a link goes, not what it leads to."""
+    project, config = Project(tmp_path), TrainingConfig(lora_rank=3)
+    save_named(project, "a", config)
+    save_named(project, "b", TrainingConfig())
+    with pytest.raises(UserError, match="a configuration b already"):
+        rename_named(project, "a", " b ")
+    rename_named(project, "a", "c")
+    delete_named(project, "c")
+    assert [one.name for one in named_configs(project)] == ["b"]
+    bring_back(project, "c")
+    assert [(one.name, one.config) for one in named_configs(project)] == [
+        ("b", TrainingConfig()),
+        ("c", config),
+    ]
+    os.symlink(project.configs_dir / "c.json", project.configs_dir / "link.json")
+    delete_named(project, "c")
+    save_named(project, "c", TrainingConfig())
+    with pytest.raises(UserError, match="a configuration c already"):
+        bring_back(project, "c")
+    delete_named(project, "link")
+    assert [one.name for one in named_configs(project)] == ["b", "c"]
+    with pytest.raises(UserError, match="Cannot rename"):
+        delete_named(project, "link")

@@ -73,9 +73,9 @@ async def test_the_report_opens_the_same_view(app: MqloraApp) -> None:
     async with app.run_test(size=SIZES[0]) as pilot:
         await ready(pilot)
         await pilot.press("6")
-        await sees(pilot, "a shows what was answered")
+        await sees(pilot, "w shows what was answered")
         app.project.prompts_file.write_text("Qual é a capital?\nE a moeda?\n")
-        await pilot.press("a")
+        await pilot.press("w")
         await sees(pilot, "Question 1 of 1: Qual é a capital?", "step 60", "6 Report: answers")
         await sees(pilot, "1 of the 2 questions of prompts.txt are followed: the last validation did not")
         answered(app.project, "E a cor?", (60, "Azul."))

@@ -24,9 +24,9 @@ from tui.app.app import MqloraApp
 from tui.app.keys import PLACES
 from tui.app.screens.hardware.check_list import CheckList
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.dialog import ConfirmScreen
 from tui.app.screens.shared.footer import KeyFooter
 from tui.app.screens.shared.help import HelpScreen
+from tui.app.screens.train.questions import LeaveTrainingScreen
 from tui.run.controller import TrainingController
 
 import pytest
@@ -197,21 +197,26 @@ async def test_q_leaves_at_once_when_nothing_trains(app: MqloraApp) -> None:
     assert app.return_value == 0
 
 
-@pytest.mark.parametrize("key", ["q", "ctrl+q"])
-async def test_quitting_while_training_asks_saves_and_leaves(app: MqloraApp, key: str) -> None:
-    """The app leaves only when the pause is saved."""
+@pytest.mark.parametrize(("key", "answer"), [("q", "enter"), ("ctrl+q", "b")])
+async def test_quitting_while_training_asks_saves_and_leaves(
+    app: MqloraApp, key: str, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The app leaves only when the pause is saved; the run goes on in the background if that is chosen."""
+    handed_over: list[object] = []
+    monkeypatch.setattr("tui.app.app.hand_over", lambda project, why: handed_over.append((project, why)))
     async with app.run_test() as pilot:
         await ready(pilot)
         run = training(app)
         await pilot.press(key)
-        await wait_for(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await sees(pilot, "Enter Pause, save and leave", "b Leave and keep training", "Esc Stay")
         assert run.paused == 0
-        await pilot.press("enter")
+        await pilot.press(answer)
         await wait_for(pilot, lambda: run.paused == 1)
-        assert app.return_value is None
+        assert app.return_value is None and not handed_over
         pretend(app, "paused", 12)
         await wait_for(pilot, lambda: app.return_value is not None)
     assert app.return_value == 0
+    assert handed_over == [(app.project, "left")] * (answer == "b")
 
 
 async def test_one_may_stay_after_all(app: MqloraApp) -> None:
@@ -220,7 +225,7 @@ async def test_one_may_stay_after_all(app: MqloraApp) -> None:
         await ready(pilot)
         run = training(app)
         await pilot.press("q")
-        await wait_for(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await wait_for(pilot, lambda: isinstance(app.screen, LeaveTrainingScreen))
         await pilot.press("escape")
         await wait_for(pilot, lambda: isinstance(app.screen, PlaceScreen))
         pretend(app, "paused", 12)

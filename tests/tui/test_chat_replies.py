@@ -8,6 +8,7 @@ from tests.support.fake_chat import FakeSession, ask, open_chat
 from tests.support.fake_engine import sees, sees_no_more, shown, wait_for
 from tests.support.fake_run import write_run
 from tui.app.app import MqloraApp
+from tui.app.jobs.adapters import ChatAdapter
 from tui.app.screens.chat.markdown import MOST_CHARACTERS, MOST_CODE, LaidOut, blocks_of, laid_out
 from tui.app.screens.chat.prompt import Prompt
 from tui.app.screens.chat.text_field import TextField
@@ -208,7 +209,7 @@ async def test_the_two_answers_stand_beside_each_other_where_there_is_room(
 async def test_what_the_model_cannot_take_is_told_before_it_is_sent(
     app: MqloraApp, session: type[FakeSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tokens are counted in a thread, and only of what may be too long; Enter sends nothing then."""
+    """Tokens are counted in a thread, and only of what may be too long, and anew for another adapter."""
     counted: list[int] = []
 
     class Tokens:
@@ -227,5 +228,13 @@ async def test_what_the_model_cannot_take_is_told_before_it_is_sent(
         await sees(pilot, "9,000 tokens, and this model takes 8,192", "ask something shorter")
         await pilot.press("enter")
         await sees(pilot, "✗ The question has 9,000 tokens")
+        wide = config.parents[1] / "wide" / "config.json"
+        wide.parent.mkdir()
+        wide.write_text(config.read_text().replace("8192", "32768"))
+        monkeypatch.setattr("tui.app.screens.chat.length_line.base_for", lambda *_arguments: "wide")
+        screen._use_adapter(ChatAdapter(app.project.adapters_dir))
+        await sees_no_more(pilot, "! The question has 9,000 tokens")
+        screen._use_adapter(ChatAdapter(None))
+        await sees(pilot, "! The question has 9,000 tokens")
         await ask(pilot, screen, "um")
-        assert counted == [8000] and [len(turns[-1]["content"]) for turns in session.asked] == [2]
+        assert counted == [8000, 8000] and [len(turns[-1]["content"]) for turns in session.asked] == [2]

@@ -182,7 +182,7 @@ async def test_without_a_model_the_sample_is_offered(app: MqloraApp, engine: Fak
         await opened(pilot)
         await wait_for(pilot, lambda: "No base model" in shown(app) and "Write sample" in shown(app))
         engine.data = data_report()
-        await pilot.press("w")
+        await pilot.press("s")
         await wait_for(pilot, lambda: "Ready to train." in shown(app))
         assert engine.demos == [app.project.root]
 
@@ -202,7 +202,7 @@ async def test_a_sample_that_cannot_be_written_is_explained(
         await opened(pilot)
         await wait_for(pilot, lambda: "Write sample" in shown(app))
         for expected in ("No [network].", "disk [full]"):
-            await pilot.press("w")
+            await pilot.press("s")
             await sees(pilot, expected)
 
 

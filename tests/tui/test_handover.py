@@ -72,6 +72,14 @@ def test_the_notice_is_given_once(project: Project, started: list[tuple[list[str
     assert not has_notice(project) and take_notice(project) == ""
 
 
+def test_a_run_whose_app_was_left_goes_on(project: Project, started: list[tuple[list[str], str]]) -> None:
+    """The log and the next start say that it was meant."""
+    paused_at(project, 41)
+    hand_over(project, why="left")
+    assert "The app was left at step 41" in started[0][1]
+    assert take_notice(project).startswith("The app was left on")
+
+
 @pytest.fixture
 def loading(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A run that was handed over to a process that still gets ready."""

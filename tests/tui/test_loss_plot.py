@@ -129,6 +129,19 @@ def test_axes_make_sense_from_the_first_point_on(is_log: bool, loss: float, step
     assert max(loss, 0.1) * 0.04 <= height <= most and abs(low_to_high[0] - loss) < most
 
 
+@pytest.mark.parametrize(
+    ("losses", "validations"),
+    [([2.6, 2.598], [2.9, 2.4]), ([9.1, 3.2, 3.1, 3.0], [9.4, 2.9]), ([0.5] * 3, [1.4, 0.2])],
+)
+def test_the_first_points_stand_on_the_axis(losses: list[float], validations: list[float]) -> None:
+    """Steps and validations: how far they usually lie apart is not known yet."""
+    x = np.arange(1.0, len(losses) + 1)
+    line, checked = Curve(x, np.array(losses)), Curve(np.array([0.0, 12.0]), np.array(validations))
+    lines = draw(ChartCurves(line, line, checked, last=24), False, 78, 12, COLOURS).lines
+    text = "\n".join(line.plain for line in lines)
+    assert "↑" not in text and text.count("○") == 2
+
+
 async def test_a_new_validation_is_drawn_at_once() -> None:
     """Its number stands beside the plot a second later."""
     app = PlotApp()

@@ -24,6 +24,7 @@ from tui.console import (
 )
 
 import pytest
+from rich.console import Console
 
 RAW = "\x1b]0;title\x07\x9b2J\x7f\r\u202e\u200b[red][/INST][link=x]é 👩‍👩‍👧"
 SHOWN = "\\x1b]0;title\\x07\\x9b2J\\x7f\\x0d\\u202e\\u200b[red][/INST][link=x]é 👩‍👩‍👧"
@@ -33,6 +34,19 @@ def test_text_is_printed_without_markup_or_control_codes(capsys: pytest.CaptureF
     """Brackets stay as they are, control codes become visible."""
     say(f"a {RAW}")
     assert capsys.readouterr().out == f"a {SHOWN}\n"
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "lines"),
+    [(True, ["The run is safe in", "checkpoint_epoch0;", "go on from there."]), (False, 1)],
+)
+def test_a_notice_is_broken_between_words_on_a_terminal(is_terminal: bool, lines: object) -> None:
+    """Elsewhere it is one line, as programs read it."""
+    file = StringIO()
+    console = Console(file=file, width=20, force_terminal=is_terminal, soft_wrap=True)
+    say("The run is safe in checkpoint_epoch0; go on from there.", console, wrap=True)
+    found = [line.rstrip() for line in file.getvalue().splitlines()]
+    assert (found if is_terminal else len(found)) == lines
 
 
 def test_json_is_harmless_and_reads_back(capsys: pytest.CaptureFixture[str]) -> None:

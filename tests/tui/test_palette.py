@@ -69,13 +69,17 @@ async def test_what_is_typed_ahead_of_the_list_is_found_in_it(app: MqloraApp) ->
 
 
 async def test_a_name_that_nothing_has_is_reported(app: MqloraApp) -> None:
-    """Enter then does nothing, and the list is back when the text is gone."""
+    """Enter then does nothing, and the list is back without the text; what editors are left with leaves."""
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("ctrl+p", *"zzz", "enter")
         await sees(pilot, "No place and no command is called so.")
         await pilot.press(*["backspace"] * 3)
         await sees(pilot, "Go to Hardware")
+        await pilot.press(*":q!")
+        await sees(pilot, "Quit  q")
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: app.return_code == 0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (5, 2), (7, 3), (9, 9)])

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from engine.errors import WrongUsage
+from engine.i18n import numbers
 from engine.i18n.languages import VARIABLE
 from tests.support.portuguese import ROOT, pass_in_portuguese
 from tui.app.textual_texts import FIELD_KEYS
 from tui.cli import library_texts
+from tui.cli.decimal_option import decimal_option
 from tui.cli.main import app
 from tui.respawn import choose_language, peek
 
@@ -53,7 +56,23 @@ def test_what_a_program_reads_is_english(tmp_path: Path) -> None:
 def test_an_unknown_language_is_refused() -> None:
     """Wherever it is said."""
     for done in (said("--lang", "xx", "check"), said("check", **{VARIABLE: "xx"})):
-        assert (done.returncode, "'xx'" in done.stderr) == (2, True)
+        assert (done.returncode, ": 'xx' is not one of" in done.stderr) == (2, True)
+
+
+def test_an_option_takes_the_language_s_decimals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comma in Portuguese; in English one is refused, and so is what is out of range."""
+    read = decimal_option("--temperature", 0.0, 5.0, "0 takes the likeliest token.").parser
+    assert (read("0.5"), read(0.0)) == (0.5, 0.0)
+    comma = "has a comma: write decimals with a point, as in 0.5"
+    refused = ("0,5", comma), ("9", "at most 5"), ("nan", "a number")
+    for text, reason in refused:
+        with pytest.raises(WrongUsage, match=f"'{text}' of '--temperature'.*{reason}"):
+            read(text)
+    monkeypatch.setattr(numbers, "language", lambda: "pt")
+    assert (read("0,5"), read("0.5")) == (0.5, 0.5)
+    for command in (["chat", "--temperature", "a"], ["import", "x.csv", "--valid-share", "a"]):
+        with pytest.raises(WrongUsage, match=f"'a' of '{command[-2]}'"):
+            app(command, standalone_mode=False)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +112,7 @@ def test_the_option_is_passed_over_where_the_command_is_looked_for() -> None:
         ["train", "--resume=3"],
         ["chat", "--max-tokens", "x"],
         ["chat", "--max-tokens", "0"],
-        ["chat", "--temperature", "warm"],
-        ["chat", "--temperature", "9"],
+        ["serve", "--port", "99999"],
         ["--lang", "xx", "check"],
     ],
 )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from engine.config import TrainingConfig, help_text
 from engine.profiles import PROFILES, profile_config
 from engine.project import Project
+from engine.training.named_configs import named_configs, save_named
 from tests.support.fake_engine import (
     EACH_SIZE,
     FakeEngine,
@@ -77,6 +78,31 @@ async def test_a_profile_is_taken_as_it_is_named(app: MqloraApp, project: Projec
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.current_mode == "data")
     assert TrainingConfig.load(project.config_file) == TrainingConfig(model="toy", **PROFILES["BALANCED"])
+
+
+async def test_kept_values_are_renamed_deleted_and_brought_back(app: MqloraApp, project: Project) -> None:
+    """From the list of them; a deleted one is asked about, and comes back."""
+    for name in ("fast", "slow"):
+        save_named(project, name, TrainingConfig())
+
+    def kept() -> list[str]:
+        return [one.name for one in named_configs(project)]
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await pilot.press("l")
+        await sees(pilot, "Kept values", "fast", "slow", "m Rename", "D Delete")
+        await pilot.press("down", "D")
+        await sees(pilot, "Delete these values?", "slow goes from the folder configurations/")
+        await pilot.press("enter")
+        await sees(pilot, "slow is deleted; z brings it back.")
+        assert kept() == ["fast"]
+        await pilot.press("z")
+        await wait_for(pilot, lambda: kept() == ["fast", "slow"])
+        await pilot.press("m")
+        await sees(pilot, "Enter takes it, Esc leaves")
+        await pilot.press("end", "2", "enter")
+        await wait_for(pilot, lambda: kept() == ["fast", "slow2"])
 
 
 async def test_the_selected_card_points_at_itself(app: MqloraApp) -> None:

@@ -110,7 +110,7 @@ async def test_without_a_run_the_next_key_is_named(app: MqloraApp, charts: FakeC
 
 
 async def test_charts_are_written_again_on_request(app: MqloraApp, charts: FakeCharts) -> None:
-    """Pictures newer than the run stay as they are until w is pressed."""
+    """Pictures newer than the run stay as they are until p is pressed."""
     write_run(app.project, "finished")
     charts.dashboard(app.project)
     charts.analysis(app.project)
@@ -118,7 +118,7 @@ async def test_charts_are_written_again_on_request(app: MqloraApp, charts: FakeC
     async with app.run_test(size=(80, 24)) as pilot:
         await open_report(pilot)
         assert charts.written == []
-        await pilot.press("w")
+        await pilot.press("p")
         await wait_for(pilot, lambda: len(charts.written) == 2)
 
 

@@ -85,7 +85,7 @@ def test_what_is_not_ours_stays_as_it_is(tmp_path: Path) -> None:
 
 
 async def test_a_look_is_chosen_in_the_app(app: MqloraApp) -> None:
-    """Each of them, in every place; what is wrong with the file is said, and changing mends it."""
+    """Each of them, in every place; a dialog in the terminal's own colours leaves what is behind it faint."""
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("comma")
@@ -99,6 +99,12 @@ async def test_a_look_is_chosen_in_the_app(app: MqloraApp) -> None:
         for number, (mode, name) in enumerate(PLACES.items(), start=1):
             app.switch_mode(mode)
             await sees(pilot, f"{number} {name}")
+        await pilot.press("comma")
+        await sees(pilot, "Look and signals", f"{number} {name}")
+        lines = app.screen._compositor.render_strips()
+        assert all(part.style and part.style.dim for part in lines[0] if part.text.strip())
+        box = next(line for line in lines if "Look and signals" in line.text)
+        assert any(part.style and not part.style.dim for part in box if "Look and signals" in part.text)
 
 
 async def test_a_damaged_file_is_told_in_the_app(app: MqloraApp) -> None:

@@ -13,6 +13,7 @@ from tui.app.screens.shared.note_line import NoteLine
 
 import pytest
 from rich.cells import cell_len
+from textual.app import App, ComposeResult
 from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -210,3 +211,23 @@ async def test_a_paste_where_nothing_takes_it_is_reported(app: MqloraApp) -> Non
         await ready(pilot)
         app.post_message(Paste("text"))
         await hears(pilot, "There is no text field here")
+
+
+class TwoLines(App[None]):
+    """A field whose text is longer than its line, and another."""
+
+    def compose(self) -> ComposeResult:
+        yield LineInput("q_proj, k_proj, v_proj, o_proj, gate_proj", compact=True)
+        yield LineInput()
+
+
+async def test_a_field_shows_the_beginning_of_what_it_has_no_room_for() -> None:
+    """Unless the cursor is in it, at the end; also when another value was put in."""
+    app = TwoLines()
+    async with app.run_test(size=(20, 5)) as pilot:
+        line, other = app.query(LineInput)
+        await wait_for(pilot, lambda: line.has_focus and line.scroll_offset.x > 0)
+        other.focus()
+        await wait_for(pilot, lambda: line.scroll_offset.x == 0)
+        line.value = "up_proj, down_proj, gate_proj, q_proj"
+        await sees(pilot, "up_proj, down_proj")

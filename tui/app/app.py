@@ -21,11 +21,11 @@ from tui.app.screens.shared.dialog import ConfirmScreen, Dialog
 from tui.app.screens.shared.help import HelpScreen
 from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.unsaved import FormDialog, UnsavedScreen
-from tui.app.screens.train.questions import PauseOtherScreen, leave_training, leave_work
+from tui.app.screens.train.questions import LeaveChoice, LeaveTrainingScreen, PauseOtherScreen, leave_work
 from tui.app.style_sheets import patch_style_sheets
 from tui.app.textual_faults import EndingApp, patch_lists
 from tui.no_break import keep_together
-from tui.run.handover import has_notice
+from tui.run.handover import hand_over, has_notice
 from tui.run.other_process import nothing_to_pause
 from tui.run.status import UNFINISHED
 from tui.shell import work_in
@@ -73,6 +73,8 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
         self._go_on = go_on
         self._half_micro_batch = half_micro_batch
         self._leaving = False
+        self.hands_over = False
+        """Whether the run goes on in the background when this app has left it."""
         self._has_places = False
         """Whether their modules were asked for."""
         self._event_loop: asyncio.AbstractEventLoop | None = None
@@ -131,6 +133,8 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
             self._leaving, self.notice = False, ""
             self.show_error(refusal)
         else:
+            if self.hands_over:
+                hand_over(self.project, why="left")
             self.exit(0)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
@@ -221,10 +225,12 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
             self._ask_about_work(at_work)
         elif not self.training.is_running:
             self.exit(0)
+        elif self._leaving:
+            return
         elif self.training.status().phase == "pausing":
-            self._leave(confirmed=True)
-        elif not self._leaving and not isinstance(self.screen, ConfirmScreen):
-            self.push_screen(leave_training(), self._leave)
+            self._leave("pause")
+        elif not isinstance(self.screen, ConfirmScreen | LeaveTrainingScreen):
+            self.push_screen(LeaveTrainingScreen(), self._leave)
 
     def _ask_about_form(self) -> None:
         """Ask what shall become of the changes, unless that is being asked."""
@@ -250,9 +256,12 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
         if not isinstance(self.screen, ConfirmScreen):
             self.push_screen(leave_work(" ".join(dialog.at_work for dialog in dialogs)), leave)
 
-    def _leave(self, confirmed: bool | None) -> None:
-        if confirmed:
-            self._leaving = True
+    def _leave(self, choice: LeaveChoice | None) -> None:
+        """Leave as soon as the run of this process is saved; it may just have ended."""
+        if choice in ("pause", "keep"):
+            self._leaving, self.hands_over = True, choice == "keep"
             self.notice = _("Saving a checkpoint, then leaving.")
+            if self.hands_over:
+                self.notice = _("Saving a checkpoint, then leaving; the run goes on in the background.")
             if not self.training.pause():
                 self.exit(0)

@@ -73,7 +73,8 @@ class CommandsApp(AppState):
             if binding.action not in map(going_to, PLACES):
                 about = binding.tooltip or binding.description
                 key = self.get_key_display(binding)
-                yield Command(binding.description, about, key, f"app.{binding.action}")
+                also = _LEAVING if binding.id == "app.quit" else ()
+                yield Command(binding.description, about, key, f"app.{binding.action}", also)
 
     def action_go_to(self, mode: str) -> None:
         """Open a place, after the question of a form that was changed."""
@@ -135,3 +136,5 @@ def _bound(place: PlaceScreen) -> Iterator[tuple[DOMNode, Binding]]:
 
 _NOT_LISTED = ("app.commands", "app.quit_always", "app.copy_or_pause")
 """The list itself, and keys of the moment."""
+_LEAVING = ":q", ":q!", ":qa", ":qa!", ":wq", ":x", "exit", "quit"
+"""What editors and shells are left with."""

@@ -41,7 +41,7 @@ def _place_bindings() -> list[BindingType]:
 
 
 SAMPLE_KEY = Binding(
-    "w",
+    "s",
     "write_demo",
     _("Write sample"),
     tooltip=_("Write the built-in model and the sample data into this project"),
@@ -61,12 +61,18 @@ APP_KEYS: list[BindingType] = [
         tooltip=_("Show every key of this place"),
         id="app.help",
     ),
-    Binding("q", "quit", _("Quit"), tooltip=_("Pause and save if training, then leave"), id="app.quit"),
+    Binding(
+        "q",
+        "quit",
+        _("Quit"),
+        tooltip=_("Leave; a run that is made here pauses, or goes on in the background: you choose"),
+        id="app.quit",
+    ),
     Binding(
         "ctrl+q",
         "quit",
         _("Quit"),
-        tooltip=_("Pause and save if training, then leave"),
+        tooltip=_("Leave; a run that is made here pauses, or goes on in the background: you choose"),
         show=False,
         priority=True,
         id="app.quit_always",

@@ -147,6 +147,8 @@ class MendState(DataState):
         self.writing = ""
         if message.error:
             self.show_error(message.error)
+        elif message.replaced is None:
+            self.notice = message.text
         if message.replaced is None:
             return
         self.new_rows = None

@@ -82,7 +82,9 @@ class _Leaving:
         training, engine = self._app.training, self._app.engine
         self.was_running = training.is_running
         is_training = training.is_running and not engine.stop_event.is_set()
-        self._was_training = is_training or training.is_taking_over
+        self._was_training = (
+            is_training or training.is_taking_over or (self.was_running and self._app.hands_over)
+        )
         self._app.exit_from_signal()
 
     def saved(self, number: int) -> None:

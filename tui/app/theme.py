@@ -156,7 +156,7 @@ TERMINAL = Theme(
         "surface": "ansi_default",
         "panel": "ansi_default",
         "boost": "ansi_default",
-        "veil": "ansi_default",
+        "veil": "transparent",  # a dialog makes what is behind it faint
         "ansi-background": "ansi_default",  # Textual's own styles name these four, and make none of them
         "ansi-foreground": "ansi_default",
         "foreground-disabled": "ansi_bright_black",

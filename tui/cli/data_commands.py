@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from engine.i18n import _
+from tui.cli.decimal_option import decimal_option
 
 import typer
 
@@ -87,7 +88,8 @@ def import_file(
         typer.Option(min=0, help=_("First lines of a CSV to pass over, such as a title above the names.")),
     ] = 0,
     valid_share: Annotated[
-        float, typer.Option(min=0.0, max=0.9, help=_("Share of the rows to validate with; 0 for none."))
+        float,
+        decimal_option("--valid-share", 0.0, 0.9, _("Share of the rows to validate with; 0 for none.")),
     ] = 0.1,
     shuffle: Annotated[bool, typer.Option(help=_("Write the rows in random order, or in theirs."))] = True,
     seed: Annotated[int, typer.Option(min=0, help=_("Draws the order, and the rows to validate with."))] = 0,

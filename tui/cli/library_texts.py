@@ -30,21 +30,22 @@ _SENTENCES = (
     N_("Got unexpected extra argument(s) ({names})"),
     N_("Invalid value for {name} (env var: {variable}): {problem}"),
     N_("Invalid value for {name}: {problem}"),
-    N_("Value error, {problem}"),
     N_("{value} is not one of {names}."),
     N_("Value {value} is not a valid {kind}."),
     N_("Input should be a valid integer, unable to parse string as an integer"),
-    N_("Input should be a valid number, unable to parse string as a number"),
     N_("Input should be greater than or equal to {least}"),
     N_("Input should be less than or equal to {most}"),
 )
-_PLACEHOLDERS = N_("OPTIONS"), N_("COMMAND"), N_("ARGS")
 """Of Typer, and of Pydantic by way of it; the first whose form a sentence has is the one."""
+_PREFIX = "Value error, "
+"""What Pydantic puts before a problem."""
+_PLACEHOLDERS = N_("OPTIONS"), N_("COMMAND"), N_("ARGS")
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
 
 
 def retold(sentence: str) -> str:
     """Return one of Typer's English sentences in the user's language; any other as it is."""
+    sentence = sentence.removeprefix(_PREFIX)
     for english in _SENTENCES:
         form = _FIELD.sub(r"(?P<\1>.+?)", re.escape(english))
         if found := re.fullmatch(form, sentence):

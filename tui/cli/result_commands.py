@@ -6,6 +6,7 @@ from typing import Annotated
 from engine.errors import WrongUsage
 from engine.i18n import _
 from tui.cli.data_commands import Json
+from tui.cli.decimal_option import decimal_option
 from tui.console import print_json, say
 
 import typer
@@ -38,7 +39,7 @@ def chat(
     ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help=_("Longest reply, in tokens."))] = 256,
     temperature: Annotated[
-        float, typer.Option(min=0.0, max=5.0, help=_("0 takes the likeliest token."))
+        float, decimal_option("--temperature", 0.0, 5.0, _("0 takes the likeliest token."))
     ] = 0.0,
     seed: Annotated[
         int | None, typer.Option(min=0, max=(1 << 32) - 1, help=_("Of the draws; without it each is new."))

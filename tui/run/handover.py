@@ -1,10 +1,11 @@
-"""A lost connection: the paused run goes on in the background, and the next start says so."""
+"""A run whose app is gone, left or cut off, goes on in the background, and the next start says so."""
 
 import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from engine.files import read_own, remove, write_json
 from engine.i18n import _
@@ -15,8 +16,11 @@ from tui.run.background import spawn
 
 import psutil
 
+Why = Literal["lost", "left"]
+"""Whether the connection was lost, or the app left by its user."""
 
-def hand_over(project: Project, options: Sequence[str] = ()) -> None:
+
+def hand_over(project: Project, options: Sequence[str] = (), why: Why = "lost") -> None:
     """Let a paused run go on in a process of its own; called when nobody is there to be told.
 
     What goes wrong stands in the run's log; the run is saved in any case.
@@ -24,12 +28,15 @@ def hand_over(project: Project, options: Sequence[str] = ()) -> None:
     Args:
         project: of the run.
         options: of `train`, besides --resume.
+        why: the run has no app any more.
     """
     state = RunState.load(project.state_file)
     if state is None or state.status != "paused":
         return
-    handover = Handover(now(), state.step)
+    handover = Handover(now(), state.step, why=why)
     first_line = _("{time} The connection was lost at step {step:,}; the run goes on here.")
+    if why == "left":
+        first_line = _("{time} The app was left at step {step:,}; the run goes on here.")
     with suppress(OSError):
         handover.save(project)
     with suppress(OSError):
@@ -46,11 +53,12 @@ class Handover:
     """A run that went on without its terminal, and of which nobody has been told yet."""
 
     time: str
-    """When the connection was lost, ISO 8601."""
+    """When that was, ISO 8601."""
     step: int
     """Optimizer steps done by then."""
     pid: int = 0
     """The process that is to go on; 0 if it could not be started."""
+    why: Why = "lost"
 
     def save(self, project: Project) -> None:
         """Write it into the run's folder."""
@@ -63,18 +71,19 @@ def has_notice(project: Project) -> bool:
 
 
 def take_notice(project: Project) -> str:
-    """Return what became of a run whose connection was lost, once; empty if there is nothing to tell."""
+    """Return what became of a run that was handed over, once; empty if there is nothing to tell."""
     handover = _load(project)
     if handover is None:
         return ""
     when, starts = datetime.fromisoformat(handover.time).astimezone(), is_starting(project)
     if not starts:
         remove(project.run_dir / _FILE)
-    lost = _("The connection was lost on {day} at {clock}, at step {step:,}").format(
-        day=when.strftime(_("%Y-%m-%d")), clock=f"{when:%H:%M}", step=handover.step
-    )
+    text = _("The connection was lost on {day} at {clock}, at step {step:,}")
+    if handover.why == "left":
+        text = _("The app was left on {day} at {clock}, at step {step:,}")
+    gone = text.format(day=when.strftime(_("%Y-%m-%d")), clock=f"{when:%H:%M}", step=handover.step)
     fate = _("the run is starting in the background.") if starts else _fate(project, handover)
-    return f"{lost}; {fate}"
+    return f"{gone}; {fate}"
 
 
 def is_starting(project: Project) -> bool:

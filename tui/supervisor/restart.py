@@ -54,7 +54,7 @@ class RestartPolicy:
             step=state.step,
             checkpoint=state.last_checkpoint,
             log=self._project.log_file.relative_to(self._project.root),
-        ), err)  # fmt: skip
+        ), err, wrap=True)  # fmt: skip
         self._count(state)
         if death.stop_signal and not (
             self._is_app and death.stop_signal == SIGINT
@@ -72,7 +72,8 @@ class RestartPolicy:
     def _ask(self, is_memory: bool) -> list[str] | None:
         advised = _(" (advised)") if is_memory or self._deaths > 1 else ""
         say(_("  r  go on from there"), err)
-        say(_("  h  go on with half the micro-batch: the same steps in less memory") + advised, err)
+        half = _("  h  go on with half the micro-batch: the same steps in less memory")
+        say(half + advised, err, wrap=True)
         say(_("  q  leave"), err)
         with single_keys() as next_key:
             while True:

@@ -23,10 +23,10 @@ Change = Callable[[], "Replaced"]
 
 @dataclass
 class DataMended(Message, bubble=False):
-    """Data files were changed; that was refused; or, with both, something went wrong besides."""
+    """Data files were changed, or are as they were; or it was refused; an error may come with all three."""
 
     text: str
-    """What was done, in words, with a full stop."""
+    """What was done, or that nothing was, in words, with a full stop."""
     replaced: "Replaced | None" = None
     error: UserError | None = None
 
@@ -40,10 +40,14 @@ def change_data(project: Project, text: str, change: Change, post: Post) -> None
         change: does it.
         post: gets a `DataMended`.
     """
+    from engine.dataset.convert.in_place import Unchanged
+
     try:
         with run_lock(project):
             replaced = change()
         post(DataMended(text, replaced))
+    except Unchanged as same:
+        post(DataMended(str(same)))
     except UserError as error:
         post(DataMended(text, error=error))
 
@@ -79,6 +83,6 @@ def edit_data(
             pass  # nobody trains; a run that begins while the editor is open has read the rows by its end
         post(DataMended(text, edit_file(project, file, edit), failure))
     except Unchanged as same:
-        post(DataMended(_("{file} is as it was.").format(file=file), error=failure or same))
+        post(DataMended(str(same), error=failure))
     except UserError as error:
         post(DataMended(text, error=error))

@@ -76,9 +76,14 @@ class ChatScreen(AskingScreen):
             event.prompt.keep()
 
     @on(TextArea.Changed)
-    def _look_at_length(self, event: TextArea.Changed) -> None:
-        text, adapter = event.text_area.text.strip(), self.adapter.folder
+    def _look_at_length(self) -> None:
+        text, adapter = self.query_one(Prompt).text.strip(), self.adapter.folder
         self.query_one(LengthLine).follow(self.project, self.model_name, adapter, self.turns, text)
+
+    def show_state(self) -> None:
+        """Say who answers, and whether the question in the line has room there."""
+        super().show_state()
+        self._look_at_length()
 
     def action_write(self) -> None:
         """Go to the input line."""
@@ -104,7 +109,7 @@ class ChatScreen(AskingScreen):
         self.turns.clear()
         self.last_asked.clear()
         self.log_of_turns.clear()
-        self.refresh_bindings()
+        self.show_state()
 
     def action_settings(self) -> None:
         """Ask for length, temperature and seed."""

@@ -34,6 +34,7 @@ class LengthLine(Static):
         self._counted: list[Turn] = []
         self._error: ContextFull | None = None
         """Why these cannot be answered."""
+        self._followed: tuple[Project, str, Path | None, list[Turn]] | None = None
 
     def refusal(self, turns: list[Turn], text: str) -> ContextFull | None:
         """Return why a question cannot be answered, as far as that is known by now."""
@@ -42,7 +43,7 @@ class LengthLine(Static):
     def follow(
         self, project: Project, model: str, adapter: Path | None, turns: list[Turn], text: str
     ) -> None:
-        """Look at the question that is being written.
+        """Look at the question that is being written, unless it is the one before, for the same model.
 
         Args:
             project: whose models and adapter these are.
@@ -51,8 +52,11 @@ class LengthLine(Static):
             turns: that are sent along.
             text: of the question.
         """
-        self._show([], None)
-        self._count(project, model, adapter, _with(turns, text))
+        followed = project, model, adapter, _with(turns, text)
+        if followed != self._followed:
+            self._followed = followed
+            self._show([], None)
+            self._count(*followed)
 
     @work(exclusive=True, exit_on_error=False)
     async def _count(self, project: Project, model: str, adapter: Path | None, turns: list[Turn]) -> None:

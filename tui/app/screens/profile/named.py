@@ -1,34 +1,17 @@
 """Configurations under names: one is saved, or taken from the list of those that are kept."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
 
-from engine import units
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.sanitize import one_line
-from engine.training.named_configs import (
-    LONGEST,
-    NamedConfig,
-    check_name,
-    is_taken,
-    named_configs,
-    save_named,
-)
+from engine.training.named_configs import is_taken, named_configs, save_named
+from tui.app.screens.profile.named_dialogs import NamedConfigList, NameScreen
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.dialog import ConfirmScreen, Dialog
-from tui.app.screens.shared.line_input import LineInput
-from tui.words import profile_name
+from tui.app.screens.shared.dialog import ConfirmScreen
 
-from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.content import Content
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
 
 NAMED_KEYS: list[BindingType] = [
     Binding(
@@ -44,7 +27,7 @@ NAMED_KEYS: list[BindingType] = [
         "load_named",
         _("Load"),
         show=False,
-        tooltip=_("Take values that were kept under a name"),
+        tooltip=_("Take values that were kept under a name; rename or delete them"),
         id="profile.load_named",
     ),
 ]
@@ -92,83 +75,8 @@ class NamedConfigs(PlaceScreen):
             if config:
                 self.adopt(config, "")
 
-        if kept := named_configs(self.mqlora.project):
-            self.app.push_screen(NamedConfigList(kept), take)
+        if named_configs(self.mqlora.project):
+            self.app.push_screen(NamedConfigList(self.mqlora.project), take)
         else:
             fix = _("s keeps the values of the selected card under one")
             self.show_error(UserError(_("No configuration is kept under a name yet"), fix))
-
-
-class NameScreen(Dialog[str | None]):
-    """Asks for a name; answers with one that a file can have."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", _("Stay"), id="name.stay"),
-    ]
-
-    def compose(self) -> ComposeResult:
-        """Draw one small box."""
-        with Vertical(classes="dialog config-name") as box:
-            box.border_title = Content(_("Keep these values as"))
-            box.border_subtitle = Content(_("Enter keeps them, Esc stays"))
-            yield LineInput(placeholder=_("name"), max_length=LONGEST, compact=True)
-            yield Static(id="name-news", markup=False)
-
-    @on(Input.Submitted)
-    def _answer(self, event: Input.Submitted) -> None:
-        try:
-            self.dismiss(check_name(event.value))
-        except UserError as error:
-            self.query_one("#name-news", Static).update(f"✗ {one_line(str(error), 300)}")
-
-
-class NamedConfigList(Dialog[TrainingConfig | None]):
-    """Answers with the chosen configuration, or with None; one that cannot be loaded says why."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", _("Stay"), id="named.stay"),
-    ]
-
-    def __init__(self, kept: Sequence[NamedConfig]) -> None:
-        super().__init__()
-        self._kept = kept
-
-    def compose(self) -> ComposeResult:
-        """Draw the list, and what the highlighted one is."""
-        with Vertical(classes="dialog pick") as box:
-            box.border_title = Content(_("Kept values"))
-            box.border_subtitle = Content(_("Enter uses them, Esc stays"))
-            yield OptionList(*(Option(_drawn(one)) for one in self._kept))
-            yield Static(id="named-news", markup=False)
-
-    def on_mount(self) -> None:
-        """Begin with the first."""
-        self.query_one(OptionList).highlighted = 0
-        self.query_one(OptionList).focus()
-
-    @on(OptionList.OptionHighlighted)
-    def _show(self, event: OptionList.OptionHighlighted) -> None:
-        self.query_one("#named-news", Static).update(_told(self._kept[event.option_index]))
-
-    @on(OptionList.OptionSelected)
-    def _take(self, event: OptionList.OptionSelected) -> None:
-        if config := self._kept[event.option_index].config:
-            self.dismiss(config)
-
-
-def _drawn(one: NamedConfig) -> Content:
-    return Content.assemble("" if one.config else ("✗ ", "$error"), one_line(one.name, 80))
-
-
-def _told(one: NamedConfig) -> str:
-    if one.config is None:
-        return f"✗ {one_line(str(one.error), 300)}"
-    text = _("{profile}: {batch} × {accumulation} a step, {length}, rate {rate}, rank {rank}")
-    return text.format(
-        profile=profile_name(one.config),
-        batch=one.config.batch_size,
-        accumulation=one.config.gradient_accumulation,
-        length=units.tokens(one.config.max_seq_length),
-        rate=units.rate(one.config.learning_rate),
-        rank=one.config.lora_rank,
-    )

@@ -40,7 +40,7 @@ def charts_told(project: Project, is_drawing: bool) -> Content:
     if is_drawing:
         parts = [Content.styled(_("· Drawing the charts …"), "$muted")]
     elif not parts:
-        parts = [Content.styled(_("No charts yet; w draws them."), "$muted")]
+        parts = [Content.styled(_("No charts yet; p draws them."), "$muted")]
     if project.answers_file.exists():
-        parts.append(Content.styled(_("· a shows what was answered from step to step."), "$muted"))
+        parts.append(Content.styled(_("· w shows what was answered from step to step."), "$muted"))
     return Content("\n").join(parts)

@@ -42,7 +42,7 @@ class ReportScreen(PlaceScreen):
     PLACE: ClassVar[str] = _("6 Report")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "w",
+            "p",
             "charts",
             _("Write charts"),
             tooltip=_("Draw both PNG files again"),
@@ -53,7 +53,7 @@ class ReportScreen(PlaceScreen):
             "c", "checkpoints", _("Checkpoints"), tooltip=_("List the checkpoints"), id="report.checkpoints"
         ),
         Binding(
-            "a",
+            "w",
             "answers",
             _("Answers"),
             tooltip=_("See how the answers to data/prompts.txt changed from step to step"),

@@ -5,15 +5,31 @@ from typing import ClassVar, TypeVar
 from engine.i18n import _
 from tui.app.screens.shared.clicks import pressing
 
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
+from rich.style import Style
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.renderables.background_screen import BackgroundScreen
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 Answer = TypeVar("Answer")
+_FAINT = Style(dim=True)
+
+
+class FaintScreen:
+    """What lies behind a dialog, in faint letters: colours that are the terminal's own cannot be mixed."""
+
+    def __init__(self, behind: BackgroundScreen) -> None:
+        self._behind = behind
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield its lines."""
+        return Segment.apply_style(console.render(self._behind, options), post_style=_FAINT)
 
 
 class Closing(Screen[Answer]):
@@ -26,6 +42,13 @@ class Closing(Screen[Answer]):
 
 class Dialog(ModalScreen[Answer], Closing[Answer]):
     """Lies over a place, which takes no keys meanwhile."""
+
+    def render(self) -> RenderableType:
+        """Draw the place behind it, weaker than itself."""
+        behind = super().render()
+        if self.app.native_ansi_color and isinstance(behind, BackgroundScreen):
+            return FaintScreen(behind)
+        return behind
 
     @property
     def at_work(self) -> str:

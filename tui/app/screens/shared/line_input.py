@@ -10,10 +10,11 @@ from textual.events import Paste
 from textual.geometry import Region
 from textual.widget import Widget
 from textual.widgets import Input
+from textual.widgets.input import Selection
 
 
 class LineInput(Input):
-    """Keeps the cursor in sight, and joins the lines of a pasted text with a word about it.
+    """Keeps cursor or beginning in sight, and joins the lines of a pasted text with a word about it.
 
     What is hidden in a pasted text is shown, so that nothing is sent that was not seen.
     """
@@ -40,9 +41,19 @@ class LineInput(Input):
         """Begin where the cursor is."""
         self._scroll_to_cursor()
 
+    def on_blur(self) -> None:
+        """Show which value it is: by its beginning."""
+        self.scroll_to(0, force=True, animate=False)
+
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
-        self._scroll_to_cursor()
+        if self.has_focus:
+            self._scroll_to_cursor()
+
+    def _watch_selection(self, selection: Selection) -> None:
+        super()._watch_selection(selection)
+        if not self.has_focus:  # another value was put in
+            self.scroll_to(0, force=True, animate=False)
 
     def _scroll_to_cursor(self) -> None:
         """Scroll; Textual does not for the first text of a field."""

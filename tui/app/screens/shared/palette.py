@@ -4,7 +4,8 @@ Textual's own searches in a worker of its own: what is typed ahead of it is lost
 typed twice closes two screens, and at the end of the app it fails.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, NamedTuple
 
 from engine.i18n import _
@@ -31,6 +32,8 @@ class Command(NamedTuple):
     """What does the same, as it stands on the keyboard."""
     action: str
     """What is run, of the app."""
+    also: tuple[str, ...] = ()
+    """What other programs call it."""
 
 
 class CommandList(OptionList, can_focus=False):
@@ -77,9 +80,15 @@ class Palette(Dialog[Command]):
         event.stop()
         self._show(event.value.strip())
 
+    def _match(self, text: str, command: Command) -> tuple[float, Sequence[int]]:
+        """Return how well `text` names a command, 0 for not at all, and which letters of its title."""
+        if text in command.also:
+            return math.inf, ()
+        return self._search.match(text, command.title) if text else (1.0, ())
+
     def _show(self, text: str) -> None:
         """List the commands that `text` may mean, the likeliest first."""
-        matches = {name: self._search.match(text, name) if text else (1.0, ()) for name in self._commands}
+        matches = {name: self._match(text, command) for name, command in self._commands.items()}
         found = sorted((name for name in matches if matches[name][0]), key=lambda name: -matches[name][0])
         options = self.query_one(CommandList).clear_options()
         for name in found:

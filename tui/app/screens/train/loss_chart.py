@@ -34,6 +34,10 @@ _LOWEST = 1e-4
 """A log scale begins here, or at the lowest value above 0: 0 has no logarithm and is at the lower edge."""
 _WILD = 3
 """A line that goes so many times the usual spread above what is usual, after a spike, is cut off there."""
+_SPIKE = 2
+"""In a run's first steps also what is so many times the usual value above it is no spike."""
+_MANY = 40
+"""From so many steps on their extremes are left out of the axis where they would squeeze the rest."""
 _WIDE = 4
 """From this ratio of the ends on a logarithmic scale ends at quarters of a decade."""
 
@@ -137,9 +141,7 @@ def _y_range(curves: ChartCurves, is_log: bool) -> tuple[float, float]:
     lines = np.concatenate((curves.smoothed.y, curves.validation.y))
     lowest = _LOWEST
     if len(curves.steps.y):
-        usual = np.percentile(curves.steps.y, (1, 99))
-        wild = usual[1] + _WILD * (usual[1] - usual[0])
-        lines = np.concatenate((lines[lines <= max(wild, _LOWEST)], usual))
+        lines = _without_wild(lines, curves.steps.y)
         if is_log and (above := curves.steps.y[curves.steps.y > 0]).size:
             lowest = min(lowest, float(above.min()))
     low, high = (float(lines.min()), float(lines.max())) if len(lines) else (0.0, 1.0)
@@ -148,6 +150,17 @@ def _y_range(curves: ChartCurves, is_log: bool) -> tuple[float, float]:
         low, high = low - missing / 2, high + missing / 2
     low, high = _rounded(low, high, lowest, is_log)
     return low, max(high, low + _FLATTEST)
+
+
+def _without_wild(lines: Floats, steps: Floats) -> Floats:
+    """Return what sets the ends of the axis; of a few steps, whose spread says little, nearly all."""
+    if len(steps) < _MANY:
+        low, high = np.percentile(steps, (25, 75))
+        values, wild = np.concatenate((lines, steps)), high + max(_WILD * (high - low), _SPIKE * high)
+        return values[values <= max(wild, _LOWEST)]
+    low, high = usual = np.percentile(steps, (1, 99))
+    wild = high + _WILD * (high - low)
+    return np.concatenate((lines[lines <= max(wild, _LOWEST)], usual))
 
 
 def _rounded(low: float, high: float, lowest: float, is_log: bool) -> tuple[float, float]:

@@ -1,20 +1,47 @@
 """What is asked before a run is paused, archived or goes on otherwise."""
 
+from typing import ClassVar, Literal
+
 from engine.errors import UserError
 from engine.i18n import _
 from engine.training.lock_file import Owner
-from tui.app.screens.shared.dialog import ConfirmScreen
+from tui.app.screens.shared.dialog import ConfirmScreen, Dialog, DialogKeys
 from tui.run.machines import Machines
 
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
 
-def leave_training() -> ConfirmScreen:
-    """Return the question before the app is left while it trains."""
-    return ConfirmScreen(
-        _("Leave while training?"),
-        _("Training pauses and saves a checkpoint first. The next start goes on from there."),
-        yes=_("Pause, save and leave"),
-        no=_("Stay"),
-    )
+LeaveChoice = Literal["pause", "keep", "stay"]
+
+
+class LeaveTrainingScreen(Dialog[LeaveChoice]):
+    """Asks before the app is left while it trains, and says first what becomes of the run."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,y,p", "answer('pause')", _("Pause, save and leave"), id="leave.pause"),
+        Binding("b,k", "answer('keep')", _("Leave and keep training"), id="leave.keep"),
+        Binding("escape,n,q", "answer('stay')", _("Stay"), id="leave.stay"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Draw one box, as wide as its keys."""
+        pauses = _("Enter saves a checkpoint and pauses the run; the next start goes on from there.")
+        goes_on = _("b saves one too; a process in the background goes on from it, without this terminal.")
+        with Vertical(classes="dialog leaving") as box:
+            box.border_title = Content(_("Leave while training?"))
+            yield Static(f"{pauses}\n{goes_on}", markup=False)
+            yield DialogKeys(
+                ("enter", "Enter", _("Pause, save and leave")),
+                ("b", "b", _("Leave and keep training")),
+                ("escape", "Esc", _("Stay")),
+            )
+
+    def action_answer(self, choice: LeaveChoice) -> None:
+        """Close with the answer."""
+        self.dismiss(choice)
 
 
 def leave_work(lost: str) -> ConfirmScreen:
