@@ -23,7 +23,7 @@ TRAINING_S = 30.0
 KEYS = 40
 STEPS = 1_000_000
 _SETTLED_S = 1.0
-"""A place has all it shows when nothing was sent for so long."""
+"""A place has all it shows when nothing was sent, or also computed, for so long."""
 _SAMPLE_S = 5.0
 PLACES = ("Hardware", "Profile", "Data", "Train", "Chat", "Report", "History")
 _OPEN_RUN = """
@@ -168,7 +168,7 @@ def _visit(app: WatchedApp, key: str, name: str) -> Figure:
 
 
 def _idle(app: WatchedApp, name: str) -> Figure:
-    app.settle(_SETTLED_S)
+    app.rest(_SETTLED_S)
     begin = app.now()
     app.watch(IDLE_S)
     return between(f"idle: {name.lower()}", "bytes", 0, [(begin, app.now())], sent)

@@ -23,6 +23,8 @@ LIMIT_S = 120.0
 """After which something that was waited for is given up."""
 _LOOK_S = 0.02
 _LEAVE_S = 30.0
+_REST_SHARE = 0.05
+"""Share of a core below which a program rests."""
 _ROOT = Path(__file__).resolve().parents[1]
 _SYNC_ASKED, _SYNC_KNOWN = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 
@@ -105,6 +107,16 @@ class WatchedApp:
             if self._sent != sent:
                 sent, since = self._sent, time.monotonic()
 
+    def rest(self, seconds: float) -> None:
+        """Read until for so long nothing has come and next to nothing was computed, at most for `LIMIT_S`."""
+        limit, before = time.monotonic() + LIMIT_S, self.now()
+        while time.monotonic() < limit:
+            self.watch(seconds)
+            now = self.now()
+            if now.sent == before.sent and now.cpu_seconds - before.cpu_seconds < _REST_SHARE * seconds:
+                return
+            before = now
+
     def press(self, keys: str) -> Moment:
         """Type keys; return the moment before."""
         moment = self.now()
@@ -159,6 +171,7 @@ def watched_app(
     """
     master, slave = _terminal() if has_terminal else os.pipe()
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiles all of the program at each start
     environment |= {"TERM": "xterm-256color", "MQLORA_LANG": "en"}
     command = [sys.executable, *program, "-C", str(root), *arguments]
     process = subprocess.Popen(

@@ -8,7 +8,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 
 from tui.respawn import SUPERVISED, choose_language, peek
@@ -40,7 +41,7 @@ def _run() -> int:
 
     keep_native_messages()
     gc.disable()  # none of what is imported is garbage, and to look for it takes a tenth of the start
-    from tui.cli.main import main as run
+    run = _command_line(arguments)
     from tui.terminal.signals import clean_up_on_signals, ignore_signals
 
     gc.freeze()
@@ -51,6 +52,19 @@ def _run() -> int:
     code = run()
     ignore_signals()  # the exit code is known; one more Ctrl+C must not change it
     return code
+
+
+def _command_line(arguments: Sequence[str]) -> Callable[[], int]:
+    """Return what runs the command line and returns its exit code."""
+    from tui.cli.open_app import app_options, open_app
+
+    if (options := app_options(arguments)) is None:
+        from tui.cli.main import main
+
+        return main
+    from tui.cli.outcome import exit_code_of
+
+    return partial(exit_code_of, partial(open_app, options))
 
 
 def open_standard_streams() -> None:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any, BinaryIO
 
 from engine.errors import UserError
@@ -14,6 +13,7 @@ from engine.training.metrics_row import MetricsLine, end_of, row_of, rows_of
 
 import msgspec
 import numpy as np
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -21,14 +21,13 @@ Ints = NDArray[np.int64]
 
 # Lines are decoded in pieces of this many bytes: rows of one piece stay in the processor's cache.
 # No line is longer: what has no break for so long is no line of ours.
-_PIECE = 1 << 19
+_PIECE = 1 << 17
 # So many bytes before the place reached are compared to notice a rewritten file; longer than one line.
 _TAIL = 1024
 _MOST_BYTES = 4 << 30
 """Ten million steps."""
 _INTEGERS = frozenset({"step", "epoch", "tokens"})
-_MAY_BE_MISSING = frozenset({"loss", "val_loss", "grad_norm"})
-_GETTERS = {name: attrgetter(name) for name in MetricsLine.__struct_fields__}
+_NAMES = MetricsLine.__struct_fields__
 
 
 def _no_ints() -> Ints:
@@ -136,16 +135,26 @@ class HistoryReader:
         self._tail = b""
         self._unreadable = 0
         self._count = 0
-        self._columns = {name: _column(name, 0) for name in _GETTERS}
+        self._columns = {name: _column(name, 0) for name in _NAMES}
         self._history = RunHistory()
 
     def _append(self, piece: bytes) -> None:
-        rows = self._decode(piece)
-        end = self._count + len(rows)
-        for name, getter in _GETTERS.items():
-            self._columns[name] = _with_room(self._columns[name], self._count, end)
-            self._columns[name][self._count : end] = _values(name, map(getter, rows), len(rows))
+        if not (rows := self._decode(piece)):
+            return
+        count, end = self._count, self._count + len(rows)
+        self._make_room(end)
+        for column, values in zip(self._columns.values(), zip(*map(astuple, rows), strict=True), strict=True):
+            column[count:end] = _values(values, column.dtype)
         self._count = end
+
+    def _make_room(self, needed: int) -> None:
+        """Put longer columns in the place of those that `needed` entries do not fit in."""
+        room = len(self._columns["step"])
+        if needed > room:
+            size = max(needed, 4 * room, 1024)  # what is not written to takes no memory
+            for name, column in self._columns.items():
+                self._columns[name] = _column(name, size)
+                self._columns[name][: self._count] = column[: self._count]
 
     def _decode(self, piece: bytes) -> list[MetricsLine]:
         try:
@@ -218,17 +227,9 @@ def _column(name: str, size: int) -> NDArray[Any]:
     return np.empty(size, np.int64 if name in _INTEGERS else np.float64)
 
 
-def _values(name: str, values: Iterator[Any], count: int) -> NDArray[Any]:
-    """Return so many values as an array; None becomes NaN."""
-    if name in _MAY_BE_MISSING:
-        return np.array(list(values), np.float64)
-    return np.fromiter(values, np.int64 if name in _INTEGERS else np.float64, count)
-
-
-def _with_room(column: NDArray[Any], used: int, needed: int) -> NDArray[Any]:
-    """Return `column`, or a copy at least twice as long if `needed` entries do not fit."""
-    if needed <= len(column):
-        return column
-    grown = np.empty(max(needed, 2 * len(column), 1024), column.dtype)
-    grown[:used] = column[:used]
-    return grown
+def _values(values: tuple[Any, ...], kind: np.dtype[Any]) -> NDArray[Any]:
+    """Return values as an array; None becomes NaN."""
+    try:
+        return np.fromiter(values, kind, len(values))
+    except TypeError:  # where there is one
+        return np.array(values, kind)

@@ -166,7 +166,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
         "engine.training.state.now": lambda: _STARTED,
         "engine.analysis.verdict.program": lambda name: name,
         "engine.shell.program": lambda name: name,
-        "tui.app.jobs.machine_and_data.measure_and_remember": refuse,
+        "engine.fit.measured.measure_and_remember": refuse,
         "tui.app.jobs.export.create_exporter": refuse,
         "tui.app.jobs.serve.start_process": refuse,
         "tui.app.jobs.serve.order": ordered,

@@ -61,7 +61,7 @@ class FakeFit:
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeFit:
     """Put the fake in the place of the measurement."""
     fake = FakeFit()
-    monkeypatch.setattr("tui.app.jobs.machine_and_data.measure_and_remember", fake.measure)
+    monkeypatch.setattr("engine.fit.measured.measure_and_remember", fake.measure)
     monkeypatch.setattr("engine.fit.measured.recall_profiles", fake.recall)
     return fake
 

@@ -15,10 +15,8 @@ from engine.training.lock_file import Owner
 from tui.app.commands import CommandsApp, open_place, place_class
 from tui.app.keys import APP_KEYS, KEY_NAMES, PLACES
 from tui.app.look import LookApp
-from tui.app.screens.shared.app_settings import AppSettingsScreen
 from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.dialog import ConfirmScreen, Dialog
-from tui.app.screens.shared.help import HelpScreen
 from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.unsaved import FormDialog, UnsavedScreen
 from tui.app.screens.train.questions import LeaveChoice, LeaveTrainingScreen, PauseOtherScreen, leave_work
@@ -36,7 +34,6 @@ from textual import work
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerState
 
 LOOK_SECONDS = 2.0
@@ -146,6 +143,8 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
 
     def action_help(self) -> None:
         """List every key of the present place."""
+        from tui.app.screens.shared.help import HelpScreen
+
         if isinstance(self.screen, PlaceScreen):
             self.push_screen(HelpScreen(self.screen.place_name, self.screen))
         else:
@@ -161,6 +160,8 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
 
     def action_copy_or_pause(self) -> None:
         """Copy the selection; without one pause training or stop a reply; else say what the key does."""
+        from textual.widgets import Input, TextArea
+
         if text := self._selected_text():
             self.copy_to_clipboard(text)
             self.show_notice(_("Copied."))
@@ -206,6 +207,8 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
 
     def action_settings(self) -> None:
         """Choose look and signals."""
+        from tui.app.screens.shared.app_settings import AppSettingsScreen
+
         if not isinstance(self.screen, AppSettingsScreen):
             self.push_screen(AppSettingsScreen())
 

@@ -16,6 +16,10 @@ from tui.run.standing import standing
 
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
+from textual.widget import AwaitMount
+
+_AT_ONCE_S = 0.001
+"""A timer of Textual's cannot wait for less."""
 
 
 def place_class(mode: str) -> type[PlaceScreen]:
@@ -49,6 +53,21 @@ def _named(bindings: Iterable[BindingType]) -> Iterator[Binding]:
 
 class CommandsApp(AppState):
     """Finds actions by their names, and does them where they belong."""
+
+    _is_built = False
+    """Whether the place that is gone to was open before."""
+
+    def switch_mode(self, mode: str) -> AwaitMount:
+        """Go to a place; one that was open before is painted at once."""
+        self._is_built = mode in self._screen_stacks
+        try:
+            return super().switch_mode(mode)
+        finally:
+            self._is_built = False
+
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Paint nothing for so many seconds, in which a place is built."""
+        super().delay_update(_AT_ONCE_S if self._is_built else delay)
 
     def action_command_palette(self) -> None:
         """Open the list of places and commands."""

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from engine.config import TrainingConfig
-from engine.dataset.jsonl.turns import Message as Turn
 from engine.dataset.report import CheckStage, DataReport
 from engine.errors import UserError
 from engine.hardware.report import Check, HardwareReport
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from engine.chat import ReplyEnd  # imports numpy, as below
     from engine.dataset.convert.clean import Cleaned
     from engine.dataset.inspect.preview import PreviewToken  # imports numpy, so not at start-up
+    from engine.dataset.jsonl.turns import Message as Turn
 
 
 @dataclass
@@ -126,7 +126,7 @@ class RowRead(Message, bubble=False):
 class Question:
     """A conversation to answer, ending with the user's turn."""
 
-    turns: list[Turn]
+    turns: "list[Turn]"
     with_base: bool
     """Also let the model answer without the adapter."""
 

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from engine.i18n import _
 from engine.project import Project
-from engine.serve.server import Answered, Ready, Stage
-from tui.app.jobs.serve import ServeJob, ServerEnded, ServerTold
 from tui.app.mend_state import MendState
 from tui.app.screens.shared.note_line import Busy
 
 from textual.reactive import reactive
+
+if TYPE_CHECKING:
+    from engine.serve.server import Ready
+    from tui.app.jobs.serve import ServeJob, ServerEnded, ServerTold  # not at start-up, as below
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class ServerView:
 
     stage: str
     """What it is at before it is ready, in words."""
-    ready: Ready | None = None
+    ready: "Ready | None" = None
     answered: int = 0
     """Requests so far."""
 
@@ -40,6 +43,8 @@ class ServeState(MendState):
         Args:
             is_training: whether a run has the memory.
         """
+        from tui.app.jobs.serve import ServeJob
+
         if self.server:
             self.stop_serving()
         elif is_training():
@@ -54,8 +59,10 @@ class ServeState(MendState):
         if self._serve_job:
             self._serve_job.stop()
 
-    def on_server_told(self, message: ServerTold) -> None:
+    def on_server_told(self, message: "ServerTold") -> None:
         """Keep what it says."""
+        from engine.serve.server import Answered, Ready, Stage
+
         if self.server is None:
             return
         match message.event:
@@ -66,7 +73,7 @@ class ServeState(MendState):
             case Answered():
                 self.server = replace(self.server, answered=self.server.answered + 1)
 
-    def on_server_ended(self, message: ServerEnded) -> None:
+    def on_server_ended(self, message: "ServerEnded") -> None:
         """Say that it is gone."""
         self.server = self._serve_job = None
         if message.error:

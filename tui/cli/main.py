@@ -1,35 +1,24 @@
 """The command line: every command of mqlora-tui, each a few lines on top of the engine."""
 
 import inspect
-import os
-import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from engine.errors import UserError, WrongUsage
-from engine.files import clear_partial
+from engine.errors import WrongUsage
 from engine.i18n import _
 from engine.i18n.languages import VARIABLE
-from engine.project import Project
 from tui.cli.data_commands import Json, clean, import_file, undo, use, validate
 from tui.cli.export_commands import export
 from tui.cli.hosts_commands import hosts
 from tui.cli.library_texts import Command, Group, retold
 from tui.cli.model_commands import convert, get, models
+from tui.cli.open_app import open_project, run_app_in_terminal
+from tui.cli.outcome import exit_code_of
 from tui.cli.result_commands import chat, history, plot, report, reproduce, serve
 from tui.cli.train_commands import HalfMicroBatch, fit, monitor, train, verify_resume
-from tui.console import (
-    end_output,
-    make_output_harmless,
-    refuse,
-    refuse_system,
-    refuse_usage,
-    report_defect,
-    silence,
-)
-from tui.shell import work_in
+from tui.console import refuse_usage
 
 import typer
 
@@ -41,53 +30,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_BROKEN_PIPE = 141
-"""128 + SIGPIPE, as other programs end whose output nobody reads."""
 
 
 def main() -> int:
     """Run the command line and return its exit code. No mistake of a user ends in a traceback."""
-    make_output_harmless()
-    failure: OSError | None = None
-    try:
-        code = _run()
-    except OSError as error:
-        code, failure = 1, error
-    unwritten = end_output()
-    failure = unwritten or failure
-    if isinstance(failure, BrokenPipeError):
-        silence(sys.stdout)
-        return _BROKEN_PIPE
-    return refuse_system(failure) if failure else code
+    return exit_code_of(_run)
 
 
 def _run() -> int:
-    """Run the command line and return its exit code.
-
-    Raises:
-        OSError: something could not be opened or written, such as the output.
-    """
+    """Let Typer run the command line, and return its exit code."""
     try:
         code = app(standalone_mode=False, prog_name="mqlora-tui")
-    except UserError as error:
-        return refuse(error)
-    except OSError:
-        raise
-    except SystemExit as leave:
-        if isinstance(leave.__context__, BrokenPipeError):  # which typer hides behind a code of its own
-            raise leave.__context__ from None
-        raise
     except typer.Exit as leave:
         return leave.exit_code
-    except KeyboardInterrupt:
-        return 130
     except Exception as error:
         show = getattr(error, "show", None)  # usage errors of typer know how to show themselves
-        if show:
-            explain = getattr(error, "format_message", error.__str__)
-            refuse_usage(show, explain(), retold)
-            return int(getattr(error, "exit_code", 2))
-        return report_defect(error)
+        if show is None:
+            raise
+        explain = getattr(error, "format_message", error.__str__)
+        refuse_usage(show, explain(), retold)
+        return int(getattr(error, "exit_code", 2))
     return code if isinstance(code, int) else 0
 
 
@@ -133,18 +95,7 @@ def open_app(
     ] = None,
 ) -> int:
     """Without a command: open the app."""
-    if not os.path.isdir(directory):  # also takes a name that no folder can have
-        if os.path.lexists(directory):
-            raise UserError(_("{path} is no folder").format(path=directory), _("name a folder with -C"))
-        raise UserError(
-            _("There is no folder {folder}").format(folder=directory), _("create it or name another with -C")
-        )
-    context.obj = Project(directory.resolve())
-    work_in(context.obj)
-    project = context.obj
-    folders = project.root, project.data_dir, project.models_dir, project.exports_dir, project.archive_dir
-    for folder in folders:
-        clear_partial(folder)
+    context.obj = open_project(directory)
     if context.invoked_subcommand:
         if go_on or half_micro_batch:
             raise WrongUsage(
@@ -152,16 +103,7 @@ def open_app(
                 _("write: mqlora-tui train --half-micro-batch"),
             )
         return 0
-    if not (sys.stdout.isatty() and sys.stdin.isatty()):
-        raise UserError(_("The app needs a terminal"), _("without one use: mqlora-tui train"))
-    if os.environ.get("TERM") == "dumb":
-        raise UserError(
-            _("The app needs a terminal whose cursor can be placed, and TERM says that this is none (dumb)"),
-            _("name yours, such as: export TERM=xterm-256color; or use: mqlora-tui train"),
-        )
-    from tui.app.run import run_app
-
-    raise typer.Exit(run_app(context.obj, go_on, half_micro_batch))
+    raise typer.Exit(run_app_in_terminal(context.obj, go_on, half_micro_batch))
 
 
 def demo(context: typer.Context, json: Json = False) -> None:

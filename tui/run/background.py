@@ -17,8 +17,6 @@ from engine.training.state import RunState
 from tui.console import print_json, say
 from tui.respawn import SUPERVISED
 
-import psutil
-
 START_LIMIT_S = 20.0
 """Loading a large model from a slow disk takes minutes; whoever asked is told sooner."""
 
@@ -111,6 +109,8 @@ def spawn(
 
 def _trainer(project: Project, pid: int) -> int | None:
     """Return the process that makes steps in `project` if it is process `pid` or a child of it."""
+    import psutil  # not at start-up
+
     state, owner = RunState.load(project.state_file), lock_owner(project)
     if state is None or owner is None or (state.status, state.pid) != ("running", owner.pid):
         return None

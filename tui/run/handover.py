@@ -14,8 +14,6 @@ from engine.training.lock import lock_owner
 from engine.training.state import RunState, now
 from tui.run.background import spawn
 
-import psutil
-
 Why = Literal["lost", "left"]
 """Whether the connection was lost, or the app left by its user."""
 
@@ -88,6 +86,8 @@ def take_notice(project: Project) -> str:
 
 def is_starting(project: Project) -> bool:
     """Whether a run was handed over to a process that is there but does not hold the run yet."""
+    import psutil  # not at start-up
+
     handover, state = _load(project), RunState.load(project.state_file)
     if handover is None or state is None or state.step > handover.step or lock_owner(project):
         return False

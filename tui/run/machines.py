@@ -17,7 +17,6 @@ from engine.sanitize import one_line
 from engine.training.lock_file import Owner
 
 import msgspec
-import psutil
 
 FORMAT = 1
 """Of the file; one with a higher number is left as it is."""
@@ -122,6 +121,8 @@ def load_machines(project: Project) -> Machines:
 
 def machines_of(owner: Owner | None) -> Machines:
     """Return what the process that trains was started with; one process where that cannot be seen."""
+    import psutil  # not at start-up
+
     if owner is None or not (owner.is_local and owner.pid):
         return THIS_MACHINE
     try:

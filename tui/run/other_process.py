@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import UserError
 from engine.i18n import _
@@ -18,7 +19,8 @@ from engine.training.lock_file import Owner
 from engine.training.state import RunState
 from engine.units import duration
 
-import psutil
+if TYPE_CHECKING:
+    import psutil  # not at start-up
 
 _PROGRAM = "mqlora-tui"
 _MODULE = ("-m", "tui")
@@ -33,6 +35,8 @@ def ask_to_pause(project: Project, owner: Owner) -> bool:
     Returns:
         False if it is none of these, of another machine, or trains no more.
     """
+    import psutil
+
     process = _trainer(project, owner)
     if process is None or lock_owner(project) != owner:
         return False
@@ -64,7 +68,7 @@ def nothing_to_pause(other: Owner | None, key: str) -> str:
     return _("Nothing is training. Press {key} to leave.").format(key=key)
 
 
-def may_train(process: psutil.Process, lock_file: Path) -> bool:
+def may_train(process: "psutil.Process", lock_file: Path) -> bool:
     """Whether a process is this user's, runs this program and has a lock file open.
 
     Raises:
@@ -73,7 +77,9 @@ def may_train(process: psutil.Process, lock_file: Path) -> bool:
     return _is_this_program(process) and _has_open(process, lock_file)
 
 
-def _trainer(project: Project, owner: Owner) -> psutil.Process | None:
+def _trainer(project: Project, owner: Owner) -> "psutil.Process | None":
+    import psutil
+
     if not (owner.is_local and owner.pid):
         return None
     try:
@@ -83,14 +89,14 @@ def _trainer(project: Project, owner: Owner) -> psutil.Process | None:
         return None
 
 
-def _is_this_program(process: psutil.Process) -> bool:
+def _is_this_program(process: "psutil.Process") -> bool:
     words = process.cmdline()
     names = {Path(word).name for word in words[:3]}
     is_named = _PROGRAM in names or _MODULE in pairwise(words)
     return is_named and process.uids().real == os.getuid()
 
 
-def _has_open(process: psutil.Process, lock_file: Path) -> bool:
+def _has_open(process: "psutil.Process", lock_file: Path) -> bool:
     for opened in process.open_files():
         with suppress(OSError):
             if os.path.samefile(opened.path, lock_file):

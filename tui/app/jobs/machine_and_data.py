@@ -12,10 +12,7 @@ from engine.config import TrainingConfig
 from engine.dataset.report import CheckStage, DataReport
 from engine.errors import Cancelled, UserError
 from engine.files import open_given
-from engine.fit.measured import measure_and_remember, price_profiles
-from engine.fit.sentences import outcome, refusal
 from engine.hardware.report import Check, HardwareReport
-from engine.model_folder.dimensions import ModelDimensions
 from engine.project import Project
 from tui.app.messages import (
     CheckDone,
@@ -135,6 +132,9 @@ def make_offers(
     project: Project, config: TrainingConfig, hardware: HardwareReport, data: DataReport | None, post: Post
 ) -> None:
     """Price the three profiles and post the recommendation."""
+    from engine.fit.measured import price_profiles
+    from engine.model_folder.dimensions import ModelDimensions
+
     try:
         model = ModelDimensions.read(project.model_dir(config.model))
     except UserError:
@@ -144,6 +144,8 @@ def make_offers(
 
 def measure_fit(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:
     """Measure whether a configuration fits; post how far that is and what was found."""
+    from engine.fit.measured import measure_and_remember
+    from engine.fit.sentences import outcome, refusal
 
     def on_progress(text: str) -> None:
         post(FitProgress(text))

@@ -57,7 +57,7 @@ class DataScreen(MendingScreen):
 
     def on_screen_resume(self) -> None:
         """Check the data if that was not done for this configuration."""
-        self.mqlora.start_data_check()
+        self.call_after_refresh(self.mqlora.start_data_check)  # a thread would hold back the first picture
 
     def on_resize(self, event: Resize) -> None:
         """Draw more or less of the lengths."""

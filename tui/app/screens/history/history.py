@@ -66,7 +66,7 @@ class HistoryScreen(ChangingScreen):
 
     def on_screen_resume(self) -> None:
         """Read the runs anew."""
-        self.read_runs()
+        self.call_after_refresh(self.read_runs)  # a thread would hold back the first picture
 
     def _run_changed(self) -> None:
         if self.is_current:

@@ -103,7 +103,7 @@ class ProfileScreen(NamedConfigs):
 
     def on_screen_resume(self) -> None:
         """Count rows and tokens in the background, of which steps and times are made."""
-        self.mqlora.start_data_check()
+        self.call_after_refresh(self.mqlora.start_data_check)  # a thread would hold back the first picture
 
     def action_move(self, by: int) -> None:
         """Select the card beside; stops at the ends."""

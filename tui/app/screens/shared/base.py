@@ -11,6 +11,7 @@ from tui.app.screens.shared.dialog import Closing
 from tui.app.screens.shared.footer import KeyFooter
 from tui.app.screens.shared.header import PlaceHeader
 from tui.app.screens.shared.note_line import Busy, Noted, NoteLine
+from tui.app.screens.shared.opening import OpenedOnce
 from tui.app.screens.shared.tabs import PlaceTabs
 from tui.app.state import AppState
 
@@ -20,7 +21,7 @@ from textual.containers import Container
 from textual.widget import Widget
 
 
-class PlaceScreen(Closing[None], Noted):
+class PlaceScreen(OpenedOnce, Closing[None], Noted):
     """One of the seven places; a subclass names itself and yields its body."""
 
     PLACE: ClassVar[str] = ""

@@ -5,6 +5,7 @@ from pathlib import Path
 from engine.config import TrainingConfig
 from engine.project import Project
 from engine.sanitize import one_line
+from tui.app.screens.shared.opening import WITH_TABS
 from tui.app.screens.shared.tabs import place_tabs
 from tui.run.status import RunStatus
 from tui.words import profile_name
@@ -23,8 +24,6 @@ _COLOURS = {
     "failed": "$error",
 }
 
-WITH_TABS = 120
-"""From so many columns on the places have a line of their own."""
 LONGEST_PATH = 28
 """Characters of a path that leave room for model and profile at 80 columns."""
 

@@ -71,7 +71,6 @@ class TrainScreen(ChoosesMachines):
         self.set_interval(READ_SECONDS, self._tick)
         if notice := take_notice(self.mqlora.project):
             self.query_one(RunLog).write_entry("!", notice)
-        self._read()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense in the present state of the run."""
@@ -205,7 +204,7 @@ class TrainScreen(ChoosesMachines):
 
     def on_screen_resume(self) -> None:
         """Look at the files at once."""
-        self._read()
+        self.call_after_refresh(self._read)  # a thread would hold back the first picture
 
     def _tick(self) -> None:
         if self.is_current and self.reader.is_due():

@@ -1,0 +1,59 @@
+"""Opening the app without Typer says what Typer would say, or leaves it to Typer."""
+
+import sys
+from pathlib import Path
+
+from tui.cli import main as command_line
+from tui.cli import open_app
+from tui.cli.open_app import app_options
+
+import pytest
+
+PLAIN = (
+    [],
+    ["-C", "other"],
+    ["--directory", "other", "--go-on"],
+    ["--half-micro-batch", "-C", "other", "-C", "."],
+    ["--lang", "pt", "--go-on", "--go-on"],
+)
+OTHERS = (
+    ["train"],
+    ["-h"],
+    ["--version"],
+    ["-Cother"],
+    ["--directory=other"],
+    ["-C"],
+    ["-C", "--go-on"],
+    ["--lang", "xx"],
+    ["--go-on", "--no-such"],
+    ["other"],
+)
+
+
+@pytest.mark.parametrize("arguments", PLAIN)
+def test_the_app_is_opened_as_typer_would(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same project, going on or not, with the same micro-batches."""
+    opened: list[tuple[object, ...]] = []
+    for module in (command_line, open_app):
+        monkeypatch.setattr(module, "run_app_in_terminal", lambda *asked: opened.append(asked) or 0)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["mqlora-tui", *arguments])
+    options = app_options(arguments)
+    assert options is not None
+    assert open_app.open_app(options) == command_line.main() == 0
+    assert len(opened) == 2 and opened[0] == opened[1]
+
+
+@pytest.mark.parametrize("arguments", OTHERS)
+def test_all_else_is_left_to_typer(arguments: list[str]) -> None:
+    """Commands, questions, other spellings and mistakes."""
+    assert app_options(arguments) is None
+
+
+def test_a_language_that_there_is_not_is_left_to_typer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It refuses that."""
+    monkeypatch.setenv("MQLORA_LANG", "xx")
+    assert app_options([]) is None

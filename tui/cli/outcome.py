@@ -1,0 +1,48 @@
+"""How a command ends: with an exit code; no mistake of a user ends in a traceback."""
+
+import sys
+from collections.abc import Callable
+
+from engine.errors import UserError
+from tui.console import end_output, make_output_harmless, refuse, refuse_system, report_defect, silence
+
+_BROKEN_PIPE = 141
+"""128 + SIGPIPE, as other programs end whose output nobody reads."""
+
+
+def exit_code_of(run: Callable[[], int]) -> int:
+    """Run a command and return its exit code, having told what went wrong."""
+    make_output_harmless()
+    failure: OSError | None = None
+    try:
+        code = _end_of(run)
+    except OSError as error:
+        code, failure = 1, error
+    unwritten = end_output()
+    failure = unwritten or failure
+    if isinstance(failure, BrokenPipeError):
+        silence(sys.stdout)
+        return _BROKEN_PIPE
+    return refuse_system(failure) if failure else code
+
+
+def _end_of(run: Callable[[], int]) -> int:
+    """Run a command and return its exit code.
+
+    Raises:
+        OSError: something could not be opened or written, such as the output.
+    """
+    try:
+        return run()
+    except UserError as error:
+        return refuse(error)
+    except OSError:
+        raise
+    except SystemExit as leave:
+        if isinstance(leave.__context__, BrokenPipeError):  # which typer hides behind a code of its own
+            raise leave.__context__ from None
+        raise
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        return report_defect(error)
