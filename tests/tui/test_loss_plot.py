@@ -135,7 +135,7 @@ def test_axes_make_sense_from_the_first_point_on(is_log: bool, loss: float, step
 )
 def test_the_first_points_stand_on_the_axis(losses: list[float], validations: list[float]) -> None:
     """Steps and validations: how far they usually lie apart is not known yet."""
-    x = np.arange(1.0, len(losses) + 1)
+    x = np.arange(1, len(losses) + 1, dtype=np.float64)
     line, checked = Curve(x, np.array(losses)), Curve(np.array([0.0, 12.0]), np.array(validations))
     lines = draw(ChartCurves(line, line, checked, last=24), False, 78, 12, COLOURS).lines
     text = "\n".join(line.plain for line in lines)

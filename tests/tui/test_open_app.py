@@ -1,6 +1,7 @@
 """Opening the app without Typer says what Typer would say, or leaves it to Typer."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from tui.cli import main as command_line
@@ -9,7 +10,7 @@ from tui.cli.open_app import app_options
 
 import pytest
 
-PLAIN = (
+PLAIN: tuple[list[str], ...] = (
     [],
     ["-C", "other"],
     ["--directory", "other", "--go-on"],
@@ -30,6 +31,11 @@ OTHERS = (
 )
 
 
+def _note(opened: list[tuple[object, ...]], *asked: object) -> int:
+    opened.append(asked)
+    return 0
+
+
 @pytest.mark.parametrize("arguments", PLAIN)
 def test_the_app_is_opened_as_typer_would(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -37,7 +43,7 @@ def test_the_app_is_opened_as_typer_would(
     """The same project, going on or not, with the same micro-batches."""
     opened: list[tuple[object, ...]] = []
     for module in (command_line, open_app):
-        monkeypatch.setattr(module, "run_app_in_terminal", lambda *asked: opened.append(asked) or 0)
+        monkeypatch.setattr(module, "run_app_in_terminal", partial(_note, opened))
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["mqlora-tui", *arguments])

@@ -213,7 +213,7 @@ async def test_a_paste_where_nothing_takes_it_is_reported(app: MqloraApp) -> Non
         await hears(pilot, "There is no text field here")
 
 
-class TwoLines(App[None]):
+class TwoLines(App[int]):
     """A field whose text is longer than its line, and another."""
 
     def compose(self) -> ComposeResult:

@@ -98,27 +98,31 @@ class NamedConfigList(Dialog[TrainingConfig | None]):
 
     def action_rename(self) -> None:
         """Ask for another name of the highlighted one."""
+        if not (one := self._highlighted):
+            return
+        old = one.name
 
         def rename(new: str | None) -> None:
-            if new and new != one.name:
-                self._change(partial(rename_named, self._project, one.name, new), new)
+            if new and new != old:
+                self._change(partial(rename_named, self._project, old, new), new)
 
-        if one := self._highlighted:
-            self.app.push_screen(NameScreen(one.name), rename)
+        self.app.push_screen(NameScreen(old), rename)
 
     def action_delete(self) -> None:
         """Ask, then delete the highlighted one."""
+        if not (one := self._highlighted):
+            return
+        name = one.name
 
         def delete(sure: bool | None) -> None:
-            if sure and self._change(partial(delete_named, self._project, one.name)):
-                self._deleted = one.name
-                self._say(_("{name} is deleted; z brings it back.").format(name=one_line(one.name, 80)))
+            if sure and self._change(partial(delete_named, self._project, name)):
+                self._deleted = name
+                self._say(_("{name} is deleted; z brings it back.").format(name=one_line(name, 80)))
 
-        if one := self._highlighted:
-            text = _("{name} goes from the folder configurations/; z brings back the last one.")
-            question = text.format(name=one_line(one.name, 80))
-            dialog = ConfirmScreen(_("Delete these values?"), question, yes=_("Delete"), no=_("Keep it"))
-            self.app.push_screen(dialog, delete)
+        text = _("{name} goes from the folder configurations/; z brings back the last one.")
+        question = text.format(name=one_line(name, 80))
+        dialog = ConfirmScreen(_("Delete these values?"), question, yes=_("Delete"), no=_("Keep it"))
+        self.app.push_screen(dialog, delete)
 
     def action_undo(self) -> None:
         """Bring the last one back that was deleted here."""

@@ -157,7 +157,8 @@ def _without_wild(lines: Floats, steps: Floats) -> Floats:
     if len(steps) < _MANY:
         low, high = np.percentile(steps, (25, 75))
         values, wild = np.concatenate((lines, steps)), high + max(_WILD * (high - low), _SPIKE * high)
-        return values[values <= max(wild, _LOWEST)]
+        usual_values: Floats = values[values <= max(wild, _LOWEST)]
+        return usual_values
     low, high = usual = np.percentile(steps, (1, 99))
     wild = high + _WILD * (high - low)
     return np.concatenate((lines[lines <= max(wild, _LOWEST)], usual))
