@@ -182,7 +182,7 @@ async def test_without_a_model_the_sample_is_offered(app: MqloraApp, engine: Fak
         await opened(pilot)
         await wait_for(pilot, lambda: "No base model" in shown(app) and "Write sample" in shown(app))
         engine.data = data_report()
-        await pilot.press("s")
+        await pilot.press("S")
         await wait_for(pilot, lambda: "Ready to train." in shown(app))
         assert engine.demos == [app.project.root]
 
@@ -202,7 +202,7 @@ async def test_a_sample_that_cannot_be_written_is_explained(
         await opened(pilot)
         await wait_for(pilot, lambda: "Write sample" in shown(app))
         for expected in ("No [network].", "disk [full]"):
-            await pilot.press("s")
+            await pilot.press("S")
             await sees(pilot, expected)
 
 
@@ -325,7 +325,7 @@ async def test_the_footer_has_room_for_help(
             return shown(app).splitlines()[-1]
 
         await wait_for(pilot, lambda: "? Help" in footer() and ("f Clean" in footer()) == bool(faults))
-        assert ("w Write sample" in footer()) == (not model) == ("x X-ray" not in footer())
+        assert ("S Write sample" in footer()) == (not model) == ("x X-ray" not in footer())
         assert "e/d Edit, drop" in footer()
 
 

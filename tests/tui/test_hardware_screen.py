@@ -127,11 +127,11 @@ async def test_enter_leads_on_to_the_profiles(app: MqloraApp) -> None:
 async def test_the_sample_is_offered_only_where_something_is_missing(
     app: MqloraApp, engine: FakeEngine
 ) -> None:
-    """With model and data in place `s` does nothing; without a model it writes the sample."""
+    """With model and data in place `S` does nothing; without a model it writes the sample."""
     async with app.run_test() as pilot:
         await ready(pilot)
         await sees_no_more(pilot, "Write sample")
-        await pilot.press("s")
+        await pilot.press("S")
         engine.hardware = hardware_report(
             Check("model", "Base model", "none", "error", "No model", "get one")
         )
@@ -139,7 +139,7 @@ async def test_the_sample_is_offered_only_where_something_is_missing(
         await wait_for(pilot, lambda: "Write sample" in shown(app))
         await sees(pilot, "Not ready yet. To be fixed: Base model.")
         engine.hardware = hardware_report()
-        await pilot.press("s")
+        await pilot.press("S")
         await wait_for(pilot, lambda: "Ready for" in shown(app))
         assert engine.demos == [app.project.root]
 

@@ -96,6 +96,7 @@ async def test_d_drops_the_row_of_the_fault_and_no_other(
         await sees(pilot, "train.jsonl was changed since then.", "Fix: what it was before is in")
         assert project.train_file.read_text() == "other rows\n"
         project.run_dir.mkdir()
+        pretend(app, "idle")  # it would find the run below, and offer nothing, before the key is pressed
         with owned_by(project, os.getppid()):
             await offers(pilot, "drop")
             await pilot.press("d")

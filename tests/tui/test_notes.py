@@ -62,8 +62,8 @@ async def test_writing_the_sample_is_reported_in_place(
     async with app.run_test(size=size) as pilot:
         await ready(pilot)
         await pilot.press(place)
-        await sees(pilot, "s Write sample")
-        await pilot.press("s", "s")
+        await sees(pilot, "S Write sample")
+        await pilot.press("S", "S")
         await sees(pilot, "Asking the model a question …")
         go_on.set()
         await sees(pilot, "The built-in model and the sample data are written.")

@@ -41,7 +41,7 @@ def _place_bindings() -> list[BindingType]:
 
 
 SAMPLE_KEY = Binding(
-    "s",
+    "S",
     "write_demo",
     _("Write sample"),
     tooltip=_("Write the built-in model and the sample data into this project"),
