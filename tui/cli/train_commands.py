@@ -67,12 +67,12 @@ def train(
         typer.Option("--accept-versions", help=_("Go on also where other versions of MLX computed so far.")),
     ] = False,
     ranks: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="N",
             help=_("Processes of this machine that train together, one for each card; auto: what pays."),
         ),
-    ] = "",
+    ] = None,
     hosts: Annotated[Path | None, typer.Option(help=_("A host file: machines that train together."))] = None,
     go_on_with_fewer: Annotated[
         bool,
@@ -87,12 +87,14 @@ def train(
     """Train without the app. An unfinished run is resumed."""
     from tui.cli.choose_config import wanted_config
     from tui.cli.choose_world import chosen_world
+    from tui.cli.train import getting_ready
 
     if resume and restart:
         raise WrongUsage(_("--resume and --restart were both given"), _("give one of them"))
     project: Project = context.obj
     world = chosen_world(ranks, hosts, go_on_with_fewer, although_slower)
-    wanted = wanted_config(project, profile, config, assignments or [], resume, restart)
+    with getting_ready(world, json or background):
+        wanted = wanted_config(project, profile, config, assignments or [], resume, restart)
     if wanted and not json:
         say_model(project, wanted.model)
     if background:

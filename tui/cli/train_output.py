@@ -73,14 +73,18 @@ class LineReporter:
     def __init__(self) -> None:
         self._total = 0
         self._next = 0.0
+        self._has_begun = False
 
     def open(self) -> None:
         """Nothing comes before the first event."""
 
     def show(self, event: Event) -> None:
-        """Print the event, a step at most every few seconds."""
+        """Print the event, a step at most every few seconds; stages only until steps are made."""
         if isinstance(event, Started):
-            self._total = event.total_steps
+            self._total, self._has_begun = event.total_steps, True
+        if isinstance(event, Phase) and not self._has_begun:
+            say(f"  {_phase(event)} …")
+            return
         if isinstance(event, StepDone):
             if time.monotonic() < self._next and event.metrics.step != self._total:
                 return
@@ -95,7 +99,7 @@ class LineReporter:
 
     def pausing(self) -> None:
         """Print it."""
-        say(_pausing())
+        say(_pausing(self._has_begun))
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -115,6 +119,7 @@ class BarReporter:
             refresh_per_second=2,
         )
         self._task = self._bar.add_task(_("preparing"), total=None, figures="")
+        self._has_begun = False
 
     def open(self) -> None:
         """Draw the bar."""
@@ -126,6 +131,7 @@ class BarReporter:
             self._bar.update(self._task, description=_phase(event))
         elif isinstance(event, Started):
             self._bar.update(self._task, total=event.total_steps, completed=event.step)
+            self._has_begun = True
         elif isinstance(event, StepDone):
             self._bar.update(self._task, completed=event.metrics.step, figures=figures(event))
             return
@@ -134,7 +140,7 @@ class BarReporter:
 
     def pausing(self) -> None:
         """Print it above the bar."""
-        say(_pausing(), self._bar.console)
+        say(_pausing(self._has_begun), self._bar.console)
 
     def close(self) -> None:
         """Leave the bar as it is and give the terminal back."""
@@ -147,7 +153,14 @@ def _phase(phase: Phase) -> str:
         "checking": _("checking checkpoint"),
         "tokenizing": _("reading data"),
         "loading": _("loading model"),
-        "connecting": _("waiting for {count} processes to load the model").format(count=phase.total - 1),
+        "reaching": ngettext(
+            "waiting for {n} machine to answer", "waiting for {n} machines to answer", phase.total
+        ).format(n=phase.total),
+        "connecting": ngettext(
+            "waiting for {n} process to load the model",
+            "waiting for {n} processes to load the model",
+            phase.total - 1,
+        ).format(n=phase.total - 1),
         "restoring": _("back to step {step:,}").format(step=phase.step),
         "validating": _("validating"),
         "answering": _("answering prompts.txt"),
@@ -189,8 +202,10 @@ def sentence(event: Event) -> str:
             return ""
 
 
-def _pausing() -> str:
-    return _("Pausing: the step is finished, then a checkpoint is saved")
+def _pausing(has_begun: bool) -> str:
+    if has_begun:
+        return _("Pausing: the step is finished, then a checkpoint is saved")
+    return _("Pausing: as soon as model and data are read, before the first step")
 
 
 def _started(event: Started) -> str:
