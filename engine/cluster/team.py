@@ -132,7 +132,7 @@ class Team:
         return str(self._project.root.resolve())
 
     def reach(self, stop: threading.Event) -> None:
-        """Wait until processes on other machines have begun to answer: whoever cannot be reached says so first.
+        """Wait until processes on other machines have begun to answer.
 
         Args:
             stop: set it on another thread to wait no longer.

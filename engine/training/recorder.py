@@ -242,7 +242,10 @@ class Recorder:
         return lost(held, project, self._progress.step, archived)
 
     def failed(self, error: Exception) -> None:
-        """Write that the run failed, or goes on without a process that is lost; the disk may be what failed, so this may do nothing."""
+        """Write that the run failed, or goes on without a process that is lost.
+
+        The disk may be what failed, so this may do nothing.
+        """
         with suppress(OSError, FolderLost):
             messages = error.messages if isinstance(error, UserError) else ()
             goes_on = isinstance(error, PeerLost) and error.goes_on

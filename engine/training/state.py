@@ -50,11 +50,12 @@ class RunState:
     last_checkpoint: str | None = None
     """Folder name of the newest checkpoint."""
     reason: str = ""
-    """Why the run stopped, or what it gets over now, in words of the language of whoever made it; see `reason_of`."""
+    """Why the run stopped, in words of the language of whoever made it; while it is `running`, what it goes on
+    after. See `reason_of`."""
     messages: tuple[Message, ...] = ()
     """The same in no language yet: what is wrong and what to do, as of a `UserError`."""
     lost_rank: _Count | None = None
-    """Number of the process of a run of several that was lost, if that ended the run or it goes on without."""
+    """Number of a lost process of a run of several, if the run ended with it or goes on without."""
     phase: str = ""
     """Stage being worked on, a name of `engine.training.events.Phase`."""
     phase_done: _Count = 0
@@ -155,7 +156,7 @@ class StateWriter:
         messages: tuple[Message, ...] = (),
         lost_rank: int | None = None,
     ) -> None:
-        """Record where the run stands. A change of status, reason, checkpoint or `unvalidated` is written at once.
+        """Record where the run stands; what is among `_WRITTEN_AT_ONCE` and changes is written at once.
 
         Args:
             status: of the run.

@@ -17,7 +17,7 @@ from engine.dataset.inspect.load import LoadedFile, load_file
 from engine.dataset.inspect.model_tokens import example_tokenizer, template_settings, token_faults
 from engine.hardware.keep_awake import keep_awake
 from engine.hardware.power import night_warnings, read_battery
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.memory.suggest import refuse_if_too_large
 from engine.model.adapter import adapter_weights
 from engine.model.mlx_lm_adapter import BASE_MODEL, BASE_PRINT, TEMPLATE_SETTINGS
@@ -159,6 +159,8 @@ class Trainer:
         )
         if slower:
             yield Notice("warning", slower)
+        if (rows := config.examples_per_step) < self._world.size:
+            yield Notice("warning", _idle(rows, self._world.size))
         yield Phase("loading")
         divisor, budget = start.micro_batch_divisor, read_budget(config.max_memory_gb)
         budget = budget.divided(self._world.sharing_memory)
@@ -234,6 +236,17 @@ def _fewer(project: Project, ranks: int) -> str:
     ).format(before=state.ranks, now=ranks)
     went_on = state.status == "running" and state.lost_rank is not None
     return f"{one_line(reason_of(state), 400)}; {text}" if went_on else text
+
+
+def _idle(rows: int, ranks: int) -> str:
+    """Say that a step has fewer rows than there are processes."""
+    return ngettext(
+        "A step has {n} row for {ranks} processes, so that some compute nothing; raise batch_size or "
+        "gradient_accumulation, or take fewer",
+        "A step has {n} rows for {ranks} processes, so that some compute nothing; raise batch_size or "
+        "gradient_accumulation, or take fewer",
+        rows,
+    ).format(n=rows, ranks=ranks)
 
 
 def _started(parts: Parts, progress: Progress) -> Started:
