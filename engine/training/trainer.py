@@ -235,7 +235,7 @@ def _fewer(project: Project, ranks: int) -> str:
         "{before} processes trained together before, {now} from here on; --ranks or --hosts brings them back"
     ).format(before=state.ranks, now=ranks)
     went_on = state.status == "running" and state.lost_rank is not None
-    return f"{one_line(reason_of(state), 400)}; {text}" if went_on else text
+    return f"{one_line(reason_of(state), 400).rstrip('.')}; {text}" if went_on else text
 
 
 def _idle(rows: int, ranks: int) -> str:

@@ -130,7 +130,7 @@ def _running(view: RunView, session: PhaseTracker) -> tuple[CheckStatus | None, 
     if view.state is None or view.state.status != "running":
         return None, _("Getting ready."), where
     if view.state.reason:  # a process is lost, and the run goes on without it
-        return "warning", one_line(reason_of(view.state), 400) + ".", where
+        return "warning", one_line(reason_of(view.state), 400), where
     busy = phase is not None
     for advice in view.advice:
         if not (advice.kind == "stalled" and busy):
