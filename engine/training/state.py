@@ -50,8 +50,8 @@ class RunState:
     last_checkpoint: str | None = None
     """Folder name of the newest checkpoint."""
     reason: str = ""
-    """Why the run stopped, in words of the language of whoever made it; of one that is `running`, what it goes
-    on after. See `reason_of`."""
+    """Why the run stopped, in words of the language of whoever made it, see `reason_of`; of a run that is
+    `running`, what it goes on after."""
     messages: tuple[Message, ...] = ()
     """The same in no language yet: what is wrong and what to do, as of a `UserError`."""
     lost_rank: _Count | None = None

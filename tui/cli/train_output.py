@@ -19,7 +19,7 @@ from engine.training.events import (
     as_json,
 )
 from tui.console import out, print_json, say
-from tui.run.phase_words import usage_words
+from tui.run.phase_words import PREPARING, usage_words
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -80,8 +80,9 @@ class LineReporter:
 
     def show(self, event: Event) -> None:
         """Print the event, a step at most every few seconds; stages only until steps are made."""
+        self._has_begun = self._has_begun or _is_beyond_preparing(event)
         if isinstance(event, Started):
-            self._total, self._has_begun = event.total_steps, True
+            self._total = event.total_steps
         if isinstance(event, Phase) and not self._has_begun:
             say(f"  {_phase(event)} …")
             return
@@ -127,11 +128,11 @@ class BarReporter:
 
     def show(self, event: Event) -> None:
         """Move the bar or print a line above it."""
+        self._has_begun = self._has_begun or _is_beyond_preparing(event)
         if isinstance(event, Phase):
             self._bar.update(self._task, description=_phase(event))
         elif isinstance(event, Started):
             self._bar.update(self._task, total=event.total_steps, completed=event.step)
-            self._has_begun = True
         elif isinstance(event, StepDone):
             self._bar.update(self._task, completed=event.metrics.step, figures=figures(event))
             return
@@ -145,6 +146,13 @@ class BarReporter:
     def close(self) -> None:
         """Leave the bar as it is and give the terminal back."""
         self._bar.stop()
+
+
+def _is_beyond_preparing(event: Event) -> bool:
+    """Whether an event tells that model and data are ready."""
+    if isinstance(event, Phase):
+        return event.name not in PREPARING
+    return isinstance(event, Started)
 
 
 def _phase(phase: Phase) -> str:
