@@ -67,8 +67,8 @@ def test_a_lost_process_is_named_and_the_run_goes_on(project: Project) -> None:
     owner = lock_owner(project)
     others(project)[0].kill()
     wait_until(lambda: "goes on without it" in reason(project))
-    state = RunState.load(project.state_file)
-    assert state is not None and (state.status, state.lost_rank) == ("running", 1)
+    meanwhile = RunState.load(project.state_file)
+    assert meanwhile is not None and (meanwhile.status, meanwhile.lost_rank) == ("running", 1)
     while reason(project):  # until it is ready again: nobody may take it for a run that failed, or for free
         assert lock_owner(project) == owner
     terminal.wait_until(lambda: re.search(r"Process \d+\s+trains; Ctrl\+C\s+pauses it", terminal.text))
