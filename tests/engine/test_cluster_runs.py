@@ -46,12 +46,15 @@ def test_two_and_four_processes_have_one_s_curve(tmp_path: Path) -> None:
 
 
 def test_more_processes_than_rows(tmp_path: Path) -> None:
-    """A step has one row: all but one process only wait for it."""
+    """A step has one row: all but one process only wait for it, which is said."""
     config = RUN.updated({"batch_size": 1, "gradient_accumulation": 1, "num_epochs": 1})
     alone = tiny_project(tmp_path / "1", train=8)
     train(alone, config)
-    together = finish(tiny_project(tmp_path / "3", train=8), config, "--ranks", "3")
-    assert curve(together) == pytest.approx(curve(alone), abs=1e-5)
+    project = tiny_project(tmp_path / "3", train=8)
+    told = train_together(project, config, "--ranks", "3")
+    assert told.last == "finished" and curve(project) == pytest.approx(curve(alone), abs=1e-5)
+    said = [event["message"] for event in told.events if event["event"] == "notice"]
+    assert any("A step has 1 row for 3 processes" in text for text in said)
 
 
 def test_unequal_speeds_have_the_same_curve(tmp_path: Path) -> None:
