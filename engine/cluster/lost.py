@@ -31,7 +31,10 @@ def why_lost(peer: Peer, message: Message) -> PeerLost:
 def going_on(is_logged: bool) -> str:
     """Return how a run goes on that lost a process; `is_logged`: whether that said anything."""
     if is_logged:
-        return _("what is saved is kept; see training.log, then go on with: mqlora-tui train --resume")
+        return _(
+            "what is saved is kept; see checkpoints_qlora/training.log, then go on with: "
+            "mqlora-tui train --resume"
+        )
     return _("what is saved is kept; go on with: mqlora-tui train --resume")
 
 

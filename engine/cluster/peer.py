@@ -32,6 +32,8 @@ _END_S = 5.0
 """Time that a process has to end by itself, in seconds."""
 _WAIT_S = 2.0
 """Time that one whose channel is closed has to end, in seconds."""
+_SIGNALLED = 128
+"""What a shell adds to the number of the signal that ended a program."""
 _KEPT = 1 << 16
 """Bytes of its error output that are kept."""
 
@@ -91,8 +93,11 @@ class Peer:
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended; None while it runs."""
-        return self._process.poll()
+        """How it ended, on another machine too; negative by a signal, None while it runs."""
+        code = self._process.poll()
+        if self._host.is_here or code is None or not _SIGNALLED < code <= _SIGNALLED + 64:
+            return code
+        return _SIGNALLED - code
 
     @property
     def is_stopped(self) -> bool:
@@ -149,7 +154,8 @@ def ssh_command(host: Host, project: Project, envs: Sequence[str], module: str) 
     script = (
         f"cd {where} || {{ test -d {where} && exit {CLOSED_PROJECT}; exit {NO_PROJECT}; }}; "
         f"test -x {what} || {{ test -e {what} && exit {CLOSED_PYTHON}; exit {NO_PYTHON}; }}; "
-        f"exec {shlex.join(['env', *language, *envs, python, '-P', '-m', module])}"
+        # Not by exec: of a process that a signal ends, ssh tells no code, and the shell does.
+        f"{shlex.join(['env', *language, *envs, python, '-P', '-m', module])}; exit $?"
     )
     # The shell of that user may be any; this is for the one that all machines have.
     return [*ssh_program(), *_OPTIONS, host.ssh, f"exec sh -c {shlex.quote(script)}"]

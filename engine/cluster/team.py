@@ -31,6 +31,8 @@ SCORED = "scored"
 """Kind of the messages that tell the loss of a micro-batch."""
 AT_SUM = "at_sum"
 """Kind of the messages that tell that a process has what it adds to the sum; to it, that all have."""
+_LOOK_S = 0.1
+"""Between two looks at whether all have begun to answer."""
 
 
 def exit_at_once(lost: PeerLost) -> None:
@@ -43,7 +45,11 @@ class Team:
     """The processes of a run; use it as a context manager: its end is theirs."""
 
     def __init__(
-        self, world: World, project: Project, leave: Callable[[PeerLost], None] = exit_at_once
+        self,
+        world: World,
+        project: Project,
+        leave: Callable[[PeerLost], None] = exit_at_once,
+        goes_on: Callable[[int | None], bool] = lambda _rank: False,
     ) -> None:
         """Start nothing yet.
 
@@ -51,11 +57,12 @@ class Team:
             world: who takes part.
             project: of the run.
             leave: ends this process, on any thread, where a sum cannot be called off.
+            goes_on: whether the run goes on by itself without the process of a number.
         """
         self.world = world
         self.note: Callable[[Exception], None] = lambda _lost: None
         """Called before that, to write it down."""
-        self._leave = leave
+        self._leave, self._goes_on = leave, goes_on
         self._project = project
         self._started = StartedPeers(world, project)
         self._peers = self._started.peers
@@ -104,6 +111,20 @@ class Team:
     def folder(self) -> str:
         """The project's, as it is on other machines too unless the host file says another."""
         return str(self._project.root.resolve())
+
+    def reach(self, stop: threading.Event) -> None:
+        """Wait until processes on other machines have begun to answer.
+
+        Args:
+            stop: set it on another thread to wait no longer.
+
+        Raises:
+            PeerLost: one of them is gone.
+        """
+        away = [peer for peer in self._peers if not self.world.hosts[peer.rank].is_here]
+        while not (all(peer.channel.was_heard for peer in away) or stop.wait(_LOOK_S)):
+            self.require_all()
+        self.require_all()
 
     def connect(self) -> None:
         """Let all processes find each other, once they have loaded the model.
@@ -191,8 +212,9 @@ class Team:
         if "[ring]" not in str(error) and self._lost is None:
             return None
         self._found.wait(SILENCE_S + 2 * BEAT_S)
+        is_logged = any(peer.told for peer in self._peers)
         return self._lost or PeerLost(
-            None, _("The connection between the processes was lost"), going_on(True)
+            None, _("The connection between the processes was lost"), going_on(is_logged)
         )
 
     def _answer(self, peer: Peer, kind: str) -> Message:
@@ -229,12 +251,20 @@ class Team:
 
     # Losing one
 
+    def _why_lost(self, peer: Peer, message: Message) -> PeerLost:
+        """Return why a process is gone, and what becomes of the run."""
+        lost = why_lost(peer, message)
+        if self._goes_on(lost.rank):
+            lost = PeerLost(lost.rank, lost.problem, _("the run goes on without it, from where it stands"))
+            lost.goes_on = True
+        return lost
+
     def _lose(self, peer: Peer, message: Message) -> None:
         """Note that a process is gone and why, and let nobody wait for it."""
         with self._losing:
             if self._lost or self._watch.is_over:
                 return
-            self._lost = why_lost(peer, message)
+            self._lost = self._why_lost(peer, message)
             self._found.set()
         peer.kill()
         if not (self._ring and self._ring.is_on_device):

@@ -26,6 +26,8 @@ class PeerLost(UserError):
         super().__init__(problem, fix)
         self.rank = rank
         """Its number; None where only a connection is lost."""
+        self.goes_on = False
+        """Whether the run goes on without it by itself."""
 
 
 class Host(BaseModel):
@@ -100,11 +102,11 @@ class World:
         return tuple(host.speed for host in self.hosts)
 
     def name(self, rank: int) -> str:
-        """Return what a process is called in sentences, such as "mac2.local" or "rank 1"."""
+        """Return what a process is called in sentences, such as "mac2.local" or "process 1"."""
         host = self.hosts[rank]
         if rank == 0:
             return _("this machine")
-        return _("rank {rank}").format(rank=rank) if host.is_here else f"{host.ssh} (rank {rank})"
+        return _("process {rank}").format(rank=rank) if host.is_here else host.ssh
 
     def without(self, rank: int) -> "World":
         """Return the world that is left when a process is gone."""

@@ -4,7 +4,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,12 +74,15 @@ class AskedHost:
             "config": config.model_dump(mode="json"),
         }
         self._is_known = False
+        self.give_up: Callable[[], None] = lambda: None
+        """Ends what answers there, whatever it is doing: who waits for an answer then has none."""
         try:
             self._peer = Peer(world, rank, project, module=MODULE)
         except UserError as error:
             self.report.problems.append(error)
         else:
             resources.callback(self._peer.end)
+            self.give_up = self._peer.kill
 
     def compare(self, own: Mapping[str, Any]) -> None:
         """See whether it has what this machine has.

@@ -53,23 +53,33 @@ def check_hosts(
         UserError: this machine itself cannot train so.
     """
     named = config if config.model else config.updated({"model": project.model_name("")})
-    own = look(project, named)
-    lengths = _lengths(project, named)
     with ExitStack() as resources:
         progress(_("reaching the hosts"))
         asked = [AskedHost(world, rank, project, named, resources) for rank in range(world.size)]
-        with ThreadPoolExecutor(world.size) as pool:
-            list(pool.map(lambda one: one.compare(own), asked))
+        progress(_("versions, data and model"))
+        own = look(project, named)
+        lengths = _lengths(project, named)
+        _each(asked, lambda one: one.compare(own))
         for one in asked:
             if not one.host.is_here and not one.report.problems:
                 progress(_("network to {host}").format(host=one.report.name))
                 one.measure_links(world.hosts[0].ips)
         if not any(one.report.problems for one in asked):
             progress(_("tokens a second, a few steps on each"))
-            with ThreadPoolExecutor(world.size) as pool:
-                list(pool.map(lambda one: one.measure_speed(world.sharing_memory), asked))
+            _each(asked, lambda one: one.measure_speed(world.sharing_memory))
     reports = tuple(one.report for one in asked)
     return CheckReport(reports, _speedup(world, reports, lengths, named, asked[0].trainable))
+
+
+def _each(asked: Sequence[AskedHost], work: Callable[[AskedHost], None]) -> None:
+    """Do something with all hosts at once; who interrupts that waits for no answer any more."""
+    with ThreadPoolExecutor(len(asked)) as pool:
+        try:
+            list(pool.map(work, asked))
+        except BaseException:  # also Ctrl+C, after which the pool would wait for its threads
+            for one in asked:
+                one.give_up()
+            raise
 
 
 def _lengths(project: Project, config: TrainingConfig) -> list[int]:

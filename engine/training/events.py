@@ -73,6 +73,7 @@ class Phase:
 
     name: Literal[
         "checking",
+        "reaching",
         "tokenizing",
         "loading",
         "restoring",
@@ -83,7 +84,8 @@ class Phase:
         "saving",
     ]
     """checking: whether the checkpoint to go on from is intact and the run still the same; restoring: it;
-    connecting: with the other processes; answering: the questions of prompts.txt."""
+    reaching: the processes on other machines; connecting: with all others; answering: the questions of
+    prompts.txt."""
     done: int = 0
     total: int = 0
     """Parts of this stage done and in all; 0 of 0 where that is not known."""

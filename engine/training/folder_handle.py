@@ -10,7 +10,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import LOCK_NAME, Project
 from engine.shell import command_of
-from engine.training.lock_file import take
+from engine.training.lock_file import pass_on, take
 
 
 class FolderLost(Exception):
@@ -44,6 +44,10 @@ class HeldFolder:
         os.close(self._folder)
         for descriptor in self._retaken:
             os.close(descriptor)
+
+    def pass_on(self) -> None:
+        """Keep the lock when this is closed, for the program that takes this process's place."""
+        pass_on(self._lock)
 
     @property
     def is_in_place(self) -> bool:

@@ -17,6 +17,8 @@ from engine.files import own_descriptor
 # A viewer holds a shared lock for an instant while it looks.
 _PATIENCE_S = 0.5
 _PAUSE_S = 0.02
+_INHERITED = "MQLORA_LOCK"
+"""Variable with the descriptor that holds the lock of what this program has taken the place of."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ def take(lock_file: Path) -> int | None:
     Raises:
         OSError: the file cannot be made, or its folder is gone.
     """
+    inherited = _inherited(lock_file)
+    if inherited is not None:
+        return inherited
     descriptor = own_descriptor(lock_file, os.O_RDWR | os.O_CREAT)
     try:
         is_locked = _locked(descriptor)
@@ -70,6 +75,34 @@ def take(lock_file: Path) -> int | None:
         raise
     os.close(descriptor)
     return take(lock_file) if is_locked else None
+
+
+def pass_on(descriptor: int) -> None:
+    """Let this process hold a lock until its end, and so does a program that takes its place (`exec`).
+
+    Args:
+        descriptor: from `take`, of a process that goes on with the same work.
+    """
+    kept = os.dup(descriptor)
+    os.set_inheritable(kept, True)
+    os.environ[_INHERITED] = str(kept)
+
+
+def _inherited(lock_file: Path) -> int | None:
+    """Return the descriptor that `pass_on` left, if it holds the lock of this file."""
+    text = os.environ.pop(_INHERITED, "")
+    if not text.isdigit():
+        return None
+    try:
+        descriptor = int(text)
+        os.set_inheritable(descriptor, False)
+        if _is_in_place(descriptor, lock_file):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        os.close(descriptor)
+    except (OSError, OverflowError):
+        return None
+    return None
 
 
 def _is_in_place(descriptor: int, lock_file: Path) -> bool:

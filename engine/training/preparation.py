@@ -15,6 +15,7 @@ from engine.dataset.batches.tokenize import ExampleTokenizer
 from engine.dataset.inspect.load import LoadedFile, load_file
 from engine.dataset.inspect.model_tokens import example_tokenizer, template_settings, token_faults
 from engine.hardware.power import power_warnings, read_battery
+from engine.i18n import ngettext
 from engine.model.adapter_file import AdapterFile
 from engine.model.mlx_lm_adapter import BASE_MODEL, BASE_PRINT, TEMPLATE_SETTINGS
 from engine.project import Project
@@ -100,6 +101,8 @@ class Preparation:
         lengths, is_new = [len(row.tokens) for row in train.examples], self._start.checkpoint is None
         if slower := refuse_if_slower(self._world, lengths, self._config, self._folder, is_new):
             yield Notice("warning", slower)
+        if (rows := self._config.examples_per_step) < self._world.size:
+            yield Notice("warning", _idle(rows, self._world.size))
         return _Data(tokenize, train, valid)
 
     def _load_model(
@@ -149,6 +152,17 @@ def _usable(path: Path, tokenize: ExampleTokenizer, config: TrainingConfig) -> L
     if not file.examples:
         raise unusable(file, path)
     return file
+
+
+def _idle(rows: int, ranks: int) -> str:
+    """Say that a step has fewer rows than there are processes."""
+    return ngettext(
+        "A step has {n} row for {ranks} processes, so that some compute nothing; raise batch_size or "
+        "gradient_accumulation, or take fewer",
+        "A step has {n} rows for {ranks} processes, so that some compute nothing; raise batch_size or "
+        "gradient_accumulation, or take fewer",
+        rows,
+    ).format(n=rows, ranks=ranks)
 
 
 def _kept_plan(start: RunStart) -> Plan | None:

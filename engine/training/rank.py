@@ -14,6 +14,7 @@ from pathlib import Path
 from engine.backend import mx
 from engine.cluster.channel import FAILED, Channel, Message, channel_to_owner
 from engine.cluster.collective import Ring, free_ports
+from engine.cluster.link import is_own
 from engine.cluster.team import AT_SUM, SCORED
 from engine.cluster.watch import IN_SUM, PREPARING, SILENCE_S, WAITING
 from engine.config import TrainingConfig
@@ -59,6 +60,7 @@ class Rank:
         """
         run = RunMessage.parse(self._expect("run"))
         require_versions(run)
+        _require_own(run.addresses)
         project = Project(Path(run.project))
         config = TrainingConfig.parse(run.config)
         self._memory = config, run.divisor
@@ -147,6 +149,20 @@ class Rank:
                 _("copy the project and the model to this machine again, readable for this user"),
             )
         return out_of_memory(error, *self._memory) if self._memory else None
+
+
+def _require_own(addresses: Sequence[str]) -> None:
+    """Refuse before anything is read what would fail once all is loaded.
+
+    Raises:
+        UserError: with an address that is not this machine's.
+    """
+    for address in addresses:
+        if not is_own(address):
+            raise UserError(
+                _("{address} is no address of this machine").format(address=address),
+                _("correct ips in the host file"),
+            )
 
 
 class _Work:

@@ -209,11 +209,16 @@ class Recorder:
         return lost(held, project, self._progress.step, archived)
 
     def failed(self, error: Exception) -> None:
-        """Write that the run failed; the disk may be what failed, so this may do nothing."""
+        """Write that the run failed, or goes on without a process that is lost.
+
+        The disk may be what failed, so this may do nothing.
+        """
         with suppress(OSError, FolderLost):
             messages = error.messages if isinstance(error, UserError) else ()
+            goes_on = isinstance(error, PeerLost) and error.goes_on
             lost_rank = error.rank if isinstance(error, PeerLost) else None
-            self.status("failed", StopReason(str(error) or type(error).__name__, messages, lost_rank))
+            status: Status = "running" if goes_on else "failed"
+            self.status(status, StopReason(str(error) or type(error).__name__, messages, lost_rank))
 
     def close(self) -> None:
         """Close the metrics files."""

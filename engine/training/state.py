@@ -50,11 +50,12 @@ class RunState:
     last_checkpoint: str | None = None
     """Folder name of the newest checkpoint."""
     reason: str = ""
-    """Why the run stopped, in words of the language of whoever made it; see `reason_of`."""
+    """Why the run stopped, in words of the language of whoever made it, see `reason_of`; of a run that is
+    `running`, what it goes on after."""
     messages: tuple[Message, ...] = ()
     """The same in no language yet: what is wrong and what to do, as of a `UserError`."""
     lost_rank: _Count | None = None
-    """Number of the process of a run of several that was lost, if that ended the run."""
+    """Number of a lost process of a run of several, if the run ended with it or goes on without."""
     phase: str = ""
     """Stage being worked on, a name of `engine.training.events.Phase`."""
     phase_done: _Count = 0
@@ -139,7 +140,7 @@ class StopReason:
 
 
 NOT_STOPPED = StopReason()
-_WRITTEN_AT_ONCE = ("status", "last_checkpoint", "unvalidated")
+_WRITTEN_AT_ONCE = ("status", "reason", "last_checkpoint", "unvalidated")
 
 
 class StateWriter:
@@ -163,7 +164,7 @@ class StateWriter:
         phase: Phase | None = None,
         why: StopReason = NOT_STOPPED,
     ) -> None:
-        """Record where the run stands. A change of status, checkpoint or `unvalidated` is written at once.
+        """Record where the run stands; what is among `_WRITTEN_AT_ONCE` and changes is written at once.
 
         Args:
             status: of the run.

@@ -12,6 +12,7 @@ from engine.hardware.keep_awake import keep_awake
 from engine.i18n import _
 from engine.model.adapter import adapter_weights
 from engine.project import Project
+from engine.sanitize import one_line
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.events import AS_BEFORE, Event, Mode, Notice, Phase, Resumption, Started
 from engine.training.folder_handle import FolderLost, HeldFolder, lost
@@ -25,7 +26,7 @@ from engine.training.preparation import Preparation
 from engine.training.progress import Progress
 from engine.training.resume import open_run
 from engine.training.run_folder import claim_folder
-from engine.training.state import RunState
+from engine.training.state import RunState, reason_of
 
 
 class Trainer:
@@ -40,6 +41,7 @@ class Trainer:
         how: Resumption = AS_BEFORE,
         world: World = ALONE,
         leave: Callable[[PeerLost], None] = exit_at_once,
+        goes_on: Callable[[int | None], bool] = lambda _rank: False,
     ) -> None:
         """Prepare nothing yet.
 
@@ -52,13 +54,15 @@ class Trainer:
             how: what may be otherwise than before when an unfinished run goes on.
             world: the processes that train together, of which this is the first.
             leave: see `Team`.
+            goes_on: whether this process becomes one that goes on without another that is lost; the lock of
+                the run's folder is passed on to it.
         """
         self._project = project
         self._config = config
         self._stop = stop
         self._mode = mode
         self._how = how
-        self._world, self._leave = world, leave
+        self._world, self._leave, self._goes_on = world, leave, goes_on
 
     def run(self) -> Generator[Event, None, None]:
         """Yield the run's events until it pauses or ends.
@@ -68,17 +72,28 @@ class Trainer:
         Raises:
             UserError: the run is refused, or cannot go on.
         """
-        with run_lock(self._project) as held, keep_awake(), limits_restored(), self._team() as team:
+        with run_lock(self._project) as held, keep_awake(), limits_restored(), self._team(held) as team:
             yield from self._session(held, team)
 
     @contextmanager
-    def _team(self) -> Iterator[Team | None]:
+    def _team(self, held: HeldFolder) -> Iterator[Team | None]:
         """The other processes, for as long as the run goes on; None where there are none."""
+
+        def leave(lost: PeerLost) -> None:
+            if lost.goes_on:
+                held.pass_on()
+            self._leave(lost)
+
         if self._world.size == 1:
             yield None
-        else:
-            with Team(self._world, self._project, self._leave) as team:
+            return
+        try:
+            with Team(self._world, self._project, leave, self._goes_on) as team:
                 yield team
+        except PeerLost as lost:
+            if lost.goes_on:
+                held.pass_on()
+            raise
 
     def _session(self, held: HeldFolder, team: Team | None) -> Iterator[Event]:
         if self._mode != "restart" and checkpoint_folders(self._project.run_dir):
@@ -86,6 +101,9 @@ class Trainer:
         start = open_run(self._project, self._config, self._mode, self._how)
         if team:
             greet(team, start)
+            if away := team.world.size - team.world.here:
+                yield Phase("reaching", total=away)
+                team.reach(self._stop)
         if start.checkpoint and (text := _fewer(self._project, self._world.size)):
             yield Notice("info", text)
         parts = yield from Preparation(self._project, held, start, self._stop, self._world, team).run()
@@ -114,9 +132,11 @@ def _fewer(project: Project, ranks: int) -> str:
     state = RunState.load(project.state_file)
     if state is None or state.ranks <= ranks:
         return ""
-    return _(
+    text = _(
         "{before} processes trained together before, {now} from here on; --ranks or --hosts brings them back"
     ).format(before=state.ranks, now=ranks)
+    went_on = state.status == "running" and state.lost_rank is not None
+    return f"{one_line(reason_of(state), 400).rstrip('.')}; {text}" if went_on else text
 
 
 def _started(parts: Parts, progress: Progress) -> Started:

@@ -105,8 +105,9 @@ def test_a_run_that_cannot_begin_says_what_is_wrong_there(project: Project, tmp_
     (tmp_path / "ssh" / "known").write_text(f"changed {key}")  # which the server does not have
     path = project.root / "hosts.json"
     path.write_text(json.dumps(two_hosts(project="/no/project")))
-    told = train_together(project, None, "--hosts", str(path)).refusal
-    assert told.startswith("mac2 (rank 1): has no such project folder; copy the project")
+    told = train_together(project, None, "--hosts", str(path))
+    assert told.refusal.startswith("mac2: has no such project folder; copy the project")
+    assert [event["name"] for event in told.events] == ["reaching"], "nothing is read before that"
     assert not project.state_file.exists()
     for second, reason, fix in (
         ({"python": "/no/python"}, "has no such Python", "name python for it"),
@@ -122,4 +123,4 @@ def test_a_run_that_cannot_begin_says_what_is_wrong_there(project: Project, tmp_
         with pytest.raises(PeerLost) as lost, Team(read_hosts(path), project) as team:
             team.ask("ready")
         assert reason in lost.value.problem and fix in lost.value.fix, lost.value
-        assert lost.value.problem.startswith(f"{second.get('ssh', 'mac2')} (rank 1): ")
+        assert lost.value.problem.startswith(f"{second.get('ssh', 'mac2')}: ")

@@ -64,7 +64,13 @@ def test_a_lost_process_is_named_and_the_run_goes_on(project: Project) -> None:
     terminal.press("r")
     terminal.wait_for("led by process")
     wait_until(lambda: steps(project) > state.step and len(others(project)) == 1)
+    owner = lock_owner(project)
     others(project)[0].kill()
+    wait_until(lambda: "goes on without it" in reason(project))
+    meanwhile = RunState.load(project.state_file)
+    assert meanwhile is not None and (meanwhile.status, meanwhile.lost_rank) == ("running", 1)
+    while reason(project):  # until it is ready again: nobody may take it for a run that failed, or for free
+        assert lock_owner(project) == owner
     terminal.wait_until(lambda: re.search(r"Process \d+\s+trains; Ctrl\+C\s+pauses it", terminal.text))
     before = steps(project)
     wait_until(lambda: steps(project) > before)
@@ -72,6 +78,12 @@ def test_a_lost_process_is_named_and_the_run_goes_on(project: Project) -> None:
     pause(project, terminal)
     terminal.press("q")
     assert terminal.wait() == 0
+
+
+def reason(project: Project) -> str:
+    """Return what the run's state tells besides its figures."""
+    state = RunState.load(project.state_file)
+    return state.reason if state else ""
 
 
 def pause(project: Project, terminal: Terminal) -> int:

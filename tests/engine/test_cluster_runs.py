@@ -48,12 +48,15 @@ def test_two_and_four_processes_have_one_s_curve(tmp_path: Path) -> None:
 
 
 def test_more_processes_than_rows(tmp_path: Path) -> None:
-    """A step has one row: all but one process only wait for it."""
+    """A step has one row: all but one process only wait for it, which is said."""
     config = RUN.updated({"batch_size": 1, "gradient_accumulation": 1, "num_epochs": 1})
     alone = tiny_project(tmp_path / "1", train=8)
     train(alone, config)
-    together = finish(tiny_project(tmp_path / "3", train=8), config, "--ranks", "3")
-    assert curve(together) == pytest.approx(curve(alone), abs=1e-5)
+    project = tiny_project(tmp_path / "3", train=8)
+    told = train_together(project, config, "--ranks", "3")
+    assert told.last == "finished" and curve(project) == pytest.approx(curve(alone), abs=1e-5)
+    said = [event["message"] for event in told.events if event["event"] == "notice"]
+    assert any("A step has 1 row for 3 processes" in text for text in said)
 
 
 def test_unequal_speeds_have_the_same_curve(tmp_path: Path) -> None:
@@ -164,7 +167,7 @@ def test_other_weights_are_found_at_the_next_checkpoint(tmp_path: Path) -> None:
     how = spoilt(tmp_path / "spoilt", _OTHER_WEIGHTS)
     project = tiny_project(tmp_path / "p")
     told = train_together(project, RUN, "--ranks", "2", how=how)
-    assert told.refusal.startswith("rank 1 has other weights than the owner of the run at the same step")
+    assert told.refusal.startswith("process 1 has other weights than the owner of the run at the same step")
     assert [path.name for path in checkpoint_folders(project.run_dir)] == ["checkpoint_epoch0_step0"]
     state = RunState.load(project.state_file)
     assert state is not None and state.status == "failed"
@@ -226,7 +229,7 @@ def test_memory_that_runs_out_in_another_process_is_told(tmp_path: Path) -> None
     """With what helps; the run is saved at the step before and ends as if nothing had been."""
     project, straight = tiny_project(tmp_path / "p"), tiny_project(tmp_path / "s")
     told = train_together(project, RUN, "--ranks", "2", how=spoilt(tmp_path / "spoilt", _OUT_OF_MEMORY))
-    assert told.refusal.startswith("rank 1: Out of memory with batch_size=2 and max_seq_length=64")
+    assert told.refusal.startswith("process 1: Out of memory with batch_size=2 and max_seq_length=64")
     assert "--half-micro-batch" in told.refusal and told.steps == 4
     assert (project.run_dir / "checkpoint_epoch0_step4").is_dir()
     finish(project, None, "--ranks", "2")
@@ -237,7 +240,9 @@ def test_another_version_is_refused_before_anything_is_touched(tmp_path: Path) -
     """The new project's folder is left as it was."""
     project = tiny_project(tmp_path / "p")
     told = train_together(project, RUN, "--ranks", "2", how=spoilt(tmp_path / "spoilt", _OTHER_VERSION))
-    assert re.match(r"rank 1: mlx 0\.0\.1 is installed, the owner of the run has \S+; install", told.refusal)
+    assert re.match(
+        r"process 1: mlx 0\.0\.1 is installed, the owner of the run has \S+; install", told.refusal
+    )
     assert not project.run_dir.exists()
 
 
@@ -251,7 +256,7 @@ def test_another_project_is_refused_before_anything_is_touched(tmp_path: Path, w
     hosts = hosts_file(tmp_path / "hosts.json", {}, {"project": str(other.root)})
     told = train_together(project, RUN, "--restart", "--hosts", hosts, "--go-on-with-fewer")
     words = {"data": "the data files", "model": "the base model"}
-    assert told.refusal.startswith(f"rank 1: {words[what]}") and "differ from the owner's" in told.refusal
+    assert told.refusal.startswith(f"process 1: {words[what]}") and "differ from the owner's" in told.refusal
     assert _files(project) == before
 
 
@@ -260,7 +265,7 @@ def test_a_project_that_is_not_there_is_refused(tmp_path: Path) -> None:
     project = tiny_project(tmp_path / "p")
     hosts = hosts_file(tmp_path / "hosts.json", {}, {"project": str(tmp_path / "nowhere")})
     told = train_together(project, RUN, "--hosts", hosts, "--go-on-with-fewer")
-    assert told.refusal.startswith("rank 1: ") and "nowhere" in told.refusal
+    assert told.refusal.startswith("process 1: ") and "nowhere" in told.refusal
     assert "Traceback" not in told.refusal and not project.run_dir.exists()
 
 

@@ -129,11 +129,11 @@ OPEN_KEY = "@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @"
 )
 def test_why_a_host_is_not_reached(code: int | None, told: str, reason: str) -> None:
     """From what ssh says, which is quoted only where it is not known."""
-    error = why_not_reached("mac2 (rank 1)", Host(ssh="mac2"), code, told)
-    assert error.problem.startswith("mac2 (rank 1)") and reason in error.problem and error.fix
+    error = why_not_reached("mac2", Host(ssh="mac2"), code, told)
+    assert error.problem.startswith("mac2") and reason in error.problem and error.fix
 
 
 def test_what_a_login_prints_is_shown() -> None:
     """It comes where the first answer is due, so that nothing after it can be read."""
-    error = why_not_reached("mac2 (rank 1)", Host(ssh="mac2"), None, "", "Welcome\x1b[2J!")
+    error = why_not_reached("mac2", Host(ssh="mac2"), None, "", "Welcome\x1b[2J!")
     assert r"its login printed 'Welcome\x1b[2J!'" in error.problem and "start files" in error.fix

@@ -57,6 +57,43 @@ def test_the_owner_is_the_process_that_holds_the_lock(project: Project) -> None:
     assert lock_owner(project) is None
 
 
+SUCCESSOR = """
+import os, sys
+from pathlib import Path
+from engine.project import Project
+from engine.training.lock import run_lock
+project = Project(Path(sys.argv[1]))
+if len(sys.argv) == 2:
+    with run_lock(project) as held:
+        (project.run_dir / "begun").touch()
+        held.pass_on()
+    os.execv(sys.executable, [sys.executable, "-c", sys.orig_argv[2], sys.argv[1], "again"])
+print("in its place", flush=True)
+sys.stdin.readline()
+with run_lock(project):
+    print("held", flush=True)
+    sys.stdin.readline()
+print("let go", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_program_that_takes_the_place_of_the_owner_has_its_lock(project: Project) -> None:
+    """Nobody else finds the run free in between; at the end it is."""
+    command = [sys.executable, "-c", SUCCESSOR, str(project.root)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin and process.stdout
+        for said, is_owner in (("in its place", True), ("held", True), ("let go", False)):
+            assert process.stdout.readline() == f"{said}\n"
+            expected = Owner(process.pid, socket.gethostname()) if is_owner else None
+            assert lock_owner(project) == expected, said
+            process.stdin.write("\n")
+            process.stdin.flush()
+        process.stdin.close()
+
+
 def test_a_killed_owner_leaves_no_lock(project: Project) -> None:
     """The file stays, with the pid of the dead or, after a reboot, of an innocent process."""
     project.run_dir.mkdir()

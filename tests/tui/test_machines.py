@@ -137,7 +137,7 @@ async def test_machines_of_a_host_file(app: MqloraApp, background: Background, h
         await pilot.press("down", "enter")
         await hears(pilot, "w.json is no host file that can be used: it is no JSON;")
         field.value = "cluster.json"
-        await sees(pilot, "mac2.local (rank 1)", "192.168.7.2", "speed 450.5", "speed 900", "this machine ")
+        await sees(pilot, "mac2.local", "192.168.7.2", "speed 450.5", "speed 900", "this machine ")
         assert "✗" not in news(pilot)
         await pilot.press("down", "space", "down", "enter")
         await wait_for(pilot, lambda: "left out        mac2.local" in shown(pilot.app))
@@ -260,10 +260,33 @@ def test_what_a_process_was_started_with(options: Sequence[str], found: Machines
     ("found", "ranks", "backend"), [([], 1, "ring"), (["nvidia0", "nvidia1"], 2, "nccl")]
 )
 def test_as_many_processes_as_pay(
-    monkeypatch: pytest.MonkeyPatch, found: list[str], ranks: int, backend: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    found: list[str],
+    ranks: int,
+    backend: str,
 ) -> None:
     """One a card; on a CPU or a Mac's one GPU several bring next to nothing."""
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     monkeypatch.setattr("tui.cli.choose_world.cards", lambda: found)
     world = chosen_world("auto", None, False)
     assert (world.size, world.backend) == (ranks, backend)
+    assert ("trains alone" in capsys.readouterr().err) == (ranks == 1)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "-1", "0", "65", "9" * 5000, "2.0", "٢"])
+def test_what_is_no_number_of_processes_is_refused(text: str) -> None:
+    """An empty one too: nothing that was given is left out without a word."""
+    with pytest.raises(UserError) as refused:
+        chosen_world(text, None)
+    assert "1 to 64" in refused.value.fix and len(refused.value.problem) < 100
+
+
+def test_a_host_file_of_one_host_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is nobody to train with, nor anybody to lose."""
+    path = tmp_path / "hosts.json"
+    path.write_text('[{"ips": ["127.0.0.1"]}]')
+    assert chosen_world(None, path).size == 1
+    assert "names one host: this machine trains alone" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(UserError, match="needs several"):
+        chosen_world(None, path, go_on_with_fewer=True)

@@ -78,6 +78,13 @@ def test_the_stage_is_named_with_its_share(project: Project) -> None:
         assert "validating 3/20" in drawn(project)
 
 
+def test_a_run_that_goes_on_without_a_lost_process_says_so(project: Project) -> None:
+    """While it gets ready for that, which may take minutes."""
+    write_run(project, "running", 30, reason="mac2 has ended; the run goes on without it")
+    with owned_by(project, os.getppid()):
+        assert "mac2 has ended; the run goes on without it" in " ".join(drawn(project).split())
+
+
 def test_a_run_that_is_being_loaded_is_not_called_paused(project: Project) -> None:
     """After a hand-over the files still tell of the pause until the first step."""
     write_run(project, "paused", 30)

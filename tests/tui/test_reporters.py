@@ -1,6 +1,6 @@
 """How training without the app tells of its events."""
 
-from engine.training.events import Started, StepDone, Usage
+from engine.training.events import Phase, Started, StepDone, Usage
 from tests.support.fake_run import USAGE, metrics
 from tui.cli.train_output import JsonReporter, LineReporter
 
@@ -23,6 +23,22 @@ def test_lines_leave_out_what_is_not_known(capsys: pytest.CaptureFixture[str]) -
     """A run without a validation so far says nothing about it; one shape is one."""
     LineReporter().show(StepDone(metrics(1), Usage(padding=0.0, shapes=1)))
     assert capsys.readouterr().out.rstrip().endswith("1.26 GB  padding 0 %  1 batch shape")
+
+
+def test_lines_tell_the_stages_until_the_first_step(capsys: pytest.CaptureFixture[str]) -> None:
+    """And of a pause only what is true by then."""
+    reporter = LineReporter()
+    for phase in (Phase("reaching", total=1), Phase("loading"), Phase("connecting", total=2)):
+        reporter.show(phase)
+    reporter.pausing()
+    before = capsys.readouterr().out
+    for part in ("1 machine to answer", "loading model", "1 process to load", "before the first step"):
+        assert part in before
+    reporter.show(STARTED)
+    reporter.show(Phase("validating"))
+    reporter.pausing()
+    after = capsys.readouterr().out
+    assert "validating" not in after and "the step is finished" in after
 
 
 def test_json_carries_the_figures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -206,6 +206,19 @@ def test_a_second_signal_does_not_end_the_tidying_up(number: signal.Signals) -> 
     assert process.returncode == 128 + number
 
 
+def test_tidying_up_that_does_not_end_can_be_left() -> None:
+    """One more signal ends it, once it has had its time."""
+    at_once = "import tui.terminal.signals\ntui.terminal.signals.TIDY_LIMIT_S = 0.0\n"
+    command = [sys.executable, "-c", at_once + TIDYING]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin and process.stdout and process.stdout.readline() == "working\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "tidying\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == ""
+    assert process.returncode == 128 + signal.SIGINT
+
+
 def test_handlers_and_pipes_are_given_back() -> None:
     """What had the signals before has them again, and nothing stays open."""
     before = signal.getsignal(signal.SIGTERM)

@@ -1,27 +1,30 @@
 """Which processes train together, as options of the command line say."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from engine.cluster.host_file import read_hosts, write_hosts
 from engine.cluster.peer import threads_of_one
-from engine.cluster.world import ALONE, Backend, World, local_world
+from engine.cluster.world import ALONE, MOST_RANKS, Backend, World, local_world
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from engine.sanitize import one_line
+from tui.console import err, say
 from tui.run.machines import cards
 
 AUTO = "auto"
 
 
 def chosen_world(
-    ranks: str, hosts: Path | None, go_on_with_fewer: bool = False, although_slower: bool = False
+    ranks: str | None, hosts: Path | None, go_on_with_fewer: bool = False, although_slower: bool = False
 ) -> World:
     """Return the processes that train together; MLX must not be imported yet.
 
     Args:
-        ranks: a number of processes of this machine, "auto", or nothing.
+        ranks: a number of processes of this machine, "auto", or None.
         hosts: a host file.
         go_on_with_fewer: whether a run of several may go on without one of them.
         although_slower: whether it begins where one machine would be faster.
@@ -29,9 +32,13 @@ def chosen_world(
     Raises:
         UserError: the options contradict each other, or the file cannot be used.
     """
-    if ranks and hosts:
+    if ranks is not None and hosts:
         raise UserError(_("--ranks and --hosts were both given"), _("give one of them"))
-    world = read_hosts(hosts) if hosts else _local(ranks) if ranks else ALONE
+    world = read_hosts(hosts) if hosts else ALONE if ranks is None else _local(ranks)
+    if hosts and world.size == 1:
+        say(_("{path} names one host: this machine trains alone").format(path=hosts), err)
+    elif ranks == AUTO and world.size == 1:
+        say(_("There are not several NVIDIA cards here: this process trains alone"), err)
     if go_on_with_fewer and world.size == 1:
         raise UserError(_("--go-on-with-fewer needs several processes"), _("give --ranks or --hosts with it"))
     if although_slower and not hosts:
@@ -62,9 +69,9 @@ def _local(ranks: str) -> World:
         # Without cards one: on a CPU two of one thread each were hardly faster than one, and the one GPU of
         # a Mac computes for all of them.
         return local_world(len(cards()) or 1, backend)
-    if not (ranks.isascii() and ranks.isdigit()):
+    if not re.fullmatch("[+-]?[0-9]{1,9}", ranks):
         raise UserError(
-            _("--ranks {value} is no number of processes").format(value=ranks),
-            _("give a whole number, or auto"),
+            _("--ranks '{value}' is no number of processes").format(value=one_line(ranks, 40)),
+            _("give a whole number from 1 to {most}, or auto").format(most=MOST_RANKS),
         )
     return local_world(int(ranks), backend)

@@ -1,5 +1,6 @@
 """`hosts check`: whether the machines of a host file can train together, and how fast that would be."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,15 +12,18 @@ from engine.project import Project
 from engine.training.asked_host import HostReport
 from engine.training.check_hosts import CheckReport, check_hosts
 from engine.units import size
+from tui.cli.interruptions import told_if_interrupted
 from tui.console import cell, err, out, print_json, say, status_mark, table
 
 
-def check(project: Project, config: TrainingConfig, path: Path, save: bool, as_json: bool) -> int:
+def check(
+    project: Project, configured: Callable[[], TrainingConfig], path: Path, save: bool, as_json: bool
+) -> int:
     """Check the hosts, print what was found, and return 1 if they cannot train so, or not faster than one.
 
     Args:
         project: on this machine.
-        config: of the run.
+        configured: returns the run's configuration; it may look at model and data for that.
         path: of the host file.
         save: whether measured values are written into it.
         as_json: whether JSON is printed.
@@ -30,7 +34,14 @@ def check(project: Project, config: TrainingConfig, path: Path, save: bool, as_j
     world = read_hosts(path)
     if world.size == 1:
         raise UserError(_("{path} names one host").format(path=path), _("train without it: mqlora-tui train"))
-    found = check_hosts(world, project, config, lambda text: None if as_json else say(f"{text} …", err))
+
+    def progress(text: str) -> None:
+        if not as_json:
+            say(f"{text} …", err)
+
+    with told_if_interrupted(_("Interrupted; nothing is written into {path}").format(path=path)):
+        progress(_("reading the configuration"))
+        found = check_hosts(world, project, configured(), progress)
     is_saved = save and not found.has_problems
     if is_saved:
         save_measured(path, found.measured())

@@ -29,8 +29,15 @@ def check(
     from tui.cli.choose_config import chosen_config
     from tui.cli.hosts import check as check_them
 
-    chosen = chosen_config(context.obj, profile, config, assignments or [])
-    raise typer.Exit(check_them(context.obj, chosen, file, save, json))
+    raise typer.Exit(
+        check_them(
+            context.obj,
+            lambda: chosen_config(context.obj, profile, config, assignments or []),
+            file,
+            save,
+            json,
+        )
+    )
 
 
 hosts.command("check", cls=Command, help=_(inspect.getdoc(check) or ""))(check)

@@ -11,7 +11,7 @@ from engine.sanitize import one_line
 from engine.symbols import spark
 from engine.training.history import RunHistory
 from engine.training.lock_file import Owner
-from engine.training.state import RunState
+from engine.training.state import RunState, reason_of
 from engine.units import duration
 from tui.console import out
 from tui.run.phase_words import phase_of, phase_words, usage_words
@@ -53,6 +53,8 @@ def _status(state: RunState | None, owner: Owner | None) -> str:
         return RunStatus().words
     if owner is None:
         return RunStatus("interrupted" if state.status == "running" else state.status, state.step).words
+    if state.reason:  # a process is lost, and the run goes on without it
+        return one_line(reason_of(state), 200)
     phase = phase_of(state)
     if phase is None:
         return RunStatus("running").words

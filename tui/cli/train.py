@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
@@ -13,11 +13,13 @@ from engine.cluster.world import ALONE, PeerLost, World
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.format import OtherVersions
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.project import Project
-from engine.training.events import AS_BEFORE, Mode, Paused, Resumption
+from engine.sanitize import one_line
+from engine.training.events import AS_BEFORE, Mode, Notice, Paused, Resumption
 from engine.training.state import RunState
 from tui.cli.choose_world import world_options
+from tui.cli.interruptions import told_if_interrupted
 from tui.cli.train_output import Reporter, reporter
 from tui.console import err, refuse, say
 from tui.run.defect import training_defect
@@ -34,6 +36,30 @@ if TYPE_CHECKING:
 _FAREWELL_S = 2.0
 _LOOK_S = 0.2
 _BROKEN_PIPE = 141
+
+
+@contextmanager
+def getting_ready(world: World, is_silent: bool) -> Iterator[None]:
+    """Say that something begins, as it takes a while until there is more to tell, or that it was stopped.
+
+    Args:
+        world: the processes that will train.
+        is_silent: whether only the latter is said.
+    """
+    if world.is_spread:
+        names = ", ".join(one_line(world.name(rank), 60) for rank in range(world.size))
+        text = _("Getting ready on {names} …").format(names=names)
+    else:
+        text = ngettext("Getting ready …", "Getting ready with {n} processes of this machine …", world.size)
+        text = text.format(n=world.size)
+    if not is_silent:
+        say(text, err)
+    with _told_if_stopped_early():
+        yield
+
+
+def _told_if_stopped_early() -> AbstractContextManager[None]:
+    return told_if_interrupted(_("Stopped while getting ready; no step was made"))
 
 
 def train(
@@ -55,9 +81,10 @@ def train(
     """
 
     def leave(lost: PeerLost) -> None:
-        refuse(lost)
-        if go_on_with_fewer and lost.rank is not None and _is_to_resume(project, mode):
+        if lost.goes_on and lost.rank is not None:
+            reporter(as_lines).show(Notice("warning", str(lost)))
             _go_on_without(project, world.without(lost.rank), as_lines)
+        refuse(lost)
         os._exit(1)
 
     try:
@@ -84,18 +111,24 @@ def _train(
     go_on_with_fewer: bool,
     leave: Callable[[PeerLost], None],
 ) -> int:
-    from engine.training.trainer import Trainer  # imports MLX
+    with _told_if_stopped_early():
+        from engine.training.trainer import Trainer  # imports MLX
 
     had_terminal = sys.stdin.isatty() or sys.stdout.isatty()
     show = reporter(as_lines)
-    with (
-        pausing_signals(lambda _received: show.pausing()) as (stop, received),
-        unblocked_output(stop) as unread,
-    ):
+
+    def on_signal(received: list[int]) -> None:
+        if len(received) == 1:  # Ctrl+C comes from the terminal and from the supervisor
+            show.pausing()
+
+    def goes_on(rank: int | None) -> bool:
+        return go_on_with_fewer and rank is not None and not stop.is_set() and _is_to_resume(project, mode)
+
+    with pausing_signals(on_signal) as (stop, received), unblocked_output(stop) as unread:
         if had_terminal and (notice := take_notice(project)):
             say(notice, err)
         try:
-            paused = _follow(Trainer(project, config, stop, mode, how, world, leave), show)
+            paused = _follow(Trainer(project, config, stop, mode, how, world, leave, goes_on), show)
         except (OtherVersions, PeerLost):
             raise
         except UserError as error:

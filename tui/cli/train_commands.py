@@ -34,7 +34,7 @@ AcceptVersions = Annotated[
     typer.Option("--accept-versions", help=_("Go on also where other versions of MLX computed so far.")),
 ]
 Ranks = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="N",
         help=_("Processes of this machine that train together, one for each card; auto: what pays."),
@@ -80,7 +80,7 @@ def train(
     background: Background = False,
     half_micro_batch: HalfMicroBatch = False,
     accept_versions: AcceptVersions = False,
-    ranks: Ranks = "",
+    ranks: Ranks = None,
     hosts: Hosts = None,
     go_on_with_fewer: GoOnWithFewer = False,
     although_slower: AlthoughSlower = False,
@@ -89,12 +89,14 @@ def train(
     """Train without the app. An unfinished run is resumed."""
     from tui.cli.choose_config import wanted_config
     from tui.cli.choose_world import chosen_world
+    from tui.cli.train import getting_ready
 
     if resume and restart:
         raise WrongUsage(_("--resume and --restart were both given"), _("give one of them"))
     project: Project = context.obj
     world = chosen_world(ranks, hosts, go_on_with_fewer, although_slower)
-    wanted = wanted_config(project, profile, config, assignments or [], resume, restart)
+    with getting_ready(world, json or background):
+        wanted = wanted_config(project, profile, config, assignments or [], resume, restart)
     if wanted and not json:
         say_model(project, wanted.model)
     if background:

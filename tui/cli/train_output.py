@@ -19,7 +19,7 @@ from engine.training.events import (
     as_json,
 )
 from tui.console import out, print_json, say
-from tui.run.phase_words import usage_words
+from tui.run.phase_words import PREPARING, usage_words
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -73,14 +73,19 @@ class LineReporter:
     def __init__(self) -> None:
         self._total = 0
         self._next = 0.0
+        self._has_begun = False
 
     def open(self) -> None:
         """Nothing comes before the first event."""
 
     def show(self, event: Event) -> None:
-        """Print the event, a step at most every few seconds."""
+        """Print the event, a step at most every few seconds; stages only until steps are made."""
+        self._has_begun = self._has_begun or _is_beyond_preparing(event)
         if isinstance(event, Started):
             self._total = event.total_steps
+        if isinstance(event, Phase) and not self._has_begun:
+            say(f"  {_phase(event)} …")
+            return
         if isinstance(event, StepDone):
             if time.monotonic() < self._next and event.metrics.step != self._total:
                 return
@@ -95,7 +100,7 @@ class LineReporter:
 
     def pausing(self) -> None:
         """Print it."""
-        say(_pausing())
+        say(_pausing(self._has_begun))
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -115,6 +120,7 @@ class BarReporter:
             refresh_per_second=2,
         )
         self._task = self._bar.add_task(_("preparing"), total=None, figures="")
+        self._has_begun = False
 
     def open(self) -> None:
         """Draw the bar."""
@@ -122,6 +128,7 @@ class BarReporter:
 
     def show(self, event: Event) -> None:
         """Move the bar or print a line above it."""
+        self._has_begun = self._has_begun or _is_beyond_preparing(event)
         if isinstance(event, Phase):
             self._bar.update(self._task, description=_phase(event))
         elif isinstance(event, Started):
@@ -134,11 +141,18 @@ class BarReporter:
 
     def pausing(self) -> None:
         """Print it above the bar."""
-        say(_pausing(), self._bar.console)
+        say(_pausing(self._has_begun), self._bar.console)
 
     def close(self) -> None:
         """Leave the bar as it is and give the terminal back."""
         self._bar.stop()
+
+
+def _is_beyond_preparing(event: Event) -> bool:
+    """Whether an event tells that model and data are ready."""
+    if isinstance(event, Phase):
+        return event.name not in PREPARING
+    return isinstance(event, Started)
 
 
 def _phase(phase: Phase) -> str:
@@ -147,7 +161,14 @@ def _phase(phase: Phase) -> str:
         "checking": _("checking checkpoint"),
         "tokenizing": _("reading data"),
         "loading": _("loading model"),
-        "connecting": _("waiting for {count} processes to load the model").format(count=phase.total - 1),
+        "reaching": ngettext(
+            "waiting for {n} machine to answer", "waiting for {n} machines to answer", phase.total
+        ).format(n=phase.total),
+        "connecting": ngettext(
+            "waiting for {n} process to load the model",
+            "waiting for {n} processes to load the model",
+            phase.total - 1,
+        ).format(n=phase.total - 1),
         "restoring": _("back to step {step:,}").format(step=phase.step),
         "validating": _("validating"),
         "answering": _("answering prompts.txt"),
@@ -189,8 +210,10 @@ def sentence(event: Event) -> str:
             return ""
 
 
-def _pausing() -> str:
-    return _("Pausing: the step is finished, then a checkpoint is saved")
+def _pausing(has_begun: bool) -> str:
+    if has_begun:
+        return _("Pausing: the step is finished, then a checkpoint is saved")
+    return _("Pausing: as soon as model and data are read, before the first step")
 
 
 def _started(event: Started) -> str:

@@ -9,8 +9,10 @@ from engine.analysis.verdict import Verdict
 from engine.config import TrainingConfig
 from engine.hardware.report import CheckStatus
 from engine.i18n import _, ngettext, number
+from engine.sanitize import one_line
 from engine.training.events import Phase
 from engine.training.selected_config import differences
+from engine.training.state import reason_of
 from engine.units import duration
 from tui.run.figures import RunFigures
 from tui.run.machines import Machines
@@ -127,6 +129,8 @@ def _running(view: RunView, session: PhaseTracker) -> tuple[CheckStatus | None, 
         return None, _("Getting ready: {stage}.").format(stage=phase_words(phase)), where
     if view.state is None or view.state.status != "running":
         return None, _("Getting ready."), where
+    if view.state.reason:  # a process is lost, and the run goes on without it
+        return "warning", one_line(reason_of(view.state), 400), where
     busy = phase is not None
     for advice in view.advice:
         if not (advice.kind == "stalled" and busy):

@@ -4,7 +4,7 @@ from engine.i18n import _, ngettext
 from engine.training.events import Phase, Usage
 from engine.training.state import RunState
 
-PREPARING = ("checking", "tokenizing", "loading", "restoring", "connecting")
+PREPARING = ("checking", "reaching", "tokenizing", "loading", "restoring", "connecting")
 """Stages before steps are made."""
 
 
@@ -12,6 +12,7 @@ def phase_words(phase: Phase) -> str:
     """Return a stage in words."""
     return {
         "checking": _("checking the checkpoint"),
+        "reaching": _("waiting for the other machines to answer"),
         "loading": _("loading the model"),
         "tokenizing": _("reading and tokenizing the data"),
         "connecting": _("waiting for the other processes"),

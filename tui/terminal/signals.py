@@ -9,6 +9,7 @@ nothing: the interpreter writes each number into a pipe, from which a thread of 
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -19,6 +20,8 @@ PAUSING = (signal.SIGINT, *ENDING)
 """Signals that pause a run."""
 LEAVE_LIMIT_S = 0.6
 """Time that work with nothing to save has to come to an end, in seconds."""
+TIDY_LIMIT_S = 5.0
+"""Time that tidying up has before one more signal ends the process, in seconds."""
 _LAST = 0
 """Ends the thread that reacts to signals."""
 _WAKING = signal.SIGUSR1
@@ -115,8 +118,16 @@ def clean_up_on_signals(numbers: Iterable[signal.Signals] = ENDING) -> None:
 
 
 def _unwind(number: int, _frame: FrameType | None) -> None:
+    began = time.monotonic()
+
+    def see_through(later: int, _frame: FrameType | None) -> None:
+        """Leave nothing halfway that is tidied up now, unless that does not come to an end."""
+        if time.monotonic() - began > TIDY_LIMIT_S:
+            os._exit(128 + later)
+
     for other in PAUSING:
-        signal.signal(other, signal.SIG_IGN)  # what is tidied up now must not be left halfway
+        if signal.getsignal(other) is not signal.SIG_IGN:
+            signal.signal(other, see_through)
     raise SystemExit(128 + number)
 
 
