@@ -18,7 +18,7 @@ from engine.cluster.collective import Ring, free_ports
 from engine.cluster.lost import going_on, why_lost
 from engine.cluster.peer import Peer
 from engine.cluster.started_peers import StartedPeers
-from engine.cluster.watch import SILENCE_S, Watch
+from engine.cluster.watch import SILENCE_S, Beat, Watch
 from engine.cluster.world import PeerLost, World
 from engine.errors import UserError
 from engine.i18n import _
@@ -50,6 +50,7 @@ class Team:
         project: Project,
         leave: Callable[[PeerLost], None] = exit_at_once,
         goes_on: Callable[[int | None], bool] = lambda _rank: False,
+        beat: Beat = lambda _is_over: None,
     ) -> None:
         """Start nothing yet.
 
@@ -58,6 +59,7 @@ class Team:
             project: of the run.
             leave: ends this process, on any thread, where a sum cannot be called off.
             goes_on: whether the run goes on by itself without the process of a number.
+            beat: see `Watch`.
         """
         self.world = world
         self.note: Callable[[Exception], None] = lambda _lost: None
@@ -69,7 +71,7 @@ class Team:
         self._ring: Ring | None = None
         self._lost: PeerLost | None = None
         self._losing, self._found = threading.Lock(), threading.Event()
-        self._watch = Watch()
+        self._watch = Watch(beat)
         self._resources = ExitStack()
 
     def __enter__(self) -> "Team":

@@ -32,11 +32,20 @@ _AWAKE_S = 5.0
 """Seconds that this process has to have run, not stopped by Ctrl+Z, before silence is another one's."""
 
 
+Beat = Callable[[bool], None]
+"""Tells whoever watches over this process that its threads run; with True, that silence means nothing now."""
+
+
 class Watch:
     """Looks after the other processes, on a thread of its own, while this one waits for them or computes."""
 
-    def __init__(self) -> None:
-        """Look at nothing yet."""
+    def __init__(self, beat: Beat) -> None:
+        """Look at nothing yet.
+
+        Args:
+            beat: called at each look from when all are connected, and once with True at the end.
+        """
+        self._beat = beat
         self.are_connected = False
         """Whether all processes have found each other."""
         self._ended, self._is_out = threading.Event(), threading.Event()
@@ -52,6 +61,7 @@ class Watch:
     def end(self) -> None:
         """Look no more."""
         self._ended.set()
+        self._beat(True)
 
     @property
     def is_over(self) -> bool:
@@ -95,6 +105,8 @@ class Watch:
             if now - looked > _AWAKE_S:  # this process was stopped: what came meanwhile is to be read first
                 awake = now
             looked = now
+            if self.are_connected:
+                self._beat(False)
             for peer in peers:
                 if peer.channel.is_closed or peer.exit_code is not None:
                     lose(peer, CLOSED)

@@ -6,6 +6,7 @@ from threading import Event as StopEvent
 
 from engine.backend import describe_device, is_cpu
 from engine.cluster.team import Team, exit_at_once
+from engine.cluster.watch import Beat
 from engine.cluster.world import ALONE, PeerLost, World
 from engine.config import TrainingConfig
 from engine.hardware.keep_awake import keep_awake
@@ -42,6 +43,7 @@ class Trainer:
         world: World = ALONE,
         leave: Callable[[PeerLost], None] = exit_at_once,
         goes_on: Callable[[int | None], bool] = lambda _rank: False,
+        beat: Beat = lambda _is_over: None,
     ) -> None:
         """Prepare nothing yet.
 
@@ -56,13 +58,14 @@ class Trainer:
             leave: see `Team`.
             goes_on: whether this process becomes one that goes on without another that is lost; the lock of
                 the run's folder is passed on to it.
+            beat: see `Team`.
         """
         self._project = project
         self._config = config
         self._stop = stop
         self._mode = mode
         self._how = how
-        self._world, self._leave, self._goes_on = world, leave, goes_on
+        self._world, self._leave, self._goes_on, self._beat = world, leave, goes_on, beat
 
     def run(self) -> Generator[Event, None, None]:
         """Yield the run's events until it pauses or ends.
@@ -88,7 +91,7 @@ class Trainer:
             yield None
             return
         try:
-            with Team(self._world, self._project, leave, self._goes_on) as team:
+            with Team(self._world, self._project, leave, self._goes_on, self._beat) as team:
                 yield team
         except PeerLost as lost:
             if lost.goes_on:

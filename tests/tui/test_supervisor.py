@@ -43,6 +43,11 @@ exec(sys.argv[1])
 )
 
 
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    return pid in psutil.pids() and bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+
+
 def keep(directory: Path, code: str, *arguments: str, again: list[list[str] | None] | None = None) -> tuple[
     int, list[Death]
 ]:  # fmt: skip
@@ -224,6 +229,34 @@ def test_a_run_that_gets_no_core_is_left_alone(tmp_path: Path, monkeypatch: pyte
     assert keep(tmp_path, TRAINS, "compute(3)") == (0, [])
     result, deaths = keep(tmp_path, TRAINS, "time.sleep(600)")
     assert result == 128 + signal.SIGKILL and deaths[0].stalled_s
+
+
+HELD = (
+    NATIVE
+    + """
+import ctypes, subprocess
+from tui.supervisor.child import beat
+other = subprocess.Popen(["sleep", "600"])
+print(other.pid, file=open(os.environ["RUN"], "w"), flush=True)
+exec(sys.argv[1])
+ctypes.PyDLL(None).sleep(int(sys.argv[2]))  # no other thread of Python's runs meanwhile
+other.kill()
+"""
+)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_process_that_lets_no_thread_run_is_ended_with_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card that waits for ever holds the interpreter's lock: nobody inside can end it."""
+    monkeypatch.setattr("tui.supervisor.stall.BEATLESS_S", 0.5)
+    result, deaths = keep(tmp_path, HELD, "beat()", "600")
+    assert result == 128 + signal.SIGKILL
+    assert deaths[0].stalled_s is not None and deaths[0].stalled_s > 0.5
+    assert "most recent call first" in deaths[0].messages
+    assert not is_alive(int((tmp_path / "checkpoints_qlora").read_text()))
+    assert keep(tmp_path, HELD, "beat(); beat(is_over=True); beat()", "2") == (0, [])
 
 
 @pytest.mark.usefixtures("impatient")

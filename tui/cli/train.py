@@ -24,6 +24,7 @@ from tui.cli.train_output import Reporter, reporter
 from tui.console import err, refuse, say
 from tui.run.defect import training_defect
 from tui.run.handover import hand_over, take_notice
+from tui.supervisor.child import beat
 from tui.terminal.signals import pausing_signals
 from tui.terminal.stream import UnblockedStream
 
@@ -128,7 +129,7 @@ def _train(
         if had_terminal and (notice := take_notice(project)):
             say(notice, err)
         try:
-            paused = _follow(Trainer(project, config, stop, mode, how, world, leave, goes_on), show)
+            paused = _follow(Trainer(project, config, stop, mode, how, world, leave, goes_on, beat), show)
         except (OtherVersions, PeerLost):
             raise
         except UserError as error:
@@ -157,6 +158,7 @@ def _go_on_without(project: Project, world: World, as_lines: bool) -> None:
     arguments += world_options(project, world, go_on_with_fewer=True)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
+    beat(is_over=True)
     os.dup2(sys.stderr.fileno(), 2)  # the supervisor's file for native messages has taken its place
     os.execv(sys.executable, [sys.executable, "-P", "-m", "tui", *arguments])
 

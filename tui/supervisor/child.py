@@ -11,6 +11,12 @@ NATIVE_LOG = "MQLORA_NATIVE_LOG"
 """Environment variable: descriptor of the file that the supervisor reads after a crash."""
 ALIVE = "MQLORA_GUARD_ALIVE"
 """Environment variable: descriptor of a pipe that ends when the supervisor does."""
+BEATS = "MQLORA_GUARD_BEATS"
+"""Environment variable: descriptor of a pipe to the supervisor for `beat`."""
+OVER = b"e"
+"""What is written last: silence means nothing from here on."""
+_beats: int | None = None
+_in_turn = threading.Lock()
 
 
 def keep_native_messages() -> None:
@@ -29,9 +35,29 @@ def keep_native_messages() -> None:
     sys.stderr = sys.__stderr__ = stream  # type: ignore[misc]
     faulthandler.enable(2, all_threads=False)  # others go on while they are read: that may crash in its turn
     faulthandler.register(signal.SIGUSR1, 2)
+    global _beats
+    _beats = _descriptor(BEATS)
     alive = _descriptor(ALIVE)
     if alive is not None:
         threading.Thread(target=_outlive_nobody, args=(alive,), daemon=True, name="supervisor-alive").start()
+
+
+def beat(is_over: bool = False) -> None:
+    """Tell the supervisor that Python runs in this process; from the first time on it expects that.
+
+    A library that waits for ever, for a card whose partner is gone, may hold the interpreter's lock:
+    then no thread of this process can end it.
+
+    Args:
+        is_over: whether this is the last time; later ones do nothing.
+    """
+    global _beats
+    with _in_turn:
+        if _beats is not None:
+            with contextlib.suppress(OSError):  # the supervisor is gone, or has not read for long
+                os.write(_beats, OVER if is_over else b".")
+        if is_over:
+            _beats = None
 
 
 def _descriptor(name: str) -> int | None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tui.respawn import SUPERVISED, peek
-from tui.supervisor.child import ALIVE, NATIVE_LOG
+from tui.supervisor.child import ALIVE, BEATS, NATIVE_LOG
 from tui.supervisor.death import Death
 from tui.supervisor.stall import LEAST_VARIABLE, StallDetector, least_silence
 from tui.terminal.settings import TerminalSettings
@@ -88,19 +88,19 @@ def _run(
     command: Sequence[str], directory: Path, forwarder: "_Forwarder", least_silence_s: float
 ) -> int | Death:
     """Run one child to its end."""
-    with _native_log() as log, _pipe() as (alive, _kept):
-        child = subprocess.Popen(
-            command,
-            pass_fds=(log.fileno(), alive),
-            env={**os.environ, SUPERVISED: "1", NATIVE_LOG: str(log.fileno()), ALIVE: str(alive)},
-        )
+    with _native_log() as log, _pipe() as (alive, _kept), _pipe() as (beats, beating):
+        os.set_blocking(beats, False)
+        os.set_blocking(beating, False)
+        ours = {SUPERVISED: "1", NATIVE_LOG: str(log.fileno()), ALIVE: str(alive), BEATS: str(beating)}
+        child = subprocess.Popen(command, pass_fds=(log.fileno(), alive, beating), env={**os.environ, **ours})
         forwarder.begin(child)
         state_file = directory / "checkpoints_qlora" / "training_state.json"
-        watchdog = StallDetector(state_file, child.pid, least_silence_s)
+        watchdog = StallDetector(state_file, child.pid, least_silence_s, beats)
         watchdog.start()
         code = child.wait()
         forwarder.child = None
         watchdog.stop()
+        watchdog.join()  # before its pipe is closed
         if code >= 0:
             return code
         return Death(child.pid, -code, watchdog.stalled_s, _tail(log), forwarder.forwarded)

@@ -2,6 +2,8 @@
 
 The sign of life is `training_state.json`, rewritten about once a second while
 steps or validation batches are made, or after each of them where they take longer.
+A run on several cards also gives one several times a second on a pipe, whatever it does:
+a card waits for ever for one that is gone, and may hold all of the process up.
 """
 
 import json
@@ -10,10 +12,12 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.files import read_own
+from tui.supervisor.child import OVER
 
 if TYPE_CHECKING:
     import psutil
@@ -33,6 +37,8 @@ _SAMPLES = 20
 """Looks at whether a process would compute if it were given a core, of which half have to find that."""
 _KNOWN = 3
 _REMEMBERED = 100
+BEATLESS_S = 30.0
+"""Seconds without a sign on the pipe that mean a standstill, after the first sign and before the last."""
 _LOOKS = 60
 """Looks within the shortest silence."""
 
@@ -49,18 +55,21 @@ def least_silence() -> float | None:
 class StallDetector(threading.Thread):
     """Ends a child that trains but gives no sign of life any more."""
 
-    def __init__(self, state_file: Path, pid: int, least_s: float) -> None:
+    def __init__(self, state_file: Path, pid: int, least_s: float, beats: int) -> None:
         """Prepare to watch process `pid`.
 
         Args:
             state_file: describes the run.
             pid: the process that may make it.
             least_s: shortest silence that may count as a stall, in seconds.
+            beats: descriptor, not blocking, of what `tui.supervisor.child.beat` writes.
         """
         super().__init__(daemon=True, name="watchdog")
         self._state_file = state_file
         self._pid = pid
-        self._least = least_s
+        self._least, self._beats = least_s, beats
+        self._beat_at: float | None = None
+        """When there was a sign on the pipe; None before the first and after the last."""
         self._stopped = threading.Event()
         self._gaps: list[float] = []
         self._sign: Any = None
@@ -80,12 +89,24 @@ class StallDetector(threading.Thread):
             moment = time.monotonic()
             if moment - looked_at > 5 * pause + 1:  # this process did not run either: Ctrl+Z, sleep
                 self._signed_at = moment
+                self._beat_at = self._beat_at and moment
             looked_at = moment
+            if (beatless := self._beatless(moment)) > BEATLESS_S:
+                self._end(beatless)
+                return
             self._look(moment)
             silence = moment - self._signed_at
             if self._sign and silence > self._limit() and not self._is_busy(silence):
                 self._end(silence)
                 return
+
+    def _beatless(self, moment: float) -> float:
+        """Return how long the child has let none of its threads run, in seconds."""
+        with suppress(BlockingIOError):
+            self._beat_at = None if os.read(self._beats, 1 << 16).endswith(OVER) else moment
+        if self._beat_at and moment - self._beat_at > BEATLESS_S and _is_stopped(self._pid):
+            self._beat_at = moment
+        return moment - self._beat_at if self._beat_at else 0.0
 
     def _look(self, moment: float) -> None:
         sign = self._read()
@@ -116,7 +137,7 @@ class StallDetector(threading.Thread):
 
         try:
             process = psutil.Process(self._pid)
-            if process.status() == psutil.STATUS_STOPPED:
+            if _is_stopped(self._pid):
                 return True
             before = sum(process.cpu_times()[:2])
             pause, runnable = min(10.0, self._least / 2), 0
@@ -141,10 +162,25 @@ class StallDetector(threading.Thread):
         return any(stat.read_text().rpartition(")")[2].split()[0] == "R" for stat in stats)
 
     def _end(self, silence: float) -> None:
+        import psutil
+
         self.stalled_s = silence
-        try:
+        with suppress(psutil.Error, OSError):
+            child = psutil.Process(self._pid)
+            others = child.children(recursive=True)  # what it waits for may wait for it
             os.kill(self._pid, signal.SIGUSR1)  # the stacks of its threads go to the log
             self._stopped.wait(1.0)
             os.kill(self._pid, signal.SIGKILL)
-        except OSError:
-            pass
+            for other in others:
+                with suppress(psutil.Error):
+                    other.kill()
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether somebody has stopped a process, by Ctrl+Z for example, or it has just ended."""
+    import psutil  # only now: the supervisor starts before it is needed
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return True
