@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from engine.errors import UserError, WrongUsage
+from engine.errors import UserError, WrongUsage, system_reason
 from engine.files import NoPlainFile, read_given, write_json
 from engine.format import FORMAT, KEY, is_unknown, other_version
 from engine.i18n import N_, _
@@ -198,7 +198,7 @@ class TrainingConfig(BaseModel):
             raise
         except OSError as error:
             raise UserError(
-                _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror),
+                _("Cannot read {path}: {reason}").format(path=path, reason=system_reason(error)),
                 _("name an existing file"),
             ) from None
         except (ValueError, RecursionError) as error:

@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.files import NoPlainFile, read_own, write_json
 from engine.i18n import _
 
@@ -56,7 +56,9 @@ def load_settings() -> AppSettings:
         return AppSettings()
     except OSError as error:
         raise UserError(
-            _("Cannot read the app's settings in {path}: {reason}").format(path=path, reason=error.strerror),
+            _("Cannot read the app's settings in {path}: {reason}").format(
+                path=path, reason=system_reason(error)
+            ),
             _("make that file readable"),
         ) from None
     return _decoded(path, content)
@@ -121,7 +123,7 @@ def save_settings(settings: AppSettings) -> None:
     except OSError as error:
         raise UserError(
             _("Cannot write the app's settings to {path}: {reason}").format(
-                path=path, reason=error.strerror or error
+                path=path, reason=system_reason(error)
             ),
             write_fix(error),
         ) from None
