@@ -19,9 +19,10 @@ from tui.app.screens.train.machines import ChoosesMachines
 from tui.app.screens.train.plan import Plan
 from tui.app.screens.train.progress_line import ProgressLine
 from tui.app.screens.train.questions import accept_versions, take_it_over, train_anew
+from tui.app.screens.train.standstill import TellsOfStandstill
 from tui.app.screens.train.stats import RunStats
 from tui.run.handover import take_notice
-from tui.run.headline import after_a_failed_start, plan, progress, sentence
+from tui.run.headline import plan, progress, sentence
 from tui.run.messages import TrainingEvents, TrainingFailed
 from tui.run.status import CRASHED, UNFINISHED, PhaseTracker, RunSign
 from tui.run.view import RunReader, RunView
@@ -36,7 +37,7 @@ READ_SECONDS = 1.0
 """Time between two looks at the run's files."""
 
 
-class TrainScreen(ChoosesMachines):
+class TrainScreen(TellsOfStandstill, ChoosesMachines):
     """Shows the run on disk, whoever makes it, and starts, pauses and resumes it."""
 
     PLACE: ClassVar[str] = _("4 Train")
@@ -45,15 +46,10 @@ class TrainScreen(ChoosesMachines):
 
     def __init__(self) -> None:
         super().__init__()
-        self._view: RunView | None = None
         self._tracker = PhaseTracker()
         self._how = AS_BEFORE
         """How the present run was begun."""
         self._reading = False
-        self._stood_at = ""
-        """Session that stood still when a run was last begun or resumed here."""
-        self._refusal: UserError | None = None
-        """Why that failed; a note says it."""
 
     def compose_body(self) -> ComposeResult:
         """Yield sentence, plot, numbers and log."""
@@ -174,7 +170,8 @@ class TrainScreen(ChoosesMachines):
     def _start(self, mode: Mode, how: Resumption = AS_BEFORE) -> None:
         """Begin with the selected settings, or go on with those of the unfinished run."""
         self.clear_error()
-        self._how, self._stood_at = how, self._session
+        self._how = how
+        self.note_start()
         goes_on = mode != "restart" and self.mqlora.run_state.config is not None
         try:
             self.mqlora.training.start(None if goes_on else self.mqlora.config, mode, how)
@@ -200,8 +197,7 @@ class TrainScreen(ChoosesMachines):
         if isinstance(message.error, OtherVersions):
             self._ask_for_versions(message.error)
         else:
-            self._refusal = message.error
-            self.show_error(message.error)
+            self.show_failed_start(message.error)
             self._refresh_view()
 
     def _ask_for_versions(self, error: OtherVersions) -> None:
@@ -247,25 +243,12 @@ class TrainScreen(ChoosesMachines):
         status, figures = self.mqlora.run_state, self._view.figures
         self.set_class(status.phase == "idle" and self._view.charted.is_empty, "-new")
         config, machines = self.mqlora.config, self.mqlora.machines
-        level, text, hint = sentence(status, config, self._view, self._tracker, machines)
-        if self._is_held_up and status.phase in UNFINISHED:
-            level, text = "error", after_a_failed_start(status)
-        self._show_sentence(level, text, hint)
+        said = sentence(status, config, self._view, self._tracker, machines)
+        self._show_sentence(*self.instead(status, said))
         self.query_one(Charts).show(figures.summary, status.is_training)
         phase = self._view.phase_elsewhere or self._tracker.phase
         self.query_one(ProgressLine).show(*progress(figures, phase, status, datetime.now()))
         self.query_one(RunStats).show(figures)
-
-    @property
-    def _session(self) -> str:
-        """When the present or last session of the run began; empty where there was none."""
-        return self._view.state.started if self._view and self._view.state else ""
-
-    @property
-    def _is_held_up(self) -> bool:
-        """Whether the run was to go on and no session of it began, and a note still says why."""
-        is_said = self._refusal is not None and self._notes.error is self._refusal
-        return is_said and self._session == self._stood_at
 
     def _show_sentence(self, level: RunSign | None, text: str, hint: str) -> None:
         if level:
