@@ -9,7 +9,7 @@ from engine.files import NoPlainFile, read_given, write_json
 from engine.format import FORMAT, KEY, is_unknown, other_version
 from engine.i18n import N_, _
 from engine.i18n.numbers import with_separators
-from engine.values import refusal, typed
+from engine.values import json_reason, refusal, typed
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -203,7 +203,7 @@ class TrainingConfig(BaseModel):
             ) from None
         except (ValueError, RecursionError) as error:
             raise UserError(
-                _("{path} is not JSON: {reason}").format(path=path, reason=error),
+                _("{path} cannot be used: {reason}").format(path=path, reason=json_reason(error)),
                 _("correct that line or choose a profile again"),
             ) from None
         if not isinstance(values, dict):

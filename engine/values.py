@@ -1,6 +1,7 @@
 """What is wrong with a value that somebody typed, in words: the validation library's are for programmers."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
@@ -10,10 +11,13 @@ from engine.i18n import _, number
 from engine.i18n.numbers import as_python_has_it, with_separators
 from engine.sanitize import one_line
 
+import msgspec
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 _DECIMAL = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_ANOTHER_TYPE = re.compile(r"Expected `(.+?)`, got `(.+?)`(?: - at `(.+)`)?")
+"""How msgspec says it."""
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+", re.ASCII)
 
 
@@ -35,6 +39,26 @@ def refusal(error: ValidationError, fields: Mapping[str, FieldInfo], source: str
     own = first["ctx"]["error"].args[0] if first["type"] == "value_error" else ""
     problem = _problem(field.title or name, where, field, value, own)
     return UserError(problem, about[:1].lower() + about[1:])
+
+
+def json_reason(error: Exception) -> str:
+    """Say what is wrong with a JSON file of which a library says it in English.
+
+    Args:
+        error: of `json` or msgspec.
+    """
+    if isinstance(error, json.JSONDecodeError):
+        text = _("it is not JSON from line {line}, column {column} on")
+        return text.format(line=error.lineno, column=error.colno)
+    if isinstance(error, RecursionError):
+        return _("JSON is nested too deeply")
+    if not isinstance(error, msgspec.ValidationError):
+        return _("it is not JSON")
+    found = _ANOTHER_TYPE.fullmatch(str(error))
+    if found is None:
+        return str(error)
+    text = _("Expected `{wanted}`, got `{found}` - at `{place}`")
+    return text.format(wanted=found[1], found=found[2], place=found[3] or "$")
 
 
 def typed(values: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from engine.errors import UserError, system_reason, write_fix
 from engine.files import read_given, write_json
 from engine.i18n import _
 from engine.sanitize import one_line
-from engine.values import refusal
+from engine.values import json_reason, refusal
 
 from pydantic import ValidationError
 
@@ -97,10 +97,8 @@ def _content(path: Path) -> Any:
             _("Cannot read {path}: {reason}").format(path=path, reason=system_reason(error)),
             _like_this(),
         ) from None
-    except json.JSONDecodeError as error:
-        raise _wrong(path, _("it is no JSON from line {line} on").format(line=error.lineno)) from None
-    except (ValueError, RecursionError):
-        raise _wrong(path, _("it is no JSON")) from None
+    except (ValueError, RecursionError) as error:
+        raise _wrong(path, json_reason(error)) from None
 
 
 def _world(path: Path, content: Any) -> World:

@@ -39,8 +39,8 @@ def test_both_forms_are_taken_and_the_first_host_is_this_machine_by_any_name(tmp
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("[{},\n7 8]", "it is no JSON from line 2 on"),
-        ("[" * 100_000, "it is no JSON"),
+        ("[{},\n7 8]", "it is not JSON from line 2, column 3 on"),
+        ("[" * 100_000, "JSON is nested too deeply"),
         ("[]", "1 to 64 hosts"),
         ("7", "list of 1 to 64 hosts"),
         (json.dumps([{}] * 65), "1 to 64 hosts"),

@@ -114,6 +114,10 @@ async def test_a_start_that_comes_to_nothing_does_not_leave_the_old_reason_on_to
         await sees_no_more(pilot, "rank 2 has ended")
         await pilot.press("escape")
         await sees(pilot, "rank 2 has ended")
+        with owned_by(app.project, os.getppid()):
+            await sees(pilot, f"Process {os.getppid()} trains")
+            await pilot.press("enter")
+            await sees(pilot, f"Process {os.getppid()} trains in this folder; a run begins or goes on when")
 
 
 @pytest.mark.parametrize("size", EACH_SIZE)
@@ -153,7 +157,9 @@ async def test_machines_of_a_host_file(app: MqloraApp, background: Background, h
         field = pilot.app.screen.query_one("#machines-hosts", Input)
         field.value = "w.json"
         await pilot.press("down", "enter")
-        await hears(pilot, "w.json is no host file that can be used: it is no JSON from line 1 on;")
+        await hears(
+            pilot, "w.json is no host file that can be used: it is not JSON from line 1, column 2"
+        )
         field.value = "cluster.json"
         await sees(pilot, "mac2.local (rank 1)", "192.168.7.2", "speed 450.5", "speed 900", "this machine ")
         assert "✗" not in news(pilot)

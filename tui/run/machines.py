@@ -15,6 +15,7 @@ from engine.i18n import _, ngettext
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.training.lock_file import Owner
+from engine.values import json_reason
 
 import msgspec
 import psutil
@@ -111,9 +112,9 @@ def load_machines(project: Project) -> Machines:
     except FileNotFoundError:
         return THIS_MACHINE
     except OSError as error:
-        reason: object = system_reason(error)
+        reason = system_reason(error)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        reason = error
+        reason = json_reason(error)
     raise UserError(
         _("The choice of machines in {path} cannot be used: {reason}").format(path=path, reason=reason),
         _("choose them again: m on Train"),

@@ -1,4 +1,4 @@
-"""A run that stands still although it was to go on: what is said on top of it, and of a key that begins it."""
+"""A run that stands still although it was to go on: what is said on top, and of a key that begins it."""
 
 from engine.errors import UserError
 from engine.i18n import _
