@@ -157,9 +157,7 @@ async def test_machines_of_a_host_file(app: MqloraApp, background: Background, h
         field = pilot.app.screen.query_one("#machines-hosts", Input)
         field.value = "w.json"
         await pilot.press("down", "enter")
-        await hears(
-            pilot, "w.json is no host file that can be used: it is not JSON from line 1, column 2"
-        )
+        await hears(pilot, "w.json is no host file that can be used: it is not JSON from line 1, column 2")
         field.value = "cluster.json"
         await sees(pilot, "mac2.local (rank 1)", "192.168.7.2", "speed 450.5", "speed 900", "this machine ")
         assert "✗" not in news(pilot)
