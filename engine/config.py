@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from engine.errors import UserError, WrongUsage
+from engine.errors import UserError, WrongUsage, system_reason
 from engine.files import NoPlainFile, read_given, write_json
 from engine.format import FORMAT, KEY, is_unknown, other_version
 from engine.i18n import N_, _
 from engine.i18n.numbers import with_separators
-from engine.values import refusal, typed
+from engine.values import json_reason, refusal, typed
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -198,12 +198,12 @@ class TrainingConfig(BaseModel):
             raise
         except OSError as error:
             raise UserError(
-                _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror),
+                _("Cannot read {path}: {reason}").format(path=path, reason=system_reason(error)),
                 _("name an existing file"),
             ) from None
         except (ValueError, RecursionError) as error:
             raise UserError(
-                _("{path} is not JSON: {reason}").format(path=path, reason=error),
+                _("{path} cannot be used: {reason}").format(path=path, reason=json_reason(error)),
                 _("correct that line or choose a profile again"),
             ) from None
         if not isinstance(values, dict):

@@ -63,7 +63,7 @@ def for_file(text: str, file: Path) -> str:
 
 def ended(text: str) -> str:
     """Return a sentence with its full stop, which would spoil a command at its end."""
-    return text if _AT_END.search(text) else f"{text}."
+    return text if text.endswith("?") or _AT_END.search(text) else f"{text}."
 
 
 def at_end(text: str) -> tuple[str, str]:

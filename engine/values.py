@@ -1,6 +1,7 @@
 """What is wrong with a value that somebody typed, in words: the validation library's are for programmers."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
@@ -10,10 +11,13 @@ from engine.i18n import _, number
 from engine.i18n.numbers import as_python_has_it, with_separators
 from engine.sanitize import one_line
 
+import msgspec
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 _DECIMAL = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_ANOTHER_TYPE = re.compile(r"Expected `(.+?)`, got `(.+?)`(?: - at `(.+)`)?")
+"""How msgspec says it."""
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+", re.ASCII)
 
 
@@ -32,7 +36,29 @@ def refusal(error: ValidationError, fields: Mapping[str, FieldInfo], source: str
         return _unknown(name, where, fields)
     field, value = fields[name], first["input"]
     about = _(field.description or "")  # after a semicolon
-    return UserError(_problem(field.title or name, where, field, value), about[:1].lower() + about[1:])
+    own = first["ctx"]["error"].args[0] if first["type"] == "value_error" else ""
+    problem = _problem(field.title or name, where, field, value, own)
+    return UserError(problem, about[:1].lower() + about[1:])
+
+
+def json_reason(error: Exception) -> str:
+    """Say what is wrong with a JSON file of which a library says it in English.
+
+    Args:
+        error: of `json` or msgspec.
+    """
+    if isinstance(error, json.JSONDecodeError):
+        text = _("it is not JSON from line {line}, column {column} on")
+        return text.format(line=error.lineno, column=error.colno)
+    if isinstance(error, RecursionError):
+        return _("JSON is nested too deeply")
+    if not isinstance(error, msgspec.ValidationError):
+        return _("it is not JSON")
+    found = _ANOTHER_TYPE.fullmatch(str(error))
+    if found is None:
+        return str(error)
+    text = _("Expected `{wanted}`, got `{found}` - at `{place}`")
+    return text.format(wanted=found[1], found=found[2], place=found[3] or "$")
 
 
 def typed(values: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
@@ -61,29 +87,32 @@ def wanted(field: FieldInfo) -> str:
     if get_origin(kind) is Literal:
         return _("one of: {names}").format(names=", ".join(get_args(kind)))
     if get_origin(kind) is tuple and get_args(kind)[0] in (str, str | None):
-        return _("a list of texts")
+        return ", ".join([_("a list of texts"), *_limits(field)])
     if get_origin(kind) is tuple:
         return _("names out of: {names}").format(names=", ".join(get_args(get_args(kind)[0])))
     if kind not in (int, float):
-        return _("a text")
+        return ", ".join([_("a text"), *_limits(field)])
     noun = _("a whole number") if kind is int else _("a number")
     return ", ".join([noun, *_limits(field)])
 
 
 def _limits(field: FieldInfo) -> Iterator[str]:
     words = {"gt": _("above {n}"), "ge": _("at least {n}"), "lt": _("below {n}"), "le": _("at most {n}")}
+    words["max_length"] = _("at most {n} letters") if field.annotation is str else words["le"]
     for name, word in words.items():
         for rule in field.metadata:
             if (limit := getattr(rule, name, None)) is not None:
                 yield word.format(n=number(limit, ".12g"))
 
 
-def _problem(name: str, where: str, field: FieldInfo, value: Any) -> str:
+def _problem(name: str, where: str, field: FieldInfo, value: Any, own: str) -> str:
+    """Return what is wrong with a value; `own` is what a model's own check says of it, if that refused it."""
     if value in ((), []) or (isinstance(value, str) and not value.strip()):
         return _("'{name}'{where} is empty: it takes {wanted}").format(
             name=name, where=where, wanted=wanted(field)
         )
-    reason = _comma(field, value) or _("is wrong: it takes {wanted}").format(wanted=wanted(field))
+    reason = _("is wrong: {problem}").format(problem=own) if own else _comma(field, value)
+    reason = reason or _("is wrong: it takes {wanted}").format(wanted=wanted(field))
     return _("Value {value} of '{name}'{where} {reason}").format(
         value=one_line(_quoted(field, value)), name=name, where=where, reason=reason
     )

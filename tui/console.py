@@ -13,7 +13,7 @@ from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
-from engine.errors import UserError, WrongUsage
+from engine.errors import UserError, WrongUsage, system_reason
 from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import json_text, one_line, printable
@@ -158,7 +158,7 @@ def refuse_usage(show: Callable[[TextIO], None], problem: str, retold: Callable[
 
 def refuse_system(error: OSError) -> int:
     """Tell what the system did not let a command do, and return its exit code."""
-    reason = error.strerror or str(error)
+    reason = system_reason(error)
     if error.errno in (errno.EMFILE, errno.ENFILE):
         problem, fix = _("Too many files are open"), _("allow more with: ulimit -n 1024")
     elif error.errno == errno.EAGAIN and error.filename is None:

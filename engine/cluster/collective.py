@@ -17,7 +17,7 @@ from pathlib import Path
 from engine.backend import mx
 from engine.cluster.connecting import let_go
 from engine.cluster.world import Backend
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.i18n import _
 
 _MOST_FILES = 4096
@@ -172,7 +172,7 @@ class _environment:
             self._remove()
             raise UserError(
                 _("The addresses cannot be written to a temporary file for MLX: {reason}").format(
-                    reason=error.strerror
+                    reason=system_reason(error)
                 ),
                 _("free some disk space there, or name another folder as TMPDIR"),
             ) from None

@@ -14,11 +14,11 @@ from typing import Any
 
 from engine.cluster.link import is_own
 from engine.cluster.world import MOST_RANKS, Host, World
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.files import read_given, write_json
 from engine.i18n import _
 from engine.sanitize import one_line
-from engine.values import refusal
+from engine.values import json_reason, refusal
 
 from pydantic import ValidationError
 
@@ -31,6 +31,8 @@ _SETS_ITSELF = ("MLX_RANK", "MLX_HOSTFILE", "MLX_WORLD_SIZE", "MLX_IBV_DEVICES",
     "NCCL_HOST_IP", "NCCL_PORT")  # fmt: skip
 _WEDGES = "MLX_METAL_FAST_SYNCH"
 """Leaves the GPU of a Mac stuck until it is started again (mlx issues 3142 and 3830)."""
+_FORM = '[{"ssh": "localhost", "ips": ["192.168.2.1"]}, {"ssh": "mac2.local", "ips": ["192.168.2.2"]}]'
+"""What such a file may be, for those who have none yet."""
 
 
 def read_hosts(path: Path) -> World:
@@ -54,7 +56,7 @@ def write_hosts(world: World, folder: Path) -> Path:
     Raises:
         OSError: it cannot be written.
     """
-    hosts = [host.model_dump(mode="json") for host in world.hosts]
+    hosts = [host.model_dump(mode="json", exclude_unset=True) for host in world.hosts]
     path = folder / "hosts.json"
     write_json(path, {"backend": world.backend, "envs": list(world.envs), "hosts": hosts})
     return path
@@ -82,7 +84,7 @@ def save_measured(path: Path, measured: Sequence[Mapping[str, float]]) -> None:
         write_json(path.resolve(), content)
     except OSError as error:
         raise UserError(
-            _("{path} could not be written: {reason}").format(path=path, reason=error.strerror),
+            _("{path} could not be written: {reason}").format(path=path, reason=system_reason(error)),
             write_fix(error),
         ) from None
 
@@ -92,30 +94,36 @@ def _content(path: Path) -> Any:
         return json.loads(read_given(path, _LONGEST_FILE))
     except OSError as error:
         raise UserError(
-            _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror or error),
-            _("write a host file as docs/cluster.md says"),
+            _("Cannot read {path}: {reason}").format(path=path, reason=system_reason(error)),
+            _like_this(),
         ) from None
-    except (ValueError, RecursionError):
-        raise _wrong(path, _("it is no JSON")) from None
+    except (ValueError, RecursionError) as error:
+        raise _wrong(path, json_reason(error)) from None
 
 
 def _world(path: Path, content: Any) -> World:
     values = content if isinstance(content, dict) else {"hosts": content}
     if unknown := sorted(values.keys() - {"hosts", "backend", "envs"}):
-        raise _wrong(path, _("nobody knows its field {name}").format(name=one_line(unknown[0])))
+        problem = _("nobody knows its field {name}").format(name=one_line(unknown[0]))
+        raise _wrong(path, problem, _("use hosts, backend and envs"))
     backend, hosts = values.get("backend", "ring"), values.get("hosts")
     if backend not in ("ring", "nccl", "jaccl"):
-        raise _wrong(path, _("its backend is none of ring, nccl, jaccl"))
+        raise _wrong(path, _("its backend is none of ring, nccl, jaccl"), _("leave it out: then it is ring"))
     if not isinstance(hosts, list) or not 1 <= len(hosts) <= MOST_RANKS:
         raise _wrong(path, _("it needs a list of 1 to {most} hosts").format(most=MOST_RANKS))
     envs = _envs(path, values.get("envs", []))
     found = tuple(_host(path, index, host) for index, host in enumerate(hosts))
     if len({"speed" in host.model_fields_set for host in found}) > 1:
-        raise _wrong(path, _("some hosts have a speed and others none, though rows are divided by it"))
+        raise _wrong(
+            path,
+            _("some hosts have a speed and others none, though rows are divided by it"),
+            _("give each a speed, or none"),
+        )
     _require_addresses(path, World(backend, found))
     if not found[0].is_here:
         if not (found[0].ips and all(map(is_own, found[0].ips))):
-            raise _wrong(path, _("the first host has to be this machine, which owns the run"))
+            problem = _("the first host has to be this machine, which owns the run")
+            raise _wrong(path, problem, _("put it first, with addresses of its own in ips"))
         found = (found[0].model_copy(update={"ssh": "localhost"}), *found[1:])
     world = World(backend, found, envs)
     _require_reachable(path, world)
@@ -133,17 +141,19 @@ def _envs(path: Path, envs: Any) -> tuple[str, ...]:
         or len(envs) > _MOST_ENVS
         or not all(isinstance(text, str) and _ASSIGNMENT.fullmatch(text) for text in envs)
     ):
-        raise _wrong(path, _('"envs" is no list of NAME=value'))
-    names = [text.partition("=")[0] for text in envs]
+        raise _wrong(
+            path, _('"envs" is no list of NAME=value'), _('write it like this: "envs": ["NAME=value"]')
+        )
+    names, fix = [text.partition("=")[0] for text in envs], _("take it out")
     for name, count in Counter(names).items():
         if count > 1:
-            raise _wrong(path, _('"envs" sets {name} twice').format(name=name))
+            raise _wrong(path, _('"envs" sets {name} twice').format(name=name), _("take one out"))
         if name in _INJECTS:
-            raise _wrong(path, _('"envs" sets {name}, which loads foreign code').format(name=name))
+            raise _wrong(path, _('"envs" sets {name}, which loads foreign code').format(name=name), fix)
         if name in _SETS_ITSELF:
-            raise _wrong(path, _('"envs" sets {name}, which this program sets').format(name=name))
+            raise _wrong(path, _('"envs" sets {name}, which this program sets').format(name=name), fix)
         if name == _WEDGES:
-            raise _wrong(path, _('"envs" sets {name}, which can leave a GPU stuck').format(name=name))
+            raise _wrong(path, _('"envs" sets {name}, which can leave a GPU stuck').format(name=name), fix)
     return tuple(envs)
 
 
@@ -164,23 +174,24 @@ def _require_addresses(path: Path, world: World) -> None:
         UserError: with the address or the host.
     """
     machines: dict[str, str] = {}
+    fix = _("give each host the addresses of its own network cards in ips")
     for host in world.hosts:
         for text in host.ips:
             address = ipaddress.ip_address(text)
             if address.version == 6:
-                raise _wrong(path, _("{address} is of IPv6, which MLX cannot read").format(address=text))
+                raise _wrong(path, _("{address} is of IPv6, which MLX cannot read").format(address=text), fix)
             if address.is_unspecified or address.is_multicast:
-                raise _wrong(path, _("{address} is no address of one machine").format(address=text))
+                raise _wrong(path, _("{address} is no address of one machine").format(address=text), fix)
             if machines.setdefault(text, host.ssh) != host.ssh:
-                raise _wrong(path, _("two hosts have the address {address}").format(address=text))
+                raise _wrong(path, _("two hosts have the address {address}").format(address=text), fix)
     for name, count in Counter(host.ssh for host in world.hosts if not host.is_here).items():
         if count > 1:
-            raise _wrong(path, _("{host} stands there twice").format(host=name))
+            raise _wrong(path, _("{host} stands there twice").format(host=name), _("take one out"))
     if len({len(host.ips) or 1 for host in world.hosts}) > 1:
-        raise _wrong(path, _("all hosts need equally many addresses in ips"))
+        raise _wrong(path, _("all hosts need equally many addresses in ips"), fix)
     loopback = {ipaddress.ip_address(text).is_loopback for host in world.hosts for text in host.ips}
     if world.is_spread and len(loopback) > 1:
-        raise _wrong(path, _("a loopback address such as 127.0.0.1 leads to no other machine"))
+        raise _wrong(path, _("a loopback address such as 127.0.0.1 leads to no other machine"), fix)
 
 
 def _require_reachable(path: Path, world: World) -> None:
@@ -191,16 +202,32 @@ def _require_reachable(path: Path, world: World) -> None:
     """
     for host in world.hosts:
         if world.is_spread and not host.ips:
-            raise _wrong(path, _("{host} has no address in ips").format(host=host.ssh))
+            raise _wrong(
+                path,
+                _("{host} has no address in ips").format(host=host.ssh),
+                _('add one of the network between them, as in "ips": ["192.168.2.2"]'),
+            )
         if world.backend == "jaccl" and len(host.rdma) != world.size:
-            raise _wrong(path, _("{host} does not name an RDMA device to each host").format(host=host.ssh))
+            raise _wrong(
+                path,
+                _("{host} does not name an RDMA device to each host").format(host=host.ssh),
+                _("write rdma for each host, null towards itself, or take backend out"),
+            )
         for address in host.ips if host.is_here else ():
             if not is_own(address):
-                raise _wrong(path, _("{address} is no address of this machine").format(address=address))
+                raise _wrong(
+                    path,
+                    _("{address} is no address of this machine").format(address=address),
+                    _("correct it: ipconfig getifaddr en0 tells it on a Mac, hostname -I on Linux"),
+                )
 
 
-def _wrong(path: Path, problem: str) -> UserError:
+def _wrong(path: Path, problem: str, fix: str = "") -> UserError:
     return UserError(
         _("{path} is no host file that can be used: {problem}").format(path=path, problem=problem),
-        _("write it as docs/cluster.md says"),
+        fix or _like_this(),
     )
+
+
+def _like_this() -> str:
+    return _("write it as {form}, this machine first").format(form=_FORM)

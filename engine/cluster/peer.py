@@ -14,7 +14,7 @@ from typing import IO
 from engine.cluster.channel import BY_SSH, Channel
 from engine.cluster.unreached import CLOSED_PROJECT, CLOSED_PYTHON, NO_PROJECT, NO_PYTHON, why_not_reached
 from engine.cluster.world import Host, World
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.i18n import _
 from engine.i18n.languages import VARIABLE
 from engine.project import Project
@@ -71,7 +71,7 @@ class Peer:
             )
         except OSError as error:
             raise UserError(
-                _("{name} cannot be started: {reason}").format(name=self.name, reason=error.strerror),
+                _("{name} cannot be started: {reason}").format(name=self.name, reason=system_reason(error)),
                 _("install ssh, or train on one machine: mqlora-tui train"),
             ) from None
         assert self._process.stdin and self._process.stdout and self._process.stderr

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from engine.errors import UserError
 from engine.i18n import _
+from engine.sanitize import one_line
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -14,8 +15,9 @@ Backend = Literal["ring", "nccl", "jaccl"]
 """How gradients travel: TCP; NVIDIA's library between cards of one machine; RDMA over Thunderbolt 5."""
 MOST_RANKS = 64
 _HERE = ("localhost", "127.0.0.1", "::1", "")
-_NAME = re.compile(r"(?:\w[\w.+-]{0,63}@)?\w[\w.:%-]{0,254}", re.ASCII)
+_USER, _NAME = re.compile(r"\w[\w.+-]{0,63}", re.ASCII), re.compile(r"\w[\w.:%-]{0,254}", re.ASCII)
 """Nothing that ssh or a shell could take for something else, such as an option."""
+_NO_LETTER = re.compile(r"[^\w.:%+@-]", re.ASCII)
 _PATH = re.compile(r"/[^\x00-\x1f\x7f]*")
 
 
@@ -36,9 +38,12 @@ class Host(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ssh: Annotated[str, Field(description="a name that ssh knows, such as mac2.local")] = "localhost"
-    ips: Annotated[tuple[str, ...], Field(max_length=8, description="addresses of its network cards")] = ()
+    ips: Annotated[
+        tuple[str, ...], Field(max_length=8, description="its IPv4 addresses, such as 192.168.2.2")
+    ] = ()
     rdma: Annotated[
-        tuple[str | None, ...], Field(max_length=MOST_RANKS, description="RDMA device to each other host")
+        tuple[str | None, ...],
+        Field(max_length=MOST_RANKS, description="for jaccl: RDMA device to each other host"),
     ] = ()
     speed: Annotated[
         float, Field(gt=0, le=1e9, description="tokens a second, or a share; rows are divided by it")
@@ -60,24 +65,46 @@ class Host(BaseModel):
     @field_validator("ssh")
     @classmethod
     def _is_a_name(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
-            raise ValueError("not a name")
+        if problem := _why_no_name(name):
+            raise ValueError(problem)
         return name
 
     @field_validator("python", "project")
     @classmethod
     def _is_a_path(cls, path: str, field: ValidationInfo) -> str:
-        # `env`, which starts Python there, would take one with = for an assignment.
-        if path and (not _PATH.fullmatch(path) or (field.field_name == "python" and "=" in path)):
-            raise ValueError("not a path")
+        if path and not path.startswith("/"):
+            raise ValueError(_("it does not begin with /, as a whole path does"))
+        if path and not _PATH.fullmatch(path):
+            raise ValueError(_("there is a character in it that cannot be seen"))
+        if field.field_name == "python" and "=" in path:  # `env`, which starts it, would take an assignment
+            raise ValueError(_("there is a = in it"))
         return path
 
     @field_validator("ips")
     @classmethod
     def _are_addresses(cls, ips: tuple[str, ...]) -> tuple[str, ...]:
         for address in ips:
-            ipaddress.ip_address(address)
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                raise ValueError(_("{text} is no IPv4 address").format(text=one_line(address, 60))) from None
         return ips
+
+
+def _why_no_name(name: str) -> str:
+    """Return what is wrong with the name of a machine, perhaps with a user's before it; empty if nothing."""
+    if found := _NO_LETTER.search(name):
+        return _("'{character}' stands in it; a name has letters from a to z, digits and . _ - only").format(
+            character=one_line(found[0])
+        )
+    user, at, machine = name.rpartition("@")
+    if machine.count(":") == 1:
+        return _("ssh takes no port behind a name; that goes into ~/.ssh/config: Host, HostName, Port")
+    if len(machine) > 255 or len(user) > 64:
+        return _("it is longer than 255 letters, or than 64 before @")
+    if not _NAME.fullmatch(machine) or (at and not _USER.fullmatch(user)):
+        return _("it has to begin with a letter or digit, as a user's name before @ has")
+    return ""
 
 
 @dataclass(frozen=True)
@@ -100,6 +127,11 @@ class World:
     def speeds(self) -> tuple[float, ...]:
         """Of each process, in one unit."""
         return tuple(host.speed for host in self.hosts)
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """Of each process the name of its machine for ssh; "localhost" is this one."""
+        return tuple("localhost" if host.is_here else host.ssh for host in self.hosts)
 
     def name(self, rank: int) -> str:
         """Return what a process is called in sentences, such as "mac2.local" or "process 1"."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from engine.backend import mx
 from engine.dataset.batches.chat_template import NO_THINKING
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.files import open_given, read_given
 from engine.fingerprint import given_sha256
 from engine.i18n import _
@@ -97,7 +97,9 @@ def read_adapter(folder: Path) -> AdapterFile:
         return _read(folder)
     except UserError as error:
         raise cannot_use(folder, error.problem, error.fix) from None
-    except (OSError, ValueError, RuntimeError, RecursionError) as error:
+    except OSError as error:
+        raise cannot_use(folder, system_reason(error)) from None
+    except (ValueError, RuntimeError, RecursionError) as error:
         raise cannot_use(folder, str(error)) from None
 
 
@@ -122,7 +124,9 @@ def adapter_origin(folder: Path) -> dict[str, Any]:
         return _origin(config, PEFT_BASE if "peft_type" in config else BASE_MODEL)
     except UserError as error:
         raise cannot_use(folder, error.problem, error.fix) from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise cannot_use(folder, system_reason(error)) from None
+    except (ValueError, RecursionError) as error:
         raise cannot_use(folder, str(error)) from None
 
 

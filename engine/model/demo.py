@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.files import open_given, read_given, write_atomic
 from engine.i18n import _
 from engine.model.demo_source import find_demo_gguf
@@ -115,7 +115,7 @@ def _copy_sample_data(project: Project) -> tuple[tuple[Path, ...], tuple[Path, .
             (written if _copy_new(sample_data_dir() / name, target) else kept).append(target)
     except OSError as error:
         raise UserError(
-            _("Cannot write {path}: {reason}").format(path=project.data_dir, reason=error.strerror or error),
+            _("Cannot write {path}: {reason}").format(path=project.data_dir, reason=system_reason(error)),
             write_fix(error),
         ) from None
     return tuple(written), tuple(kept)

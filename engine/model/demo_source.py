@@ -14,7 +14,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.files import partial_folder
 from engine.i18n import _
 from engine.sanitize import one_line
@@ -73,7 +73,7 @@ def _download(cached: Path) -> None:
             os.replace(file, cached)
     except OSError as error:
         raise UserError(
-            _("Cannot write {path}: {reason}").format(path=cached, reason=error.strerror or error),
+            _("Cannot write {path}: {reason}").format(path=cached, reason=system_reason(error)),
             write_fix(error),
         ) from None
 

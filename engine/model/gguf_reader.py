@@ -14,7 +14,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.files import open_given
 from engine.i18n import _, ngettext
 from engine.model.gguf_header import GgufHeader, GgufTensor, refusal
@@ -76,9 +76,7 @@ def read_header(path: Path) -> GgufHeader:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return _Parser(path, data).header()
     except OSError as error:
-        raise refusal(
-            path, error.strerror or str(error), _("name an existing file that you may read")
-        ) from None
+        raise refusal(path, system_reason(error), _("name an existing file that you may read")) from None
 
 
 class _Parser:

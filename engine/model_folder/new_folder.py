@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.files import partial_folder, sync
 from engine.i18n import _
 
@@ -57,5 +57,5 @@ def become(folder: Path, target: Path) -> None:
 def cannot_write(path: Path, error: OSError) -> UserError:
     """Return the refusal of a folder or file that could not be written."""
     return UserError(
-        _("Cannot write {path}: {reason}").format(path=path, reason=error.strerror or error), write_fix(error)
+        _("Cannot write {path}: {reason}").format(path=path, reason=system_reason(error)), write_fix(error)
     )

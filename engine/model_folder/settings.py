@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.files import open_given, read_given
 from engine.i18n import _
+from engine.values import json_reason
 
 MOST_BYTES = 256 << 20
 """No file of settings or vocabulary is larger; what is larger is not read."""
@@ -28,9 +29,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(read_given(path, MOST_BYTES))
     except OSError as error:
-        raise _broken(path, error.strerror or _("it cannot be read")) from None
+        raise _broken(path, system_reason(error)) from None
     except (ValueError, RecursionError) as error:
-        raise _broken(path, str(error)) from None
+        raise _broken(path, json_reason(error)) from None
     if not isinstance(values, dict):
         raise _broken(path, _("it holds no JSON object"))
     return values

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from threading import Event
 
-from engine.errors import Cancelled, UserError
+from engine.errors import Cancelled, UserError, system_reason
 from engine.files import open_given
 from engine.find_models import SOURCE_NAME, snapshot
 from engine.i18n import _
@@ -70,7 +70,7 @@ def _files(folder: Path) -> list[str]:
         found = [*folder.glob("*"), *folder.glob("*/*")]
     except OSError as error:
         raise UserError(
-            _("{folder} cannot be read: {reason}").format(folder=folder, reason=error.strerror or error),
+            _("{folder} cannot be read: {reason}").format(folder=folder, reason=system_reason(error)),
             _("name a folder that you may read"),
         ) from None
     return [path.relative_to(folder).as_posix() for path in found if path.is_file()]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.fingerprint import data_fingerprint, file_sha256, model_fingerprint, template_fingerprint
 from engine.i18n import _
 from engine.project import Project
@@ -70,7 +70,7 @@ def differences(
         prints = model_fingerprint(folder), template_fingerprint(folder)
     except OSError as error:
         raise UserError(
-            _("Cannot read {path}: {reason}").format(path=error.filename, reason=error.strerror),
+            _("Cannot read {path}: {reason}").format(path=error.filename, reason=system_reason(error)),
             _("put the run's data and base model into this project"),
         ) from None
     if prints[0] != receipt.base.fingerprint:

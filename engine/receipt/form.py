@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from engine.config import TrainingConfig
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.files import read_given, write_json
 from engine.i18n import _
 from engine.model_folder.source import read_source
@@ -138,7 +138,7 @@ class Receipt(_Part):
             raise
         except OSError as error:
             raise UserError(
-                _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror), fix
+                _("Cannot read {path}: {reason}").format(path=path, reason=system_reason(error)), fix
             ) from None
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]

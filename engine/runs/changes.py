@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.files import PARTIAL, NoPlainFile, clear_partial, remove
 from engine.i18n import _
 from engine.project import Project
@@ -169,7 +169,7 @@ def _explained(folder: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise UserError(
-            _("Cannot change {folder}: {reason}").format(folder=folder, reason=error.strerror or error),
+            _("Cannot change {folder}: {reason}").format(folder=folder, reason=system_reason(error)),
             write_fix(error),
         ) from None
 

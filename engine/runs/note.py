@@ -1,6 +1,6 @@
 """A short text that somebody keeps with a run."""
 
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.files import NoPlainFile, read_own, write_atomic
 from engine.i18n import _
 from engine.project import Project
@@ -35,6 +35,6 @@ def write_note(project: Project, text: str) -> None:
         raise
     except OSError as error:
         raise UserError(
-            _("Cannot write {path}: {reason}").format(path=project.note_file, reason=error.strerror),
+            _("Cannot write {path}: {reason}").format(path=project.note_file, reason=system_reason(error)),
             write_fix(error),
         ) from None

@@ -11,7 +11,7 @@ from engine.analysis.series import bucket_means
 from engine.analysis.summary import summary_of
 from engine.analysis.verdict import Verdict, judge
 from engine.config import TrainingConfig
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.files import NoPlainFile
 from engine.i18n import _, ngettext
 from engine.receipt.form import Receipt
@@ -67,7 +67,7 @@ def describe(place: RunPlace) -> RunRecord:
     except UserError as error:
         return RunRecord(place, problem=error.problem)
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = system_reason(error)
         return RunRecord(place, problem=_("The folder cannot be read: {reason}").format(reason=reason))
     except Exception as defect:  # a folder from anywhere must not hide the other runs
         text = _("What is in the folder makes no sense: {reason!r}")

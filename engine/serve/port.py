@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.i18n import _
 
 ADDRESS = "127.0.0.1"
@@ -28,7 +28,7 @@ def listen(port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise _in_use(port) from None
         raise UserError(
-            _("Cannot listen on port {port}: {reason}").format(port=port, reason=error.strerror),
+            _("Cannot listen on port {port}: {reason}").format(port=port, reason=system_reason(error)),
             _("take a port of 1024 or above, such as: mqlora-tui serve --port {port}").format(
                 port=next_free(max(port + 1, USUAL))
             ),

@@ -14,7 +14,7 @@ from engine.cluster.link import TOKEN_BYTES, Link, Listener, measure
 from engine.cluster.peer import Peer
 from engine.cluster.world import Host, World
 from engine.config import TrainingConfig
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.i18n import N_, _
 from engine.project import Project
 from engine.sanitize import one_line
@@ -169,7 +169,7 @@ class AskedHost:
         return Link(bandwidth, latency) if bandwidth and latency is not None else None
 
     def _no_way(self, text: str, address: str, error: Exception) -> None:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = system_reason(error) if isinstance(error, OSError) else str(error)
         self._note(
             f"{text.format(address=address)}: {one_line(reason, 200)}",
             _("see whether a firewall lets Python listen, and whether ips are in one network"),

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.files import NoPlainFile
 from engine.i18n import _
 from engine.project import Project
@@ -36,7 +36,7 @@ def explain(error: Exception, project: Project, config: TrainingConfig, divisor:
 def cannot_write(folder: Path, error: OSError) -> UserError:
     """Return what to tell the user of a failed write in a run's folder."""
     fix = _("{fix}, then run: mqlora-tui train (what is saved is untouched)").format(fix=write_fix(error))
-    reason = error.strerror or str(error)
+    reason = system_reason(error)
     return UserError(_("Cannot write to {folder}: {reason}").format(folder=folder, reason=reason), fix)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.files import NoPlainFile, open_own
 from engine.i18n import _
 from engine.project import Project
@@ -203,7 +203,9 @@ def require_readable(project: Project) -> None:
         raise
     except OSError as error:
         raise UserError(
-            _("{file} cannot be read: {reason}").format(file=project.metrics_file, reason=error.strerror),
+            _("{file} cannot be read: {reason}").format(
+                file=project.metrics_file, reason=system_reason(error)
+            ),
             _("make it readable for yourself"),
         ) from None
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from engine.cluster.channel import Channel, Message, channel_to_owner
 from engine.cluster.link import Listener, is_own, measure
 from engine.config import TrainingConfig
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.fingerprint import data_fingerprint, installed_versions, model_fingerprint, template_fingerprint
 from engine.hardware.storage import read_disk_free, read_memory
 from engine.i18n import _
@@ -51,7 +51,7 @@ def look(project: Project, config: TrainingConfig) -> dict[str, Any]:
         }
     except OSError as error:
         raise UserError(
-            _("Cannot read {path}: {reason}").format(path=error.filename, reason=error.strerror),
+            _("Cannot read {path}: {reason}").format(path=error.filename, reason=system_reason(error)),
             _("copy the project and the model to this machine again"),
         ) from None
     free = {"memory": read_memory().obtainable, "disk": read_disk_free(project.run_dir)}
@@ -74,7 +74,7 @@ class HostAnswers:
             except UserError as error:
                 self._channel.send(kind, problem=error.problem, fix=error.fix)
             except OSError as error:
-                self._channel.send(kind, problem=error.strerror or str(error), fix="")
+                self._channel.send(kind, problem=system_reason(error), fix="")
 
     def _answer(self, kind: str, message: Message) -> dict[str, Any]:
         match kind:

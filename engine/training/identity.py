@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.config import TrainingConfig
 from engine.dataset.jsonl.lines import missing_fix
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.fingerprint import data_fingerprint, model_fingerprint, template_fingerprint
 from engine.i18n import _
 from engine.model_folder.usable import require_usable
@@ -36,7 +36,7 @@ def identity_of(project: Project, config: TrainingConfig) -> RunIdentity:
         )
     except OSError as error:
         raise UserError(
-            _("Cannot read {path}: {reason}").format(path=error.filename, reason=error.strerror),
+            _("Cannot read {path}: {reason}").format(path=error.filename, reason=system_reason(error)),
             _data_fix(project, Path(error.filename or "")),
         ) from None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.files import read_own
 from engine.i18n import _
 from engine.project import Project
@@ -66,7 +66,7 @@ def save_named(project: Project, name: str, config: TrainingConfig) -> None:
     except UserError:
         raise
     except OSError as error:
-        problem = _("Cannot write {path}: {reason}").format(path=path, reason=error.strerror)
+        problem = _("Cannot write {path}: {reason}").format(path=path, reason=system_reason(error))
         raise UserError(problem, write_fix(error)) from None
 
 
@@ -133,7 +133,7 @@ def _read(project: Project, name: str) -> NamedConfig:
     except UserError as error:
         return NamedConfig(name, None, error)
     except OSError as error:
-        problem = _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror)
+        problem = _("Cannot read {path}: {reason}").format(path=path, reason=system_reason(error))
         return NamedConfig(name, None, UserError(problem, _("make it readable or take it away")))
 
 

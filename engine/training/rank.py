@@ -21,7 +21,7 @@ from engine.config import TrainingConfig
 from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
 from engine.dataset.inspect.load import load_file
 from engine.dataset.inspect.model_tokens import example_tokenizer
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.i18n import _
 from engine.project import Project
 from engine.training.execution_plan import Plan
@@ -97,7 +97,7 @@ class Rank:
         except OSError as error:
             raise UserError(
                 _("{addresses} is no address of this machine: {reason}").format(
-                    addresses=", ".join(run.addresses), reason=error.strerror
+                    addresses=", ".join(run.addresses), reason=system_reason(error)
                 ),
                 _("correct ips in the host file"),
             ) from None
@@ -145,7 +145,7 @@ class Rank:
             return error
         if isinstance(error, OSError) and error.filename:
             return UserError(
-                _("Cannot read {path}: {reason}").format(path=error.filename, reason=error.strerror),
+                _("Cannot read {path}: {reason}").format(path=error.filename, reason=system_reason(error)),
                 _("copy the project and the model to this machine again, readable for this user"),
             )
         return out_of_memory(error, *self._memory) if self._memory else None

@@ -58,6 +58,7 @@ class Recorder:
             steps_per_epoch=parts.steps_per_epoch,
             micro_batch_divisor=parts.micro_batch_divisor,
             ranks=len(parts.speeds),
+            hosts=parts.team.world.machines if parts.team else (),
             resumed_at=progress.step,
         )
         self._state = StateWriter(parts.project.state_file, fresh)

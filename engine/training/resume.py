@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.config import TrainingConfig
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.fingerprint import installed_versions
 from engine.format import OtherVersions
 from engine.i18n import _
@@ -172,7 +172,7 @@ def _newest(project: Project, mode: Mode) -> tuple[Checkpoint | None, list[Path]
         checkpoint, damaged = newest_checkpoint(project.run_dir)
     except OSError as error:
         raise UserError(
-            _("Cannot read {path}: {reason}").format(path=error.filename, reason=error.strerror),
+            _("Cannot read {path}: {reason}").format(path=error.filename, reason=system_reason(error)),
             _("make it readable, then run: mqlora-tui train"),
         ) from None
     if checkpoint is None and damaged:

@@ -18,6 +18,7 @@ from engine.hardware.command import boot_id
 from engine.i18n.retold import retold
 from engine.i18n.texts import Message
 from engine.project import LOCK_NAME
+from engine.sanitize import one_line
 from engine.training.events import Phase, Usage
 from engine.training.lock_file import owner_of
 from engine.training.progress import Progress
@@ -66,6 +67,8 @@ class RunState:
     """Of the present or last session."""
     ranks: Annotated[int, Field(ge=1, le=10**6)] = 1
     """Processes that train together in the present or last session; this file is the first one's."""
+    hosts: tuple[str, ...] = ()
+    """Of each of them its machine, as ssh knows it; "localhost" is that of the first. Empty for one alone."""
     resumed_at: _Count = 0
     """Step that the present or last session went on from; 0 where it began the run."""
     pid: int = field(default_factory=os.getpid)
@@ -116,6 +119,13 @@ def known_state(path: Path) -> RunState | None:
     if isinstance(values, dict) and is_unknown(values):
         raise other_version(path)
     return None
+
+
+def lost_host(state: RunState) -> str:
+    """Return the name of another machine whose process was lost; empty where none of another was."""
+    rank = state.lost_rank or 0
+    name = state.hosts[rank] if rank < len(state.hosts) else "localhost"
+    return "" if name == "localhost" else one_line(name, 60)
 
 
 def reason_of(state: RunState) -> str:

@@ -53,9 +53,15 @@ def test_a_run_that_is_over_at_once_is_not_waited_for(
 
 
 def test_a_run_that_is_refused_says_why(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reason is the last line that it printed, harmless to the terminal."""
-    with pytest.raises(UserError, match=r"ended at once: bad \\x1b\[2J model"):
+    """The reason is the last line that it printed, harmless to the terminal, with the fix that it has."""
+    with pytest.raises(UserError, match=r"ended before it began: bad \\x1b\[2J model; see .*training\.log"):
         start(project, monkeypatch, 1, "loading\nbad \x1b[2J model\n")
+    told = (
+        "mac2 has ended; what is saved is kept; see training.log, then go on with: mqlora-tui train --resume"
+    )
+    with pytest.raises(UserError) as refused:
+        start(project, monkeypatch, 1, f"{told}\n")
+    assert str(refused.value) == f"The run ended before it began: {told}"
 
 
 class Alive(EndedChild):

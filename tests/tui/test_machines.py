@@ -98,6 +98,28 @@ async def closed(pilot: Pilot[int]) -> None:
     await wait_for(pilot, lambda: not isinstance(pilot.app.screen, MachinesDialog))
 
 
+async def test_a_start_that_comes_to_nothing_does_not_leave_the_old_reason_on_top(
+    app: MqloraApp, background: Background
+) -> None:
+    """Until it is dismissed, or tried again."""
+    write_run(app.project, "failed", 30, reason="rank 2 has ended", lost_rank=2)
+    machines(app.project, ranks=3)
+    background.refusal = UserError("mac2 is a name that is not known here", "see: mqlora-tui check")
+    background.goes_on.set()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_train(pilot)
+        await sees(pilot, "rank 2 has ended")
+        await pilot.press("enter")
+        await sees(pilot, "It did not go on, for the reason below; saved up to step 30.", "✗ mac2 is a name")
+        await sees_no_more(pilot, "rank 2 has ended")
+        await pilot.press("escape")
+        await sees(pilot, "rank 2 has ended")
+        with owned_by(app.project, os.getppid()):
+            await sees(pilot, f"Process {os.getppid()} trains")
+            await pilot.press("enter")
+            await sees(pilot, f"Process {os.getppid()} trains in this folder; a run begins or goes on when")
+
+
 @pytest.mark.parametrize("size", EACH_SIZE)
 async def test_processes_are_chosen_and_started_in_the_background(
     app: MqloraApp, background: Background, size: tuple[int, int]
@@ -135,7 +157,7 @@ async def test_machines_of_a_host_file(app: MqloraApp, background: Background, h
         field = pilot.app.screen.query_one("#machines-hosts", Input)
         field.value = "w.json"
         await pilot.press("down", "enter")
-        await hears(pilot, "w.json is no host file that can be used: it is no JSON;")
+        await hears(pilot, "w.json is no host file that can be used: it is not JSON from line 1, column 2")
         field.value = "cluster.json"
         await sees(pilot, "mac2.local", "192.168.7.2", "speed 450.5", "speed 900", "this machine ")
         assert "✗" not in news(pilot)
@@ -160,14 +182,17 @@ def machines(project: Project, **values: Any) -> Machines:
 
 
 async def test_a_lost_process_is_named(app: MqloraApp) -> None:
-    """What ended the run, how it goes on, and how without it."""
-    write_run(app.project, "failed", 30, reason="rank 2 has ended; what is saved is kept", lost_rank=2)
+    """What ended the run, how it goes on, and how without it; a process of this machine is not awaited."""
+    lost = {"reason": "rank 2 has ended; what is saved is kept", "lost_rank": 2}
+    write_run(app.project, "failed", 30, **lost)
     app.machines = Machines(ranks=3)
     async with app.run_test(size=(80, 24)) as pilot:
         await open_train(pilot)
         await sees(pilot, "rank 2 has ended", "with 3 processes of this machine; m chooses fewer.")
         app.machines = Machines(ranks=2, hosts="/x/cluster.json")
-        await sees(pilot, "Enter goes on with 2 machines of cluster.json once it is back; m leaves it out.")
+        await sees(pilot, "Enter goes on from the last checkpoint with 2 machines of", "m chooses others.")
+        write_state(app.project, "failed", 30, **lost, hosts=("localhost", "mac2.local", f"mac3{HOSTILE}"))
+        await sees(pilot, "Enter goes on with 2 machines of cluster.json once mac3", "m chooses without it.")
         app.machines = Machines(ranks=2, hosts="/x/cluster.json", without=2)
         await sees(pilot, "Enter goes on from the last checkpoint with 2 machines of cluster.json.")
         app.machines = THIS_MACHINE

@@ -238,8 +238,8 @@ import ctypes, subprocess
 from tui.supervisor.child import beat
 other = subprocess.Popen(["sleep", "600"])
 print(other.pid, file=open(os.environ["RUN"], "w"), flush=True)
+hold = ctypes.PyDLL(None).sleep  # no other thread of Python's runs meanwhile; signals end it
 exec(sys.argv[1])
-ctypes.PyDLL(None).sleep(int(sys.argv[2]))  # no other thread of Python's runs meanwhile
 other.kill()
 """
 )
@@ -251,12 +251,12 @@ def test_a_process_that_lets_no_thread_run_is_ended_with_its_own(
 ) -> None:
     """A card that waits for ever holds the interpreter's lock: nobody inside can end it."""
     monkeypatch.setattr("tui.supervisor.stall.BEATLESS_S", 0.5)
-    result, deaths = keep(tmp_path, HELD, "beat()", "600")
+    result, deaths = keep(tmp_path, HELD, "beat()\nwhile True: hold(600)")
     assert result == 128 + signal.SIGKILL
     assert deaths[0].stalled_s is not None and deaths[0].stalled_s > 0.5
     assert "most recent call first" in deaths[0].messages
     assert not is_alive(int((tmp_path / "checkpoints_qlora").read_text()))
-    assert keep(tmp_path, HELD, "beat(); beat(is_over=True); beat()", "2") == (0, [])
+    assert keep(tmp_path, HELD, "beat(); beat(is_over=True); beat(); hold(2)") == (0, [])
 
 
 @pytest.mark.usefixtures("impatient")

@@ -1,14 +1,14 @@
 """What the user chose for the app itself, in all projects: its look, and how a run makes itself noticed."""
 
 import os
-import re
 from itertools import count
 from pathlib import Path
 from typing import Literal
 
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.files import NoPlainFile, read_own, write_json
 from engine.i18n import _
+from engine.values import json_reason
 
 import msgspec
 import platformdirs
@@ -56,7 +56,9 @@ def load_settings() -> AppSettings:
         return AppSettings()
     except OSError as error:
         raise UserError(
-            _("Cannot read the app's settings in {path}: {reason}").format(path=path, reason=error.strerror),
+            _("Cannot read the app's settings in {path}: {reason}").format(
+                path=path, reason=system_reason(error)
+            ),
             _("make that file readable"),
         ) from None
     return _decoded(path, content)
@@ -73,24 +75,10 @@ def _decoded(path: Path, content: bytes) -> AppSettings:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise DamagedSettings(
             _("The app's settings in {path} cannot be used: {reason}").format(
-                path=path, reason=_reason(error)
+                path=path, reason=json_reason(error)
             ),
             _("correct that, or change a setting: the file is then kept beside the new one"),
         ) from None
-
-
-def _reason(error: Exception) -> str:
-    """Say what msgspec says in English, in the user's language."""
-    if not isinstance(error, msgspec.ValidationError):
-        return _("it is not JSON")
-    found = _ANOTHER_TYPE.fullmatch(str(error))
-    if found is None:
-        return str(error)
-    text = _("Expected `{wanted}`, got `{found}` - at `{place}`")
-    return text.format(wanted=found[1], found=found[2], place=found[3] or "$")
-
-
-_ANOTHER_TYPE = re.compile(r"Expected `(.+?)`, got `(.+?)`(?: - at `(.+)`)?")
 
 
 def _format_of(content: bytes) -> int:
@@ -121,7 +109,7 @@ def save_settings(settings: AppSettings) -> None:
     except OSError as error:
         raise UserError(
             _("Cannot write the app's settings to {path}: {reason}").format(
-                path=path, reason=error.strerror or error
+                path=path, reason=system_reason(error)
             ),
             write_fix(error),
         ) from None

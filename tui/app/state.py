@@ -6,7 +6,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from engine.config import TrainingConfig
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.files import stamp_of
 from engine.hardware.report import Check, HardwareReport
 from engine.i18n import _
@@ -134,7 +134,7 @@ class AppState(ServeState):
             config.save(path)
         except OSError as error:
             raise UserError(
-                _("Cannot write {path}: {reason}").format(path=path, reason=error.strerror),
+                _("Cannot write {path}: {reason}").format(path=path, reason=system_reason(error)),
                 write_fix(error),
             ) from None
         self.config = config

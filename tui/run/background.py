@@ -73,10 +73,7 @@ def wait_for_start(
         if child.poll() == 0:  # a run of a few steps
             break
         if child.returncode is not None:
-            raise UserError(
-                _("The background run ended at once: {reason}").format(reason=_last_line(project, begin)),
-                _("see {log}").format(log=project.log_file),
-            )
+            raise _ended_at_once(project, begin)
         time.sleep(0.1)
     return child.pid
 
@@ -121,8 +118,17 @@ def _trainer(project: Project, pid: int) -> int | None:
     return owner.pid if pid in (owner.pid, *parents) else None
 
 
+def _ended_at_once(project: Project, begin: int) -> UserError:
+    """Return what to tell of a run that ended before it began: its last line is a `UserError`'s, or any."""
+    problem, _semicolon, fix = _last_line(project, begin).removesuffix(".").rpartition("; ")
+    return UserError(
+        _("The run ended before it began: {reason}").format(reason=problem or fix),
+        fix if problem else _("see {log}").format(log=project.log_file),
+    )
+
+
 def _last_line(project: Project, begin: int) -> str:
     with open_own(project.log_file) as log:
         log.seek(begin)
         lines = log.read().decode("utf-8", errors="replace").strip().splitlines()
-    return one_line(lines[-1], 300) if lines else _("it printed nothing")
+    return one_line(lines[-1], 1000) if lines else _("it printed nothing")

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from engine.config import TrainingConfig
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Mode, Resumption
@@ -65,7 +65,7 @@ def train_arguments(
             config.save(project.config_file)
     except OSError as error:
         raise UserError(
-            _("Cannot write into {path}: {reason}").format(path=project.run_dir, reason=error.strerror),
+            _("Cannot write into {path}: {reason}").format(path=project.run_dir, reason=system_reason(error)),
             write_fix(error),
         ) from None
     options += ["--resume"] * (mode == "resume") + ["--restart"] * (mode == "restart")

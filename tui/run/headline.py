@@ -12,7 +12,7 @@ from engine.i18n import _, ngettext, number
 from engine.sanitize import one_line
 from engine.training.events import Phase
 from engine.training.selected_config import differences
-from engine.training.state import reason_of
+from engine.training.state import lost_host, reason_of
 from engine.units import duration
 from tui.run.figures import RunFigures
 from tui.run.machines import Machines
@@ -85,6 +85,11 @@ def _other_settings(status: RunStatus, selected: TrainingConfig) -> str:
     return text.format(changes=", ".join(changes)) if changes else ""
 
 
+def after_a_failed_start(status: RunStatus) -> str:
+    """Return what to say of an unfinished run that was to go on and did not; why is told elsewhere."""
+    return _("It did not go on, for the reason below; saved up to step {step:,}.").format(step=status.step)
+
+
 def _going_on(chosen: Machines) -> str:
     if chosen.is_several:
         return _("Enter goes on with {machines}.").format(machines=chosen.words)
@@ -94,17 +99,20 @@ def _going_on(chosen: Machines) -> str:
 def _going_on_after_failure(view: RunView, chosen: Machines) -> str:
     """Say how a run goes on that failed; where a process was lost, also how it does without that."""
     lost = view.state.lost_rank if view.state else None
+    host = lost_host(view.state) if view.state else ""
     if not chosen.is_several:
         text = _("Enter goes on from the last checkpoint.")
         if lost is not None:
             text = _("Enter goes on from the last checkpoint on this machine alone; m chooses others.")
     elif lost is None or lost == chosen.without:
         text = _("Enter goes on from the last checkpoint with {machines}.")
+    elif chosen.hosts and host:
+        text = _("Enter goes on with {machines} once {host} is back; m chooses without it.")
     elif chosen.hosts:
-        text = _("Enter goes on with {machines} once it is back; m leaves it out.")
+        text = _("Enter goes on from the last checkpoint with {machines}; m chooses others.")
     else:
         text = _("Enter goes on from the last checkpoint with {machines}; m chooses fewer.")
-    return text.format(machines=chosen.words)
+    return text.format(machines=chosen.words, host=host)
 
 
 def _pausing(view: RunView) -> str:

@@ -9,12 +9,13 @@ from typing import Annotated
 
 from engine.cluster.host_file import read_hosts, write_hosts
 from engine.cluster.world import MOST_RANKS, World
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.files import read_own, write_json
 from engine.i18n import _, ngettext
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.training.lock_file import Owner
+from engine.values import json_reason
 
 import msgspec
 
@@ -89,7 +90,7 @@ class Machines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             write_json(path, msgspec.to_builtins(self))
         except OSError as error:
             raise UserError(
-                _("Cannot write {path}: {reason}").format(path=path, reason=error.strerror or error),
+                _("Cannot write {path}: {reason}").format(path=path, reason=system_reason(error)),
                 write_fix(error),
             ) from None
 
@@ -110,9 +111,9 @@ def load_machines(project: Project) -> Machines:
     except FileNotFoundError:
         return THIS_MACHINE
     except OSError as error:
-        reason: object = error.strerror or error
+        reason = system_reason(error)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        reason = error
+        reason = json_reason(error)
     raise UserError(
         _("The choice of machines in {path} cannot be used: {reason}").format(path=path, reason=reason),
         _("choose them again: m on Train"),
@@ -180,13 +181,16 @@ def cards() -> list[str]:
     return sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
 
 
-def described(world: World) -> list[tuple[str, str, float]]:
-    """Return name, addresses and speed of each process of a host file, harmless to a screen."""
+def described(world: World) -> list[tuple[str, str, float | None]]:
+    """Return name, addresses and speed of each process of a host file, harmless to a screen.
+
+    The speed is None where the file says none: then it was not measured.
+    """
     return [
         (
             one_line(world.name(rank), 60) if rank else _("this machine"),
             one_line(", ".join(host.ips), 60),
-            host.speed,
+            host.speed if "speed" in host.model_fields_set else None,
         )
         for rank, host in enumerate(world.hosts)
     ]

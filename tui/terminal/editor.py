@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.i18n import _
 from engine.sanitize import one_line
 
@@ -96,6 +96,6 @@ def start_editor(
     except OSError as error:
         problem = _("The editor '{editor}' cannot be started: {reason}")
         raise UserError(
-            problem.format(editor=one_line(command[0], 80), reason=error.strerror or error),
+            problem.format(editor=one_line(command[0], 80), reason=system_reason(error)),
             _("set VISUAL or EDITOR to another one, such as nano"),
         ) from None

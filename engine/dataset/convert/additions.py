@@ -15,7 +15,7 @@ from engine.dataset.jsonl.row import Row, row_of
 from engine.dataset.jsonl.rows import control_fault
 from engine.dataset.jsonl.turns import Message, answers_of
 from engine.dataset.report import Fault
-from engine.errors import UserError, write_fix
+from engine.errors import UserError, system_reason, write_fix
 from engine.files import NoPlainFile, open_given, read_own, write_atomic
 from engine.i18n import _
 from engine.project import Project
@@ -86,7 +86,8 @@ def add(project: Project, addition: Addition) -> int:
         raise
     except OSError as error:
         raise UserError(
-            _("Cannot write {path}: {reason}").format(path=path, reason=error.strerror), write_fix(error)
+            _("Cannot write {path}: {reason}").format(path=path, reason=system_reason(error)),
+            write_fix(error),
         ) from None
     return len(rows) + 1
 

@@ -21,7 +21,7 @@ from engine.dataset.convert.backup import (
     write_record,
 )
 from engine.dataset.convert.publish import publish
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.files import PARTIAL, open_given, partial_folder, remove, sync
 from engine.i18n import _
 from engine.project import Project
@@ -218,6 +218,6 @@ def _explained(folder: Path) -> Iterator[None]:
     except OSError as error:
         problem = _("Cannot change {path}: {reason}")
         raise UserError(
-            problem.format(path=error.filename or folder, reason=error.strerror or error),
+            problem.format(path=error.filename or folder, reason=system_reason(error)),
             _("free some disk space or correct the folder's permissions"),
         ) from None

@@ -8,7 +8,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TypeVar
 
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.files import partial_folder, remove, sync
 from engine.i18n import _
 
@@ -77,7 +77,7 @@ def _hidden(beside: Path, name: str) -> Iterator[Path]:
             yield partial
     except OSError as error:
         raise UserError(
-            _("Cannot write to {path}: {reason}").format(path=beside, reason=error.strerror or error),
+            _("Cannot write to {path}: {reason}").format(path=beside, reason=system_reason(error)),
             _("free some disk space or correct the folder's permissions"),
         ) from None
 

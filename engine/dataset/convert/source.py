@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, Literal, Self, cast
 
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.files import open_given
 from engine.i18n import _, number
 
@@ -77,7 +77,7 @@ def reading(path: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise UserError(
-            _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror or error),
+            _("Cannot read {path}: {reason}").format(path=path, reason=system_reason(error)),
             _("correct its permissions or copy it again"),
         ) from None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from engine.dataset.report import Fault
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.files import open_given
 from engine.i18n import _, ngettext
 
@@ -76,7 +76,7 @@ def read_lines(path: Path, odd: Oddities, begin: int = 1) -> Iterator[tuple[int,
                 yield from numbered_lines(file, path.name, odd, begin)
     except OSError as error:
         raise UserError(
-            _("Cannot read {path}: {reason}").format(path=path, reason=error.strerror),
+            _("Cannot read {path}: {reason}").format(path=path, reason=system_reason(error)),
             missing_fix(path),
         ) from None
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.i18n import _
 from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_epoch, checkpoint_folders, checkpoint_step
@@ -72,7 +72,7 @@ def require_whole(folder: Path) -> None:
         if sums and is_whole(folder, sums):
             return
     except OSError as error:
-        reason = str(error.strerror)
+        reason = system_reason(error)
     except (KeyError, TypeError):  # sealed by somebody else
         pass
     raise UserError(

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.i18n import _
 from engine.project import Project
 from engine.serve.port import USUAL, next_free
@@ -79,6 +79,6 @@ class ServeJob:
         except UserError as refusal:
             error = refusal
         except OSError as failure:
-            problem = _("Cannot start the server: {reason}").format(reason=failure.strerror or failure)
+            problem = _("Cannot start the server: {reason}").format(reason=system_reason(failure))
             error = UserError(problem, _("close other programs and try again"))
         self._post(ServerEnded(None if self._stopped.is_set() else error))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from engine.analysis.run_folder import run_config
 from engine.chat import read_questions
 from engine.config import TrainingConfig
-from engine.errors import UserError
+from engine.errors import UserError, system_reason
 from engine.files import stamp_of
 from engine.i18n import _
 from engine.project import Project
@@ -70,7 +70,9 @@ def look(project: Project, before: AnswersLook | None, selected: TrainingConfig)
     except UserError as error:
         return AnswersLook(stamp, percent=percent, problem=error)
     except OSError as error:
-        problem = _("Cannot read {path}: {reason}").format(path=project.answers_file, reason=error.strerror)
+        problem = _("Cannot read {path}: {reason}").format(
+            path=project.answers_file, reason=system_reason(error)
+        )
         return AnswersLook(stamp, percent=percent, problem=UserError(problem, _("make it readable")))
     return AnswersLook(stamp, answers, _questions(project), percent)
 

@@ -54,7 +54,7 @@ class MachinesForm(Vertical):
             id="machines-hosts",
             compact=True,
             suggester=self._suggester,
-            placeholder=_("path of the file, such as cluster.json"),
+            placeholder=_("path of the file, such as hosts.json"),
         )
         yield from _field(_("host file"), hosts)
         with VerticalScroll(id="machines-scroll", can_focus=False):
@@ -127,13 +127,14 @@ def _who_is_out(world: World | None) -> list[tuple[str, int]]:
     return [(_("none"), 0), *((name, rank) for rank, (name, _ips, _speed) in enumerate(hosts) if rank)]
 
 
-def _line(name: str, addresses: str, speed: float) -> Content:
+def _line(name: str, addresses: str, speed: float | None) -> Content:
+    measured = _("not measured") if speed is None else _("speed {speed:g}").format(speed=speed)
     return Content.assemble(
         Content(name).pad_right(max(0, _NAME_CELLS - Content(name).cell_length)),
         " ",
         (addresses.ljust(_ADDRESS_CELLS), "$muted"),
         " ",
-        (_("speed {speed:g}").format(speed=speed), "$muted"),
+        (measured, "$muted"),
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from engine.cluster.host_file import read_hosts
-from engine.cluster.world import local_world
+from engine.cluster.world import MOST_RANKS, local_world
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
@@ -133,7 +133,8 @@ class MachinesDialog(Dialog[Machines]):
         text = self._form.text("ranks")
         if not (text.isascii() and text.isdigit() and len(text) < 10):
             raise UserError(
-                _("'{text}' is no number of processes").format(text=text), _("type a whole number")
+                _("'{text}' is no number of processes").format(text=text),
+                _("give a number from 1 to {most}").format(most=MOST_RANKS),
             )
         return local_world(int(text), "ring").size
 

@@ -105,7 +105,7 @@ class NoteLine(Static, Copied):
 
 
 def _refusal(error: UserError, width: int) -> Content:
-    lines = [Content.assemble(("✗ ", "bold $error"), f"{one_line(error.problem, 500)}.")]
+    lines = [Content.assemble(("✗ ", "bold $error"), ended(one_line(error.problem, 500)))]
     if error.fix:
         start = _("Fix: ")
         fix = laid_out(start + ended(one_line(error.fix, 500)), width)

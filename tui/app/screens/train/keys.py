@@ -1,6 +1,7 @@
 """The keys of the training screen; which of them are offered depends on the run."""
 
 from engine.i18n import _
+from tui.app.keys import DISMISS_KEY
 from tui.app.screens.train.chart_keys import CHART_KEYS
 
 from textual.binding import Binding, BindingType
@@ -49,6 +50,7 @@ TRAIN_KEYS: list[BindingType] = [
         id="train.machines",
     ),
     *CHART_KEYS,
+    DISMISS_KEY,
     Binding(
         "w",
         "answers",

@@ -19,6 +19,7 @@ from tui.app.screens.train.machines import ChoosesMachines
 from tui.app.screens.train.plan import Plan
 from tui.app.screens.train.progress_line import ProgressLine
 from tui.app.screens.train.questions import accept_versions, take_it_over, train_anew
+from tui.app.screens.train.standstill import TellsOfStandstill
 from tui.app.screens.train.stats import RunStats
 from tui.run.handover import take_notice
 from tui.run.headline import plan, progress, sentence
@@ -36,7 +37,7 @@ READ_SECONDS = 1.0
 """Time between two looks at the run's files."""
 
 
-class TrainScreen(ChoosesMachines):
+class TrainScreen(TellsOfStandstill, ChoosesMachines):
     """Shows the run on disk, whoever makes it, and starts, pauses and resumes it."""
 
     PLACE: ClassVar[str] = _("4 Train")
@@ -45,7 +46,6 @@ class TrainScreen(ChoosesMachines):
 
     def __init__(self) -> None:
         super().__init__()
-        self._view: RunView | None = None
         self._tracker = PhaseTracker()
         self._how = AS_BEFORE
         """How the present run was begun."""
@@ -170,6 +170,7 @@ class TrainScreen(ChoosesMachines):
         """Begin with the selected settings, or go on with those of the unfinished run."""
         self.clear_error()
         self._how = how
+        self.note_start()
         goes_on = mode != "restart" and self.mqlora.run_state.config is not None
         try:
             self.mqlora.training.start(None if goes_on else self.mqlora.config, mode, how)
@@ -195,7 +196,8 @@ class TrainScreen(ChoosesMachines):
         if isinstance(message.error, OtherVersions):
             self._ask_for_versions(message.error)
         else:
-            self.show_error(message.error)
+            self.show_failed_start(message.error)
+            self._refresh_view()
 
     def _ask_for_versions(self, error: OtherVersions) -> None:
         how = replace(self._how, accept_versions=True)
@@ -240,7 +242,8 @@ class TrainScreen(ChoosesMachines):
         status, figures = self.mqlora.run_state, self._view.figures
         self.set_class(status.phase == "idle" and self._view.charted.is_empty, "-new")
         config, machines = self.mqlora.config, self.mqlora.machines
-        self._show_sentence(*sentence(status, config, self._view, self._tracker, machines))
+        said = sentence(status, config, self._view, self._tracker, machines)
+        self._show_sentence(*self.instead(status, said))
         self.query_one(Charts).show(figures.summary, status.is_training)
         phase = self._view.phase_elsewhere or self._tracker.phase
         self.query_one(ProgressLine).show(*progress(figures, phase, status, datetime.now()))
