@@ -112,7 +112,7 @@ def _move(project: Project, source: Path, target: Path) -> None:
             raise UserError(_("{path} is a link").format(path=project.configs_dir), _("put a folder there"))
         os.replace(source, target)
     except OSError as error:
-        problem = _("Cannot rename {path}: {reason}").format(path=source, reason=error.strerror)
+        problem = _("Cannot rename {path}: {reason}").format(path=source, reason=system_reason(error))
         raise UserError(problem, write_fix(error)) from None
 
 

@@ -13,7 +13,7 @@ from engine.cluster.world import ALONE, PeerLost, World
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.format import OtherVersions
-from engine.i18n import _, ngettext
+from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import one_line
 from engine.training.events import AS_BEFORE, Mode, Notice, Paused, Resumption
@@ -41,22 +41,23 @@ _BROKEN_PIPE = 141
 
 @contextmanager
 def getting_ready(world: World, is_silent: bool) -> Iterator[None]:
-    """Say that something begins, as it takes a while until there is more to tell, or that it was stopped.
+    """Say that several processes begin, as it takes a while until there is more to tell, or were stopped.
 
     Args:
         world: the processes that will train.
-        is_silent: whether only the latter is said.
+        is_silent: whether only the latter is said, as for one process alone.
     """
-    if world.is_spread:
-        names = ", ".join(one_line(world.name(rank), 60) for rank in range(world.size))
-        text = _("Getting ready on {names} …").format(names=names)
-    else:
-        text = ngettext("Getting ready …", "Getting ready with {n} processes of this machine …", world.size)
-        text = text.format(n=world.size)
-    if not is_silent:
-        say(text, err)
+    if world.size > 1 and not is_silent:
+        say(_beginning(world), err)
     with _told_if_stopped_early():
         yield
+
+
+def _beginning(world: World) -> str:
+    if world.is_spread:
+        names = ", ".join(one_line(world.name(rank), 60) for rank in range(world.size))
+        return _("Getting ready on {names} …").format(names=names)
+    return _("Getting ready with {n} processes of this machine …").format(n=world.size)
 
 
 def _told_if_stopped_early() -> AbstractContextManager[None]:
