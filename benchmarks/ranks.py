@@ -3,10 +3,10 @@
     python -m benchmarks.ranks MODEL --ranks 1,2 --workload long --steps 30 --rounds 2
 
 MODEL is a model folder (`benchmarks.random_model` makes one). Each round runs every number of ranks once,
-so that a slow moment of the machine falls on all; `-- --set batch_size=4` sets values for all. Printed are
-tokens a second (the median over the steps after the first ones), the ratio to one rank, peak memory of the
-first rank, seconds from the start of the program to the first step, the largest difference of a step's
-loss from that of one rank, and the first digits of the SHA-256 of the adapters.
+so that a slow moment of the machine falls on all; `--set gradient_accumulation=2` changes a setting of all.
+Printed are tokens a second (the median over the steps after the first ones), the ratio to one rank, peak
+memory of the first rank, seconds from the start of the program to the first step, the largest difference of
+a step's loss from that of one rank, and the first digits of the SHA-256 of the adapters.
 """
 
 import argparse
@@ -87,8 +87,18 @@ def run_once(project: Project, ranks: int, settings: Sequence[str]) -> RanksRun:
     return RanksRun(ranks, rows, first, file_sha256(last / "adapters.safetensors"))
 
 
-def prepare(folder: Path, model: Path, workload: str, steps: int) -> tuple[Project, list[str]]:
-    """Make a project with rows for so many steps; return it with its settings."""
+def prepare(
+    folder: Path, model: Path, workload: str, steps: int, changed: dict[str, str]
+) -> tuple[Project, list[str]]:
+    """Make a project with rows for so many steps of the workload; return it with its settings.
+
+    Args:
+        folder: an empty one.
+        model: a model's folder.
+        workload: a name of `WORKLOADS`.
+        steps: how many.
+        changed: settings that are otherwise than here.
+    """
     work, project = WORKLOADS[workload], Project(folder)
     project.models_dir.mkdir()
     (project.models_dir / model.name).symlink_to(model.resolve())
@@ -98,7 +108,7 @@ def prepare(folder: Path, model: Path, workload: str, steps: int) -> tuple[Proje
     values = {
         "model": model.name, "batch_size": work.rows, "gradient_accumulation": 1, "num_epochs": 1,
         "max_seq_length": work.longest or 512, "lora_rank": 8, "lora_dropout": 0, "eval_every": 0,
-        "save_every": 0, "answers_percent": 0,
+        "save_every": 0, "answers_percent": 0, **changed,
     }  # fmt: skip
     return project, [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
 
@@ -111,16 +121,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="cpu")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=1)
-    asked, further = parser.parse_known_args(arguments)
-    further = [text for text in further if text != "--"]
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of all runs")
+    asked = parser.parse_args(arguments)
+    changed = dict(text.split("=", 1) for text in asked.set)
     numbers = [int(text) for text in asked.ranks.split(",")]
     with tempfile.TemporaryDirectory() as folder:
-        project, settings = prepare(Path(folder), asked.model, asked.workload, asked.steps)
+        project, settings = prepare(Path(folder), asked.model, asked.workload, asked.steps, changed)
         print(HEADER, flush=True)
         runs: list[RanksRun] = []
         for _round in range(asked.rounds):
             for ranks in numbers:
-                runs.append(run_once(project, ranks, [*settings, *further]))
+                runs.append(run_once(project, ranks, settings))
                 print(runs[-1].line(runs[0]), flush=True)
         for ranks in numbers[1:]:
             pairs = [
