@@ -66,8 +66,8 @@ def world_options(project: Project, world: World, go_on_with_fewer: bool) -> lis
 def _local(ranks: str) -> World:
     backend: Backend = "nccl" if cards() else "ring"
     if ranks == AUTO:
-        # Without cards one: on a CPU two of one thread each were hardly faster than one, and the one GPU of
-        # a Mac computes for all of them.
+        # Without cards one: the GPU of a Mac computes for all of them, and on a CPU, where two of one thread
+        # each are half as fast again as one, each holds the whole model, for which there must be room.
         return local_world(len(cards()) or 1, backend)
     if not re.fullmatch("[+-]?[0-9]{1,9}", ranks):
         raise UserError(

@@ -37,7 +37,7 @@ Ranks = Annotated[
     str | None,
     typer.Option(
         metavar="N",
-        help=_("Processes of this machine that train together, one for each card; auto: what pays."),
+        help=_("Processes of this machine that train together; auto: one for each card, else one."),
     ),
 ]
 Hosts = Annotated[Path | None, typer.Option(help=_("A host file: machines that train together."))]
