@@ -171,18 +171,19 @@ class Team:
         if self.ring.is_on_device:
             return self.ring.sum(array)
         mx.eval(array)
-        return self.timed(lambda: self._sum_at_once(array))
+        self._meet()
+        return self.timed(lambda: self.ring.sum(array))
 
-    def _sum_at_once(self, array: Any) -> Any:
-        """Sum once all others have what they add.
+    def _meet(self) -> None:
+        """Wait until all others have what they add, and tell them so.
 
         The ring's threads spin while they wait for another process: on a CPU they would take the cores
         that one computes on. Reading a message costs nothing.
         """
-        for peer in self._peers:
-            self._answer(peer, AT_SUM)
+        with self._watch.asking():
+            for peer in self._peers:
+                self._answer(peer, AT_SUM)
         self.tell(AT_SUM)
-        return self.ring.sum(array)
 
     def timed(self, work: Callable[[], Any]) -> Any:
         """Do what waits for all other processes, and let it be watched.

@@ -123,9 +123,9 @@ class Watch:
     def _is_too_long(self, peer: Peer, now: float, awake: float) -> bool:
         """Return whether a process keeps this one waiting too long; this one runs since `awake`."""
         phase, asked, since = peer.channel.their_phase, self._asked_since, self._sum_since
-        if asked is not None and phase != PREPARING:
-            return now - max(asked, awake) > LEAST_STEP_S
         if phase == WAITING:
             return False
+        if asked is not None and phase != PREPARING:
+            return now - max(asked, awake) > LEAST_STEP_S
         least = LEAST_SUM_S if phase == IN_SUM else LEAST_STEP_S
         return since is not None and now - max(since, awake) > max(least, _LONGER * self._longest_sum)

@@ -203,7 +203,7 @@ class _Bench:
         away = _AWAY_S if kind.startswith("the owner is stopped") else 0.0
         ends = words or kind != _PEERS_DISK
         faults = [f"ended after {seconds:.0f} s"] if ends and seconds - away > LIMIT_S else []
-        if words and _SAYS.get(kind, "rank") not in words:
+        if words and _SAYS.get(kind, "process") not in words:
             faults.append(f"does not say why: {words}")
         if away and words:
             faults.append(f"did not go on: {words}")
