@@ -79,6 +79,8 @@ class ProfileScreen(NamedConfigs):
         super().__init__()
         self._moved = False
         """Whether the user chose the selected card; it then stays."""
+        self._is_due = False
+        """Whether everything is to be drawn again."""
 
     def compose_body(self) -> ComposeResult:
         """Yield verdict, cards and the meaning of the selected one."""
@@ -205,6 +207,15 @@ class ProfileScreen(NamedConfigs):
         self.refresh_bindings()
 
     def _draw(self) -> None:
+        """Draw once for all that has changed: on the first visit five things do at once."""
+        if not self._is_due:
+            self._is_due = True
+            self.call_later(self._draw_now)
+
+    def _draw_now(self) -> None:
+        self._is_due = False
+        if not self.is_attached:
+            return
         recommendation = self.mqlora.recommendation
         offers: dict[str, Offer] = (
             {offer.name: offer for offer in recommendation.offers} if recommendation else {}
