@@ -197,6 +197,7 @@ class _Work:
             case "score":
                 self._score(int(message["begin"]))
             case "digest":
+                rank.phase = "digest"
                 rank.answer("digest", sha256=digest(training_state(made.model, made.step)))
             case kind:
                 raise UserError(

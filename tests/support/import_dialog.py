@@ -37,3 +37,9 @@ async def name_file(pilot: Pilot[int], path: str) -> None:
 
 def table(project: Project, *rows: str) -> None:
     (project.root / "rows.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+async def read_rows(pilot: Pilot[int]) -> None:
+    """Open the dialog with what `table` wrote."""
+    await opened(pilot)
+    await name_file(pilot, "rows.csv")

@@ -8,7 +8,7 @@ from engine.dataset.convert.imported import Imported
 from engine.dataset.convert.tables import Table
 from engine.project import Project
 from tests.support.fake_engine import wait_for
-from tests.support.import_dialog import name_file, opened, table, text
+from tests.support.import_dialog import name_file, opened, read_rows, table, text
 from tui.app.app import MqloraApp
 
 import pytest
@@ -18,8 +18,7 @@ async def test_a_first_line_that_is_a_row_is_asked_about_and_kept(app: MqloraApp
     """The dialog says what it looks like; chosen with the keyboard, it is the first row."""
     table(project, "Quanto é 1 + 1?,São 2.", *(f"Quanto é {n} + 1?,São {n + 1}." for n in range(2, 30)))
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
-        await name_file(pilot, "rows.csv")
+        await read_rows(pilot)
         await wait_for(pilot, lambda: "its first line reads like a row" in text(app))
         app.screen.query_one("#import-header").focus()
         await pilot.press("enter", "down", "enter")
@@ -32,8 +31,7 @@ async def test_one_of_several_answers_is_chosen(app: MqloraApp, project: Project
     """Rows with a chosen and a rejected answer say that a choice is wanted."""
     table(project, "prompt,chosen,rejected", *(f"p{n},bom {n},mau {n}" for n in range(20)))
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
-        await name_file(pilot, "rows.csv")
+        await read_rows(pilot)
         await wait_for(pilot, lambda: "it holds answers to choose between" in text(app))
         app.screen.query_one("#import-answer").focus()
         await pilot.press("enter", "down", "enter")
@@ -48,8 +46,7 @@ async def test_a_prompt_that_is_chosen_beside_an_answer_counts(app: MqloraApp, p
     """Also where another was found by its name."""
     table(project, "prompt,other,chosen,rejected", "p,o,good,bad")
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
-        await name_file(pilot, "rows.csv")
+        await read_rows(pilot)
         await wait_for(pilot, lambda: "it holds answers to choose between" in text(app))
         app.screen.query_one("#import-answer").focus()
         await pilot.press("enter", "down", "enter")
@@ -63,8 +60,7 @@ async def test_columns_are_chosen_with_the_keyboard(app: MqloraApp, project: Pro
     """Where their names say nothing; the preview follows, and nothing is imported before."""
     table(project, "a,b,c", "1,2,3")
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
-        await name_file(pilot, "rows.csv")
+        await read_rows(pilot)
         await wait_for(pilot, lambda: "say which columns hold the prompt and the completion" in text(app))
         assert "line 2 a 1 b 2 c 3" in text(app)
         await pilot.press("ctrl+s")
@@ -87,8 +83,7 @@ async def test_one_column_is_not_both_prompt_and_completion(app: MqloraApp, proj
     """The model would learn to repeat; the refusal goes when another is chosen."""
     table(project, "a,b,c", "1,2,3")
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
-        await name_file(pilot, "rows.csv")
+        await read_rows(pilot)
         await wait_for(pilot, lambda: "say which columns hold the prompt and the completion" in text(app))
         await pilot.press("enter", "down", "enter", "down", "down", "enter", "down", "enter")
         await wait_for(pilot, lambda: "read as pairs: a → prompt, a → completion" in text(app))
@@ -104,8 +99,7 @@ async def test_two_questions_can_be_joined(app: MqloraApp, project: Project) -> 
     """None is chosen for the user; what is left out by choosing one is named."""
     table(project, "query,response,instruction", "a,b,c")
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
-        await name_file(pilot, "rows.csv")
+        await read_rows(pilot)
         await wait_for(pilot, lambda: "several columns may hold the prompt: choose or join them" in text(app))
         await pilot.press("enter", "down", "enter", "down", "down", "enter", "down", "down", "enter")
         await wait_for(pilot, lambda: "query + instruction → prompt, response → completion" in text(app))
@@ -118,8 +112,7 @@ async def test_any_two_columns_can_be_joined(app: MqloraApp, project: Project) -
     """Also one whose name has a comma; the same twice is refused in a word."""
     table(project, '"a, b",c,d', "1,2,3")
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
-        await name_file(pilot, "rows.csv")
+        await read_rows(pilot)
         await wait_for(pilot, lambda: "say which columns hold the prompt and the completion" in text(app))
         await pilot.press("enter", "down", "enter", "down", "enter", "down", "enter")
         await pilot.press("down", "enter", "down", "down", "down", "enter", "ctrl+s")
@@ -133,8 +126,7 @@ async def test_a_title_above_the_names_is_asked_about(app: MqloraApp, project: P
     """Told which line seems to name the columns, and read from there once that is said."""
     table(project, "Perguntas de 2024", "pergunta,resposta", *(f"Quanto é {n}?,É {n}." for n in range(20)))
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
-        await name_file(pilot, "rows.csv")
+        await read_rows(pilot)
         await wait_for(pilot, lambda: "line 2 seems to name the columns" in text(app))
         app.screen.query_one("#import-header").focus()
         await pilot.press("enter", "down", "down", "enter")

@@ -60,6 +60,11 @@ def undo(context: typer.Context, json: Json = False) -> None:
     undo_change(context.obj, json)
 
 
+ValidShare = Annotated[
+    float, decimal_option("--valid-share", 0.0, 0.9, _("Share of the rows to validate with; 0 for none."))
+]
+
+
 def import_file(
     context: typer.Context,
     file: Annotated[
@@ -87,10 +92,7 @@ def import_file(
         int,
         typer.Option(min=0, help=_("First lines of a CSV to pass over, such as a title above the names.")),
     ] = 0,
-    valid_share: Annotated[
-        float,
-        decimal_option("--valid-share", 0.0, 0.9, _("Share of the rows to validate with; 0 for none.")),
-    ] = 0.1,
+    valid_share: ValidShare = 0.1,
     shuffle: Annotated[bool, typer.Option(help=_("Write the rows in random order, or in theirs."))] = True,
     seed: Annotated[int, typer.Option(min=0, help=_("Draws the order, and the rows to validate with."))] = 0,
     dry_run: Annotated[

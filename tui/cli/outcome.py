@@ -44,5 +44,5 @@ def _end_of(run: Callable[[], int]) -> int:
         raise
     except KeyboardInterrupt:
         return 130
-    except Exception as error:
+    except Exception as error:  # a defect of ours: its stack goes to a file, and where it is is told
         return report_defect(error)
