@@ -10,6 +10,7 @@ from engine.project import Project
 from tests.support.fake_chat import FakeSession
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_run import toy_project
+from tests.support.pauses import pause
 from tests.support.tiny import RUN, tiny_project, train
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.chat import ChatScreen
@@ -17,6 +18,13 @@ from tui.cli.main import main
 from tui.shell import work_in
 
 import pytest
+from textual.pilot import Pilot
+
+
+@pytest.fixture(autouse=True)
+def _patient_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a pause end when everything is handled and drawn, not when the processor has other work."""
+    monkeypatch.setattr(Pilot, "pause", pause)
 
 
 @pytest.fixture(autouse=True)

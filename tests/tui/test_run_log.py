@@ -85,7 +85,7 @@ async def test_a_place_that_is_read_is_kept() -> None:
         await pilot.pause()
         on_progress(app, 1, 40)
         await pilot.pause()
-        log.scroll_to(y=line_of(log, "entry 10:"), animate=False)
+        log.scroll_to(y=line_of(log, "entry 10:"), animate=False, immediate=True)
         await pilot.pause()
         assert "entry 10:" in lines(app)[0]
         for width, height in ((40, 10), (120, 20), (80, 12), (80, 8)):
@@ -94,7 +94,7 @@ async def test_a_place_that_is_read_is_kept() -> None:
             on_progress(app, 41, 41)
             await pilot.pause()
             assert "entry 10:" in lines(app)[0]
-        log.scroll_end(animate=False)
+        log.scroll_end(animate=False, immediate=True)
         await pilot.pause()
         on_progress(app, 42, 42)
         await resize(pilot, 40, 10)
@@ -111,7 +111,7 @@ async def test_a_log_longer_than_is_kept_is_wrapped_anew() -> None:
         await resize(pilot, 50, 12)
         log = app.query_one(RunLog)
         assert lines(app)[-1].endswith("end1200") and len(log.lines) == 1000
-        log.scroll_to(y=line_of(log, "entry 1196:"), animate=False)
+        log.scroll_to(y=line_of(log, "entry 1196:"), animate=False, immediate=True)
         await pilot.pause()
         await resize(pilot, 90, 8)
         assert "entry 1196:" in lines(app)[0]

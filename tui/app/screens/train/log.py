@@ -60,7 +60,7 @@ class RunLog(RichLog):
             self._wrapped_to = width
             self._wrap()
         elif self._follows:
-            self.scroll_end(animate=False)
+            self._show_end()
 
     def _wrap(self) -> None:
         follows = self._follows
@@ -70,14 +70,21 @@ class RunLog(RichLog):
         for entry in self._entries:
             self._write(entry)
         if follows:
-            self.scroll_end(animate=False)
+            self._show_end()
         else:
-            self.scroll_to(y=max(0, self._starts[read] - self._start_line), animate=False)
+            top = max(0, self._starts[read] - self._start_line)
+            self.scroll_to(y=top, animate=False, immediate=True)
         self._follows = follows
 
     def _write(self, entry: Text) -> None:
         self._starts.append(self._start_line + len(self.lines))
-        self.write(entry, scroll_end=self._follows)
+        self.write(entry, scroll_end=False)
+        if self._follows:
+            self._show_end()
+
+    def _show_end(self) -> None:
+        """Scroll at once: later would undo what the user scrolls in between."""
+        self.scroll_end(animate=False, immediate=True)
 
     def add(self, event: Event) -> None:
         """Write a line about `event` if it is worth one."""
