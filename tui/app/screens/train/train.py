@@ -206,7 +206,7 @@ class TrainScreen(TellsOfStandstill, ChoosesMachines):
 
     def on_screen_resume(self) -> None:
         """Look at the files at once."""
-        self.call_after_refresh(self._read)  # a thread would hold back the first picture
+        self.after_picture(self._read)
 
     def _tick(self) -> None:
         if self.is_current and self.reader.is_due():
