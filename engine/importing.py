@@ -5,19 +5,22 @@ in which no other thread runs: neither the one that draws nor the one that train
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
-def importing() -> Iterator[None]:
+def importing(holds_model: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Look for no garbage while modules are imported, and never again in what there is by then.
 
-    Only for where no model is in memory: its parts refer to each other, and would stay for ever.
+    Args:
+        holds_model: whether a model may be in memory; then what there is will be looked at, as a model's
+            parts refer to each other and would stay for ever.
     """
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
+        if not holds_model():
+            gc.freeze()
         gc.enable()

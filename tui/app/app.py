@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePath
@@ -111,7 +110,7 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
     @work(thread=True, exit_on_error=False)
     def _import_places(self) -> None:
         """Import the other screens while the first one is read, so that they open at once."""
-        with nullcontext() if self.may_hold_model else importing():
+        with importing(self.may_hold_model):
             for mode in PLACES:
                 place_class(mode)
 

@@ -112,9 +112,8 @@ class AppState(ServeState):
             self._chat.forget()
         self._chat = chat
 
-    @property
     def may_hold_model(self) -> bool:
-        """Whether a model may be in memory: the chat's, or that of what the engine's thread is at."""
+        """Return whether a model may be in memory: the chat's, or that of what the engine's thread is at."""
         return self._chat is not None or not self.engine.idle.is_set()
 
     def start_demo(self) -> None:

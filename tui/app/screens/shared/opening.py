@@ -25,8 +25,9 @@ class OpenedOnce(Screen[None]):
         self._was_shown = False
         self._waiting: list[Callable[[], None]] = []
         """What is to be done when it is built and painted."""
-        for name in self._size_classes(self.app.size):
-            self.add_class(name)
+        self.add_class(
+            *self._size_classes(self.app.size), update=False
+        )  # it gets its styles as it is mounted
         self._css_update_count = self.app._css_update_count  # the style sheets are the app's present ones
 
     def _size_classes(self, size: Size) -> Iterator[str]:
