@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.config import ALL_TARGETS, TrainingConfig
+from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import PARTIAL, sync, write_json
 from engine.fingerprint import model_fingerprint
 from engine.i18n import _
+from engine.lora_targets import ALL_TARGETS
 from engine.model.adapter_file import AdapterFile, cannot_use, read_adapter
 from engine.model.adapter_match import fitting_base, require_same_layers
 from engine.model.mlx_lm_adapter import CONFIG, WEIGHTS, lora_parameters

@@ -117,7 +117,7 @@ class Preparation:
             yield Notice("warning", layout.warning)
         plan = _kept_plan(self._start)
         made = assemble(folder, config, layout.largest, layout.budget, plan, divisor, init)
-        made.step.warm_up(layout.shapes, self._stop)
+        made.step.warm_up(layout.shapes, self._stop, config.lower_prompt_weight)
         yield from _plan_notices(made)
         return layout, made
 

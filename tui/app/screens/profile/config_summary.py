@@ -3,11 +3,12 @@
 from typing import ClassVar
 
 from engine import units
-from engine.config import TrainingConfig, help_text, value_word
+from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.i18n import _, ngettext, number
 from engine.profiles import PROFILES
 from engine.sanitize import one_line
+from engine.setting_words import help_text, value_word
 from engine.symbols import spark
 from engine.training.schedule import learning_rate
 from tui.app.theme import ACCENT, MUTED
