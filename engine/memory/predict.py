@@ -52,10 +52,8 @@ def trainable_parameters(shape: ModelDimensions, config: TrainingConfig) -> int:
 def optimizer_bytes(shape: ModelDimensions, config: TrainingConfig) -> int:
     """Return what the optimizer keeps of the adapter, bytes."""
     numbers, rank = partial(state_numbers, config.optimizer), config.lora_rank
-    layer = sum(
-        numbers(inputs, rank) + numbers(rank, outputs)
-        for inputs, outputs in shape.adapted(config.lora_targets)
-    )
+    adapted = shape.adapted(config.lora_targets)
+    layer = sum(numbers(inputs, rank) + numbers(rank, outputs) for inputs, outputs in adapted)
     return layer * adapted_layers(shape.layers, config) * FLOAT32
 
 

@@ -1,13 +1,11 @@
 """Cross-entropy over the tokens that carry loss, and over no others."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from engine.backend import is_cpu, mx, nn
 from engine.dataset.batches.micro_batch import MicroBatch
-from engine.i18n import _
 from engine.memory.predict import LOGIT_CHUNK
 from engine.model.frozen_linear import FrozenLinear
 from engine.model.lm_head import Logits, own_head, plain_head
@@ -206,13 +204,6 @@ def _chunk(
     return losses.sum(), head.backward((difference * counts).astype(hidden.dtype))
 
 
-_CHANCE = 0.75
-"""Share of the loss of guessing that no model which knows its tokens comes near.
-
-With 49,152 tokens that is 8.1: SmolLM2 has 2.4 on its own tokens, 8.9 on those of another order.
-"""
-
-
 def evaluate(
     model: nn.Module, loss: LossFunction, batches: Sequence[MicroBatch], scored: Scored = NOTHING
 ) -> Iterator[Scored]:
@@ -245,15 +236,3 @@ def scored_before(scored: Scored | None, batches: Sequence[MicroBatch]) -> Score
         return NOTHING
     tokens = sum(batch.trained_tokens for batch in batches[: scored.batches])
     return scored if tokens == scored.tokens else NOTHING
-
-
-def chance_warning(loss: float, vocabulary: int | None) -> str:
-    """Say that a model hardly predicts better than one that takes all tokens for equally likely, if so.
-
-    Args:
-        loss: of the base model, mean over the tokens, nats.
-        vocabulary: how many tokens there are; None where that is not known.
-    """
-    if vocabulary is None or loss <= _CHANCE * math.log(vocabulary):
-        return ""
-    return _("The base model predicts this data hardly better than chance: is its tokenizer the right one?")

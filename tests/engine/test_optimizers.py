@@ -28,7 +28,7 @@ SHAPES = {"layers.0.lora_a": (20, 3), "layers.0.lora_b": (3, 14)}
 
 
 def adafactor(weights: Array, gradients: list[Array]) -> Array:
-    """Shazeer and Stern, 2018, algorithm 4 with a given rate: factored mean squares, updates of RMS 1 at most."""
+    """Shazeer and Stern, 2018, algorithm 4 with a given rate: factored squares, updates of RMS 1."""
     rows, columns = np.zeros(len(weights)), np.zeros(weights.shape[1])
     for step, gradient in enumerate(gradients, start=1):
         share = 1 - step**-0.8
@@ -126,7 +126,7 @@ def test_a_paused_run_ends_in_the_same_bytes(project: Project, name: str) -> Non
 
 
 def test_what_is_kept_is_known() -> None:
-    """Numbers a weight, for Mistral 7B's sizes at rank 8: two, one, one, and a hundredth of rows and columns."""
+    """For Mistral 7B's sizes at rank 8: two numbers a weight, one, one, and those of rows and columns."""
     mistral = ModelDimensions(4096, 32, 32, 8, 128, 14336, 32768, False, 4)
     weights = trainable_parameters(mistral, TrainingConfig())
     kept = {name: optimizer_bytes(mistral, TrainingConfig(optimizer=name)) for name in ("adamw", *OTHERS)}

@@ -59,7 +59,9 @@ def weighted(of_tokens: Any) -> float:
     """Return the weighted mean over the tokens of all examples, of something that sums over some tokens."""
     answers = [example.trained for example in EXAMPLES]
     prompts = [all_tokens(example).trained & ~example.trained for example in EXAMPLES]
-    total = sum(of_tokens(e, a) + WEIGHT * of_tokens(e, p) for e, a, p in zip(EXAMPLES, answers, prompts))
+    total = sum(
+        of_tokens(e, a) + WEIGHT * of_tokens(e, p) for e, a, p in zip(EXAMPLES, answers, prompts, strict=True)
+    )
     return float(total / (sum(a.sum() for a in answers) + WEIGHT * sum(p.sum() for p in prompts)))
 
 

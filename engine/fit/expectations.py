@@ -1,0 +1,91 @@
+"""What is to be expected of a configuration before it is trained: rules of thumb, each with its reason."""
+
+import math
+
+from engine import units
+from engine.config import TrainingConfig
+from engine.dataset.report import DataReport
+from engine.estimate import planned_steps
+from engine.i18n import _, number
+from engine.optimizer_facts import RATE_FACTORS
+from engine.training.schedule import learning_rate
+from engine.units import rate
+
+ENOUGH_REACH = 0.01
+"""Reach (see `reach`) below which a run is expected to underfit: 60 steps from 2e-4 linearly down to zero with
+an alpha of twice the rank, the length of a first trial in many a tutorial, have 0.012."""
+_MOST_STEPS = 100_000
+"""Steps beyond which nobody needs to add up rates: any of them has reached far."""
+_SHORT_ANSWERS = 0.25
+"""Tokens of answers for each of a prompt below which answers count as short."""
+
+
+def expectations(config: TrainingConfig, data: DataReport | None) -> tuple[str, ...]:
+    """Return what is to be expected of a run, in sentences with their reasons; none where nothing is.
+
+    Args:
+        config: of the run.
+        data: what is known of the rows; None where nothing is.
+    """
+    if data is None or not data.train.examples:
+        return ()
+    found = (_underfitting(config, data.train.examples), _short_answers(config, data), _prompts(config))
+    return tuple(filter(None, found))
+
+
+def reach(config: TrainingConfig, steps: int) -> float:
+    """Return how far a run can move its adapter: the sum of its learning rates, times alpha / rank.
+
+    Adam moves a weight by about the learning rate a step (Kingma and Ba, 2015, section 2.1), other
+    optimizers at theirs by as much. B begins at zero, so the sum bounds its weights; alpha / rank is
+    what the model's weights feel of that.
+    """
+    if steps > _MOST_STEPS:
+        return math.inf
+    rates = sum(learning_rate(step, steps, config) for step in range(1, steps + 1))
+    return rates / RATE_FACTORS[config.optimizer] * config.lora_scale
+
+
+def _underfitting(config: TrainingConfig, examples: int) -> str:
+    steps = planned_steps(config, examples)
+    reached = reach(config, steps)
+    if reached >= ENOUGH_REACH:
+        return ""
+    epochs = math.ceil(config.num_epochs * ENOUGH_REACH / reached)
+    text = _(
+        "Underfitting is to be expected: {steps} from {rate} move the weights by {share} % of what usually shows; "
+        "num_epochs={epochs} or a higher learning rate helps"
+    )
+    if config.max_steps and steps == config.max_steps:
+        text = _(
+            "Underfitting is to be expected: {steps} from {rate} move the weights by {share} % of what usually "
+            "shows; a higher max_steps or learning rate helps"
+        )
+    return text.format(
+        steps=units.steps(steps),
+        rate=rate(config.learning_rate),
+        share=number(max(1, round(100 * reached / ENOUGH_REACH))),
+        epochs=epochs,
+    )
+
+
+def _short_answers(config: TrainingConfig, data: DataReport) -> str:
+    tokens = data.train.tokens
+    if config.prompt_loss_weight or tokens is None or not tokens.total or not tokens.trained:
+        return ""
+    share = tokens.trained / max(1, tokens.total - tokens.trained)
+    if share >= _SHORT_ANSWERS:
+        return ""
+    text = _(
+        "Answers are short, {share} tokens for each of a prompt: a prompt_loss_weight of 0.01 to 0.1 was found to "
+        "help then (Huerta-Enochian and Ko, 2024)"
+    )
+    return text.format(share=number(share, ".2g"))
+
+
+def _prompts(config: TrainingConfig) -> str:
+    if config.prompt_loss_weight < 1:
+        return ""
+    return _(
+        "With prompt_loss_weight=1 validation counts prompts, too: its loss is no match for that of a lower weight"
+    )
