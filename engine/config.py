@@ -89,7 +89,9 @@ class TrainingConfig(BaseModel):
     ] = 0.0
     optimizer: Annotated[
         OptimizerName,
-        Field(description="Rule of the updates; lion wants about a tenth of the learning rate, muon more."),
+        Field(
+            description="Rule of the updates; lion wants a third of the learning rate, muon thrice as much."
+        ),
     ] = "adamw"
     weight_decay: Annotated[
         float, Field(ge=0, le=1, description="Decoupled weight decay, per unit of learning rate.")

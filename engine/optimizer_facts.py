@@ -4,14 +4,19 @@ from typing import Literal
 
 OptimizerName = Literal["adamw", "adafactor", "lion", "muon"]
 
-RATE_FACTORS: dict[OptimizerName, float] = {"adamw": 1.0, "adafactor": 1.0, "lion": 0.1, "muon": 10.0}
+RATE_FACTORS: dict[OptimizerName, float] = {"adamw": 1.0, "adafactor": 1.0, "lion": 0.3, "muon": 3.0}
 """Learning rate that suits an optimizer, as a multiple of AdamW's.
 
 - Adafactor (Shazeer and Stern, 2018) with a given rate scales its updates to at most the size of AdamW's.
-- Lion (Chen et al., 2023) steps by the sign alone, whatever the gradient: its authors take a third to a
-  tenth.
-- Muon (Jordan et al., 2024) steps by orthogonal matrices: of a matrix of 8 x 4,096 each number moves by
-  1/64 in the mean, where AdamW moves it by up to 1.
+- Lion (Chen et al., 2023) steps by the sign alone, however small a gradient is: its authors take a third to
+  a tenth. LoRA's runs are short, and at a tenth hardly move.
+- Muon (Jordan et al., 2024): see `MOVES`.
+"""
+MOVES: dict[OptimizerName, float] = {"adamw": 1.0, "adafactor": 1.0, "lion": 1.0, "muon": 1 / 3}
+"""How far a step moves a weight of LoRA's B at most, in learning rates.
+
+Muon steps by an orthogonal matrix times sqrt(outputs / rank): each number is 1 / sqrt(rank) in the mean, a
+third at rank 8. At rates so related the four reach the same losses in short runs (docs/settings.md).
 """
 
 

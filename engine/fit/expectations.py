@@ -7,15 +7,15 @@ from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.estimate import planned_steps
 from engine.i18n import _, number
-from engine.optimizer_facts import RATE_FACTORS
+from engine.optimizer_facts import MOVES
 from engine.training.schedule import learning_rate
 from engine.units import rate
 
 ENOUGH_REACH = 0.01
-"""Reach (see `reach`) below which a run is expected to underfit: 60 steps from 2e-4 linearly down to zero with
-an alpha of twice the rank, the length of a first trial in many a tutorial, have 0.012."""
-_MOST_STEPS = 100_000
-"""Steps beyond which nobody needs to add up rates: any of them has reached far."""
+"""Reach (see `reach`) below which a run is expected to underfit. 60 steps from 2e-4 linearly down to zero
+with an alpha of twice the rank, a first trial of many a tutorial, have 0.012."""
+_SAMPLES = 500
+"""Steps whose rates are added up; of longer runs these stand for those between them."""
 _SHORT_ANSWERS = 0.25
 """Tokens of answers for each of a prompt below which answers count as short."""
 
@@ -36,14 +36,13 @@ def expectations(config: TrainingConfig, data: DataReport | None) -> tuple[str, 
 def reach(config: TrainingConfig, steps: int) -> float:
     """Return how far a run can move its adapter: the sum of its learning rates, times alpha / rank.
 
-    Adam moves a weight by about the learning rate a step (Kingma and Ba, 2015, section 2.1), other
-    optimizers at theirs by as much. B begins at zero, so the sum bounds its weights; alpha / rank is
-    what the model's weights feel of that.
+    Adam moves a weight by the learning rate a step at most, roughly (Kingma and Ba, 2015, section 2.1),
+    others by `MOVES` times it. B begins at zero, so the sum bounds its weights; alpha / rank is what the
+    model's weights feel of that.
     """
-    if steps > _MOST_STEPS:
-        return math.inf
-    rates = sum(learning_rate(step, steps, config) for step in range(1, steps + 1))
-    return rates / RATE_FACTORS[config.optimizer] * config.lora_scale
+    stride = max(1, steps // _SAMPLES)
+    rates = stride * sum(learning_rate(step, steps, config) for step in range(1, steps + 1, stride))
+    return rates * MOVES[config.optimizer] * config.lora_scale
 
 
 def _underfitting(config: TrainingConfig, examples: int) -> str:
@@ -51,21 +50,21 @@ def _underfitting(config: TrainingConfig, examples: int) -> str:
     reached = reach(config, steps)
     if reached >= ENOUGH_REACH:
         return ""
-    epochs = math.ceil(config.num_epochs * ENOUGH_REACH / reached)
-    text = _(
-        "Underfitting is to be expected: {steps} from {rate} move the weights by {share} % of what usually shows; "
-        "num_epochs={epochs} or a higher learning rate helps"
-    )
     if config.max_steps and steps == config.max_steps:
         text = _(
-            "Underfitting is to be expected: {steps} from {rate} move the weights by {share} % of what usually "
-            "shows; a higher max_steps or learning rate helps"
+            "Expect underfitting: {steps} from {rate} move weights by {share} % of what usually shows; "
+            "raise max_steps or learning_rate"
+        )
+    else:
+        text = _(
+            "Expect underfitting: {steps} from {rate} move weights by {share} % of what usually shows; "
+            "set num_epochs={epochs}, or raise learning_rate"
         )
     return text.format(
         steps=units.steps(steps),
         rate=rate(config.learning_rate),
         share=number(max(1, round(100 * reached / ENOUGH_REACH))),
-        epochs=epochs,
+        epochs=math.ceil(config.num_epochs * ENOUGH_REACH / reached),
     )
 
 
@@ -77,8 +76,8 @@ def _short_answers(config: TrainingConfig, data: DataReport) -> str:
     if share >= _SHORT_ANSWERS:
         return ""
     text = _(
-        "Answers are short, {share} tokens for each of a prompt: a prompt_loss_weight of 0.01 to 0.1 was found to "
-        "help then (Huerta-Enochian and Ko, 2024)"
+        "Answers are short, {share} tokens for each of a prompt: a prompt_loss_weight of 0.01 to 0.1 "
+        "was found to help then (Huerta-Enochian and Ko, 2024)"
     )
     return text.format(share=number(share, ".2g"))
 
@@ -87,5 +86,6 @@ def _prompts(config: TrainingConfig) -> str:
     if config.prompt_loss_weight < 1:
         return ""
     return _(
-        "With prompt_loss_weight=1 validation counts prompts, too: its loss is no match for that of a lower weight"
+        "With prompt_loss_weight=1 validation counts prompts, too: "
+        "its loss does not compare with that of a lower weight"
     )

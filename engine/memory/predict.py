@@ -5,7 +5,7 @@ from functools import partial
 
 from engine.config import TrainingConfig
 from engine.model_folder.dimensions import BFLOAT16, FLOAT32, Device, ModelDimensions
-from engine.optimizer_facts import state_numbers
+from engine.optimizer_facts import OptimizerName, state_numbers
 
 CPU_MAX_ROWS = 4
 """Rows of a micro-batch on a CPU. Element-wise operations run on one core there, so larger
@@ -19,9 +19,11 @@ _BACKWARD_LAYER = 1.15
 """Working memory of one layer's backward pass, as a multiple of what the layer keeps (measured)."""
 _RECOMPUTED_LAYER = 2.0
 """The same where the layer's activations are computed again (measured)."""
-_UPDATE = {"cpu": 11, "gpu": 5}
-"""Copies of the adapter that an update takes besides it and what the optimizer keeps: measured on a CPU; on a
-GPU, where its operations are fused, the gradient in parts and joined and the three new vectors."""
+_UPDATE: dict[OptimizerName, int] = {"adamw": 11, "adafactor": 4, "lion": 8, "muon": 5}
+"""Copies of the adapter that an update takes on a CPU besides it and what the optimizer keeps: measured."""
+_FUSED_UPDATE = 5
+"""The same on a GPU, where operations are fused, measured of AdamW: the gradient in parts and joined and the
+three new vectors. The others keep fewer."""
 LOGIT_CHUNK = 1 << 27
 """Logits that exist at a time: 512 MiB in float32."""
 ALL_LOGITS = _LOGIT_COPIES * FLOAT32
@@ -94,7 +96,8 @@ def predict_peak(
     passes = _passes(shape, config, device, length, trained, recomputed_layers, fill)
     weights = shape.weight_bytes(device, resident)
     kept = adapter + optimizer_bytes(shape, config)
-    return int(weights + kept + max(passes, _UPDATE[device] * adapter))
+    copies = _UPDATE[config.optimizer] if device == "cpu" else _FUSED_UPDATE
+    return int(weights + kept + max(passes, copies * adapter))
 
 
 def _passes(

@@ -135,7 +135,7 @@ def test_what_is_kept_is_known() -> None:
     assert run_bytes(mistral, TrainingConfig(optimizer="lion", keep_checkpoints=3)) == (5 * 8 + 4) * weights
 
 
-@pytest.mark.parametrize(("name", "rate"), [("adafactor", 2e-4), ("lion", 2e-5), ("muon", 2e-3)])
+@pytest.mark.parametrize(("name", "rate"), [("adafactor", 2e-4), ("lion", 6e-5), ("muon", 6e-4)])
 def test_each_is_advised_its_own_rate(name: Any, rate: float) -> None:
     """As a multiple of AdamW's."""
     assert advised_rate(TrainingConfig(optimizer=name)) == rate

@@ -12,7 +12,7 @@ from engine.sanitize import one_line
 from engine.setting_words import help_text, value_word
 from engine.symbols import spark
 from engine.training.schedule import learning_rate
-from tui.app.theme import ACCENT, MUTED
+from tui.app.theme import ACCENT, ATTENTION, MUTED
 
 from rich.table import Table
 from rich.text import Text
@@ -55,7 +55,7 @@ def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) 
     if config.init_adapter:
         table.add_row(_("goes on from"), "", Text(one_line(config.init_adapter, 200)))
     for text in expectations(config, data):
-        table.add_row(_("expect"), "", Text(text, WARNING))
+        table.add_row(_("expect"), "", Text(text, ATTENTION))
     return table
 
 
