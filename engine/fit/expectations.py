@@ -47,25 +47,30 @@ def reach(config: TrainingConfig, steps: int) -> float:
 
 def _underfitting(config: TrainingConfig, examples: int) -> str:
     steps = planned_steps(config, examples)
-    reached = reach(config, steps)
-    if reached >= ENOUGH_REACH:
+    share = reach(config, steps) / ENOUGH_REACH
+    if share >= 1:
         return ""
-    if config.max_steps and steps == config.max_steps:
-        text = _(
-            "Expect underfitting: {steps} from {rate} move weights by {share} % of what usually shows; "
-            "raise max_steps or learning_rate"
-        )
-    else:
-        text = _(
-            "Expect underfitting: {steps} from {rate} move weights by {share} % of what usually shows; "
-            "set num_epochs={epochs}, or raise learning_rate"
-        )
+    text = _(
+        "Expect underfitting: {steps} from {rate} move weights by {share} % of what usually shows; {fix}"
+    )
     return text.format(
         steps=units.steps(steps),
         rate=rate(config.learning_rate),
-        share=number(max(1, round(100 * reached / ENOUGH_REACH))),
-        epochs=math.ceil(config.num_epochs * ENOUGH_REACH / reached),
+        share=number(max(1, int(100 * share))),
+        fix=_more(config, examples, share),
     )
+
+
+def _more(config: TrainingConfig, examples: int, share: float) -> str:
+    """Return what makes a run long enough, of which this one has a `share`."""
+    if config.max_steps and planned_steps(config, examples) == config.max_steps:
+        return _("raise max_steps or learning_rate")
+    least = math.ceil(config.num_epochs / share)  # nearly so: a warm-up is rounded up to whole steps
+    for epochs in range(least, min(least + 10, 1000)):
+        longer = config.model_copy(update={"num_epochs": epochs})
+        if reach(longer, planned_steps(longer, examples)) >= ENOUGH_REACH:
+            return _("set num_epochs={epochs} or raise learning_rate").format(epochs=epochs)
+    return _("raise learning_rate")
 
 
 def _short_answers(config: TrainingConfig, data: DataReport) -> str:

@@ -52,12 +52,14 @@ def test_too_little_movement_is_said(config: TrainingConfig, count: int, is_expe
 def test_what_is_advised_is_enough() -> None:
     """So many epochs are no longer expected to underfit; one fewer is."""
     (text,) = expectations(SAFE, rows(95))
-    assert "24 steps from 1e-4 move weights by 24 %" in text
-    epochs = int(text.partition("num_epochs=")[2].partition(",")[0])
+    assert "24 steps from 1e-4 move weights by 25 %" in text
+    epochs = int(text.partition("num_epochs=")[2].split()[0])
     assert not expectations(SAFE.updated({"num_epochs": epochs}), rows(95))
     assert expectations(SAFE.updated({"num_epochs": epochs - 1}), rows(95))
     (text,) = expectations(BALANCED.updated({"max_steps": 10}), rows(2000))
-    assert text.endswith("raise max_steps or learning_rate")
+    assert text.endswith("; raise max_steps or learning_rate")
+    (text,) = expectations(BALANCED.updated({"learning_rate": 1e-9}), rows(5))
+    assert text.endswith("; raise learning_rate")
 
 
 @pytest.mark.parametrize("steps", [1, 7, 499, 500, 1234, 40_000])

@@ -5,6 +5,7 @@ from typing import Literal, get_origin
 
 from engine.config import TrainingConfig, parse_assignment
 from engine.errors import UserError
+from engine.lora_targets import ALL_TARGETS
 from engine.setting_words import help_text
 from engine.values import wanted
 
@@ -77,7 +78,7 @@ def test_thousands_have_no_comma(name: str) -> None:
         ("mask_history", "yes or no"),
         ("prompt_loss_weight", "a number, at least 0, at most 1"),
         ("lr_schedule", "one of: constant, linear, cosine"),
-        ("lora_targets", "names out of: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"),
+        ("lora_targets", f"names out of: {', '.join(ALL_TARGETS)}"),
         ("model", "a text"),
     ],
 )
