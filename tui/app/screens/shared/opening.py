@@ -23,11 +23,9 @@ class OpenedOnce(Screen[None]):
         self._is_shown = False
         """Whether it was told so, and not since that it is no more."""
         self._was_shown = False
-        self._waiting: list[Callable[[], None]] = []
+        self._when_painted: list[Callable[[], object]] = []
         """What is to be done when it is built and painted."""
-        self.add_class(
-            *self._size_classes(self.app.size), update=False
-        )  # it gets its styles as it is mounted
+        self.add_class(*self._size_classes(self.app.size), update=False)  # its styles are yet to come
         self._css_update_count = self.app._css_update_count  # the style sheets are the app's present ones
 
     def _size_classes(self, size: Size) -> Iterator[str]:
@@ -47,13 +45,13 @@ class OpenedOnce(Screen[None]):
             self._is_shown = self._was_shown = True
         await super().on_event(event)
 
-    def after_picture(self, do: Callable[[], None]) -> None:
+    def after_picture(self, do: Callable[[], object]) -> None:
         """Do something as soon as the place is painted: threads that compute would hold its picture back.
 
         While a place is built, Textual's `call_after_refresh` does not wait for that.
         """
         if self.app._batch_count:
-            self._waiting.append(do)
+            self._when_painted.append(do)
         else:
             self.call_after_refresh(do)
 
@@ -62,6 +60,6 @@ class OpenedOnce(Screen[None]):
         if self.app._batch_count:
             return
         super()._compositor_refresh()
-        waiting, self._waiting = self._waiting, []
+        waiting, self._when_painted = self._when_painted, []
         for do in waiting:
             self.call_later(do)
