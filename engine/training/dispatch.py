@@ -132,6 +132,6 @@ class Dispatcher:
         shares = self._rows.shares(number)
         whole = [batch for share in shares for batch in share]
         if parts.team:
-            parts.team.tell("step", number=number, rate=rate)
+            parts.team.others.tell("step", number=number, rate=rate)
             mx.random.seed(random_key(parts.config.seed, number, 0))
         return _Launched(parts.assembled.step.launch(shares[0], rate, whole), rate, whole, began)
