@@ -96,7 +96,7 @@ class Preparation:
             for path in (self._project.train_file, self._project.valid_file)
         )
         if self._team:
-            self._team.require_all()  # one that is refused says so at once
+            self._team.loss.require_none()  # one that is refused says so at once
         yield from data_notices((train, valid), token_faults(self._folder, tokenize))
         lengths, is_new = [len(row.tokens) for row in train.examples], self._start.checkpoint is None
         if slower := refuse_if_slower(self._world, lengths, self._config, self._folder, is_new):
