@@ -22,7 +22,7 @@ from engine.training.events import (
 )
 from engine.training.failures import explain, explained_writes, stays_bad
 from engine.training.folder_handle import FolderLost
-from engine.training.loss import chance_warning
+from engine.training.notices import chance_warning
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.recorder import Recorder

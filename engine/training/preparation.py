@@ -25,7 +25,7 @@ from engine.training.events import Event, Notice, Phase
 from engine.training.execution_plan import Plan
 from engine.training.folder_handle import HeldFolder
 from engine.training.init_adapter import init_words, read_init_adapter
-from engine.training.notices import data_notices, recomputing, unusable
+from engine.training.notices import data_notices, left_without, recomputing, unusable
 from engine.training.parts import Parts
 from engine.training.resume import RunStart
 from engine.training.setup import Assembled, Layout, assemble, lay_out
@@ -117,7 +117,9 @@ class Preparation:
             yield Notice("warning", layout.warning)
         plan = _kept_plan(self._start)
         made = assemble(folder, config, layout.largest, layout.budget, plan, divisor, init)
-        made.step.warm_up(layout.shapes, self._stop)
+        made.step.warm_up(layout.shapes, self._stop, config.lower_prompt_weight)
+        if text := left_without(config.lora_targets, dict(made.model.named_modules())):
+            yield Notice("warning", text)
         yield from _plan_notices(made)
         return layout, made
 

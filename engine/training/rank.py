@@ -82,7 +82,7 @@ class Rank:
             )
         plan = Plan.parse(told.get("plan"))
         made = assemble(folder, config, layout.largest, layout.budget, plan, run.divisor, init)
-        made.step.warm_up(layout.shapes, threading.Event())
+        made.step.warm_up(layout.shapes, threading.Event(), config.lower_prompt_weight)
         ring = self._connect(run)
         rows = StepRows(train.examples, layout.shapes, config, run.speeds)
         batches = micro_batches(valid.examples, layout.shapes)
