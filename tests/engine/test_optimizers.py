@@ -7,6 +7,7 @@ from engine.config import TrainingConfig
 from engine.fit.price import advised_rate
 from engine.memory.predict import optimizer_bytes, run_bytes, trainable_parameters
 from engine.model_folder.dimensions import ModelDimensions
+from engine.optimizer_facts import OptimizerName
 from engine.project import Project
 from engine.training.flat_parameters import ParameterVector
 from engine.training.optimizer_state import begin, named_state, restored_state
@@ -21,7 +22,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 Array = NDArray[np.float64]
-OTHERS = ("adafactor", "lion", "muon")
+OTHERS: tuple[OptimizerName, ...] = ("adafactor", "lion", "muon")
+NAMES: tuple[OptimizerName, ...] = ("adamw", *OTHERS)
 RATE, DECAY, STEPS = 0.01, 0.1, 6
 SHAPES = {"layers.0.lora_a": (20, 3), "layers.0.lora_b": (3, 14)}
 """A (inputs, rank) and B (rank, outputs)."""
@@ -129,7 +131,7 @@ def test_what_is_kept_is_known() -> None:
     """For Mistral 7B's sizes at rank 8: two numbers a weight, one, one, and those of rows and columns."""
     mistral = ModelDimensions(4096, 32, 32, 8, 128, 14336, 32768, False, 4)
     weights = trainable_parameters(mistral, TrainingConfig())
-    kept = {name: optimizer_bytes(mistral, TrainingConfig(optimizer=name)) for name in ("adamw", *OTHERS)}
+    kept = {name: optimizer_bytes(mistral, TrainingConfig(optimizer=name)) for name in NAMES}
     assert (kept["adamw"], kept["lion"], kept["muon"]) == (8 * weights, 4 * weights, 4 * weights)
     assert kept["adafactor"] == 4 * (weights // 8 + 32 * 7 * 2 * 8)
     assert run_bytes(mistral, TrainingConfig(optimizer="lion", keep_checkpoints=3)) == (5 * 8 + 4) * weights
