@@ -45,7 +45,7 @@ async def test_each_key_of_each_place(
 async def test_each_key_of_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same where it costs little."""
     walk = Walk("ready", SIZES[0], tmp_path, monkeypatch)
-    await walk.through("hardware")
+    await walk.through("report")
     assert not walk.faults, "\n".join(walk.faults)
     assert walk.pressed >= len(PLACES)
 
