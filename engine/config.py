@@ -14,6 +14,7 @@ from engine.values import json_reason, refusal, typed
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 LoraTarget = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+TrackerName = Literal["tensorboard", "wandb", "trackio"]
 ALL_TARGETS: tuple[LoraTarget, ...] = (
     "q_proj",
     "k_proj",
@@ -23,6 +24,8 @@ ALL_TARGETS: tuple[LoraTarget, ...] = (
     "up_proj",
     "down_proj",
 )
+_LISTS = ("lora_targets", "trackers")
+"""Settings that are lists of names."""
 
 
 class TrainingConfig(BaseModel):
@@ -140,6 +143,10 @@ class TrainingConfig(BaseModel):
             description="Percent of the time that answers to prompts.txt may take; 0: none, 100: no limit.",
         ),
     ] = 5.0
+    trackers: Annotated[
+        tuple[TrackerName, ...],
+        Field(description="Where the figures go besides the run's files: tensorboard, wandb, trackio."),
+    ] = ()
     gradient_checkpointing: Annotated[
         Literal["auto", "on", "off"],
         Field(description="Recompute activations to save memory: auto does so when memory is short."),
@@ -166,11 +173,12 @@ class TrainingConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _split_targets(cls, values: Any) -> Any:
-        """Accept `q_proj,v_proj` for `lora_targets`, as typed in a form or after `--set`."""
-        if isinstance(values, dict) and isinstance(values.get("lora_targets"), str):
-            names = values["lora_targets"].replace(",", " ").split()
-            values = {**values, "lora_targets": tuple(dict.fromkeys(names))}
+    def _split_lists(cls, values: Any) -> Any:
+        """Accept `q_proj,v_proj` for `lora_targets` and such, as typed in a form or after `--set`."""
+        if isinstance(values, dict):
+            texts = {name: values[name] for name in _LISTS if isinstance(values.get(name), str)}
+            lists = {name: tuple(dict.fromkeys(text.replace(",", " ").split())) for name, text in texts.items()}
+            values = {**values, **lists}
         return values
 
     @classmethod
