@@ -177,8 +177,8 @@ class TrainingConfig(BaseModel):
         """Accept `q_proj,v_proj` for `lora_targets` and such, as typed in a form or after `--set`."""
         if isinstance(values, dict):
             texts = {name: values[name] for name in _LISTS if isinstance(values.get(name), str)}
-            lists = {name: tuple(dict.fromkeys(text.replace(",", " ").split())) for name, text in texts.items()}
-            values = {**values, **lists}
+            names = {name: text.replace(",", " ").split() for name, text in texts.items()}
+            values = values | {name: tuple(dict.fromkeys(found)) for name, found in names.items()}
         return values
 
     @classmethod

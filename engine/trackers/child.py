@@ -8,19 +8,21 @@ answers with one line, `{"failed": reason}` or `{"done": true}`. What a library 
 input ends without a word the run may have crashed; it closes what it has.
 """
 
+import fcntl
 import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from engine.files import read_own, write_json
+from engine.files import open_own, read_own, write_json
 from engine.trackers.library import Library, Row, RunInfo
 
 _POSITION = "position.json"
 """The last step that is in the tracker for good, and of which run."""
+_LOCK = ".lock"
 _LONGEST = 1 << 16
 _MOST_BYTES = 4 << 30
 
@@ -36,14 +38,16 @@ class Feed:
         """Open the library and catch up.
 
         Args:
-            order: `name` of the tracker, `folder` of the run, `metrics` file, `kept`, the last step there that
-                is final, and `run`, `project` and `config` of `RunInfo`.
+            order: `name` of the tracker, `folder` of the run, its `metrics` file, `kept`, the last step there
+                that is final, and `run`, `project` and `config` of `RunInfo`.
 
         Raises:
             Exception: whatever the library raises, here and in every other method.
         """
         folder = _own_folder(Path(order["folder"]), order["name"])
         self._folder, self._run = folder, order["run"]
+        self._lock = _locked(folder)  # a process of the session before may be writing yet
+        self._inode = folder.stat().st_ino
         self._pending: list[Row] = []
         """Steps after the last checkpoint, for a library that cannot replace any."""
         self._step = _position(folder, self._run)
@@ -55,7 +59,9 @@ class Feed:
         info = RunInfo(folder, self._run, order["project"], order["config"])
         self._library = kind(info, self._step + 1)
         for row in _rows(Path(order["metrics"]), self._step, kept):
-            self._give(row)
+            self.take(row)
+            if _is_applied(row):
+                self._give_pending()
         self._settle()
 
     def take(self, row: Row) -> None:
@@ -71,26 +77,41 @@ class Feed:
             self._pending.append(row)
 
     def saved(self) -> None:
-        """A checkpoint was saved: no step so far is made again."""
-        for row in self._pending:
-            self._give(row)
-        self._pending.clear()
+        """A checkpoint was saved: only bad steps just before it may be made again, from an older one."""
+        self._give_pending()
         self._settle()
 
     def close(self, is_finished: bool) -> None:
         """End the session."""
-        if self._folder.is_dir():
-            self._library.close(is_finished)
+        if is_finished:
+            self._give_pending(with_bad_ones=True)
+            self._settle()
+        self._library.close(is_finished)
+
+    def _give_pending(self, with_bad_ones: bool = False) -> None:
+        """Give the steps that wait, up to the last one that was applied, or all."""
+        final = [number for number, row in enumerate(self._pending, 1) if with_bad_ones or _is_applied(row)]
+        count = final[-1] if final else 0
+        for row in self._pending[:count]:
+            self._give(row)
+        del self._pending[:count]
 
     def _give(self, row: Row) -> None:
-        if not self._folder.is_dir():  # a library would make it anew, in the place of the next run
-            raise FolderGone("the folder of the run was moved or deleted")
+        self._require_folder()
         self._library.log(row)
         self._step = row["step"]
 
     def _settle(self) -> None:
+        self._require_folder()
         self._library.flush()
         write_json(self._folder / _POSITION, {"run": self._run, "step": self._step})
+
+    def _require_folder(self) -> None:
+        """Raise `FolderGone` before a library makes the folder anew, or writes into that of the next run."""
+        with suppress(OSError):
+            if self._folder.stat().st_ino == self._inode:
+                return
+        raise FolderGone("the folder of the run was moved or deleted")
 
 
 def _library(name: str) -> type[Library]:
@@ -118,6 +139,18 @@ def _own_folder(run: Path, name: str) -> Path:
         if folder.is_symlink() or not folder.is_dir():
             raise NotADirectoryError(f"{folder} is no folder")
     return folder
+
+
+def _is_applied(row: Row) -> bool:
+    """Whether the update of a step was made: after some that were not, the run goes back."""
+    return row["loss"] is not None and row["grad_norm"] is not None
+
+
+def _locked(folder: Path) -> IO[bytes]:
+    """Wait until no other process feeds the tracker, and return what keeps others off until this one ends."""
+    file: IO[bytes] = open_own(folder / _LOCK, "ab")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
 
 
 def _position(folder: Path, run: str) -> int:
@@ -167,7 +200,9 @@ def main() -> None:
         answer = {"failed": f"{type(error).__name__}: {error}"}
     with suppress(OSError):
         print(json.dumps(answer), file=answers, flush=True)
-    os._exit(0)  # whatever threads and exit handlers of the library still do
+        answers.close()
+    if "failed" in answer:
+        os._exit(1)  # whatever threads and exit handlers of the library would still do
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class Library(Protocol):
 
 
 def figures(row: Row) -> dict[str, float]:
-    """Return the figures of a step by the names that the metrics file has; those that it lacks are left out."""
+    """Return the figures of a step by their names in the metrics file, without those that it lacks."""
     return {name: value for name, value in row.items() if name not in ("step", "time") and value is not None}
 
 

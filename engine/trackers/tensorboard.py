@@ -1,11 +1,8 @@
 """TensorBoard's event files, written by tensorboardX, which needs neither TensorFlow nor PyTorch."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from engine.trackers.library import Row, RunInfo, figures, seconds
-
-from tensorboardX import SummaryWriter
-from tensorboardX.summary import hparams
 
 _FLUSH_S = 10
 """Seconds after which a step can be seen at the latest."""
@@ -19,6 +16,8 @@ class TensorBoard:
     can_replace: ClassVar[bool] = True
 
     def __init__(self, info: RunInfo, first: int) -> None:
+        from tensorboardX.summary import hparams
+
         self._info = info
         self._writer = self._open(first)
         settings = {name: _hyperparameter(value) for name, value in info.config.items()}
@@ -27,11 +26,13 @@ class TensorBoard:
             self._writer.file_writer.add_summary(experiment)
             self._writer.file_writer.add_summary(began)
 
-    def _open(self, first: int) -> SummaryWriter:
+    def _open(self, first: int) -> Any:
         """Begin a file whose readers leave out what earlier files have of step `first` and later ones.
 
         They read files in the order of their names, which begin with a time in whole seconds.
         """
+        from tensorboardX import SummaryWriter
+
         number = sum(1 for _file in self._info.folder.glob("events.out.tfevents.*"))
         return SummaryWriter(
             str(self._info.folder), purge_step=first, flush_secs=_FLUSH_S, filename_suffix=f".{number:06d}"
@@ -58,6 +59,6 @@ class TensorBoard:
         self._writer.close()
 
 
-def _hyperparameter(value: object) -> bool | float | str:
-    """Return a setting as the table of hyperparameters takes it."""
-    return value if isinstance(value, bool | int | float | str) else ", ".join(map(str, value or ()))  # type: ignore[call-overload]
+def _hyperparameter(value: Any) -> bool | float | str:
+    """Return a setting as the table of hyperparameters takes it: a list as its names."""
+    return ", ".join(value) if isinstance(value, list) else value

@@ -93,9 +93,8 @@ class Tracker:
                 has_failed = bool(self.failure)
             if has_failed:
                 process.kill()
-            reason = self._spoken(process)
-        if reason:
-            self._fail(reason)
+            if reason := self._spoken(process):
+                self._fail(reason)  # which also ends what its library left running
 
     def _spoken(self, process: child_process.Child) -> str:
         """Write what is told until the end, and return why the child failed, or nothing."""
