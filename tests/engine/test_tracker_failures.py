@@ -1,6 +1,5 @@
 """A tracker that fails is named once and left out; the run is what it would have been."""
 
-import os
 from pathlib import Path
 
 from engine.project import Project
@@ -81,11 +80,30 @@ def test_one_that_takes_nothing_is_given_up_at_once(monkeypatch: pytest.MonkeyPa
     assert tracker._process is None or tracker._process.returncode == -9
 
 
-def test_the_process_ends_with_the_run(project: Project, tmp_path: Path) -> None:
-    """Also where nobody said goodbye: a child whose input ends is gone."""
-    tracker = Tracker("tensorboard", {"folder": str(tmp_path / "gone")})
+def test_the_process_ends_with_the_run(tmp_path: Path) -> None:
+    """Also where nobody says goodbye: once its input ends it closes what it has."""
+    pytest.importorskip("tensorboardX")
+    (tmp_path / "run").mkdir()
+    order = {
+        "folder": str(tmp_path / "run"),
+        "metrics": "",
+        "kept": 0,
+        "run": "a",
+        "project": "p",
+        "config": {},
+    }
+    tracker = Tracker("tensorboard", order)
     tracker.abandon()
     tracker._thread.join()
-    assert tracker._process is not None
-    with pytest.raises(ProcessLookupError):
-        os.kill(tracker._process.pid, 0)
+    assert tracker.failure == "" and tracker._process is not None and tracker._process.returncode == 0
+    assert list((tmp_path / "run" / "trackers" / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    """Nothing is written where it leads."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run" / "trackers").symlink_to(tmp_path / "elsewhere")
+    tracker = Tracker("tensorboard", {"folder": str(tmp_path / "run"), "run": "a"})
+    tracker._thread.join()
+    assert "is no folder" in tracker.failure and not list((tmp_path / "elsewhere").iterdir())
