@@ -122,6 +122,11 @@ class Project:
         return self.run_dir / "training_answers.jsonl"
 
     @property
+    def trackers_dir(self) -> Path:
+        """What other programs draw the run from, a sub-folder each."""
+        return self.run_dir / "trackers"
+
+    @property
     def note_file(self) -> Path:
         """What somebody wrote about the run."""
         return self.run_dir / "note.txt"
