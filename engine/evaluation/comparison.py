@@ -11,6 +11,7 @@ from engine.evaluation.request import Chosen, OnProgress, Variant
 from engine.evaluation.results import AskedRow, Evaluation, GeneralLoss, ScoredAnswer, VariantResult
 from engine.evaluation.rows import EvaluationRows, TrainingRows
 from engine.evaluation.scoring import VariantScorer
+from engine.evaluation.sentences import called
 from engine.evaluation.statistics import Resampled, resample
 from engine.i18n import _
 
@@ -96,7 +97,7 @@ class Comparison:
         Raises:
             UserError: one is not finite.
         """
-        stage = _("Scoring {name}").format(name=variant.name)
+        stage = _("Scoring {name}").format(name=called(variant.name))
         examples = [example for each in self._rows.rows for example in each.examples]
         losses = self._scorer.losses(examples, lambda done: self._tell(stage, done / len(examples)))
         begins = np.cumsum([0, *(len(each.examples) for each in self._rows.rows)])[:-1]
@@ -105,7 +106,7 @@ class Comparison:
             if not math.isfinite(total):
                 raise UserError(
                     _("The loss of {name} on line {line} is not finite").format(
-                        name=variant.name, line=each.row.line
+                        name=called(variant.name), line=each.row.line
                     ),
                     _("take another checkpoint, or put the model's or the adapter's own files there again"),
                 )
@@ -113,7 +114,7 @@ class Comparison:
 
     def _general_totals(self, variant: Variant) -> NDArray[np.float64]:
         """Return the summed loss of each general paragraph, nats, shape (paragraphs,)."""
-        stage, texts = _("General texts, {name}").format(name=variant.name), self._general.all
+        stage, texts = _("General texts, {name}").format(name=called(variant.name)), self._general.all
         return self._scorer.losses(texts, lambda done: self._tell(stage, done / len(texts)))
 
     def _general_tokens(self) -> NDArray[np.int64]:
@@ -126,7 +127,7 @@ class Comparison:
 
     def _answers(self, variant: Variant) -> tuple[ScoredAnswer, ...]:
         stage = _("Answers of {name}: {rows}, at most {tokens} tokens each").format(
-            name=variant.name, rows=len(self._asked), tokens=self._most
+            name=called(variant.name), rows=len(self._asked), tokens=self._most
         )
         found = []
         for done, asked in enumerate(self._asked):
@@ -138,7 +139,7 @@ class Comparison:
         text, last = self._scorer.answer(self._rows.rows[asked.row].question, self._most)
         return ScoredAnswer(
             text=text,
-            end="complete" if last.end in (None, "stopped") else last.end,
+            end="complete" if last.end is None or last.end == "stopped" else last.end,
             tokens=last.tokens,
             exact=is_exact(text, asked.reference),
             f1=token_f1(text, asked.reference),
@@ -156,7 +157,7 @@ class Comparison:
         answers: Sequence[ScoredAnswer],
     ) -> VariantResult:
         return VariantResult(
-            name=variant.name,
+            name=called(variant.name),
             folder=str(variant.folder) if variant.folder else None,
             step=variant.step,
             loss=on_rows.loss(index),

@@ -20,6 +20,8 @@ from engine.training.state import known_state
 
 BASE, BEST, LAST = "base", "best", "last"
 """Names of the base model, of what is in `adapters/` and of the newest checkpoint."""
+SAME = " = "
+"""Stands between two names of the same adapter."""
 ANSWERED = 10
 """Rows that are answered if nothing else is asked for."""
 MOST_ANSWERED = 10_000
@@ -134,7 +136,13 @@ def _is_sound(folder: Path) -> bool:
     try:
         state = read_state(folder)
         return state is not None and is_whole(folder, state["files"])
-    except (OSError, UserError, KeyError, TypeError, AttributeError):  # another version's, or not readable now
+    except (
+        OSError,
+        UserError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ):  # another version's, or not readable now
         return False
 
 
@@ -163,7 +171,7 @@ def _without_doubles(adapters: list[Variant]) -> Iterator[Variant]:
     for digest in dict.fromkeys(each.digest for each in adapters):
         same = [each for each in adapters if each.digest == digest]
         step = next((each.step for each in same if each.step is not None), None)
-        yield Variant(" = ".join(each.name for each in same), same[0].folder, step, digest)
+        yield Variant(SAME.join(each.name for each in same), same[0].folder, step, digest)
 
 
 def _base_model(project: Project, request: EvaluationRequest) -> str:

@@ -45,7 +45,11 @@ class EvaluationRow:
         That is so of plain text, and of rows with tools: the chat takes none.
         """
         turns = self.row.messages
-        if not turns or self.row.tools or any("tool_calls" in turn or turn["role"] == "tool" for turn in turns):
+        if (
+            not turns
+            or self.row.tools
+            or any("tool_calls" in turn or turn["role"] == "tool" for turn in turns)
+        ):
             return []
         return list(turns[: self._last])
 
@@ -81,7 +85,7 @@ class EvaluationRows:
 
 
 def read_evaluation_rows(path: Path, tokenize: ExampleTokenizer, config: TrainingConfig) -> EvaluationRows:
-    """Read a file of rows as training reads its validation rows: the same tokens, of which the same carry loss.
+    """Read a file as training reads its validation rows: the same tokens, of which the same carry loss.
 
     Args:
         path: of the file.
@@ -107,7 +111,8 @@ def _refusal(loaded: LoadedFile, path: Path) -> UserError:
     if loaded.report.rows:
         return unusable(loaded, path)
     return UserError(
-        _("{file} has no rows").format(file=path), _('write one object a line: {"prompt": ..., "completion": ...}')
+        _("{file} has no rows").format(file=path),
+        _('write one object a line: {"prompt": ..., "completion": ...}'),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from engine import units
 from engine.evaluation.general_texts import FORGOTTEN
+from engine.evaluation.request import BASE, BEST, LAST, SAME
 from engine.evaluation.results import Change, Evaluation, VariantResult
 from engine.i18n import _, ngettext, number
 from engine.sanitize import one_line
@@ -70,9 +71,15 @@ def _lines(lines: Sequence[int]) -> str:
     return ngettext("line {lines}", "lines {lines}", len(lines)).format(lines=shown)
 
 
+def called(name: str) -> str:
+    """Return the name of a variant in the user's language, harmless for a terminal."""
+    names = {BASE: _("base"), BEST: _("best"), LAST: _("last")}
+    return one_line(SAME.join(names.get(part, part) for part in name.split(SAME)), 60)
+
+
 def label(result: VariantResult) -> str:
     """Return how a variant is called in a table: its name, and its step where the name does not tell it."""
-    name = one_line(result.name.removeprefix("checkpoint_"), 60)
+    name = called(result.name.removeprefix("checkpoint_"))
     if result.step is None or "_step" in name:
         return name
     return _("{name}, step {step}").format(name=name, step=result.step)

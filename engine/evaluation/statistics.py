@@ -42,7 +42,9 @@ class Resampled:
     def change(self, model: int, base: int = 0) -> Change:
         """Return what a model's loss is above another one's, of the same drawn sets."""
         rows, before = self.row_losses[model], self.row_losses[base]
-        loss = self._estimate(float(self.means[model] - self.means[base]), self.drawn[model] - self.drawn[base])
+        loss = self._estimate(
+            float(self.means[model] - self.means[base]), self.drawn[model] - self.drawn[base]
+        )
         return Change(loss, int((rows < before).sum()), len(rows))
 
     def _estimate(self, value: float, drawn: Totals) -> Estimate:

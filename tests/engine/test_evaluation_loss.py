@@ -16,7 +16,16 @@ from engine.project import Project
 from engine.training.state import RunState
 from tests.support.numpy_llama import Weights, summed_loss
 from tests.support.peft_llama import FOLDER, TOKENS
-from tests.support.tiny import CONFIG, RUN, pairs, tiny_project, train, write_model, write_rows, write_tokenizer
+from tests.support.tiny import (
+    CONFIG,
+    RUN,
+    pairs,
+    tiny_project,
+    train,
+    write_model,
+    write_rows,
+    write_tokenizer,
+)
 
 import mlx_lm
 import numpy as np
@@ -69,7 +78,6 @@ def weights_of(project: Project, adapter: Path | None) -> Weights:
 def test_losses_are_those_of_numpy(plain: Project) -> None:
     """Every row of every variant, from the files on; the mean counts tokens, not rows."""
     found = evaluate(plain)
-    assert [each.name for each in found.variants] == ["base", "best", "last"] or len(found.variants) == 2
     for variant in found.variants:
         weights = weights_of(plain, Path(variant.folder) if variant.folder else None)
         totals, counts = [], []

@@ -47,10 +47,9 @@ def evaluate(project: Project, request: EvaluationRequest, as_json: bool) -> int
         tell_of_the_end()
         os._exit(code)
 
-    with leaving_signals(end=end) as (stop, received):
-        with stages(_("Reading the rows")) as on_progress:
-            evaluator = Evaluator(project, request, stop, on_progress)
-            found = evaluator.run()
+    with leaving_signals(end=end) as (stop, received), stages(_("Reading the rows")) as on_progress:
+        evaluator = Evaluator(project, request, stop, on_progress)
+        found = evaluator.run()
     if received or found is None:
         tell_of_the_end()
         return 128 + received[-1]
@@ -95,7 +94,8 @@ def _say_all(remarks: Iterable[Remark]) -> None:
 
 
 def _losses(found: Evaluation) -> Table:
-    shown = table(_("model"), _("loss"), _("95 %"), _("perplexity"), _("95 %"), _("general texts"))
+    interval = number(0.95, ".0%")
+    shown = table(_("model"), _("loss"), interval, _("perplexity"), interval, _("general texts"))
     for result in found.variants:
         shown.add_row(
             cell(label(result)),
@@ -128,7 +128,7 @@ def _general(result: VariantResult) -> str:
 
 def _answers(found: Evaluation) -> Table:
     shown = table(
-        *(_("model"), _("exact"), _("F1"), _("contains"), _("stop"), _("length"), _("loop"), _("copies"))
+        *(_("model"), _("exact"), "F1", _("contains"), _("stop"), _("length"), _("loop"), _("copies"))
     )
     for result in found.variants:
         if figures := result.figures:
@@ -138,7 +138,7 @@ def _answers(found: Evaluation) -> Table:
                 number(figures.f1, ".2f"),
                 number(figures.contains, ".0%"),
                 number(figures.stopped, ".0%"),
-                _("{ratio:.1f} x").format(ratio=figures.length),
+                f"{number(figures.length, '.1f')} x",
                 number(figures.loops, ".0%"),
                 number(figures.copies),
             )
@@ -160,15 +160,15 @@ def _show_worst_and_best(found: Evaluation) -> None:
 def _show_row(found: Evaluation, place: int) -> None:
     """Print a row's question beside its answer, and below the base model's answer beside the adapter's."""
     asked, base, tuned = found.asked[place], found.variants[0], found.variants[1]
-    text = _(" line {line}, {change} nats a token")
-    say(text.format(line=found.lines[asked.row], change=signed(row_change(found, place), 2)))
+    text = _("line {line}, {change} nats a token")
+    say(f" {text.format(line=found.lines[asked.row], change=signed(row_change(found, place), 2))}")
     shown = Table.grid(padding=(0, 1), expand=True)
     for _half in range(2):
         shown.add_column(no_wrap=True)
         shown.add_column(ratio=1, overflow="fold")
-    shown.add_row(_("  asked"), _cut(asked.question), _("  wanted"), _cut(asked.reference))
+    shown.add_row(f"  {_('asked')}", _cut(asked.question), f"  {_('wanted')}", _cut(asked.reference))
     answers = (_cut(each.answers[place].text) for each in (base, tuned))
-    shown.add_row(_("  base"), next(answers), _("  tuned"), next(answers))
+    shown.add_row(f"  {_('base')}", next(answers), f"  {_('tuned')}", next(answers))
     out.print(shown)
 
 

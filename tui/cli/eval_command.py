@@ -44,7 +44,9 @@ def evaluate(
             show_default=str(_ANSWERED),
         ),
     ] = None,
-    no_answers: Annotated[bool, typer.Option("--no-answers", help=_("Answer no rows: the losses only."))] = False,
+    no_answers: Annotated[
+        bool, typer.Option("--no-answers", help=_("Answer no rows: the losses only."))
+    ] = False,
     json: Json = False,
 ) -> None:
     """Say whether the adapter is better than its base model beyond chance, how it answers, what it forgot."""
