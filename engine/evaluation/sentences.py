@@ -74,7 +74,7 @@ def _lines(lines: Sequence[int]) -> str:
 def called(name: str) -> str:
     """Return the name of a variant in the user's language, harmless for a terminal."""
     names = {BASE: _("base"), BEST: _("best"), LAST: _("last")}
-    return one_line(SAME.join(names.get(part, part) for part in name.split(SAME)), 60)
+    return one_line(SAME.join(names.get(part, part) for part in name.split(SAME)), 200)
 
 
 def label(result: VariantResult) -> str:
