@@ -10,7 +10,7 @@ from engine.project import Project
 from tests.support.commands import Mqlora, caller, tree
 from tests.support.portuguese import pass_in_portuguese
 from tests.support.tiny import pairs, write_rows
-from tui.cli import eval_command
+from tui.cli import eval_commands
 
 import pytest
 
@@ -93,7 +93,7 @@ def test_what_is_refused(
 
 def test_the_options_say_what_is_done() -> None:
     """They have copies of two numbers, so that help needs no engine."""
-    assert (eval_command._ANSWERED, eval_command._MOST_ANSWERED) == (ANSWERED, MOST_ANSWERED)
+    assert (eval_commands._ANSWERED, eval_commands._MOST_ANSWERED) == (ANSWERED, MOST_ANSWERED)
 
 
 def test_the_json_of_a_kept_evaluation_is_harmless(trained: Project, mqlora: Mqlora) -> None:

@@ -10,7 +10,7 @@ from engine.errors import WrongUsage
 from engine.i18n import _
 from engine.i18n.languages import VARIABLE
 from tui.cli.data_commands import Json, clean, import_file, undo, use, validate
-from tui.cli.eval_command import evaluate
+from tui.cli.eval_commands import evaluate
 from tui.cli.export_commands import export
 from tui.cli.hosts_commands import hosts
 from tui.cli.library_texts import Command, Group, retold
