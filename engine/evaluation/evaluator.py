@@ -35,6 +35,8 @@ class Evaluator:
         self._project, self._request, self._stop, self._tell = project, request, stop, on_progress
         self.was_kept = False
         """Whether what `run` returned was made before."""
+        self.not_kept = ""
+        """Why what `run` returned could not be kept; empty where it was."""
 
     def run(self) -> Evaluation | None:
         """Return what was found, and keep it in the run's folder; None if asked to stop before.
@@ -62,7 +64,10 @@ class Evaluator:
         except Stopped:
             return None
         found = msgspec.structs.replace(found, seconds=round(time.monotonic() - begin, 3))
-        keep_evaluation(self._project, found)
+        try:
+            keep_evaluation(self._project, found)
+        except OSError as error:
+            self.not_kept = system_reason(error)
         return found
 
     def _measure(self, chosen: Chosen, key: str) -> Evaluation:

@@ -53,12 +53,16 @@ def read_evaluation(project: Project, key: str) -> Evaluation | None:
 
 
 def keep_evaluation(project: Project, found: Evaluation) -> None:
-    """Write an evaluation into the run's folder; if that cannot be, it is made again the next time."""
-    with suppress(OSError):
-        project.make_run_dir()
-        project.evaluations_dir.mkdir(exist_ok=True)
-        text = json_text(msgspec.to_builtins(found), indent=1)
-        write_atomic(project.evaluations_dir / f"{found.key[:_LETTERS]}.json", text + "\n")
+    """Write an evaluation into the run's folder.
+
+    Raises:
+        OSError: it cannot be written.
+        UserError: the project's folder is gone.
+    """
+    project.make_run_dir()
+    project.evaluations_dir.mkdir(exist_ok=True)
+    text = json_text(msgspec.to_builtins(found), indent=1)
+    write_atomic(project.evaluations_dir / f"{found.key[:_LETTERS]}.json", text + "\n")
 
 
 def newest_evaluation(project: Project) -> Evaluation | None:

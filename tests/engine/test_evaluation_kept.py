@@ -18,6 +18,7 @@ from engine.evaluation.kept import newest_evaluation
 from engine.evaluation.request import EvaluationRequest
 from engine.evaluation.results import Evaluation
 from engine.evaluation.sentences import remarks_on_rows, row_change, verdicts, worst_and_best
+from engine.memory.predict import MemoryBudget
 from engine.model.mlx_lm_adapter import BASE_PRINT
 from engine.project import Project
 from engine.training.run_folder import archive_run
@@ -199,6 +200,20 @@ def test_what_is_refused(trained: Project, tmp_path: Path) -> None:
     shutil.rmtree(trained.models_dir / "tiny")
     with pytest.raises(UserError, match="No base model"):
         evaluated(trained)
+
+
+def test_a_model_that_does_not_fit_is_refused(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is loaded, with what is needed and what is free."""
+    monkeypatch.setattr("engine.evaluation.scoring.read_budget", lambda: MemoryBudget("cpu", 1000, 10**9))
+    with pytest.raises(UserError, match=r"takes \d+\S* kB of memory, and 1.0 kB are free"):
+        evaluated(trained)
+
+
+def test_what_cannot_be_kept_is_told(trained: Project) -> None:
+    """It is returned all the same."""
+    trained.evaluations_dir.write_text("in the way")
+    evaluator = Evaluator(trained, NO_ANSWERS, StopEvent())
+    assert evaluator.run() is not None and "exists" in evaluator.not_kept
 
 
 def test_numbers_that_are_none_are_refused(trained: Project) -> None:

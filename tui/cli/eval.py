@@ -57,6 +57,8 @@ def evaluate(project: Project, request: EvaluationRequest, as_json: bool) -> int
         print_json(msgspec.to_builtins(found))
     else:
         _show(found, evaluator.was_kept)
+    if evaluator.not_kept:
+        say(_("What was found could not be kept: {reason}").format(reason=evaluator.not_kept), err)
     return 0
 
 
