@@ -10,6 +10,7 @@ from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import LITTLE_PERCENT, Outcome, outcome_of
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
+from engine.optimizer_facts import RATE_FACTORS
 from engine.units import rate, typed_rate
 
 Level = Literal["ok", "attention", "wrong"]
@@ -17,8 +18,8 @@ Level = Literal["ok", "attention", "wrong"]
 BROKEN: frozenset[Outcome] = frozenset({"zero_loss", "diverged", "flat"})
 """A run that became so is not worth going on with."""
 
-# Learning rates worth trying, from very conservative to aggressive.
 _RATES = (5e-5, 1e-4, 2e-4, 3e-4, 5e-4)
+"""Learning rates of AdamW worth trying, from very conservative to aggressive."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,15 @@ def restart(**values: object) -> str:
     )
 
 
-def lower_rate(now: float) -> float:
+def lower_rate(config: TrainingConfig) -> float:
     """Return the next lower learning rate that is worth trying."""
-    return max((value for value in _RATES if value < now * 0.999), default=now / 2)
+    now = config.learning_rate
+    return max((value for value in _rates(config) if value < now * 0.999), default=now / 2)
+
+
+def _rates(config: TrainingConfig) -> list[float]:
+    factor = RATE_FACTORS[config.optimizer]
+    return [float(f"{factor * value:.1e}") for value in _RATES]
 
 
 def _diverged(summary: RunSummary, config: TrainingConfig) -> Advice | None:
@@ -92,7 +99,7 @@ def _loss_flat(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     if summary.skipped_steps:
         text = _("The loss does not fall and steps were skipped: the learning rate of {now} is too high.")
         return _lower("loss_flat", "wrong", text, config)
-    higher = next((value for value in _RATES if value > now * 1.001), None)
+    higher = next((value for value in _rates(config) if value > now * 1.001), None)
     if higher is None:
         text = _("The loss does not fall at a learning rate of {now}, which is high: check the data.")
         return Advice("loss_flat", "wrong", text.format(now=rate(now)), "mqlora-tui validate")
@@ -159,7 +166,7 @@ def _underfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
 def _lower(kind: str, level: Level, text: str, config: TrainingConfig) -> Advice:
     """Advise to begin anew with the next lower rate; `text` may name it as {new} and the present as {now}."""
     now = config.learning_rate
-    new = lower_rate(now)
+    new = lower_rate(config)
     command = restart(learning_rate=typed_rate(new))
     return Advice(kind, level, text.format(now=rate(now), new=rate(new)), command)
 

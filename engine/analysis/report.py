@@ -11,6 +11,7 @@ from engine.analysis.facts import RunSummary
 from engine.analysis.headline import sign_of
 from engine.analysis.outcome import Outcome, outcome_of
 from engine.analysis.verdict import Verdict
+from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
 from engine.sanitize import one_line
 from engine.shell import complete, continued
@@ -153,12 +154,25 @@ def _origin(summary: RunSummary) -> list[str]:
             steps = summary.config.max_steps
             parts.append(ngettext("at most {n:,} step", "at most {n:,} steps", steps).format(n=steps))
         parts.append(_("learning rate {lr:g}").format(lr=summary.config.learning_rate))
+        parts += _unusual(summary.config)
         if summary.config.init_adapter:
             folder = one_line(summary.config.init_adapter, 260)
             parts.append(_("went on from the adapter in {folder}").format(folder=folder))
         if summary.config.trackers:
             names = ", ".join(TITLES[name] for name in summary.config.trackers)
             parts.append(_("figures also in {names}").format(names=names))
+    return parts
+
+
+def _unusual(config: TrainingConfig) -> list[str]:
+    """Return what a run did otherwise than most: optimizer, floor of the rate, weight of prompts."""
+    parts = []
+    if config.optimizer != "adamw":
+        parts.append(_("optimizer {name}").format(name=config.optimizer))
+    if config.min_learning_rate_ratio and config.lr_schedule != "constant":
+        parts.append(_("down to {share:g} % of it").format(share=100 * config.min_learning_rate_ratio))
+    if config.prompt_loss_weight:
+        parts.append(_("prompts weigh {weight:g}").format(weight=config.prompt_loss_weight))
     return parts
 
 

@@ -14,7 +14,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.training.crash import cut_off_reason
-from engine.training.history import RunHistory, load_history
+from engine.training.history import Floats, Ints, RunHistory, load_history
 from engine.training.state import RunState, known_state, reason_of
 
 import numpy as np
@@ -43,6 +43,8 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
     """Sum up a history that is already in memory; with none of its steps made yet, all figures are None."""
     config = run_config(project)
     per_epoch = state.steps_per_epoch if state else 0
+    known = history.points("loss")
+    noise = levels.noise(known[1])
     return RunSummary(
         folder=project.run_dir,
         root=project.root,
@@ -54,8 +56,9 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         total_steps=state.total_steps if state else 0,
         steps_per_epoch=per_epoch,
         duration_s=_duration(history, state),
-        **_loss_facts(history, state),
-        **_validation_facts(history, validations_of(history, config, state), state),
+        loss_noise=noise,
+        **_loss_facts(history, known[1], state),
+        **_validation_facts(history, known, validations_of(history, config, state), _doubt(noise), state),
         tokens_per_second=float(np.median(history.tokens_per_second)) if len(history) else None,
         slowdown=levels.slowdown(history.tokens_per_second),
         tokens=int(history.tokens.sum()),
@@ -88,9 +91,8 @@ def _duration(history: RunHistory, state: RunState | None) -> float:
     return elapsed + max(0.0, written - history.ended) if is_of_its_session else elapsed
 
 
-def _loss_facts(history: RunHistory, state: RunState | None) -> dict[str, Any]:
-    """Return the fields of a summary that the losses of its steps give."""
-    _steps, losses = history.points("loss")
+def _loss_facts(history: RunHistory, losses: Floats, state: RunState | None) -> dict[str, Any]:
+    """Return the fields of a summary that the losses of its steps give, `losses` being the finite ones."""
     first, last = levels.ends(losses)
     is_bad = ~np.isfinite(history.loss) | ~np.isfinite(history.grad_norm)
     return {
@@ -100,22 +102,35 @@ def _loss_facts(history: RunHistory, state: RunState | None) -> dict[str, Any]:
         "end_losses": tuple(losses[-levels.RECENT :].tolist()),
         "untrained_loss": _untrained_loss(history, state),
         "lowest_loss": levels.lowest_level(losses),
-        "loss_noise": levels.noise(losses),
         "late_fall": levels.late_fall(losses),
         "skipped_steps": int(is_bad.sum()),
         "skipped_at_end": int(is_bad[-levels.RECENT :].sum()),
     }
 
 
-def _validation_facts(history: RunHistory, checked: Validations, state: RunState | None) -> dict[str, Any]:
-    """Return the fields of a summary that its validations give, beside the losses around them."""
-    steps, losses = history.points("loss")
+def _validation_facts(
+    history: RunHistory,
+    known: tuple[Ints, Floats],
+    checked: Validations,
+    doubt: float,
+    state: RunState | None,
+) -> dict[str, Any]:
+    """Return the fields of a summary that its validations give, beside the losses around them.
+
+    Args:
+        history: of the run.
+        known: its finite losses, and their steps.
+        checked: its validations.
+        doubt: see `_doubt`.
+        state: of the run, if it is known.
+    """
+    steps, losses = known
     best, last, best_step = _best_and_last(checked)
     beside, at_best = (
         None if step is None else levels.recent_mean(losses[steps <= step])
         for step in (checked.last_step, best_step)
     )
-    initial_gap, doubt = _initial_gap(history, state), _doubt(levels.noise(losses))
+    initial_gap = _initial_gap(history, state)
     has_repeated = _has_repeated(history, state.steps_per_epoch if state else 0)
     return {
         "initial_val_loss": state.initial_val_loss if state else None,

@@ -106,7 +106,7 @@ class ReportScreen(PlaceScreen):
 
     def on_screen_resume(self) -> None:
         """Read the run anew."""
-        self.call_after_refresh(self._read)  # a thread would hold back the first picture
+        self.after_picture(self._read)
 
     def _run_changed(self) -> None:
         self._read()
