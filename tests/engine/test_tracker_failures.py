@@ -105,5 +105,6 @@ def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "run" / "trackers").symlink_to(tmp_path / "elsewhere")
     tracker = Tracker("tensorboard", {"folder": str(tmp_path / "run"), "run": "a"})
+    tracker.abandon()
     tracker._thread.join()
     assert "is no folder" in tracker.failure and not list((tmp_path / "elsewhere").iterdir())
