@@ -39,7 +39,7 @@ def key_of(project: Project, chosen: Chosen, request: EvaluationRequest) -> str:
         "training": given_sha256(project.train_file) if project.train_file.exists() else None,
         "config": chosen.config.model_dump(
             mode="json",
-            include={"max_seq_length", "mask_history", "train_on_prompt", "train_on_template_text"},
+            include={"max_seq_length", "mask_history", "prompt_loss_weight", "train_on_template_text"},
         ),
         "answers": request.answers,
     }
