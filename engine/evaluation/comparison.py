@@ -126,7 +126,7 @@ class Comparison:
         return AskedRow(index, str(row.question[-1]["content"]).strip(), row.reference, tokens)
 
     def _answers(self, variant: Variant) -> tuple[ScoredAnswer, ...]:
-        stage = _("Answers of {name}: {rows}, at most {tokens} tokens each").format(
+        stage = _("Answers of {name}: {rows}; length at most {tokens}").format(
             name=called(variant.name), rows=len(self._asked), tokens=self._most
         )
         found = []

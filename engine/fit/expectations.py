@@ -81,7 +81,7 @@ def _short_answers(config: TrainingConfig, data: DataReport) -> str:
     if share >= _SHORT_ANSWERS:
         return ""
     text = _(
-        "Answers are short, {share} tokens for each of a prompt: a prompt_loss_weight of 0.01 to 0.1 "
+        "Answers are short, {share} of the length of prompts: a prompt_loss_weight of 0.01 to 0.1 "
         "was found to help then (Huerta-Enochian and Ko, 2024)"
     )
     return text.format(share=number(share, ".2g"))

@@ -72,7 +72,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
     """A GPU, as far as the dispatcher knows."""
     made = Device()
     monkeypatch.setattr(dispatch, "can_run_ahead", lambda: True)
-    monkeypatch.setattr(step_rows, "micro_batches", lambda chosen, shapes: chosen)
+    monkeypatch.setattr(step_rows, "micro_batches", lambda chosen, shapes, prompt_weight: chosen)
     monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=made.now))
     return made
 

@@ -8,7 +8,7 @@ from typing import Any
 from engine.backend import mx
 from engine.export.exporter import Exporter
 from engine.export.targets import ExportRequest
-from engine.lora_targets import ALL_TARGETS
+from engine.lora_targets import DEFAULT_TARGETS
 from engine.model.adapter import load_adapter
 from engine.model.adapter_file import read_adapter
 from engine.model.loading import load_base
@@ -87,7 +87,7 @@ def test_settings_of_the_prompts_and_some_layers_go_with_it(tmp_path: Path) -> N
     config = json.loads((made / "adapter_config.json").read_text())
     assert config["layers_to_transform"] == [1] and config["layers_pattern"] == "layers"
     assert (config["r"], config["lora_alpha"]) == (2, 3.5)
-    assert config["target_modules"] == sorted(ALL_TARGETS) and config["bias"] == "none"
+    assert config["target_modules"] == sorted(DEFAULT_TARGETS) and config["bias"] == "none"
     again = read_adapter(made)
     assert again.template_settings == adapter.template_settings == {"enable_thinking": False}
     assert again.config["num_layers"] == 1 and again.scale == adapter.scale

@@ -81,7 +81,7 @@ def _show(found: Evaluation, was_kept: bool) -> None:
     out.print(_losses(found))
     _say_all(verdicts(found))
     if found.asked:
-        text = _("Answers to {n} of {count} rows, at most {tokens} tokens each:")
+        text = _("Answers to rows: {n} of {count}; length in tokens at most {tokens}:")
         say(text.format(n=len(found.asked), count=len(found.lines), tokens=found.most_tokens))
         out.print(_answers(found))
         _say_all(answer_remarks(found))
