@@ -73,7 +73,7 @@ def test_reach_is_the_sum_of_all_rates(steps: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "trained", "total", "words"),
     [
-        ({}, 100, 1000, "Answers are short, 0.11 tokens for each of a prompt"),
+        ({}, 100, 1000, "Answers are short, 0.11 of the length of prompts"),
         ({}, 500, 1000, ""),
         ({"prompt_loss_weight": 0.05}, 100, 1000, ""),
         ({"prompt_loss_weight": 1}, 1000, 1000, "validation counts prompts, too"),
