@@ -7,7 +7,8 @@ from typing import Literal
 
 from engine import units
 from engine.analysis.facts import RunSummary
-from engine.analysis.outcome import LITTLE_PERCENT, Outcome, outcome_of
+from engine.analysis.outcome import Outcome, outcome_of
+from engine.analysis.rate import higher_rate, is_jumping, lower_rate, rate_sign
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
 from engine.units import rate, typed_rate
@@ -17,17 +18,15 @@ Level = Literal["ok", "attention", "wrong"]
 BROKEN: frozenset[Outcome] = frozenset({"zero_loss", "diverged", "flat"})
 """A run that became so is not worth going on with."""
 
-# Learning rates worth trying, from very conservative to aggressive.
-_RATES = (5e-5, 1e-4, 2e-4, 3e-4, 5e-4)
-
 
 @dataclass(frozen=True)
 class Advice:
     """One situation and its remedy."""
 
     kind: str
-    """Stable name: zero_loss, diverged, odd_end, loss_flat, no_gain, worsened, overfitting, underfitting,
-    slow, slowed_down, memory, non_finite, few_steps, stalled, resume, no_validation, unreadable."""
+    """Stable name: zero_loss, diverged, odd_end, loss_flat, no_gain, few_rows, worsened, overfitting,
+    restless, underfitting, slow, slowed_down, memory, non_finite, few_steps, stalled, resume, no_validation,
+    unreadable."""
     level: Level
     text: str
     """One or two translated sentences."""
@@ -57,11 +56,6 @@ def restart(**values: object) -> str:
     )
 
 
-def lower_rate(now: float) -> float:
-    """Return the next lower learning rate that is worth trying."""
-    return max((value for value in _RATES if value < now * 0.999), default=now / 2)
-
-
 def _diverged(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     """Broken: a lower learning rate."""
     text = _("The steps were too large for this model and these examples: try a learning rate of {new}.")
@@ -85,14 +79,13 @@ def _odd_end(summary: RunSummary, config: TrainingConfig) -> Advice | None:
 
 def _loss_flat(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     """Not falling: a higher learning rate; rising or with skipped steps: a lower one."""
-    now, change = config.learning_rate, summary.improvement_percent
-    if change is not None and change < -LITTLE_PERCENT:
+    now = config.learning_rate
+    if rate_sign(summary) == "high":
         text = _("The loss rises: the learning rate of {now} is too high.")
+        if summary.skipped_steps:
+            text = _("The loss does not fall and steps were skipped: the learning rate of {now} is too high.")
         return _lower("loss_flat", "wrong", text, config)
-    if summary.skipped_steps:
-        text = _("The loss does not fall and steps were skipped: the learning rate of {now} is too high.")
-        return _lower("loss_flat", "wrong", text, config)
-    higher = next((value for value in _RATES if value > now * 1.001), None)
+    higher = higher_rate(summary, now)
     if higher is None:
         text = _("The loss does not fall at a learning rate of {now}, which is high: check the data.")
         return Advice("loss_flat", "wrong", text.format(now=rate(now)), "mqlora-tui validate")
@@ -116,6 +109,34 @@ def _worsened(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     return _lower("worsened", "attention", text, config)
 
 
+def _unproven(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    """No more than chance: more rows to tell by."""
+    text = ngettext(
+        "{n} validation row cannot tell so small a gain from chance: put more into data/valid.jsonl.",
+        "{n} validation rows cannot tell so small a gain from chance: put more into data/valid.jsonl.",
+        summary.validation_rows or 0,
+    ).format(n=summary.validation_rows or 0)
+    return Advice("few_rows", "attention", text, "mqlora-tui validate")
+
+
+def _well(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    """Good: fewer epochs where the last gained nothing, else a lower rate where the loss was not calm."""
+    return _overfitting(summary, config) or _restless(summary, config)
+
+
+def _restless(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    if rate_sign(summary) != "high" or summary.skipped_steps or summary.failed_validations:
+        return None  # of those `non_finite` tells
+    text = _("The loss rose at first: the learning rate of {now} is high; {new} learns more calmly.")
+    if is_jumping(summary):
+        text = ngettext(
+            "The loss jumped {n} time: the learning rate of {{now}} is high; {{new}} learns more calmly.",
+            "The loss jumped {n} times: the learning rate of {{now}} is high; {{new}} learns more calmly.",
+            summary.spikes,
+        ).format(n=summary.spikes)
+    return _lower("restless", "attention", text, config)
+
+
 def _overfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     """Steps after the best validation gained nothing: fewer epochs, else a lower learning rate."""
     fewer = _fewer_epochs(summary) if summary.wasted_steps else None
@@ -127,19 +148,33 @@ def _overfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
 
 def _fewer_epochs(summary: RunSummary) -> Advice | None:
     hurt = summary.overfitting in ("slight", "significant") or _wasted_an_epoch(summary)
-    best_epochs = math.ceil((summary.best_step or 0) / max(summary.steps_per_epoch, 1))
+    as_good = summary.enough_step or summary.best_step or 0
+    best_epochs = math.ceil(as_good / max(summary.steps_per_epoch, 1))
     if not (hurt and 0 < best_epochs < summary.num_epochs and summary.steps_per_epoch):
         return None
     text = ngettext(
         "The model was best in epoch {n}: {n} epoch is enough.",
         "The model was best in epoch {n}: {n} epochs are enough.",
         best_epochs,
-    ).format(n=best_epochs)
+    )
+    if as_good != summary.best_step:
+        text = ngettext(
+            "After epoch {n} nothing was gained beyond noise: {n} epoch is enough.",
+            "After epoch {n} nothing was gained beyond noise: {n} epochs are enough.",
+            best_epochs,
+        )
+    text = text.format(n=best_epochs)
     return Advice("overfitting", "attention", text, restart(num_epochs=best_epochs))
 
 
 def _underfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
-    """Still improving at the end: more epochs, or no limit to the steps of those there were."""
+    """Still improving at the end: a rate that is not far too low, no limit to the steps, or more epochs."""
+    if rate_sign(summary) == "low" and (higher := higher_rate(summary, config.learning_rate)):
+        text = _(
+            "The loss fell slowly, to the end, and the learning rate of {now} is far below the rule of thumb "
+            "of {usual}: try {new}."
+        ).format(now=rate(config.learning_rate), usual=rate(summary.usual_rate or 0.0), new=rate(higher))
+        return Advice("underfitting", "attention", text, restart(learning_rate=typed_rate(higher)))
     if summary.is_cut_short:
         text = ngettext(
             "The loss was still falling at step {steps:,}, where max_steps ended the run; "
@@ -177,7 +212,8 @@ _REMEDIES: dict[Outcome, _Rule] = {
     "worsened": _worsened,
     "overfitted": _overfitting,
     "by_heart": _overfitting,
-    "slightly_overfitted": _overfitting,
-    "healthy": _overfitting,
+    "slightly_overfitted": _well,
+    "healthy": _well,
+    "unproven": _unproven,
     "still_falling": _underfitting,
 }

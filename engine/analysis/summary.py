@@ -7,11 +7,13 @@ from typing import Any
 
 from engine.analysis import levels
 from engine.analysis.facts import ReportedStatus, RunSummary
+from engine.analysis.noise import Difference, noise_facts
 from engine.analysis.overfitting import judge_overfitting
-from engine.analysis.run_folder import find_checkpoints, run_config, way_on
+from engine.analysis.run_folder import find_checkpoints, model_folder, model_width, run_config, way_on
 from engine.analysis.validations import Validations, validations_of
 from engine.errors import UserError
 from engine.i18n import _
+from engine.learning_rate import usual_rate
 from engine.project import Project
 from engine.training.crash import cut_off_reason
 from engine.training.history import RunHistory, load_history
@@ -55,7 +57,8 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         steps_per_epoch=per_epoch,
         duration_s=_duration(history, state),
         **_loss_facts(history, state),
-        **_validation_facts(history, validations_of(history, config, state), state),
+        **_validation_facts(project, history, validations_of(history, config, state), state),
+        **_rate_facts(project, state),
         tokens_per_second=float(np.median(history.tokens_per_second)) if len(history) else None,
         slowdown=levels.slowdown(history.tokens_per_second),
         tokens=int(history.tokens.sum()),
@@ -102,12 +105,24 @@ def _loss_facts(history: RunHistory, state: RunState | None) -> dict[str, Any]:
         "lowest_loss": levels.lowest_level(losses),
         "loss_noise": levels.noise(losses),
         "late_fall": levels.late_fall(losses),
+        "late_share": levels.late_share(losses),
+        "spikes": levels.spikes(losses),
+        "early_rise": levels.early_rise(losses),
         "skipped_steps": int(is_bad.sum()),
         "skipped_at_end": int(is_bad[-levels.RECENT :].sum()),
     }
 
 
-def _validation_facts(history: RunHistory, checked: Validations, state: RunState | None) -> dict[str, Any]:
+def _rate_facts(project: Project, state: RunState | None) -> dict[str, Any]:
+    """Return the fields of a summary that the model's width gives."""
+    hidden, family = model_width(model_folder(project.root, state.model)) if state else (None, "")
+    usual = usual_rate(hidden, state.total_steps, family) if state and hidden and state.total_steps else None
+    return {"hidden": hidden, "usual_rate": usual}
+
+
+def _validation_facts(
+    project: Project, history: RunHistory, checked: Validations, state: RunState | None
+) -> dict[str, Any]:
     """Return the fields of a summary that its validations give, beside the losses around them."""
     steps, losses = history.points("loss")
     best, last, best_step = _best_and_last(checked)
@@ -115,9 +130,12 @@ def _validation_facts(history: RunHistory, checked: Validations, state: RunState
         None if step is None else levels.recent_mean(losses[steps <= step])
         for step in (checked.last_step, best_step)
     )
-    initial_gap, doubt = _initial_gap(history, state), _doubt(levels.noise(losses))
+    found = noise_facts(project, checked, state, best_step)
+    rise: Difference | None = found["rise"]
+    initial_gap, doubt = _initial_gap(history, state), _doubt(levels.noise(losses), found.pop("from_start"))
+    enough = found["enough_step"] or best_step
     has_repeated = _has_repeated(history, state.steps_per_epoch if state else 0)
-    return {
+    return found | {
         "initial_val_loss": state.initial_val_loss if state else None,
         "best_val_loss": best,
         "best_step": best_step,
@@ -128,10 +146,13 @@ def _validation_facts(history: RunHistory, checked: Validations, state: RunState
         "initial_gap": initial_gap,
         "loss_at_validation": beside,
         "loss_at_best": at_best,
-        "overfitting": judge_overfitting(beside, best, last, has_repeated, initial_gap, doubt),
-        "wasted_steps": int(history.step[-1]) - best_step if best_step is not None else 0,
-        "wasted_s": float(history.elapsed_s[-1]) - _elapsed_at(history, best_step)
-        if best_step is not None
+        "overfitting": judge_overfitting(
+            beside, best, last, has_repeated, initial_gap, doubt, rise.margin if rise else 0.0
+        ),
+        "gap_margin": doubt if found["validation_rows"] else None,
+        "wasted_steps": int(history.step[-1]) - enough if enough is not None else 0,
+        "wasted_s": float(history.elapsed_s[-1]) - _elapsed_at(history, enough)
+        if enough is not None
         else 0.0,
     }
 
@@ -162,9 +183,14 @@ def _initial_gap(history: RunHistory, state: RunState | None) -> float | None:
     return state.initial_val_loss - float(first.mean())
 
 
-def _doubt(noise: float | None) -> float:
-    """Return two standard deviations of the difference between the means of 3 first and 10 last steps."""
-    return 2 * (noise or 0.0) * math.sqrt(1 / _FIRST_STEPS + 1 / levels.RECENT)
+def _doubt(noise: float | None, apart: Difference | None) -> float:
+    """Return half of the 95 % interval of the gap's growth.
+
+    Two standard deviations of the difference between the means of 3 first and 10 last steps, and the margin
+    of that between last and first validation, as far as it is known; independent of each other.
+    """
+    steps = 2 * (noise or 0.0) * math.sqrt(1 / _FIRST_STEPS + 1 / levels.RECENT)
+    return math.hypot(steps, apart.margin if apart else 0.0)
 
 
 def _status(state: RunState | None) -> ReportedStatus:

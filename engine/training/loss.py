@@ -1,7 +1,7 @@
 """Cross-entropy over the tokens that carry loss, and over no others."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,6 @@ from engine.model.frozen_linear import FrozenLinear
 from engine.model.lm_head import Logits, own_head, plain_head
 from engine.model.matmul_timings import MatmulMode
 from engine.model.padding_free import run_rows
-from engine.training.progress import NOTHING, Scored
 
 LossFunction = Callable[[nn.Module, mx.array, mx.array, mx.array, mx.array, mx.array], mx.array]
 """(model, tokens, slots, places, targets, labels: see `MicroBatch`) -> summed loss in nats."""
@@ -38,14 +37,16 @@ def make_loss(model: nn.Module, modes: Mapping[str, MatmulMode] | None = None) -
     """
     head = plain_head(model, modes or {})
     if head is not None:
-        return _selected(lambda hidden, labels: chunked_loss(hidden, labels, head, model.training))
+        return selected(lambda hidden, labels: chunked_loss(hidden, labels, head, model.training))
     logits = own_head(model)
     if logits is not None:
-        return _selected(lambda hidden, labels: _own_loss(model, hidden, labels, logits))
+        return selected(lambda hidden, labels: _own_loss(model, hidden, labels, logits))
     return full_loss
 
 
-def _selected(of_rows: Callable[[mx.array, mx.array], mx.array]) -> LossFunction:
+def selected(of_rows: Callable[[mx.array, mx.array], mx.array]) -> LossFunction:
+    """Return what gathers the hidden states of the targets, (targets, width), and gives them to `of_rows`."""
+
     def selected_loss(model: nn.Module, *batch: mx.array) -> mx.array:
         tokens, slots, places, targets, labels = batch
         hidden = run_rows(model, model.model, tokens, slots, places)  # (tokens, width)
@@ -67,16 +68,22 @@ def batch_arrays(batch: MicroBatch) -> tuple[mx.array, ...]:
 
 def full_loss(model: nn.Module, *batch: mx.array) -> mx.array:
     """Return the summed loss from the logits of every position; any architecture gives those."""
+    return full_losses(model, *batch).sum()
+
+
+def full_losses(model: nn.Module, *batch: mx.array) -> mx.array:
+    """Return the loss of each target, (targets,), from the logits of every position."""
     tokens, slots, places, targets, labels = batch
     # (tokens, vocabulary) -> (trained, vocabulary): only positions whose next token carries loss.
-    return _cross_entropy(run_rows(model, model, tokens, slots, places)[targets], labels)
+    return cross_entropy(run_rows(model, model, tokens, slots, places)[targets], labels)
 
 
-def _cross_entropy(logits: mx.array, labels: mx.array) -> mx.array:
+def cross_entropy(logits: mx.array, labels: mx.array) -> mx.array:
+    """Return the loss of each label, (count, vocabulary), (count,) -> (count,)."""
     # Labels of -1 fill a micro-batch up to its shape: they count for nothing.
     logits, counts = logits.astype(mx.float32), (labels >= 0)[:, None]  # (count, vocabulary), (count, 1)
     chosen = mx.take_along_axis(logits, mx.maximum(labels, 0)[:, None], axis=-1)
-    return ((log_sum_exp(logits) - chosen) * counts).sum()
+    return ((log_sum_exp(logits) - chosen) * counts)[:, 0]
 
 
 def log_sum_exp(logits: mx.array) -> mx.array:
@@ -118,7 +125,10 @@ def _own_loss(model: nn.Module, hidden: mx.array, labels: mx.array, logits: Logi
 
     def chunk(part: mx.array, labels: mx.array) -> tuple[mx.array, mx.array]:
         # A batch of one row to the model: (1, rows, width) -> (1, rows, vocabulary).
-        found = mx.value_and_grad(lambda hidden: _cross_entropy(logits(model, hidden[None])[0], labels))(part)
+        def summed(hidden: mx.array) -> mx.array:
+            return cross_entropy(logits(model, hidden[None])[0], labels).sum()
+
+        found = mx.value_and_grad(summed)(part)
         return found[0], found[1]
 
     vocabulary = logits(model, hidden[None, :1]).shape[-1]
@@ -172,40 +182,6 @@ _CHANCE = 0.75
 
 With 49,152 tokens that is 8.1: SmolLM2 has 2.4 on its own tokens, 8.9 on those of another order.
 """
-
-
-def evaluate(
-    model: nn.Module, loss: LossFunction, batches: Sequence[MicroBatch], scored: Scored = NOTHING
-) -> Iterator[Scored]:
-    """Score `batches` one by one, so that the caller may stop in between.
-
-    Args:
-        model: to be scored.
-        loss: the sum over the trained tokens of a micro-batch.
-        batches: of the validation set.
-        scored: the first of them that this model was given before.
-
-    Yields:
-        What is scored so far.
-    """
-    model.eval()
-    try:
-        for batch in batches[scored.batches :]:
-            summed = loss(model, *batch_arrays(batch))
-            mx.eval(summed)
-            total = scored.total + float(summed.item())
-            scored = Scored(scored.batches + 1, total, scored.tokens + batch.trained_tokens)
-            yield scored
-    finally:
-        model.train()
-
-
-def scored_before(scored: Scored | None, batches: Sequence[MicroBatch]) -> Scored:
-    """Return what was scored of `batches` already; nothing where these are divided otherwise now."""
-    if scored is None or not 0 < scored.batches < len(batches):
-        return NOTHING
-    tokens = sum(batch.trained_tokens for batch in batches[: scored.batches])
-    return scored if tokens == scored.tokens else NOTHING
 
 
 def chance_warning(loss: float, vocabulary: int | None) -> str:

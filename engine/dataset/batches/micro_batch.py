@@ -44,10 +44,15 @@ class MicroBatch:
     """What it is padded to."""
     real_tokens: int
     """Tokens of all rows, each row's last included."""
-    trained_tokens: int
-    """Tokens that carry loss: the first so many `targets`."""
+    row_targets: tuple[int, ...]
+    """How many tokens of each row carry loss, in the order of `targets`."""
     padding: int
     """How many of `tokens` are padding."""
+
+    @property
+    def trained_tokens(self) -> int:
+        """Tokens that carry loss: the first so many `targets`."""
+        return sum(self.row_targets)
 
 
 def epoch_steps(
@@ -107,6 +112,7 @@ def _pad(rows: Sequence[Example], shape: BatchShape) -> MicroBatch:
     tokens = np.zeros(shape.tokens, np.int32)
     targets, labels = np.zeros(shape.targets, np.int32), np.full(shape.targets, NO_LABEL, np.int32)
     count = used = 0
+    counts = []
     for row, begin in zip(rows, slots[:, 0], strict=False):  # where in `tokens` each row begins
         inputs = len(row.tokens) - 1
         tokens[begin : begin + inputs] = row.tokens[:-1]
@@ -115,8 +121,11 @@ def _pad(rows: Sequence[Example], shape: BatchShape) -> MicroBatch:
         targets[here] = begin + positions - 1  # a token is predicted at the one before it
         labels[here] = row.tokens[positions]
         used, count = used + inputs, count + len(positions)
+        counts.append(len(positions))
     return MicroBatch(
-        tokens, slots, places, targets, labels, shape, used + len(rows), count, shape.tokens - used
+        *(tokens, slots, places, targets, labels, shape, used + len(rows)),
+        row_targets=tuple(counts),
+        padding=shape.tokens - used,
     )
 
 
