@@ -13,6 +13,19 @@ from engine.config import TrainingConfig
 ReportedStatus = Literal["running", "paused", "finished", "failed", "interrupted"]
 
 
+def settled_step(
+    best: int | None, best_loss: float | None, enough: int | None, apart: Difference | None
+) -> int | None:
+    """Return the step after which nothing was gained: see `RunSummary`, whose fields these are.
+
+    That a step is no worse beyond noise tells little where there is much noise: it is certain where the 95 %
+    interval has no difference in it that counts.
+    """
+    if enough is None or apart is None or best_loss is None:
+        return best
+    return enough if apart.mean + apart.margin <= SLIGHT_RISE * best_loss else best
+
+
 @dataclass(frozen=True)
 class RunSummary:
     """What a run did. Losses are in nats per trained token; None where nothing was measured."""
@@ -79,8 +92,10 @@ class RunSummary:
     """Earliest step whose validation is not worse than the best beyond noise, see `noise.enough_step`; None
     if losses of rows are not known."""
     enough_val_loss: float | None
+    enough: Difference | None
+    """Its validation minus the best, on the same rows."""
     wasted_steps: int
-    """Steps after `enough_step`, else after the best validation."""
+    """Steps after `settled_step`."""
     wasted_s: float
     """Seconds of training in them."""
     spikes: int
@@ -151,6 +166,11 @@ class RunSummary:
         if self.best_val_loss is None:
             return False
         return self.initial_val_loss is None or self.best_val_loss < self.initial_val_loss
+
+    @property
+    def settled_step(self) -> int | None:
+        """Step after which nothing was gained: `enough_step` where that is certain, else the best."""
+        return settled_step(self.best_step, self.best_val_loss, self.enough_step, self.enough)
 
     @property
     def is_gain_chance(self) -> bool:

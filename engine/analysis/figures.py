@@ -71,7 +71,7 @@ def _gap(summary: RunSummary, gap: float) -> list[str]:
             parts.append(_("validation {rise} since its best").format(rise=rise))
     if summary.gap_margin is not None and summary.gap_growth is not None:
         growth, margin = signed(summary.gap_growth, 2), nats(summary.gap_margin)
-        parts.append(_("grown by {growth} ± {margin}").format(growth=growth, margin=margin))
+        parts.append(_("changed by {growth} ± {margin}").format(growth=growth, margin=margin))
     if summary.initial_gap is not None:
         parts.append(_("gap before training {gap}").format(gap=signed(summary.initial_gap, 2)))
     return parts
@@ -127,19 +127,13 @@ def _rate(summary: RunSummary, now: float) -> list[str]:
 
 
 def _noise(summary: RunSummary) -> list[str]:
-    """Return the gain with its interval, and the earliest step that is as good as the best."""
-    parts = []
-    if summary.gain is not None and summary.has_helped:
-        gain, margin = nats(summary.gain.mean), nats(summary.gain.margin)
-        parts.append(
-            ngettext(
-                "better by {gain} ± {margin} (95 %, {n} row)",
-                "better by {gain} ± {margin} (95 %, {n} rows)",
-                summary.validation_rows or 0,
-            ).format(gain=gain, margin=margin, n=summary.validation_rows)
-        )
-    if summary.enough_step is not None and summary.enough_step != summary.best_step:
-        text = _("step {enough:,} ({loss}) as good as step {step:,} within noise")
-        loss = nats(summary.enough_val_loss or 0.0)
-        parts.append(text.format(enough=summary.enough_step, step=summary.best_step, loss=loss))
-    return parts
+    """Return the gain of the best over the untrained model, with its interval."""
+    if summary.gain is None or not summary.has_helped:
+        return []
+    text = ngettext(
+        "better by {gain} ± {margin} (95 %, {n} row)",
+        "better by {gain} ± {margin} (95 %, {n} rows)",
+        summary.validation_rows or 0,
+    )
+    gain, margin = nats(summary.gain.mean), nats(summary.gain.margin)
+    return [text.format(gain=gain, margin=margin, n=summary.validation_rows)]

@@ -186,20 +186,21 @@ def _best(summary: RunSummary) -> str:
         return ""
     if not summary.has_helped:
         return _untrained_is_best(summary)
-    if not summary.wasted_steps:
-        return _("Best at its last step, {step:,}.").format(step=summary.steps)
-    if summary.enough_step is not None and summary.enough_step < summary.best_step:
+    if summary.settled_step != summary.best_step:
         text = _(
             "Best at step {step:,} of {total:,}, but step {enough:,} was as good within noise; "
             "the {n:,} steps after that gained nothing ({time})."
         )
-        return text.format(
-            step=summary.best_step,
-            total=summary.steps,
-            enough=summary.enough_step,
-            n=summary.wasted_steps,
-            time=duration(summary.wasted_s),
-        )
-    return _("Best at step {step:,} of {total:,}; later steps gained nothing ({time}).").format(
-        step=summary.best_step, total=summary.steps, time=duration(summary.wasted_s)
+    elif summary.wasted_steps:
+        text = _("Best at step {step:,} of {total:,}; later steps gained nothing ({time}).")
+    else:
+        text = _("Best at its last step, {step:,}.")
+    if summary.enough_step not in (None, summary.settled_step):
+        text += " " + _("Step {enough:,} was as good within noise.")
+    return text.format(
+        step=summary.best_step,
+        total=summary.steps,
+        enough=summary.enough_step,
+        n=summary.wasted_steps,
+        time=duration(summary.wasted_s),
     )

@@ -110,6 +110,7 @@ def noise_facts(
     last = rows.get(-1 if checked.last_step is None else checked.last_step)
     at_best = None if best is None else rows.get(best)
     enough = None if best is None else enough_step(rows, losses, best)
+    to_best = None if enough is None else difference(rows.get(enough), at_best)
     return {
         "validation_rows": len(at_best.tokens) if at_best else None,
         "gain": difference(rows.get(0), at_best),
@@ -117,6 +118,7 @@ def noise_facts(
         "from_start": difference(last, rows.get(0)),
         "enough_step": enough,
         "enough_val_loss": None if enough is None else losses[enough],
+        "enough": to_best,
     }
 
 

@@ -167,6 +167,8 @@ def _is_flat(run: RunSummary) -> bool:
 def _is_still_falling(run: RunSummary) -> bool:
     if run.late_fall is None or run.late_fall < _STILL_FALLING or run.last_loss is None:
         return False
+    if run.enough_step is not None and run.enough_step != run.best_step:
+        return False
     # Means of a third of the steps each differ by chance, too.
     by_chance = _CLEARLY * (run.loss_noise or 0.0) * (6 / run.steps) ** 0.5
     return run.wasted_steps == 0 and run.late_fall * run.last_loss > by_chance

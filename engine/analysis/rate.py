@@ -13,8 +13,9 @@ _SPIKES, _SPIKE_SHARE = 3, 0.02
 """So many jumps, and so many of all steps, are no odd batches any more."""
 _SLOW = 0.25
 """Share of its fall that a loss still falls by in its last third where the rate is too low."""
-_FAR_BELOW = 0.5
-"""Of the rule of thumb, which is right to a factor of about two."""
+_FAR_BELOW = 0.25
+"""Of the rule of thumb: it is right to a factor of about two, and the rates of the profiles are a third of it
+for small models."""
 
 
 def rate_sign(run: RunSummary) -> RateSign | None:

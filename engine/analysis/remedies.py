@@ -148,8 +148,8 @@ def _overfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
 
 def _fewer_epochs(summary: RunSummary) -> Advice | None:
     hurt = summary.overfitting in ("slight", "significant") or _wasted_an_epoch(summary)
-    as_good = summary.enough_step or summary.best_step or 0
-    best_epochs = math.ceil(as_good / max(summary.steps_per_epoch, 1))
+    settled = summary.settled_step or 0
+    best_epochs = math.ceil(settled / max(summary.steps_per_epoch, 1))
     if not (hurt and 0 < best_epochs < summary.num_epochs and summary.steps_per_epoch):
         return None
     text = ngettext(
@@ -157,7 +157,7 @@ def _fewer_epochs(summary: RunSummary) -> Advice | None:
         "The model was best in epoch {n}: {n} epochs are enough.",
         best_epochs,
     )
-    if as_good != summary.best_step:
+    if settled != summary.best_step:
         text = ngettext(
             "After epoch {n} nothing was gained beyond noise: {n} epoch is enough.",
             "After epoch {n} nothing was gained beyond noise: {n} epochs are enough.",
@@ -168,7 +168,9 @@ def _fewer_epochs(summary: RunSummary) -> Advice | None:
 
 
 def _underfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
-    """Still improving at the end: a rate that is not far too low, no limit to the steps, or more epochs."""
+    """Still improving at the end: another rate if that is to blame, no limit to the steps, or more epochs."""
+    if restless := _restless(summary, config):
+        return restless
     if rate_sign(summary) == "low" and (higher := higher_rate(summary, config.learning_rate)):
         text = _(
             "The loss fell slowly, to the end, and the learning rate of {now} is far below the rule of thumb "

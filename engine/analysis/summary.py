@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.analysis import levels
-from engine.analysis.facts import ReportedStatus, RunSummary
+from engine.analysis.facts import ReportedStatus, RunSummary, settled_step
 from engine.analysis.noise import Difference, noise_facts
 from engine.analysis.overfitting import judge_overfitting
 from engine.analysis.run_folder import find_checkpoints, model_folder, model_width, run_config, way_on
@@ -133,7 +133,7 @@ def _validation_facts(
     found = noise_facts(project, checked, state, best_step)
     rise: Difference | None = found["rise"]
     initial_gap, doubt = _initial_gap(history, state), _doubt(levels.noise(losses), found.pop("from_start"))
-    enough = found["enough_step"] or best_step
+    settled = settled_step(best_step, best, found["enough_step"], found["enough"])
     has_repeated = _has_repeated(history, state.steps_per_epoch if state else 0)
     return found | {
         "initial_val_loss": state.initial_val_loss if state else None,
@@ -150,9 +150,9 @@ def _validation_facts(
             beside, best, last, has_repeated, initial_gap, doubt, rise.margin if rise else 0.0
         ),
         "gap_margin": doubt if found["validation_rows"] else None,
-        "wasted_steps": int(history.step[-1]) - enough if enough is not None else 0,
-        "wasted_s": float(history.elapsed_s[-1]) - _elapsed_at(history, enough)
-        if enough is not None
+        "wasted_steps": int(history.step[-1]) - settled if settled is not None else 0,
+        "wasted_s": float(history.elapsed_s[-1]) - _elapsed_at(history, settled)
+        if settled is not None
         else 0.0,
     }
 
