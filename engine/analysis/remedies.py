@@ -130,11 +130,11 @@ def _restless(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     text = _("The loss rose at first: the learning rate of {now} is high; {new} learns more calmly.")
     if is_jumping(summary):
         text = ngettext(
-            "The loss jumped {n} time: the learning rate of {{now}} is high; {{new}} learns more calmly.",
-            "The loss jumped {n} times: the learning rate of {{now}} is high; {{new}} learns more calmly.",
+            "The loss jumped {n} time: the learning rate of {now} is high; {new} learns more calmly.",
+            "The loss jumped {n} times: the learning rate of {now} is high; {new} learns more calmly.",
             summary.spikes,
-        ).format(n=summary.spikes)
-    return _lower("restless", "attention", text, config)
+        )
+    return _lower("restless", "attention", text, config, n=summary.spikes)
 
 
 def _overfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
@@ -193,12 +193,12 @@ def _underfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     return Advice("underfitting", "attention", text, restart(num_epochs=more))
 
 
-def _lower(kind: str, level: Level, text: str, config: TrainingConfig) -> Advice:
+def _lower(kind: str, level: Level, text: str, config: TrainingConfig, **more: int) -> Advice:
     """Advise to begin anew with the next lower rate; `text` may name it as {new} and the present as {now}."""
     now = config.learning_rate
     new = lower_rate(now)
     command = restart(learning_rate=typed_rate(new))
-    return Advice(kind, level, text.format(now=rate(now), new=rate(new)), command)
+    return Advice(kind, level, text.format(now=rate(now), new=rate(new), **more), command)
 
 
 def _wasted_an_epoch(summary: RunSummary) -> bool:

@@ -26,7 +26,8 @@ def format_report(summary: RunSummary, verdict: Verdict) -> str:
     """Return the report: the verdict's headline, then everything of `format_details`."""
     verdict = verdict.ready_to_paste(summary.root)
     headline = _marked(SYMBOLS[sign_of(summary, verdict.level)], verdict.headline)
-    return "\n".join(headline) + "\n" + format_details(summary, verdict)
+    sections = (_now(verdict), *_details(summary, verdict, WIDTH, told=verdict.command))
+    return "\n".join(headline) + "\n" + _joined_sections(sections)
 
 
 def format_details(summary: RunSummary, verdict: Verdict, width: int = WIDTH) -> str:
@@ -38,15 +39,7 @@ def format_details(summary: RunSummary, verdict: Verdict, width: int = WIDTH) ->
         width: columns in which commands are continued with backslashes; wrapped they could not be pasted.
     """
     verdict = verdict.ready_to_paste(summary.root)
-    sections = (
-        _now(verdict, width),
-        _figures(summary),
-        _epochs(summary),
-        _advice(verdict, width),
-        _next(verdict, width),
-        _files(summary),
-    )
-    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+    return _joined_sections(_details(summary, verdict, width))
 
 
 def as_dict(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
@@ -66,9 +59,24 @@ def as_dict(summary: RunSummary, verdict: Verdict) -> dict[str, Any]:
     return ready
 
 
-def _now(verdict: Verdict, width: int) -> list[str]:
+def _details(summary: RunSummary, verdict: Verdict, width: int, told: str = "") -> tuple[list[str], ...]:
+    """Return the sections below the headline, without the command that is `told` already."""
+    return (
+        _figures(summary),
+        _epochs(summary),
+        _advice(verdict, width, told),
+        _next(verdict, width, told),
+        _files(summary),
+    )
+
+
+def _joined_sections(sections: tuple[list[str], ...]) -> str:
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _now(verdict: Verdict) -> list[str]:
     """Return the one command to go on with."""
-    return [_("   Do this next"), *continued(verdict.command, width)] if verdict.command else []
+    return [_("   Do this next"), *continued(verdict.command, WIDTH)] if verdict.command else []
 
 
 def _figures(summary: RunSummary) -> list[str]:
@@ -92,16 +100,16 @@ def _bar(share: float) -> str:
     return "█" * round(_BAR * share)
 
 
-def _advice(verdict: Verdict, width: int) -> list[str]:
+def _advice(verdict: Verdict, width: int, told: str) -> list[str]:
     lines: list[str] = []
     for advice in verdict.advice:
         lines += _marked("·" if advice.level == "ok" else SYMBOLS[advice.level], advice.text)
-        lines += continued(advice.command, width) if advice.command not in ("", verdict.command) else []
+        lines += continued(advice.command, width) if advice.command not in ("", told) else []
     return lines
 
 
-def _next(verdict: Verdict, width: int) -> list[str]:
-    steps = [step for step in verdict.next_steps if step.command != verdict.command]
+def _next(verdict: Verdict, width: int, told: str) -> list[str]:
+    steps = [step for step in verdict.next_steps if step.command != told]
     lines = [_("   Next")] if steps else []
     for step in steps:
         lines += [f"   {step.text}:", *continued(step.command, width)]

@@ -12,7 +12,6 @@ from typing import Annotated
 from engine.files import NoPlainFile, flush, open_own, read_own, write_atomic
 from engine.project import Project
 from engine.training.progress import MOST_GROUPS
-from engine.training.retention import archive
 
 import msgspec
 
@@ -77,6 +76,8 @@ def keep_row_losses(project: Project, until: int) -> None:
     Raises:
         OSError: the file cannot be read or written.
     """
+    from engine.training.retention import archive  # it brings MLX, which readers of the file go without
+
     path = project.row_losses_file
     try:
         found = read_row_losses(project)

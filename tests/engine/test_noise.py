@@ -1,4 +1,4 @@
-"""How much of a difference between validations is chance, against what NumPy finds by drawing and leaving out."""
+"""How much of a difference between validations is chance, against what NumPy finds by drawing again."""
 
 from engine.analysis.noise import Difference, difference, enough_step, t_quantile
 from engine.learning_rate import usual_rate

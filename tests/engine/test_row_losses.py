@@ -47,7 +47,8 @@ def test_the_file_goes_to_the_archive_with_its_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["", "[]", "{}", '{"step": 60, "tokens": [1, 2], "losses": [1.0]}', '{"step": -1, "tokens": [], "losses": []}',
+    ["", "[]", "{}", '{"step": 60, "tokens": [1, 2], "losses": [1.0]}',
+     '{"step": -1, "tokens": [], "losses": []}',
      '{"step": 60, "tokens": [1e400], "losses": [1.0]}', "[" * 10_000, '{"step": 60, "tokens"',
      json.dumps({"step": 60, "tokens": [1] * 300, "losses": [1.0] * 300}),
      json.dumps({"step": 60, "tokens": [5] * 95, "losses": [50.0] * 95})],
