@@ -8,9 +8,12 @@ _LORA, _LORA_IN_SHORT_RUNS = 10.0, 15.0
 _SHORT_STEPS = 100
 _POWER, _POWER_OF_QWEN = 0.781, 0.0775
 
+_NARROWEST = 512
+"""The narrowest model that was measured is four times as wide; of toys the rule says nothing."""
 
-def usual_rate(hidden: int, steps: int, family: str = "") -> float:
-    """Return the learning rate that is a good first guess for LoRA with Adam.
+
+def usual_rate(hidden: int, steps: int, family: str = "") -> float | None:
+    """Return the learning rate that is a good first guess for LoRA with Adam; None for a very narrow model.
 
     5e-5 x m x (2000 / hidden) ** p, with m = 15 up to 100 steps and 10 beyond; p was fitted to models of
     the Llama and Qwen families. Source: J. Schulman and Thinking Machines Lab, "LoRA Without Regret" (2025),
@@ -22,6 +25,8 @@ def usual_rate(hidden: int, steps: int, family: str = "") -> float:
         steps: optimizer steps of the run.
         family: `model_type` of the model's `config.json`.
     """
+    if hidden < _NARROWEST:
+        return None
     multiplier = _LORA_IN_SHORT_RUNS if steps <= _SHORT_STEPS else _LORA
     power = _POWER_OF_QWEN if family.lower().startswith("qwen") else _POWER
-    return float(_FULL * multiplier * (_WIDTH / max(1, hidden)) ** power)
+    return float(_FULL * multiplier * (_WIDTH / hidden) ** power)

@@ -175,7 +175,9 @@ def _underfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
         text = _(
             "The loss fell slowly, to the end, and the learning rate of {now} is far below the rule of thumb "
             "of {usual}: try {new}."
-        ).format(now=rate(config.learning_rate), usual=rate(summary.usual_rate or 0.0), new=rate(higher))
+        )
+        usual = rate(float(f"{summary.usual_rate or 0.0:.1g}"))  # no more digits than it deserves
+        text = text.format(now=rate(config.learning_rate), usual=usual, new=rate(higher))
         return Advice("underfitting", "attention", text, restart(learning_rate=typed_rate(higher)))
     if summary.is_cut_short:
         text = ngettext(

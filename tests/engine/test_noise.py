@@ -125,3 +125,4 @@ def test_the_rule_of_thumb_is_that_of_its_source(
 ) -> None:
     """Narrower models and short runs take a higher rate."""
     assert usual_rate(hidden, steps, family) == pytest.approx(expected)
+    assert usual_rate(64, steps, family) is None
