@@ -7,22 +7,13 @@ from typing import Annotated, Any, Literal, Self
 from engine.errors import UserError, WrongUsage, system_reason
 from engine.files import NoPlainFile, read_given, write_json
 from engine.format import FORMAT, KEY, is_unknown, other_version
-from engine.i18n import N_, _
-from engine.i18n.numbers import with_separators
+from engine.i18n import _
+from engine.lora_targets import DEFAULT_TARGETS, LoraTarget
+from engine.optimizer_facts import OptimizerName
+from engine.renamed_settings import renamed
 from engine.values import json_reason, refusal, typed
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-LoraTarget = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-ALL_TARGETS: tuple[LoraTarget, ...] = (
-    "q_proj",
-    "k_proj",
-    "v_proj",
-    "o_proj",
-    "gate_proj",
-    "up_proj",
-    "down_proj",
-)
 
 
 class TrainingConfig(BaseModel):
@@ -80,7 +71,7 @@ class TrainingConfig(BaseModel):
     lora_targets: Annotated[
         tuple[LoraTarget, ...],
         Field(min_length=1, description="Projections of each layer that get an adapter."),
-    ] = ALL_TARGETS
+    ] = DEFAULT_TARGETS
     lora_layers: Annotated[
         int, Field(ge=-1, le=1024, description="Layers with an adapter, counted from the last; -1 is all.")
     ] = -1
@@ -92,13 +83,26 @@ class TrainingConfig(BaseModel):
         float,
         Field(ge=0, le=0.5, description="Share of all steps in which the learning rate rises from zero."),
     ] = 0.03
+    min_learning_rate_ratio: Annotated[
+        float,
+        Field(ge=0, le=1, description="Share of the learning rate that linear and cosine fall to."),
+    ] = 0.0
+    optimizer: Annotated[
+        OptimizerName,
+        Field(
+            description="Rule of the updates; lion wants a third of the learning rate, muon thrice as much."
+        ),
+    ] = "adamw"
     weight_decay: Annotated[
-        float, Field(ge=0, le=1, description="Decoupled weight decay of AdamW, per unit of learning rate.")
+        float, Field(ge=0, le=1, description="Decoupled weight decay, per unit of learning rate.")
     ] = 0.0
     max_grad_norm: Annotated[
         float, Field(ge=0, le=1000, description="Gradients are scaled down to this L2 norm; 0 turns it off.")
     ] = 1.0
-    train_on_prompt: Annotated[bool, Field(description="Also take the loss on the prompt's tokens.")] = False
+    prompt_loss_weight: Annotated[
+        float,
+        Field(ge=0, le=1, description="Weight of a prompt's token in the loss; an answer's has 1."),
+    ] = 0.0
     mask_history: Annotated[
         bool, Field(description="Train only on the last answer of a conversation, and not on all.")
     ] = False
@@ -164,6 +168,12 @@ class TrainingConfig(BaseModel):
         """Factor of the adapter's output, mlx-lm's `scale`."""
         return self.lora_alpha / self.lora_rank
 
+    @property
+    def lower_prompt_weight(self) -> float:
+        """Weight of tokens that are no answer's, where it is below theirs; 0 where these carry no loss or
+        all tokens carry the same."""
+        return self.prompt_loss_weight if self.prompt_loss_weight < 1 else 0.0
+
     @model_validator(mode="before")
     @classmethod
     def _split_targets(cls, values: Any) -> Any:
@@ -178,10 +188,11 @@ class TrainingConfig(BaseModel):
         """Return the configuration with `values`; texts such as "2e-4" are converted.
 
         Raises:
-            UserError: an unknown key or a value out of range, named with `source`.
+            UserError: an unknown key, a value out of range, or two names of a setting with different values,
+                named with `source`.
         """
         try:
-            return cls.model_validate(values)
+            return cls.model_validate(renamed(values, source))
         except ValidationError as error:
             raise refusal(error, cls.model_fields, source) from None
 
@@ -219,7 +230,8 @@ class TrainingConfig(BaseModel):
 
     def updated(self, values: dict[str, Any], source: str = "") -> Self:
         """Return a copy with `values` changed, checked like `parse`; texts are as the user types them."""
-        return type(self).parse({**self.model_dump(), **typed(values, type(self).model_fields)}, source)
+        given = renamed(typed(values, type(self).model_fields), source)
+        return type(self).parse({**self.model_dump(), **given}, source)
 
     def save(self, path: Path) -> None:
         """Write the configuration as JSON, atomically."""
@@ -237,25 +249,3 @@ def parse_assignment(text: str) -> tuple[str, str]:
     if not separator or not key.strip():
         raise WrongUsage(_("'{text}' is not KEY=VALUE").format(text=text), _("write --set batch_size=2"))
     return key.strip(), value.strip()
-
-
-_WORDS = (
-    *(N_("constant"), N_("linear"), N_("cosine")),
-    *(N_("packed"), N_("transient"), N_("resident")),
-)
-"""Values of `lr_schedule` and `frozen_weights` that are also words in sentences."""
-
-
-def value_word(value: str) -> str:
-    """Return a value of a setting as a word in the user's language; one that is no word as it is."""
-    return _(value) if value in _WORDS else value
-
-
-def value_text(value: Any) -> str:
-    """Return a value of a setting as it is shown, and may be typed again, in the user's language."""
-    return with_separators(str(value)) if isinstance(value, float) else str(value)
-
-
-def help_text(field: str) -> str:
-    """Return the help text of a configuration field, in the user's language."""
-    return _(TrainingConfig.model_fields[field].description or "")

@@ -7,8 +7,11 @@ too, so `engine.model` imports this module first.
 
 from typing import Any
 
-from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer
-from transformers.utils.chat_template_utils import _compile_jinja_template as compile_template
+from engine.importing import importing
+
+with importing():  # no model is in memory yet: what loads one begins with this module
+    from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer
+    from transformers.utils.chat_template_utils import _compile_jinja_template as compile_template
 
 __all__ = ["AutoTokenizer", "compile_template", "takes_config"]
 

@@ -4,7 +4,6 @@ Only the standard library is imported before that is decided, so that the child 
 """
 
 import errno
-import gc
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from types import FrameType
 
+from engine.importing import importing
 from tui.respawn import SUPERVISED, choose_language, peek
 
 
@@ -40,12 +40,9 @@ def _run() -> int:
     from tui.supervisor.child import keep_native_messages
 
     keep_native_messages()
-    gc.disable()  # none of what is imported is garbage, and to look for it takes a tenth of the start
-    run = _command_line(arguments)
-    from tui.terminal.signals import clean_up_on_signals, ignore_signals
-
-    gc.freeze()
-    gc.enable()
+    with importing():  # to look for garbage takes a tenth of the start
+        run = _command_line(arguments)
+        from tui.terminal.signals import clean_up_on_signals, ignore_signals
     clean_up_on_signals()
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -88,9 +88,7 @@ def non_finite(summary: RunSummary) -> Advice | None:
     if not parts or summary.config is None:
         return None
     is_settled = summary.status != "finished" or remedy(summary) is not None
-    command = (
-        "" if is_settled else restart(learning_rate=typed_rate(lower_rate(summary.config.learning_rate)))
-    )
+    command = "" if is_settled else restart(learning_rate=typed_rate(lower_rate(summary.config)))
     return Advice("non_finite", "attention", " ".join(parts), command)
 
 

@@ -4,6 +4,7 @@ from engine import units
 from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import Outcome, outcome_of
 from engine.analysis.rate import rate_sign
+from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
 from engine.sanitize import one_line
 from engine.units import duration, nats, signed
@@ -103,10 +104,22 @@ def _origin(summary: RunSummary) -> list[str]:
         if summary.is_cut_short:
             steps = summary.config.max_steps
             parts.append(ngettext("at most {n:,} step", "at most {n:,} steps", steps).format(n=steps))
-        parts += _rate(summary, summary.config.learning_rate)
+        parts += [*_rate(summary, summary.config.learning_rate), *_unusual(summary.config)]
         if summary.config.init_adapter:
             folder = one_line(summary.config.init_adapter, 260)
             parts.append(_("went on from the adapter in {folder}").format(folder=folder))
+    return parts
+
+
+def _unusual(config: TrainingConfig) -> list[str]:
+    """Return what a run did otherwise than most: optimizer, floor of the rate, weight of prompts."""
+    parts = []
+    if config.optimizer != "adamw":
+        parts.append(_("optimizer {name}").format(name=config.optimizer))
+    if config.min_learning_rate_ratio and config.lr_schedule != "constant":
+        parts.append(_("down to {share:g} % of it").format(share=100 * config.min_learning_rate_ratio))
+    if config.prompt_loss_weight:
+        parts.append(_("prompts weigh {weight:g}").format(weight=config.prompt_loss_weight))
     return parts
 
 

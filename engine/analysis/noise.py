@@ -57,6 +57,21 @@ def difference(one: RowLosses | None, other: RowLosses | None) -> Difference | N
     return Difference(mean, error, t_quantile(count - 1) * error)
 
 
+def growth_margin(noise: float | None, apart: Difference | None, means: tuple[int, int]) -> float:
+    """Return half of the 95 % interval of the growth of the gap between validation and training loss.
+
+    Two standard deviations of the difference between two means of training losses, and the margin of that
+    between last and first validation, as far as it is known; independent of each other.
+
+    Args:
+        noise: standard deviation of a single training loss.
+        apart: last validation minus the first.
+        means: steps that each mean is of.
+    """
+    steps = 2 * (noise or 0.0) * math.sqrt(sum(1 / count for count in means))
+    return math.hypot(steps, apart.margin if apart else 0.0)
+
+
 def t_quantile(freedom: int) -> float:
     """Return the 97.5 % quantile of Student's t, from 4 degrees of freedom on to 3e-3.
 

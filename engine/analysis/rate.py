@@ -4,11 +4,13 @@ from typing import Literal
 
 from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import LITTLE_PERCENT, outcome_of
+from engine.config import TrainingConfig
+from engine.optimizer_facts import RATE_FACTORS
 
 RateSign = Literal["high", "low"]
 
 RATES = (5e-5, 1e-4, 2e-4, 3e-4, 5e-4)
-"""Learning rates worth trying, from very conservative to aggressive."""
+"""Learning rates of AdamW worth trying, from very conservative to aggressive."""
 _SPIKES, _SPIKE_SHARE = 3, 0.02
 """So many jumps, and so many of all steps, are no odd batches any more."""
 _SLOW = 0.25
@@ -42,14 +44,16 @@ def is_jumping(run: RunSummary) -> bool:
     return run.spikes >= max(_SPIKES, _SPIKE_SHARE * run.steps)
 
 
-def lower_rate(now: float) -> float:
+def lower_rate(config: TrainingConfig) -> float:
     """Return the next lower learning rate that is worth trying."""
-    return max((value for value in RATES if value < now * 0.999), default=now / 2)
+    now = config.learning_rate
+    return max((value for value in _rates(config) if value < now * 0.999), default=now / 2)
 
 
-def higher_rate(run: RunSummary, now: float) -> float | None:
+def higher_rate(run: RunSummary, config: TrainingConfig) -> float | None:
     """Return the next higher one, or that near the rule of thumb if the rate is far below it."""
-    higher = [value for value in RATES if value > now * 1.001]
+    now = config.learning_rate
+    higher = [value for value in _rates(config) if value > now * 1.001]
     if run.usual_rate and now < _FAR_BELOW * run.usual_rate:
         return max((value for value in higher if value <= run.usual_rate * 1.001), default=run.usual_rate)
     return higher[0] if higher else None
@@ -59,7 +63,12 @@ def _sign_of_flat(run: RunSummary) -> RateSign | None:
     change = run.improvement_percent
     if run.skipped_steps or (change is not None and change < -LITTLE_PERCENT):
         return "high"
-    return "low" if run.config and higher_rate(run, run.config.learning_rate) else None
+    return "low" if run.config and higher_rate(run, run.config) else None
+
+
+def _rates(config: TrainingConfig) -> list[float]:
+    factor = RATE_FACTORS[config.optimizer]
+    return [float(f"{factor * value:.1e}") for value in RATES]
 
 
 def _is_slow(run: RunSummary) -> bool:

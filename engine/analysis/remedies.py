@@ -85,7 +85,7 @@ def _loss_flat(summary: RunSummary, config: TrainingConfig) -> Advice | None:
         if summary.skipped_steps:
             text = _("The loss does not fall and steps were skipped: the learning rate of {now} is too high.")
         return _lower("loss_flat", "wrong", text, config)
-    higher = higher_rate(summary, now)
+    higher = higher_rate(summary, config)
     if higher is None:
         text = _("The loss does not fall at a learning rate of {now}, which is high: check the data.")
         return Advice("loss_flat", "wrong", text.format(now=rate(now)), "mqlora-tui validate")
@@ -171,7 +171,7 @@ def _underfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     """Still improving at the end: another rate if that is to blame, no limit to the steps, or more epochs."""
     if restless := _restless(summary, config):
         return restless
-    if rate_sign(summary) == "low" and (higher := higher_rate(summary, config.learning_rate)):
+    if rate_sign(summary) == "low" and (higher := higher_rate(summary, config)):
         text = _(
             "The loss fell slowly, to the end, and the learning rate of {now} is far below the rule of thumb "
             "of {usual}: try {new}."
@@ -198,7 +198,7 @@ def _underfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
 def _lower(kind: str, level: Level, text: str, config: TrainingConfig, **more: int) -> Advice:
     """Advise to begin anew with the next lower rate; `text` may name it as {new} and the present as {now}."""
     now = config.learning_rate
-    new = lower_rate(now)
+    new = lower_rate(config)
     command = restart(learning_rate=typed_rate(new))
     return Advice(kind, level, text.format(now=rate(now), new=rate(new), **more), command)
 

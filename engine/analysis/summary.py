@@ -1,22 +1,23 @@
 """Sums a run up: every fact that is told of it, taken from its files once."""
 
-import math
 import socket
 from datetime import datetime
 from typing import Any
 
 from engine.analysis import levels
 from engine.analysis.facts import ReportedStatus, RunSummary, settled_step
-from engine.analysis.noise import Difference, noise_facts
+from engine.analysis.noise import Difference, growth_margin, noise_facts
 from engine.analysis.overfitting import judge_overfitting
 from engine.analysis.run_folder import find_checkpoints, model_folder, model_width, run_config, way_on
 from engine.analysis.validations import Validations, validations_of
+from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.learning_rate import usual_rate
+from engine.optimizer_facts import RATE_FACTORS
 from engine.project import Project
 from engine.training.crash import cut_off_reason
-from engine.training.history import RunHistory, load_history
+from engine.training.history import Floats, Ints, RunHistory, load_history
 from engine.training.state import RunState, known_state, reason_of
 
 import numpy as np
@@ -45,6 +46,8 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
     """Sum up a history that is already in memory; with none of its steps made yet, all figures are None."""
     config = run_config(project)
     per_epoch = state.steps_per_epoch if state else 0
+    known = history.points("loss")
+    noise = levels.noise(known[1])
     return RunSummary(
         folder=project.run_dir,
         root=project.root,
@@ -56,9 +59,10 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         total_steps=state.total_steps if state else 0,
         steps_per_epoch=per_epoch,
         duration_s=_duration(history, state),
-        **_loss_facts(history, state),
-        **_validation_facts(project, history, validations_of(history, config, state), state),
-        **_rate_facts(project, state),
+        loss_noise=noise,
+        **_loss_facts(history, known[1], state),
+        **_validation_facts(project, history, known, validations_of(history, config, state), noise, state),
+        **_rate_facts(project, config, state),
         tokens_per_second=float(np.median(history.tokens_per_second)) if len(history) else None,
         slowdown=levels.slowdown(history.tokens_per_second),
         tokens=int(history.tokens.sum()),
@@ -91,9 +95,8 @@ def _duration(history: RunHistory, state: RunState | None) -> float:
     return elapsed + max(0.0, written - history.ended) if is_of_its_session else elapsed
 
 
-def _loss_facts(history: RunHistory, state: RunState | None) -> dict[str, Any]:
-    """Return the fields of a summary that the losses of its steps give."""
-    _steps, losses = history.points("loss")
+def _loss_facts(history: RunHistory, losses: Floats, state: RunState | None) -> dict[str, Any]:
+    """Return the fields of a summary that the losses of its steps give, `losses` being the finite ones."""
     first, last = levels.ends(losses)
     is_bad = ~np.isfinite(history.loss) | ~np.isfinite(history.grad_norm)
     return {
@@ -103,7 +106,6 @@ def _loss_facts(history: RunHistory, state: RunState | None) -> dict[str, Any]:
         "end_losses": tuple(losses[-levels.RECENT :].tolist()),
         "untrained_loss": _untrained_loss(history, state),
         "lowest_loss": levels.lowest_level(losses),
-        "loss_noise": levels.noise(losses),
         "late_fall": levels.late_fall(losses),
         "late_share": levels.late_share(losses),
         "spikes": levels.spikes(losses),
@@ -113,18 +115,33 @@ def _loss_facts(history: RunHistory, state: RunState | None) -> dict[str, Any]:
     }
 
 
-def _rate_facts(project: Project, state: RunState | None) -> dict[str, Any]:
+def _rate_facts(project: Project, config: TrainingConfig | None, state: RunState | None) -> dict[str, Any]:
     """Return the fields of a summary that the model's width gives."""
     hidden, family = model_width(model_folder(project.root, state.model)) if state else (None, "")
     usual = usual_rate(hidden, state.total_steps, family) if state and hidden and state.total_steps else None
-    return {"hidden": hidden, "usual_rate": usual}
+    factor = RATE_FACTORS[config.optimizer] if config else 1.0
+    return {"hidden": hidden, "usual_rate": None if usual is None else factor * usual}
 
 
 def _validation_facts(
-    project: Project, history: RunHistory, checked: Validations, state: RunState | None
+    project: Project,
+    history: RunHistory,
+    known: tuple[Ints, Floats],
+    checked: Validations,
+    noise: float | None,
+    state: RunState | None,
 ) -> dict[str, Any]:
-    """Return the fields of a summary that its validations give, beside the losses around them."""
-    steps, losses = history.points("loss")
+    """Return the fields of a summary that its validations give, beside the losses around them.
+
+    Args:
+        project: of the run.
+        history: of the run.
+        known: its finite losses, and their steps.
+        checked: its validations.
+        noise: of a single loss, see `levels.noise`.
+        state: of the run, if it is known.
+    """
+    steps, losses = known
     best, last, best_step = _best_and_last(checked)
     beside, at_best = (
         None if step is None else levels.recent_mean(losses[steps <= step])
@@ -132,7 +149,10 @@ def _validation_facts(
     )
     found = noise_facts(project, checked, state, best_step)
     rise: Difference | None = found["rise"]
-    initial_gap, doubt = _initial_gap(history, state), _doubt(levels.noise(losses), found.pop("from_start"))
+    initial_gap, doubt = (
+        _initial_gap(history, state),
+        growth_margin(noise, found.pop("from_start"), (_FIRST_STEPS, levels.RECENT)),
+    )
     settled = settled_step(best_step, best, found["enough_step"], found["enough"])
     has_repeated = _has_repeated(history, state.steps_per_epoch if state else 0)
     return found | {
@@ -181,16 +201,6 @@ def _initial_gap(history: RunHistory, state: RunState | None) -> float | None:
     if state is None or state.initial_val_loss is None or not len(first):
         return None
     return state.initial_val_loss - float(first.mean())
-
-
-def _doubt(noise: float | None, apart: Difference | None) -> float:
-    """Return half of the 95 % interval of the gap's growth.
-
-    Two standard deviations of the difference between the means of 3 first and 10 last steps, and the margin
-    of that between last and first validation, as far as it is known; independent of each other.
-    """
-    steps = 2 * (noise or 0.0) * math.sqrt(1 / _FIRST_STEPS + 1 / levels.RECENT)
-    return math.hypot(steps, apart.margin if apart else 0.0)
 
 
 def _status(state: RunState | None) -> ReportedStatus:

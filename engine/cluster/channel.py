@@ -30,6 +30,10 @@ _BEAT = "beat"
 _LOOK_S = 0.5
 FAILED = "failed"
 """Kind of the message that tells why the other side ends."""
+SCORED = "scored"
+"""Kind of the messages that tell the loss of a micro-batch."""
+AT_SUM = "at_sum"
+"""Kind of the messages that tell that a process has what it adds to the sum; to it, that all have."""
 CLOSED: Message = {"kind": "closed"}
 """What is received after the other side's last message."""
 

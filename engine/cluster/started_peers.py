@@ -2,7 +2,7 @@
 
 import os
 from contextlib import ExitStack, suppress
-from typing import Any, Self
+from typing import Self
 
 from engine.cluster.peer import Peer
 from engine.cluster.world import World
@@ -26,6 +26,7 @@ class StartedPeers:
         self._world = world
         self._project = project
         self._resources = ExitStack()
+        self._log_is_new = False
 
     def __enter__(self) -> Self:
         """Start them.
@@ -34,9 +35,9 @@ class StartedPeers:
             UserError: one cannot be started; then none is left.
         """
         self._project.make_run_dir()
-        is_new = not os.path.lexists(self._project.log_file)
+        self._log_is_new = not os.path.lexists(self._project.log_file)
         log = self._resources.enter_context(open_own(self._project.log_file, "ab"))
-        self._resources.callback(self._drop_log if is_new else lambda: None)
+        self._resources.callback(self._drop_log)
         self._resources.callback(self._end)
         try:
             for rank in range(1, self._world.size):
@@ -50,18 +51,20 @@ class StartedPeers:
         """End them."""
         self._resources.close()
 
-    def tell(self, kind: str, **values: Any) -> None:
-        """Send all the same message."""
+    def kill(self) -> None:
+        """End them at once, on any thread, whatever they do."""
         for peer in self.peers:
-            peer.channel.send(kind, **values)
+            peer.kill()
+        self._drop_log()
 
     def _end(self) -> None:
-        self.tell("end")
+        for peer in self.peers:
+            peer.channel.send("end")
         for peer in self.peers:
             peer.end()
 
     def _drop_log(self) -> None:
-        """Take the log away again in which nobody wrote a word."""
+        """Take the log away again if it is new and nobody wrote a word."""
         with suppress(OSError):
-            if not self._project.log_file.stat().st_size:
+            if self._log_is_new and not self._project.log_file.stat().st_size:
                 self._project.log_file.unlink()

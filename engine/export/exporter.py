@@ -9,7 +9,7 @@ from engine.errors import UserError
 from engine.export.commands import try_command
 from engine.export.gguf_export import write_gguf_files
 from engine.export.mlx_folder import mlx_bytes, write_mlx
-from engine.export.peft_folder import write_peft
+from engine.export.peft_folder import require_same_projections, write_peft
 from engine.export.score import KeptGain
 from engine.export.scorer import NotScored, Scorer
 from engine.export.space import require_space
@@ -122,8 +122,9 @@ class Exporter:
         if request.is_gguf:
             self._notes += write_gguf_files(self.base, self.adapter, request, folder, self.progress)
         elif request.target == "peft":
-            layers = int(read_settings(self.base / "config.json")["num_hidden_layers"])
-            write_peft(self.adapter, self.base_name, layers, folder)
+            config = read_settings(self.base / "config.json")
+            require_same_projections(config.get("model_type"), self.adapter)
+            write_peft(self.adapter, self.base_name, int(config["num_hidden_layers"]), folder)
         else:
             needed = mlx_bytes(self.base, request.width)
             require_space(folder, needed)

@@ -4,11 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import mx
+from engine.errors import UserError
 from engine.files import write_json
+from engine.i18n import _
+from engine.lora_targets import FUSED
 from engine.model.adapter_file import AdapterFile
 from engine.model.mlx_lm_adapter import CONFIG, TEMPLATE_SETTINGS
 from engine.model.peft_adapter import PEFT_WEIGHTS
 from engine.model.safetensors_file import write_arrays
+
+_FUSED_ALIKE = ("glm", "glm4", "phi3")
+"""Architectures whose fused projections have the same names and the same order of rows in transformers."""
 
 
 def write_peft(adapter: AdapterFile, base_name: str, layers: int, folder: Path) -> None:
@@ -26,6 +32,26 @@ def write_peft(adapter: AdapterFile, base_name: str, layers: int, folder: Path) 
     weights = {_peft_name(name): mx.contiguous(array.T) for name, array in adapter.weights.items()}
     write_arrays(folder / PEFT_WEIGHTS, weights, form="pt")
     write_json(folder / CONFIG, _config(adapter, base_name, layers))
+
+
+def require_same_projections(model_type: object, adapter: AdapterFile) -> None:
+    """Refuse an adapter of fused projections where nobody knows whether transformers fuses alike.
+
+    Args:
+        model_type: of the base model's `config.json`.
+        adapter: to be written.
+
+    Raises:
+        UserError: with their names.
+    """
+    names = sorted({key.rpartition(".")[2] for key in adapter.keys} & FUSED.keys())
+    if names and model_type not in _FUSED_ALIKE:
+        raise UserError(
+            _(
+                "{names} cannot be written in PEFT's form: only of {known} is it known to be fused alike"
+            ).format(names=", ".join(names), known=", ".join(_FUSED_ALIKE)),
+            _("export it with --to mlx"),
+        )
 
 
 def _peft_name(name: str) -> str:

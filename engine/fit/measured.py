@@ -35,6 +35,7 @@ _INDIFFERENT = {
     "max_steps",
     "lora_alpha",
     "lr_schedule",
+    "min_learning_rate_ratio",
     "warmup_ratio",
     "weight_decay",
     "max_grad_norm",

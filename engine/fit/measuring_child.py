@@ -73,7 +73,9 @@ def _measure(project: Project, config: TrainingConfig) -> dict[str, Any]:
     made = assemble(folder, config, shape, budget)
     made.model.train()
     # A step of several micro-batches also holds the sum of their gradients.
-    batches = [filled(shape)] * (2 if config.examples_per_step > shape.rows else 1)
+    batches = [filled(shape, config.lower_prompt_weight)] * (
+        2 if config.examples_per_step > shape.rows else 1
+    )
     answer(phase="first_step")  # what is compiled in it is there in the second
     made.step(batches, config.learning_rate)
     answer(phase="second_step")

@@ -10,6 +10,7 @@ from engine.fit.measured import measured_peak
 from engine.hardware.report import HardwareReport
 from engine.memory.expected import expected_peak
 from engine.model_folder.dimensions import Device, ModelDimensions
+from engine.optimizer_facts import RATE_FACTORS
 from engine.profiles import NAMES, PROFILES, ProfileName, mlx_budget
 from engine.project import Project
 
@@ -84,12 +85,13 @@ def advised_rate(config: TrainingConfig) -> float:
     That of the nearest profile times the square root of how many times as many examples a step has:
     the rule for Adam of Malladi et al., "On the SDEs and Scaling Rules for Adaptive Gradient
     Algorithms", 2022. It stays between the lowest rate that the advice after a run names and the
-    highest (5e-5 to 5e-4).
+    highest (5e-5 to 5e-4); of other optimizers than AdamW, times their factor.
     """
+    factor = RATE_FACTORS[config.optimizer]
     profile = PROFILES[nearest_profile(config)]
     usual = profile["batch_size"] * profile["gradient_accumulation"]
     rate = profile["learning_rate"] * math.sqrt(config.examples_per_step / usual)
-    return min(_HIGHEST, max(_LOWEST, float(f"{rate:.1e}")))
+    return float(f"{factor * min(_HIGHEST, max(_LOWEST, rate)):.1e}")
 
 
 _LOWEST, _HIGHEST = 5e-5, 5e-4

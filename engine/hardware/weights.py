@@ -1,11 +1,11 @@
 """What was measured here of the modes to multiply by a model's frozen weights: which is fastest."""
 
-from engine.config import value_word
 from engine.hardware.report import Check
 from engine.i18n import _
 from engine.model.matmul_timings import read_calibrations
 from engine.model_folder.dimensions import ModelDimensions
 from engine.sanitize import one_line
+from engine.setting_words import value_word
 
 
 def check_weights(shape: ModelDimensions | None) -> Check | None:

@@ -20,8 +20,9 @@ def expected_peak(
     """
     tokens = data.train.tokens if data else None
     length = min(config.max_seq_length, tokens.longest if tokens else config.max_seq_length)
-    # A batch can carry more loss than the average one.
-    trained = min(1.0, 1.5 * tokens.trained / max(1, tokens.total)) if tokens else 1.0
+    # A batch can carry more loss than the average one; where prompts weigh something, every token does.
+    share = tokens.trained / max(1, tokens.total) if tokens and not config.lower_prompt_weight else 1.0
+    trained = min(1.0, 1.5 * share)
     filled = config.model_copy(update={"batch_size": _rows(config, device, length)})
     recomputed = layers_to_recompute(model, filled, device, budget, length, trained)
     return predict_peak(model, filled, device, length, trained, recomputed)

@@ -1,9 +1,11 @@
 """How much memory and disk a configuration takes on a base model: predictions, without MLX."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from engine.config import TrainingConfig
 from engine.model_folder.dimensions import BFLOAT16, FLOAT32, Device, ModelDimensions
+from engine.optimizer_facts import OptimizerName, state_numbers
 
 CPU_MAX_ROWS = 4
 """Rows of a micro-batch on a CPU. Element-wise operations run on one core there, so larger
@@ -17,9 +19,11 @@ _BACKWARD_LAYER = 1.15
 """Working memory of one layer's backward pass, as a multiple of what the layer keeps (measured)."""
 _RECOMPUTED_LAYER = 2.0
 """The same where the layer's activations are computed again (measured)."""
-_UPDATE = {"cpu": 11, "gpu": 5}
-"""Copies of the adapter that an update takes besides it and AdamW's moments: measured on a CPU; on a
-GPU, where its operations are fused, the gradient in parts and joined and the three new vectors."""
+_UPDATE: dict[OptimizerName, int] = {"adamw": 11, "adafactor": 4, "lion": 8, "muon": 5}
+"""Copies of the adapter that an update takes on a CPU besides it and what the optimizer keeps: measured."""
+_FUSED_UPDATE = 5
+"""The same on a GPU, where operations are fused, measured of AdamW: the gradient in parts and joined and the
+three new vectors. The others keep fewer."""
 LOGIT_CHUNK = 1 << 27
 """Logits that exist at a time: 512 MiB in float32."""
 ALL_LOGITS = _LOGIT_COPIES * FLOAT32
@@ -43,8 +47,16 @@ class MemoryBudget:
 
 def trainable_parameters(shape: ModelDimensions, config: TrainingConfig) -> int:
     """Return the number of weights in the adapter: rank x (inputs + outputs) for each projection."""
-    layer = sum(sum(shape.projections[target]) for target in config.lora_targets)
+    layer = sum(map(sum, shape.adapted(config.lora_targets)))
     return layer * config.lora_rank * adapted_layers(shape.layers, config)
+
+
+def optimizer_bytes(shape: ModelDimensions, config: TrainingConfig) -> int:
+    """Return what the optimizer keeps of the adapter, bytes."""
+    numbers, rank = partial(state_numbers, config.optimizer), config.lora_rank
+    adapted = shape.adapted(config.lora_targets)
+    layer = sum(numbers(inputs, rank) + numbers(rank, outputs) for inputs, outputs in adapted)
+    return layer * adapted_layers(shape.layers, config) * FLOAT32
 
 
 def predict_peak(
@@ -58,10 +70,11 @@ def predict_peak(
 ) -> int:
     """Return the most memory that MLX holds at once while training, bytes.
 
-    peak = weights + adapter + max(passes, update)
+    peak = weights + adapter + optimizer + max(passes, update)
 
     - weights: see `ModelDimensions.weight_bytes`; resident on a CPU and where so configured.
-    - adapter: 12 bytes a trainable weight: the float32 master and AdamW's two moments.
+    - adapter: 4 bytes a trainable weight, the float32 master.
+    - optimizer: see `engine.optimizer_facts.state_numbers`; 8 bytes a weight for AdamW's two moments.
     - passes: forward and backward, see `_passes`.
     - update: copies of the adapter, see `_UPDATE`; the activations are gone by then.
 
@@ -82,7 +95,9 @@ def predict_peak(
     adapter = trainable_parameters(shape, config) * FLOAT32
     passes = _passes(shape, config, device, length, trained, recomputed_layers, fill)
     weights = shape.weight_bytes(device, resident)
-    return int(weights + 3 * adapter + max(passes, _UPDATE[device] * adapter))
+    kept = adapter + optimizer_bytes(shape, config)
+    copies = _UPDATE[config.optimizer] if device == "cpu" else _FUSED_UPDATE
+    return int(weights + kept + max(passes, copies * adapter))
 
 
 def _passes(
@@ -159,12 +174,7 @@ def run_bytes(shape: ModelDimensions, config: TrainingConfig) -> int:
     There are `keep_checkpoints` checkpoints, the best and one being written, and `adapters/`.
     """
     adapter = trainable_parameters(shape, config) * FLOAT32
-    return checkpoint_bytes(adapter) * (config.keep_checkpoints + 2) + adapter
-
-
-def checkpoint_bytes(adapter: int) -> int:
-    """Return the disk space of a checkpoint: a float32 adapter of `adapter` bytes, AdamW's two moments."""
-    return 3 * adapter
+    return (adapter + optimizer_bytes(shape, config)) * (config.keep_checkpoints + 2) + adapter
 
 
 def adapted_layers(layers: int, config: TrainingConfig) -> int:

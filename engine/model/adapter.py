@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.config import ALL_TARGETS, TrainingConfig
+from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import PARTIAL, sync, write_json
 from engine.fingerprint import model_fingerprint
 from engine.i18n import _
+from engine.lora_targets import ALL_TARGETS, LoraTarget
 from engine.model.adapter_file import AdapterFile, cannot_use, read_adapter
 from engine.model.adapter_match import fitting_base, require_same_layers
 from engine.model.mlx_lm_adapter import CONFIG, WEIGHTS, lora_parameters
@@ -55,7 +56,9 @@ def attach_adapter(
             _("No layer of this model has a projection named {names}").format(
                 names=", ".join(config.lora_targets)
             ),
-            _("choose other lora_targets"),
+            _("choose other lora_targets, such as those that it has: {names}").format(
+                names=", ".join(_projections(model)) or "-"
+            ),
         )
     parameters = lora_parameters(config.lora_rank, config.lora_scale, config.lora_dropout, keys)
     mx.random.seed(config.seed)
@@ -65,6 +68,12 @@ def attach_adapter(
         _fill(model, start)
     mx.eval(model.trainable_parameters())
     return {"fine_tune_type": "lora", "num_layers": count, "lora_parameters": parameters}
+
+
+def _projections(model: nn.Module) -> list[LoraTarget]:
+    """Return the projections of a model's layers that can get an adapter, by name."""
+    paths = _target_paths(model.layers, ALL_TARGETS)
+    return [name for name in ALL_TARGETS if any(path.rpartition(".")[2] == name for path in paths)]
 
 
 def _target_paths(layers: Sequence[nn.Module], names: Sequence[str]) -> list[str]:

@@ -1,11 +1,12 @@
 """The sizes of a base model, as its `config.json` tells them, without MLX."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from engine.config import LoraTarget
 from engine.errors import UserError
+from engine.lora_targets import FUSED, LoraTarget
 from engine.model_folder.settings import read_settings
 
 Device = Literal["cpu", "gpu"]
@@ -106,6 +107,20 @@ class ModelDimensions:
             "up_proj": (self.hidden, self.intermediate),
             "down_proj": (self.intermediate, self.hidden),
         }
+
+    def adapted(self, targets: Collection[LoraTarget]) -> Iterator[tuple[int, int]]:
+        """Yield inputs and outputs of each projection of one layer that gets an adapter.
+
+        Args:
+            targets: names of projections. A layer has a fused one or its parts: where both are named, it
+                counts for the fused one.
+        """
+        sizes = self.projections
+        fused = {name: parts for name, parts in FUSED.items() if name in targets}
+        for parts in fused.values():
+            yield self.hidden, sum(sizes[part][1] for part in parts)
+        inside = {part for parts in fused.values() for part in parts}
+        yield from (sizes[name] for name in targets if name not in FUSED and name not in inside)
 
     @property
     def parameters(self) -> int:

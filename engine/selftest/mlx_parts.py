@@ -5,13 +5,13 @@ import math
 import sys
 from typing import Any
 
-from engine.config import value_word
 from engine.hardware.mlx_facts import check_mlx, read_facts, start_probe
 from engine.hardware.report import Check
 from engine.i18n import _, number
 from engine.selftest.bench import Bench
 from engine.selftest.part import Skipped, found
 from engine.selftest.process import end_family, run_to_end
+from engine.setting_words import value_word
 from engine.units import size
 
 _ERRORS = {"float32": 2e-3, "bfloat16": 2e-2}

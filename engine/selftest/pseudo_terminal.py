@@ -80,30 +80,41 @@ class PseudoTerminal:
         """
         while not holds():
             if self._process.poll() is not None:
+                self._read_rest()
                 return holds()
             self._read()
         return True
 
     def end(self) -> int:
-        """Wait for the program's end and return its exit code, negative for a signal.
+        """Wait for the program's end and return its exit code, negative for a signal; all output is read.
 
         Raises:
             TimeoutError: the time is over.
         """
         while self._process.poll() is None:
             self._read()
+        self._read_rest()
         return int(self._process.returncode)
+
+    def _read_rest(self) -> None:
+        """Take what an ended program wrote last: until its side is closed, or a child of its is silent."""
+        while self._take(_LOOK_S):
+            pass
 
     def _read(self) -> None:
         """Take what is written within a moment."""
         if time.monotonic() >= self._limit:
             raise TimeoutError
-        if not select.select([self._master], [], [], _LOOK_S)[0]:
-            return
-        try:
-            data = os.read(self._master, _READ)
-        except OSError:  # Linux: nobody has the other side open
-            data = b""
-        if not data:
+        if self._take(_LOOK_S) is None:
             time.sleep(_LOOK_S)
-        self.output = (self.output + data)[-_READ:]
+
+    def _take(self, wait_s: float) -> bytes | None:
+        """Take what comes in so long: empty if nothing does, None where nobody writes any more."""
+        if not select.select([self._master], [], [], wait_s)[0]:
+            return b""
+        try:
+            data = os.read(self._master, _READ) or None
+        except OSError:  # Linux: nobody has the other side open
+            data = None
+        self.output = (self.output + (data or b""))[-_READ:]
+        return data

@@ -129,9 +129,9 @@ class Dispatcher:
     def _launch(self, number: int) -> _Launched:
         began, parts = time.monotonic(), self._parts
         rate = learning_rate(number, parts.total_steps, parts.config) * self._progress.learning_rate_factor
+        if parts.team:  # first of all: the others cut their rows while this one does
+            parts.team.others.tell("step", number=number, rate=rate)
+            mx.random.seed(random_key(parts.config.seed, number, 0))
         shares = self._rows.shares(number)
         whole = [batch for share in shares for batch in share]
-        if parts.team:
-            parts.team.tell("step", number=number, rate=rate)
-            mx.random.seed(random_key(parts.config.seed, number, 0))
         return _Launched(parts.assembled.step.launch(shares[0], rate, whole), rate, whole, began)

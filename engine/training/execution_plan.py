@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from engine.backend import bytes_in_flight, compute_dtype, is_cpu, nn
-from engine.config import TrainingConfig, value_word
+from engine.config import TrainingConfig
 from engine.dataset.batches.cut import BatchShape
 from engine.errors import UserError
 from engine.i18n import _
@@ -21,6 +21,7 @@ from engine.model.matmul_benchmark import calibrate
 from engine.model.matmul_timings import MatmulMode, Seconds
 from engine.model.replace_layers import packed_layers
 from engine.model_folder.dimensions import Device, ModelDimensions
+from engine.setting_words import value_word
 from engine.units import size
 
 from mlx.utils import tree_flatten

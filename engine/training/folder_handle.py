@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,18 +21,19 @@ class FolderLost(Exception):
 class HeldFolder:
     """A run's folder that this process has locked, wherever it is moved to."""
 
-    def __init__(self, project: Project, lock: int) -> None:
+    def __init__(self, project: Project, lock: int, is_new: bool = False) -> None:
         """Hold on to the folder.
 
         Args:
             project: whose run it is.
             lock: descriptor of the lock file, which stays the caller's to close.
+            is_new: whether the folder was made for this process.
 
         Raises:
             OSError: the folder cannot be opened.
         """
         self.project = project
-        self._lock = lock
+        self._lock, self._is_new = lock, is_new
         self._retaken: list[int] = []
         self._folder = os.open(project.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -44,6 +46,16 @@ class HeldFolder:
         os.close(self._folder)
         for descriptor in self._retaken:
             os.close(descriptor)
+
+    def leave_no_trace(self) -> None:
+        """Take a new folder away in which nothing was written: the run was refused, or given up."""
+        if not (self._is_new and self.is_in_place):
+            return
+        folder, lock_file = self.project.run_dir, self.project.lock_file
+        with suppress(OSError):
+            if not any(path != lock_file for path in folder.iterdir()):
+                lock_file.unlink()
+                folder.rmdir()
 
     def pass_on(self) -> None:
         """Keep the lock when this is closed, for the program that takes this process's place."""

@@ -67,7 +67,7 @@ def greet(team: Team, start: RunStart) -> None:
     identity = start.identity
     for rank in range(1, team.world.size):
         host = team.world.hosts[rank]
-        team.tell_one(
+        team.others.tell_one(
             rank,
             "run",
             project=host.project or team.folder,
@@ -91,7 +91,7 @@ def join(team: Team, parts: Parts) -> None:
         UserError: they cannot be connected.
     """
     plan = parts.assembled.plan
-    team.tell("plan", plan=plan.as_dict(), shapes=shapes_digest(parts.shapes))
+    team.others.tell("plan", plan=plan.as_dict(), shapes=shapes_digest(parts.shapes))
     team.connect()
     parts.assembled.step.sum_over = team.sum
     parts.begin_together()

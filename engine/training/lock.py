@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from engine.errors import UserError
 from engine.i18n import _
@@ -30,23 +30,14 @@ def run_lock(project: Project) -> Iterator[HeldFolder]:
         raise _refusal(project)
     try:
         with explained_writes(project.run_dir):
-            held = HeldFolder(project, descriptor)
+            held = HeldFolder(project, descriptor, is_new)
         try:
             yield held
         finally:
-            if is_new and held.is_in_place:
-                _leave_no_trace(project)
+            held.leave_no_trace()
             held.close()
     finally:
         os.close(descriptor)  # last: who waits for the lock then sees that its file is gone
-
-
-def _leave_no_trace(project: Project) -> None:
-    """Take a new folder away in which nothing was written: the run was refused."""
-    with suppress(OSError):
-        if not any(path != project.lock_file for path in project.run_dir.iterdir()):
-            project.lock_file.unlink()
-            project.run_dir.rmdir()
 
 
 def lock_owner(project: Project) -> Owner | None:

@@ -22,7 +22,7 @@ from engine.training.events import (
 )
 from engine.training.failures import explain, explained_writes, stays_bad
 from engine.training.folder_handle import FolderLost
-from engine.training.loss import chance_warning
+from engine.training.notices import chance_warning
 from engine.training.parts import Parts
 from engine.training.progress import Progress
 from engine.training.recorder import Recorder
@@ -63,7 +63,7 @@ class TrainingLoop:
             self._validation = Validation(parts, progress, self._recorder, stop)
             self._answers = Answering(parts, progress, self._recorder, stop, self._began)
         if parts.team:
-            parts.team.note = self._recorder.failed
+            parts.team.loss.note = self._recorder.failed
         self._saved: tuple[int, Path | None] = -1, None
         """Step and folder of this session's newest checkpoint."""
 
@@ -186,7 +186,7 @@ class TrainingLoop:
             return saved
         yield self._recorder.phase(Phase("saving"))
         begin = time.monotonic()
-        if self._parts.team and not self._parts.team.is_broken:
+        if self._parts.team and not self._parts.team.loss.is_there:
             require_equal(self._parts.team, self._parts.assembled.model, self._parts.assembled.step)
         self._progress.elapsed_s = begin - self._began
         folder = self._recorder.checkpoint(is_last)

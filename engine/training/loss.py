@@ -1,27 +1,27 @@
 """Cross-entropy over the tokens that carry loss, and over no others."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from engine.backend import is_cpu, mx, nn
 from engine.dataset.batches.micro_batch import MicroBatch
-from engine.i18n import _
 from engine.memory.predict import LOGIT_CHUNK
 from engine.model.frozen_linear import FrozenLinear
 from engine.model.lm_head import Logits, own_head, plain_head
 from engine.model.matmul_timings import MatmulMode
 from engine.model.padding_free import run_rows
 
-LossFunction = Callable[[nn.Module, mx.array, mx.array, mx.array, mx.array, mx.array], mx.array]
-"""(model, tokens, slots, places, targets, labels: see `MicroBatch`) -> summed loss in nats."""
+LossFunction = Callable[..., mx.array]
+"""(model, tokens, slots, places, targets, labels: see `MicroBatch`) -> summed loss in nats; of a batch with
+`weights`, which come last, the sum of the losses times these."""
 
 _PART = 128
 """Words whose powers are summed at a time; it divides nearly every vocabulary, and then nothing is copied."""
 
-ChunkFunction = Callable[[mx.array, mx.array], tuple[mx.array, mx.array]]
-"""(hidden states (count, width), labels (count,)) -> summed loss, its gradient by the hidden states."""
+ChunkFunction = Callable[[mx.array, mx.array, mx.array | None], tuple[mx.array, mx.array]]
+"""(hidden states (count, width), labels (count,), weights (count,) or None) -> summed loss, its gradient by
+the hidden states."""
 
 
 def make_loss(model: nn.Module, modes: Mapping[str, MatmulMode] | None = None) -> LossFunction:
@@ -37,21 +37,21 @@ def make_loss(model: nn.Module, modes: Mapping[str, MatmulMode] | None = None) -
     """
     head = plain_head(model, modes or {})
     if head is not None:
-        return selected(lambda hidden, labels: chunked_loss(hidden, labels, head, model.training))
+        return selected(lambda *rows: _head_loss(model, head, *rows))
     logits = own_head(model)
     if logits is not None:
-        return selected(lambda hidden, labels: _own_loss(model, hidden, labels, logits))
+        return selected(lambda *rows: _own_loss(model, logits, *rows))
     return full_loss
 
 
-def selected(of_rows: Callable[[mx.array, mx.array], mx.array]) -> LossFunction:
+def selected(of_rows: Callable[..., mx.array]) -> LossFunction:
     """Return what gathers the hidden states of the targets, (targets, width), and gives them to `of_rows`."""
 
     def selected_loss(model: nn.Module, *batch: mx.array) -> mx.array:
-        tokens, slots, places, targets, labels = batch
+        tokens, slots, places, targets, labels, *weights = batch
         hidden = run_rows(model, model.model, tokens, slots, places)  # (tokens, width)
         # The mask is this gather: what carries no loss never reaches the head.
-        return of_rows(hidden[targets], labels)  # (trained, width), (trained,)
+        return of_rows(hidden[targets], labels, *weights)  # (trained, width), (trained,), (trained,)
 
     return selected_loss
 
@@ -63,7 +63,8 @@ def holds_all_logits(loss: LossFunction) -> bool:
 
 def batch_arrays(batch: MicroBatch) -> tuple[mx.array, ...]:
     """Return a micro-batch as the arrays a `LossFunction` takes."""
-    return tuple(map(mx.array, (batch.tokens, batch.slots, batch.places, batch.targets, batch.labels)))
+    arrays = (batch.tokens, batch.slots, batch.places, batch.targets, batch.labels)
+    return tuple(map(mx.array, arrays if batch.weights is None else (*arrays, batch.weights)))
 
 
 def full_loss(model: nn.Module, *batch: mx.array) -> mx.array:
@@ -73,15 +74,21 @@ def full_loss(model: nn.Module, *batch: mx.array) -> mx.array:
 
 def full_losses(model: nn.Module, *batch: mx.array) -> mx.array:
     """Return the loss of each target, (targets,), from the logits of every position."""
-    tokens, slots, places, targets, labels = batch
+    tokens, slots, places, targets, labels, *weights = batch
     # (tokens, vocabulary) -> (trained, vocabulary): only positions whose next token carries loss.
-    return cross_entropy(run_rows(model, model, tokens, slots, places)[targets], labels)
+    logits = run_rows(model, model, tokens, slots, places)[targets]
+    return cross_entropy(logits, labels, *weights)
 
 
-def cross_entropy(logits: mx.array, labels: mx.array) -> mx.array:
-    """Return the loss of each label, (count, vocabulary), (count,) -> (count,)."""
-    # Labels of -1 fill a micro-batch up to its shape: they count for nothing.
-    logits, counts = logits.astype(mx.float32), (labels >= 0)[:, None]  # (count, vocabulary), (count, 1)
+def _counts(labels: mx.array, weights: mx.array | None) -> mx.array:
+    """Return what the loss of each label is multiplied by, (count, 1)."""
+    # Labels of -1 fill a micro-batch up to its shape: they count for nothing, and their weight is 0.
+    return (labels >= 0 if weights is None else weights)[:, None]
+
+
+def cross_entropy(logits: mx.array, labels: mx.array, weights: mx.array | None = None) -> mx.array:
+    """Return the weighted loss of each label, (count, vocabulary), (count,), (count,) -> (count,)."""
+    logits, counts = logits.astype(mx.float32), _counts(labels, weights)  # (count, vocabulary), (count, 1)
     chosen = mx.take_along_axis(logits, mx.maximum(labels, 0)[:, None], axis=-1)
     return ((log_sum_exp(logits) - chosen) * counts)[:, 0]
 
@@ -105,7 +112,13 @@ def log_sum_exp(logits: mx.array) -> mx.array:
     return mx.logsumexp(parts, axis=-1, keepdims=True)
 
 
-def chunked_loss(hidden: mx.array, labels: mx.array, head: FrozenLinear, with_gradient: bool) -> mx.array:
+def chunked_loss(
+    hidden: mx.array,
+    labels: mx.array,
+    head: FrozenLinear,
+    with_gradient: bool,
+    weights: mx.array | None = None,
+) -> mx.array:
     """Return the summed cross-entropy of `head(hidden)`, without ever holding all logits.
 
     The gradient of `hidden` is (softmax(logits) - one-hot(labels)) W: it is computed
@@ -116,27 +129,45 @@ def chunked_loss(hidden: mx.array, labels: mx.array, head: FrozenLinear, with_gr
         labels: (count,), -1 where there is no loss.
         head: the frozen output projection, to (count, vocabulary).
         with_gradient: the result will be differentiated; else the gradient is left out.
+        weights: (count,), what each loss is multiplied by; None: by 1.
     """
-    return _in_chunks(hidden, labels, partial(_chunk, head=head), head.outputs, with_gradient)
+    return _in_chunks(hidden, labels, weights, partial(_chunk, head=head), head.outputs, with_gradient)
 
 
-def _own_loss(model: nn.Module, hidden: mx.array, labels: mx.array, logits: Logits) -> mx.array:
+def _head_loss(
+    model: nn.Module,
+    head: FrozenLinear,
+    hidden: mx.array,
+    labels: mx.array,
+    weights: mx.array | None = None,
+) -> mx.array:
+    return chunked_loss(hidden, labels, head, model.training, weights)
+
+
+def _own_loss(
+    model: nn.Module, logits: Logits, hidden: mx.array, labels: mx.array, weights: mx.array | None = None
+) -> mx.array:
     """Return the same for a head that does more than a product; each chunk's gradient is MLX's."""
 
-    def chunk(part: mx.array, labels: mx.array) -> tuple[mx.array, mx.array]:
-        # A batch of one row to the model: (1, rows, width) -> (1, rows, vocabulary).
-        def summed(hidden: mx.array) -> mx.array:
-            return cross_entropy(logits(model, hidden[None])[0], labels).sum()
+    def chunk(part: mx.array, labels: mx.array, weights: mx.array | None) -> tuple[mx.array, mx.array]:
+        def loss(hidden: mx.array) -> mx.array:
+            # A batch of one row to the model: (1, rows, width) -> (1, rows, vocabulary).
+            return cross_entropy(logits(model, hidden[None])[0], labels, weights).sum()
 
-        found = mx.value_and_grad(summed)(part)
+        found = mx.value_and_grad(loss)(part)
         return found[0], found[1]
 
     vocabulary = logits(model, hidden[None, :1]).shape[-1]
-    return _in_chunks(hidden, labels, chunk, vocabulary, model.training)
+    return _in_chunks(hidden, labels, weights, chunk, vocabulary, model.training)
 
 
 def _in_chunks(
-    hidden: mx.array, labels: mx.array, chunk: ChunkFunction, vocabulary: int, with_gradient: bool
+    hidden: mx.array,
+    labels: mx.array,
+    weights: mx.array | None,
+    chunk: ChunkFunction,
+    vocabulary: int,
+    with_gradient: bool,
 ) -> mx.array:
     rows = max(1, LOGIT_CHUNK // vocabulary)  # of a chunk: the larger the vocabulary, the fewer
 
@@ -147,7 +178,8 @@ def _in_chunks(
             part = hidden[begin : begin + rows]  # (rows, width): rows x vocabulary logits are held at a time
             if begin:  # one chunk after the other, else MLX may hold the logits of several
                 (part,) = mx.depends([part], [total, *gradients[-1:]] if with_gradient else [total])
-            loss, gradient = chunk(part, labels[begin : begin + rows])
+            counted = None if weights is None else weights[begin : begin + rows]
+            loss, gradient = chunk(part, labels[begin : begin + rows], counted)
             total = total + loss
             gradients.append(gradient)
         return total, mx.concatenate(gradients) if len(gradients) > 1 else gradients[0]
@@ -157,40 +189,23 @@ def _in_chunks(
     apply: Any = mx.custom_function(both)
 
     @apply.vjp  # type: ignore[untyped-decorator]
-    def apply_vjp(_hidden: mx.array, weights: Sequence[mx.array], outputs: Sequence[mx.array]) -> mx.array:
+    def apply_vjp(_hidden: mx.array, factors: Sequence[mx.array], outputs: Sequence[mx.array]) -> mx.array:
         # The chunks have given it already, (count, width); it is only scaled by that of the sum, ().
-        return weights[0].astype(outputs[1].dtype) * outputs[1]
+        return factors[0].astype(outputs[1].dtype) * outputs[1]
 
     total: mx.array = apply(hidden)[0]
     return total
 
 
-def _chunk(hidden: mx.array, labels: mx.array, head: FrozenLinear) -> tuple[mx.array, mx.array]:
+def _chunk(
+    hidden: mx.array, labels: mx.array, weights: mx.array | None, head: FrozenLinear
+) -> tuple[mx.array, mx.array]:
     """Return the summed loss of some rows and the gradient of their hidden states."""
     logits = head.forward(hidden).astype(mx.float32)  # (rows, vocabulary); bfloat16 sums are too coarse
-    counts = (labels >= 0)[:, None]  # (rows, 1): 0 where a target only fills the shape
+    counts = _counts(labels, weights)  # (rows, 1)
     labels = mx.maximum(labels, 0)[:, None]
     normaliser = log_sum_exp(logits)
     losses = (normaliser - mx.take_along_axis(logits, labels, axis=-1)) * counts
     # d loss / d logits = softmax - one-hot, (rows, vocabulary); the head maps it to (rows, width).
     difference = mx.exp(logits - normaliser) - (mx.arange(logits.shape[-1]) == labels)
     return losses.sum(), head.backward((difference * counts).astype(hidden.dtype))
-
-
-_CHANCE = 0.75
-"""Share of the loss of guessing that no model which knows its tokens comes near.
-
-With 49,152 tokens that is 8.1: SmolLM2 has 2.4 on its own tokens, 8.9 on those of another order.
-"""
-
-
-def chance_warning(loss: float, vocabulary: int | None) -> str:
-    """Say that a model hardly predicts better than one that takes all tokens for equally likely, if so.
-
-    Args:
-        loss: of the base model, mean over the tokens, nats.
-        vocabulary: how many tokens there are; None where that is not known.
-    """
-    if vocabulary is None or loss <= _CHANCE * math.log(vocabulary):
-        return ""
-    return _("The base model predicts this data hardly better than chance: is its tokenizer the right one?")

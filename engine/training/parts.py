@@ -76,7 +76,7 @@ class Parts:
         """
         if self.team:
             made, ring = self.assembled, self.team.ring
-            self.team.tell("begin")
+            self.team.others.tell("begin")
             self.team.timed(lambda: same_everywhere(ring, made.model, made.step))
 
     def epoch_of(self, step: int) -> int:

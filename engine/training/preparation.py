@@ -25,7 +25,7 @@ from engine.training.events import Event, Notice, Phase
 from engine.training.execution_plan import Plan
 from engine.training.folder_handle import HeldFolder
 from engine.training.init_adapter import init_words, read_init_adapter
-from engine.training.notices import data_notices, recomputing, unusable
+from engine.training.notices import data_notices, left_without, recomputing, unusable
 from engine.training.parts import Parts
 from engine.training.resume import RunStart
 from engine.training.setup import Assembled, Layout, assemble, lay_out
@@ -96,7 +96,7 @@ class Preparation:
             for path in (self._project.train_file, self._project.valid_file)
         )
         if self._team:
-            self._team.require_all()  # one that is refused says so at once
+            self._team.loss.require_none()  # one that is refused says so at once
         yield from data_notices((train, valid), token_faults(self._folder, tokenize))
         lengths, is_new = [len(row.tokens) for row in train.examples], self._start.checkpoint is None
         if slower := refuse_if_slower(self._world, lengths, self._config, self._folder, is_new):
@@ -117,7 +117,9 @@ class Preparation:
             yield Notice("warning", layout.warning)
         plan = _kept_plan(self._start)
         made = assemble(folder, config, layout.largest, layout.budget, plan, divisor, init)
-        made.step.warm_up(layout.shapes, self._stop)
+        made.step.warm_up(layout.shapes, self._stop, config.lower_prompt_weight)
+        if text := left_without(config.lora_targets, dict(made.model.named_modules())):
+            yield Notice("warning", text)
         yield from _plan_notices(made)
         return layout, made
 

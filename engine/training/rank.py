@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.backend import mx
-from engine.cluster.channel import FAILED, Channel, Message, channel_to_owner
+from engine.cluster.channel import AT_SUM, FAILED, SCORED, Channel, Message, channel_to_owner
 from engine.cluster.collective import Ring, free_ports
 from engine.cluster.link import is_own
-from engine.cluster.team import AT_SUM, SCORED
 from engine.cluster.watch import IN_SUM, PREPARING, SILENCE_S, WAITING
 from engine.config import TrainingConfig
 from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
@@ -83,7 +82,7 @@ class Rank:
             )
         plan = Plan.parse(told.get("plan"))
         made = assemble(folder, config, layout.largest, layout.budget, plan, run.divisor, init)
-        made.step.warm_up(layout.shapes, threading.Event())
+        made.step.warm_up(layout.shapes, threading.Event(), config.lower_prompt_weight)
         ring = self._connect(run)
         rows = StepRows(train.examples, layout.shapes, config, run.speeds)
         batches = micro_batches(valid.examples, layout.shapes)
@@ -129,7 +128,7 @@ class Rank:
         return message
 
     def wait_for_all(self) -> None:
-        """Return when all processes have what they add to the sum; see `Team.sum`."""
+        """Return when all processes have what they add to the sum; see `Conversation.meet`."""
         self.phase = WAITING
         self.answer(AT_SUM)
         self._expect(AT_SUM)

@@ -2,13 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from engine.backend import mx
 from engine.errors import UserError
 from engine.files import clear_partial
 from engine.i18n import _
-from engine.memory.predict import checkpoint_bytes
 from engine.model.adapter import adapter_weights
 from engine.model.mlx_lm_adapter import CONFIG
 from engine.project import Project
@@ -44,9 +45,8 @@ def claim_folder(parts: Parts, start: RunStart) -> list[str]:
     with explained_writes(project.run_dir):
         for folder in (project.run_dir, project.adapters_dir, *checkpoint_folders(project.run_dir)):
             clear_partial(folder)
-        require_space(
-            project.run_dir, sum(array.nbytes for array in adapter_weights(parts.assembled.model).values())
-        )
+        made = parts.assembled
+        require_space(project.run_dir, adapter_weights(made.model), made.step.optimizer_arrays())
         if is_fresh:
             archive_run(project)
         moved = [*start.damaged, *_misfits(project)]
@@ -58,18 +58,20 @@ def claim_folder(parts: Parts, start: RunStart) -> list[str]:
     ]
 
 
-def require_space(folder: Path, adapter_bytes: int) -> None:
+def require_space(folder: Path, adapter: Mapping[str, mx.array], optimizer: Mapping[str, mx.array]) -> None:
     """Refuse to begin where two checkpoints and the best adapter do not fit.
 
     Args:
         folder: the run's folder.
-        adapter_bytes: size of the adapter's float32 weights.
+        adapter: its float32 weights.
+        optimizer: what the optimizer keeps of them.
 
     Raises:
         UserError: with what is needed and what is free.
         OSError: the folder cannot be looked at.
     """
-    needed = 2 * (checkpoint_bytes(adapter_bytes) + _MARGIN) + adapter_bytes
+    weights, kept = (sum(array.nbytes for array in arrays.values()) for arrays in (adapter, optimizer))
+    needed = 2 * (weights + kept + _MARGIN) + weights
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise UserError(

@@ -2,11 +2,12 @@
 
 from collections.abc import Set
 
-from engine.config import TrainingConfig, value_text
+from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import one_line
+from engine.setting_words import value_text
 from engine.training.state import RunState
 
 FREE = ("max_memory_gb", "answers_percent")

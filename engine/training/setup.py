@@ -74,7 +74,8 @@ def shapes_for(
     max_rows = max(1, CPU_MAX_ROWS // divisor) if is_cpu() else max_tokens
     limits = Limits(max_tokens, max_rows, tile)
     per_step, seed, epochs = config.examples_per_step, config.seed, config.num_epochs
-    return plan_shapes(train, valid, per_step, seed, limits, epochs, speeds=speeds)
+    weight = config.lower_prompt_weight
+    return plan_shapes(train, valid, per_step, seed, limits, epochs, speeds=speeds, prompt_weight=weight)
 
 
 @dataclass(frozen=True)

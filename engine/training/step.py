@@ -12,8 +12,9 @@ from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch, filled
 from engine.training.flat_parameters import ParameterVector
 from engine.training.loss import LossFunction, batch_arrays
+from engine.training.optimizer_state import begin, named_state, restored_state
 from engine.training.scores import ScoreFunction
-from engine.training.update import ADAPTER, update_function
+from engine.training.update import update_function
 
 import mlx.optimizers as optim
 from mlx.utils import tree_flatten
@@ -24,7 +25,7 @@ class StepResult:
     """What one optimizer step did."""
 
     loss: float
-    """Mean cross-entropy per trained token before the update, in nats."""
+    """Weighted mean of the cross-entropy per token that carries loss before the update, in nats."""
     grad_norm: float
     """L2 norm of the mean gradient before clipping."""
     applied: bool
@@ -56,16 +57,16 @@ class StepFunction:
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: optim.AdamW, loss: LossFunction, max_grad_norm: float
+        self, model: nn.Module, optimizer: optim.Optimizer, loss: LossFunction, max_grad_norm: float
     ) -> None:
         """Begin with the model's parameters as they are and with an optimizer that has made no step."""
         self._model = model
         self._optimizer = optimizer
         parameters = model.trainable_parameters()
         self._layout = ParameterVector(parameters)
-        optimizer.init({ADAPTER: self._layout.join(parameters)})
+        begin(optimizer, self._layout, self._layout.join(parameters))
         self._gradient = _compiled(_gradient_function(model, loss, self._layout))
-        self._update = _compiled(update_function(optimizer, max_grad_norm))
+        self._update = _compiled(update_function(optimizer, max_grad_norm, self._layout))
         self._vector: mx.array | None = None
         self._parts: list[mx.array] = []
         self.sum_over: Callable[[mx.array], mx.array] | None = None
@@ -83,8 +84,9 @@ class StepFunction:
     ) -> PendingStep:
         """Hand one step on `batches` to the device, and wait for nothing but other processes.
 
-        The gradient is the sum over all trained tokens of all batches divided
-        by their number, whatever the batches are. Numbers that are not finite change nothing.
+        The gradient is that of the weighted mean of the loss: the sum over all tokens of all batches that
+        carry loss, each times its weight, divided by the sum of these weights, whatever the batches are.
+        Where all weigh the same, that is their number. Numbers that are not finite change nothing.
 
         Args:
             batches: what this process computes.
@@ -92,9 +94,9 @@ class StepFunction:
             whole: what all processes compute, where there are others.
         """
         whole = batches if whole is None else whole
-        count = sum(batch.trained_tokens for batch in whole)
+        weight = math.fsum(batch.weight for batch in whole)
         vector = self._parameters()  # (parameters,) float32, all of the adapter
-        loss, gradient = self._sum(vector, batches, mx.array(1 / count))  # (), (parameters,)
+        loss, gradient = self._sum(vector, batches, mx.array(1 / weight))  # (), (parameters,)
         if self.sum_over:
             total = self.sum_over(mx.concatenate([loss.reshape(1), gradient]))  # (1 + parameters,)
             loss, gradient = total[0], total[1:]
@@ -105,25 +107,26 @@ class StepFunction:
         mx.async_eval(loss, norm, self._parts, vector, state)
         return PendingStep(loss, norm, sum(batch.real_tokens for batch in whole))
 
-    def warm_up(self, shapes: Sequence[BatchShape], stop: StopEvent) -> None:
-        """Trace the gradient for each shape of micro-batch, so that no later step has to, or until `stop`."""
+    def warm_up(self, shapes: Sequence[BatchShape], stop: StopEvent, prompt_weight: float = 0.0) -> None:
+        """Trace the gradient for each shape of micro-batch, so that no later step has to, or until `stop`.
+
+        Args:
+            shapes: of the run.
+            stop: set it to end this.
+            prompt_weight: of the run, see `targets_of`.
+        """
         if not can_compile():
             return
         high, low = mx.random.state[0].tolist()
         self._model.train()  # a trace stays as it was made: with dropout, and with the loss's gradient
         for shape in takewhile(lambda shape: not stop.is_set(), shapes):
-            self._gradient(self._parameters(), mx.array(1.0), *batch_arrays(filled(shape)))
+            arrays = batch_arrays(filled(shape, prompt_weight))
+            self._gradient(self._parameters(), mx.array(1.0), *arrays)
         mx.random.seed(high << 32 | low)  # dropout drew from it
 
     def optimizer_arrays(self) -> dict[str, mx.array]:
-        """Return the optimizer's state by name: `step`, `learning_rate`, each parameter's `.m` and `.v`."""
-        moments = self._optimizer.state[ADAPTER]
-        rest = {name: self._optimizer.state[name] for name in ("step", "learning_rate")}
-        return rest | {
-            f"{name}.{kind}": array
-            for kind in ("m", "v")
-            for name, array in self._layout.named(moments[kind]).items()
-        }
+        """Return the optimizer's state by name, see `named_state`."""
+        return named_state(self._optimizer.state, self._layout)
 
     def restore_optimizer(self, arrays: Mapping[str, mx.array]) -> None:
         """Put back what `optimizer_arrays` returned.
@@ -131,12 +134,7 @@ class StepFunction:
         Raises:
             KeyError: an array is missing.
         """
-        moments = {
-            kind: self._layout.join({name: arrays[f"{name}.{kind}"] for name in self._layout.names})
-            for kind in ("m", "v")
-        }
-        rest = {name: arrays[name] for name in ("step", "learning_rate")}
-        self._optimizer.state = {**rest, ADAPTER: moments}
+        self._optimizer.state = restored_state(self._optimizer.state, self._layout, arrays)
         mx.eval(self._optimizer.state)
 
     def _parameters(self) -> mx.array:

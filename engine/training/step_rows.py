@@ -31,6 +31,7 @@ class StepRows:
             speeds: of each process that takes part, in any one unit.
         """
         self._train, self._shapes, self._speeds = train, shapes, speeds
+        self._prompt_weight = config.lower_prompt_weight
         self._per_step, self._seed = config.examples_per_step, config.seed
         self._lengths = [len(example.tokens) for example in train]
         self._steps_per_epoch = -(-len(train) // self._per_step)
@@ -43,7 +44,10 @@ class StepRows:
             self._order = (epoch, epoch_steps(self._lengths, self._per_step, self._seed, epoch))
         chosen = [self._train[i] for i in self._order[1][index]]
         groups = divide([len(example.tokens) for example in chosen], self._speeds)
-        return [micro_batches([chosen[i] for i in group], self._shapes) if group else [] for group in groups]
+        return [self._cut([chosen[i] for i in group]) if group else [] for group in groups]
+
+    def _cut(self, examples: Sequence[Example]) -> list[MicroBatch]:
+        return micro_batches(examples, self._shapes, self._prompt_weight)
 
 
 def random_key(seed: int, number: int, rank: int) -> int:

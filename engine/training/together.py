@@ -5,8 +5,9 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.backend import mx, nn
+from engine.cluster.channel import SCORED
 from engine.cluster.collective import Ring
-from engine.cluster.team import SCORED, Team
+from engine.cluster.team import Team
 from engine.dataset.batches.divide import divide
 from engine.dataset.batches.micro_batch import MicroBatch
 from engine.errors import UserError
@@ -59,7 +60,7 @@ def require_equal(team: Team, model: nn.Module, step: StepFunction) -> None:
         UserError: they are not the same, byte for byte.
     """
     own = digest(training_state(model, step))
-    for rank, message in enumerate(team.ask("digest"), start=1):
+    for rank, message in enumerate(team.others.ask("digest"), start=1):
         if message.get("sha256") != own:
             raise UserError(
                 _("{name} has other weights than the owner of the run at the same step").format(
@@ -99,12 +100,12 @@ def evaluate_together(
     """
     shares = validation_shares(batches, team.world.speeds)
     losses: dict[int, list[float]] = {}
-    team.tell("score", begin=before.batches)
+    team.others.tell("score", begin=before.batches)
     mine = [index for index in shares[0] if index >= before.batches]
     for index, found in scores(model, score, batches, mine):
         losses[index] = found
         yield (before := _add_up(before, losses, batches))
-    others = team.answers(SCORED) if before.batches < len(batches) else iter(())
+    others = team.others.answers(SCORED) if before.batches < len(batches) else iter(())
     for message in others:
         scored = message.get("index")
         values: Any = message.get("losses")

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from threading import Event as StopEvent
 
 from engine.backend import describe_device, is_cpu
-from engine.cluster.team import Team, exit_at_once
+from engine.cluster.lost import exit_at_once
+from engine.cluster.team import Team
 from engine.cluster.watch import Beat
 from engine.cluster.world import ALONE, PeerLost, World
 from engine.config import TrainingConfig
@@ -14,6 +15,7 @@ from engine.i18n import _
 from engine.model.adapter import adapter_weights
 from engine.project import Project
 from engine.sanitize import one_line
+from engine.training.beginning import Beginning
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.events import AS_BEFORE, Event, Mode, Notice, Phase, Resumption, Started
 from engine.training.folder_handle import FolderLost, HeldFolder, lost
@@ -44,6 +46,7 @@ class Trainer:
         leave: Callable[[PeerLost], None] = exit_at_once,
         goes_on: Callable[[int | None], bool] = lambda _rank: False,
         beat: Beat = lambda _is_over: None,
+        beginning: Beginning | None = None,
     ) -> None:
         """Prepare nothing yet.
 
@@ -59,6 +62,7 @@ class Trainer:
             goes_on: whether this process becomes one that goes on without another that is lost; the lock of
                 the run's folder is passed on to it.
             beat: see `Team`.
+            beginning: passed before anything is written; nothing of it is kept where it is given up before.
         """
         self._project = project
         self._config = config
@@ -66,6 +70,7 @@ class Trainer:
         self._mode = mode
         self._how = how
         self._world, self._leave, self._goes_on, self._beat = world, leave, goes_on, beat
+        self._beginning = beginning or Beginning()
 
     def run(self) -> Generator[Event, None, None]:
         """Yield the run's events until it pauses or ends.
@@ -76,6 +81,9 @@ class Trainer:
             UserError: the run is refused, or cannot go on.
         """
         with run_lock(self._project) as held, keep_awake(), limits_restored(), self._team(held) as team:
+            self._beginning.if_given_up(held.leave_no_trace)
+            if team:
+                self._beginning.if_given_up(team.kill)
             yield from self._session(held, team)
 
     @contextmanager
@@ -118,6 +126,7 @@ class Trainer:
             yield Phase("connecting", total=team.world.size)
             join(team, parts)
         folder = start.checkpoint.folder if start.checkpoint else None
+        self._beginning.begin()
         try:
             held.require_in_place()
             messages = claim_folder(parts, start)

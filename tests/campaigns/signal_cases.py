@@ -44,6 +44,11 @@ class Case:
         return self.program == "app" and self.way in (CTRL_C, "SIGINT")
 
     @property
+    def may_end(self) -> bool:
+        """Whether the program may end before the run has begun, which then leaves nothing."""
+        return self.program == "headless" and self.moment == LOADING and not self.hands_over
+
+    @property
     def exit_code(self) -> int:
         """What the program shall end with; an app that stays open is left with q."""
         if self.stays_open:

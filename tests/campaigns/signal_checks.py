@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 
+from engine.config import TrainingConfig
 from engine.files import PARTIAL
 from engine.project import Project
 from engine.training.checkpoint import newest_checkpoint
@@ -71,6 +72,15 @@ def resumed(project: Project, saved: int) -> list[str]:
     if began != [saved] or made[:1] != [next_step]:
         faults.append(f"paused at {saved}, resumed at {began} with steps {made}")
     return faults + _metrics_faults(project)
+
+
+def begun_anew(project: Project) -> list[str]:
+    """Begin the run that was stopped before it had begun; return what is wrong, in words."""
+    left = sorted(path.name for path in project.run_dir.iterdir())
+    faults = [f"left {left}"] if left != [project.lock_file.name, project.config_file.name] else []
+    events = train(project, TrainingConfig.load(project.config_file), until=lambda e: isinstance(e, StepDone))
+    began = [event.step for event in events if isinstance(event, Started)]
+    return faults + ([f"began at {began}"] if began != [0] else [])
 
 
 def end_of_background(project: Project, saved: int) -> list[str]:

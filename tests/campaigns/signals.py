@@ -30,7 +30,13 @@ from tests.campaigns.signal_cases import (
     UNDER_NOHUP,
     Case,
 )
-from tests.campaigns.signal_checks import end_of_background, end_of_program, processes_of, resumed
+from tests.campaigns.signal_checks import (
+    begun_anew,
+    end_of_background,
+    end_of_program,
+    processes_of,
+    resumed,
+)
 from tests.support.terminal import Terminal
 from tests.support.tiny import pairs, tiny_project, write_model, write_rows
 
@@ -73,10 +79,12 @@ def attempt(case: Case, folder: Path) -> Attempt:
         if case.moment == SAVING:
             wait_for(lambda: any(project.run_dir.glob(".partial-checkpoint*")), terminal)
             _strike(case.way, terminal)
-        wait_for(lambda: status(project) == "paused", terminal)
+        wait_for(lambda: status(project) == "paused" or (case.may_end and terminal.has_ended), terminal)
         pause_s, made = time.monotonic() - began, steps(project)
         faults = end_of_program(case, project, terminal)
     state = RunState.load(project.state_file)
+    if case.may_end and state is None:
+        return Attempt((*faults, *begun_anew(project)), pause_s, 0)
     saved = state.step if state and not case.hands_over else made
     # The app has to look for a hang-up without a signal, and a key goes through its event loop, which a
     # terminal that nobody reads holds up: either may take another step.

@@ -121,6 +121,6 @@ def test_a_run_that_cannot_begin_says_what_is_wrong_there(project: Project, tmp_
     ):
         path.write_text(json.dumps(two_hosts(**second)))
         with pytest.raises(PeerLost) as lost, Team(read_hosts(path), project) as team:
-            team.ask("ready")
+            team.others.ask("ready")
         assert reason in lost.value.problem and fix in lost.value.fix, lost.value
         assert lost.value.problem.startswith(f"{second.get('ssh', 'mac2')}: ")

@@ -5,6 +5,7 @@ from collections import namedtuple
 from datetime import datetime
 from pathlib import Path
 
+from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.project import Project
@@ -115,11 +116,13 @@ def test_room_for_two_checkpoints_is_needed(
 ) -> None:
     """An adapter of 100 MB: twice three times that and a MiB each, and the best adapter."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(10**12, 0, free))
+    adapter = mx.zeros((25_000_000,))
+    arrays = {"weight": adapter}, {"weight.m": adapter, "weight.v": adapter}
     if not is_refused:
-        require_space(tmp_path, 100_000_000)
+        require_space(tmp_path, *arrays)
         return
     with pytest.raises(UserError, match=r"need 702 MB .* 702 MB are free") as refused:
-        require_space(tmp_path, 100_000_000)
+        require_space(tmp_path, *arrays)
     assert "free some disk space" in refused.value.fix
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import mx
-from engine.config import ALL_TARGETS
 from engine.export.exporter import Exporter
 from engine.export.targets import ExportRequest
+from engine.lora_targets import ALL_TARGETS
 from engine.model.adapter import load_adapter
 from engine.model.adapter_file import read_adapter
 from engine.model.loading import load_base

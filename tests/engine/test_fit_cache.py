@@ -65,7 +65,7 @@ def test_what_ran_out_of_memory_counts_until_there_is_more(
         ({"lora_layers": 1}, False),
         ({"lora_targets": ("q_proj",)}, False),
         ({"gradient_checkpointing": "on"}, False),
-        ({"train_on_prompt": True}, False),
+        ({"prompt_loss_weight": 1}, False),
     ],
 )
 def test_only_what_matters_for_memory_makes_it_void(

@@ -2,11 +2,12 @@
 
 from collections.abc import Generator
 
-from engine.config import TrainingConfig, value_text
+from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import language, numbers
 from engine.i18n.numbers import number
 from engine.i18n.texts import LocalText
+from engine.setting_words import value_text
 from engine.training.selected_config import differences
 from engine.units import rate, typed_rate
 

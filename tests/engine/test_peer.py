@@ -48,8 +48,12 @@ def test_a_lost_process_is_told_with_what_becomes_of_the_run(tmp_path: Path, goe
     """A run that goes on by itself asks nobody to go on with it; a log is named only where it has text."""
     channel = SimpleNamespace(last_words=lambda _seconds: CLOSED, was_heard=True)
     peer = SimpleNamespace(name="mac2", rank=1, channel=channel, exit_code=-9, told="", wait=lambda: None)
+    peer.kill = lambda: None
     team = Team(local_world(2, "ring"), Project(tmp_path), goes_on=lambda rank: goes_on and rank == 1)
-    lost = team._why_lost(cast(Peer, peer), CLOSED)
+    team.loss.lose(cast(Peer, peer), CLOSED)
+    with pytest.raises(PeerLost) as told:
+        team.loss.require_none()
+    lost = told.value
     assert lost.problem == "mac2 was ended by SIGKILL" and lost.goes_on == goes_on
     assert ("goes on without it" in lost.fix, "train --resume" in lost.fix) == (goes_on, not goes_on)
     assert "training.log" not in lost.fix
@@ -61,13 +65,13 @@ def test_only_machines_that_have_to_be_reached_are_waited_for(tmp_path: Path) ->
     team = Team(World("ring", hosts), Project(tmp_path))
     channels = [SimpleNamespace(was_heard=False), SimpleNamespace(was_heard=True)]
     peers: Any = [SimpleNamespace(rank=rank, channel=one) for rank, one in enumerate(channels, start=1)]
-    team._peers = peers
+    team._started.peers[:] = peers
     team.reach(Event())
     channels[1].was_heard = False
     asked = Event()
     asked.set()
     team.reach(asked)
-    team._lost = PeerLost(2, "mac2: does not answer")
+    team.loss._lost = PeerLost(2, "mac2: does not answer")
     with pytest.raises(PeerLost):
         team.reach(Event())
 

@@ -2,9 +2,11 @@
 
 from math import cos, pi
 
+from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.training.schedule import learning_rate
 
+import mlx.optimizers as optim
 import pytest
 
 PEAK = 3e-4
@@ -36,6 +38,38 @@ def test_warm_up_and_decay(kind: str, warmup_ratio: float, total: int, warm: int
         found = learning_rate(step, total, config)
         assert found == pytest.approx(expected, rel=1e-12)
         assert 0 < found <= PEAK
+
+
+@pytest.mark.parametrize("kind", ["constant", "linear", "cosine"])
+@pytest.mark.parametrize("floor", [0.1, 1.0])
+@pytest.mark.parametrize(("warmup_ratio", "total", "warm"), WARM_UPS)
+def test_the_floor(kind: str, floor: float, warmup_ratio: float, total: int, warm: int) -> None:
+    """The decay ends there in place of zero; the warm-up is what it is without one."""
+    values = {"learning_rate": PEAK, "lr_schedule": kind, "warmup_ratio": warmup_ratio}
+    config = TrainingConfig.parse({**values, "min_learning_rate_ratio": floor})
+    for step in range(1, total + 1):
+        without = learning_rate(step, total, TrainingConfig.parse(values))
+        found = learning_rate(step, total, config)
+        if step <= warm or kind == "constant":
+            assert found == without
+        else:
+            assert found == pytest.approx(floor * PEAK + (1 - floor) * without, rel=1e-12)
+            assert floor * PEAK <= found * (1 + 1e-12) and found <= PEAK * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+def test_the_floor_is_that_of_mlx(kind: str) -> None:
+    """Its schedules take an end, which comes one step after the last of 50."""
+    config = TrainingConfig.parse(
+        {"learning_rate": PEAK, "lr_schedule": kind, "warmup_ratio": 0, "min_learning_rate_ratio": 0.2}
+    )
+    decay = (
+        optim.cosine_decay(PEAK, 51, 0.2 * PEAK)
+        if kind == "cosine"
+        else optim.linear_schedule(PEAK, 0.2 * PEAK, 51)
+    )
+    for step in range(1, 51):
+        assert learning_rate(step, 50, config) == pytest.approx(float(decay(mx.array(step))), rel=1e-4)
 
 
 @pytest.mark.parametrize(("warmup_ratio", "total", "warm"), [row for row in WARM_UPS if row[2]])

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.hardware.report import Check
@@ -86,6 +87,15 @@ def test_ctrl_c_comes_from_a_terminal_also_where_it_was_ignored() -> None:
             assert b"KeyboardInterrupt" in terminal.output
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("wait", [PseudoTerminal.end, lambda terminal: terminal.wait_until(lambda: False)])
+def test_what_was_written_last_is_read_however_late(wait: Callable[[PseudoTerminal], object]) -> None:
+    """On a busy machine a program has ended before anybody looks."""
+    with PseudoTerminal([sys.executable, "-c", "print('last words')"], os.environ, 60) as terminal:
+        os.waitid(os.P_PID, terminal._process.pid, os.WEXITED | os.WNOWAIT)
+        wait(terminal)
+        assert b"last words" in terminal.output
 
 
 def test_a_terminal_says_when_its_program_has_ended_or_takes_too_long() -> None:

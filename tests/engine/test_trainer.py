@@ -17,7 +17,7 @@ from engine.training.events import (
     Started,
     StepDone,
 )
-from engine.training.loss import chance_warning
+from engine.training.notices import chance_warning
 from engine.training.state import RunState
 from engine.training.trainer import Trainer
 from tests.support.tiny import RUN, metrics_rows, train

@@ -3,8 +3,10 @@
 import re
 from typing import Literal, get_origin
 
-from engine.config import TrainingConfig, help_text, parse_assignment
+from engine.config import TrainingConfig, parse_assignment
 from engine.errors import UserError
+from engine.lora_targets import ALL_TARGETS
+from engine.setting_words import help_text
 from engine.values import wanted
 
 import pytest
@@ -73,9 +75,10 @@ def test_thousands_have_no_comma(name: str) -> None:
         ("eval_every", "a whole number, at least 0, at most 1000000000"),
         ("learning_rate", "a number, above 0, at most 0.1"),
         ("lora_dropout", "a number, at least 0, below 1"),
-        ("train_on_prompt", "yes or no"),
+        ("mask_history", "yes or no"),
+        ("prompt_loss_weight", "a number, at least 0, at most 1"),
         ("lr_schedule", "one of: constant, linear, cosine"),
-        ("lora_targets", "names out of: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"),
+        ("lora_targets", f"names out of: {', '.join(ALL_TARGETS)}"),
         ("model", "a text"),
     ],
 )
@@ -87,7 +90,7 @@ def test_what_a_field_takes_is_said_in_words(name: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("assignment", "shown"),
     [
-        ("train_on_prompt=maybe", "'maybe'"),
+        ("mask_history=maybe", "'maybe'"),
         ("lr_schedule=step", "'step'"),
         ("lora_targets=q_proj, head", "'head'"),
         ("lora_targets=q_proj;v_proj", "'q_proj;v_proj'"),

@@ -116,12 +116,12 @@ def write_random_adapter(base: Path, folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def exporter_of(root: Path, kind: Kind) -> Exporter:
-    """Make a project with a model, a random adapter of it and five validation rows."""
+def exporter_of(root: Path, kind: Kind, **changes: Any) -> Exporter:
+    """Make a project with a model, a random adapter of it (its settings with `changes`) and five rows."""
     project = Project(root)
     base = write_kind(project.models_dir / "tiny", kind)
     write_rows(project.valid_file, pairs(5, start=100))
-    adapter = read_adapter(write_random_adapter(base, project.adapters_dir))
+    adapter = read_adapter(write_random_adapter(base, project.adapters_dir, **changes))
 
     def silent(stage: str, share: float) -> None:
         pass

@@ -4,8 +4,9 @@ import re
 from collections.abc import Collection, Iterator
 from functools import cache
 
-from engine.config import ALL_TARGETS, TrainingConfig
+from engine.config import TrainingConfig
 from engine.i18n.catalogue import path_of, read
+from engine.lora_targets import ALL_TARGETS
 
 _FIELD = re.compile(r"\{[^{}]*\}")
 _WORD = re.compile(r"(?<![\w/.=-])[^\W\d_]+(?:[-_][^\W\d_]+)*(?![\w/=-])")

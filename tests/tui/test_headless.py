@@ -23,10 +23,11 @@ def on_progress(monkeypatch: pytest.MonkeyPatch) -> list[Event | Exception | sig
     script: list[Event | Exception | signal.Signals] = []
 
     class Scripted:
-        def __init__(self, _project: Project, _config: Any, stop: threading.Event, *_rest: Any) -> None:
-            self._stop = stop
+        def __init__(self, _project: Project, _config: Any, stop: threading.Event, *rest: Any) -> None:
+            self._stop, self._beginning = stop, rest[-1]
 
         def run(self) -> Iterator[Event]:
+            self._beginning.begin()
             for item in script:
                 if isinstance(item, signal.Signals):
                     os.kill(os.getpid(), item)

@@ -4,9 +4,10 @@ import io
 from collections import defaultdict
 from dataclasses import replace
 
-from engine.config import TrainingConfig, help_text
+from engine.config import TrainingConfig
 from engine.profiles import PROFILES, profile_config
 from engine.project import Project
+from engine.setting_words import help_text
 from engine.training.named_configs import named_configs, save_named
 from tests.support.fake_engine import (
     EACH_SIZE,
@@ -257,7 +258,7 @@ async def test_choices_are_saved_too(app: MqloraApp, project: Project) -> None:
     """Lists and yes-or-no values go the same way as typed ones; the Save button saves."""
     async with app.run_test() as pilot:
         screen = await form(pilot)
-        for name, value in {"lr_schedule": "linear", "train_on_prompt": True, "model": "toy"}.items():
+        for name, value in {"lr_schedule": "linear", "prompt_loss_weight": 0.25, "model": "toy"}.items():
             editor = field(screen, name).editor
             assert isinstance(editor, Pick)
             editor.value = value
@@ -265,7 +266,7 @@ async def test_choices_are_saved_too(app: MqloraApp, project: Project) -> None:
         await pilot.press("enter")
         await wait_for(pilot, project.config_file.exists)
         saved = TrainingConfig.load(project.config_file)
-        assert (saved.lr_schedule, saved.train_on_prompt, saved.model) == ("linear", True, "toy")
+        assert (saved.lr_schedule, saved.prompt_loss_weight, saved.model) == ("linear", 0.25, "toy")
 
 
 async def test_a_wrong_value_cannot_be_saved(app: MqloraApp, project: Project) -> None:

@@ -1,6 +1,6 @@
 """Text fields: long lines, pasted lines and what is hidden in them, wherever text may be typed."""
 
-from engine.config import ALL_TARGETS
+from engine.lora_targets import ALL_TARGETS
 from tests.support.fake_chat import FakeSession, open_chat
 from tests.support.fake_engine import EACH_SIZE, ready, sees, shown, wait_for
 from tests.support.form import field, form

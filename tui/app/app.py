@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from engine.errors import UserError
 from engine.i18n import _
+from engine.importing import importing
 from engine.project import Project
 from engine.training.events import Resumption
 from engine.training.lock_file import Owner
@@ -109,8 +110,9 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
     @work(thread=True, exit_on_error=False)
     def _import_places(self) -> None:
         """Import the other screens while the first one is read, so that they open at once."""
-        for mode in PLACES:
-            place_class(mode)
+        with importing(self.may_hold_model):
+            for mode in PLACES:
+                place_class(mode)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Let nothing reach the terminal that could steer it."""

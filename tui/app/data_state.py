@@ -20,7 +20,7 @@ from textual import work
 from textual.message_pump import MessagePump
 from textual.reactive import reactive
 
-READING_KEYS = ("model", "max_seq_length", "train_on_prompt", "batch_size", "gradient_accumulation")
+READING_KEYS = ("model", "max_seq_length", "prompt_loss_weight", "batch_size", "gradient_accumulation")
 """Fields of the configuration that the data report depends on."""
 
 

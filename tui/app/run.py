@@ -1,6 +1,5 @@
 """Running the app in a terminal, from the first paint to a clean end."""
 
-import gc
 import os
 import signal
 import sys
@@ -8,6 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from engine.importing import importing
 from engine.project import Project
 from engine.training.lock import lock_owner
 from tui.terminal.gnu_screen import is_in_screen, require_utf8
@@ -62,11 +62,8 @@ def _make_app(project: Project, go_on: bool, half_micro_batch: bool) -> "MqloraA
     """
     os.environ.setdefault("TEXTUAL_FPS", "10")
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
-    gc.disable()  # as in `tui.launch`
-    from tui.app.app import MqloraApp
-
-    gc.freeze()
-    gc.enable()
+    with importing():
+        from tui.app.app import MqloraApp
     return MqloraApp(project, go_on, half_micro_batch)
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
@@ -15,11 +15,11 @@ from engine.errors import UserError
 from engine.format import OtherVersions
 from engine.i18n import _
 from engine.project import Project
-from engine.sanitize import one_line
+from engine.training.beginning import Beginning
 from engine.training.events import AS_BEFORE, Mode, Notice, Paused, Resumption
 from engine.training.state import RunState
 from tui.cli.choose_world import world_options
-from tui.cli.interruptions import told_if_interrupted
+from tui.cli.getting_ready import end_before_beginning, told_if_stopped
 from tui.cli.train_output import Reporter, reporter
 from tui.console import err, refuse, say
 from tui.run.defect import training_defect
@@ -37,31 +37,6 @@ if TYPE_CHECKING:
 _FAREWELL_S = 2.0
 _LOOK_S = 0.2
 _BROKEN_PIPE = 141
-
-
-@contextmanager
-def getting_ready(world: World, is_silent: bool) -> Iterator[None]:
-    """Say that several processes begin, as it takes a while until there is more to tell, or were stopped.
-
-    Args:
-        world: the processes that will train.
-        is_silent: whether only the latter is said, as for one process alone.
-    """
-    if world.size > 1 and not is_silent:
-        say(_beginning(world), err)
-    with _told_if_stopped_early():
-        yield
-
-
-def _beginning(world: World) -> str:
-    if world.is_spread:
-        names = ", ".join(one_line(world.name(rank), 60) for rank in range(world.size))
-        return _("Getting ready on {names} …").format(names=names)
-    return _("Getting ready with {n} processes of this machine …").format(n=world.size)
-
-
-def _told_if_stopped_early() -> AbstractContextManager[None]:
-    return told_if_interrupted(_("Stopped while getting ready; no step was made"))
 
 
 def train(
@@ -113,13 +88,15 @@ def _train(
     go_on_with_fewer: bool,
     leave: Callable[[PeerLost], None],
 ) -> int:
-    with _told_if_stopped_early():
+    with told_if_stopped():
         from engine.training.trainer import Trainer  # imports MLX
 
     had_terminal = sys.stdin.isatty() or sys.stdout.isatty()
-    show = reporter(as_lines)
+    show, beginning = reporter(as_lines), Beginning()
 
     def on_signal(received: list[int]) -> None:
+        if received[0] != signal.SIGHUP:  # whose run is to go on without a terminal
+            end_before_beginning(beginning, show, 128 + received[0])
         if len(received) == 1:  # Ctrl+C comes from the terminal and from the supervisor
             show.pausing()
 
@@ -130,7 +107,8 @@ def _train(
         if had_terminal and (notice := take_notice(project)):
             say(notice, err)
         try:
-            paused = _follow(Trainer(project, config, stop, mode, how, world, leave, goes_on, beat), show)
+            trainer = Trainer(project, config, stop, mode, how, world, leave, goes_on, beat, beginning)
+            paused = _follow(trainer, show)
         except (OtherVersions, PeerLost):
             raise
         except UserError as error:

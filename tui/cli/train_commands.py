@@ -89,7 +89,7 @@ def train(
     """Train without the app. An unfinished run is resumed."""
     from tui.cli.choose_config import wanted_config
     from tui.cli.choose_world import chosen_world
-    from tui.cli.train import getting_ready
+    from tui.cli.getting_ready import getting_ready
 
     if resume and restart:
         raise WrongUsage(_("--resume and --restart were both given"), _("give one of them"))

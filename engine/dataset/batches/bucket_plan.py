@@ -14,7 +14,7 @@ from functools import cache
 from engine.dataset.batches.bucket_search import Costs, Size, choose
 from engine.dataset.batches.cut import BatchShape, cut, options_of
 from engine.dataset.batches.divide import divide
-from engine.dataset.batches.micro_batch import epoch_steps
+from engine.dataset.batches.micro_batch import epoch_steps, targets_of
 from engine.dataset.batches.tokenize import Example
 
 import numpy as np
@@ -63,6 +63,7 @@ def plan_shapes(
     epochs: int = 1,
     most: int = MAX_SHAPES,
     speeds: Sequence[float] = (1.0,),
+    prompt_weight: float = 0.0,
 ) -> tuple[BatchShape, ...]:
     """Return at most `most` shapes, one of which holds any of the examples alone.
 
@@ -75,8 +76,9 @@ def plan_shapes(
         epochs: of the run.
         most: shapes.
         speeds: of the processes that a step's rows are divided over.
+        prompt_weight: see `targets_of`; validation counts none but the tokens that are trained in full.
     """
-    sizes, valid_sizes = _sizes(examples), _sizes(validation)
+    sizes, valid_sizes = _sizes(examples, prompt_weight), _sizes(validation)
     every = np.concatenate([sizes, valid_sizes], axis=1)
     steps = _first_steps(sizes[0], examples_per_step, seed, epochs)
     samples = _shares(sizes, steps, speeds)
@@ -128,10 +130,10 @@ def _met(
     )
 
 
-def _sizes(examples: Sequence[Example]) -> NDArray[np.int64]:
-    """Return the tokens and the trained tokens of each example, shape (2, count)."""
+def _sizes(examples: Sequence[Example], prompt_weight: float = 0.0) -> NDArray[np.int64]:
+    """Return the tokens of each example and those that carry loss, shape (2, count)."""
     lengths = [len(example.tokens) for example in examples]
-    trained = [np.count_nonzero(example.trained) for example in examples]
+    trained = [np.count_nonzero(targets_of(example, prompt_weight)) for example in examples]
     return np.array([lengths, trained], np.int64)
 
 

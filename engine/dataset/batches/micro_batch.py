@@ -5,7 +5,7 @@ An epoch shows every example exactly once. Its order is a function of
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.dataset.batches.cut import BatchShape, cut, options_of
 from engine.dataset.batches.tokenize import Example
@@ -48,6 +48,13 @@ class MicroBatch:
     """How many tokens of each row carry loss, in the order of `targets`."""
     padding: int
     """How many of `tokens` are padding."""
+    weights: NDArray[np.float32] | None = None
+    """What the loss at each of `targets` counts, shape (targets,); 0 for padding. None: 1, and no padding."""
+
+    @property
+    def weight(self) -> float:
+        """Sum of the weights of the tokens that carry loss: what their summed loss is divided by."""
+        return self.trained_tokens if self.weights is None else float(self.weights.sum(dtype=np.float64))
 
     @property
     def trained_tokens(self) -> int:
@@ -77,26 +84,40 @@ def epoch_steps(
     return [*steps, order[full:]] if full < len(order) else steps
 
 
-def micro_batches(examples: Sequence[Example], shapes: Sequence[BatchShape]) -> list[MicroBatch]:
+def targets_of(example: Example, prompt_weight: float) -> NDArray[np.bool_]:
+    """Return which tokens of an example carry loss, shape (length,).
+
+    Args:
+        example: tokens, and which of them the loss counts in full.
+        prompt_weight: what it counts the others, see `TrainingConfig.lower_prompt_weight`; of the first
+            token, which nothing comes before, there is none.
+    """
+    return np.arange(len(example.tokens)) > 0 if prompt_weight else example.trained
+
+
+def micro_batches(
+    examples: Sequence[Example], shapes: Sequence[BatchShape], prompt_weight: float = 0.0
+) -> list[MicroBatch]:
     """Cut the examples of one step into padded batches, shortest rows first.
 
     Args:
         examples: the step's examples, or a whole validation set.
         shapes: from `engine.dataset.batches.bucket_plan.plan_shapes`; each batch has one of them.
+        prompt_weight: of tokens that the examples do not train in full, see `targets_of`.
     """
     rising = sorted(examples, key=lambda item: len(item.tokens))
     pieces = cut(
         [len(row.tokens) for row in rising],
-        [int(np.count_nonzero(row.trained)) for row in rising],
+        [int(np.count_nonzero(targets_of(row, prompt_weight))) for row in rising],
         options_of(shapes),
     )
-    return [_pad(rising[piece.begin : piece.end], piece.shape) for piece in pieces]
+    return [_pad(rising[piece.begin : piece.end], piece.shape, prompt_weight) for piece in pieces]
 
 
-def filled(shape: BatchShape) -> MicroBatch:
+def filled(shape: BatchShape, prompt_weight: float = 0.0) -> MicroBatch:
     """Return a micro-batch of one token over and over that fills a shape.
 
-    What it takes to compute depends on the shape only.
+    What it takes to compute depends on the shape only, and on whether there is a weight for prompts.
     """
     rows, inputs, targets = [], shape.tokens - 1, shape.targets
     for _row in range(shape.rows):
@@ -104,28 +125,33 @@ def filled(shape: BatchShape) -> MicroBatch:
         trained = np.arange(length + 1) > length - min(targets, length)
         rows.append(Example(1, np.ones(length + 1, np.int32), trained, ends_turn=True))
         inputs, targets = inputs - length, targets - int(trained.sum())
-    return _pad(rows, shape)
+    made = _pad(rows, shape)
+    return replace(made, weights=np.ones(shape.targets, np.float32)) if prompt_weight else made
 
 
-def _pad(rows: Sequence[Example], shape: BatchShape) -> MicroBatch:
+def _pad(rows: Sequence[Example], shape: BatchShape, prompt_weight: float = 0.0) -> MicroBatch:
     slots, places = _positions([len(row.tokens) - 1 for row in rows], shape)
     tokens = np.zeros(shape.tokens, np.int32)
     targets, labels = np.zeros(shape.targets, np.int32), np.full(shape.targets, NO_LABEL, np.int32)
+    weights = np.zeros(shape.targets, np.float32) if prompt_weight else None
     count = used = 0
     counts = []
     for row, begin in zip(rows, slots[:, 0], strict=False):  # where in `tokens` each row begins
         inputs = len(row.tokens) - 1
         tokens[begin : begin + inputs] = row.tokens[:-1]
-        positions = np.flatnonzero(row.trained)  # never 0, see Example.trained
+        positions = np.flatnonzero(targets_of(row, prompt_weight))  # never 0, see Example.trained
         here = slice(count, count + len(positions))
         targets[here] = begin + positions - 1  # a token is predicted at the one before it
         labels[here] = row.tokens[positions]
+        if weights is not None:
+            weights[here] = np.where(row.trained[positions], 1.0, prompt_weight)
         used, count = used + inputs, count + len(positions)
         counts.append(len(positions))
     return MicroBatch(
         *(tokens, slots, places, targets, labels, shape, used + len(rows)),
         row_targets=tuple(counts),
         padding=shape.tokens - used,
+        weights=weights,
     )
 
 

@@ -35,7 +35,7 @@ class Example:
     tokens: NDArray[np.int32]
     """Shape (length,)."""
     trained: NDArray[np.bool_]
-    """Shape (length,): whether the token is a target of the loss. Never true for the first."""
+    """Shape (length,): whether the loss counts the token in full. Never true for the first."""
     ends_turn: bool
     """Whether the last trained token is a control token that ends the answer."""
     shares_token: bool = False
@@ -75,7 +75,7 @@ class ExampleTokenizer:
         self._tokenizer = tokenizer
         self.vocabulary = vocabulary
         """How many tokens the model has vectors for; None where that is not known."""
-        self._train_on_prompt = config.train_on_prompt
+        self._train_on_prompt = config.prompt_loss_weight == 1
         bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
         with refused_panics(_("Splitting a text into tokens")):
             begins = bos is not None and tokenizer("").input_ids[:1] == [bos]

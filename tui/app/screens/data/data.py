@@ -1,6 +1,7 @@
 """3 Data: a verdict, what is wrong, and any row as the model sees it."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
 from engine.dataset.report import Fault
@@ -57,7 +58,7 @@ class DataScreen(MendingScreen):
 
     def on_screen_resume(self) -> None:
         """Check the data if that was not done for this configuration."""
-        self.call_after_refresh(self.mqlora.start_data_check)  # a thread would hold back the first picture
+        self.after_picture(self.mqlora.start_data_check)
 
     def on_resize(self, event: Resize) -> None:
         """Draw more or less of the lengths."""
@@ -163,7 +164,7 @@ class DataScreen(MendingScreen):
         preview.show_fault(fault)
         self._shown = (file, line)
         preview.show_waiting(file, line)
-        self.mqlora.read_row(self, file, line)
+        self.after_picture(partial(self.mqlora.read_row, self, file, line))
         self.refresh_bindings()
 
     def on_row_read(self, message: RowRead) -> None:

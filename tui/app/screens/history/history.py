@@ -66,7 +66,7 @@ class HistoryScreen(ChangingScreen):
 
     def on_screen_resume(self) -> None:
         """Read the runs anew."""
-        self.call_after_refresh(self.read_runs)  # a thread would hold back the first picture
+        self.after_picture(self.read_runs)
 
     def _run_changed(self) -> None:
         if self.is_current:

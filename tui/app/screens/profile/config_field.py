@@ -2,10 +2,11 @@
 
 from typing import Any, Literal, get_args, get_origin
 
-from engine.config import TrainingConfig, help_text, value_text, value_word
+from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.sanitize import one_line
+from engine.setting_words import help_text, value_text, value_word
 from tui.app.screens.shared.choice import Pick
 from tui.app.screens.shared.line_input import LineInput
 

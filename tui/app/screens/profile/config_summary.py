@@ -3,14 +3,16 @@
 from typing import ClassVar
 
 from engine import units
-from engine.config import TrainingConfig, help_text, value_word
+from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
+from engine.fit.expectations import expectations
 from engine.i18n import _, ngettext, number
 from engine.profiles import PROFILES
 from engine.sanitize import one_line
+from engine.setting_words import help_text, value_word
 from engine.symbols import spark
 from engine.training.schedule import learning_rate
-from tui.app.theme import ACCENT, MUTED
+from tui.app.theme import ACCENT, ATTENTION, MUTED
 
 from rich.table import Table
 from rich.text import Text
@@ -45,8 +47,15 @@ def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) 
     table.add_row(_("learning rate"), number(config.learning_rate, ".1e").replace("e-0", "e-"), _rate(config))
     table.add_row(_("steps"), "–" if steps is None else number(steps), _steps(config, steps))
     table.add_row(_("adapter rank"), str(config.lora_rank), _adapter(config))
+    if config.optimizer != "adamw":
+        table.add_row(_("optimizer"), "", config.optimizer)
+    if config.prompt_loss_weight:
+        weight = number(config.prompt_loss_weight, "g")
+        table.add_row(_("prompts"), weight, _("of the weight that a token of an answer has in the loss"))
     if config.init_adapter:
         table.add_row(_("goes on from"), "", Text(one_line(config.init_adapter, 200)))
+    for text in expectations(config, data):
+        table.add_row(_("expect"), "", Text(text, ATTENTION))
     return table
 
 
@@ -80,6 +89,8 @@ def _rate(config: TrainingConfig) -> Text:
     words = _("{warmup:g} % warm-up, then {schedule}").format(
         warmup=100 * config.warmup_ratio, schedule=value_word(config.lr_schedule)
     )
+    if config.min_learning_rate_ratio and config.lr_schedule != "constant":
+        words = _("{course} to {share:g} %").format(course=words, share=100 * config.min_learning_rate_ratio)
     return Text.assemble((schedule_spark(config), ACCENT), "  ", words)
 
 

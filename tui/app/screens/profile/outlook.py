@@ -4,6 +4,7 @@ from engine import units
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
 from engine.estimate import planned_steps
+from engine.fit.expectations import expectations
 from engine.fit.price import Price, advised_rate, nearest_profile
 from engine.i18n import _
 from engine.profiles import plain_profile
@@ -18,7 +19,7 @@ _GAP = " · "
 
 
 class Outlook(Static):
-    """Four lines below the form; without a price memory and time are awaited."""
+    """Four lines below the form, and what is to be expected; without a price memory and time are awaited."""
 
     def show(self, config: TrainingConfig, data: DataReport | None, price: Price | None) -> None:
         """Draw what follows from a valid configuration.
@@ -29,6 +30,7 @@ class Outlook(Static):
             price: of that configuration; None while it is found out.
         """
         lines = [_run(config, data, price), _memory(config, price), _rate(config), _changes(config)]
+        lines += [_expected(text) for text in expectations(config, data)[:1]]
         self.update(Content("\n").join(lines))
 
     def show_wrong(self) -> None:
@@ -94,6 +96,10 @@ def _changes(config: TrainingConfig) -> Content:
     changed = changes(plain_profile(name, config), config)
     text = ", ".join(changed) if changed else _("as it is")
     return _line(name, text)
+
+
+def _expected(text: str) -> Content:
+    return Content.styled(f"! {text}", "$warning")
 
 
 def _line(name: str, text: str) -> Content:

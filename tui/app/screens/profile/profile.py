@@ -105,7 +105,7 @@ class ProfileScreen(NamedConfigs):
 
     def on_screen_resume(self) -> None:
         """Count rows and tokens in the background, of which steps and times are made."""
-        self.call_after_refresh(self.mqlora.start_data_check)  # a thread would hold back the first picture
+        self.after_picture(self.mqlora.start_data_check)
 
     def action_move(self, by: int) -> None:
         """Select the card beside; stops at the ends."""

@@ -30,6 +30,8 @@ def chart_writers() -> tuple[Callable[[Project], Path], ...]:
     """Return the two functions; importing matplotlib takes a second, so in a thread."""
     from engine.analysis.charts import write_analysis, write_dashboard
 
+    import matplotlib.backends.backend_agg  # noqa: F401  # what they draw with
+
     return write_dashboard, write_analysis
 
 

@@ -22,19 +22,28 @@ class KeyFooter(SteadyText):
 
     auto_links = False
 
+    _is_due = False
+    """Whether the keys are to be looked at again."""
+
     def on_mount(self) -> None:
         """Follow the focus and the state of the screen."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
-    def _bindings_changed(self, screen: Screen[object]) -> None:
-        if self.is_attached and screen is self.screen:
-            self.say(
-                _line(_keys(screen, self.app.get_key_display), self.content_size.width or self.app.size.width)
-            )
+    def _bindings_changed(self, _screen: Screen[object]) -> None:
+        """Draw once for all that has changed: while a place is built ten things do."""
+        if not self._is_due:
+            self._is_due = True
+            self.call_later(self._draw)
 
     def on_resize(self) -> None:
         """Show as many keys as there is room for now."""
-        self._bindings_changed(self.screen)
+        self._draw()
+
+    def _draw(self) -> None:
+        self._is_due = False
+        if self.is_attached:
+            keys = _keys(self.screen, self.app.get_key_display)
+            self.say(_line(keys, self.content_size.width or self.app.size.width))
 
 
 def _keys(screen: Screen[object], display: Callable[[Binding], str]) -> dict[str, Content]:

@@ -44,6 +44,7 @@ class Charts(Vertical):
 
     def __init__(self, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
+        self._plot = LossPlot(id="train-plot")
         self._data = ChartData()
         self._run: RunSummary | None = None
         self._is_training = False
@@ -53,18 +54,17 @@ class Charts(Vertical):
         """Yield what is shown, the meaning of the signs, and the plot."""
         yield SteadyText(id="train-view")
         yield LossLegend(id="train-legend")
-        yield LossPlot(id="train-plot")
+        yield self._plot
 
     @property
     def view(self) -> ChartView:
         """How the run is looked at."""
-        plots = self.query(LossPlot)  # none before they are mounted
-        return plots.first().view if plots else ChartView()
+        return self._plot.view
 
     def follow(self, data: ChartData) -> None:
         """Take what there is of a run; it is drawn when it is time."""
         self._data = data
-        self.query_one(LossPlot).show(data)
+        self._plot.show(data)
 
     def show(self, run: RunSummary, is_training: bool) -> None:
         """Bring the words up to date."""
@@ -91,7 +91,7 @@ class Charts(Vertical):
             self._look(self._changed(command))
 
     def _changed(self, command: Command) -> ChartView:
-        view, plot = self.view, self.query_one(LossPlot)
+        view, plot = self.view, self._plot
         count = len(plot.series)
         first, past = view.rows(count)
         stride = max(1, round((past - first) / plot.columns))
@@ -120,26 +120,26 @@ class Charts(Vertical):
                 return view.smoothed(1 if command == "smoother" else -1, self._data)
 
     def _look(self, view: ChartView) -> None:
-        self.query_one(LossPlot).look(view)
+        self._plot.look(view)
         self._show_words()
         self.screen.refresh_bindings()
 
     @on(LossPlot.Pointed)
     def _point(self, message: LossPlot.Pointed) -> None:
-        self._look(self.view.pointed(message.row, len(self.query_one(LossPlot).series)))
+        self._look(self.view.pointed(message.row, len(self._plot.series)))
 
     @on(LossPlot.Drawn)
     def _show_words(self) -> None:
         if self._run is None:
             return
-        plot = self.query_one(LossPlot)
+        plot = self._plot
         self.query_one("#train-view", SteadyText).say(words(plot.view, self._data, self._is_training))
         reading = plot.reading
         text = read_out(reading, plot.view) if reading else signs(self._run, self._data, plot.view)
         self.query_one(LossLegend).say(text)
 
     def _copy(self) -> None:
-        series = self.query_one(LossPlot).series
+        series = self._plot.series
         first, past = self.view.rows(len(series))
         if past <= first:
             return
@@ -174,6 +174,6 @@ class Charts(Vertical):
     def _write(self, project: Project) -> Path:
         from engine.analysis.charts import write_chart  # matplotlib takes a second
 
-        series, view = self.query_one(LossPlot).series, self.view
+        series, view = self._plot.series, self.view
         rows = view.rows(len(series))
         return write_chart(project, series, rows, view.is_log, RunState.load(project.state_file))

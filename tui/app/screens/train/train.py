@@ -46,6 +46,7 @@ class TrainScreen(TellsOfStandstill, ChoosesMachines):
 
     def __init__(self) -> None:
         super().__init__()
+        self._charts = Charts(id="train-charts")
         self._tracker = PhaseTracker()
         self._how = AS_BEFORE
         """How the present run was begun."""
@@ -57,7 +58,7 @@ class TrainScreen(TellsOfStandstill, ChoosesMachines):
         yield Plan(id="train-plan")
         with Container(id="train-main"):
             with Vertical(id="train-curves"):
-                yield Charts(id="train-charts")
+                yield self._charts
                 yield ProgressLine(id="train-progress")
             yield RunStats(id="train-stats")
         yield RunLog(id="train-log")
@@ -83,7 +84,7 @@ class TrainScreen(TellsOfStandstill, ChoosesMachines):
             can_ask = self._view is not None and self._view.can_be_asked and self.moves(self._view)
             return can_ask and phase == "running" and not self.mqlora.training.is_taking_over
         if action == "chart":
-            return any(charts.can(command) for charts in self.query(Charts) for command in parameters)
+            return any(map(self._charts.can, parameters))
         if action == "pause":
             is_out_of_reach = self._view and self._view.other_process and not self._view.can_be_asked
             is_here = self.mqlora.training.is_running
@@ -160,7 +161,7 @@ class TrainScreen(TellsOfStandstill, ChoosesMachines):
 
     def action_chart(self, command: Command) -> None:
         """Look at the run in another way."""
-        self.query_one(Charts).do(command)
+        self._charts.do(command)
 
     @on(Charts.Refused)
     def _show_refusal(self, message: Charts.Refused) -> None:
@@ -206,7 +207,7 @@ class TrainScreen(TellsOfStandstill, ChoosesMachines):
 
     def on_screen_resume(self) -> None:
         """Look at the files at once."""
-        self.call_after_refresh(self._read)  # a thread would hold back the first picture
+        self.after_picture(self._read)
 
     def _tick(self) -> None:
         if self.is_current and self.reader.is_due():
@@ -224,7 +225,7 @@ class TrainScreen(TellsOfStandstill, ChoosesMachines):
             self._view = await asyncio.to_thread(self.reader.read)
         finally:
             self._reading = False
-        self.query_one(Charts).follow(self._view.charted)
+        self._charts.follow(self._view.charted)
         if self._view is not before:
             self._show_view(self._view)
 
@@ -244,7 +245,7 @@ class TrainScreen(TellsOfStandstill, ChoosesMachines):
         config, machines = self.mqlora.config, self.mqlora.machines
         said = sentence(status, config, self._view, self._tracker, machines)
         self._show_sentence(*self.instead(status, said))
-        self.query_one(Charts).show(figures.summary, status.is_training)
+        self._charts.show(figures.summary, status.is_training)
         phase = self._view.phase_elsewhere or self._tracker.phase
         self.query_one(ProgressLine).show(*progress(figures, phase, status, datetime.now()))
         self.query_one(RunStats).show(figures)

@@ -1,0 +1,92 @@
+"""A run on a real terminal that is stopped while the model loads, in native code that nothing interrupts."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.cluster.peer import MODULE
+from engine.project import Project
+from engine.training.lock import lock_owner
+from tests.campaigns.signal_checks import processes_of
+from tests.support.ranks import train_together
+from tests.support.terminal import Terminal
+from tests.support.tiny import RUN, tiny_project
+from tui.respawn import SUPERVISED
+
+import psutil
+import pytest
+
+_HELD_UP = f"""
+import os, sys
+is_other = "{MODULE}" in sys.orig_argv
+is_owner = "train" in sys.orig_argv and "{SUPERVISED}" in os.environ
+if (os.environ["WHO"] == "other" and is_other) or (os.environ["WHO"] == "owner" and is_owner):
+    import hashlib, pathlib
+    import engine.training.setup as setup
+    def assemble(*_arguments):
+        pathlib.Path(os.environ["HELD_UP"]).touch()
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+    setup.assemble = assemble
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A new project; none of its processes goes on after a test that failed."""
+    project = tiny_project(tmp_path)
+    yield project
+    for process in processes_of(project):
+        process.kill()
+
+
+def held_up(
+    project: Project, folder: Path, who: str, ranks: str, monkeypatch: pytest.MonkeyPatch
+) -> Terminal:
+    """Start a run of which the "owner", or the "other" process, never comes to the end of loading."""
+    (folder / "sitecustomize.py").write_text(_HELD_UP)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, sys.path)]))
+    monkeypatch.setenv("WHO", who)
+    monkeypatch.setenv("HELD_UP", str(folder / "held_up"))
+    RUN.save(folder / "run.json")
+    options = ("--config", str(folder / "run.json"), "--ranks", ranks)
+    terminal = Terminal("-C", str(project.root), "train", *options, columns=120)
+    terminal.wait_until((folder / "held_up").exists, "the loading")
+    return terminal
+
+
+@pytest.mark.parametrize(("who", "ranks"), [("owner", "1"), ("owner", "2"), ("other", "2")])
+def test_ctrl_c_ends_the_loading_of_all_processes(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: str, ranks: str
+) -> None:
+    """At once; it is said, and neither a process nor a folder is left."""
+    terminal = held_up(project, tmp_path, who, ranks, monkeypatch)
+    started = psutil.Process(terminal.pid).children(recursive=True)
+    assert sum(MODULE in process.cmdline() for process in started) == int(ranks) - 1
+    terminal.press("\x03")
+    assert terminal.wait() == 128 + signal.SIGINT
+    assert "Stopped while getting ready; no step was made" in terminal.text
+    assert terminal.attributes() == terminal.first_attributes
+    _gone, left = psutil.wait_procs(started, timeout=60)
+    assert not left and not project.run_dir.exists()
+
+
+def test_a_run_that_was_to_go_on_is_as_it_was(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped by SIGTERM while it loads again: not a byte is other, and it goes on."""
+    assert train_together(project, RUN, pause_after=("step_done", 4)).last == "paused"
+    before = files(project)
+    terminal = held_up(project, tmp_path, "other", "2", monkeypatch)
+    terminal.signal(signal.SIGTERM)
+    assert terminal.wait() == 128 + signal.SIGTERM
+    assert files(project) == before and lock_owner(project) is None
+    monkeypatch.undo()
+    assert train_together(project, None, "--ranks", "2").last == "finished"
+
+
+def files(project: Project) -> dict[str, bytes]:
+    """Return what is in the run's folder; the lock's file tells who had it last."""
+    found = (path for path in project.run_dir.rglob("*") if path.is_file() and path != project.lock_file)
+    return {str(path.relative_to(project.run_dir)): path.read_bytes() for path in found}
