@@ -15,6 +15,10 @@ from engine.values import json_reason, refusal, typed
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+TrackerName = Literal["tensorboard", "wandb", "trackio"]
+_LISTS = ("lora_targets", "trackers")
+"""Settings that are lists of names."""
+
 
 class TrainingConfig(BaseModel):
     """What a run is asked to do. Immutable; unknown keys are refused.
@@ -144,6 +148,10 @@ class TrainingConfig(BaseModel):
             description="Percent of the time that answers to prompts.txt may take; 0: none, 100: no limit.",
         ),
     ] = 5.0
+    trackers: Annotated[
+        tuple[TrackerName, ...],
+        Field(description="Where the figures go besides the run's files: tensorboard, wandb, trackio."),
+    ] = ()
     gradient_checkpointing: Annotated[
         Literal["auto", "on", "off"],
         Field(description="Recompute activations to save memory: auto does so when memory is short."),
@@ -176,11 +184,12 @@ class TrainingConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _split_targets(cls, values: Any) -> Any:
-        """Accept `q_proj,v_proj` for `lora_targets`, as typed in a form or after `--set`."""
-        if isinstance(values, dict) and isinstance(values.get("lora_targets"), str):
-            names = values["lora_targets"].replace(",", " ").split()
-            values = {**values, "lora_targets": tuple(dict.fromkeys(names))}
+    def _split_lists(cls, values: Any) -> Any:
+        """Accept `q_proj,v_proj` for `lora_targets` and such, as typed in a form or after `--set`."""
+        if isinstance(values, dict):
+            texts = {name: values[name] for name in _LISTS if isinstance(values.get(name), str)}
+            names = {name: text.replace(",", " ").split() for name, text in texts.items()}
+            values = values | {name: tuple(dict.fromkeys(found)) for name, found in names.items()}
         return values
 
     @classmethod

@@ -5,22 +5,22 @@ in which no other thread runs: neither the one that draws nor the one that train
 """
 
 import gc
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
-def importing(holds_model: Callable[[], bool] = lambda: False) -> Iterator[None]:
+def importing() -> Iterator[None]:
     """Look for no garbage while modules are imported, and never again in what there is by then.
 
-    Args:
-        holds_model: whether a model may be in memory; then what there is will be looked at, as a model's
-            parts refer to each other and would stay for ever.
+    Once mlx-lm is there, which loads models, what there is will be looked at: a model's parts refer to
+    each other, and would stay for ever.
     """
     gc.disable()
     try:
         yield
     finally:
-        if not holds_model():
+        if "mlx_lm" not in sys.modules:
             gc.freeze()
         gc.enable()

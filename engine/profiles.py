@@ -42,7 +42,7 @@ PROFILES: dict[ProfileName, dict[str, Any]] = {
 NAMES: tuple[ProfileName, ...] = ("SAFE", "BALANCED", "PERFORMANCE")
 """From the smallest to the largest."""
 
-NOT_OF_A_PROFILE = ("model", "init_adapter", "max_memory_gb")
+NOT_OF_A_PROFILE = ("model", "init_adapter", "max_memory_gb", "trackers")
 """Settings that say what is trained and on what machine, which another profile leaves as they are."""
 
 GB = 1_000_000_000

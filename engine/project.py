@@ -41,6 +41,11 @@ class Project:
         return self.data_dir / "valid.jsonl"
 
     @property
+    def test_file(self) -> Path:
+        """Held-out examples, one JSON object a line: only an evaluation reads them, no run does."""
+        return self.data_dir / "test.jsonl"
+
+    @property
     def prompts_file(self) -> Path:
         """Questions to try after training, one a line."""
         return self.data_dir / "prompts.txt"
@@ -125,6 +130,16 @@ class Project:
     def answers_file(self) -> Path:
         """JSON Lines: what the model answered to the questions of `prompts_file` at each validation."""
         return self.run_dir / "training_answers.jsonl"
+
+    @property
+    def trackers_dir(self) -> Path:
+        """What other programs draw the run from, a sub-folder each."""
+        return self.run_dir / "trackers"
+
+    @property
+    def evaluations_dir(self) -> Path:
+        """What evaluations of the run found, one JSON file each."""
+        return self.run_dir / "evaluations"
 
     @property
     def note_file(self) -> Path:

@@ -21,6 +21,7 @@ COMMANDS = (
         "clean",
         "convert",
         "demo",
+        "eval",
         "export",
         "fit",
         "get",

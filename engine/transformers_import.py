@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.importing import importing
 
-with importing():  # no model is in memory yet: what loads one begins with this module
+with importing():
     from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer
     from transformers.utils.chat_template_utils import _compile_jinja_template as compile_template
 

@@ -7,6 +7,7 @@ from engine.analysis.rate import rate_sign
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
 from engine.sanitize import one_line
+from engine.trackers.installed import TITLES
 from engine.units import duration, nats, signed
 
 _MOST_PERCENT = 100
@@ -108,6 +109,9 @@ def _origin(summary: RunSummary) -> list[str]:
         if summary.config.init_adapter:
             folder = one_line(summary.config.init_adapter, 260)
             parts.append(_("went on from the adapter in {folder}").format(folder=folder))
+        if summary.config.trackers:
+            names = ", ".join(TITLES[name] for name in summary.config.trackers)
+            parts.append(_("figures also in {names}").format(names=names))
     return parts
 
 

@@ -6,10 +6,9 @@ from engine.errors import UserError
 from engine.export.exporter import Exporter
 from engine.export.scorer import Scorer
 from engine.export.targets import ExportRequest, OnProgress
-from engine.fingerprint import model_fingerprint
 from engine.i18n import _
 from engine.model.adapter_file import AdapterFile, read_adapter
-from engine.model.mlx_lm_adapter import BASE_PRINT, CONFIG
+from engine.model.adapter_match import require_its_base
 from engine.model_folder.new_folder import refuse_existing
 from engine.model_folder.source import read_source
 from engine.model_folder.usable import require_usable
@@ -27,19 +26,12 @@ def exporter(project: Project, request: ExportRequest, progress: OnProgress) -> 
     """
     if request.out:
         refuse_existing(request.out)
-    folder = _adapter_folder(project, request)
-    adapter = read_adapter(folder)
+    adapter = read_adapter(_adapter_folder(project, request))
     config = selected_settings(project)
     base = project.model_dir(_base_model(project, request, adapter) or config.model)
     base_name = _base_name(request, base) if request.target == "peft" else ""
     require_usable(base)
-    if adapter.base_fingerprint and adapter.base_fingerprint != model_fingerprint(base):
-        raise UserError(
-            _("The adapter in {folder} was not trained on {base}").format(folder=folder, base=base),
-            _(
-                "put its base model there, or, if the weights mean the same, take {field} out of {file}"
-            ).format(field=BASE_PRINT, file=folder / CONFIG),
-        )
+    require_its_base(adapter, base)
     scorer = Scorer(base, config, adapter, project.valid_file, progress)
     return Exporter(project, base, adapter, progress, scorer, base_name)
 

@@ -45,6 +45,7 @@ _INDIFFERENT = {
     "keep_checkpoints",
     "early_stopping_patience",
     "answers_percent",
+    "trackers",
 }
 """Fields of the configuration that change nothing about memory; a model or adapter counts by its files."""
 

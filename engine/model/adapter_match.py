@@ -1,11 +1,14 @@
 """Whether an adapter's matrices are those of a model's LoRA layers, and if not, why."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from engine.backend import nn
 from engine.errors import UserError
+from engine.fingerprint import model_fingerprint
 from engine.i18n import _
 from engine.model.adapter_file import AdapterFile, cannot_use
+from engine.model.mlx_lm_adapter import BASE_PRINT, CONFIG
 from engine.sanitize import one_line
 
 from mlx.utils import tree_flatten
@@ -56,6 +59,21 @@ def _not_here(path: str, module: nn.Module, adapter: AdapterFile) -> UserError:
 
 def _by(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape))
+
+
+def require_its_base(adapter: AdapterFile, base: Path) -> None:
+    """Check that the base model in a folder is the one that an adapter was trained on, as far as it says.
+
+    Raises:
+        UserError: it is another one.
+    """
+    if adapter.base_fingerprint and adapter.base_fingerprint != model_fingerprint(base):
+        raise UserError(
+            _("The adapter in {folder} was not trained on {base}").format(folder=adapter.folder, base=base),
+            _(
+                "put its base model there, or, if the weights mean the same, take {field} out of {file}"
+            ).format(field=BASE_PRINT, file=adapter.folder / CONFIG),
+        )
 
 
 def fitting_base(adapter: AdapterFile) -> str:

@@ -10,7 +10,7 @@ from engine.sanitize import one_line
 from engine.setting_words import value_text
 from engine.training.state import RunState
 
-FREE = ("max_memory_gb", "answers_percent")
+FREE = ("max_memory_gb", "answers_percent", "trackers")
 """Settings that may change between two sessions: a run's plan is kept, so they change no number."""
 
 

@@ -15,6 +15,7 @@ from engine.i18n import _
 from engine.model.adapter import adapter_weights
 from engine.project import Project
 from engine.sanitize import one_line
+from engine.trackers.installed import require_installed
 from engine.training.beginning import Beginning
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.events import AS_BEFORE, Event, Mode, Notice, Phase, Resumption, Started
@@ -30,6 +31,7 @@ from engine.training.progress import Progress
 from engine.training.resume import open_run
 from engine.training.run_folder import claim_folder
 from engine.training.state import RunState, reason_of
+from engine.training.tracking import tracked
 
 
 class Trainer:
@@ -110,6 +112,7 @@ class Trainer:
         if self._mode != "restart" and checkpoint_folders(self._project.run_dir):
             yield Phase("checking")
         start = open_run(self._project, self._config, self._mode, self._how)
+        require_installed(start.identity.config.trackers)
         if team:
             greet(team, start)
             if away := team.world.size - team.world.here:
@@ -131,6 +134,7 @@ class Trainer:
             held.require_in_place()
             messages = claim_folder(parts, start)
             events = TrainingLoop(parts, progress, self._stop, folder).run()
+            events = tracked(events, parts, progress.lines) if parts.config.trackers else events
         except FolderLost:
             raise lost(held, None, progress.step) from None
         for message in messages:

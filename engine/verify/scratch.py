@@ -53,6 +53,7 @@ def shortened(config: TrainingConfig, model: str, steps: int) -> TrainingConfig:
         "save_every": max(3, steps // _CHECKPOINTS),
         "keep_checkpoints": 1000,
         "early_stopping_patience": 0,
+        "trackers": (),
     }
     return config.updated(changes)
 

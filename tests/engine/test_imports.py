@@ -23,6 +23,8 @@ LIGHT = [
     "engine.cluster.speedup",
     "engine.config",
     "engine.dataset.inspect.check",
+    "engine.evaluation.evaluator",
+    "engine.evaluation.sentences",
     "engine.hardware.probe",
     "engine.memory.predict",
     "engine.model_folder.dimensions",

@@ -129,10 +129,8 @@ def test_what_is_kept_is_known() -> None:
     """For Mistral 7B's sizes at rank 8: two numbers a weight, one, one, and those of rows and columns."""
     mistral = ModelDimensions(4096, 32, 32, 8, 128, 14336, 32768, False, 4)
     weights = trainable_parameters(mistral, TrainingConfig())
-    kept = {
-        name: optimizer_bytes(mistral, TrainingConfig().updated({"optimizer": name}))
-        for name in ("adamw", *OTHERS)
-    }
+    configs = {name: TrainingConfig().updated({"optimizer": name}) for name in ("adamw", *OTHERS)}
+    kept = {name: optimizer_bytes(mistral, config) for name, config in configs.items()}
     assert (kept["adamw"], kept["lion"], kept["muon"]) == (8 * weights, 4 * weights, 4 * weights)
     assert kept["adafactor"] == 4 * (weights // 8 + 32 * 7 * 2 * 8)
     assert run_bytes(mistral, TrainingConfig(optimizer="lion", keep_checkpoints=3)) == (5 * 8 + 4) * weights

@@ -31,7 +31,7 @@ def past_run(project: Project, name: str, written: float = 0.0, **config: object
 def leave_receipt(place: RunPlace, data: str = A, base: str = B) -> None:
     """Write the receipt of a run."""
     settings = json.loads(place.project.config_file.read_text())
-    left_out = ("format", "answers_percent", "max_memory_gb")
+    left_out = ("format", "answers_percent", "max_memory_gb", "trackers")
     config = {name: value for name, value in settings.items() if name not in left_out} | {"model": "tiny"}
     Receipt(
         data=Data(both=data, train=None, valid=None),

@@ -258,7 +258,7 @@ async def test_choices_are_saved_too(app: MqloraApp, project: Project) -> None:
     """Lists and yes-or-no values go the same way as typed ones; the Save button saves."""
     async with app.run_test() as pilot:
         screen = await form(pilot)
-        for name, value in {"lr_schedule": "linear", "prompt_loss_weight": 0.25, "model": "toy"}.items():
+        for name, value in {"lr_schedule": "linear", "mask_history": True, "model": "toy"}.items():
             editor = field(screen, name).editor
             assert isinstance(editor, Pick)
             editor.value = value
@@ -266,7 +266,7 @@ async def test_choices_are_saved_too(app: MqloraApp, project: Project) -> None:
         await pilot.press("enter")
         await wait_for(pilot, project.config_file.exists)
         saved = TrainingConfig.load(project.config_file)
-        assert (saved.lr_schedule, saved.prompt_loss_weight, saved.model) == ("linear", 0.25, "toy")
+        assert (saved.lr_schedule, saved.mask_history, saved.model) == ("linear", True, "toy")
 
 
 async def test_a_wrong_value_cannot_be_saved(app: MqloraApp, project: Project) -> None:

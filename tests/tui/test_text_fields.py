@@ -1,6 +1,6 @@
 """Text fields: long lines, pasted lines and what is hidden in them, wherever text may be typed."""
 
-from engine.lora_targets import ALL_TARGETS
+from engine.lora_targets import DEFAULT_TARGETS
 from tests.support.fake_chat import FakeSession, open_chat
 from tests.support.fake_engine import EACH_SIZE, ready, sees, shown, wait_for
 from tests.support.form import field, form
@@ -65,10 +65,10 @@ async def test_the_form_scrolls_to_the_cursor(app: MqloraApp, size: tuple[int, i
         assert isinstance(editor, LineInput)
         editor.focus()
         await pilot.press("end")
-        await sees(pilot, ALL_TARGETS[-1])
+        await sees(pilot, DEFAULT_TARGETS[-1])
         await wait_for(pilot, lambda: has_cursor_in_sight(app, editor))
         await pilot.press("home")
-        await sees(pilot, f"{ALL_TARGETS[0]}, {ALL_TARGETS[1]}")
+        await sees(pilot, f"{DEFAULT_TARGETS[0]}, {DEFAULT_TARGETS[1]}")
         assert has_cursor_in_sight(app, editor)
 
 

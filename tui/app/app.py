@@ -110,7 +110,7 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
     @work(thread=True, exit_on_error=False)
     def _import_places(self) -> None:
         """Import the other screens while the first one is read, so that they open at once."""
-        with importing(self.may_hold_model):
+        with importing():
             for mode in PLACES:
                 place_class(mode)
 

@@ -112,10 +112,6 @@ class AppState(ServeState):
             self._chat.forget()
         self._chat = chat
 
-    def may_hold_model(self) -> bool:
-        """Return whether a model may be in memory: the chat's, or that of what the engine's thread is at."""
-        return self._chat is not None or not self.engine.idle.is_set()
-
     def start_demo(self) -> None:
         """Write the built-in model and the sample data into the project, unless that is under way."""
         if not self.writing:

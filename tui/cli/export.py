@@ -1,18 +1,16 @@
 """`export`: the trained adapter as files for other programs, and how much of the gain they keep."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from engine.export.targets import ExportRequest, OnProgress, compared
+from engine.export.targets import ExportRequest, compared
 from engine.i18n import _, number
 from engine.project import Project
 from engine.units import size
+from tui.cli.progress import stages
 from tui.console import cell, err, out, print_json, say, table
 from tui.words import kept_words
-
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
     from engine.export.exporter import Exported
@@ -28,7 +26,7 @@ def export(project: Project, request: ExportRequest, as_json: bool) -> None:
     from engine.export.chosen import exporter
 
     try:
-        with _progress() as on_progress:
+        with stages(_("Reading the adapter")) as on_progress:
             done = exporter(project, request, on_progress).export(request)
     except KeyboardInterrupt:
         say(_("Ended; nothing was written."), err)
@@ -54,7 +52,7 @@ def compare(project: Project, request: ExportRequest, as_json: bool) -> None:
     from engine.export.chosen import exporter
     from engine.export.score import smallest_good
 
-    with _progress() as on_progress:
+    with stages(_("Reading the adapter")) as on_progress:
         made = exporter(project, request, on_progress)
         rows, refused = made.compare(compared())
     best = smallest_good(rows)
@@ -91,32 +89,3 @@ def _table(rows: Sequence["KeptGain"], best: "KeptGain | None") -> Any:
             base=rows[0].base, adapter=rows[0].adapter
         )
     return shown
-
-
-@contextmanager
-def _progress() -> Iterator[OnProgress]:
-    """Show on stderr what is being done and how much of it is; without a terminal a line for each stage."""
-    if not err.is_terminal:
-        yield _say_stages()
-        return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task(_("Reading the adapter"), total=1.0)
-        yield lambda stage, share: bar.update(task, description=stage, completed=share)
-
-
-def _say_stages() -> OnProgress:
-    told = ""
-
-    def on_progress(stage: str, _share: float) -> None:
-        nonlocal told
-        if stage != told:
-            told = stage
-            say(f"{stage} …", err)
-
-    return on_progress

@@ -52,12 +52,12 @@ def end_before_beginning(beginning: Beginning, show: Reporter, code: int) -> Non
     try:
         show.close()
         say(_stopped(), err)
-        beginning.leave_nothing()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, UnblockedStream):
                 stream.finish(LEAVE_LIMIT_S)
             else:
                 stream.flush()
+        beginning.leave_nothing()  # last: whoever waits for the other processes would tell of their end
     finally:  # in any case: nothing else goes on any more
         os._exit(code)
 

@@ -10,6 +10,7 @@ from engine.errors import WrongUsage
 from engine.i18n import _
 from engine.i18n.languages import VARIABLE
 from tui.cli.data_commands import Json, clean, import_file, undo, use, validate
+from tui.cli.eval_commands import evaluate
 from tui.cli.export_commands import export
 from tui.cli.hosts_commands import hosts
 from tui.cli.library_texts import Command, Group, retold
@@ -146,4 +147,5 @@ _command(import_file, "import")
 _commands(use, undo, train)
 _command(verify_resume, "verify-resume")
 app.add_typer(hosts)
+_command(evaluate, "eval")
 _commands(export, monitor, plot, chat, report, history, serve, reproduce)

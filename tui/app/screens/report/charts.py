@@ -1,10 +1,12 @@
 """The two pictures of a run: where they are, whether they are out of date, what draws them."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from engine.analysis.facts import RunSummary
 from engine.i18n import _
+from engine.importing import importing
 from engine.project import Project
 
 from textual.content import Content
@@ -26,11 +28,13 @@ def charts_are_old(project: Project, summary: RunSummary) -> bool:
     return any(not path.exists() or path.stat().st_mtime < written for path in charts_of(project))
 
 
+@cache  # what is imported once need not be kept from the collector twice
 def chart_writers() -> tuple[Callable[[Project], Path], ...]:
     """Return the two functions; importing matplotlib takes a second, so in a thread."""
-    from engine.analysis.charts import write_analysis, write_dashboard
+    with importing():
+        from engine.analysis.charts import write_analysis, write_dashboard
 
-    import matplotlib.backends.backend_agg  # noqa: F401  # what they draw with
+        import matplotlib.backends.backend_agg  # noqa: F401  # what they draw with
 
     return write_dashboard, write_analysis
 

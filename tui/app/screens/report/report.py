@@ -1,8 +1,7 @@
 """6 Report: a verdict in words, the numbers behind it, what next."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import ClassVar
 
 from engine.analysis.facts import RunSummary
@@ -11,8 +10,6 @@ from engine.analysis.summary import summarise
 from engine.analysis.verdict import judge
 from engine.errors import UserError
 from engine.i18n import _
-from engine.importing import importing
-from engine.project import Project
 from tui.app.screens.answers.answers import AnswersScreen
 from tui.app.screens.export.export import ExportDialog, busy
 from tui.app.screens.report.charts import chart_writers, charts_are_old, charts_of, charts_told
@@ -238,10 +235,6 @@ class ReportScreen(PlaceScreen):
     def _show_charts(self) -> None:
         self.query_one("#report-charts", Static).update(charts_told(self.mqlora.project, self._drawing))
 
-    def _writers(self) -> tuple[Callable[[Project], Path], ...]:
-        with importing(self.mqlora.may_hold_model):
-            return chart_writers()
-
     @work(group="charts", exit_on_error=False)
     async def _draw(self) -> None:
         """Draw both pictures in a thread, one drawing at a time."""
@@ -250,7 +243,7 @@ class ReportScreen(PlaceScreen):
         self._drawing = True
         self._show_charts()
         try:
-            for write in await asyncio.to_thread(self._writers):
+            for write in await asyncio.to_thread(chart_writers):
                 await asyncio.to_thread(write, self.mqlora.project)
         except UserError as error:
             self.show_error(error)

@@ -1,0 +1,1 @@
+"""Whether an adapter is better than its base model, by how much, and what it forgot."""

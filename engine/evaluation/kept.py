@@ -1,0 +1,87 @@
+"""Evaluations that are kept in the run's folder: found again by all that they rest on, or made anew."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from engine.evaluation.request import Chosen, EvaluationRequest
+from engine.evaluation.results import Evaluation, is_sound
+from engine.files import read_own, write_atomic
+from engine.fingerprint import given_sha256, installed_versions, model_fingerprint
+from engine.project import Project
+from engine.sanitize import json_text
+
+import msgspec
+
+FORMAT = 1
+"""Of kept evaluations; one of another number is made anew."""
+_NAME = re.compile(r"[0-9a-f]{32}\.json")
+_LETTERS = 32
+_DECODER = msgspec.json.Decoder(Evaluation)
+
+
+def key_of(project: Project, chosen: Chosen, request: EvaluationRequest) -> str:
+    """Return the SHA-256 of all that an evaluation rests on: it comes out the same where that is the same.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    rests_on = {
+        "format": FORMAT,
+        "versions": installed_versions(),
+        "model": (chosen.model, model_fingerprint(chosen.base)),
+        "variants": [(each.name, str(each.folder), each.step, each.digest) for each in chosen.variants],
+        "rows": (str(chosen.file), chosen.source, given_sha256(chosen.file)),
+        "training": given_sha256(project.train_file) if project.train_file.exists() else None,
+        "config": chosen.config.model_dump(
+            mode="json",
+            include={"max_seq_length", "mask_history", "train_on_prompt", "train_on_template_text"},
+        ),
+        "answers": request.answers,
+    }
+    return hashlib.sha256(json.dumps(rests_on, sort_keys=True).encode()).hexdigest()
+
+
+def read_evaluation(project: Project, key: str) -> Evaluation | None:
+    """Return the kept evaluation with a key; None where there is none, or it is damaged."""
+    found = _read(project.evaluations_dir / f"{key[:_LETTERS]}.json")
+    return found if found and found.key == key else None
+
+
+def keep_evaluation(project: Project, found: Evaluation) -> None:
+    """Write an evaluation into the run's folder.
+
+    Raises:
+        OSError: it cannot be written.
+        UserError: the project's folder is gone.
+    """
+    project.make_run_dir()
+    project.evaluations_dir.mkdir(exist_ok=True)
+    text = json_text(msgspec.to_builtins(found), indent=1)
+    write_atomic(project.evaluations_dir / f"{found.key[:_LETTERS]}.json", text + "\n")
+
+
+def newest_evaluation(project: Project) -> Evaluation | None:
+    """Return the evaluation of a run that was made last; None where there is none that can be read."""
+    return next(filter(None, map(_read, _newest_first(project.evaluations_dir))), None)
+
+
+def _newest_first(folder: Path) -> Iterator[Path]:
+    found: list[tuple[float, Path]] = []
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if _NAME.fullmatch(entry.name):
+                found.append((entry.stat(follow_symlinks=False).st_mtime, Path(entry.path)))
+    return (path for _time, path in sorted(found, reverse=True))
+
+
+def _read(path: Path) -> Evaluation | None:
+    try:
+        found = _DECODER.decode(read_own(path))
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return found if is_sound(found) else None

@@ -1,0 +1,166 @@
+"""What an evaluation says, in sentences: for the command line and for screens."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from engine import units
+from engine.evaluation.general_texts import FORGOTTEN
+from engine.evaluation.request import BASE, BEST, LAST, SAME
+from engine.evaluation.results import Change, Evaluation, VariantResult
+from engine.i18n import _, ngettext, number
+from engine.sanitize import one_line
+from engine.units import signed
+
+_FEW_ROWS = 20
+"""Below this a bootstrap's intervals are too narrow, as far as they are worth anything."""
+_LISTED = 5
+SHOWN = 5
+"""Answers that are shown of those that gained least, and of those that gained most."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A sentence with its weight."""
+
+    level: Literal["ok", "note", "warning", "error"]
+    text: str
+
+
+def headline(found: Evaluation) -> str:
+    """Say on what was evaluated."""
+    kinds = {
+        "test": _("{rows} of {file}, held out, with {tokens} that count"),
+        "valid": _("{rows} of {file}, which also chose the best step, with {tokens} that count"),
+        "given": _("{rows} of {file}, with {tokens} that count"),
+    }
+    return kinds[found.source].format(
+        rows=units.rows(len(found.lines)),
+        file=one_line(Path(found.file).name, 80),
+        tokens=units.tokens(found.tokens),
+    )
+
+
+def remarks_on_rows(found: Evaluation) -> Iterator[Remark]:
+    """Yield what makes the figures worth less than they seem."""
+    if found.left_out:
+        text = ngettext(
+            "{n} row cannot be used and is left out ({lines})",
+            "{n} rows cannot be used and are left out ({lines})",
+            len(found.left_out),
+        )
+        yield Remark("warning", text.format(n=number(len(found.left_out)), lines=_lines(found.left_out)))
+    if found.leaked:
+        text = ngettext(
+            "{n} row is, or nearly is, also among the training rows ({lines}): the figures are too good",
+            "{n} rows are, or nearly are, also among the training rows ({lines}): the figures are too good",
+            len(found.leaked),
+        )
+        yield Remark("warning", text.format(n=number(len(found.leaked)), lines=_lines(found.leaked)))
+    if found.source == "valid":
+        text = _("rows that chose nothing tell more: put some into data/test.jsonl, which no run reads")
+        yield Remark("note", text)
+    if 1 < len(found.lines) < _FEW_ROWS:
+        yield Remark("note", _("so few rows say little: true intervals are wider than these"))
+
+
+def _lines(lines: Sequence[int]) -> str:
+    """Name the first lines."""
+    shown = ", ".join(map(str, lines[:_LISTED])) + (", …" if len(lines) > _LISTED else "")
+    return ngettext("line {lines}", "lines {lines}", len(lines)).format(lines=shown)
+
+
+def called(name: str) -> str:
+    """Return the name of a variant in the user's language, harmless for a terminal."""
+    names = {BASE: _("base"), BEST: _("best"), LAST: _("last")}
+    return one_line(SAME.join(names.get(part, part) for part in name.split(SAME)), 200)
+
+
+def label(result: VariantResult) -> str:
+    """Return how a variant is called in a table: its name, and its step where the name does not tell it."""
+    name = called(result.name.removeprefix("checkpoint_"))
+    if result.step is None or "_step" in name:
+        return name
+    return _("{name}, step {step}").format(name=name, step=result.step)
+
+
+def verdicts(found: Evaluation) -> Iterator[Remark]:
+    """Yield for each adapter whether it is better than the base model, and what it forgot."""
+    for result in found.variants[1:]:
+        if result.change:
+            name = label(result)
+            level: Literal["ok", "warning", "error"] = "ok" if result.change.loss.value < 0 else "error"
+            yield Remark(
+                level if result.change.is_certain else "warning", f"{name}: {change_words(result.change)}"
+            )
+        if forgot := result.general.change:
+            yield from _forgotten(label(result), forgot)
+
+
+def change_words(change: Change) -> str:
+    """Say by how much an adapter is better than its base model, and whether that may be chance."""
+    text = _("better than the base model on {better} of {rows}, {change} nats a token").format(
+        better=number(change.better), rows=units.rows(change.rows), change=plus_minus(change)
+    )
+    return text if change.is_certain else _("{text}: that may be chance").format(text=text)
+
+
+def plus_minus(change: Change) -> str:
+    """Return a change with half of its interval, such as "-1.93 ± 0.11"."""
+    half = change.half_width
+    value = signed(change.loss.value, 2)
+    return value if half is None else f"{value} ± {number(half, '.2f')}"
+
+
+def _forgotten(name: str, change: Change) -> Iterator[Remark]:
+    if change.loss.value >= FORGOTTEN:
+        text = _(
+            "{name}: {change} nats a token on general texts: it forgot some of what the base model knew; "
+            "fewer epochs or a lower learning rate keep more"
+        )
+        yield Remark("warning", text.format(name=name, change=plus_minus(change)))
+
+
+def answer_remarks(found: Evaluation) -> Iterator[Remark]:
+    """Yield what is wrong with the answers of the adapters."""
+    for result in found.variants[1:]:
+        figures, count = result.figures, len(found.asked)
+        if figures is None:
+            continue
+        name = label(result)
+        if unended := count - round(figures.stopped * count):
+            text = _("{name}: {n} of {count} answers did not stop by themselves")
+            yield Remark("warning", text.format(name=name, n=unended, count=count))
+        if looping := round(figures.loops * count):
+            text = _("{name}: {n} of {count} answers say the same over and over")
+            yield Remark("warning", text.format(name=name, n=looping, count=count))
+        lines = [each.copy_of for each in result.answers if each.copy_of is not None]
+        if lines:
+            text = ngettext(
+                "{name}: {n} answer is that of another training row ({lines})",
+                "{name}: {n} answers are those of other training rows ({lines})",
+                len(lines),
+            )
+            yield Remark("warning", text.format(name=name, n=len(lines), lines=_lines(lines)))
+
+
+def worst_and_best(found: Evaluation, variant: int = 1) -> tuple[list[int], list[int]]:
+    """Return the answered rows whose loss gained least, the worst first, and most, the best first.
+
+    Args:
+        found: the evaluation.
+        variant: of the adapter, from 1.
+
+    Returns:
+        Places in `Evaluation.asked`; no row is in both.
+    """
+    order = sorted(range(len(found.asked)), key=lambda place: row_change(found, place, variant))
+    worst = min(SHOWN, len(order) // 2)
+    return order[::-1][:worst], order[: min(SHOWN, len(order) - worst)]
+
+
+def row_change(found: Evaluation, place: int, variant: int = 1) -> float:
+    """Return what an adapter changes of the loss of an answered row, nats per token."""
+    row = found.asked[place].row
+    return found.variants[variant].row_losses[row] - found.variants[0].row_losses[row]
