@@ -109,7 +109,8 @@ def evaluate_together(
     for message in others:
         scored = message.get("index")
         values: Any = message.get("losses")
-        if scored in shares[message["rank"]] and _fits(values, batches[scored]):
+        # A message without an index is an empty one: nobody has told anything yet.
+        if isinstance(scored, int) and scored in shares[message["rank"]] and _fits(values, batches[scored]):
             losses[scored] = values
             yield (before := _add_up(before, losses, batches))
         if before.batches == len(batches):
