@@ -122,6 +122,11 @@ class Project:
         return self.run_dir / "receipt.json"
 
     @property
+    def row_losses_file(self) -> Path:
+        """JSON Lines: what each validation lost on each row."""
+        return self.run_dir / "training_validations.jsonl"
+
+    @property
     def answers_file(self) -> Path:
         """JSON Lines: what the model answered to the questions of `prompts_file` at each validation."""
         return self.run_dir / "training_answers.jsonl"

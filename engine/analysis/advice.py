@@ -6,7 +6,8 @@ from collections.abc import Callable
 from engine import units
 from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import FEW_STEPS, is_unreadable, outcome_of
-from engine.analysis.remedies import BROKEN, Advice, lower_rate, remedy, restart
+from engine.analysis.rate import lower_rate
+from engine.analysis.remedies import BROKEN, Advice, remedy, restart
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
 from engine.units import duration, typed_rate

@@ -5,11 +5,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from engine.analysis.noise import Difference
 from engine.analysis.overfitting import SLIGHT_RISE, Overfitting, growth_of
 from engine.analysis.run_folder import CheckpointInfo, WayOn
 from engine.config import TrainingConfig
 
 ReportedStatus = Literal["running", "paused", "finished", "failed", "interrupted"]
+
+
+def settled_step(
+    best: int | None, best_loss: float | None, enough: int | None, apart: Difference | None
+) -> int | None:
+    """Return the step after which nothing was gained: see `RunSummary`, whose fields these are.
+
+    That a step is no worse beyond noise tells little where there is much noise: it is certain where the 95 %
+    interval has no difference in it that counts.
+    """
+    if enough is None or apart is None or best_loss is None:
+        return best
+    return enough if apart.mean + apart.margin <= SLIGHT_RISE * best_loss else best
 
 
 @dataclass(frozen=True)
@@ -66,9 +80,34 @@ class RunSummary:
     loss_at_best: float | None
     """The same up to the best validation."""
     overfitting: Overfitting
+    validation_rows: int | None
+    """Rows that chance is judged by, or groups of them; None if losses of rows are not known."""
+    gain: Difference | None
+    """Validation before the first step minus the best, on the same rows."""
+    rise: Difference | None
+    """Last validation minus the best, on the same rows."""
+    gap_margin: float | None
+    """Half of the 95 % interval of `gap_growth`; None if not known."""
+    enough_step: int | None
+    """Earliest step whose validation is not worse than the best beyond noise, see `noise.enough_step`; None
+    if losses of rows are not known."""
+    enough_val_loss: float | None
+    enough: Difference | None
+    """Its validation minus the best, on the same rows."""
     wasted_steps: int
-    """Steps after the best validation."""
+    """Steps after `settled_step`."""
     wasted_s: float
+    """Seconds of training in them."""
+    spikes: int
+    """Steps whose loss jumped far above those around it, see `levels.spikes`."""
+    early_rise: float | None
+    """By how much the loss rose above its first level soon after, nats; None if not, or by chance."""
+    late_share: float | None
+    """Share of all that the loss fell by that it fell by in its last third; from 9 steps."""
+    usual_rate: float | None
+    """Learning rate by rule of thumb, see `engine.learning_rate`; None if the model's width is not known."""
+    hidden: int | None
+    """Width of the model's residual stream."""
     tokens_per_second: float | None
     """Median over the training steps; validations and saving are not in it."""
     slowdown: float | None
@@ -129,6 +168,16 @@ class RunSummary:
         return self.initial_val_loss is None or self.best_val_loss < self.initial_val_loss
 
     @property
+    def settled_step(self) -> int | None:
+        """Step after which nothing was gained: `enough_step` where that is certain, else the best."""
+        return settled_step(self.best_step, self.best_val_loss, self.enough_step, self.enough)
+
+    @property
+    def is_gain_chance(self) -> bool:
+        """Whether that validation got better may be chance."""
+        return self.has_helped and self.gain is not None and self.gain.is_chance
+
+    @property
     def end_loss(self) -> float | None:
         """Of the last step that had a finite one."""
         return self.end_losses[-1] if self.end_losses else None
@@ -154,8 +203,8 @@ class RunSummary:
 
     @property
     def has_risen(self) -> bool:
-        """Whether the last validation lies clearly above the best one."""
-        if self.val_rise is None or self.best_val_loss is None:
+        """Whether the last validation lies clearly above the best one, and not by chance."""
+        if self.val_rise is None or self.best_val_loss is None or (self.rise and self.rise.is_chance):
             return False
         return self.val_rise > SLIGHT_RISE * self.best_val_loss
 

@@ -51,6 +51,7 @@ _LEVELS: dict[Outcome, Level] = {
     "flat": "wrong",
     "not_validated": "attention",
     "no_gain": "wrong",
+    "unproven": "attention",
     "worsened": "attention",
     "overfitted": "attention",
     "by_heart": "attention",
@@ -109,6 +110,7 @@ def _texts(run: RunSummary) -> dict[Outcome, str]:
             run.steps,
         ),
         "no_gain": _("The training helped nothing: validation was never better than before it, {initial}."),
+        "unproven": _("No gain beyond chance: validation fell by {gain} ± {margin}. {best}"),
         "worsened": _("Worse at the end: validation rose by {rise}, and the training loss too. {best}"),
         "overfitted": _("Overfitted at the end. {best}"),
         "by_heart": _("Learnt by heart: the gap to validation grew by {growth} to {gap}. {best}"),
@@ -133,6 +135,8 @@ def _figures(run: RunSummary) -> dict[str, str]:
         "growth": run.gap_growth,
         "gap": run.gap,
         "rise": run.val_rise,
+        "gain": run.gain.mean if run.gain else None,
+        "margin": run.gain.margin if run.gain else None,
     }
     return {name: nats(value) for name, value in found.items() if value is not None}
 
@@ -182,8 +186,21 @@ def _best(summary: RunSummary) -> str:
         return ""
     if not summary.has_helped:
         return _untrained_is_best(summary)
-    if not summary.wasted_steps:
-        return _("Best at its last step, {step:,}.").format(step=summary.steps)
-    return _("Best at step {step:,} of {total:,}; later steps gained nothing ({time}).").format(
-        step=summary.best_step, total=summary.steps, time=duration(summary.wasted_s)
+    if summary.settled_step != summary.best_step:
+        text = _(
+            "Best at step {step:,} of {total:,}, but step {enough:,} was as good within noise; "
+            "the {n:,} steps after that gained nothing ({time})."
+        )
+    elif summary.wasted_steps:
+        text = _("Best at step {step:,} of {total:,}; later steps gained nothing ({time}).")
+    else:
+        text = _("Best at its last step, {step:,}.")
+    if summary.enough_step not in (None, summary.settled_step):
+        text += " " + _("Step {enough:,} was as good within noise.")
+    return text.format(
+        step=summary.best_step,
+        total=summary.steps,
+        enough=summary.enough_step,
+        n=summary.wasted_steps,
+        time=duration(summary.wasted_s),
     )

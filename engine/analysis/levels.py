@@ -6,6 +6,10 @@ import numpy as np
 
 RECENT = 10
 """Steps that a level is the mean of."""
+_LEAST_SPIKE, _SPIKE_NOISE = 0.5, 6.0
+"""Nats, and standard deviations."""
+_EARLY = 5
+"""Steps whose mean is taken for the level at the start."""
 _NORMAL = 0.6745
 """Median distance from the mean of a normal distribution, in standard deviations."""
 
@@ -55,6 +59,47 @@ def late_fall(losses: Floats) -> float | None:
         return None
     middle, end = float(losses[third : 2 * third].mean()), float(losses[2 * third :].mean())
     return 1 - end / middle if middle > 0 else None
+
+
+def late_share(losses: Floats) -> float | None:
+    """Return what share of its fall the loss fell by from the second to the last third; from 9 values.
+
+    A steady fall has 0.4 to 0.5, one towards a level that it nearly reaches less than 0.1.
+    """
+    third = len(losses) // 3
+    if third < 3:
+        return None
+    first, _last = ends(losses)
+    end = float(losses[2 * third :].mean())
+    fall = (first or 0.0) - end
+    return (float(losses[third : 2 * third].mean()) - end) / fall if fall > 0 else None
+
+
+def spikes(losses: Floats) -> int:
+    """Return how many values lie far above the median of the 9 around them; from 20 values.
+
+    Far is half a nat and 6 standard deviations of a single value: rows that differ do not come there.
+    """
+    if len(losses) < 20:
+        return 0
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(losses, 4, mode="reflect"), 9)
+    above = losses - np.median(around, axis=-1)
+    return int((above > max(_LEAST_SPIKE, _SPIKE_NOISE * (noise(losses) or 0.0))).sum())
+
+
+def early_rise(losses: Floats) -> float | None:
+    """Return by how much the loss rose above its first 5 values in the first third; None if not clearly.
+
+    Clearly is by 5 % and by 3 standard deviations of the difference between two means of 5.
+    """
+    third = len(losses) // 3
+    if third < 2 * _EARLY:
+        return None
+    first = float(losses[:_EARLY].mean())
+    later = np.lib.stride_tricks.sliding_window_view(losses[_EARLY:third], _EARLY).mean(axis=-1)
+    rise = float(later.max()) - first
+    by_chance = 3 * (noise(losses) or 0.0) * (2 / _EARLY) ** 0.5
+    return rise if rise > max(0.05 * first, by_chance) else None
 
 
 def slowdown(speeds: Floats) -> float | None:

@@ -14,6 +14,7 @@ Outcome = Literal[
     "flat",
     "not_validated",
     "no_gain",
+    "unproven",
     "worsened",
     "overfitted",
     "by_heart",
@@ -31,10 +32,11 @@ Outcome = Literal[
 - flat: neither loss fell although there was time for it.
 - not_validated: nothing tells what it learnt.
 - no_gain: validation was never better than before the first step.
+- unproven: validation got better, but no more than rows differ by chance.
 - worsened: validation ended clearly above its best, and the training loss rose with it.
 - overfitted: validation ended clearly above its best.
 - by_heart: the gap between validation and training grew wide.
-- still_falling: the end came while both losses were getting better.
+- still_falling: the end came while both losses were getting better, validation beyond noise.
 """
 Divergence = Literal["validations", "steps", "jump", "rise", "validation"]
 """What shows it: the last validations were not finite, several of the last steps were not, the loss of
@@ -94,6 +96,8 @@ def _judged_by_validation(run: RunSummary) -> Outcome:
         return "worsened"
     if run.overfitting == "significant":
         return "overfitted" if run.has_risen else "by_heart"
+    if run.is_gain_chance:
+        return "unproven"
     if _is_still_falling(run):
         return "still_falling"
     return "slightly_overfitted" if run.overfitting == "slight" else "healthy"
@@ -162,6 +166,8 @@ def _is_flat(run: RunSummary) -> bool:
 
 def _is_still_falling(run: RunSummary) -> bool:
     if run.late_fall is None or run.late_fall < _STILL_FALLING or run.last_loss is None:
+        return False
+    if run.enough_step is not None and run.enough_step != run.best_step:
         return False
     # Means of a third of the steps each differ by chance, too.
     by_chance = _CLEARLY * (run.loss_noise or 0.0) * (6 / run.steps) ** 0.5

@@ -26,6 +26,7 @@ def judge_overfitting(
     has_repeated: bool = True,
     initial_gap: float | None = None,
     doubt: float = 0.0,
+    rise_doubt: float = 0.0,
 ) -> Overfitting:
     """Judge by the growth of the gap to the training loss and the rise since the best; the worse counts.
 
@@ -37,11 +38,13 @@ def judge_overfitting(
             gap tells that the two files differ.
         initial_gap: before the first step; None counts as none, and so does one below nothing.
         doubt: growth of the gap that noisy losses may show by chance.
+        rise_doubt: rise since the best that the choice of the rows may show by chance.
     """
     if train_loss is None or best_val is None or last_val is None:
         return "unknown"
     growth = growth_of(last_val - train_loss, initial_gap) if has_repeated else 0.0
     rise = last_val - best_val
+    rise = rise if rise > rise_doubt else 0.0
     if growth > max(SIGNIFICANT_GAP, doubt) or rise > SIGNIFICANT_RISE * best_val:
         return "significant"
     if growth >= max(SLIGHT_GAP, doubt) or rise > SLIGHT_RISE * best_val:

@@ -7,10 +7,10 @@ from typing import Literal
 
 from engine import units
 from engine.analysis.facts import RunSummary
-from engine.analysis.outcome import LITTLE_PERCENT, Outcome, outcome_of
+from engine.analysis.outcome import Outcome, outcome_of
+from engine.analysis.rate import higher_rate, is_jumping, lower_rate, rate_sign
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
-from engine.optimizer_facts import RATE_FACTORS
 from engine.units import rate, typed_rate
 
 Level = Literal["ok", "attention", "wrong"]
@@ -18,17 +18,15 @@ Level = Literal["ok", "attention", "wrong"]
 BROKEN: frozenset[Outcome] = frozenset({"zero_loss", "diverged", "flat"})
 """A run that became so is not worth going on with."""
 
-_RATES = (5e-5, 1e-4, 2e-4, 3e-4, 5e-4)
-"""Learning rates of AdamW worth trying, from very conservative to aggressive."""
-
 
 @dataclass(frozen=True)
 class Advice:
     """One situation and its remedy."""
 
     kind: str
-    """Stable name: zero_loss, diverged, odd_end, loss_flat, no_gain, worsened, overfitting, underfitting,
-    slow, slowed_down, memory, non_finite, few_steps, stalled, resume, no_validation, unreadable."""
+    """Stable name: zero_loss, diverged, odd_end, loss_flat, no_gain, few_rows, worsened, overfitting,
+    restless, underfitting, slow, slowed_down, memory, non_finite, few_steps, stalled, resume, no_validation,
+    unreadable."""
     level: Level
     text: str
     """One or two translated sentences."""
@@ -58,17 +56,6 @@ def restart(**values: object) -> str:
     )
 
 
-def lower_rate(config: TrainingConfig) -> float:
-    """Return the next lower learning rate that is worth trying."""
-    now = config.learning_rate
-    return max((value for value in _rates(config) if value < now * 0.999), default=now / 2)
-
-
-def _rates(config: TrainingConfig) -> list[float]:
-    factor = RATE_FACTORS[config.optimizer]
-    return [float(f"{factor * value:.1e}") for value in _RATES]
-
-
 def _diverged(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     """Broken: a lower learning rate."""
     text = _("The steps were too large for this model and these examples: try a learning rate of {new}.")
@@ -92,14 +79,13 @@ def _odd_end(summary: RunSummary, config: TrainingConfig) -> Advice | None:
 
 def _loss_flat(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     """Not falling: a higher learning rate; rising or with skipped steps: a lower one."""
-    now, change = config.learning_rate, summary.improvement_percent
-    if change is not None and change < -LITTLE_PERCENT:
+    now = config.learning_rate
+    if rate_sign(summary) == "high":
         text = _("The loss rises: the learning rate of {now} is too high.")
+        if summary.skipped_steps:
+            text = _("The loss does not fall and steps were skipped: the learning rate of {now} is too high.")
         return _lower("loss_flat", "wrong", text, config)
-    if summary.skipped_steps:
-        text = _("The loss does not fall and steps were skipped: the learning rate of {now} is too high.")
-        return _lower("loss_flat", "wrong", text, config)
-    higher = next((value for value in _rates(config) if value > now * 1.001), None)
+    higher = higher_rate(summary, config)
     if higher is None:
         text = _("The loss does not fall at a learning rate of {now}, which is high: check the data.")
         return Advice("loss_flat", "wrong", text.format(now=rate(now)), "mqlora-tui validate")
@@ -123,6 +109,34 @@ def _worsened(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     return _lower("worsened", "attention", text, config)
 
 
+def _unproven(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    """No more than chance: more rows to tell by."""
+    text = ngettext(
+        "{n} validation row cannot tell so small a gain from chance: put more into data/valid.jsonl.",
+        "{n} validation rows cannot tell so small a gain from chance: put more into data/valid.jsonl.",
+        summary.validation_rows or 0,
+    ).format(n=summary.validation_rows or 0)
+    return Advice("few_rows", "attention", text, "mqlora-tui validate")
+
+
+def _well(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    """Good: fewer epochs where the last gained nothing, else a lower rate where the loss was not calm."""
+    return _overfitting(summary, config) or _restless(summary, config)
+
+
+def _restless(summary: RunSummary, config: TrainingConfig) -> Advice | None:
+    if rate_sign(summary) != "high" or summary.skipped_steps or summary.failed_validations:
+        return None  # of those `non_finite` tells
+    text = _("The loss rose at first: the learning rate of {now} is high; {new} learns more calmly.")
+    if is_jumping(summary):
+        text = ngettext(
+            "The loss jumped {n} time: the learning rate of {now} is high; {new} learns more calmly.",
+            "The loss jumped {n} times: the learning rate of {now} is high; {new} learns more calmly.",
+            summary.spikes,
+        )
+    return _lower("restless", "attention", text, config, n=summary.spikes)
+
+
 def _overfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     """Steps after the best validation gained nothing: fewer epochs, else a lower learning rate."""
     fewer = _fewer_epochs(summary) if summary.wasted_steps else None
@@ -134,19 +148,37 @@ def _overfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
 
 def _fewer_epochs(summary: RunSummary) -> Advice | None:
     hurt = summary.overfitting in ("slight", "significant") or _wasted_an_epoch(summary)
-    best_epochs = math.ceil((summary.best_step or 0) / max(summary.steps_per_epoch, 1))
+    settled = summary.settled_step or 0
+    best_epochs = math.ceil(settled / max(summary.steps_per_epoch, 1))
     if not (hurt and 0 < best_epochs < summary.num_epochs and summary.steps_per_epoch):
         return None
     text = ngettext(
         "The model was best in epoch {n}: {n} epoch is enough.",
         "The model was best in epoch {n}: {n} epochs are enough.",
         best_epochs,
-    ).format(n=best_epochs)
+    )
+    if settled != summary.best_step:
+        text = ngettext(
+            "After epoch {n} nothing was gained beyond noise: {n} epoch is enough.",
+            "After epoch {n} nothing was gained beyond noise: {n} epochs are enough.",
+            best_epochs,
+        )
+    text = text.format(n=best_epochs)
     return Advice("overfitting", "attention", text, restart(num_epochs=best_epochs))
 
 
 def _underfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
-    """Still improving at the end: more epochs, or no limit to the steps of those there were."""
+    """Still improving at the end: another rate if that is to blame, no limit to the steps, or more epochs."""
+    if restless := _restless(summary, config):
+        return restless
+    if rate_sign(summary) == "low" and (higher := higher_rate(summary, config)):
+        text = _(
+            "The loss fell slowly, to the end, and the learning rate of {now} is far below the rule of thumb "
+            "of {usual}: try {new}."
+        )
+        usual = rate(float(f"{summary.usual_rate or 0.0:.1g}"))  # no more digits than it deserves
+        text = text.format(now=rate(config.learning_rate), usual=usual, new=rate(higher))
+        return Advice("underfitting", "attention", text, restart(learning_rate=typed_rate(higher)))
     if summary.is_cut_short:
         text = ngettext(
             "The loss was still falling at step {steps:,}, where max_steps ended the run; "
@@ -163,12 +195,12 @@ def _underfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     return Advice("underfitting", "attention", text, restart(num_epochs=more))
 
 
-def _lower(kind: str, level: Level, text: str, config: TrainingConfig) -> Advice:
+def _lower(kind: str, level: Level, text: str, config: TrainingConfig, **more: int) -> Advice:
     """Advise to begin anew with the next lower rate; `text` may name it as {new} and the present as {now}."""
     now = config.learning_rate
     new = lower_rate(config)
     command = restart(learning_rate=typed_rate(new))
-    return Advice(kind, level, text.format(now=rate(now), new=rate(new)), command)
+    return Advice(kind, level, text.format(now=rate(now), new=rate(new), **more), command)
 
 
 def _wasted_an_epoch(summary: RunSummary) -> bool:
@@ -184,7 +216,8 @@ _REMEDIES: dict[Outcome, _Rule] = {
     "worsened": _worsened,
     "overfitted": _overfitting,
     "by_heart": _overfitting,
-    "slightly_overfitted": _overfitting,
-    "healthy": _overfitting,
+    "slightly_overfitted": _well,
+    "healthy": _well,
+    "unproven": _unproven,
     "still_falling": _underfitting,
 }

@@ -8,6 +8,7 @@ from typing import Literal
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import read_own
+from engine.model_folder.settings import read_settings
 from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_epoch, checkpoint_folders, checkpoint_step
 from engine.training.checksums import read_state, require_known
@@ -15,6 +16,9 @@ from engine.training.checksums import read_state, require_known
 WayOn = Literal["checkpoint", "other_version", "damaged", "anew"]
 """From where an unfinished run goes on: its newest intact checkpoint; nowhere, because another version wrote
 that or all are damaged; from its beginning, as it has none."""
+
+_MOST_WIDTH = 1 << 20
+"""Beyond any model."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,23 @@ def run_config(project: Project) -> TrainingConfig | None:
         return TrainingConfig.load(project.config_file)
     except UserError:
         return None
+
+
+def model_folder(root: Path, name: str) -> Path:
+    """Return the base model's folder."""
+    return root / name if name and (root / name / "config.json").is_file() else root / "models" / name
+
+
+def model_width(folder: Path) -> tuple[int | None, str]:
+    """Return the width of a model's residual stream and its family; nothing where it does not tell."""
+    try:
+        settings = read_settings(folder / "config.json")
+    except UserError:
+        return None, ""
+    inner = settings.get("text_config")  # nested in models that also see
+    found = (inner if isinstance(inner, dict) else settings).get("hidden_size")
+    is_width = isinstance(found, int) and 0 < found < _MOST_WIDTH
+    return found if is_width else None, str(settings.get("model_type", ""))
 
 
 def find_checkpoints(project: Project) -> tuple[CheckpointInfo, ...]:

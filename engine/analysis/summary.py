@@ -1,17 +1,20 @@
 """Sums a run up: every fact that is told of it, taken from its files once."""
 
-import math
 import socket
 from datetime import datetime
 from typing import Any
 
 from engine.analysis import levels
-from engine.analysis.facts import ReportedStatus, RunSummary
+from engine.analysis.facts import ReportedStatus, RunSummary, settled_step
+from engine.analysis.noise import Difference, growth_margin, noise_facts
 from engine.analysis.overfitting import judge_overfitting
-from engine.analysis.run_folder import find_checkpoints, run_config, way_on
+from engine.analysis.run_folder import find_checkpoints, model_folder, model_width, run_config, way_on
 from engine.analysis.validations import Validations, validations_of
+from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
+from engine.learning_rate import usual_rate
+from engine.optimizer_facts import RATE_FACTORS
 from engine.project import Project
 from engine.training.crash import cut_off_reason
 from engine.training.history import Floats, Ints, RunHistory, load_history
@@ -58,7 +61,8 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         duration_s=_duration(history, state),
         loss_noise=noise,
         **_loss_facts(history, known[1], state),
-        **_validation_facts(history, known, validations_of(history, config, state), _doubt(noise), state),
+        **_validation_facts(project, history, known, validations_of(history, config, state), noise, state),
+        **_rate_facts(project, config, state),
         tokens_per_second=float(np.median(history.tokens_per_second)) if len(history) else None,
         slowdown=levels.slowdown(history.tokens_per_second),
         tokens=int(history.tokens.sum()),
@@ -103,25 +107,38 @@ def _loss_facts(history: RunHistory, losses: Floats, state: RunState | None) -> 
         "untrained_loss": _untrained_loss(history, state),
         "lowest_loss": levels.lowest_level(losses),
         "late_fall": levels.late_fall(losses),
+        "late_share": levels.late_share(losses),
+        "spikes": levels.spikes(losses),
+        "early_rise": levels.early_rise(losses),
         "skipped_steps": int(is_bad.sum()),
         "skipped_at_end": int(is_bad[-levels.RECENT :].sum()),
     }
 
 
+def _rate_facts(project: Project, config: TrainingConfig | None, state: RunState | None) -> dict[str, Any]:
+    """Return the fields of a summary that the model's width gives."""
+    hidden, family = model_width(model_folder(project.root, state.model)) if state else (None, "")
+    usual = usual_rate(hidden, state.total_steps, family) if state and hidden and state.total_steps else None
+    factor = RATE_FACTORS[config.optimizer] if config else 1.0
+    return {"hidden": hidden, "usual_rate": None if usual is None else factor * usual}
+
+
 def _validation_facts(
+    project: Project,
     history: RunHistory,
     known: tuple[Ints, Floats],
     checked: Validations,
-    doubt: float,
+    noise: float | None,
     state: RunState | None,
 ) -> dict[str, Any]:
     """Return the fields of a summary that its validations give, beside the losses around them.
 
     Args:
+        project: of the run.
         history: of the run.
         known: its finite losses, and their steps.
         checked: its validations.
-        doubt: see `_doubt`.
+        noise: of a single loss, see `levels.noise`.
         state: of the run, if it is known.
     """
     steps, losses = known
@@ -130,9 +147,15 @@ def _validation_facts(
         None if step is None else levels.recent_mean(losses[steps <= step])
         for step in (checked.last_step, best_step)
     )
-    initial_gap = _initial_gap(history, state)
+    found = noise_facts(project, checked, state, best_step)
+    rise: Difference | None = found["rise"]
+    initial_gap, doubt = (
+        _initial_gap(history, state),
+        growth_margin(noise, found.pop("from_start"), (_FIRST_STEPS, levels.RECENT)),
+    )
+    settled = settled_step(best_step, best, found["enough_step"], found["enough"])
     has_repeated = _has_repeated(history, state.steps_per_epoch if state else 0)
-    return {
+    return found | {
         "initial_val_loss": state.initial_val_loss if state else None,
         "best_val_loss": best,
         "best_step": best_step,
@@ -143,10 +166,13 @@ def _validation_facts(
         "initial_gap": initial_gap,
         "loss_at_validation": beside,
         "loss_at_best": at_best,
-        "overfitting": judge_overfitting(beside, best, last, has_repeated, initial_gap, doubt),
-        "wasted_steps": int(history.step[-1]) - best_step if best_step is not None else 0,
-        "wasted_s": float(history.elapsed_s[-1]) - _elapsed_at(history, best_step)
-        if best_step is not None
+        "overfitting": judge_overfitting(
+            beside, best, last, has_repeated, initial_gap, doubt, rise.margin if rise else 0.0
+        ),
+        "gap_margin": doubt if found["validation_rows"] else None,
+        "wasted_steps": int(history.step[-1]) - settled if settled is not None else 0,
+        "wasted_s": float(history.elapsed_s[-1]) - _elapsed_at(history, settled)
+        if settled is not None
         else 0.0,
     }
 
@@ -175,11 +201,6 @@ def _initial_gap(history: RunHistory, state: RunState | None) -> float | None:
     if state is None or state.initial_val_loss is None or not len(first):
         return None
     return state.initial_val_loss - float(first.mean())
-
-
-def _doubt(noise: float | None) -> float:
-    """Return two standard deviations of the difference between the means of 3 first and 10 last steps."""
-    return 2 * (noise or 0.0) * math.sqrt(1 / _FIRST_STEPS + 1 / levels.RECENT)
 
 
 def _status(state: RunState | None) -> ReportedStatus:

@@ -9,6 +9,7 @@ from engine.analysis.facts import RunSummary
 from engine.analysis.headline import headline_of
 from engine.analysis.outcome import outcome_of
 from engine.analysis.remedies import BROKEN, Advice, Level
+from engine.analysis.run_folder import model_folder
 from engine.i18n import _, ngettext
 from engine.sanitize import one_line
 from engine.shell import complete, path_of, program
@@ -40,12 +41,15 @@ class Verdict:
     """One or two short sentences."""
     advice: tuple[Advice, ...]
     next_steps: tuple[NextStep, ...]
+    command: str = ""
+    """The one of them to go on with: what is wrong first, else what the result is for; empty if none is."""
 
     def ready_to_paste(self, root: Path) -> "Verdict":
         """Return the same with complete commands, for the project in the folder `root`."""
         return replace(
             self,
             headline=complete(self.headline, root),
+            command=complete(self.command, root),
             advice=tuple(replace(item, command=complete(item.command, root)) for item in self.advice),
             next_steps=tuple(replace(step, command=complete(step.command, root)) for step in self.next_steps),
         )
@@ -55,7 +59,8 @@ def judge(summary: RunSummary) -> Verdict:
     """Put a summary into words."""
     level, headline = headline_of(summary)
     advice = tuple(found for rule in RULES if (found := rule(summary)))
-    return Verdict(level, headline, advice, _next_steps(summary))
+    steps = _next_steps(summary)
+    return Verdict(level, headline, advice, steps, _next_command(advice, steps))
 
 
 def live_advice(summary: RunSummary, history: RunHistory, silent_s: float) -> tuple[Advice, ...]:
@@ -73,6 +78,13 @@ def live_advice(summary: RunSummary, history: RunHistory, silent_s: float) -> tu
     return tuple(found)
 
 
+def _next_command(advice: tuple[Advice, ...], steps: tuple[NextStep, ...]) -> str:
+    """Return the command of the first advice that is no mere hint, else of the first next step."""
+    urgent = [item.command for item in advice if item.level != "ok" or item.kind == "resume"]
+    others = [step.command for step in steps] + [item.command for item in advice]
+    return next(filter(None, urgent + others), "")
+
+
 def _next_steps(summary: RunSummary) -> tuple[NextStep, ...]:
     """Return what can be done with the adapter; nothing if there is none, or none that is of use."""
     if summary.adapters is None or summary.status == "running":
@@ -82,7 +94,7 @@ def _next_steps(summary: RunSummary) -> tuple[NextStep, ...]:
     draw = () if summary.is_archived else (NextStep(_("draw it"), "mqlora-tui plot"),)
     if has_nothing or outcome == "zero_loss":
         return draw
-    model = one_line(path_of(_model_folder(summary.root, summary.model)), 1000)
+    model = one_line(path_of(model_folder(summary.root, summary.model)), 1000)
     adapter = path_of(summary.adapters)
     is_best = summary.adapters.name == "adapters"
     question = shlex.quote(_("Your question"))
@@ -103,11 +115,6 @@ def _next_steps(summary: RunSummary) -> tuple[NextStep, ...]:
             f"mqlora-tui export --to=ollama{checkpoint}",
         ),
     )
-
-
-def _model_folder(root: Path, name: str) -> Path:
-    """Return the base model's folder."""
-    return root / name if name and (root / name / "config.json").is_file() else root / "models" / name
 
 
 def _rising(summary: RunSummary, history: RunHistory) -> Advice | None:

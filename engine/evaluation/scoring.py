@@ -23,8 +23,8 @@ from engine.model.adapter_match import require_its_base
 from engine.model.loading import load_base
 from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.reply import ChatSettings, Replier, ReplyChunk
-from engine.training.loss import evaluate, make_loss
 from engine.training.memory_limits import limit_cache, read_budget
+from engine.training.scores import evaluate, make_scores
 from engine.units import size
 
 import numpy as np
@@ -124,7 +124,7 @@ class VariantScorer:
         """
         totals = [0.0]
         batches = [_alone(example) for example in examples]
-        for scored in evaluate(self._model, make_loss(self._model), batches):
+        for scored in evaluate(self._model, make_scores(self._model), batches):
             totals.append(scored.total)
             on_done(scored.batches)
             self._require_going_on()

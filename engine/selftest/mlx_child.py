@@ -23,8 +23,8 @@ from engine.model.matmul_timings import MATMUL_MODES
 from engine.model.replace_layers import packed_layers
 from engine.project import Project
 from engine.selftest.process_memory import own_memory
-from engine.training.loss import evaluate
 from engine.training.memory_limits import read_budget
+from engine.training.scores import evaluate
 from engine.training.setup import assemble, largest, shapes_for
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Cross-entropy over the tokens that carry loss, and over no others."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,6 @@ from engine.model.frozen_linear import FrozenLinear
 from engine.model.lm_head import Logits, own_head, plain_head
 from engine.model.matmul_timings import MatmulMode
 from engine.model.padding_free import run_rows
-from engine.training.progress import NOTHING, Scored
 
 LossFunction = Callable[..., mx.array]
 """(model, tokens, slots, places, targets, labels: see `MicroBatch`) -> summed loss in nats; of a batch with
@@ -38,14 +37,16 @@ def make_loss(model: nn.Module, modes: Mapping[str, MatmulMode] | None = None) -
     """
     head = plain_head(model, modes or {})
     if head is not None:
-        return _selected(lambda *rows: _head_loss(model, head, *rows))
+        return selected(lambda *rows: _head_loss(model, head, *rows))
     logits = own_head(model)
     if logits is not None:
-        return _selected(lambda *rows: _own_loss(model, logits, *rows))
+        return selected(lambda *rows: _own_loss(model, logits, *rows))
     return full_loss
 
 
-def _selected(of_rows: Callable[..., mx.array]) -> LossFunction:
+def selected(of_rows: Callable[..., mx.array]) -> LossFunction:
+    """Return what gathers the hidden states of the targets, (targets, width), and gives them to `of_rows`."""
+
     def selected_loss(model: nn.Module, *batch: mx.array) -> mx.array:
         tokens, slots, places, targets, labels, *weights = batch
         hidden = run_rows(model, model.model, tokens, slots, places)  # (tokens, width)
@@ -68,10 +69,15 @@ def batch_arrays(batch: MicroBatch) -> tuple[mx.array, ...]:
 
 def full_loss(model: nn.Module, *batch: mx.array) -> mx.array:
     """Return the summed loss from the logits of every position; any architecture gives those."""
+    return full_losses(model, *batch).sum()
+
+
+def full_losses(model: nn.Module, *batch: mx.array) -> mx.array:
+    """Return the loss of each target, (targets,), from the logits of every position."""
     tokens, slots, places, targets, labels, *weights = batch
     # (tokens, vocabulary) -> (trained, vocabulary): only positions whose next token carries loss.
     logits = run_rows(model, model, tokens, slots, places)[targets]
-    return _cross_entropy(logits, labels, *weights)
+    return cross_entropy(logits, labels, *weights)
 
 
 def _counts(labels: mx.array, weights: mx.array | None) -> mx.array:
@@ -80,10 +86,11 @@ def _counts(labels: mx.array, weights: mx.array | None) -> mx.array:
     return (labels >= 0 if weights is None else weights)[:, None]
 
 
-def _cross_entropy(logits: mx.array, labels: mx.array, weights: mx.array | None = None) -> mx.array:
+def cross_entropy(logits: mx.array, labels: mx.array, weights: mx.array | None = None) -> mx.array:
+    """Return the weighted loss of each label, (count, vocabulary), (count,), (count,) -> (count,)."""
     logits, counts = logits.astype(mx.float32), _counts(labels, weights)  # (count, vocabulary), (count, 1)
     chosen = mx.take_along_axis(logits, mx.maximum(labels, 0)[:, None], axis=-1)
-    return ((log_sum_exp(logits) - chosen) * counts).sum()
+    return ((log_sum_exp(logits) - chosen) * counts)[:, 0]
 
 
 def log_sum_exp(logits: mx.array) -> mx.array:
@@ -145,7 +152,7 @@ def _own_loss(
     def chunk(part: mx.array, labels: mx.array, weights: mx.array | None) -> tuple[mx.array, mx.array]:
         def loss(hidden: mx.array) -> mx.array:
             # A batch of one row to the model: (1, rows, width) -> (1, rows, vocabulary).
-            return _cross_entropy(logits(model, hidden[None])[0], labels, weights)
+            return cross_entropy(logits(model, hidden[None])[0], labels, weights).sum()
 
         found = mx.value_and_grad(loss)(part)
         return found[0], found[1]
@@ -202,37 +209,3 @@ def _chunk(
     # d loss / d logits = softmax - one-hot, (rows, vocabulary); the head maps it to (rows, width).
     difference = mx.exp(logits - normaliser) - (mx.arange(logits.shape[-1]) == labels)
     return losses.sum(), head.backward((difference * counts).astype(hidden.dtype))
-
-
-def evaluate(
-    model: nn.Module, loss: LossFunction, batches: Sequence[MicroBatch], scored: Scored = NOTHING
-) -> Iterator[Scored]:
-    """Score `batches` one by one, so that the caller may stop in between.
-
-    Args:
-        model: to be scored.
-        loss: the sum over the trained tokens of a micro-batch.
-        batches: of the validation set.
-        scored: the first of them that this model was given before.
-
-    Yields:
-        What is scored so far.
-    """
-    model.eval()
-    try:
-        for batch in batches[scored.batches :]:
-            summed = loss(model, *batch_arrays(batch))
-            mx.eval(summed)
-            total = scored.total + float(summed.item())
-            scored = Scored(scored.batches + 1, total, scored.tokens + batch.trained_tokens)
-            yield scored
-    finally:
-        model.train()
-
-
-def scored_before(scored: Scored | None, batches: Sequence[MicroBatch]) -> Scored:
-    """Return what was scored of `batches` already; nothing where these are divided otherwise now."""
-    if scored is None or not 0 < scored.batches < len(batches):
-        return NOTHING
-    tokens = sum(batch.trained_tokens for batch in batches[: scored.batches])
-    return scored if tokens == scored.tokens else NOTHING

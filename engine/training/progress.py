@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 from engine.training.events import StepMetrics
 
 from pydantic import TypeAdapter
+
+MOST_GROUPS = 256
+"""Into so many groups the validation rows are dealt, one row each where there are no more rows: what is
+kept of a validation has a bound, and differences between groups still tell how much chance there is."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,20 @@ class Scored:
     """Sum of their losses, nats."""
     tokens: int = 0
     """Trained tokens in them."""
+    rows: int = 0
+    """How many rows they have."""
+    groups: tuple[float, ...] = ()
+    """The same sum for each group of rows: row r, by length, is in group r modulo `MOST_GROUPS`."""
+
+    def plus(self, losses: Sequence[float], tokens: int) -> "Scored":
+        """Return this with one more micro-batch.
+
+        Args:
+            losses: summed loss of each of its rows, nats.
+            tokens: trained tokens in it.
+        """
+        total, groups = self.total + math.fsum(losses), dealt(losses, self.rows, self.groups)
+        return Scored(self.batches + 1, total, self.tokens + tokens, self.rows + len(losses), groups)
 
     @property
     def mean(self) -> float:
@@ -28,6 +47,23 @@ class Scored:
 
 
 NOTHING = Scored()
+
+
+def dealt(values: Sequence[float], first: int = 0, before: Sequence[float] = ()) -> tuple[float, ...]:
+    """Add the values of some rows up by their groups.
+
+    Args:
+        values: of rows that follow each other.
+        first: number of the first of them, from 0.
+        before: the sums of the rows before it.
+    """
+    groups = list(before)
+    for row, value in enumerate(values, first):
+        if row < MOST_GROUPS:
+            groups.append(value)
+        else:
+            groups[row % MOST_GROUPS] += value
+    return tuple(groups)
 
 
 @dataclass

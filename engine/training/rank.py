@@ -227,8 +227,8 @@ class _Work:
     def _score(self, begin: int) -> None:
         self._rank.phase = "scoring"
         share = [index for index in self._share if index >= begin]
-        for index, loss in scores(self._made.model, self._made.score, self._valid, share):
-            self._rank.answer(SCORED, index=index, loss=loss)
+        for index, losses in scores(self._made.model, self._made.score, self._valid, share):
+            self._rank.answer(SCORED, index=index, losses=losses)
             if self._rank.has_more:  # a pause
                 return
 

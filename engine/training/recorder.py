@@ -1,5 +1,6 @@
 """Everything that a running loop writes: metrics, state, checkpoints and the best adapter."""
 
+import math
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -18,10 +19,11 @@ from engine.training.failures import explained_writes
 from engine.training.folder_handle import FolderLost, lost
 from engine.training.metrics import MetricsWriter, UsageMeter
 from engine.training.parts import Parts, restore
-from engine.training.progress import Progress
+from engine.training.progress import Progress, Scored, dealt
 from engine.training.receipt import run_receipt
 from engine.training.retention import archive, dispose, prune_checkpoints
 from engine.training.state import NOT_STOPPED, RunState, StateWriter, Status, StopReason
+from engine.training.validation_rows import add_row_losses, keep_row_losses
 
 
 class Recorder:
@@ -45,6 +47,7 @@ class Recorder:
         self._damage: list[str] = []
         """What was found damaged or missing in the run folder, in sentences."""
         self._metrics = self._open_metrics()
+        self._keep_row_losses()
         self.best = BestAdapter(parts, progress, self._damage)
         """That of the best validation so far."""
         self.best.restore()
@@ -84,6 +87,15 @@ class Recorder:
         self._phase = phase
         self.status("running")
         return phase
+
+    def validation(self, scored: Scored) -> None:
+        """Write what a validation of the present step lost on each row, unless it was not made by rows."""
+        if not scored.groups or not all(map(math.isfinite, scored.groups)):
+            return
+        parts = self._parts
+        parts.held.require_in_place()
+        tokens = dealt([count for batch in parts.valid for count in batch.row_targets])
+        add_row_losses(parts.project, self._progress.step, list(map(int, tokens)), scored.groups)
 
     def step(self, metrics: StepMetrics) -> StepDone:
         """Write a step's line, which waits for nothing any more, and the state; return what tells of it."""
@@ -159,8 +171,14 @@ class Recorder:
         vars(progress).update(vars(checkpoint.progress))
         self.close()
         self._metrics = self._open_metrics()
+        self._keep_row_losses()
         self.best.restore()
         return True
+
+    def _keep_row_losses(self) -> None:
+        """Drop the validations that are yet to be made."""
+        is_validated = self._progress.initial_val_loss is not None
+        keep_row_losses(self._parts.project, self._progress.lines if is_validated else -1)
 
     def _is_way_back(self, progress: Progress) -> bool:
         return self._parts.is_planned(progress) and not progress.non_finite_steps

@@ -95,8 +95,9 @@ def archive_run(project: Project) -> None:
     checkpoints = checkpoint_folders(project.run_dir)[::-1]
     others = (
         *(project.adapters_dir, project.dashboard_png, project.analysis_png, *project.chart_pngs()),
-        *(project.answers_file, project.evaluations_dir, project.note_file, project.metrics_csv),
-        *(project.metrics_file, project.trackers_dir, project.receipt_file, project.state_file),
+        *(project.answers_file, project.evaluations_dir, project.note_file, project.row_losses_file),
+        *(project.metrics_csv, project.metrics_file, project.trackers_dir),
+        *(project.receipt_file, project.state_file),
     )
     target = archive(project.run_dir, [*checkpoints, *filter(os.path.lexists, others)])
     with suppress(UserError):  # a checkpoint of another version

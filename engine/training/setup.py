@@ -20,9 +20,10 @@ from engine.model.replace_layers import make_fast
 from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.training.execution_plan import Plan, make_plan, needed_bytes
 from engine.training.failures import out_of_memory
-from engine.training.loss import LossFunction, holds_all_logits, make_loss
+from engine.training.loss import holds_all_logits, make_loss
 from engine.training.memory_limits import limit_cache, read_budget
-from engine.training.step import StepFunction, compiled_loss
+from engine.training.scores import ScoreFunction, make_scores
+from engine.training.step import StepFunction, compiled_scores
 from engine.training.update import make_optimizer
 
 _USED = 0.95
@@ -36,8 +37,8 @@ class Assembled:
     base: BaseModel
     """The model with its tokenizer, and where it comes from."""
     adapter_config: dict[str, Any]
-    score: LossFunction
-    """The loss without a gradient, for validation."""
+    score: ScoreFunction
+    """The loss of each target, for validation."""
     step: StepFunction
     plan: Plan
     reason: str
@@ -195,5 +196,5 @@ def _assemble(
     step = StepFunction(model, make_optimizer(config), loss, config.max_grad_norm)
     mx.clear_cache()
     mx.reset_peak_memory()
-    score = compiled_loss(model, loss)
+    score = compiled_scores(model, make_scores(model, plan.matmul_modes))
     return Assembled(base, adapter_config, score, step, plan, reason, predicted)

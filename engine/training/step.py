@@ -13,6 +13,7 @@ from engine.dataset.batches.micro_batch import MicroBatch, filled
 from engine.training.flat_parameters import ParameterVector
 from engine.training.loss import LossFunction, batch_arrays
 from engine.training.optimizer_state import begin, named_state, restored_state
+from engine.training.scores import ScoreFunction
 from engine.training.update import update_function
 
 import mlx.optimizers as optim
@@ -200,14 +201,14 @@ def _gradient_function(
     return gradient
 
 
-def compiled_loss(model: nn.Module, loss: LossFunction) -> LossFunction:
-    """Return `loss` for validation with `model`, compiled where steps are."""
-    compiled = _compiled(_loss_function(model, loss))
+def compiled_scores(model: nn.Module, scores: ScoreFunction) -> ScoreFunction:
+    """Return `scores` for validation with `model`, compiled where steps are."""
+    compiled = _compiled(_loss_function(model, scores))
     return lambda _model, *batch: compiled(model.trainable_parameters(), *batch)
 
 
-def _loss_function(model: nn.Module, loss: LossFunction) -> Callable[..., mx.array]:
-    """Return (parameters, *arrays of a micro-batch) -> summed loss of `model` with these parameters."""
+def _loss_function(model: nn.Module, loss: LossFunction | ScoreFunction) -> Callable[..., mx.array]:
+    """Return (parameters, *arrays of a micro-batch) -> what `loss` finds with these parameters of `model`."""
 
     def loss_at(parameters: Any, *batch: mx.array) -> mx.array:
         kept = model.trainable_parameters()

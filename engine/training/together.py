@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Any
 
 from engine.backend import mx, nn
 from engine.cluster.channel import SCORED
@@ -12,8 +13,8 @@ from engine.dataset.batches.micro_batch import MicroBatch
 from engine.errors import UserError
 from engine.i18n import _
 from engine.model.adapter import adapter_weights
-from engine.training.loss import LossFunction, batch_arrays
 from engine.training.progress import Scored
+from engine.training.scores import ScoreFunction, row_losses
 from engine.training.step import StepFunction
 
 import numpy as np
@@ -75,23 +76,21 @@ def validation_shares(batches: Sequence[MicroBatch], speeds: Sequence[float]) ->
 
 
 def scores(
-    model: nn.Module, loss: LossFunction, batches: Sequence[MicroBatch], chosen: Sequence[int]
-) -> Generator[tuple[int, float], None, None]:
-    """Yield (index, summed loss) of some batches, one after the other."""
+    model: nn.Module, score: ScoreFunction, batches: Sequence[MicroBatch], chosen: Sequence[int]
+) -> Generator[tuple[int, list[float]], None, None]:
+    """Yield (index, summed loss of each row) of some batches, one after the other."""
     model.eval()
     try:
         for index in chosen:
-            summed = loss(model, *batch_arrays(batches[index]))
-            mx.eval(summed)
-            yield index, float(summed.item())
+            yield index, row_losses(model, score, batches[index])
     finally:
         model.train()
 
 
 def evaluate_together(
-    team: Team, model: nn.Module, loss: LossFunction, batches: Sequence[MicroBatch], before: Scored
+    team: Team, model: nn.Module, score: ScoreFunction, batches: Sequence[MicroBatch], before: Scored
 ) -> Iterator[Scored]:
-    """Score `batches` with all processes; see `engine.training.loss.evaluate`.
+    """Score `batches` with all processes; see `engine.training.scores.evaluate`.
 
     What comes last is what one process would find: every batch is scored once, as a whole, and the losses
     are added up in their order.
@@ -100,25 +99,32 @@ def evaluate_together(
         PeerLost: a process is gone.
     """
     shares = validation_shares(batches, team.world.speeds)
-    losses: dict[int, float] = {}
+    losses: dict[int, list[float]] = {}
     team.others.tell("score", begin=before.batches)
     mine = [index for index in shares[0] if index >= before.batches]
-    for index, summed in scores(model, loss, batches, mine):
-        losses[index] = summed
+    for index, found in scores(model, score, batches, mine):
+        losses[index] = found
         yield (before := _add_up(before, losses, batches))
     others = team.others.answers(SCORED) if before.batches < len(batches) else iter(())
     for message in others:
-        scored, value = message.get("index"), message.get("loss")
-        if isinstance(value, float) and scored in shares[message["rank"]]:
-            losses[scored] = value
+        scored = message.get("index")
+        values: Any = message.get("losses")
+        # A message without an index is an empty one: nobody has told anything yet.
+        if isinstance(scored, int) and scored in shares[message["rank"]] and _fits(values, batches[scored]):
+            losses[scored] = values
             yield (before := _add_up(before, losses, batches))
         if before.batches == len(batches):
             return
 
 
-def _add_up(scored: Scored, losses: Mapping[int, float], batches: Sequence[MicroBatch]) -> Scored:
+def _fits(values: Any, batch: MicroBatch) -> bool:
+    """Whether what another process told is a loss for each row."""
+    is_list = isinstance(values, list) and len(values) == len(batch.row_targets)
+    return is_list and all(isinstance(value, float) for value in values)
+
+
+def _add_up(scored: Scored, losses: Mapping[int, Sequence[float]], batches: Sequence[MicroBatch]) -> Scored:
     """Add the losses that are known and follow each other."""
     while (loss := losses.get(scored.batches)) is not None:
-        tokens = scored.tokens + batches[scored.batches].trained_tokens
-        scored = Scored(scored.batches + 1, scored.total + loss, tokens)
+        scored = scored.plus(loss, batches[scored.batches].trained_tokens)
     return scored

@@ -10,10 +10,10 @@ from engine.dataset.batches.micro_batch import MicroBatch
 from engine.i18n import _
 from engine.training.events import Evaluated, Event, Notice, Phase
 from engine.training.failures import begins_bad
-from engine.training.loss import evaluate, scored_before
 from engine.training.parts import Parts
-from engine.training.progress import Progress, Scored
+from engine.training.progress import NOTHING, Progress, Scored
 from engine.training.recorder import Recorder
+from engine.training.scores import evaluate, scored_before
 from engine.training.together import evaluate_together
 
 
@@ -33,6 +33,8 @@ class Validation:
         self._progress = progress
         self._recorder = recorder
         self._stop = stop
+        self._scored = NOTHING
+        """What the last validation found."""
 
     def first(self) -> Generator[Event, None, float | None]:
         """Score the model before its first step; return its loss, or None if asked to stop.
@@ -47,6 +49,7 @@ class Validation:
         if not math.isfinite(scored):
             raise begins_bad()
         self._progress.initial_val_loss = scored
+        self._recorder.validation(self._scored)
         yield Evaluated(0, 0, scored, False, time.monotonic() - begin)
         return scored
 
@@ -63,6 +66,7 @@ class Validation:
         if is_best:
             progress.evaluations_since_best = 0
             self._recorder.best.keep(scored)
+        self._recorder.validation(self._scored)
         yield self._recorder.step(metrics)
         yield from self._recorder.notices()
         epoch, seconds = self._parts.epoch_of(progress.step), time.monotonic() - begin
@@ -83,7 +87,7 @@ class Validation:
             if self._stop.is_set() and scored.batches < len(batches):
                 self._progress.scored = scored if math.isfinite(scored.total) else None
                 return None
-            loss = scored.mean
+            loss, self._scored = scored.mean, scored
             yield self._recorder.phase(Phase("validating", scored.batches, len(batches)))
         return loss
 

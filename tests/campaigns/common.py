@@ -37,6 +37,7 @@ def outcome(project: Project) -> dict[str, str]:
         "adapters": checkpoint.folder / "adapters.safetensors",
         "optimizer": checkpoint.folder / "optimizer.safetensors",
         "best adapter": project.adapter_file,
+        "losses of rows": project.row_losses_file,
     }
     digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
     rows = json.dumps(metrics_rows(project)).encode()

@@ -28,6 +28,7 @@ from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.events import Evaluated, Event, Started, StepDone
 from engine.training.loss import LossFunction, make_loss
 from engine.training.schedule import learning_rate
+from engine.training.scores import ScoreFunction, make_scores
 from engine.training.state import RunState
 from tests.campaigns.bench import Bench, Session, Try, leftovers, sentence_faults, table
 from tests.campaigns.common import Result, outcome
@@ -64,6 +65,7 @@ class BadNumbers:
         """Spoil the runs of this block."""
         with (
             mock.patch.object(assemble, "make_loss", self._make_loss),
+            mock.patch.object(assemble, "make_scores", self._make_scores),
             mock.patch.object(dispatch, "learning_rate", self._learning_rate),
             mock.patch.object(step.StepFunction, "launch", self._step_call(step.StepFunction.launch)),
         ):
@@ -92,11 +94,18 @@ class BadNumbers:
 
         def spoilt(model: Any, *arrays: mx.array) -> mx.array:
             value = loss(model, *arrays)
-            if not model.training:
-                return value * math.nan if self._step in self.validations else value
             is_meant = self._meant in (None, self._call)
             self._call += 1
             return self._spoil(value, model) if self._is_bad and is_meant else value
+
+        return spoilt
+
+    def _make_scores(self, model: Any, ways: Any) -> ScoreFunction:
+        scores = make_scores(model, ways)
+
+        def spoilt(model: Any, *arrays: mx.array) -> mx.array:
+            value = scores(model, *arrays)
+            return value * math.nan if self._step in self.validations else value
 
         return spoilt
 

@@ -6,7 +6,8 @@ from engine.backend import nn
 from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import micro_batches
 from engine.training.events import Evaluated, Finished
-from engine.training.loss import evaluate, make_loss, scored_before
+from engine.training.progress import MOST_GROUPS
+from engine.training.scores import evaluate, make_scores, scored_before
 from tests.support.numpy_llama import summed_loss
 from tests.support.steps import arrays, some_examples
 from tests.support.tiny import CONFIG, RUN, lora_model, tiny_project, train
@@ -44,12 +45,15 @@ def test_validation_does_not_depend_on_its_batches(
     batches = micro_batches(
         EXAMPLES[:count], [BatchShape.full(rows, longest, max(23, min(tokens, rows * (longest - 1))))]
     )
-    scores = list(evaluate(model, make_loss(model), batches))
+    scores = list(evaluate(model, make_scores(model), batches))
     total, number = (sum(column) for column in zip(*losses[:count], strict=True))
     assert [scored.batches for scored in scores] == list(range(1, len(batches) + 1))
     assert scores[-1].mean == pytest.approx(total / number, rel=1e-5)
+    by_length = sorted(range(count), key=lambda index: len(EXAMPLES[index].tokens))
+    assert scores[-1].groups == pytest.approx([losses[index][0] for index in by_length], rel=1e-5)
+    assert scores[-1].rows == count <= MOST_GROUPS
     half = scored_before(scores[len(scores) // 2], batches)
-    assert [*evaluate(model, make_loss(model), batches, half)][-1] == scores[-1], "to the bit"
+    assert [*evaluate(model, make_scores(model), batches, half)][-1] == scores[-1], "to the bit"
     assert model.training
 
 

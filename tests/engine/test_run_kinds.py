@@ -1,21 +1,27 @@
 """The judgement of runs of known kind, and the advice that follows from it."""
 
 import re
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+from engine.analysis.facts import RunSummary
 from engine.analysis.outcome import Outcome, outcome_of
+from engine.analysis.rate import rate_sign
 from engine.analysis.remedies import BROKEN, Level
-from engine.analysis.report import format_report
+from engine.analysis.report import as_dict, format_report
 from engine.analysis.summary import summarise
-from engine.analysis.verdict import judge, live_advice
+from engine.analysis.verdict import Verdict, judge, live_advice
 from engine.project import Project
 from engine.training.history import load_history
 from engine.training.lock import run_lock
 from tests.support.run_files import write_checkpoint, write_lines, write_run
-from tests.support.run_kinds import EVERY, KINDS, write_kind
+from tests.support.run_kinds import EVERY, KINDS, Course, falling, validated, write_course, write_kind
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 LOWER = "mqlora-tui train --restart --set learning_rate=1e-4"
 # Outcome, level, how the headline begins, and the advice with what follows "--restart".
@@ -154,6 +160,67 @@ EXPECTED: dict[str, tuple[Outcome, Level, str, dict[str, str]]] = {
         {"unreadable": ""},
     ),
     "gap from the start": ("healthy", "ok", "Healthy run.", {}),
+    "converged": ("healthy", "ok", "Healthy run. Best at its last step, 60.", {}),
+    "noisy plateau": (
+        "healthy",
+        "ok",
+        "Healthy run. Best at step 60 of 60, but step 20 was as good within noise; the 40 steps after that "
+        "gained nothing (1 min).",
+        {"overfitting": "mqlora-tui train --restart --set num_epochs=1"},
+    ),
+    "too few rows": (
+        "unproven",
+        "attention",
+        "No gain beyond chance: validation fell by 0.20 ± 1.38. Best at its last step, 60. "
+        "Step 10 was as good within noise.",
+        {"few_rows": "mqlora-tui validate"},
+    ),
+    "rise by chance": (
+        "healthy",
+        "ok",
+        "Healthy run. Best at step 40 of 60; later steps gained nothing (40 s). "
+        "Step 20 was as good within noise.",
+        {"overfitting": "mqlora-tui train --restart --set num_epochs=2"},
+    ),
+    "rise beyond chance": (
+        "overfitted",
+        "attention",
+        "Overfitted at the end. Best at step 40 of 60",
+        {"overfitting": "mqlora-tui train --restart --set num_epochs=2"},
+    ),
+    "memorised": (
+        "by_heart",
+        "attention",
+        "Learnt by heart: the gap to validation grew by 0.84 to 1.18.",
+        {"overfitting": LOWER},
+    ),
+    "gap by chance": ("healthy", "ok", "Healthy run. Best at its last step, 60. Step 10 was as good", {}),
+    "jumping": (
+        "still_falling",
+        "attention",
+        "Good, but not finished learning.",
+        {"restless": "mqlora-tui train --restart --set learning_rate=3e-4"},
+    ),
+    "rising at first": ("still_falling", "attention", "Good, but not finished", {"restless": LOWER}),
+    "slow": (
+        "still_falling",
+        "attention",
+        "Good, but not finished learning.",
+        {"underfitting": "mqlora-tui train --restart --set learning_rate=3e-4"},
+    ),
+    "still gaining with a gap": (
+        "still_falling",
+        "attention",
+        "Good, but not finished learning.",
+        {"underfitting": "mqlora-tui train --restart --set num_epochs=4"},
+    ),
+    "one epoch too few": (
+        "still_falling",
+        "attention",
+        "Good, but not finished learning.",
+        {"underfitting": "mqlora-tui train --restart --set num_epochs=2"},
+    ),
+    "resumed": ("healthy", "ok", "Healthy run. Best at its last step, 60.", {}),
 }
 
 
@@ -168,6 +235,115 @@ def test_a_run_of_known_kind_is_judged_as_that(tmp_path: Path, kind: str) -> Non
     assert verdict.headline.startswith(start)
     assert {item.kind: item.command for item in verdict.advice} == advice
     assert sum("--set" in item.command for item in verdict.advice) <= 1
+    print(row_of(kind, summary, verdict))
+
+
+def row_of(kind: str, summary: RunSummary, verdict: Verdict) -> str:
+    """One row of the table of known runs, which `pytest -s` prints."""
+    words = " ".join([verdict.headline, *(item.text for item in verdict.advice)])
+    return f"| {kind} | {words} | {rate_sign(summary) or ''} | `{verdict.command}` |"
+
+
+def directions(summary: RunSummary, verdict: Verdict) -> dict[str, set[bool]]:
+    """Return for each setting that advice changes whether it is raised."""
+    found: dict[str, set[bool]] = {}
+    for item in verdict.advice:
+        for setting in re.findall(r"--set (\S+)", item.command):
+            name, _equals, value = setting.partition("=")
+            assert summary.config
+            found.setdefault(name, set()).add(float(value) > getattr(summary.config, name))
+    return found
+
+
+def opposites(summary: RunSummary, verdict: Verdict) -> list[str]:
+    """Return what is said of a run that does not go together."""
+    text, changed = format_report(summary, verdict), directions(summary, verdict)
+    text = " ".join(text.split())
+    more, higher = True in changed.get("num_epochs", ()), changed.get("learning_rate")
+    sign = rate_sign(summary)
+    fewer = False in changed.get("num_epochs", ())
+
+    def says(pattern: str) -> bool:
+        return re.search(pattern, text) is not None
+
+    found = {
+        "a setting up and down": any(len(ways) > 1 for ways in changed.values()),
+        "more epochs where it overfits": more and says("(slight|significant) overfitting|Overfitted"),
+        "more epochs where the last gained nothing": more and says("gained nothing|enough|as good"),
+        "fewer epochs where it is not finished": fewer and says("not finished learning"),
+        "a higher rate where it is too high": higher == {True} and sign == "high",
+        "a lower rate where it is too low": higher == {False} and sign == "low",
+        "on and anew": says("--resume") and says("--restart"),
+        "overfitting and none": says("no overfitting") and says("Overfitted|overfitted|by heart"),
+        "better and not": says("better by") and says("helped nothing"),
+    }
+    return [words for words, is_so in found.items() if is_so]
+
+
+@pytest.mark.parametrize("status", ["finished", "paused", "failed"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_two_sentences_advise_opposite_things(tmp_path: Path, kind: str, status: str) -> None:
+    """Of any kind of run, finished or not."""
+    project, _course = write_kind(tmp_path, kind)
+    text = project.state_file.read_text()
+    project.state_file.write_text(text.replace('"finished"', f'"{status}"'))
+    summary = summarise(project)
+    assert opposites(summary, judge(summary)) == []
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    ends=st.tuples(st.floats(0.2, 4.0), st.floats(0.2, 4.0)),
+    pace=st.floats(2, 200),
+    noise=st.floats(0, 1),
+    turn=st.floats(0, 0.05),
+    rows=st.sampled_from([0, 4, 6, 95, 300]),
+    spread=st.floats(0, 1),
+    per_epoch=st.sampled_from([15, 20, 30, 60]),
+    rate=st.sampled_from([2e-5, 2e-4, 5e-4]),
+    jumps=st.lists(st.integers(1, 59), max_size=6),
+)
+def test_no_course_makes_two_sentences_advise_opposite_things(
+    tmp_path: Path,
+    ends: tuple[float, float],
+    pace: float,
+    noise: float,
+    turn: float,
+    rows: int,
+    spread: float,
+    per_epoch: int,
+    rate: float,
+    jumps: list[int],
+) -> None:
+    """Losses that fall or rise to anywhere at any pace, with jumps, and validations that turn or do not."""
+    losses = [abs(loss) + 0.1 for loss in falling(3.0, ends[0], pace, noise=noise)]
+    for step in jumps:
+        losses[step] += 3.0
+    found = {step: loss + turn * step for step, loss in validated(3.1, ends[1], pace).items()}
+    course = Course(losses, found, per_epoch=per_epoch, rows=rows, spread=spread, hidden=4096)
+    root = Path(tempfile.mkdtemp(dir=tmp_path))
+    summary = summarise(write_course(root, replace(course, config={"learning_rate": rate})))
+    assert opposites(summary, judge(summary)) == []
+
+
+def test_the_one_command_is_the_most_urgent_one(tmp_path: Path) -> None:
+    """What is wrong comes before what can be done with the result; a good run is talked to."""
+    for kind, command in (
+        ("still falling", "mqlora-tui train --restart --set num_epochs=4"),
+        ("too few rows", "mqlora-tui validate"),
+        ("healthy", "mqlora-tui chat"),
+    ):
+        project, _course = write_kind(tmp_path / kind, kind)
+        project.adapters_dir.mkdir()
+        project.adapter_file.write_bytes(b"x")
+        summary = summarise(project)
+        verdict = judge(summary)
+        assert verdict.command == command
+        ready = verdict.ready_to_paste(project.root).command
+        assert " -C " in ready and as_dict(summary, verdict)["verdict"]["command"] == ready
+        head, _gap, rest = format_report(summary, verdict).partition("training loss")
+        last = command.split()[-1]
+        assert "Do this next" in head and last in head.split() and f" {last}\n" not in rest
 
 
 def test_overfitting_is_said_of_no_run_that_broke(tmp_path: Path) -> None:

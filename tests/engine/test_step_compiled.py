@@ -10,7 +10,8 @@ from engine.backend import mx, nn
 from engine.model.gradient_checkpointing import checkpoint_layers
 from engine.training import step as step_module
 from engine.training.loss import batch_arrays, make_loss
-from engine.training.step import StepFunction, StepResult, compiled_loss
+from engine.training.scores import make_scores
+from engine.training.step import StepFunction, StepResult, compiled_scores
 from engine.training.update import make_optimizer
 from tests.support.architectures import build, made_fast
 from tests.support.batching import whole_batch
@@ -113,15 +114,15 @@ def test_warming_up_changes_no_step(compiling: None, changes: dict[str, Any], re
 
 @needs_compiler
 def test_validation_is_compiled_without_dropout(compiling: None) -> None:
-    """The compiled loss is the plain one of a model that evaluates, with the parameters of now."""
+    """The compiled losses are the plain ones of a model that evaluates, with the parameters of now."""
     model = build(run={"lora_targets": "v_proj", "lora_dropout": 0.5})
     loss = made_fast(model, "resident")
-    score, batch = compiled_loss(model, loss), batch_arrays(SHAPES[0])
+    score, batch = compiled_scores(model, make_scores(model)), batch_arrays(SHAPES[0])
     model.eval()
-    first = float(score(model, *batch))
+    first = float(score(model, *batch).sum())
     assert first == pytest.approx(float(loss(model, *batch)), rel=1e-6)
     model.update(tree_map(lambda array: array * 2, model.trainable_parameters()))
-    second = float(score(model, *batch))
+    second = float(score(model, *batch).sum())
     assert second == pytest.approx(float(loss(model, *batch)), rel=1e-6)
     assert second != pytest.approx(first, rel=1e-4)
     mx.eval(model.parameters())

@@ -1,5 +1,6 @@
 """Run folders of known kind, as the trainer leaves them: what the judgement of a run is tried on."""
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 from engine.config import TrainingConfig
 from engine.project import Project
 from engine.training.state import RunState
+from engine.training.validation_rows import add_row_losses
 from tests.support.run_files import line, write_lines
 
 import numpy as np
@@ -29,6 +31,12 @@ class Course:
     """Steps whose line was lost."""
     state: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    rows: int = 0
+    """Validation rows whose losses were kept; 0: by a version that kept none."""
+    spread: float = 0.1
+    """Standard deviation of what a row's loss differs by from one validation to the next, nats per token."""
+    hidden: int = 0
+    """Width of the model; 0: its folder is gone."""
 
 
 def falling(start: float, end: float, pace: float, count: int = STEPS, noise: float = 0.05) -> list[float]:
@@ -202,6 +210,68 @@ def _beyond_any() -> Course:
     return Course([1e300] * STEPS, dict.fromkeys(range(10, 61, 10), 1e300))
 
 
+def _converged() -> Course:
+    return Course(falling(3.0, 1.5, 8), validated(3.1, 1.6, 8), rows=95, spread=0.003)
+
+
+def _noisy_plateau() -> Course:
+    found = {10: 1.9, 20: 1.602, 30: 1.6, 40: 1.605, 50: 1.598, 60: 1.597}
+    return Course(falling(3.0, 1.5, 6), found, rows=95, spread=0.05)
+
+
+def _too_few_rows() -> Course:
+    found = {10: 3.05, 20: 3.0, 30: 2.97, 40: 2.93, 50: 2.91, 60: 2.9}
+    return Course(falling(3.0, 2.7, 8), found, rows=6, spread=1.0)
+
+
+def _rise_by_chance() -> Course:
+    found = validated(3.1, 1.6, 8) | {50: 1.64, 60: 1.66}
+    return Course(falling(3.0, 1.5, 8), found, rows=8, spread=0.5)
+
+
+def _rise_beyond_chance() -> Course:
+    return Course(falling(3.0, 1.2, 12), validated(3.1, 1.6, 8) | {50: 1.7, 60: 1.85}, rows=95, spread=0.1)
+
+
+def _memorised() -> Course:
+    found = {10: 2.2, 20: 1.9, 30: 1.72, 40: 1.65, 50: 1.63, 60: 1.625}
+    return Course(falling(3.0, 0.4, 12), found, rows=95, spread=0.02)
+
+
+def _gap_by_chance() -> Course:
+    return Course(falling(3.0, 1.0, 8), validated(3.1, 1.6, 8), rows=8, spread=0.9)
+
+
+def _jumping() -> Course:
+    jumps = {f"step_{step}": 4.0 for step in (18, 27, 36, 45)}
+    return Course(
+        _with(falling(3.0, 1.5, 8), **jumps), validated(3.1, 1.6, 8), config={"learning_rate": 5e-4}
+    )
+
+
+def _rising_at_first() -> Course:
+    losses = [3.0] * 5 + [3.0 + 0.15 * step for step in range(10)] + falling(4.0, 1.5, 6, 45)
+    return Course(losses, {10: 3.4, 20: 2.6, 30: 1.9, 40: 1.7, 50: 1.65, 60: 1.6}, rows=95, spread=0.02)
+
+
+def _slow() -> Course:
+    course = _still_falling()
+    config = {"learning_rate": 2e-5}
+    return Course(course.losses, course.validations, config=config, rows=95, spread=0.02, hidden=4096)
+
+
+def _still_gaining_with_a_gap() -> Course:
+    return Course(falling(3.0, 0.5, 50), validated(3.1, 1.2, 50), rows=95, spread=0.02, hidden=2048)
+
+
+def _one_epoch_too_few() -> Course:
+    return Course(falling(3.0, 0.5, 60), validated(3.1, 0.6, 60), per_epoch=STEPS, rows=95, spread=0.02)
+
+
+def _resumed() -> Course:
+    return Course(falling(3.0, 1.5, 8), validated(3.1, 1.6, 8), rows=95, state={"resumed_at": 30})
+
+
 KINDS: dict[str, Callable[[], Course]] = {
     "healthy": _healthy,
     "still falling": _still_falling,
@@ -236,13 +306,31 @@ KINDS: dict[str, Callable[[], Course]] = {
     "all zero": _all_zero,
     "huge": _huge,
     "beyond any number": _beyond_any,
+    "converged": _converged,
+    "noisy plateau": _noisy_plateau,
+    "too few rows": _too_few_rows,
+    "rise by chance": _rise_by_chance,
+    "rise beyond chance": _rise_beyond_chance,
+    "memorised": _memorised,
+    "gap by chance": _gap_by_chance,
+    "jumping": _jumping,
+    "rising at first": _rising_at_first,
+    "slow": _slow,
+    "still gaining with a gap": _still_gaining_with_a_gap,
+    "one epoch too few": _one_epoch_too_few,
+    "resumed": _resumed,
 }
 
 
 def write_kind(root: Path, kind: str) -> tuple[Project, Course]:
     """Write the folder of a finished run of this kind."""
-    course, project = KINDS[kind](), Project(root)
-    count = len(course.losses)
+    course = KINDS[kind]()
+    return write_course(root, course), course
+
+
+def write_course(root: Path, course: Course) -> Project:
+    """Write the folder of a finished run that measured this."""
+    project, count = Project(root), len(course.losses)
     write_lines(
         project,
         "".join(
@@ -267,7 +355,25 @@ def write_kind(root: Path, kind: str) -> tuple[Project, Course]:
     epochs = -(-count // course.per_epoch)
     config = {"num_epochs": epochs, "eval_every": EVERY, **course.config}
     TrainingConfig.parse(config).save(project.config_file)
-    return project, course
+    if course.rows:
+        write_rows(project, course)
+    if course.hidden:
+        folder = root / "models" / "tiny"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps({"hidden_size": course.hidden, "model_type": "llama"}))
+    return project
+
+
+def write_rows(project: Project, course: Course) -> None:
+    """Write what each validation lost on each row: rows of unlike length and difficulty."""
+    draw = np.random.default_rng(7)
+    tokens = draw.integers(8, 40, course.rows)
+    difficulty = draw.standard_normal(course.rows)
+    for step, loss in sorted({0: course.initial or math.nan, **course.validations}.items()):
+        found = difficulty + course.spread * draw.standard_normal(course.rows)
+        found += loss - np.average(found, weights=tokens)
+        if math.isfinite(loss):
+            add_row_losses(project, step, tokens.tolist(), (found * tokens).tolist())
 
 
 def _number(value: float) -> float | None:

@@ -44,8 +44,8 @@ class MicroBatch:
     """What it is padded to."""
     real_tokens: int
     """Tokens of all rows, each row's last included."""
-    trained_tokens: int
-    """Tokens that carry loss: the first so many `targets`."""
+    row_targets: tuple[int, ...]
+    """How many tokens of each row carry loss, in the order of `targets`."""
     padding: int
     """How many of `tokens` are padding."""
     weights: NDArray[np.float32] | None = None
@@ -55,6 +55,11 @@ class MicroBatch:
     def weight(self) -> float:
         """Sum of the weights of the tokens that carry loss: what their summed loss is divided by."""
         return self.trained_tokens if self.weights is None else float(self.weights.sum(dtype=np.float64))
+
+    @property
+    def trained_tokens(self) -> int:
+        """Tokens that carry loss: the first so many `targets`."""
+        return sum(self.row_targets)
 
 
 def epoch_steps(
@@ -130,6 +135,7 @@ def _pad(rows: Sequence[Example], shape: BatchShape, prompt_weight: float = 0.0)
     targets, labels = np.zeros(shape.targets, np.int32), np.full(shape.targets, NO_LABEL, np.int32)
     weights = np.zeros(shape.targets, np.float32) if prompt_weight else None
     count = used = 0
+    counts = []
     for row, begin in zip(rows, slots[:, 0], strict=False):  # where in `tokens` each row begins
         inputs = len(row.tokens) - 1
         tokens[begin : begin + inputs] = row.tokens[:-1]
@@ -140,8 +146,13 @@ def _pad(rows: Sequence[Example], shape: BatchShape, prompt_weight: float = 0.0)
         if weights is not None:
             weights[here] = np.where(row.trained[positions], 1.0, prompt_weight)
         used, count = used + inputs, count + len(positions)
-    real, padding = used + len(rows), shape.tokens - used
-    return MicroBatch(tokens, slots, places, targets, labels, shape, real, count, padding, weights)
+        counts.append(len(positions))
+    return MicroBatch(
+        *(tokens, slots, places, targets, labels, shape, used + len(rows)),
+        row_targets=tuple(counts),
+        padding=shape.tokens - used,
+        weights=weights,
+    )
 
 
 def _positions(inputs: Sequence[int], shape: BatchShape) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

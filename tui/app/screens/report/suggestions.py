@@ -74,8 +74,8 @@ _ACTIONS = {
 def suggestions_of(verdict: Verdict) -> list[Suggestion]:
     """Return what `verdict` advises, the most important first, then what can be done with the result."""
     found: list[Suggestion] = []
-    commands = [each.command for each in verdict.advice] + [each.command for each in verdict.next_steps]
-    for command in commands:
+    others = [each.command for each in verdict.advice] + [each.command for each in verdict.next_steps]
+    for command in [verdict.command, *others]:
         name, *words = shlex.split(command) or [""]
         suggestion = Suggestion(tuple(words))
         if name == NAME and words[0] in _ACTIONS and suggestion not in found:
