@@ -189,7 +189,7 @@ def _best(summary: RunSummary) -> str:
     if summary.settled_step != summary.best_step:
         text = _(
             "Best at step {step:,} of {total:,}, but step {enough:,} was as good within noise; "
-            "the {n:,} steps after that gained nothing ({time})."
+            "later steps gained nothing ({time})."
         )
     elif summary.wasted_steps:
         text = _("Best at step {step:,} of {total:,}; later steps gained nothing ({time}).")
@@ -201,6 +201,5 @@ def _best(summary: RunSummary) -> str:
         step=summary.best_step,
         total=summary.steps,
         enough=summary.enough_step,
-        n=summary.wasted_steps,
         time=duration(summary.wasted_s),
     )
