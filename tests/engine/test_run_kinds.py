@@ -164,8 +164,8 @@ EXPECTED: dict[str, tuple[Outcome, Level, str, dict[str, str]]] = {
     "noisy plateau": (
         "healthy",
         "ok",
-        "Healthy run. Best at step 60 of 60, but step 20 was as good within noise; later steps gained nothing "
-        "(1 min).",
+        "Healthy run. Best at step 60 of 60, but step 20 was as good within noise; "
+        "later steps gained nothing (1 min).",
         {"overfitting": "mqlora-tui train --restart --set num_epochs=1"},
     ),
     "too few rows": (
