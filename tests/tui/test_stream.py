@@ -2,10 +2,12 @@
 
 import os
 import pty
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
+from engine.selftest.pseudo_terminal import PseudoTerminal
 from tui.terminal.stream import UnblockedStream
 
 import pytest
@@ -119,3 +121,19 @@ def test_what_is_forgotten_holds_nothing_up(pipe: tuple[int, int]) -> None:
     while not got.endswith(b"the end"):
         got += os.read(pipe[0], 65536)
     assert stream.finish(10) and len(got) < 2 * 65536
+
+
+_ALTERNATING = """
+import sys, threading
+from tui.cli.train import unblocked_output
+with unblocked_output(threading.Event()):
+    for number in range(100):
+        print(number, file=(sys.stdout, sys.stderr)[number % 2])
+"""
+
+
+def test_what_goes_to_one_terminal_comes_in_its_order() -> None:
+    """A bar's last frame after a sentence would wipe it away."""
+    with PseudoTerminal([sys.executable, "-c", _ALTERNATING], os.environ, 60) as terminal:
+        assert terminal.end() == 0
+        assert terminal.output.split() == [str(number).encode() for number in range(100)]

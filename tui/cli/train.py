@@ -173,13 +173,16 @@ def unblocked_output(stop: Event) -> Iterator[Event]:
     if not (before[0] is sys.__stdout__ and before[1] is sys.__stderr__):  # read in this process
         yield unread
         return
-    streams = UnblockedStream(sys.stdout.fileno(), lose_output), UnblockedStream(sys.stderr.fileno())
-    sys.stdout, sys.stderr = streams
+    output = errors = UnblockedStream(sys.stdout.fileno(), lose_output)
+    if not os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno()):
+        errors = UnblockedStream(sys.stderr.fileno())
+    # One for one terminal: of two, the bar's last frame might come after a sentence, and wipe it away.
+    sys.stdout, sys.stderr = output, errors
     try:
         yield unread
     finally:
         sys.stdout, sys.stderr = before
-        for stream in streams:
+        for stream in (output, errors):
             # Training is over: a program that reads slowly may have every line, until somebody stops it.
             while not (stream.isatty() or stop.is_set() or stream.wait_written(_LOOK_S)):
                 pass
