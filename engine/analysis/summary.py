@@ -149,32 +149,38 @@ def _validation_facts(
     )
     found = noise_facts(project, checked, state, best_step)
     rise: Difference | None = found["rise"]
-    initial_gap, doubt = (
-        _initial_gap(history, state),
-        growth_margin(noise, found.pop("from_start"), (_FIRST_STEPS, levels.RECENT)),
-    )
-    settled = settled_step(best_step, best, found["enough_step"], found["enough"])
+    initial_gap = _initial_gap(history, state)
+    doubt = growth_margin(noise, found.pop("from_start"), (_FIRST_STEPS, levels.RECENT))
     has_repeated = _has_repeated(history, state.steps_per_epoch if state else 0)
-    return found | {
-        "initial_val_loss": state.initial_val_loss if state else None,
-        "best_val_loss": best,
-        "best_step": best_step,
-        "last_val_loss": last,
-        "last_val_step": checked.last_step,
-        "failed_validations": len(checked.failed),
-        "failed_at_end": checked.failed_at_end,
-        "initial_gap": initial_gap,
-        "loss_at_validation": beside,
-        "loss_at_best": at_best,
-        "overfitting": judge_overfitting(
-            beside, best, last, has_repeated, initial_gap, doubt, rise.margin if rise else 0.0
-        ),
-        "gap_margin": doubt if found["validation_rows"] else None,
-        "wasted_steps": int(history.step[-1]) - settled if settled is not None else 0,
-        "wasted_s": float(history.elapsed_s[-1]) - _elapsed_at(history, settled)
-        if settled is not None
-        else 0.0,
-    }
+    wasted = _wasted(history, settled_step(best_step, best, found["enough_step"], found["enough"]))
+    return (
+        found
+        | wasted
+        | {
+            "initial_val_loss": state.initial_val_loss if state else None,
+            "best_val_loss": best,
+            "best_step": best_step,
+            "last_val_loss": last,
+            "last_val_step": checked.last_step,
+            "failed_validations": len(checked.failed),
+            "failed_at_end": checked.failed_at_end,
+            "initial_gap": initial_gap,
+            "loss_at_validation": beside,
+            "loss_at_best": at_best,
+            "overfitting": judge_overfitting(
+                beside, best, last, has_repeated, initial_gap, doubt, rise.margin if rise else 0.0
+            ),
+            "gap_margin": doubt if found["validation_rows"] else None,
+        }
+    )
+
+
+def _wasted(history: RunHistory, settled: int | None) -> dict[str, Any]:
+    """Return the fields of a summary that tell what came after the step from which nothing was gained."""
+    if settled is None:
+        return {"wasted_steps": 0, "wasted_s": 0.0}
+    seconds = float(history.elapsed_s[-1]) - _elapsed_at(history, settled)
+    return {"wasted_steps": int(history.step[-1]) - settled, "wasted_s": seconds}
 
 
 def _best_and_last(found: Validations) -> tuple[float | None, float | None, int | None]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
+from engine import units
 from engine.errors import UserError
 from engine.evaluation.answer_metrics import contains, figures, is_exact, loops, token_f1
 from engine.evaluation.general_texts import GeneralTexts
@@ -126,8 +127,8 @@ class Comparison:
         return AskedRow(index, str(row.question[-1]["content"]).strip(), row.reference, tokens)
 
     def _answers(self, variant: Variant) -> tuple[ScoredAnswer, ...]:
-        stage = _("Answers of {name}: {rows}; length at most {tokens}").format(
-            name=called(variant.name), rows=len(self._asked), tokens=self._most
+        stage = _("Answers of {name} to {rows}, each of at most {tokens}").format(
+            name=called(variant.name), rows=units.rows(len(self._asked)), tokens=units.tokens(self._most)
         )
         found = []
         for done, asked in enumerate(self._asked):

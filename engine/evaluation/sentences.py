@@ -130,10 +130,18 @@ def answer_remarks(found: Evaluation) -> Iterator[Remark]:
             continue
         name = label(result)
         if unended := count - round(figures.stopped * count):
-            text = _("{name}: answers that did not stop by themselves: {n} of {count}")
+            text = ngettext(
+                "{name}: {n} of {count} answer did not stop by itself",
+                "{name}: {n} of {count} answers did not stop by themselves",
+                count,
+            )
             yield Remark("warning", text.format(name=name, n=unended, count=count))
         if looping := round(figures.loops * count):
-            text = _("{name}: answers that say the same over and over: {n} of {count}")
+            text = ngettext(
+                "{name}: {n} of {count} answer says the same over and over",
+                "{name}: {n} of {count} answers say the same over and over",
+                count,
+            )
             yield Remark("warning", text.format(name=name, n=looping, count=count))
         lines = [each.copy_of for each in result.answers if each.copy_of is not None]
         if lines:

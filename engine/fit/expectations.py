@@ -51,7 +51,7 @@ def _underfitting(config: TrainingConfig, examples: int) -> str:
     if share >= 1:
         return ""
     text = _(
-        "Expect underfitting: {steps} from {rate} move weights by {share} % of what usually shows; {fix}"
+        "Expect underfitting: {steps} at up to {rate} are {share} % of what usually has an effect; {fix}"
     )
     return text.format(
         steps=units.steps(steps),

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from engine.files import open_own, read_own, write_json
-from engine.trackers.library import Library, Row, RunInfo
+from engine.trackers.library import Library, Rewindable, Row, RunInfo
 
 _POSITION = "position.json"
 """The last step that is in the tracker for good, and of which run."""
 _LOCK = ".lock"
 _LONGEST = 1 << 16
-_MOST_BYTES = 4 << 30
 
 
 class FolderGone(Exception):
@@ -54,7 +53,7 @@ class Feed:
         """The last one that was given."""
         kept = order["kept"]
         kind = _library(order["name"])
-        if kind.can_replace:
+        if issubclass(kind, Rewindable):
             self._step = min(self._step, kept)
         info = RunInfo(folder, self._run, order["project"], order["config"])
         self._library = kind(info, self._step + 1)
@@ -66,7 +65,7 @@ class Feed:
 
     def take(self, row: Row) -> None:
         """Take a step, perhaps one that is made again."""
-        if self._library.can_replace:
+        if isinstance(self._library, Rewindable):
             if row["step"] <= self._step:
                 self._library.rewind(row["step"])
             self._give(row)
@@ -166,11 +165,12 @@ def _rows(path: Path, after: int, until: int) -> Iterator[Row]:
     """Yield the lines of the metrics file of steps beyond `after`, up to `until`."""
     if after >= until:
         return
-    for line in read_own(path, _MOST_BYTES).splitlines():
-        with suppress(ValueError):  # the run is writing this one
-            row = json.loads(line)
-            if after < row["step"] <= until:
-                yield row
+    with open_own(path) as file:
+        for line in iter(lambda: file.readline(_LONGEST), b""):
+            with suppress(ValueError):  # the run is writing this one
+                row = json.loads(line)
+                if after < row["step"] <= until:
+                    yield row
 
 
 def _feed(lines: Iterable[bytes]) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Row = dict[str, Any]
 """One line of the metrics file: see `engine.training.events.StepMetrics`."""
@@ -24,10 +24,10 @@ class RunInfo:
 
 
 class Library(Protocol):
-    """Takes the figures of one session; `first` is the first step that it is given, from 1."""
+    """Takes the figures of one session; `first` is the first step that it is given, from 1.
 
-    can_replace: ClassVar[bool]
-    """Whether steps that are made again replace what it has; else it is given only what is final."""
+    It is given only steps that are final, unless it is a `Rewindable` one.
+    """
 
     def __init__(self, info: RunInfo, first: int) -> None:
         """Open or go on with the run."""
@@ -35,14 +35,33 @@ class Library(Protocol):
     def log(self, row: Row) -> None:
         """Take one step."""
 
-    def rewind(self, step: int) -> None:
-        """Forget this step and all after it; only where `can_replace`."""
-
     def flush(self) -> None:
         """Have all that was taken on the disk."""
 
     def close(self, is_finished: bool) -> None:
         """End the session; the run too if it is finished."""
+
+
+@runtime_checkable
+class Rewindable(Protocol):
+    """Goes back where steps are made again, so that it is given each step at once."""
+
+    def rewind(self, step: int) -> None:
+        """Forget this step and all after it."""
+
+
+class StepsOnce:
+    """What libraries have in common whose run takes each step once, and which write on their own."""
+
+    _run: Any
+    """What the library's `init` returned."""
+
+    def log(self, row: Row) -> None:
+        """Take one step."""
+        self._run.log(figures(row), step=row["step"])
+
+    def flush(self) -> None:
+        """Nothing: a thread or process of the library writes."""
 
 
 def figures(row: Row) -> dict[str, float]:

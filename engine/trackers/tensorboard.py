@@ -1,6 +1,6 @@
 """TensorBoard's event files, written by tensorboardX, which needs neither TensorFlow nor PyTorch."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from engine.trackers.library import Row, RunInfo, figures, seconds
 
@@ -12,8 +12,6 @@ _RESULTS = ("loss", "val_loss")
 
 class TensorBoard:
     """One event file a session, and one more whenever the run goes back a few steps."""
-
-    can_replace: ClassVar[bool] = True
 
     def __init__(self, info: RunInfo, first: int) -> None:
         from tensorboardX.summary import hparams

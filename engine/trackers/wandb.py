@@ -1,17 +1,14 @@
 """Weights & Biases: a run on this disk, which its user may send later with `wandb sync`."""
 
 import os
-from typing import ClassVar
 
-from engine.trackers.library import Row, RunInfo, figures
+from engine.trackers.library import RunInfo, StepsOnce
 
 _OFFLINE = "offline"
 
 
-class WeightsAndBiases:
+class WeightsAndBiases(StepsOnce):
     """One offline run a session, all with the number of the run, which the service joins."""
-
-    can_replace: ClassVar[bool] = False
 
     def __init__(self, info: RunInfo, first: int) -> None:
         _stay_in(info)
@@ -38,17 +35,6 @@ class WeightsAndBiases:
             resume="allow",
             settings=quiet,
         )
-
-    def log(self, row: Row) -> None:
-        """Take one step."""
-        self._run.log(figures(row), step=row["step"])
-
-    def rewind(self, step: int) -> None:
-        """Never called: a step that was taken stays."""
-        raise NotImplementedError(step)
-
-    def flush(self) -> None:
-        """Nothing: its own process writes."""
 
     def close(self, is_finished: bool) -> None:
         """End the session; a run that is not finished may go on."""

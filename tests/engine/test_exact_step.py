@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from engine.backend import mx, nn
+from engine.backend import nn
 from engine.dataset.batches.bucket_plan import Limits, plan_shapes
 from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch, epoch_steps, micro_batches
@@ -16,7 +16,7 @@ from engine.training.loss import make_loss
 from engine.training.step import StepFunction, StepResult
 from tests.support.batching import whole_batch
 from tests.support.numpy_llama import summed_loss
-from tests.support.steps import arrays, mlx_lm_loss, some_examples
+from tests.support.steps import GivesTheGradient, arrays, mlx_lm_loss, some_examples
 from tests.support.tiny import CONFIG, RUN, lora_model, metrics_rows, tiny_project, train
 
 import numpy as np
@@ -30,19 +30,6 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file as read_arrays
 
 EXAMPLES = some_examples(7)
-
-
-class GivesTheGradient:
-    """Stands for an optimizer: the parameters it returns are the gradient that it is given."""
-
-    def __init__(self) -> None:
-        self.state = {"learning_rate": mx.array(0.0)}
-
-    def init(self, _parameters: Any) -> None:
-        """It has no moments."""
-
-    def apply_gradients(self, gradient: Any, _parameters: Any) -> Any:
-        return gradient
 
 
 def mean_gradient(model: nn.Module, batches: list[MicroBatch]) -> tuple[StepResult, dict[str, Any]]:

@@ -21,7 +21,7 @@ from engine.training.update import make_optimizer
 from tests.campaigns.common import outcome
 from tests.support.moments import step_done
 from tests.support.numpy_llama import slope, summed_loss
-from tests.support.steps import arrays, some_examples
+from tests.support.steps import GivesTheGradient, arrays, some_examples
 from tests.support.tiny import CONFIG, RUN, lora_model, train
 
 import numpy as np
@@ -31,19 +31,6 @@ from mlx.utils import tree_flatten
 WEIGHT = 0.3
 EXAMPLES = some_examples(5)
 WEIGHTED = RUN.updated({"prompt_loss_weight": WEIGHT, "num_epochs": 1})
-
-
-class KeepsTheGradient:
-    """Stands for an optimizer: the parameters it returns are the gradient that it is given."""
-
-    def __init__(self) -> None:
-        self.state = {"learning_rate": mx.array(0.0)}
-
-    def init(self, _parameters: Any) -> None:
-        """It has no moments."""
-
-    def apply_gradients(self, gradient: Any, _parameters: Any) -> Any:
-        return gradient
 
 
 def batches_of(examples: list[Example], weight: float, max_tokens: int = 60) -> list[MicroBatch]:
@@ -80,7 +67,7 @@ def test_loss_and_gradient_are_the_weighted_mean(
     batches = batches_of(EXAMPLES, WEIGHT)
     assert len(batches) > 1
     model.train()
-    result = StepFunction(model, KeepsTheGradient(), loss, 0.0)(batches, 0.0)
+    result = StepFunction(model, GivesTheGradient(), loss, 0.0)(batches, 0.0)
 
     def sum_of(example: Example, which: Any) -> float:
         return summed_loss(weights, CONFIG, RUN.lora_scale, example.tokens, which)

@@ -82,7 +82,6 @@ def test_one_that_takes_nothing_is_given_up_at_once(monkeypatch: pytest.MonkeyPa
 
 def test_the_process_ends_with_the_run(tmp_path: Path) -> None:
     """Also where nobody says goodbye: once its input ends it closes what it has."""
-    pytest.importorskip("tensorboardX")
     (tmp_path / "run").mkdir()
     order = {
         "folder": str(tmp_path / "run"),

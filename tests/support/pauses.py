@@ -5,17 +5,14 @@ exactly where the machine is busy. Reads what Textual 8.2 keeps in `_message_que
 the screen's list of what is to be drawn.
 """
 
-import asyncio
-import time
 from typing import Any
 
 from textual.app import App
 from textual.message_pump import MessagePump
 from textual.pilot import Pilot
 
-_LOOK_S = 0.002
-_MOST_S = 2.0
-"""What an app is waited for that always has something to do, such as a handler that waits for an answer."""
+_MOST_ROUNDS = 100
+"""Rounds for an app that always has something to do, such as one whose handler waits for an answer."""
 
 _textual_pause = Pilot.pause
 
@@ -23,10 +20,11 @@ _textual_pause = Pilot.pause
 async def pause(self: Pilot[Any], delay: float | None = None) -> None:
     """Do what Textual's pause does; then wait until all messages are handled and all is drawn."""
     await _textual_pause(self, delay)
-    deadline = time.monotonic() + _MOST_S
-    while not _is_settled(self.app) and time.monotonic() < deadline:
-        await asyncio.sleep(_LOOK_S)
+    for _round in range(_MOST_ROUNDS):
+        if _is_settled(self.app):
+            return
         await self._wait_for_screen()  # a message that is being handled is in no queue
+        self.app.screen._on_timer_update()  # draws now what a timer would draw soon
 
 
 def _is_settled(app: App[Any]) -> bool:

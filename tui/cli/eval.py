@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 
+from engine import units
 from engine.evaluation.evaluator import Evaluator
 from engine.evaluation.request import EvaluationRequest
 from engine.evaluation.results import Estimate, Evaluation, VariantResult
@@ -81,8 +82,9 @@ def _show(found: Evaluation, was_kept: bool) -> None:
     out.print(_losses(found))
     _say_all(verdicts(found))
     if found.asked:
-        text = _("Answers to rows: {n} of {count}; length in tokens at most {tokens}:")
-        say(text.format(n=len(found.asked), count=len(found.lines), tokens=found.most_tokens))
+        text = _("Answers to {n} of {rows}, each of at most {tokens}:")
+        asked, rows = number(len(found.asked)), units.rows(len(found.lines))
+        say(text.format(n=asked, rows=rows, tokens=units.tokens(found.most_tokens)))
         out.print(_answers(found))
         _say_all(answer_remarks(found))
         _show_worst_and_best(found)
