@@ -75,22 +75,24 @@ def late_share(losses: Floats) -> float | None:
     return (float(losses[third : 2 * third].mean()) - end) / fall if fall > 0 else None
 
 
-def spikes(losses: Floats) -> int:
+def spikes(losses: Floats, scatter: float | None) -> int:
     """Return how many values lie far above the median of the 9 around them; from 20 values.
 
-    Far is half a nat and 6 standard deviations of a single value: rows that differ do not come there.
+    Far is half a nat and 6 times `scatter`, their `noise`: rows that differ do not come there.
     """
     if len(losses) < 20:
         return 0
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(losses, 4, mode="reflect"), 9)
-    above = losses - np.median(around, axis=-1)
-    return int((above > max(_LEAST_SPIKE, _SPIKE_NOISE * (noise(losses) or 0.0))).sum())
+    low = losses - max(_LEAST_SPIKE, _SPIKE_NOISE * (scatter or 0.0))
+    around = np.pad(losses, 4, mode="reflect")
+    below = sum((around[shift : shift + len(losses)] < low).astype(np.int8) for shift in range(9))
+    return int(np.count_nonzero(below >= 5))  # as many are below a value as is their median
 
 
-def early_rise(losses: Floats) -> float | None:
+def early_rise(losses: Floats, scatter: float | None) -> float | None:
     """Return by how much the loss rose above its first 5 values in the first third; None if not clearly.
 
-    Clearly is by 5 % and by 3 standard deviations of the difference between two means of 5.
+    Clearly is by 5 % and by 3 standard deviations of the difference between two means of 5, with `scatter`,
+    their `noise`, as that of a single value.
     """
     third = len(losses) // 3
     if third < 2 * _EARLY:
@@ -98,7 +100,7 @@ def early_rise(losses: Floats) -> float | None:
     first = float(losses[:_EARLY].mean())
     later = np.lib.stride_tricks.sliding_window_view(losses[_EARLY:third], _EARLY).mean(axis=-1)
     rise = float(later.max()) - first
-    by_chance = 3 * (noise(losses) or 0.0) * (2 / _EARLY) ** 0.5
+    by_chance = 3 * (scatter or 0.0) * (2 / _EARLY) ** 0.5
     return rise if rise > max(0.05 * first, by_chance) else None
 
 

@@ -60,7 +60,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         steps_per_epoch=per_epoch,
         duration_s=_duration(history, state),
         loss_noise=noise,
-        **_loss_facts(history, known[1], state),
+        **_loss_facts(history, known[1], noise, state),
         **_validation_facts(project, history, known, validations_of(history, config, state), noise, state),
         **_rate_facts(project, config, state),
         tokens_per_second=float(np.median(history.tokens_per_second)) if len(history) else None,
@@ -95,8 +95,10 @@ def _duration(history: RunHistory, state: RunState | None) -> float:
     return elapsed + max(0.0, written - history.ended) if is_of_its_session else elapsed
 
 
-def _loss_facts(history: RunHistory, losses: Floats, state: RunState | None) -> dict[str, Any]:
-    """Return the fields of a summary that the losses of its steps give, `losses` being the finite ones."""
+def _loss_facts(
+    history: RunHistory, losses: Floats, noise: float | None, state: RunState | None
+) -> dict[str, Any]:
+    """Return the fields of a summary that its finite `losses`, and their `noise`, give."""
     first, last = levels.ends(losses)
     is_bad = ~np.isfinite(history.loss) | ~np.isfinite(history.grad_norm)
     return {
@@ -108,8 +110,8 @@ def _loss_facts(history: RunHistory, losses: Floats, state: RunState | None) -> 
         "lowest_loss": levels.lowest_level(losses),
         "late_fall": levels.late_fall(losses),
         "late_share": levels.late_share(losses),
-        "spikes": levels.spikes(losses),
-        "early_rise": levels.early_rise(losses),
+        "spikes": levels.spikes(losses, noise),
+        "early_rise": levels.early_rise(losses, noise),
         "skipped_steps": int(is_bad.sum()),
         "skipped_at_end": int(is_bad[-levels.RECENT :].sum()),
     }

@@ -52,7 +52,7 @@ def test_too_little_movement_is_said(config: TrainingConfig, count: int, is_expe
 def test_what_is_advised_is_enough() -> None:
     """So many epochs are no longer expected to underfit; one fewer is."""
     (text,) = expectations(SAFE, rows(95))
-    assert "24 steps from 1e-4 move weights by 25 %" in text
+    assert "24 steps at up to 1e-4 are 25 %" in text
     epochs = int(text.partition("num_epochs=")[2].split()[0])
     assert not expectations(SAFE.updated({"num_epochs": epochs}), rows(95))
     assert expectations(SAFE.updated({"num_epochs": epochs - 1}), rows(95))
