@@ -19,6 +19,7 @@ from tests.support.fake_engine import (
     wait_for,
 )
 from tests.support.fake_run import write_run
+from tests.support.situations import visit
 from tests.support.tiny import owned_by
 from tui.app.app import MqloraApp
 from tui.app.keys import PLACES
@@ -90,8 +91,7 @@ async def test_help_lists_every_key_of_the_place(app: MqloraApp, mode: str) -> N
     """Each described binding of a place and of the app stands in the help with its key."""
     async with app.run_test(size=(120, 60)) as pilot:
         await ready(pilot)
-        app.switch_mode(mode)
-        await wait_for(pilot, lambda: app.current_mode == mode and app.screen.is_active)
+        await visit(pilot, mode)  # what is read there may offer further keys
         place = app.screen
         place.set_focus(None)  # a line to write on takes the number keys
         app.action_help()
