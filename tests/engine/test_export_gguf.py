@@ -16,16 +16,21 @@ import pytest
 from gguf import GGUFReader, GGUFValueType, GGUFWriter
 
 CLOSE = 0.05
-"""Largest difference of a log-probability: llama.cpp rounds what it multiplies with 4 bits to 8 bits."""
-FORMS: tuple[tuple[Target, Bits | None, float], ...] = (
-    ("gguf", None, CLOSE),
-    ("gguf", 16, CLOSE),
-    ("gguf", 8, 0.2),
-    ("gguf", 4, 1.5),
-    ("mlx", 16, CLOSE),
-    ("mlx", 8, 0.2),
-    ("mlx", 6, 0.5),
-    ("mlx", 4, 1.5),
+"""Largest difference of a token's log-probability where both sides multiply with 16 bits or more."""
+ROUNDED_INPUTS = 0.2
+"""The same where llama.cpp rounds what it multiplies with 4 or 8 bits to 8 bits, which differs from one
+kind of processor to another (0.037 and 0.051 were seen for the same file)."""
+ALL_TOKENS = 0.01
+"""Largest difference of the mean over all tokens, where such roundings cancel out."""
+FORMS: tuple[tuple[Target, Bits | None, float, float], ...] = (
+    ("gguf", None, ROUNDED_INPUTS, ALL_TOKENS),
+    ("gguf", 16, CLOSE, ALL_TOKENS),
+    ("gguf", 8, ROUNDED_INPUTS, 0.05),
+    ("gguf", 4, 1.5, 0.3),
+    ("mlx", 16, CLOSE, ALL_TOKENS),
+    ("mlx", 8, 0.2, 0.05),
+    ("mlx", 6, 0.5, 0.1),
+    ("mlx", 4, 1.5, 0.3),
 )
 
 
@@ -54,11 +59,12 @@ def test_each_form_gives_the_scores_of_training(tmp_path: Path, name: str) -> No
     """Base with adapter and 16 bits to the rounding of 16 bits; fewer bits near it, by llama.cpp itself."""
     pytest.importorskip("xllamacpp")
     exporter = exporter_of(tmp_path / "project", KINDS[name])
-    for target, bits, most in FORMS:
+    for target, bits, most, most_on_average in FORMS:
         gain = gain_of(exporter, target, bits)
         assert gain.by == ("llama.cpp" if target == "gguf" else "MLX")
         assert gain.tokens >= 32 and abs(gain.base - gain.adapter) > 0.001
         assert gain.difference < most, (target, bits, gain)
+        assert abs(gain.export - gain.adapter) < most_on_average, (target, bits, gain)
 
 
 @pytest.mark.slow
