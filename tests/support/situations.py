@@ -167,6 +167,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
         "engine.analysis.verdict.program": lambda name: name,
         "engine.shell.program": lambda name: name,
         "engine.fit.measured.measure_and_remember": refuse,
+        "tui.app.jobs.evaluate.create_evaluator": refuse,
         "tui.app.jobs.export.create_exporter": refuse,
         "tui.app.jobs.serve.start_process": refuse,
         "tui.app.jobs.serve.order": ordered,
