@@ -173,6 +173,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
         "tui.app.jobs.serve.order": ordered,
         "tui.app.jobs.mend.editor_command": lambda *_where: ["true"],
         "tui.app.screens.report.report.chart_writers": lambda: (_draw,),
+        "tui.app.screens.report.report.write_report_files": refuse,
         "tui.app.screens.train.log.datetime": Noon,
         "tui.app.screens.train.train.datetime": Noon,
         "tui.run.other_process.may_train": lambda *_process: True,

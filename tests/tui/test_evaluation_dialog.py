@@ -39,7 +39,8 @@ class FakeEvaluator:
         self.ended = 0
         self.not_kept = ""
         self.steps: Queue[Callable[[], End | None]] = Queue()
-        self._stop, self._tell = Event(), lambda stage, share: None
+        self._stop = Event()
+        self._tell: OnProgress = lambda stage, share: None
 
     def create(self, _project: Project, stop: Event, on_progress: OnProgress) -> "FakeEvaluator":
         """Stand in for `tui.app.jobs.evaluate.create_evaluator`."""

@@ -44,5 +44,13 @@ REPORT_KEYS: list[BindingType] = [
         show=False,  # the report tells of it
         id="report.evaluate",
     ),
+    Binding(
+        "f",
+        "save",
+        _("Write report files"),
+        tooltip=_("Write the report to hand on: report.html, report.md and its charts as SVG"),
+        show=False,
+        id="report.save",
+    ),
     Binding("enter", "chat", _("Chat"), tooltip=_("Talk to the result"), id="report.chat"),
 ]

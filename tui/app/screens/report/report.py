@@ -15,7 +15,13 @@ from tui.app.screens.answers.answers import AnswersScreen
 from tui.app.screens.evaluation.evaluation import EvaluationDialog
 from tui.app.screens.evaluation.text import summary_line
 from tui.app.screens.export.export import ExportDialog
-from tui.app.screens.report.charts import chart_writers, charts_are_old, charts_of, charts_told
+from tui.app.screens.report.charts import (
+    chart_writers,
+    charts_are_old,
+    charts_of,
+    charts_told,
+    write_report_files,
+)
 from tui.app.screens.report.checkpoints import CheckpointsScreen
 from tui.app.screens.report.keys import REPORT_KEYS
 from tui.app.screens.report.server_line import ServerLine
@@ -88,7 +94,7 @@ class ReportScreen(PlaceScreen):
             return self.summary is not None or self.mqlora.server is not None
         if action == "suggestion":
             return parameters[0] in range(len(self._suggestions))
-        if action in ("charts", "answers", "checkpoints", "evaluate", "export", "chat"):
+        if action in ("charts", "answers", "checkpoints", "evaluate", "save", "export", "chat"):
             return self.summary is not None
         return super().check_action(action, parameters)
 
@@ -218,6 +224,19 @@ class ReportScreen(PlaceScreen):
 
     def _show_charts(self) -> None:
         self.query_one("#report-charts", Static).update(charts_told(self.mqlora.project, self._drawing))
+
+    @work(group="saving", exclusive=True, exit_on_error=False)
+    async def action_save(self) -> None:
+        """Write the report's files in a thread."""
+        self.mqlora.notice = _("Writing the report …")
+        try:
+            page = await asyncio.to_thread(write_report_files, self.mqlora.project)
+        except UserError as error:
+            self.mqlora.notice = ""
+            self.show_error(error)
+        else:
+            path = page.relative_to(self.mqlora.project.root)
+            self.mqlora.notice = _("{path} written, with report.md and charts beside it").format(path=path)
 
     @work(group="charts", exit_on_error=False)
     async def _draw(self) -> None:
