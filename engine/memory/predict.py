@@ -5,7 +5,7 @@ from functools import partial
 
 from engine.config import TrainingConfig
 from engine.model_folder.dimensions import BFLOAT16, FLOAT32, Device, ModelDimensions
-from engine.optimizer_facts import OptimizerName, state_numbers
+from engine.optimizer_facts import OptimizerName, state_numbers, vector_state_numbers
 
 CPU_MAX_ROWS = 4
 """Rows of a micro-batch on a CPU. Element-wise operations run on one core there, so larger
@@ -46,9 +46,19 @@ class MemoryBudget:
 
 
 def trainable_parameters(shape: ModelDimensions, config: TrainingConfig) -> int:
-    """Return the number of weights in the adapter: rank x (inputs + outputs) for each projection."""
-    layer = sum(map(sum, shape.adapted(config.lora_targets)))
-    return layer * config.lora_rank * adapted_layers(shape.layers, config)
+    """Return the number of weights in the adapter: rank x (inputs + outputs) for each projection.
+
+    DoRA has a length of each output besides.
+    """
+    layer = sum(map(sum, shape.adapted(config.lora_targets))) * config.lora_rank
+    return (layer + _lengths(shape, config)) * adapted_layers(shape.layers, config)
+
+
+def _lengths(shape: ModelDimensions, config: TrainingConfig) -> int:
+    """Return DoRA's lengths in one layer; none of LoRA."""
+    if config.fine_tune_type != "dora":
+        return 0
+    return sum(outputs for _inputs, outputs in shape.adapted(config.lora_targets))
 
 
 def optimizer_bytes(shape: ModelDimensions, config: TrainingConfig) -> int:
@@ -56,6 +66,7 @@ def optimizer_bytes(shape: ModelDimensions, config: TrainingConfig) -> int:
     numbers, rank = partial(state_numbers, config.optimizer), config.lora_rank
     adapted = shape.adapted(config.lora_targets)
     layer = sum(numbers(inputs, rank) + numbers(rank, outputs) for inputs, outputs in adapted)
+    layer += vector_state_numbers(config.optimizer, _lengths(shape, config))
     return layer * adapted_layers(shape.layers, config) * FLOAT32
 
 
