@@ -42,8 +42,8 @@ def write_mlx(base: Path, adapter: AdapterFile, bits: int, folder: Path, on_file
     """Write the fused model into an empty folder.
 
     W + scale (A B)ᵀ, of DoRA with its rows at their lengths, is summed in float32 and kept in the model's
-    16-bit type, or quantised with the base model's groups. A matrix without an adapter that is quantised already stays as it is, unless all are
-    written out in 16 bits.
+    16-bit type, or quantised with the base model's groups. A matrix without an adapter that is quantised
+    already stays as it is, unless all are written out in 16 bits.
 
     Args:
         base: folder of the base model.
