@@ -200,13 +200,25 @@ def _layer_numbers(
 
     In the rows queries, keys, values and the attention's output; for each token, the share
     `fill` of the positions, the residual stream twice, its two norms, the attention's output, gate
-    and up. With dropout the inputs of the projections and the feed-forward block's inner
+    and up. DoRA's come on top, see `_beside_lengths`. With dropout the inputs of the projections and the feed-forward block's inner
     activations come on top; on a CPU the attention scores in the rows and the gate's sigmoid.
     """
     query, key = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     in_rows, numbers = 2 * query + 2 * key, 4 * shape.hidden + query + 2 * shape.intermediate
     if config.lora_dropout:
         numbers += 5 * shape.hidden + query + 4 * shape.intermediate
+    numbers += _beside_lengths(shape, config)
     if device == "cpu":
         in_rows, numbers = in_rows + shape.heads * length, numbers + shape.intermediate
     return in_rows + fill * numbers
+
+
+def _beside_lengths(shape: ModelDimensions, config: TrainingConfig) -> int:
+    """Return what DoRA keeps of each token in a layer that LoRA does not: none of LoRA.
+
+    Each projection's output before it is brought to its lengths; and, as a feed-forward block is not
+    computed as one then, the gate's activation and its product with up.
+    """
+    is_block = {"gate_proj", "up_proj", "down_proj"} <= set(config.lora_targets) and not config.lora_dropout
+    inner = 2 * shape.intermediate if config.fine_tune_type == "dora" and is_block else 0
+    return _lengths(shape, config) + inner

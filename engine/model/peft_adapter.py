@@ -27,7 +27,7 @@ PEFT_PICKLE = "adapter_model.bin"
 PEFT_BASE = "base_model_name_or_path"
 """Field of the configuration with the base model's name on the Hub, or its folder."""
 PEFT_LENGTHS = "lora_magnitude_vector"
-"""Name of DoRA's lengths; earlier versions of PEFT put `.weight` after it."""
+"""Name of DoRA's lengths in files; in a model of PEFT `.weight` follows it, which is read, too."""
 _MATRIX = re.compile(r"base_model\.model\.(?P<path>.+)\.lora_(?P<which>[AB])\.weight")
 _LENGTHS = re.compile(rf"base_model\.model\.(?P<path>.+)\.{PEFT_LENGTHS}(?:\.weight)?")
 _PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal")
