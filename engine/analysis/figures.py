@@ -116,7 +116,7 @@ def _origin(summary: RunSummary) -> list[str]:
 
 
 def _unusual(config: TrainingConfig) -> list[str]:
-    """Return what a run did otherwise than most: kind of adapter, optimizer, floor of the rate, weight of prompts."""
+    """Return what a run did otherwise than most: adapter, optimizer, floor of the rate, prompts' weight."""
     parts = ["DoRA"] if config.fine_tune_type == "dora" else []
     if config.optimizer != "adamw":
         parts.append(_("optimizer {name}").format(name=config.optimizer))

@@ -14,8 +14,8 @@ from engine.training.state import RunState
 def known_speeds(project: Project, base: TrainingConfig) -> dict[ProfileName, float]:
     """Return tokens a second by profile; what is not known is left out.
 
-    The last run with the same model and kind of adapter speaks for all profiles; without one, what was measured
-    of a profile's largest micro-batch, whose padding counts.
+    The last run with the same model and kind of adapter speaks for all profiles; without one, what was
+    measured of a profile's largest micro-batch, whose padding counts.
 
     Args:
         project: whose model, data and last run count.
@@ -31,7 +31,7 @@ def known_speeds(project: Project, base: TrainingConfig) -> dict[ProfileName, fl
 
 
 def _seen(project: Project, config: TrainingConfig) -> float | None:
-    """Return the median speed of the last run, if that was with the model and the kind of adapter of `config`."""
+    """Return the median speed of the last run, if model and kind of adapter were those of `config`."""
     state = RunState.load(project.state_file)
     try:
         if state is None or state.model != project.model_name(config.model):

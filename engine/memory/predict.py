@@ -200,8 +200,9 @@ def _layer_numbers(
 
     In the rows queries, keys, values and the attention's output; for each token, the share
     `fill` of the positions, the residual stream twice, its two norms, the attention's output, gate
-    and up. DoRA's come on top, see `_beside_lengths`. With dropout the inputs of the projections and the feed-forward block's inner
-    activations come on top; on a CPU the attention scores in the rows and the gate's sigmoid.
+    and up. With dropout the inputs of the projections and the feed-forward block's inner
+    activations come on top; with DoRA what `_beside_lengths` has; on a CPU the attention scores in the
+    rows and the gate's sigmoid.
     """
     query, key = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     in_rows, numbers = 2 * query + 2 * key, 4 * shape.hidden + query + 2 * shape.intermediate

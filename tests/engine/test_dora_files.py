@@ -4,14 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from engine.analysis.report import format_report
 from engine.backend import mx, nn
 from engine.config import TrainingConfig
 from engine.errors import UserError
+from engine.fit.speeds import known_speeds
 from engine.memory.predict import optimizer_bytes, trainable_parameters
 from engine.model.adapter import adapter_weights, attach_adapter, load_adapter
 from engine.model.adapter_file import read_adapter
 from engine.model.loading import load_base
 from engine.model_folder.dimensions import ModelDimensions
+from engine.profiles import NAMES
 from engine.project import Project
 from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.events import Paused
@@ -23,6 +26,7 @@ from tests.engine.conftest import copy_of
 from tests.support.architectures import build, made_fast
 from tests.support.batching import whole_batch
 from tests.support.moments import step_done
+from tests.support.run_files import verdict_of
 from tests.support.steps import some_examples
 from tests.support.tiny import CONFIG, RUN, tiny_project, train, write_model
 
@@ -154,6 +158,21 @@ def test_training_goes_on_from_an_adapter_of_its_kind_alone(trained: Project, tm
     before, after = read_adapter(folder), read_adapter(project.adapters_dir)
     assert after.weights.keys() == before.weights.keys()
     assert all(mx.allclose(after.weights[name], before.weights[name], atol=1e-6) for name in before.weights)
+
+
+def test_the_report_names_it_and_the_export_that_works(trained: Project) -> None:
+    """Among the figures; an export beside the base model would be refused."""
+    text = " ".join(format_report(*verdict_of(trained)).replace("\\\n", "").split())
+    assert " · DoRA" in text and "export --to=ollama --bits 8" in text
+
+
+def test_a_lora_runs_speed_says_nothing_of_it(trained: Project, tmp_path: Path) -> None:
+    """Nor the other way round: a run's speed counts for its own kind of adapter."""
+    assert known_speeds(trained, DORA).keys() == set(NAMES)
+    assert not known_speeds(trained, RUN)
+    project = tiny_project(tmp_path)
+    train(project, RUN.updated({"max_steps": 2}))
+    assert known_speeds(project, RUN) and not known_speeds(project, DORA)
 
 
 def test_muon_is_refused_with_it() -> None:

@@ -156,7 +156,7 @@ class ConfigForm(FormDialog[TrainingConfig]):
 
     def _is_other(self, field: ConfigField) -> bool:
         alone = TrainingConfig().updated({field.field: field.value})
-        return getattr(alone, field.field) != getattr(self._config, field.field)
+        return bool(getattr(alone, field.field) != getattr(self._config, field.field))
 
     def _show(self, field: ConfigField, problem: UserError) -> None:
         field.show_problem(problem)
@@ -168,7 +168,7 @@ class ConfigForm(FormDialog[TrainingConfig]):
 
 
 def _problem(config: TrainingConfig, values: dict[str, Any]) -> UserError | None:
-    """Return what is wrong with values in a configuration; of one value alone, take the defaults beside it."""
+    """Return what is wrong with values in a configuration; with one value alone, take the defaults'."""
     try:
         config.updated(values)
     except UserError as error:
