@@ -11,22 +11,25 @@ from benchmarks.job import ALPHA, RANK, Job, Record, run_child
 from benchmarks.results import HEADER, Run, describe, disagreement, ratios, summarize
 from benchmarks.variants import (
     BASELINES,
+    COMPILED,
     FLOAT32,
     INSTALLED,
     OURS,
     PACKED,
+    PEFT,
     Variant,
     alternating,
     mlx_lm_variants,
     our_variant,
+    peft_variants,
 )
 from benchmarks.workload import Lengths, Workload, write_rows
 from engine.config import TrainingConfig
 
-# Writes a copy of a model with every float in float32: packed weights stay packed, or are unpacked.
+# Writes a copy of a model with every float in one dtype: packed weights stay packed, or are unpacked.
 _CONVERT = (
     "import sys, engine.backend; from mlx_lm import convert; "
-    "convert(sys.argv[1], sys.argv[2], dequantize=sys.argv[3] == 'True', dtype='float32')"
+    "convert(sys.argv[1], sys.argv[2], dequantize=sys.argv[3] == 'True', dtype=sys.argv[4])"
 )
 
 
@@ -82,14 +85,25 @@ class Comparison:
         ours = [our_variant(text, options.set, workload) for text in options.ours]
         usual = [FLOAT32, PACKED] if workload.name == "cpu" else [INSTALLED]
         baselines = [] if options.no_mlx_lm else options.baselines or usual
-        others = [
-            variant
-            for side in baselines
-            for variant in mlx_lm_variants(side, workload, options.mlx_lm_batches, options.grad_checkpoint)
-        ]
-        for side in {PACKED, FLOAT32}.intersection(baselines):
-            self._models[side] = _in_float32(options.model, self._folder / side, side == FLOAT32)
+        others = [variant for side in baselines for variant in self._others(side)]
+        for side in set(baselines) - {INSTALLED}:
+            self._models[side] = self._copy(side)
         return alternating(ours, others)
+
+    def _others(self, side: str) -> list[Variant]:
+        options, workload = self._options, self._workload
+        if side in (PEFT, COMPILED):
+            return peft_variants(side, workload, options.peft_batches)
+        return mlx_lm_variants(side, workload, options.mlx_lm_batches, options.grad_checkpoint)
+
+    def _copy(self, side: str) -> Path:
+        """Write a side's copy of the model, unless it is there."""
+        on_gpu = side in (PEFT, COMPILED) and self._workload.name != "cpu"
+        unpacked, dtype = side != PACKED, "bfloat16" if on_gpu else "float32"
+        target = self._folder / f"{'unpacked' if unpacked else 'packed'} {dtype}"
+        if not target.exists():
+            write_copy(self._options.model, target, unpacked, dtype)
+        return target
 
     def _is_slow(self, variant: Variant) -> bool:
         """Whether it is mlx-lm on a CPU with the BLAS of MLX's wheel."""
@@ -130,9 +144,7 @@ class Comparison:
         sys.stdout.flush()
 
 
-def _in_float32(model: Path, target: Path, unpacked: bool) -> Path:
-    """Write a float32 copy of a model folder in a process of its own, unless it is there."""
-    if not target.exists():
-        command = [sys.executable, "-c", _CONVERT, str(model), str(target), str(unpacked)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return target
+def write_copy(model: Path, target: Path, unpacked: bool, dtype: str) -> None:
+    """Write a copy of a model folder in another dtype, by mlx-lm's converter in a process of its own."""
+    command = [sys.executable, "-c", _CONVERT, str(model), str(target), str(unpacked), dtype]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

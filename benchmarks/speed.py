@@ -1,4 +1,4 @@
-"""This engine against `mlx_lm.lora`: the same model, rows, adapter, optimizer and effective batch.
+"""This engine against `mlx_lm.lora` and Hugging Face PEFT: same model, rows, adapter, optimizer, batch size.
 
     python -m benchmarks.speed MODEL --workload long --peak-tflops 989
     python -m benchmarks.speed MODEL --workload short --ours auto \\
@@ -18,6 +18,11 @@ installed but with the scales of the 4-bit weights in float32 (16-bit products a
 times slower with the wheel's BLAS, so the model as it is takes half an hour a step:
 `--baselines mlx_lm --rows 1 --slow-steps 1`), and "mlx_lm openblas", float32 weights and
 OpenBLAS. The copies of the model are written by mlx-lm's own converter.
+
+The baselines "peft" and "peft compiled" (extra `peers`, see benchmarks/peft_lora.py) have unquantised
+weights: `--baselines peft "peft compiled"`. On a CPU their peak is that of the whole process, ours of
+MLX's arrays. All sides take the cores that the process may use: `taskset -c 0 python -m
+benchmarks.speed ...` compares them on one.
 """
 
 import argparse
@@ -43,10 +48,11 @@ def _options() -> argparse.Namespace:
     add("--repetitions", type=int, default=3, help="runs of each variant")
     add("--ours", action="append", default=[], metavar="NAME[:KEY=VALUE,...]", help="a variant of ours")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="setting of all of ours")
-    add("--no-ours", action="store_true", help="only mlx_lm")
+    add("--no-ours", action="store_true", help="only the others")
     add("--no-mlx-lm", action="store_true", help="only ours")
-    add("--baselines", nargs="+", choices=BASELINES, help="which mlx_lm (see above)")
+    add("--baselines", nargs="+", choices=BASELINES, default=[], help="which others (see above)")
     add("--mlx-lm-batches", nargs="+", type=int, default=[], metavar="ROWS", help="its batch sizes")
+    add("--peft-batches", nargs="+", type=int, default=[], metavar="ROWS", help="PEFT's batch sizes")
     add("--grad-checkpoint", action="store_true", help="mlx_lm also with its gradient checkpointing")
     add(
         "--slow-steps", type=int, default=3, help="steps of mlx_lm on a CPU without OpenBLAS, one not counted"

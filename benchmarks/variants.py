@@ -15,7 +15,11 @@ PACKED = "mlx_lm packed f32"
 """The same on the same packed weights with float32 scales: 16-bit products are far slower on a CPU."""
 FLOAT32 = "mlx_lm openblas"
 """mlx-lm with OpenBLAS loaded before MLX, on the same weights in float32."""
-BASELINES = (INSTALLED, PACKED, FLOAT32)
+PEFT = "peft"
+"""Hugging Face PEFT on PyTorch, on the same weights unquantised."""
+COMPILED = "peft compiled"
+"""The same with `torch.compile`."""
+BASELINES = (INSTALLED, PACKED, FLOAT32, PEFT, COMPILED)
 
 _SMALL_BATCHES = (4, 1)
 
@@ -33,7 +37,8 @@ class Variant:
     @property
     def module(self) -> str:
         """What a child process runs."""
-        return "benchmarks.ours" if self.side == OURS else "benchmarks.mlx_lm_lora"
+        modules = {OURS: "benchmarks.ours", PEFT: "benchmarks.peft_lora", COMPILED: "benchmarks.peft_lora"}
+        return modules.get(self.side, "benchmarks.mlx_lm_lora")
 
 
 def our_variant(text: str, common: Sequence[str], workload: Workload) -> Variant:
@@ -76,6 +81,17 @@ def mlx_lm_variants(
             recomputing = {**settings, "grad_checkpoint": True}
             found.append(Variant(side, f"{name} grad_checkpoint", size, accumulation, recomputing))
     return found
+
+
+def peft_variants(side: str, workload: Workload, batches: Sequence[int]) -> list[Variant]:
+    """Return PEFT's settings: the whole batch at once, or the batch sizes that are asked for.
+
+    Raises:
+        ValueError: a batch size does not divide the effective one.
+    """
+    settings = {"compile": side == COMPILED}
+    sizes = [(size, _accumulation(workload, size)) for size in batches or [workload.rows]]
+    return [Variant(side, f"{size} x {parts}", size, parts, settings) for size, parts in sizes]
 
 
 def alternating(ours: Sequence[Variant], others: Sequence[Variant]) -> list[Variant]:

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -115,6 +115,12 @@ class RowMaker:
         encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         end: int = encoded["offset_mapping"][tokens - 1][1]
         return text[:end]
+
+
+def examples_of(lines: Iterable[str], model: Path) -> list[Example]:
+    """Return the rows of `write_rows` as the engine sees them with a model's tokenizer."""
+    maker = RowMaker(model)
+    return [maker.example(json.loads(line)) for line in lines]
 
 
 def sample_rows() -> Iterator[Pair]:

@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 from benchmarks import growth, mlx_lm_lora, ours, random_model, speed
+from benchmarks.comparison import write_copy
 from benchmarks.flops import flops_per_token
 from benchmarks.job import Job, Record, run_child
 from benchmarks.results import Run, disagreement, ratios
-from benchmarks.variants import INSTALLED, OURS, mlx_lm_variants, our_variant
+from benchmarks.variants import COMPILED, INSTALLED, OURS, mlx_lm_variants, our_variant, peft_variants
 from benchmarks.workload import WORKLOADS, Lengths, RowMaker, Workload, write_rows
 from engine.backend import mx
 from engine.config import TrainingConfig
@@ -67,6 +68,22 @@ def test_both_sides_train_on_each_row_once(model: Path, tmp_path: Path) -> None:
     assert len(mine.seconds) == 4 and len(theirs.seconds) == 5
     assert min(mine.seconds + theirs.seconds) > 0
     assert min(mine.peak_gb, theirs.peak_gb, mine.held_gb) > 0
+
+
+def test_peft_does_the_same_work(model: Path, tmp_path: Path) -> None:
+    """The same tokens, and the same loss before anything is learned, however the rows are accumulated."""
+    pytest.importorskip("peft")
+    from benchmarks import peft_lora
+
+    rows = tmp_path / "rows.jsonl"
+    lengths = write_rows(rows, Workload("uneven", 4, 40, 64), 1, model)
+    mine = ours.measure(job(model, rows, 1, 4, 1, 64), tmp_path / "ours")
+    write_copy(model, tmp_path / "unpacked", True, "float32")
+    for size in (4, 2):
+        theirs = peft_lora.measure(job(tmp_path / "unpacked", rows, 1, size, 4 // size, 64))
+        assert theirs.tokens == mine.tokens == [sum(lengths.tokens)]
+        assert theirs.losses == pytest.approx(mine.losses, rel=1e-5)
+        assert theirs.peak_gb > 0 and len(theirs.seconds) == 1
 
 
 def test_rows_have_the_wanted_lengths(model: Path, tmp_path: Path) -> None:
@@ -151,6 +168,9 @@ def test_other_work_is_seen() -> None:
 def test_variants_keep_the_effective_batch() -> None:
     """Whole, in fours and one by one; a size that does not divide it is refused."""
     workload = WORKLOADS["long"]
+    (whole,) = peft_variants(COMPILED, workload, [])
+    assert (whole.batch_size, whole.accumulation, whole.settings) == (8, 1, {"compile": True})
+    assert whole.module == "benchmarks.peft_lora"
     variants = mlx_lm_variants(INSTALLED, workload, [], True)
     assert [(v.batch_size, v.accumulation) for v in variants[::2]] == [(8, 1), (4, 2), (1, 8)]
     assert [v.settings.get("grad_checkpoint", False) for v in variants] == [False, True] * 3
