@@ -8,6 +8,7 @@ from engine.model.frozen_linear import FrozenLinear
 from engine.model.lora import switched_off
 from engine.model.matmul_timings import MATMUL_MODES, MatmulMode
 from engine.model.padding_free import unpad_attention
+from engine.training.flat_parameters import ParameterVector
 from tests.support.architectures import assert_same, build, found, made_fast, plain_loss, unpadded_loss
 from tests.support.tiny import RUN
 
@@ -117,3 +118,32 @@ def test_a_row_of_zeros_stays_a_row_of_zeros() -> None:
     assert mx.array_equal(y[:, 1], mx.zeros(3)) and mx.allclose(y, linear(x), atol=1e-6)
     slope = mx.grad(lambda m: (layer.update({"m": m}), layer(x).sum())[1])(m)
     assert mx.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("mode", MATMUL_MODES)
+def test_in_16_bits_lengths_act_as_they_are(mode: MatmulMode) -> None:
+    """Over many outputs a change of 1 % is 1 %: in bfloat16 the ratio itself would be 1.008 or 1.016."""
+    mx.random.seed(2)
+    plain = nn.QuantizedLinear.from_linear(nn.Linear(64, 96, bias=False), group_size=32, bits=4)
+    plain.scales, plain.biases = plain.scales.astype(mx.bfloat16), plain.biases.astype(mx.bfloat16)
+    frozen = FrozenLinear(plain, mode, mx.bfloat16)
+    a, b = mx.random.normal((64, 4)), mx.random.normal((4, 96)) * 0.1
+    x = mx.random.normal((200, 64)).astype(mx.bfloat16)
+    norms = mx.linalg.norm(frozen.forward(mx.eye(64)).T + 0.5 * (a @ b).T, axis=1)
+    layer = DoRALinear(frozen, a, b, norms, 0.5, 0.0)
+    as_lora = layer.low_rank_sum(x).astype(mx.float32)
+    assert layer(x).dtype == mx.bfloat16
+    for ratio in (1.0, 1.0105, 0.9905):
+        layer.m = norms * ratio
+        found = (layer(x).astype(mx.float32) * as_lora).sum() / mx.square(as_lora).sum()
+        assert float(found) == pytest.approx(ratio, abs=1e-3)
+
+
+def test_of_the_vector_of_all_parameters_lengths_are_not_cast() -> None:
+    """Matrices are, and their gradients come back in one vector of float32."""
+    tree = {"q": {"lora_a": mx.ones((3, 2)), "m": mx.full((4,), 1.0001)}}
+    layout = ParameterVector(tree)
+    split = layout.split_for_products(layout.join(tree), mx.bfloat16)
+    assert (split["q"]["lora_a"].dtype, split["q"]["m"].dtype) == (mx.bfloat16, mx.float32)
+    assert float(split["q"]["m"][0]) == pytest.approx(1.0001, abs=1e-6)
+    assert layout.join(split).dtype == mx.float32
