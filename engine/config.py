@@ -66,7 +66,7 @@ class TrainingConfig(BaseModel):
     ] = 0
     fine_tune_type: Annotated[
         FineTuneType,
-        Field(description="Kind of adapter; dora also trains the length of each of a matrix's rows."),
+        Field(description="Kind of adapter; dora trains the length of each matrix row, too."),
     ] = "lora"
     lora_rank: Annotated[
         int, Field(ge=1, le=1024, description="Inner size of the adapter's two matrices.")
