@@ -142,6 +142,11 @@ class Project:
         return self.run_dir / "evaluations"
 
     @property
+    def report_dir(self) -> Path:
+        """The report to hand on: HTML, Markdown and charts."""
+        return self.run_dir / "report"
+
+    @property
     def note_file(self) -> Path:
         """What somebody wrote about the run."""
         return self.run_dir / "note.txt"

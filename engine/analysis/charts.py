@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_STYLE = {
+STYLE = {
     "font.size": 11,
     "axes.edgecolor": "#8A94A0",
     "axes.labelcolor": "#2B333B",
@@ -35,6 +35,7 @@ _STYLE = {
     "legend.edgecolor": "none",
     "text.usetex": False,  # LaTeX would read a model's name as commands
 }
+"""Of matplotlib, for all charts of a run."""
 
 
 def write_dashboard(project: Project) -> Path:
@@ -119,7 +120,7 @@ def _run(project: Project) -> tuple[RunHistory, RunState | None]:
 def _styled() -> AbstractContextManager[None]:
     from matplotlib import rc_context
 
-    style: AbstractContextManager[None] = rc_context(_STYLE)
+    style: AbstractContextManager[None] = rc_context(STYLE)
     return style
 
 

@@ -6,9 +6,11 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from engine.evaluation.request import Chosen, EvaluationRequest
+from engine.errors import UserError
+from engine.evaluation.request import Chosen, EvaluationRequest, choose
 from engine.evaluation.results import Evaluation, is_sound
 from engine.files import read_own, write_atomic
 from engine.fingerprint import given_sha256, installed_versions, model_fingerprint
@@ -22,6 +24,15 @@ FORMAT = 1
 _NAME = re.compile(r"[0-9a-f]{32}\.json")
 _LETTERS = 32
 _DECODER = msgspec.json.Decoder(Evaluation)
+
+
+@dataclass(frozen=True)
+class KnownEvaluation:
+    """An evaluation that was made before."""
+
+    found: Evaluation
+    is_current: bool
+    """Whether it is what evaluating base, best and last would find now: nothing it rests on has changed."""
 
 
 def key_of(project: Project, chosen: Chosen, request: EvaluationRequest) -> str:
@@ -68,6 +79,16 @@ def keep_evaluation(project: Project, found: Evaluation) -> None:
 def newest_evaluation(project: Project) -> Evaluation | None:
     """Return the evaluation of a run that was made last; None where there is none that can be read."""
     return next(filter(None, map(_read, _newest_first(project.evaluations_dir))), None)
+
+
+def known_evaluation(project: Project) -> KnownEvaluation | None:
+    """Return what is known of a run's best and last adapter: the present evaluation, else the newest one."""
+    request = EvaluationRequest()
+    with suppress(UserError, OSError):  # adapter, model or rows are not there any more
+        if found := read_evaluation(project, key_of(project, choose(project, request), request)):
+            return KnownEvaluation(found, True)
+    newest = newest_evaluation(project)
+    return KnownEvaluation(newest, False) if newest else None
 
 
 def _newest_first(folder: Path) -> Iterator[Path]:

@@ -96,7 +96,7 @@ def archive_run(project: Project) -> None:
     others = (
         *(project.adapters_dir, project.dashboard_png, project.analysis_png, *project.chart_pngs()),
         *(project.answers_file, project.evaluations_dir, project.note_file, project.row_losses_file),
-        *(project.metrics_csv, project.metrics_file, project.trackers_dir),
+        *(project.metrics_csv, project.metrics_file, project.trackers_dir, project.report_dir),
         *(project.receipt_file, project.state_file),
     )
     target = archive(project.run_dir, [*checkpoints, *filter(os.path.lexists, others)])

@@ -163,7 +163,7 @@ def test_training_goes_on_from_an_adapter_of_its_kind_alone(trained: Project, tm
 def test_the_report_names_it_and_the_export_that_works(trained: Project) -> None:
     """Among the figures; an export beside the base model would be refused."""
     text = " ".join(format_report(*verdict_of(trained)).replace("\\\n", "").split())
-    assert " · DoRA" in text and "export --to=ollama --bits 8" in text
+    assert " · DoRA" in text and "export --to=ollama --bits=8" in text
 
 
 def test_a_lora_runs_speed_says_nothing_of_it(trained: Project, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event as StopEvent
 
@@ -14,8 +15,8 @@ from engine.dataset.batches.tokenize import ExampleTokenizer
 from engine.errors import UserError
 from engine.evaluation.evaluator import Evaluator
 from engine.evaluation.general_texts import general_texts, paragraphs
-from engine.evaluation.kept import newest_evaluation
-from engine.evaluation.request import EvaluationRequest
+from engine.evaluation.kept import KnownEvaluation, key_of, known_evaluation, newest_evaluation
+from engine.evaluation.request import EvaluationRequest, choose
 from engine.evaluation.results import Evaluation
 from engine.evaluation.sentences import remarks_on_rows, row_change, verdicts, worst_and_best
 from engine.memory.predict import MemoryBudget
@@ -58,6 +59,11 @@ def test_the_second_time_it_is_there(trained: Project) -> None:
     """To the digit; what is damaged, or is of another key, is made anew in its place."""
     first, was_kept = evaluated(trained)
     assert not was_kept and evaluated(trained) == (first, True)
+    default, _kept = evaluated(trained, EvaluationRequest())
+    assert known_evaluation(trained) == KnownEvaluation(default, True)
+    for path in trained.evaluations_dir.glob(f"{default.key[:32]}*"):
+        path.unlink()
+    assert known_evaluation(trained) == KnownEvaluation(first, False)
     assert newest_evaluation(trained) == first
     (kept,) = trained.evaluations_dir.iterdir()
     whole = kept.read_text()
@@ -109,6 +115,27 @@ def test_another_run_is_another_evaluation(trained: Project) -> None:
     assert newest_evaluation(trained) is None
     (archived,) = trained.archive_dir.iterdir()
     assert newest_evaluation(Project(trained.root, str(archived.relative_to(trained.root)))) == newest
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_other"),
+    [
+        ({"max_seq_length": 32}, True),
+        ({"mask_history": True}, True),
+        ({"prompt_loss_weight": 0.5}, True),
+        ({"train_on_template_text": True}, True),
+        ({"learning_rate": 0.01, "seed": 3, "eval_every": 7}, False),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_settings_that_decide_which_tokens_count_are_part_of_the_key(
+    trained: Project, changed: dict[str, object], is_other: bool
+) -> None:
+    """As the run had them; how it learned is in its adapters."""
+    chosen = choose(trained, NO_ANSWERS)
+    assert any(getattr(chosen.config, name) != value for name, value in changed.items())
+    other = replace(chosen, config=chosen.config.updated(changed))
+    assert (key_of(trained, other, NO_ANSWERS) != key_of(trained, chosen, NO_ANSWERS)) == is_other
 
 
 def test_held_out_rows_come_first_and_no_run_reads_them(trained: Project, tmp_path: Path) -> None:

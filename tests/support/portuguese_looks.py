@@ -9,7 +9,8 @@ from engine.i18n.catalogue import path_of, read
 from engine.lora_targets import ALL_TARGETS
 
 _FIELD = re.compile(r"\{[^{}]*\}")
-_WORD = re.compile(r"(?<![\w/.=-])[^\W\d_]+(?:[-_][^\W\d_]+)*(?![\w/=-])")
+_WORD = re.compile(r"(?<![\w/.=│┌└-])[^\W\d_]+(?:[-_][^\W\d_]+)*(?![\w/=│┌└-])")
+"""A whole word: one that touches a frame is what a dialog leaves to be seen of another."""
 _NAMES = ("system", "user", "assistant", "tool")
 """Of roles, which are the same in every language, as those of settings are."""
 _SHORTEST = 4

@@ -103,3 +103,22 @@ def test_the_json_of_a_kept_evaluation_is_harmless(trained: Project, mqlora: Mql
     (kept,) = trained.evaluations_dir.iterdir()
     assert "\x1b" not in shown.out + as_json.out + kept.read_text() and "[red]c[/]" in shown.out
     assert json.loads(as_json.out)["asked"][0]["reference"].startswith("b\x1b]")
+
+
+def test_the_report_has_what_was_found(trained: Project, mqlora: Mqlora) -> None:
+    """In words, in JSON, and in the files to hand on."""
+    assert "better than the base model" not in mqlora("report").out
+    (before,) = mqlora("report", "--json").objects
+    assert before["evaluation"] is None and before["saved"] is None
+    (found,) = mqlora("eval", "--json").objects
+    assert "better than the base model" in mqlora("report").out
+    saved = mqlora("report", "--save", "--json")
+    (after,) = saved.objects
+    assert after["evaluation"] == {"is_current": True, **found}
+    page = Path(after["saved"])
+    assert page.parent == trained.report_dir and "better than the base model" in page.read_text()
+    said = " ".join(mqlora("report", "--save").out.split())
+    assert said.endswith("written") and "report.html" in said
+    (trained.valid_file).write_text(trained.valid_file.read_text() + json.dumps(pairs(1, start=77)[0]) + "\n")
+    assert "better than the base model" not in mqlora("report", "--save").out
+    assert "have changed since this was evaluated" in page.read_text()

@@ -222,7 +222,7 @@ async def test_nothing_is_exported_while_something_computes(app: MqloraApp, expo
         await sees(pilot, "x Export")
         pretend(app, "running", 3)
         await pilot.press("x")
-        await sees(pilot, "Training is running", "export when the run is paused or over")
+        await sees(pilot, "Training is running", "do this when the run is paused or over")
         pretend(app, "finished", 3)
         await sees_no_more(pilot, "Training is running")
         app.post_message(FitProgress("Trying"))
@@ -238,7 +238,7 @@ async def test_nothing_is_exported_while_something_computes(app: MqloraApp, expo
         await wait_for(pilot, lambda: isinstance(app.screen, ExportDialog) and app.screen.focused)
         app.engine.idle.clear()
         await pilot.press("enter")
-        await sees(pilot, "✗ A chat, or another job, is using MLX; export when that is over.")
+        await sees(pilot, "✗ A chat, or another job, is using MLX; do this when that is over.")
         app.engine.idle.set()
     assert exporter.asked == []
 

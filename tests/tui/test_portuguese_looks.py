@@ -23,6 +23,7 @@ QUOTED = [
         ("perda 2.637  0,86 GB", "a point: 2.637"),
         ("213 passos, 50\ntokens", "a unit alone: 'tokens'"),
         ("cosine (cosseno), learning_rate, num_epochs 3, mlx-lm 0.32.2, data/train.jsonl", ""),
+        ("0,83 s · 213 pass│ Ajuda │", ""),
         ("lr_schedule: taxa 2,0e-4, 213 passos\numa época", ""),
     ],
 )

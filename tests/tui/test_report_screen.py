@@ -160,3 +160,19 @@ async def test_report_is_read_anew_when_shown_again(app: MqloraApp, charts: Fake
         write_run(app.project, "finished")
         await open_report(pilot)
         await wait_for(pilot, lambda: "Best at its last step" in shown(app))
+
+
+async def test_f_writes_the_report_to_hand_on(
+    app: MqloraApp, charts: FakeCharts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is is told; what cannot be written, too."""
+    write_run(app.project, "finished")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_report(pilot)
+        await pilot.press("f")
+        await sees(pilot, "checkpoints_qlora/report/report.html written")
+        assert "Best at its last step" in (app.project.report_dir / "report.html").read_text()
+        (app.project.report_dir / "report.html").write_text("mine")
+        await pilot.press("f")
+        await sees(pilot, "is no report that mqlora-tui wrote")
+        assert (app.project.report_dir / "report.html").read_text() == "mine"

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable
 from engine import units
 from engine.evaluation.evaluator import Evaluator
 from engine.evaluation.request import EvaluationRequest
-from engine.evaluation.results import Estimate, Evaluation, VariantResult
+from engine.evaluation.results import Evaluation
 from engine.evaluation.sentences import (
     Remark,
     answer_remarks,
+    between,
+    general_words,
     headline,
     label,
+    perplexity_words,
     remarks_on_rows,
     row_change,
     verdicts,
@@ -32,8 +35,6 @@ from rich.text import Text
 
 _LETTERS = 140
 """Of a question or an answer in the list."""
-_MANY = 1e6
-"""Perplexities from which on are written with a power of ten."""
 
 
 def evaluate(project: Project, request: EvaluationRequest, as_json: bool) -> int:
@@ -104,30 +105,12 @@ def _losses(found: Evaluation) -> Table:
         shown.add_row(
             cell(label(result)),
             nats(result.loss.value),
-            _between(result.loss),
-            _perplexity(result.perplexity.value),
-            _between(result.perplexity, _perplexity),
-            _general(result),
+            between(result.loss),
+            perplexity_words(result.perplexity.value),
+            between(result.perplexity, perplexity_words),
+            general_words(result),
         )
     return shown
-
-
-def _between(estimate: Estimate, form: Callable[[float], str] = nats) -> str:
-    """Return the ends of an interval; nothing where there is none."""
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return f"{form(estimate.low)} – {form(estimate.high)}"
-
-
-def _perplexity(value: float) -> str:
-    if value >= _MANY:
-        return number(value, ".0e")
-    return number(value, ".2f" if value < 10 else ".1f" if value < 100 else ",.0f")
-
-
-def _general(result: VariantResult) -> str:
-    loss, change = nats(result.general.loss), result.general.change
-    return loss if change is None else f"{loss} ({signed(change.loss.value, 2)})"
 
 
 def _answers(found: Evaluation) -> Table:

@@ -1,7 +1,9 @@
 """The commands that look and print: demo, check, profiles, report."""
 
 from dataclasses import asdict
+from pathlib import Path
 
+from engine.evaluation.sentences import verdicts
 from engine.hardware.probe import probe
 from engine.hardware.report import Check
 from engine.i18n import _, number
@@ -14,6 +16,7 @@ from engine.units import duration, size
 from tui.cli.choose_config import recommendation
 from tui.console import cell, model_taken, out, print_json, say, say_model, status_mark, table
 
+from msgspec import to_builtins
 from rich.text import Text
 
 _LISTED_FAULTS = 50
@@ -95,15 +98,34 @@ def _peak(offer: Offer) -> str:
     return text.format(size=size(offer.peak_memory))
 
 
-def show_report(project: Project, as_json: bool) -> None:
-    """Print the final report."""
+def show_report(project: Project, is_saved: bool, as_json: bool) -> None:
+    """Print the final report, with what an evaluation found; write it as files, if wanted.
+
+    Raises:
+        UserError: there is no run, or the files cannot be written.
+    """
     from engine.analysis.report import as_dict, format_report
     from engine.analysis.summary import summarise
     from engine.analysis.verdict import judge
+    from engine.evaluation.kept import known_evaluation
 
     summary = summarise(project)
-    verdict = judge(summary)
+    verdict, known = judge(summary), known_evaluation(project)
+    page = _written(project) if is_saved else None
     if as_json:
-        print_json(as_dict(summary, verdict))
-    else:
-        out.print(Text(printable(format_report(summary, verdict))), end="")
+        evaluation = {"is_current": known.is_current, **to_builtins(known.found)} if known else None
+        print_json(as_dict(summary, verdict) | {"evaluation": evaluation, "saved": page and str(page)})
+        return
+    out.print(Text(printable(format_report(summary, verdict))), end="")
+    if known and known.is_current:
+        out.print()
+        for remark in verdicts(known.found):
+            say(f" {status_mark(remark.level)} {remark.text}")
+    if page:
+        say(_("✓ {path} written").format(path=page))
+
+
+def _written(project: Project) -> Path:
+    from engine.report.write import write_report
+
+    return write_report(project)

@@ -62,11 +62,21 @@ def chat(
     raise typer.Exit(code)
 
 
-def report(context: typer.Context, json: Json = False) -> None:
+def report(
+    context: typer.Context,
+    save: Annotated[
+        bool,
+        typer.Option(
+            "--save",
+            help=_("Also write it to hand on: report.html with its charts inside, report.md and SVG files."),
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
     """Say how the run went and what to do next."""
     from tui.cli.reports import show_report
 
-    show_report(context.obj, json)
+    show_report(context.obj, save, json)
 
 
 def history(context: typer.Context, json: Json = False) -> None:

@@ -12,7 +12,7 @@ from tui.app.jobs import export as export_job
 from tui.app.jobs.export import ExportMoved, ExportOver
 from tui.app.screens.export.form import ExportForm
 from tui.app.screens.export.result import ExportResult
-from tui.app.screens.shared.note_line import Busy
+from tui.app.screens.shared.computing import busy
 from tui.app.screens.shared.work_dialog import WorkDialog
 from tui.shell import complete
 
@@ -26,19 +26,6 @@ from textual.widgets import Button, Input, Select, Static
 if TYPE_CHECKING:
     from engine.export.exporter import Exported
     from tui.app.state import AppState
-
-
-def busy(app: "AppState") -> UserError | None:
-    """Return why nothing can be exported now: one thread computes, and a run needs the memory."""
-    if app.run_state.is_training:
-        problem, fix = _("Training is running"), _("export when the run is paused or over")
-        return Busy(problem, fix, lambda: app.run_state.is_training)
-    if app.measuring:
-        problem, fix = _("Memory is being measured"), _("export when that is over")
-        return Busy(problem, fix, lambda: bool(app.measuring))
-    if not app.engine.idle.is_set():
-        return UserError(_("A chat, or another job, is using MLX"), _("export when that is over"))
-    return None
 
 
 class ExportDialog(WorkDialog[None]):

@@ -9,7 +9,8 @@ from engine.i18n import _
 from engine.runs.record import RunRecord
 from tui.app.jobs.history import RunLister, curves_in
 from tui.app.screens.answers.answers import AnswersScreen
-from tui.app.screens.export.export import ExportDialog, busy
+from tui.app.screens.evaluation.evaluation import EvaluationDialog
+from tui.app.screens.export.export import ExportDialog
 from tui.app.screens.history.about import about, legend
 from tui.app.screens.history.changing import ChangingScreen
 from tui.app.screens.history.chat import ArchivedChatScreen
@@ -17,6 +18,7 @@ from tui.app.screens.history.dialogs import DifferencesScreen, RunReportScreen
 from tui.app.screens.history.keys import HISTORY_KEYS
 from tui.app.screens.history.overlay_plot import DrawnRun, OverlayPlot
 from tui.app.screens.history.run_table import RunTable
+from tui.app.screens.shared.computing import busy
 from tui.app.screens.shared.lines import SteadyText
 from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.run.headline import run_sign
@@ -235,6 +237,11 @@ class HistoryScreen(ChangingScreen):
         if record := self._record:
             present = record.place.is_present
             self.app.push_screen(AnswersScreen(None if present else record.place.project))
+
+    def action_evaluate(self) -> None:
+        """Show what an evaluation found, or make one."""
+        if record := self._record:
+            self.app.push_screen(EvaluationDialog(record.place.project))
 
     def action_export(self) -> None:
         """Ask for what program, unless something else computes."""

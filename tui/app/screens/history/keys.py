@@ -37,6 +37,14 @@ HISTORY_KEYS: list[BindingType] = [
         id="history.answers",
     ),
     Binding(
+        "e",
+        "evaluate",
+        _("Evaluate"),
+        tooltip=_("See whether the adapter of this run is better than its base model, beyond chance"),
+        show=False,  # the footer is full
+        id="history.evaluate",
+    ),
+    Binding(
         "x",
         "export",
         _("Export"),

@@ -39,6 +39,18 @@ def chart_writers() -> tuple[Callable[[Project], Path], ...]:
     return write_dashboard, write_analysis
 
 
+def write_report_files(project: Project) -> Path:
+    """Write the report to hand on and return its page; imports for a second, so in a thread.
+
+    Raises:
+        UserError: see `engine.report.write.write_report`.
+    """
+    with importing():
+        from engine.report.write import write_report
+
+    return write_report(project)
+
+
 def charts_told(project: Project, is_drawing: bool) -> Content:
     """Say where the pictures are, or what draws them, and how else the run can be looked at."""
     files = [path for path in charts_of(project) if path.exists()]

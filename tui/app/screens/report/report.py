@@ -9,11 +9,21 @@ from engine.analysis.report import WIDTH
 from engine.analysis.summary import summarise
 from engine.analysis.verdict import judge
 from engine.errors import UserError
+from engine.evaluation.kept import KnownEvaluation, known_evaluation
 from engine.i18n import _
 from tui.app.screens.answers.answers import AnswersScreen
-from tui.app.screens.export.export import ExportDialog, busy
-from tui.app.screens.report.charts import chart_writers, charts_are_old, charts_of, charts_told
+from tui.app.screens.evaluation.evaluation import EvaluationDialog
+from tui.app.screens.evaluation.text import summary_line
+from tui.app.screens.export.export import ExportDialog
+from tui.app.screens.report.charts import (
+    chart_writers,
+    charts_are_old,
+    charts_of,
+    charts_told,
+    write_report_files,
+)
 from tui.app.screens.report.checkpoints import CheckpointsScreen
+from tui.app.screens.report.keys import REPORT_KEYS
 from tui.app.screens.report.server_line import ServerLine
 from tui.app.screens.report.suggestions import (
     SUGGESTION_KEYS,
@@ -23,6 +33,7 @@ from tui.app.screens.report.suggestions import (
 )
 from tui.app.screens.report.text import meaning, report_text
 from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.computing import busy
 from tui.app.screens.shared.copying import ToCopy
 from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.app.screens.train.questions import train_anew
@@ -31,7 +42,7 @@ from tui.shell import complete
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Static
 
@@ -40,47 +51,12 @@ class ReportScreen(PlaceScreen):
     """Reads the run whenever it is shown, and draws its charts."""
 
     PLACE: ClassVar[str] = _("6 Report")
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "p",
-            "charts",
-            _("Write charts"),
-            tooltip=_("Draw both PNG files again"),
-            show=False,  # they are drawn by themselves, and five keys have room
-            id="report.charts",
-        ),
-        Binding(
-            "c", "checkpoints", _("Checkpoints"), tooltip=_("List the checkpoints"), id="report.checkpoints"
-        ),
-        Binding(
-            "w",
-            "answers",
-            _("Answers"),
-            tooltip=_("See how the answers to data/prompts.txt changed from step to step"),
-            show=False,
-            id="report.answers",
-        ),
-        Binding(
-            "s",
-            "serve",
-            _("Serve"),
-            tooltip=_("Let other programs on this machine talk to the result; again: end that"),
-            id="report.serve",
-        ),
-        Binding(
-            "x",
-            "export",
-            _("Export"),
-            tooltip=_("Write the adapter for another program, such as Ollama"),
-            id="report.export",
-        ),
-        Binding("enter", "chat", _("Chat"), tooltip=_("Talk to the result"), id="report.chat"),
-        *SUGGESTION_KEYS,
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*REPORT_KEYS, *SUGGESTION_KEYS]
 
     def __init__(self) -> None:
         super().__init__()
         self.summary: RunSummary | None = None
+        self._evaluation: KnownEvaluation | None = None
         self._drawing = False
         self._suggestions: list[Suggestion] = []
 
@@ -93,6 +69,7 @@ class ReportScreen(PlaceScreen):
             yield Static(meaning(), id="report-meaning")
         yield SuggestionLine(id="report-suggestions")
         yield ServerLine(id="report-server")
+        yield Static(id="report-evaluation")
         yield Static(id="report-charts")
 
     def on_mount(self) -> None:
@@ -117,7 +94,7 @@ class ReportScreen(PlaceScreen):
             return self.summary is not None or self.mqlora.server is not None
         if action == "suggestion":
             return parameters[0] in range(len(self._suggestions))
-        if action in ("charts", "answers", "checkpoints", "export", "chat"):
+        if action in ("charts", "answers", "checkpoints", "evaluate", "save", "export", "chat"):
             return self.summary is not None
         return super().check_action(action, parameters)
 
@@ -144,6 +121,10 @@ class ReportScreen(PlaceScreen):
             self.show_error(refusal)
         elif self.summary:
             self.app.push_screen(ExportDialog(self.summary))
+
+    def action_evaluate(self) -> None:
+        """Show what an evaluation found, or make one; what it found is in the report afterwards."""
+        self.app.push_screen(EvaluationDialog(), lambda _closed: self._run_changed())
 
     def stop_work(self) -> bool:
         """End the server."""
@@ -199,6 +180,7 @@ class ReportScreen(PlaceScreen):
         project = self.mqlora.project
         try:
             self.summary = await asyncio.to_thread(summarise, project)
+            self._evaluation = await asyncio.to_thread(known_evaluation, project)
         except UserError:
             self.summary = None
             self._show_empty()
@@ -219,6 +201,7 @@ class ReportScreen(PlaceScreen):
         self.query_one(VerdictLine).show(run_sign(summary, verdict), verdict.headline)
         text = self.query_one("#report-text", Static)
         text.update(report_text(summary, verdict, text.content_size.width or WIDTH))
+        self._show_evaluation()
         self._show_charts()
 
     def _show_empty(self) -> None:
@@ -227,6 +210,13 @@ class ReportScreen(PlaceScreen):
         self.query_one(VerdictLine).show_waiting(_("No run yet. Press 4 to train."))
         self.query_one("#report-text", Static).update("")
         self.query_one("#report-charts", Static).update("")
+        self._show_evaluation()
+
+    def _show_evaluation(self) -> None:
+        """Say what an evaluation found; nothing where there is no adapter to evaluate."""
+        line = self.query_one("#report-evaluation", Static)
+        line.display = bool(self.summary and self.summary.adapters)
+        line.update(summary_line(self._evaluation))
 
     def _show_server(self) -> None:
         self.query_one(ServerLine).show(self.mqlora.server)
@@ -234,6 +224,19 @@ class ReportScreen(PlaceScreen):
 
     def _show_charts(self) -> None:
         self.query_one("#report-charts", Static).update(charts_told(self.mqlora.project, self._drawing))
+
+    @work(group="saving", exclusive=True, exit_on_error=False)
+    async def action_save(self) -> None:
+        """Write the report's files in a thread."""
+        self.mqlora.notice = _("Writing the report …")
+        try:
+            page = await asyncio.to_thread(write_report_files, self.mqlora.project)
+        except UserError as error:
+            self.mqlora.notice = ""
+            self.show_error(error)
+        else:
+            path = page.relative_to(self.mqlora.project.root)
+            self.mqlora.notice = _("{path} written, with report.md and charts beside it").format(path=path)
 
     @work(group="charts", exit_on_error=False)
     async def _draw(self) -> None:
