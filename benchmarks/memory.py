@@ -51,6 +51,7 @@ class Case:
 
 
 _RECOMPUTED = {"gradient_checkpointing": "on"}
+_DORA = {"fine_tune_type": "dora"}
 CASES = {
     "cpu": [
         Case(1, 128, {}),
@@ -64,6 +65,9 @@ CASES = {
         Case(1, 256, {"lora_targets": "q_proj,v_proj"}),
         Case(1, 512, _RECOMPUTED),
         Case(2, 256, _RECOMPUTED),
+        Case(1, 256, _DORA),
+        Case(2, 256, _DORA),
+        Case(1, 512, _RECOMPUTED | _DORA),
     ],
     "gpu": [
         Case(1, 512, {}),
@@ -78,6 +82,7 @@ CASES = {
         Case(8, 1024, _RECOMPUTED),
         Case(8, 1024, {"gradient_checkpointing": "auto"}),
         Case(1, 8192, _RECOMPUTED),
+        Case(4, 512, _DORA),
     ],
 }
 

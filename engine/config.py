@@ -15,6 +15,7 @@ from engine.values import json_reason, refusal, typed
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+FineTuneType = Literal["lora", "dora"]
 TrackerName = Literal["tensorboard", "wandb", "trackio"]
 _LISTS = ("lora_targets", "trackers")
 """Settings that are lists of names."""
@@ -63,6 +64,10 @@ class TrainingConfig(BaseModel):
             description="Optimizer steps after which the run ends, in whatever epoch; 0: none.",
         ),
     ] = 0
+    fine_tune_type: Annotated[
+        FineTuneType,
+        Field(description="Kind of adapter; dora trains the length of each matrix row, too."),
+    ] = "lora"
     lora_rank: Annotated[
         int, Field(ge=1, le=1024, description="Inner size of the adapter's two matrices.")
     ] = 8
@@ -191,6 +196,16 @@ class TrainingConfig(BaseModel):
             names = {name: text.replace(",", " ").split() for name, text in texts.items()}
             values = values | {name: tuple(dict.fromkeys(found)) for name, found in names.items()}
         return values
+
+    @model_validator(mode="after")
+    def _refuse_muon_for_lengths(self) -> Self:
+        """Refuse what Muon cannot do: it makes matrices orthogonal, and DoRA's lengths are vectors."""
+        if self.fine_tune_type == "dora" and self.optimizer == "muon":
+            raise UserError(
+                _("optimizer=muon does not go with fine_tune_type=dora, whose lengths are no matrices"),
+                _("set optimizer=adamw or fine_tune_type=lora"),
+            )
+        return self
 
     @classmethod
     def parse(cls, values: dict[str, Any], source: str = "") -> Self:

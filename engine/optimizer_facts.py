@@ -27,3 +27,8 @@ def state_numbers(name: OptimizerName, rows: int, columns: int) -> int:
     if name == "adafactor":  # the mean squares of each row and of each column
         return rows + columns
     return rows * columns  # the momentum
+
+
+def vector_state_numbers(name: OptimizerName, size: int) -> int:
+    """Return the same for a vector, of which Adafactor keeps the mean square of each number."""
+    return 2 * size if name == "adamw" else size

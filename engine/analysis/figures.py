@@ -116,8 +116,8 @@ def _origin(summary: RunSummary) -> list[str]:
 
 
 def _unusual(config: TrainingConfig) -> list[str]:
-    """Return what a run did otherwise than most: optimizer, floor of the rate, weight of prompts."""
-    parts = []
+    """Return what a run did otherwise than most: adapter, optimizer, floor of the rate, prompts' weight."""
+    parts = ["DoRA"] if config.fine_tune_type == "dora" else []
     if config.optimizer != "adamw":
         parts.append(_("optimizer {name}").format(name=config.optimizer))
     if config.min_learning_rate_ratio and config.lr_schedule != "constant":

@@ -110,11 +110,17 @@ def _next_steps(summary: RunSummary) -> tuple[NextStep, ...]:
             _("use it with mlx-lm"),
             f"{program('mlx_lm.generate')} --model {model} --adapter-path {adapter} --prompt {question}",
         ),
-        NextStep(
-            _("export it for Ollama, LM Studio, vLLM or others, such as"),
-            f"mqlora-tui export --to=ollama{checkpoint}",
-        ),
+        _export_step(summary, checkpoint),
     )
+
+
+def _export_step(summary: RunSummary, chosen: str) -> NextStep:
+    """Return the command that exports the adapter that the options `chosen` name; DoRA's only merged."""
+    if summary.config and summary.config.fine_tune_type == "dora":
+        text = _("merge it into a model for Ollama, LM Studio or others, such as")
+        return NextStep(text, f"mqlora-tui export --to=ollama --bits=8{chosen}")
+    text = _("export it for Ollama, LM Studio, vLLM or others, such as")
+    return NextStep(text, f"mqlora-tui export --to=ollama{chosen}")
 
 
 def _rising(summary: RunSummary, history: RunHistory) -> Advice | None:

@@ -42,12 +42,26 @@ def try_command(
             source = shlex.quote(str(folder / "mqlora"))
             return f"cp -R {source} ~/.lmstudio/models/ && lms load mqlora/{shlex.quote(inner.name)}"
         case "peft":
+            if adapter.fine_tune_type == "dora":
+                return _by_peft(base_name, inner)
             base = shlex.quote(base_name)
             lora = f"--enable-lora --max-lora-rank {_vllm_rank(adapter.rank)} --lora-modules tuned={quoted}"
             return f"vllm serve {base} {lora}"
         case "mlx":
             kwargs = f" --chat-template-config {settings}" if settings else ""
             return f"{program('mlx_lm.generate')} --model {quoted}{kwargs} --prompt {shlex.quote(_QUESTION)}"
+
+
+def _by_peft(base_name: str, inner: Path) -> str:
+    """Return the command for what vLLM cannot load: PEFT itself."""
+    code = (
+        "from peft import AutoPeftModelForCausalLM as M; from transformers import AutoTokenizer as T; "
+        f"t = T.from_pretrained({base_name!r}); m = M.from_pretrained({str(inner)!r}); "
+        f"x = t.apply_chat_template([dict(role='user', content={_QUESTION!r})], "
+        "add_generation_prompt=True, return_dict=True, return_tensors='pt'); "
+        "print(t.decode(m.generate(**x, max_new_tokens=60)[0]))"
+    )
+    return f"python -c {shlex.quote(code)}"
 
 
 def _vllm_rank(rank: int) -> int:

@@ -47,9 +47,14 @@ def write_gguf_files(
         What they cannot hold as it was, in sentences.
 
     Raises:
-        UserError: llama.cpp has no such model or tokenizer, or the disk is too small.
+        UserError: llama.cpp has no such adapter, model or tokenizer, or the disk is too small.
         OSError: a file cannot be written.
     """
+    if adapter.fine_tune_type == "dora" and not request.is_merged:
+        raise UserError(
+            _("A GGUF file cannot hold a DoRA adapter beside its base model: llama.cpp knows LoRA's alone"),
+            _("merge both: export it with --bits 8 or --bits 16"),
+        )
     architecture, vocabulary = in_gguf(base)
     name = one_line(base.name, 80)
     of_ollama, notes = "", list[str]()

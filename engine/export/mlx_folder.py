@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import mx, nn
+from engine.export.merge import SMALLEST
 from engine.export.score import folder_bytes
 from engine.files import write_json
 from engine.model.adapter_file import AdapterFile
 from engine.model.loading import open_model
+from engine.model.mlx_lm_adapter import LENGTHS
 from engine.model.safetensors_file import write_arrays
 from engine.model_folder.dimensions import ModelDimensions
 from engine.model_folder.settings import read_settings
@@ -39,9 +41,9 @@ def mlx_bytes(base: Path, bits: int) -> int:
 def write_mlx(base: Path, adapter: AdapterFile, bits: int, folder: Path, on_file: OnFile) -> None:
     """Write the fused model into an empty folder.
 
-    W + scale (A B)ᵀ is summed in float32 and kept in the model's 16-bit type, or quantised with the base
-    model's groups. A matrix without an adapter that is quantised already stays as it is, unless all are
-    written out in 16 bits.
+    W + scale (A B)ᵀ, of DoRA with its rows at their lengths, is summed in float32 and kept in the model's
+    16-bit type, or quantised with the base model's groups. A matrix without an adapter that is quantised
+    already stays as it is, unless all are written out in 16 bits.
 
     Args:
         base: folder of the base model.
@@ -109,6 +111,9 @@ def _written(module: nn.Module, path: str, adapter: AdapterFile, bits: int, grou
     rows, dtype = _rows(module)
     if a is not None and b is not None:
         rows = rows + adapter.scale * (a.astype(mx.float32) @ b.astype(mx.float32)).T
+    if (lengths := adapter.weights.get(f"{path}{LENGTHS}")) is not None:
+        norms = mx.maximum(mx.linalg.norm(rows, axis=1), SMALLEST)  # (outputs,)
+        rows = rows * (lengths.astype(mx.float32) / norms)[:, None]
     is_embedding = isinstance(module, (nn.Embedding, nn.QuantizedEmbedding))
     plain: nn.Module = nn.Embedding(1, 1) if is_embedding else nn.Linear(1, 1, bias="bias" in module)
     plain.weight = rows.astype(dtype)

@@ -1,4 +1,4 @@
-"""An adapter in PEFT's form, which vLLM loads too."""
+"""An adapter in PEFT's form; one of LoRA is loaded by vLLM, too."""
 
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,8 @@ from engine.files import write_json
 from engine.i18n import _
 from engine.lora_targets import FUSED
 from engine.model.adapter_file import AdapterFile
-from engine.model.mlx_lm_adapter import CONFIG, TEMPLATE_SETTINGS
-from engine.model.peft_adapter import PEFT_WEIGHTS
+from engine.model.mlx_lm_adapter import CONFIG, LENGTHS, TEMPLATE_SETTINGS
+from engine.model.peft_adapter import PEFT_LENGTHS, PEFT_WEIGHTS
 from engine.model.safetensors_file import write_arrays
 
 _FUSED_ALIKE = ("glm", "glm4", "phi3")
@@ -21,7 +21,8 @@ def write_peft(adapter: AdapterFile, base_name: str, layers: int, folder: Path) 
     """Write `adapter_model.safetensors` and `adapter_config.json`.
 
     Args:
-        adapter: whose A (inputs, rank) and B (rank, outputs) PEFT keeps turned, as lora_A and lora_B.
+        adapter: whose A (inputs, rank) and B (rank, outputs) PEFT keeps turned, as lora_A and lora_B;
+            DoRA's lengths stay as they are.
         base_name: what loads the base model: its name on the hub, or a folder.
         layers: of the base model.
         folder: to fill.
@@ -56,6 +57,8 @@ def require_same_projections(model_type: object, adapter: AdapterFile) -> None:
 
 def _peft_name(name: str) -> str:
     path, _dot, part = name.rpartition(".")
+    if f".{part}" == LENGTHS:
+        return f"base_model.model.{path}.{PEFT_LENGTHS}"
     return f"base_model.model.{path}.lora_{part[-1].upper()}.weight"
 
 
@@ -71,6 +74,7 @@ def _config(adapter: AdapterFile, base_name: str, layers: int) -> dict[str, Any]
         "lora_dropout": adapter.config["lora_parameters"].get("dropout", 0.0),
         "target_modules": sorted({key.rpartition(".")[2] for key in adapter.keys}),
         "bias": "none",
+        "use_dora": adapter.fine_tune_type == "dora",
         "inference_mode": True,
     }
     if len(numbers) < layers:

@@ -5,7 +5,7 @@ from functools import partial
 
 from engine.config import TrainingConfig
 from engine.model_folder.dimensions import BFLOAT16, FLOAT32, Device, ModelDimensions
-from engine.optimizer_facts import OptimizerName, state_numbers
+from engine.optimizer_facts import OptimizerName, state_numbers, vector_state_numbers
 
 CPU_MAX_ROWS = 4
 """Rows of a micro-batch on a CPU. Element-wise operations run on one core there, so larger
@@ -46,9 +46,19 @@ class MemoryBudget:
 
 
 def trainable_parameters(shape: ModelDimensions, config: TrainingConfig) -> int:
-    """Return the number of weights in the adapter: rank x (inputs + outputs) for each projection."""
-    layer = sum(map(sum, shape.adapted(config.lora_targets)))
-    return layer * config.lora_rank * adapted_layers(shape.layers, config)
+    """Return the number of weights in the adapter: rank x (inputs + outputs) for each projection.
+
+    DoRA has a length of each output besides.
+    """
+    layer = sum(map(sum, shape.adapted(config.lora_targets))) * config.lora_rank
+    return (layer + _lengths(shape, config)) * adapted_layers(shape.layers, config)
+
+
+def _lengths(shape: ModelDimensions, config: TrainingConfig) -> int:
+    """Return DoRA's lengths in one layer; none of LoRA."""
+    if config.fine_tune_type != "dora":
+        return 0
+    return sum(outputs for _inputs, outputs in shape.adapted(config.lora_targets))
 
 
 def optimizer_bytes(shape: ModelDimensions, config: TrainingConfig) -> int:
@@ -56,6 +66,7 @@ def optimizer_bytes(shape: ModelDimensions, config: TrainingConfig) -> int:
     numbers, rank = partial(state_numbers, config.optimizer), config.lora_rank
     adapted = shape.adapted(config.lora_targets)
     layer = sum(numbers(inputs, rank) + numbers(rank, outputs) for inputs, outputs in adapted)
+    layer += vector_state_numbers(config.optimizer, _lengths(shape, config))
     return layer * adapted_layers(shape.layers, config) * FLOAT32
 
 
@@ -190,12 +201,25 @@ def _layer_numbers(
     In the rows queries, keys, values and the attention's output; for each token, the share
     `fill` of the positions, the residual stream twice, its two norms, the attention's output, gate
     and up. With dropout the inputs of the projections and the feed-forward block's inner
-    activations come on top; on a CPU the attention scores in the rows and the gate's sigmoid.
+    activations come on top; with DoRA what `_beside_lengths` has; on a CPU the attention scores in the
+    rows and the gate's sigmoid.
     """
     query, key = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     in_rows, numbers = 2 * query + 2 * key, 4 * shape.hidden + query + 2 * shape.intermediate
     if config.lora_dropout:
         numbers += 5 * shape.hidden + query + 4 * shape.intermediate
+    numbers += _beside_lengths(shape, config)
     if device == "cpu":
         in_rows, numbers = in_rows + shape.heads * length, numbers + shape.intermediate
     return in_rows + fill * numbers
+
+
+def _beside_lengths(shape: ModelDimensions, config: TrainingConfig) -> int:
+    """Return what DoRA keeps of each token in a layer that LoRA does not: none of LoRA.
+
+    Each projection's output before it is brought to its lengths; and, as a feed-forward block is not
+    computed as one then, the gate's activation and its product with up.
+    """
+    is_block = {"gate_proj", "up_proj", "down_proj"} <= set(config.lora_targets) and not config.lora_dropout
+    inner = 2 * shape.intermediate if config.fine_tune_type == "dora" and is_block else 0
+    return _lengths(shape, config) + inner

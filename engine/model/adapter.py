@@ -1,11 +1,11 @@
-"""LoRA adapters on a model: fresh ones, those to go on from, and those to answer with."""
+"""LoRA and DoRA adapters on a model: fresh ones, those to go on from, and those to answer with."""
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.backend import mx, nn
+from engine.backend import compute_dtype, mx, nn
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import PARTIAL, sync, write_json
@@ -14,6 +14,7 @@ from engine.i18n import _
 from engine.lora_targets import ALL_TARGETS, LoraTarget
 from engine.model.adapter_file import AdapterFile, cannot_use, read_adapter
 from engine.model.adapter_match import fitting_base, require_same_layers
+from engine.model.dora import replace_for_answers, require_even_words
 from engine.model.mlx_lm_adapter import CONFIG, WEIGHTS, lora_parameters
 from engine.model.safetensors_file import write_arrays
 from engine.sanitize import one_line
@@ -26,20 +27,21 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 def attach_adapter(
     model: nn.Module, config: TrainingConfig, start: AdapterFile | None = None
 ) -> dict[str, Any]:
-    """Put LoRA layers on a frozen model and make them alone trainable.
+    """Put LoRA or DoRA layers on a frozen model and make them alone trainable.
 
     Args:
         model: the base model.
-        config: its `lora_` settings say which layers get one, and of what size.
+        config: `fine_tune_type` and its `lora_` settings say which layers get one, and of what kind and size.
         start: the adapter to go on from; without one the start values are drawn from
-            `config.seed`, A uniform and B zero, so the first output equals the base model's.
+            `config.seed`, A uniform and B zero (m the norms of the rows), so the first output equals the
+            base model's.
 
     Returns:
         The content of `adapter_config.json`.
 
     Raises:
         UserError: no layer is to get one, none has a projection named in `config.lora_targets`, or
-            `start` has other layers than these.
+            `start` has other layers than these, or mlx-lm has no such layers for this model.
     """
     if config.lora_layers == 0:
         raise UserError(
@@ -63,11 +65,13 @@ def attach_adapter(
     parameters = lora_parameters(config.lora_rank, config.lora_scale, config.lora_dropout, keys)
     mx.random.seed(config.seed)
     model.freeze()
-    linear_to_lora_layers(model, count, parameters)
+    if config.fine_tune_type == "dora":
+        require_even_words(model)
+    linear_to_lora_layers(model, count, parameters, use_dora=config.fine_tune_type == "dora")
     if start:
         _fill(model, start)
     mx.eval(model.trainable_parameters())
-    return {"fine_tune_type": "lora", "num_layers": count, "lora_parameters": parameters}
+    return {"fine_tune_type": config.fine_tune_type, "num_layers": count, "lora_parameters": parameters}
 
 
 def _projections(model: nn.Module) -> list[LoraTarget]:
@@ -131,8 +135,10 @@ def _require_its_settings(model: nn.Module, config: TrainingConfig, count: int, 
 
 
 def _other_settings(config: TrainingConfig, start: AdapterFile, targets: Sequence[str]) -> dict[str, str]:
-    """Return rank, alpha and targets as an adapter has them, where a configuration has others."""
+    """Return kind, rank, alpha and targets as an adapter has them, where a configuration has others."""
     wanted: dict[str, str] = {}
+    if config.fine_tune_type != start.fine_tune_type:
+        wanted["fine_tune_type"] = start.fine_tune_type
     if config.lora_rank != start.rank:
         wanted["lora_rank"] = str(start.rank)
     if not math.isclose(config.lora_alpha, start.scale * start.rank, rel_tol=1e-9):
@@ -143,7 +149,7 @@ def _other_settings(config: TrainingConfig, start: AdapterFile, targets: Sequenc
 
 
 def _fill(model: nn.Module, adapter: AdapterFile) -> None:
-    """Give the LoRA layers of a model an adapter's numbers, as float32.
+    """Give the adapted layers of a model an adapter's numbers, as float32.
 
     Raises:
         UserError: they are not the layers of this adapter, in number or size.
@@ -218,8 +224,12 @@ def load_adapter(model: nn.Module, folder: Path) -> LoadedAdapter:
     adapter = read_adapter(folder)
     before = dict(model.named_modules())
     try:
-        linear_to_lora_layers(model, adapter.config["num_layers"], adapter.config["lora_parameters"])
+        if is_dora := adapter.fine_tune_type == "dora":
+            require_even_words(model)
+        named = adapter.config["num_layers"], adapter.config["lora_parameters"]
+        linear_to_lora_layers(model, *named, use_dora=is_dora)
     except ValueError as error:  # a module of a kind that takes no LoRA
         raise cannot_use(folder, str(error), fitting_base(adapter)) from None
     _fill(model, adapter)
+    replace_for_answers(model, compute_dtype())
     return LoadedAdapter(model, before, adapter)

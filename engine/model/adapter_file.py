@@ -1,4 +1,4 @@
-"""A LoRA adapter as its folder holds it, in mlx-lm's form or in PEFT's; read without a model."""
+"""A LoRA or DoRA adapter as its folder holds it, in mlx-lm's form or in PEFT's; read without a model."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.backend import mx
+from engine.config import FineTuneType
 from engine.dataset.batches.chat_template import NO_THINKING
 from engine.errors import UserError, system_reason
 from engine.files import open_given, read_given
@@ -51,9 +52,15 @@ class AdapterFile:
     config: dict[str, Any]
     """The content of mlx-lm's `adapter_config.json`, without what says nothing of the adapter."""
     weights: dict[str, mx.array]
-    """`PATH.lora_a`, (inputs, rank), and `PATH.lora_b`, (rank, outputs), of each layer."""
+    """`PATH.lora_a`, (inputs, rank), and `PATH.lora_b`, (rank, outputs), of each layer; DoRA's
+    have `PATH.m`, (outputs,), besides."""
     sha256: str
     """Of the weights' file."""
+
+    @property
+    def fine_tune_type(self) -> FineTuneType:
+        """Kind of its layers."""
+        return "dora" if self.config["fine_tune_type"] == "dora" else "lora"
 
     @property
     def rank(self) -> int:
@@ -160,7 +167,8 @@ def _read(folder: Path) -> AdapterFile:
     else:
         weights = stored
         known = mlx_lm_config(config, weights) | _origin(config, BASE_MODEL)
-    check_matrices(weights, known["lora_parameters"]["rank"], known["lora_parameters"]["keys"])
+    parameters = known["lora_parameters"]
+    check_matrices(weights, parameters["rank"], parameters["keys"], known["fine_tune_type"])
     return AdapterFile(folder, form, known, dict(sorted(weights.items())), digest)
 
 
@@ -175,7 +183,7 @@ def _peft_config(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, A
             _("train it on all layers, or on the last ones"),
         )
     return {
-        "fine_tune_type": "lora",
+        "fine_tune_type": "dora" if sizes.use_dora else "lora",
         "num_layers": len(layers),
         "lora_parameters": lora_parameters(sizes.r, sizes.scale, sizes.lora_dropout, keys),
     } | _origin(config, PEFT_BASE)

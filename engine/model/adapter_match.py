@@ -8,7 +8,7 @@ from engine.errors import UserError
 from engine.fingerprint import model_fingerprint
 from engine.i18n import _
 from engine.model.adapter_file import AdapterFile, cannot_use
-from engine.model.mlx_lm_adapter import BASE_PRINT, CONFIG
+from engine.model.mlx_lm_adapter import ADAPTER_PARTS, BASE_PRINT, CONFIG
 from engine.sanitize import one_line
 
 from mlx.utils import tree_flatten
@@ -20,11 +20,7 @@ def require_same_layers(model: nn.Module, adapter: AdapterFile) -> None:
     Raises:
         UserError: they have not.
     """
-    layers = {
-        name: array
-        for name, array in tree_flatten(model.parameters())
-        if name.endswith((".lora_a", ".lora_b"))
-    }
+    layers = {name: array for name, array in tree_flatten(model.parameters()) if name.endswith(ADAPTER_PARTS)}
     modules = dict(model.named_modules())
     names = sorted(adapter.weights) + sorted(layers.keys() - adapter.weights.keys())
     for name in names:

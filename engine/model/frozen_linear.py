@@ -99,6 +99,16 @@ class FrozenLinear(nn.Module):  # type: ignore[misc]
             return total + self.backward(gradient)
         return mx.addmm(total, gradient, self._weight(gradient))
 
+    def thin_product(self, x: mx.array) -> mx.array:
+        """Return x Wᵀ without bias for a few rows, (rows, outputs): nothing of W's size is written."""
+        return x @ self.weight.T if self.packing is None else self._packed(x, True)
+
+    def squared_rows(self) -> mx.array:
+        """Return the squared norm of each row of W, (outputs,) float32."""
+        if self.packing is None:
+            return mx.square(self.weight.astype(mx.float32)).sum(axis=1)
+        return mx.square(self._written_out(self.weight, mx.float32)).sum(axis=1)
+
     def _weight(self, user: mx.array) -> mx.array:
         """Return W for a product with `user`.
 

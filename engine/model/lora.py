@@ -7,7 +7,7 @@ float32 and so keeps a float32 copy of every input.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from engine.backend import mx, nn
@@ -15,8 +15,8 @@ from engine.model.frozen_linear import FrozenLinear
 from engine.transformers_import import AutoTokenizer  # noqa: F401  # before mlx-lm
 
 
-class LoRALinear(nn.Module):  # type: ignore[misc]
-    """A frozen matrix with its adapter; same parameter names as mlx-lm's layer of this name."""
+class LowRankLinear(nn.Module):  # type: ignore[misc]
+    """A frozen matrix W and the product of two small ones: what LoRA's and DoRA's layers share."""
 
     def __init__(
         self, linear: FrozenLinear, lora_a: mx.array, lora_b: mx.array, scale: float, dropout: float
@@ -31,8 +31,8 @@ class LoRALinear(nn.Module):  # type: ignore[misc]
         self.shared: SharedInput | None = None
         """The projections that are computed together with this one; None computes it alone."""
 
-    def __call__(self, x: mx.array) -> mx.array:
-        """Return the output for x (..., inputs), of shape (..., outputs)."""
+    def low_rank_sum(self, x: mx.array) -> mx.array:
+        """Return x Wᵀ + bias + scale (x A) B for x (..., inputs), of shape (..., outputs)."""
         if self.drops:
             a, b = self.factors(x.dtype)
             return self.linear(x) + (self.dropout(x) @ a) @ b
@@ -44,18 +44,35 @@ class LoRALinear(nn.Module):  # type: ignore[misc]
         """Return A and scale B in `dtype`."""
         return self.lora_a.astype(dtype), (self.scale * self.lora_b).astype(dtype)
 
+    @contextmanager
+    def switched_off(self) -> Iterator[None]:
+        """Be the frozen matrix alone for the time of a block: with a scale of 0, exactly 0 is added."""
+        scale, self.scale = self.scale, 0.0
+        try:
+            yield
+        finally:
+            self.scale = scale
+
+
+class LoRALinear(LowRankLinear):
+    """A frozen matrix with its adapter; same parameter names as mlx-lm's layer of this name."""
+
+    def __call__(self, x: mx.array) -> mx.array:
+        """Return the output for x (..., inputs), of shape (..., outputs)."""
+        return self.low_rank_sum(x)
+
 
 class SharedInput:
     """Projections of one input that are computed together when the first of them is asked for."""
 
-    def __init__(self, layers: Sequence[LoRALinear]) -> None:
+    def __init__(self, layers: Sequence[LowRankLinear]) -> None:
         self._layers = layers
         self._input: mx.array | None = None
         self._outputs: dict[int, mx.array] = {}
         for layer in layers:
             layer.shared = self
 
-    def output(self, layer: LoRALinear, x: mx.array) -> mx.array:
+    def output(self, layer: LowRankLinear, x: mx.array) -> mx.array:
         """Return the output of `layer`, one of the group, for x."""
         if x is not self._input or id(layer) not in self._outputs:
             outputs = project(x, self._layers)
@@ -74,7 +91,7 @@ class SharedInput:
                 layer.shared = None
 
 
-def project(x: mx.array, layers: Sequence[LoRALinear]) -> list[mx.array]:
+def project(x: mx.array, layers: Sequence[LowRankLinear]) -> list[mx.array]:
     """Apply layers without dropout to the same x (..., inputs); differentiable in x, A and B.
 
     Kept for the backward pass: x and the products with A (rank numbers a row).
@@ -94,12 +111,14 @@ def project(x: mx.array, layers: Sequence[LoRALinear]) -> list[mx.array]:
     return list(apply(x, *all_factors(layers, x.dtype))[:-1])
 
 
-def all_factors(layers: Sequence[LoRALinear], dtype: mx.Dtype) -> list[mx.array]:
+def all_factors(layers: Sequence[LowRankLinear], dtype: mx.Dtype) -> list[mx.array]:
     """Return A and scale B of each layer in turn."""
     return [factor for layer in layers for factor in layer.factors(dtype)]
 
 
-def forward(x: mx.array, layers: Sequence[LoRALinear], factors: Sequence[mx.array]) -> tuple[mx.array, ...]:
+def forward(
+    x: mx.array, layers: Sequence[LowRankLinear], factors: Sequence[mx.array]
+) -> tuple[mx.array, ...]:
     """Return the output of each layer, and last the joined (x A)ᵀ of shape (ranks, rows).
 
     The products with all A are one product. It is transposed, so that each layer's part
@@ -117,7 +136,7 @@ def forward(x: mx.array, layers: Sequence[LoRALinear], factors: Sequence[mx.arra
 
 def backward(
     x: mx.array,
-    layers: Sequence[LoRALinear],
+    layers: Sequence[LowRankLinear],
     factors: Sequence[mx.array],
     gradients: Sequence[mx.array],
     inner: mx.array,
@@ -139,7 +158,7 @@ def backward(
 
 
 def input_gradient(
-    layers: Sequence[LoRALinear], factors: Sequence[mx.array], gradients: Sequence[mx.array]
+    layers: Sequence[LowRankLinear], factors: Sequence[mx.array], gradients: Sequence[mx.array]
 ) -> tuple[mx.array, mx.array]:
     """Return dx = dy W + G Aᵀ with G = dy (scale B)ᵀ, summed over the layers, (rows, inputs), and all Gᵀ."""
     dys = _rows(gradients)  # (rows, outputs) each
@@ -195,18 +214,13 @@ def from_mlx_lm(layer: nn.Module, linear: FrozenLinear) -> LoRALinear:
 def switched_off(model: nn.Module) -> Iterator[None]:
     """Let a model compute as its base does for the time of a block.
 
-    The scale of each layer is 0, so that 0 is added to x Wᵀ: exact, and nothing that steps were
-    compiled with is touched.
+    Nothing that steps were compiled with is touched.
 
     Args:
-        model: whose LoRA layers are ours, see `engine.model.replace_layers.make_fast`.
+        model: whose adapted layers are ours, see `engine.model.replace_layers.make_fast`.
     """
-    layers = [module for module in model.modules() if isinstance(module, LoRALinear)]
-    scales = [layer.scale for layer in layers]
-    try:
-        for layer in layers:
-            layer.scale = 0.0
+    with ExitStack() as stack:
+        for module in model.modules():
+            if isinstance(module, LowRankLinear):
+                stack.enter_context(module.switched_off())
         yield
-    finally:
-        for layer, scale in zip(layers, scales, strict=True):
-            layer.scale = scale

@@ -1,4 +1,4 @@
-"""mlx-lm's form of a LoRA adapter: what its configuration says, and the names of its matrices."""
+"""mlx-lm's form of a LoRA or DoRA adapter: what its configuration says, and the names of its matrices."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,11 +20,17 @@ BASE_MODEL = "base_model"
 """Field of `CONFIG` with the name of the base model's folder."""
 BASE_PRINT = "base_model_fingerprint"
 """Field of `CONFIG`, see `engine.fingerprint.model_fingerprint`."""
-_MATRIX = re.compile(r"(?P<path>.+)\.lora_(?P<which>[ab])")
+LENGTHS = ".m"
+"""End of the name of DoRA's lengths."""
+ADAPTER_PARTS = (".lora_a", ".lora_b", LENGTHS)
+"""Ends of the names of an adapter's arrays."""
+_MATRIX = re.compile(r"(?P<path>.+)\.(?P<which>lora_a|lora_b|m)")
+_PARTS: dict[str, tuple[str, ...]] = {"lora": ("lora_a", "lora_b"), "dora": ("lora_a", "lora_b", "m")}
+"""What each adapted layer has, by `fine_tune_type`."""
 _IN_LAYER = re.compile(r"(?:.*?\.)??(?P<layer>\d{1,6})\.(?P<key>.+)")
 """A path such as `model.layers.3.self_attn.q_proj`."""
 
-_RANK_AXIS = {("a", 2): 1, ("b", 2): 0, ("a", 3): 1, ("b", 3): 2}
+_RANK_AXIS = {("lora_a", 2): 1, ("lora_b", 2): 0, ("lora_a", 3): 1, ("lora_b", 3): 2}
 """Which axis of a matrix has the rank; with three, the first one counts experts."""
 
 
@@ -47,15 +53,14 @@ def mlx_lm_config(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, 
         names: of the matrices; they tell the projections where the configuration does not.
 
     Raises:
-        UserError: it is not of LoRA, or not of mlx-lm's form, or a number is beyond reason.
+        UserError: it is not of LoRA or DoRA, or not of mlx-lm's form, or a number is beyond reason.
     """
     parameters = config.get("lora_parameters")
-    if config.get("fine_tune_type", "lora") != "lora":
+    kind = config.get("fine_tune_type", "lora")
+    if not isinstance(kind, str) or kind not in _PARTS:
         raise UserError(
-            _("its fine_tune_type is {kind}, not lora").format(
-                kind=one_line(repr(config["fine_tune_type"]), 60)
-            ),
-            _("train a LoRA adapter, or fuse this one with mlx_lm.fuse and use that as the model"),
+            _("its fine_tune_type is {kind}, neither lora nor dora").format(kind=one_line(repr(kind), 60)),
+            _("train a LoRA or DoRA adapter, or fuse this one with mlx_lm.fuse and use that as the model"),
         )
     if not isinstance(parameters, dict):
         raise UserError(
@@ -69,7 +74,7 @@ def mlx_lm_config(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, 
     if keys is not None and not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
         raise UserError(_("its keys are no list of names"))
     return {
-        "fine_tune_type": "lora",
+        "fine_tune_type": kind,
         "num_layers": sizes.num_layers,
         "lora_parameters": lora_parameters(
             sizes.rank, sizes.scale, sizes.dropout, projections(names) if keys is None else keys
@@ -104,8 +109,16 @@ def _in_layer(path: str) -> tuple[int | None, str]:
     return (int(match["layer"]), match["key"]) if match else (None, path)
 
 
-def check_matrices(weights: Mapping[str, mx.array], rank: int, keys: Sequence[str]) -> None:
+def check_matrices(
+    weights: Mapping[str, mx.array], rank: int, keys: Sequence[str], kind: str = "lora"
+) -> None:
     """Refuse what is no pair of finite matrices of this rank, whatever its size may be.
+
+    Args:
+        weights: by name.
+        rank: of the adapter.
+        keys: paths of its projections within a layer.
+        kind: its `fine_tune_type`; DoRA's pairs have a vector of lengths each.
 
     Raises:
         UserError: which of them that is, and why.
@@ -115,13 +128,16 @@ def check_matrices(weights: Mapping[str, mx.array], rank: int, keys: Sequence[st
     wanted = set(keys)
     for name, array in weights.items():
         match = _MATRIX.fullmatch(name)
-        if not match:
+        if not match or match["which"] not in _PARTS[kind]:
             raise UserError(_("{name} is no matrix of a LoRA layer").format(name=one_line(name, 120)))
         if not {match["path"], _in_layer(match["path"])[1]} & wanted:
             raise UserError(_("{name} is not of its keys").format(name=one_line(name, 120)))
-        other = f"{match['path']}.lora_{'b' if match['which'] == 'a' else 'a'}"
-        if other not in weights:
-            raise UserError(_("{name} is missing").format(name=one_line(other, 120)))
+        for part in _PARTS[kind]:
+            if (other := f"{match['path']}.{part}") not in weights:
+                raise UserError(_("{name} is missing").format(name=one_line(other, 120)))
+        if match["which"] == "m":
+            _check_lengths(name, array, weights[f"{match['path']}.lora_b"])
+            continue
         axis = _RANK_AXIS.get((match["which"], array.ndim))
         if axis is None or array.shape[axis] != rank:
             raise UserError(
@@ -134,3 +150,13 @@ def check_matrices(weights: Mapping[str, mx.array], rank: int, keys: Sequence[st
             raise UserError(
                 _("{name} holds what is no finite decimal number").format(name=one_line(name, 120))
             )
+
+
+def _check_lengths(name: str, lengths: mx.array, b: mx.array) -> None:
+    """Refuse what is no length for each output of B (rank, outputs)."""
+    if b.ndim != 2 or lengths.shape != (b.shape[1],):
+        raise UserError(
+            _("{name} is {shape}, not one length for each output").format(
+                name=one_line(name, 120), shape=" x ".join(map(str, lengths.shape)) or "-"
+            )
+        )

@@ -1,9 +1,10 @@
-"""PEFT's form of a LoRA adapter, which Unsloth writes too, in mlx-lm's terms.
+"""PEFT's form of a LoRA or DoRA adapter, which Unsloth writes too, in mlx-lm's terms.
 
 A linear layer `path` has `base_model.model.path.lora_A.weight`, (rank, inputs), and
 `base_model.model.path.lora_B.weight`, (outputs, rank): Aᵀ and Bᵀ of mlx-lm's `path.lora_a` and
-`path.lora_b`. The scale is alpha / rank, or alpha / √rank (Kalajdzievski, 2023, "rsLoRA"). What else a
-configuration may ask for changes the result, and is refused by its name.
+`path.lora_b`; DoRA's lengths are `base_model.model.path.lora_magnitude_vector`, (outputs,). The scale is
+alpha / rank, or alpha / √rank (Kalajdzievski, 2023, "rsLoRA"). What else a configuration may ask for
+changes the result, and is refused by its name.
 """
 
 import math
@@ -14,7 +15,7 @@ from typing import Annotated, Any
 from engine.backend import mx
 from engine.errors import UserError
 from engine.i18n import _
-from engine.model.mlx_lm_adapter import BASE_PRINT, TEMPLATE_SETTINGS
+from engine.model.mlx_lm_adapter import BASE_PRINT, LENGTHS, TEMPLATE_SETTINGS
 from engine.sanitize import one_line
 from engine.values import refusal
 
@@ -25,7 +26,10 @@ PEFT_PICKLE = "adapter_model.bin"
 """Older form of the weights, whose bytes are a program."""
 PEFT_BASE = "base_model_name_or_path"
 """Field of the configuration with the base model's name on the Hub, or its folder."""
+PEFT_LENGTHS = "lora_magnitude_vector"
+"""Name of DoRA's lengths in files; in a model of PEFT `.weight` follows it, which is read, too."""
 _MATRIX = re.compile(r"base_model\.model\.(?P<path>.+)\.lora_(?P<which>[AB])\.weight")
+_LENGTHS = re.compile(rf"base_model\.model\.(?P<path>.+)\.{PEFT_LENGTHS}(?:\.weight)?")
 _PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal")
 """Of `init_lora_weights`: the others (PiSSA, OLoRA, LoftQ, ...) change the base model's own weights."""
 _INDIFFERENT = frozenset(
@@ -34,7 +38,7 @@ _INDIFFERENT = frozenset(
         *("auto_mapping", "peft_type", "peft_version", "revision", "task_type"),
         *("inference_mode", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"),
         *("eva_config", "loftq_config", "megatron_core", "qalora_group_size", "ensure_weight_tying"),
-        *("bias", "init_lora_weights", "r", "lora_alpha", "lora_dropout", "use_rslora"),
+        *("bias", "init_lora_weights", "r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora"),
     )
 )
 """Fields that are read, that only say where layers come from, or that mean nothing while others are unset."""
@@ -49,6 +53,7 @@ class PeftSizes(BaseModel):
     lora_alpha: Annotated[float, Field(ge=-1e6, le=1e6)]
     lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     use_rslora: bool = False
+    use_dora: bool = False
 
     @property
     def scale(self) -> float:
@@ -85,6 +90,8 @@ def as_mlx_lm(arrays: Mapping[str, mx.array]) -> dict[str, mx.array]:
 
 
 def _converted(name: str, array: mx.array) -> tuple[str, mx.array]:
+    if (match := _LENGTHS.fullmatch(name)) and array.ndim == 1:
+        return f"{match['path']}{LENGTHS}", array
     match = _MATRIX.fullmatch(name)
     if not match or array.ndim != 2:
         raise UserError(

@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 from engine.backend import mx, nn
+from engine.model import dora, lora
 from engine.model.frozen_linear import FrozenLinear, matrix_key
-from engine.model.lora import LoRALinear, SharedInput, from_mlx_lm
+from engine.model.lora import LoRALinear, LowRankLinear, SharedInput
 from engine.model.matmul_timings import MatmulMode
 from engine.model.padding_free import unpad_attention
 from engine.model.swiglu import GatedMLP
 from engine.transformers_import import AutoTokenizer  # noqa: F401  # before mlx-lm
 
 from mlx.utils import tree_unflatten
+from mlx_lm.tuner.dora import DoRALinear as MlxLmDoRALinear
 from mlx_lm.tuner.lora import LoRALinear as MlxLmLoRALinear
 
 ATTENTION = ("q_proj", "k_proj", "v_proj")
@@ -32,14 +34,14 @@ def packed_layers(model: nn.Module) -> list[nn.Module]:
 
 
 def make_fast(model: nn.Module, modes: Mapping[str, MatmulMode], dtype: mx.Dtype) -> None:
-    """Replace mlx-lm's LoRA layers and quantised layers by ours, in place.
+    """Replace mlx-lm's LoRA or DoRA layers and quantised layers by ours, in place.
 
-    Projections that share their input are then computed together, and feed-forward blocks
+    Projections that share their input are then computed together, and feed-forward blocks of LoRA layers
     that prove to be `GatedMLP`s become such, where no dropout stands against it. Attention then
     takes tokens without padding, where it can.
 
     Args:
-        model: frozen, with mlx-lm's LoRA layers attached.
+        model: frozen, with mlx-lm's LoRA or DoRA layers attached.
         modes: how to multiply by each kind of quantised matrix (`matrix_key`); packed if not named.
         dtype: of resident matrices.
     """
@@ -48,18 +50,22 @@ def make_fast(model: nn.Module, modes: Mapping[str, MatmulMode], dtype: mx.Dtype
         return FrozenLinear(layer, modes.get(matrix_key(layer), "packed"), dtype)
 
     replaced: list[tuple[str, nn.Module]] = []
-    inside_lora: set[int] = set()
+    inside: set[int] = set()
     for path, module in model.named_modules():
-        if isinstance(module, MlxLmLoRALinear):
-            inside_lora.add(id(module.linear))
+        if isinstance(module, (MlxLmLoRALinear, MlxLmDoRALinear)):
+            inside.add(id(module.linear))
             replaced.append((path, module))
         elif type(module) is nn.QuantizedLinear:
             replaced.append((path, module))
     for path, module in replaced:
-        if id(module) in inside_lora:
+        if id(module) in inside:
             continue
-        lora = isinstance(module, MlxLmLoRALinear)
-        new = from_mlx_lm(module, frozen(module.linear)) if lora else frozen(module)
+        if isinstance(module, MlxLmLoRALinear):
+            new: nn.Module = lora.from_mlx_lm(module, frozen(module.linear))
+        elif isinstance(module, MlxLmDoRALinear):
+            new = dora.from_mlx_lm(module, frozen(module.linear))
+        else:
+            new = frozen(module)
         model.update_modules(tree_unflatten([(path, new)]))
     _join(model, dtype)
     unpad_attention(model)
@@ -70,7 +76,7 @@ def _join(model: nn.Module, dtype: mx.Dtype) -> None:
     for path, module in list(model.named_modules()):
         feed_forward = _without_dropout(module, FEED_FORWARD)
         if feed_forward:
-            if _behaves_as_gated(module, feed_forward[0], dtype):
+            if _is_gated(module, feed_forward, dtype):
                 model.update_modules(tree_unflatten([(path, GatedMLP(module))]))
                 continue
             groups.append(SharedInput(feed_forward[:2]))
@@ -82,16 +88,19 @@ def _join(model: nn.Module, dtype: mx.Dtype) -> None:
         group.dissolve_unless_used()
 
 
-def _without_dropout(module: nn.Module, names: Sequence[str]) -> list[LoRALinear]:
-    """Return the children of these names if all are LoRA layers of ours without dropout, else nothing."""
+def _without_dropout(module: nn.Module, names: Sequence[str]) -> list[LowRankLinear]:
+    """Return the children of these names if all are adapted layers of ours without dropout, else nothing."""
     children = [module.get(name) for name in names]
-    if all(isinstance(child, LoRALinear) and not child.drops for child in children):
+    if all(isinstance(child, LowRankLinear) and not child.drops for child in children):
         return children
     return []
 
 
-def _behaves_as_gated(module: nn.Module, gate: LoRALinear, dtype: mx.Dtype) -> bool:
-    """Whether a block computes what `GatedMLP` does: tried out on a few random rows."""
+def _is_gated(module: nn.Module, layers: Sequence[LowRankLinear], dtype: mx.Dtype) -> bool:
+    """Whether a block of `layers` computes what `GatedMLP` does: tried out on a few random rows."""
+    if not all(isinstance(layer, LoRALinear) for layer in layers):
+        return False
+    gate = layers[0]
     x = mx.random.normal((1, len(_TRIAL_GATES), gate.lora_a.shape[0]), key=mx.random.key(0)).astype(dtype)
     x *= mx.array(_TRIAL_GATES, dtype)[:, None] / mx.std(gate(x))
     try:

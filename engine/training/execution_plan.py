@@ -19,6 +19,7 @@ from engine.memory.predict import MemoryBudget, adapted_layers, layer_bytes, lay
 from engine.model.frozen_linear import matrix_key, matrix_shape
 from engine.model.matmul_benchmark import calibrate
 from engine.model.matmul_timings import MatmulMode, Seconds
+from engine.model.mlx_lm_adapter import ADAPTER_PARTS
 from engine.model.replace_layers import packed_layers
 from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.setting_words import value_word
@@ -113,7 +114,7 @@ def needed_bytes(
     peak += bytes_in_flight(shape.tokens, int(activations))
     # The model is here: what it takes need not be predicted.
     arrays = dict(tree_flatten(model.parameters())).items()
-    weights: int = sum(a.nbytes for name, a in arrays if not name.endswith((".lora_a", ".lora_b")))
+    weights: int = sum(a.nbytes for name, a in arrays if not name.endswith(ADAPTER_PARTS))
     kinds = _Kinds(model)
     written = sum(kinds.extra_bytes(key) for key in kinds.layers if plan.matmul_modes.get(key) == "resident")
     return peak - sizes.weight_bytes(device, resident=False) + weights + written

@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from engine.backend import mx
+from engine.model.mlx_lm_adapter import LENGTHS
 
 from mlx.utils import tree_flatten, tree_unflatten
 
@@ -28,7 +29,7 @@ class ParameterVector:
         return list(self._shapes)
 
     def join(self, tree: Any) -> mx.array:
-        """Return the vector of a tree with the same names, all of one dtype."""
+        """Return the vector of a tree with the same names, in the widest of their dtypes."""
         arrays = dict(tree_flatten(tree))
         # Matrices (inputs, rank) and (rank, outputs), row after row -> (parameters,).
         return mx.concatenate([arrays[name].reshape(-1) for name in self._shapes])
@@ -36,6 +37,16 @@ class ParameterVector:
     def split(self, vector: mx.array) -> Any:
         """Return the tree of a vector; its arrays are parts of the vector's memory."""
         return tree_unflatten(list(self.named(vector).items()))
+
+    def split_for_products(self, vector: mx.array, dtype: mx.Dtype) -> Any:
+        """Return the tree of a float32 vector in `dtype`, matrices cast all at once.
+
+        DoRA's lengths stay in float32: they change by less than 16 bits can tell.
+        """
+        cast = self.named(vector.astype(dtype))
+        exact = self.named(vector) if any(name.endswith(LENGTHS) for name in self._shapes) else {}
+        lengths = {name: array for name, array in exact.items() if name.endswith(LENGTHS)}
+        return tree_unflatten(list((cast | lengths).items()))
 
     def named(self, vector: mx.array) -> dict[str, mx.array]:
         """Return the same arrays by their names."""

@@ -195,7 +195,7 @@ def _gradient_function(
 
     def gradient(vector: mx.array, weight: mx.array, *batch: mx.array) -> tuple[mx.array, mx.array]:
         # (parameters,) float32 -> one cast -> the model's matrices; their gradients go back the same way.
-        value, slopes = gradient_at(layout.split(vector.astype(compute_dtype())), weight, *batch)
+        value, slopes = gradient_at(layout.split_for_products(vector, compute_dtype()), weight, *batch)
         return value, layout.join(slopes).astype(mx.float32)
 
     return gradient

@@ -128,7 +128,8 @@ def test_it_is_mlx_lms_after_reading(tmp_path: Path) -> None:
         ({"peft_type": ["LORA"]}, "peft_type"),
         ({"task_type": "SEQ_CLS"}, "task_type = 'SEQ_CLS'"),
         ({"bias": "lora_only"}, "bias = 'lora_only'"),
-        ({"use_dora": True}, "use_dora = True"),
+        ({"use_dora": 1}, "use_dora"),
+        ({"use_dora": True}, "q_proj.m is missing"),
         ({"use_qalora": True}, "use_qalora"),
         ({"lora_bias": True}, "lora_bias"),
         ({"fan_in_fan_out": True}, "fan_in_fan_out"),
@@ -171,10 +172,10 @@ def with_array(folder: Path, name: str, shape: tuple[int, ...] = (2, 2)) -> None
 
 
 def test_a_field_is_named_before_the_matrices_that_it_brings(copied: Path) -> None:
-    """A real DoRA adapter has magnitudes: not they are wrong, but what asked for them."""
-    change(copied, use_dora=True)
-    with_array(copied, "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector.weight", (16,))
-    with pytest.raises(UserError, match="use_dora = True"):
+    """An adapter with biases of its own: not they are wrong, but what asked for them."""
+    change(copied, lora_bias=True)
+    with_array(copied, "base_model.model.model.layers.0.self_attn.q_proj.lora_B.bias", (16,))
+    with pytest.raises(UserError, match="lora_bias = True"):
         read_adapter(copied)
 
 

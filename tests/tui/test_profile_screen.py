@@ -283,6 +283,23 @@ async def test_a_wrong_value_cannot_be_saved(app: MqloraApp, project: Project) -
         assert app.screen is screen and not project.config_file.exists()
 
 
+async def test_values_that_do_not_go_together_are_not_saved(app: MqloraApp, project: Project) -> None:
+    """Each is right by itself: the last of those changed says why; with another one beside it it is saved."""
+    async with app.run_test() as pilot:
+        screen = await form(pilot)
+        kind, optimizer = field(screen, "fine_tune_type"), field(screen, "optimizer")
+        assert isinstance(kind.editor, Pick) and isinstance(optimizer.editor, Pick)
+        kind.editor.value, optimizer.editor.value = "dora", "muon"
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: optimizer.editor.has_focus and "does not go with" in note(optimizer))
+        assert app.screen is screen and not project.config_file.exists()
+        optimizer.editor.value = "lion"
+        await wait_for(pilot, lambda: note(optimizer) == help_text("optimizer"))
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, project.config_file.exists)
+        assert TrainingConfig.load(project.config_file).fine_tune_type == "dora"
+
+
 async def test_escape_leaves_everything_as_it_was(app: MqloraApp, project: Project) -> None:
     """Cancelling writes nothing."""
     async with app.run_test() as pilot:
@@ -307,12 +324,15 @@ async def test_the_form_is_walked_with_the_arrow_keys(app: MqloraApp) -> None:
         await wait_for(pilot, lambda: [row.has_class("-active") for row in rows[:2]] == [True, False])
 
 
-def test_the_adapter_to_go_on_from_is_named_among_what_a_configuration_means() -> None:
-    """As text, whatever is in it; nothing is said of one where a run begins afresh."""
+def test_what_is_unusual_is_named_among_what_a_configuration_means() -> None:
+    """DoRA, and the adapter to go on from, as text, whatever is in it; nothing of one without it."""
     console = Console(width=80, record=True, file=io.StringIO())
     teach(console, defaultdict(lambda: "#808080"))
     console.print(summary(TrainingConfig(), None, None))
-    assert "goes on from" not in console.export_text(clear=True)
+    usual = console.export_text(clear=True)
+    assert "goes on from" not in usual and "DoRA" not in usual
+    console.print(summary(TrainingConfig(fine_tune_type="dora"), None, None))
+    assert "DoRA: the length of each row" in console.export_text(clear=True)
     console.print(summary(TrainingConfig(init_adapter="given[red]\x1b[2J"), None, None))
     told = console.export_text()
     assert "goes on from" in told and "given[red]\\x1b[2J" in told

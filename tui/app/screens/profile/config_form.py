@@ -98,7 +98,7 @@ class ConfigForm(FormDialog[TrainingConfig]):
     @on(Pick.Changed)
     def _check_field(self, event: Input.Changed | Pick.Changed) -> None:
         field = next(node for node in event.control.ancestors if isinstance(node, ConfigField))
-        field.show_problem(self._problem({field.field: field.value}))
+        field.show_problem(_problem(TrainingConfig(), {field.field: field.value}))
         self._look_ahead()
 
     @on(Input.Submitted)
@@ -124,13 +124,6 @@ class ConfigForm(FormDialog[TrainingConfig]):
                 config, data, await asyncio.to_thread(price, self._mqlora.project, config, hardware, data)
             )
 
-    def _problem(self, values: dict[str, Any]) -> UserError | None:
-        try:
-            self._config.updated(values)
-        except UserError as error:
-            return error
-        return None
-
     @property
     def _values(self) -> dict[str, Any]:
         """What the fields hold, not yet checked."""
@@ -152,12 +145,32 @@ class ConfigForm(FormDialog[TrainingConfig]):
     def save(self, then: str) -> None:
         """Answer with the values, or go to the first field that is wrong."""
         for field in self._fields:
-            if problem := self._problem({field.field: field.value}):
-                field.show_problem(problem)
-                field.editor.focus()
+            if problem := _problem(TrainingConfig(), {field.field: field.value}):
+                self._show(field, problem)
                 return
+        if problem := _problem(self._config, self._values):  # each is right by itself, but not beside another
+            changed = [field for field in self._fields if self._is_other(field)]
+            self._show(changed[-1], problem)
+            return
         self.dismiss(FormResult(self._config.updated(self._values), then))
+
+    def _is_other(self, field: ConfigField) -> bool:
+        alone = TrainingConfig().updated({field.field: field.value})
+        return bool(getattr(alone, field.field) != getattr(self._config, field.field))
+
+    def _show(self, field: ConfigField, problem: UserError) -> None:
+        field.show_problem(problem)
+        field.editor.focus()
 
     @on(Button.Pressed, "#leave")
     def _leave(self) -> None:
         self.action_leave("")
+
+
+def _problem(config: TrainingConfig, values: dict[str, Any]) -> UserError | None:
+    """Return what is wrong with values in a configuration; with one value alone, take the defaults'."""
+    try:
+        config.updated(values)
+    except UserError as error:
+        return error
+    return None

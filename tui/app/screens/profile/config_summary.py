@@ -47,6 +47,8 @@ def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) 
     table.add_row(_("learning rate"), number(config.learning_rate, ".1e").replace("e-0", "e-"), _rate(config))
     table.add_row(_("steps"), "–" if steps is None else number(steps), _steps(config, steps))
     table.add_row(_("adapter rank"), str(config.lora_rank), _adapter(config))
+    if config.fine_tune_type != "lora":
+        table.add_row(_("kind"), "", _("DoRA: the length of each row is trained, too"))
     if config.optimizer != "adamw":
         table.add_row(_("optimizer"), "", config.optimizer)
     if config.prompt_loss_weight:
