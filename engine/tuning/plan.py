@@ -87,7 +87,7 @@ def candidates(
             found.append(candidate)
     if not 2 <= len(found) <= MOST:
         raise WrongUsage(
-            _("{n} settings would be tried, the chosen ones included; from 2 to {most} can be").format(
+            _("Too many settings to try, or too few: {n} with the chosen ones, of 2 to {most}").format(
                 n=len(found), most=MOST
             ),
             _("name other values with --learning-rates, --ranks or --epochs"),
