@@ -21,6 +21,7 @@ from pathlib import Path
 
 from benchmarks.app_figures import HEADER, Figure, describe
 from benchmarks.app_parts import long_run, memory, places, start, training
+from engine.project import Project
 
 PARTS = {"start": start, "places": places, "training": training, "long_run": long_run}
 
@@ -47,8 +48,10 @@ def copy_project(source: Path, root: Path) -> None:
     for model in (source / "models").iterdir():
         if model.is_dir() and not model.name.startswith("."):
             (root / "models" / model.name).symlink_to(model.resolve(), target_is_directory=True)
-    if (config := source / "training_config.json").exists():
-        shutil.copy(config, root)
+    given, made = Project(source), Project(root)
+    if given.config_file.exists():
+        made.make_run_dir()
+        shutil.copy(given.config_file, made.config_file)
 
 
 def _options() -> argparse.Namespace:

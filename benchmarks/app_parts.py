@@ -103,6 +103,11 @@ def memory(root: Path, minutes: float) -> Iterator[Figure]:
         while (at := (app.now().seconds - begin.seconds) / 60) < minutes:
             points.append((at, _resident(process) / 1e6))
             app.watch(_SAMPLE_S)
+            if "● running" not in app.text:
+                raise SystemExit(
+                    f"the run ended after {at:.0f} minutes: select more epochs in the project, and "
+                    "early_stopping_patience=0"
+                )
         end, made = app.now(), _steps(root) - first
     tail = points[len(points) // 4 :]  # the first quarter fills caches
     each_minute, error = slope(tail)

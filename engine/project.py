@@ -147,6 +147,11 @@ class Project:
         return self.run_dir / "report"
 
     @property
+    def tuning_file(self) -> Path:
+        """Which settings are tried by a tuning that is under way, or was the last."""
+        return self.run_dir / "tuning.json"
+
+    @property
     def note_file(self) -> Path:
         """What somebody wrote about the run."""
         return self.run_dir / "note.txt"

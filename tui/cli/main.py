@@ -19,6 +19,7 @@ from tui.cli.open_app import open_project, run_app_in_terminal
 from tui.cli.outcome import exit_code_of
 from tui.cli.result_commands import chat, history, plot, report, reproduce, serve
 from tui.cli.train_commands import HalfMicroBatch, fit, monitor, train, verify_resume
+from tui.cli.tune_commands import tune
 from tui.console import refuse_usage
 
 import typer
@@ -148,4 +149,5 @@ _commands(use, undo, train)
 _command(verify_resume, "verify-resume")
 app.add_typer(hosts)
 _command(evaluate, "eval")
+_commands(tune)
 _commands(export, monitor, plot, chat, report, history, serve, reproduce)
