@@ -38,7 +38,18 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int
     key: str
     """Hash of chosen settings, base model and data, see `key_of`."""
+    config: dict[str, Any]
+    """The chosen settings."""
     runs: Annotated[tuple[TriedRun, ...], msgspec.Meta(min_length=2, max_length=MOST)]
+
+    @property
+    def chosen(self) -> TrainingConfig:
+        """The settings that all others are compared with.
+
+        Raises:
+            UserError: a value is none that this version takes.
+        """
+        return TrainingConfig.parse(self.config, "tuning.json")
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -78,7 +89,7 @@ def planned(project: Project, key: str, tried: tuple[Candidate, ...], chosen: Tr
         folder = _free_name(project, f"tune {candidate.label(chosen)}"[:60], taken)
         taken.add(folder)
         runs.append(TriedRun(candidate.values, folder))
-    return Tuning(FORMAT, key, tuple(runs))
+    return Tuning(FORMAT, key, chosen.model_dump(mode="json"), tuple(runs))
 
 
 def _free_name(project: Project, name: str, taken: set[str]) -> str:

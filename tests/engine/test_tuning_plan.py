@@ -90,7 +90,7 @@ def test_a_tuning_is_read_back_and_distrusted(project: Project) -> None:
     assert load_tuning(project) is None
     project.make_run_dir()
     save_tuning(project, tuning)
-    assert load_tuning(project) == tuning and tuning.candidates == tried
+    assert load_tuning(project) == tuning and tuning.candidates == tried and tuning.chosen == CHOSEN
     project.archive_dir.mkdir()
     (project.archive_dir / "tune learning_rate 0.001").mkdir()
     assert planned(project, "key", tried, CHOSEN).runs[1].folder == "tune learning_rate 0.001 (2)"

@@ -52,7 +52,7 @@ def test_it_tells_the_price_trains_and_chooses_what_is_better(project: Project, 
     assert TrainingConfig.load(project.config_file).learning_rate == 0.05
     (listed,) = mqlora("history", "--json").objects
     assert len(listed["runs"]) == 2
-    again = mqlora("tune", *SHORT, "--yes", "--json")
+    again = mqlora("tune", "--yes", "--json")
     assert again.code == 0 and "step_done" not in again.out
     found = again.objects[-1]["tuning"]
     assert [each["steps"] for each in found["tried"]] == [6, 6] and found["outcome"] == "better"

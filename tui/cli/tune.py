@@ -12,13 +12,13 @@ from engine.i18n import _
 from engine.learning_rate import usual_rate
 from engine.optimizer_facts import RATE_FACTORS
 from engine.project import Project
+from engine.shell import complete
 from engine.tuning.plan import candidates
 from engine.tuning.state import Tuning, as_settings, key_of, load_tuning, planned
 from tui.cli.train import unblocked_output
 from tui.cli.train_output import reporter
 from tui.cli.tune_output import as_json, show_result, tell_price
 from tui.console import err, print_json, say, say_model
-from tui.shell import complete
 from tui.terminal.signals import pausing_signals
 
 import typer
@@ -34,6 +34,8 @@ class Wanted:
     rates: tuple[float, ...]
     ranks: tuple[int, ...]
     epochs: tuple[int, ...]
+    names_settings: bool
+    """Whether it says which settings are chosen; else a tuning that has begun goes on with its own."""
     is_restarted: bool
     is_applied: bool
     is_agreed: bool
@@ -58,8 +60,11 @@ def tune_settings(project: Project, chosen: TrainingConfig, wanted: Wanted) -> i
             ),
             _("put rows there that are not trained on"),
         )
+    before = None if wanted.is_restarted else load_tuning(project)
+    if before and not wanted.names_settings:
+        chosen = before.chosen
     chosen = chosen.updated({"model": project.model_name(chosen.model)})
-    tuning, goes_on = _tuning(project, chosen, wanted)
+    tuning, goes_on = _tuning(project, chosen, wanted, before)
     if not wanted.as_json:
         say_model(project, chosen.model)
     tell_price(project, chosen, tuning, goes_on, wanted.as_json)
@@ -76,14 +81,15 @@ def tune_settings(project: Project, chosen: TrainingConfig, wanted: Wanted) -> i
     return 0
 
 
-def _tuning(project: Project, chosen: TrainingConfig, wanted: Wanted) -> tuple[Tuning, bool]:
+def _tuning(
+    project: Project, chosen: TrainingConfig, wanted: Wanted, before: Tuning | None
+) -> tuple[Tuning, bool]:
     """Return what is tried, and whether that has begun before.
 
     Raises:
         UserError: what has begun is of other settings, model or data.
     """
     key = key_of(project, chosen)
-    before = None if wanted.is_restarted else load_tuning(project)
     if before and before.key != key:
         raise UserError(
             _("The tuning that is there was of other settings, another model or other data"),
@@ -152,7 +158,7 @@ def _run(
         finally:
             show.close()
     if result is None and not as_json:
-        say(_("Paused; go on with: {command}").format(command=complete("mqlora-tui tune")), err)
+        say(_("Paused; go on with: {command}").format(command=complete("mqlora-tui tune", project.root)), err)
     return result, 128 + (received[0] if received else signal.SIGINT)
 
 
@@ -165,7 +171,7 @@ def _apply(project: Project, result: "TuningResult", best: TrainingConfig, wante
     if not wanted.is_applied and not (asked and typer.confirm(_("Choose these settings?"), err=True)):
         if not wanted.as_json:
             settings = " ".join(f"--set {text}" for text in as_settings(values))
-            command = complete(f"mqlora-tui train --restart {settings}")
+            command = complete(f"mqlora-tui train --restart {settings}", project.root)
             say("   " + _("train with them: {command}").format(command=command))
         return
     project.make_run_dir()

@@ -44,11 +44,13 @@ def tune(
     from tui.cli.choose_config import chosen_config
     from tui.cli.tune import Wanted, tune_settings
 
+    names_settings = bool(profile or config or assignments)
     chosen = chosen_config(context.obj, profile, config, assignments or ())
     wanted = Wanted(
         rates=tuple(_numbers(learning_rates, float, "--learning-rates")),
         ranks=tuple(_numbers(ranks, int, "--ranks")),
         epochs=tuple(_numbers(epochs, int, "--epochs")),
+        names_settings=names_settings,
         is_restarted=restart,
         is_applied=apply,
         is_agreed=yes,
