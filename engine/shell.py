@@ -32,7 +32,7 @@ COMMANDS = (
         "models",
         "monitor",
     ),
-    *("plot", "profiles", "report", "reproduce", "selftest", "serve", "train"),
+    *("plot", "profiles", "report", "reproduce", "selftest", "serve", "train", "tune"),
     *("undo", "use", "validate", "verify-resume"),
 )
 """What `mqlora-tui` can be told to do."""

@@ -22,14 +22,12 @@ def tune(
     learning_rates: Annotated[
         str | None,
         typer.Option(
-            metavar=_("RATE,RATE"),
+            metavar="N,N",
             help=_("Learning rates to try."),
             show_default=_("three around the rule of thumb"),
         ),
     ] = None,
-    ranks: Annotated[
-        str | None, typer.Option(metavar=_("RANK,RANK"), help=_("Ranks of the adapter to try."))
-    ] = None,
+    ranks: Annotated[str | None, typer.Option(metavar="N,N", help=_("Ranks of the adapter to try."))] = None,
     epochs: Annotated[str | None, typer.Option(metavar="N,N", help=_("Numbers of epochs to try."))] = None,
     restart: Annotated[
         bool, typer.Option("--restart", help=_("Begin anew; runs made so far stay in the history."))
