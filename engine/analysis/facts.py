@@ -13,6 +13,10 @@ from engine.config import TrainingConfig
 ReportedStatus = Literal["running", "paused", "finished", "failed", "interrupted"]
 
 
+LEAST_GAIN = 0.005
+"""Of a validation loss, nats per token: less than that rounds to 0.00."""
+
+
 def settled_step(
     best: int | None, best_loss: float | None, enough: int | None, apart: Difference | None
 ) -> int | None:
@@ -174,8 +178,9 @@ class RunSummary:
 
     @property
     def is_gain_chance(self) -> bool:
-        """Whether that validation got better may be chance."""
-        return self.has_helped and self.gain is not None and self.gain.is_chance
+        """Whether that validation got better may be chance, or it got better by next to nothing."""
+        gain = self.gain
+        return self.has_helped and gain is not None and (gain.is_chance or gain.mean < LEAST_GAIN)
 
     @property
     def end_loss(self) -> float | None:

@@ -75,7 +75,10 @@ def _gap(summary: RunSummary, gap: float) -> list[str]:
         growth, margin = signed(summary.gap_growth, 2), nats(summary.gap_margin)
         parts.append(_("changed by {growth} ± {margin}").format(growth=growth, margin=margin))
     if summary.initial_gap is not None:
-        parts.append(_("gap before training {gap}").format(gap=signed(summary.initial_gap, 2)))
+        text = _("gap before training {gap}")
+        if summary.initial_gap < 0:
+            text = _("gap before training {gap}, taken for none")
+        parts.append(text.format(gap=signed(summary.initial_gap, 2)))
     return parts
 
 

@@ -1,8 +1,9 @@
 """Several models on the same rows, one after the other: losses, general texts, answers, and what they say."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from engine import units
 from engine.errors import UserError
@@ -57,8 +58,13 @@ class Comparison:
         longest = max((each.tokens for each in self._asked), default=0)
         self._most = max(_LEAST_TOKENS, min(_MOST_TOKENS, math.ceil(longest * LONGER)))
 
-    def evaluation(self, chosen: Chosen, key: str) -> Evaluation:
+    def evaluation(self, chosen: Chosen, key: str, copies: Mapping[Path, Path]) -> Evaluation:
         """Measure each variant in turn, and compare them.
+
+        Args:
+            chosen: the variants.
+            key: of what they rest on.
+            copies: of the folders of their adapters, which are read in the place of these.
 
         Raises:
             UserError: an adapter does not go with the model, or a loss is not finite.
@@ -66,7 +72,7 @@ class Comparison:
         """
         totals, general, answers = [], [], []
         for variant in chosen.variants:
-            with self._scorer.wearing(variant.folder):
+            with self._scorer.wearing(copies[variant.folder] if variant.folder else None):
                 totals.append(self._row_totals(variant))
                 general.append(self._general_totals(variant))
                 answers.append(self._answers(variant))

@@ -25,7 +25,8 @@ SAME = " = "
 ANSWERED = 10
 """Rows that are answered if nothing else is asked for."""
 MOST_ANSWERED = 10_000
-_CONFIG = "adapter_config.json"
+CONFIG = "adapter_config.json"
+"""What an adapter's settings are in."""
 
 OnProgress = Callable[[str, float], None]
 """Called with what is being done, and which share of it is."""
@@ -122,14 +123,29 @@ def _adapters(project: Project, request: EvaluationRequest) -> Iterator[Variant]
 
 def _of_run(project: Project) -> Iterator[Variant]:
     """Yield the best adapter and the newest checkpoint that is whole."""
-    last = next(filter(_is_sound, checkpoint_folders(project.run_dir)), None)
+    last = _last(project)
     if project.found_adapter is None and last is None:
         raise UserError(_("There is no adapter to evaluate yet"), _("train first: mqlora-tui train"))
     if project.found_adapter:
         state = known_state(project.state_file)
         yield _variant(BEST, project.adapters_dir, state.best_step if state else None)
     if last:
-        yield _variant(LAST, last, checkpoint_step(last))
+        yield last
+
+
+def _last(project: Project) -> Variant | None:
+    """Return the newest checkpoint that is whole; a run that goes on may take one away meanwhile.
+
+    Raises:
+        UserError: one that is whole cannot be read.
+    """
+    for folder in filter(_is_sound, checkpoint_folders(project.run_dir)):
+        try:
+            return _variant(LAST, folder, checkpoint_step(folder))
+        except UserError:
+            if folder.is_dir():
+                raise
+    return None
 
 
 def _is_sound(folder: Path) -> bool:
@@ -147,10 +163,10 @@ def _is_sound(folder: Path) -> bool:
 
 
 def _variant(name: str, folder: Path, step: int | None) -> Variant:
-    return Variant(name, folder, step, _digest(folder))
+    return Variant(name, folder, step, digest_of(folder))
 
 
-def _digest(folder: Path) -> str:
+def digest_of(folder: Path) -> str:
     """Return the SHA-256 of an adapter's weights and that of its configuration.
 
     Raises:
@@ -158,7 +174,7 @@ def _digest(folder: Path) -> str:
     """
     weights = next((folder / name for name in ADAPTER_FILES if (folder / name).is_file()), folder)
     try:
-        return f"{given_sha256(weights)}:{given_sha256(folder / _CONFIG)}"
+        return f"{given_sha256(weights)}:{given_sha256(folder / CONFIG)}"
     except OSError as error:
         from engine.model.adapter_file import cannot_use, read_adapter
 

@@ -16,6 +16,8 @@ from engine.units import nats, signed
 _FEW_ROWS = 20
 """Below this a bootstrap's intervals are too narrow, as far as they are worth anything."""
 _LISTED = 5
+LEAST_CHANGE = 0.005
+"""Change of a loss, nats per token, below which it is none: it rounds to 0.00."""
 _MANY = 1e6
 """Perplexities from which on are written with a power of ten."""
 SHOWN = 5
@@ -92,19 +94,27 @@ def verdicts(found: Evaluation) -> Iterator[Remark]:
     for result in found.variants[1:]:
         if result.change:
             name = label(result)
-            level: Literal["ok", "warning", "error"] = "ok" if result.change.loss.value < 0 else "error"
-            yield Remark(
-                level if result.change.is_certain else "warning", f"{name}: {change_words(result.change)}"
-            )
+            yield Remark(_level(result.change), f"{name}: {change_words(result.change)}")
         if forgot := result.general.change:
             yield from _forgotten(label(result), forgot)
 
 
+def _level(change: Change) -> Literal["ok", "warning", "error"]:
+    if not change.is_certain or abs(change.loss.value) < LEAST_CHANGE:
+        return "warning"
+    return "ok" if change.loss.value < 0 else "error"
+
+
 def change_words(change: Change) -> str:
-    """Say by how much an adapter is better than its base model, and whether that may be chance."""
-    text = _("better than the base model on {better} of {rows}, {change} nats a token").format(
-        better=number(change.better), rows=units.rows(change.rows), change=plus_minus(change)
-    )
+    """Say by how much an adapter is better or worse than its base model, and whether that may be chance."""
+    rows, by = units.rows(change.rows), plus_minus(change)
+    if abs(change.loss.value) < LEAST_CHANGE:
+        return _("as good as the base model on {rows}: {change} nats a token").format(rows=rows, change=by)
+    if change.loss.value < 0:
+        text = _("better than the base model on {better} of {rows}, {change} nats a token")
+    else:
+        text = _("worse than the base model: better on {better} of {rows}, {change} nats a token")
+    text = text.format(better=number(change.better), rows=rows, change=by)
     return text if change.is_certain else _("{text}: that may be chance").format(text=text)
 
 

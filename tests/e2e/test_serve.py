@@ -15,6 +15,7 @@ from typing import Any
 
 from engine.project import Project
 from engine.serve.port import listen, next_free
+from tests.support.ports import unused_port
 from tests.support.terminal import Terminal, process_is_gone
 from tests.support.tiny import tiny_project, train
 
@@ -64,7 +65,7 @@ def child_of(process: "subprocess.Popen[str]") -> int:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_signal_ends_it_without_a_trace(trained: Project, number: signal.Signals) -> None:
     """With the usual exit code; no process goes on, and the port can be taken at once."""
-    port = next_free(8400)
+    port = unused_port()
     with started(trained, port) as (process, _said):
         child = child_of(process)
         process.send_signal(number)
@@ -75,7 +76,7 @@ def test_a_signal_ends_it_without_a_trace(trained: Project, number: signal.Signa
 
 def test_the_line_that_it_prints_can_be_pasted(trained: Project) -> None:
     """It asks the tuned model, which answers; `curl` itself need not be here."""
-    port = next_free(8500)
+    port = unused_port()
     with started(trained, port) as (process, said):
         ready = said[-1]
         assert (ready["model"], ready["shows_adapter"]) == ("tiny+adapter", True)
@@ -95,7 +96,7 @@ def test_the_line_that_it_prints_can_be_pasted(trained: Project) -> None:
 @pytest.mark.slow
 def test_ctrl_c_on_a_terminal(trained: Project) -> None:
     """It says what is proven, and how it ends."""
-    terminal = Terminal("-C", str(trained.root), "serve", "--base", "--port", str(next_free(8600)))
+    terminal = Terminal("-C", str(trained.root), "serve", "--base", "--port", str(unused_port()))
     terminal.wait_for("Ctrl+C ends it.")
     assert "log-probabilities are those computed here" in terminal.text and "tiny: http" in terminal.text
     terminal.press("\x03")
@@ -141,7 +142,7 @@ def refused(project: Project, *more: str) -> str:
 
 def test_a_port_in_use_is_refused_with_the_next_free_one(trained: Project) -> None:
     """Before anything is loaded."""
-    port = next_free(8700)
+    port = unused_port()
     with listen(port):
         text = refused(trained, "--port", str(port))
     assert f"Port {port} is in use" in text and f"serve --port {next_free(port + 1)}" in text
@@ -171,7 +172,7 @@ def test_an_adapter_of_another_model_is_refused(trained: Project, tmp_path: Path
 
 def refused_after_stages(project: Project) -> str:
     """As `refused`, where loading had begun."""
-    command = arguments(project, "--port", str(next_free(8800)))
+    command = arguments(project, "--port", str(unused_port()))
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
     return done.stderr

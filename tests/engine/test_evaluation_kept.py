@@ -13,18 +13,21 @@ from engine.backend import mx
 from engine.config import TrainingConfig
 from engine.dataset.batches.tokenize import ExampleTokenizer
 from engine.errors import UserError
+from engine.evaluation.copies import AdapterChanged, copied
 from engine.evaluation.evaluator import Evaluator
 from engine.evaluation.general_texts import general_texts, paragraphs
 from engine.evaluation.kept import KnownEvaluation, key_of, known_evaluation, newest_evaluation
 from engine.evaluation.request import EvaluationRequest, choose
-from engine.evaluation.results import Evaluation
+from engine.evaluation.results import Change, Estimate, Evaluation
 from engine.evaluation.sentences import remarks_on_rows, row_change, verdicts, worst_and_best
 from engine.memory.predict import MemoryBudget
 from engine.model.mlx_lm_adapter import BASE_PRINT
 from engine.project import Project
+from engine.training.checkpoint_folders import checkpoint_folders
 from engine.training.run_folder import archive_run
 from tests.engine.conftest import copy_of
 from tests.support.chat_forms import byte_tokenizer
+from tests.support.evaluations import evaluation
 from tests.support.tiny import RUN, pairs, tiny_project, train, write_rows
 
 import msgspec
@@ -115,6 +118,68 @@ def test_another_run_is_another_evaluation(trained: Project) -> None:
     assert newest_evaluation(trained) is None
     (archived,) = trained.archive_dir.iterdir()
     assert newest_evaluation(Project(trained.root, str(archived.relative_to(trained.root)))) == newest
+
+
+def test_a_run_may_replace_what_is_evaluated(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was chosen is what is measured: its best adapter overwritten, its last checkpoint taken away."""
+    wanted, _kept = evaluated(trained)
+    shutil.rmtree(trained.evaluations_dir)
+    newest = checkpoint_folders(trained.run_dir)[0]
+    adapter = trained.adapter_file.read_bytes()
+
+    def replace(stage: str, _share: float) -> None:
+        if newest.exists() and stage.startswith("Scoring"):
+            shutil.copy(
+                checkpoint_folders(trained.run_dir)[-1] / "adapters.safetensors", trained.adapter_file
+            )
+            shutil.rmtree(newest)
+
+    found = Evaluator(trained, NO_ANSWERS, StopEvent(), replace).run()
+    assert found is not None and found.variants == wanted.variants and not newest.exists()
+    trained.adapter_file.write_bytes(adapter)
+
+    def never(_chosen: object, _folder: Path) -> dict[Path, Path]:
+        raise AdapterChanged
+
+    monkeypatch.setattr("engine.evaluation.evaluator.copied", never)
+    with pytest.raises(UserError, match="change while they are read"):
+        Evaluator(trained, NO_ANSWERS, StopEvent()).run()
+
+
+@pytest.mark.parametrize("change", ["other weights", "gone"])
+def test_a_copy_is_of_what_was_chosen(trained: Project, tmp_path: Path, change: str) -> None:
+    """Between the choice and the copy a run may have gone on."""
+    chosen = choose(trained, NO_ANSWERS)
+    (tmp_path / "copies").mkdir()
+    copies = copied(chosen, tmp_path / "copies")
+    assert set(copies) == {each.folder for each in chosen.variants if each.folder}
+    last = chosen.variants[-1].folder
+    assert last is not None
+    if change == "gone":
+        shutil.rmtree(last)
+    else:
+        shutil.copy(checkpoint_folders(trained.run_dir)[-1] / "adapters.safetensors", last)
+    (tmp_path / "again").mkdir()
+    with pytest.raises(AdapterChanged):
+        copied(chosen, tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    ("loss", "low", "high", "said", "level"),
+    [
+        (-1.0, -1.2, -0.8, "better than the base model on 5 of 9 rows, -1.00 ± 0.20", "ok"),
+        (1.0, 0.8, 1.2, "worse than the base model: better on 5 of 9 rows, +1.00 ± 0.20", "error"),
+        (1.0, -0.2, 2.2, "worse than the base model: better on 5 of 9 rows, +1.00 ± 1.20", "warning"),
+        (-0.001, -0.002, -0.0005, "as good as the base model on 9 rows: 0.00 ± 0.00", "warning"),
+    ],
+)
+def test_what_is_said_of_a_change(loss: float, low: float, high: float, said: str, level: str) -> None:
+    """Worse is worse, and next to nothing is nothing, however certain it is."""
+    found = evaluation()
+    best = msgspec.structs.replace(found.variants[1], change=Change(Estimate(loss, low, high), 5, 9))
+    remark = next(verdicts(msgspec.structs.replace(found, variants=(found.variants[0], best))))
+    assert said in remark.text and remark.level == level
+    assert ("may be chance" in remark.text) == (low < 0 < high)
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from typing import Any
 from engine.errors import UserError
 from engine.project import Project
 from engine.serve.handler import Server
-from engine.serve.port import ADDRESS, listen, next_free
+from engine.serve.port import ADDRESS, listen
 from engine.serve.proof import prompts, prove
 from engine.serve.served_model import Generator, ServedModel
 from engine.training.events import Event
 from tests.engine.conftest import copy_of
+from tests.support.ports import unused_port
 from tests.support.tiny import write_tokenizer
 
 import numpy as np
@@ -71,7 +72,7 @@ def serving(project: Project, adapter: Path | None, key: str = "") -> Yields[Ser
         def tell(method: str, path: str, status: int) -> None:
             told.append((method, path, status))
 
-        with Server(listen(next_free(8300)), served, generator, "tiny+adapter", key, tell) as server:
+        with Server(listen(unused_port()), served, generator, "tiny+adapter", key, tell) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             made = Serving(server, served)
             made.told = told

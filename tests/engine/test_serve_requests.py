@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 from engine.errors import UserError
-from engine.serve.port import ADDRESS, listen, next_free
+from engine.serve.port import ADDRESS, listen
 from engine.serve.requests import RefusedRequest, vetted
+from tests.support.ports import unused_port
 
 import pytest
 
@@ -113,7 +114,7 @@ def test_control_codes_of_a_client_are_not_sent_back() -> None:
 
 def test_a_port_in_use_is_refused_with_a_free_one() -> None:
     """The one that is named can be taken."""
-    port = next_free(8200)
+    port = unused_port()
     with listen(port):
         with pytest.raises(UserError, match=f"Port {port} is in use") as refusal:
             listen(port)
