@@ -90,3 +90,17 @@ def files(project: Project) -> dict[str, bytes]:
     """Return what is in the run's folder; the lock's file tells who had it last."""
     found = (path for path in project.run_dir.rglob("*") if path.is_file() and path != project.lock_file)
     return {str(path.relative_to(project.run_dir)): path.read_bytes() for path in found}
+
+
+@pytest.mark.slow
+def test_a_pause_names_the_processes_to_go_on_with(project: Project) -> None:
+    """Without them the run goes on with one."""
+    changes = {"num_epochs": 1000, "eval_every": 0, "save_every": 0, "learning_rate": 1e-4}
+    project.make_run_dir()
+    RUN.updated(changes).save(project.config_file)
+    terminal = Terminal("-C", str(project.root), "train", "--ranks", "2", columns=200)
+    terminal.wait_until(lambda: " loss " in terminal.text, "a step")
+    terminal.press("\x03")
+    assert terminal.wait() == 128 + signal.SIGINT
+    assert "with as many processes again: " in terminal.text
+    assert "train --resume --ranks 2" in terminal.text

@@ -1,10 +1,11 @@
 """Training without the app: events on the terminal, signals that pause, a lost terminal that hands over."""
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from tui.cli.train_output import Reporter, reporter
 from tui.console import err, refuse, say
 from tui.run.defect import training_defect
 from tui.run.handover import hand_over, take_notice
+from tui.shell import complete
 from tui.supervisor.child import beat
 from tui.terminal.signals import pausing_signals
 from tui.terminal.stream import UnblockedStream
@@ -118,11 +120,21 @@ def _train(
         if paused and received:
             if received[0] == signal.SIGHUP and had_terminal:
                 hand_over(project, world_options(project, world, go_on_with_fewer))
+            elif world.size > 1 and not as_lines:
+                _say_how_many(project, world, go_on_with_fewer)
             return 128 + received[0]
         if paused and unread.is_set():
             say(_("Nobody reads the output any more, so the run was paused."), err)
             return _BROKEN_PIPE
         return 0
+
+
+def _say_how_many(project: Project, world: World, go_on_with_fewer: bool) -> None:
+    """Name the options that a paused run needs to go on with as many processes as it had."""
+    with suppress(OSError):  # the host file cannot be written; the run itself is saved
+        options = shlex.join(world_options(project, world, go_on_with_fewer))
+        command = complete(f"mqlora-tui train --resume {options}")
+        say(_("with as many processes again: {command}").format(command=command))
 
 
 def _is_to_resume(project: Project, mode: Mode) -> bool:
