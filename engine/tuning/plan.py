@@ -15,7 +15,6 @@ from typing import Any
 from engine.config import TrainingConfig
 from engine.errors import WrongUsage
 from engine.i18n import _
-from engine.i18n.numbers import with_separators
 from engine.setting_words import value_text
 
 FIRST_SHARE = 1 / 3
@@ -49,7 +48,7 @@ class Candidate:
     def label(self, chosen: TrainingConfig) -> str:
         """Return its values in words, such as "learning_rate 0.0003, lora_rank 16"."""
         values = self.values or {"learning_rate": chosen.learning_rate}
-        return ", ".join(f"{name} {with_separators(value_text(value))}" for name, value in values.items())
+        return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
 
 
 def candidates(

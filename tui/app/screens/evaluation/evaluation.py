@@ -80,7 +80,11 @@ class EvaluationDialog(WorkDialog[None]):
         self._look()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What is known, and still holds, need not be found again."""
+        """What is known, and still holds, need not be found again; a short text cannot be scrolled."""
+        if action in ("scroll", "page"):
+            return (
+                bool(self.query("#evaluation-scroll").only_one().max_scroll_y) if self.is_mounted else False
+            )
         if action == "evaluate":
             return not self._cancel and not (self._known and self._known.is_current)
         return super().check_action(action, parameters)
