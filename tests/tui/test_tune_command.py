@@ -75,6 +75,7 @@ def test_what_cannot_be_tuned_is_refused(project: Project, mqlora: Mqlora) -> No
     assert "compared on validation rows" in " ".join(mqlora("tune", "--yes").err.split())
 
 
+@pytest.mark.slow
 def test_another_tuning_is_not_gone_on_with(project: Project, mqlora: Mqlora) -> None:
     """Other settings, data and values are named, and `--restart` begins anew beside the old runs."""
     arguments = ("tune", *SHORT, "--yes", "--learning-rates")
