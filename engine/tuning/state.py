@@ -131,9 +131,3 @@ def _useless(path: Path, reason: str) -> UserError:
 
 
 _DECODER: "msgspec.json.Decoder[Tuning]" = msgspec.json.Decoder(Tuning)
-
-
-def as_settings(values: dict[str, Any]) -> list[str]:
-    """Return values as `--set` takes them."""
-    shown = ((name, f"{value:g}" if isinstance(value, float) else value) for name, value in values.items())
-    return [f"{name}={value}" for name, value in shown]

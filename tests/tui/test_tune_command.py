@@ -1,6 +1,7 @@
 """`tune` on the command line: what it says before and after, what it refuses, what it chooses."""
 
 import json
+import shlex
 from pathlib import Path
 
 from engine.config import TrainingConfig
@@ -50,12 +51,16 @@ def test_it_tells_the_price_trains_and_chooses_what_is_better(project: Project, 
     assert "learning_rate 0.05 beats the chosen settings by " in after and "go on with" not in after
     assert "They are chosen for the next run" in after
     assert TrainingConfig.load(project.config_file).learning_rate == 0.05
+    told = " ".join(mqlora("tune", "--yes").out.split()).partition("train with them: ")[2]
+    words = shlex.split(told)
+    assert TrainingConfig.load(Path(words[words.index("--config") + 1])).learning_rate == 0.05
     (listed,) = mqlora("history", "--json").objects
     assert len(listed["runs"]) == 2
     again = mqlora("tune", "--yes", "--json")
     assert again.code == 0 and "step_done" not in again.out
     found = again.objects[-1]["tuning"]
     assert [each["steps"] for each in found["tried"]] == [6, 6] and found["outcome"] == "better"
+    assert not found["applied"]
     assert found["gain"]["mean"] > found["gain"]["margin"] and again.objects[0]["goes_on"]
 
 

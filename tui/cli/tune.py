@@ -1,5 +1,6 @@
 """`tune`: which settings are best, tried in short runs that are agreed to before."""
 
+import shlex
 import signal
 import sys
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from engine.i18n import _
 from engine.learning_rate import usual_rate
 from engine.optimizer_facts import RATE_FACTORS
 from engine.project import Project
+from engine.runs.places import archived
 from engine.shell import complete
 from engine.tuning.plan import candidates
-from engine.tuning.state import Tuning, as_settings, key_of, load_tuning, planned
+from engine.tuning.state import Tuning, key_of, load_tuning, planned
 from tui.cli.train import unblocked_output
 from tui.cli.train_output import reporter
 from tui.cli.tune_output import as_json, show_result, tell_price
@@ -73,11 +75,11 @@ def tune_settings(project: Project, chosen: TrainingConfig, wanted: Wanted) -> i
     if result is None:
         return code
     best = tuning.candidates[result.best].config(chosen)
-    if wanted.as_json:
-        print_json({"tuning": as_json(result)})
-    else:
+    if not wanted.as_json:
         show_result(result)
-    _apply(project, result, best, wanted)
+    is_applied = _apply(project, result, best, wanted)
+    if wanted.as_json:
+        print_json({"tuning": as_json(result) | {"applied": is_applied}})
     return 0
 
 
@@ -162,19 +164,24 @@ def _run(
     return result, 128 + (received[0] if received else signal.SIGINT)
 
 
-def _apply(project: Project, result: "TuningResult", best: TrainingConfig, wanted: Wanted) -> None:
-    """Choose the best settings where that is asked for, or agreed to, and they are better beyond chance."""
+def _apply(project: Project, result: "TuningResult", best: TrainingConfig, wanted: Wanted) -> bool:
+    """Choose the best settings where that is asked for, or agreed to, and they are better beyond chance.
+
+    Returns:
+        Whether they are chosen now.
+    """
     if result.outcome != "better":
-        return
-    values = result.tried[result.best].values
+        return False
     asked = not wanted.as_json and sys.stdin.isatty() and sys.stderr.isatty()
     if not wanted.is_applied and not (asked and typer.confirm(_("Choose these settings?"), err=True)):
         if not wanted.as_json:
-            settings = " ".join(f"--set {text}" for text in as_settings(values))
-            command = complete(f"mqlora-tui train --restart {settings}", project.root)
+            # The run's own file: with the strength of the adapter, and all that the options named.
+            file = archived(project, result.tried[result.best].folder).project.config_file
+            command = complete(f"mqlora-tui train --restart --config {shlex.quote(str(file))}", project.root)
             say("   " + _("train with them: {command}").format(command=command))
-        return
+        return False
     project.make_run_dir()
     best.save(project.config_file)
     if not wanted.as_json:
         say(_("✓ They are chosen for the next run."))
+    return True
