@@ -52,8 +52,8 @@ def test_it_tells_the_price_trains_and_chooses_what_is_better(project: Project, 
     assert "They are chosen for the next run" in after
     assert TrainingConfig.load(project.config_file).learning_rate == 0.05
     told = " ".join(mqlora("tune", "--yes").out.split()).partition("train with them: ")[2]
-    words = shlex.split(told)
-    assert TrainingConfig.load(Path(words[words.index("--config") + 1])).learning_rate == 0.05
+    (file,) = [word.partition("=")[2] for word in shlex.split(told) if word.startswith("--config=")]
+    assert TrainingConfig.load(Path(file)).learning_rate == 0.05
     (listed,) = mqlora("history", "--json").objects
     assert len(listed["runs"]) == 2
     again = mqlora("tune", "--yes", "--json")

@@ -177,7 +177,8 @@ def _apply(project: Project, result: "TuningResult", best: TrainingConfig, wante
         if not wanted.as_json:
             # The run's own file: with the strength of the adapter, and all that the options named.
             file = archived(project, result.tried[result.best].folder).project.config_file
-            command = complete(f"mqlora-tui train --restart --config {shlex.quote(str(file))}", project.root)
+            options = ["--restart", f"--config={file}"]
+            command = complete(f"mqlora-tui train {shlex.join(options)}", project.root)
             say("   " + _("train with them: {command}").format(command=command))
         return False
     project.make_run_dir()
