@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from engine.analysis import levels
-from engine.analysis.facts import ReportedStatus, RunSummary, settled_step
-from engine.analysis.noise import Difference, growth_margin, noise_facts
-from engine.analysis.overfitting import judge_overfitting
+from engine.analysis.facts import ReportedStatus, RunSummary
 from engine.analysis.run_folder import find_checkpoints, model_folder, model_width, run_config, way_on
-from engine.analysis.validations import Validations, validations_of
+from engine.analysis.validation_facts import validation_facts
+from engine.analysis.validations import validations_of
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
@@ -17,13 +16,11 @@ from engine.learning_rate import usual_rate
 from engine.optimizer_facts import RATE_FACTORS
 from engine.project import Project
 from engine.training.crash import cut_off_reason
-from engine.training.history import Floats, Ints, RunHistory, load_history
+from engine.training.history import Floats, RunHistory, load_history
 from engine.training.state import RunState, known_state, reason_of
 
 import numpy as np
 import psutil
-
-_FIRST_STEPS = 3
 
 
 def summarise(project: Project) -> RunSummary:
@@ -61,7 +58,7 @@ def summary_of(project: Project, history: RunHistory, state: RunState | None) ->
         duration_s=_duration(history, state),
         loss_noise=noise,
         **_loss_facts(history, known[1], noise, state),
-        **_validation_facts(project, history, known, validations_of(history, config, state), noise, state),
+        **validation_facts(project, history, known, validations_of(history, config, state), noise, state),
         **_rate_facts(project, config, state),
         tokens_per_second=float(np.median(history.tokens_per_second)) if len(history) else None,
         slowdown=levels.slowdown(history.tokens_per_second),
@@ -125,74 +122,6 @@ def _rate_facts(project: Project, config: TrainingConfig | None, state: RunState
     return {"hidden": hidden, "usual_rate": None if usual is None else factor * usual}
 
 
-def _validation_facts(
-    project: Project,
-    history: RunHistory,
-    known: tuple[Ints, Floats],
-    checked: Validations,
-    noise: float | None,
-    state: RunState | None,
-) -> dict[str, Any]:
-    """Return the fields of a summary that its validations give, beside the losses around them.
-
-    Args:
-        project: of the run.
-        history: of the run.
-        known: its finite losses, and their steps.
-        checked: its validations.
-        noise: of a single loss, see `levels.noise`.
-        state: of the run, if it is known.
-    """
-    steps, losses = known
-    best, last, best_step = _best_and_last(checked)
-    beside, at_best = (
-        None if step is None else levels.recent_mean(losses[steps <= step])
-        for step in (checked.last_step, best_step)
-    )
-    found = noise_facts(project, checked, state, best_step)
-    rise: Difference | None = found["rise"]
-    initial_gap = _initial_gap(history, state)
-    doubt = growth_margin(noise, found.pop("from_start"), (_FIRST_STEPS, levels.RECENT))
-    has_repeated = _has_repeated(history, state.steps_per_epoch if state else 0)
-    wasted = _wasted(history, settled_step(best_step, best, found["enough_step"], found["enough"]))
-    return (
-        found
-        | wasted
-        | {
-            "initial_val_loss": state.initial_val_loss if state else None,
-            "best_val_loss": best,
-            "best_step": best_step,
-            "last_val_loss": last,
-            "last_val_step": checked.last_step,
-            "failed_validations": len(checked.failed),
-            "failed_at_end": checked.failed_at_end,
-            "initial_gap": initial_gap,
-            "loss_at_validation": beside,
-            "loss_at_best": at_best,
-            "overfitting": judge_overfitting(
-                beside, best, last, has_repeated, initial_gap, doubt, rise.margin if rise else 0.0
-            ),
-            "gap_margin": doubt if found["validation_rows"] else None,
-        }
-    )
-
-
-def _wasted(history: RunHistory, settled: int | None) -> dict[str, Any]:
-    """Return the fields of a summary that tell what came after the step from which nothing was gained."""
-    if settled is None:
-        return {"wasted_steps": 0, "wasted_s": 0.0}
-    seconds = float(history.elapsed_s[-1]) - _elapsed_at(history, settled)
-    return {"wasted_steps": int(history.step[-1]) - settled, "wasted_s": seconds}
-
-
-def _best_and_last(found: Validations) -> tuple[float | None, float | None, int | None]:
-    """Return the lowest and the last loss, and the step of the lowest."""
-    if not len(found.steps):
-        return None, None, None
-    best = int(np.argmin(found.losses))
-    return float(found.losses[best]), float(found.losses[-1]), int(found.steps[best])
-
-
 def _untrained_loss(history: RunHistory, state: RunState | None) -> float | None:
     """Return what is known of the model before its first update; one step alone does not tell enough."""
     if state is None or state.initial_val_loss is None:
@@ -200,15 +129,6 @@ def _untrained_loss(history: RunHistory, state: RunState | None) -> float | None
     first = history.loss[(history.step == 1) & np.isfinite(history.loss)]
     known: list[float] = [state.initial_val_loss, *first.tolist()]
     return max(known)
-
-
-def _initial_gap(history: RunHistory, state: RunState | None) -> float | None:
-    """Compare the first validation with the first steps: so few have hardly changed the model."""
-    first = history.loss[history.step <= _FIRST_STEPS]
-    first = first[np.isfinite(first)]
-    if state is None or state.initial_val_loss is None or not len(first):
-        return None
-    return state.initial_val_loss - float(first.mean())
 
 
 def _status(state: RunState | None) -> ReportedStatus:
@@ -228,15 +148,6 @@ def machine_memory_gb(state: RunState | None) -> float | None:
     if state is None or state.host != socket.gethostname():
         return None
     return float(psutil.virtual_memory().total) / 1e9
-
-
-def _elapsed_at(history: RunHistory, step: int) -> float:
-    return float(history.elapsed_s[np.argmax(history.step == step)])
-
-
-def _has_repeated(history: RunHistory, steps_per_epoch: int) -> bool:
-    """Whether the run went beyond its first epoch, as far as is known."""
-    return not steps_per_epoch or (len(history) > 0 and int(history.step[-1]) > steps_per_epoch)
 
 
 def _tokens_per_epoch(history: RunHistory, steps_per_epoch: int) -> int | None:

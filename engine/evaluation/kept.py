@@ -83,12 +83,13 @@ def newest_evaluation(project: Project) -> Evaluation | None:
 
 def known_evaluation(project: Project) -> KnownEvaluation | None:
     """Return what is known of a run's best and last adapter: the present evaluation, else the newest one."""
-    request = EvaluationRequest()
+    newest, request = newest_evaluation(project), EvaluationRequest()
+    if newest is None:  # nothing need be hashed
+        return None
     with suppress(UserError, OSError):  # adapter, model or rows are not there any more
         if found := read_evaluation(project, key_of(project, choose(project, request), request)):
             return KnownEvaluation(found, True)
-    newest = newest_evaluation(project)
-    return KnownEvaluation(newest, False) if newest else None
+    return KnownEvaluation(newest, False)
 
 
 def _newest_first(folder: Path) -> Iterator[Path]:

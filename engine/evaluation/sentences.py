@@ -1,6 +1,6 @@
 """What an evaluation says, in sentences: for the command line and for screens."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,18 +8,16 @@ from typing import Literal
 from engine import units
 from engine.evaluation.general_texts import FORGOTTEN
 from engine.evaluation.request import BASE, BEST, LAST, SAME
-from engine.evaluation.results import Change, Estimate, Evaluation, VariantResult
+from engine.evaluation.results import Change, Evaluation, VariantResult
 from engine.i18n import _, ngettext, number
 from engine.sanitize import one_line
-from engine.units import nats, signed
+from engine.units import signed
 
 _FEW_ROWS = 20
 """Below this a bootstrap's intervals are too narrow, as far as they are worth anything."""
 _LISTED = 5
 LEAST_CHANGE = 0.005
 """Change of a loss, nats per token, below which it is none: it rounds to 0.00."""
-_MANY = 1e6
-"""Perplexities from which on are written with a power of ten."""
 SHOWN = 5
 """Answers that are shown of those that gained least, and of those that gained most."""
 
@@ -123,26 +121,6 @@ def plus_minus(change: Change) -> str:
     half = change.half_width
     value = signed(change.loss.value, 2)
     return value if half is None else f"{value} ± {number(half, '.2f')}"
-
-
-def between(estimate: Estimate, form: Callable[[float], str] = nats) -> str:
-    """Return the ends of an interval, such as "1.18 – 1.32"; nothing where there is none."""
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return f"{form(estimate.low)} – {form(estimate.high)}"
-
-
-def perplexity_words(value: float) -> str:
-    """Return a perplexity with as many digits as tell something."""
-    if value >= _MANY:
-        return number(value, ".0e")
-    return number(value, ".2f" if value < 10 else ".1f" if value < 100 else ",.0f")
-
-
-def general_words(result: VariantResult) -> str:
-    """Return the loss on general texts, and its change against the base model: "3.10 (+0.02)"."""
-    loss, change = nats(result.general.loss), result.general.change
-    return loss if change is None else f"{loss} ({signed(change.loss.value, 2)})"
 
 
 def _forgotten(name: str, change: Change) -> Iterator[Remark]:

@@ -43,6 +43,27 @@ def attach_adapter(
         UserError: no layer is to get one, none has a projection named in `config.lora_targets`, or
             `start` has other layers than these, or mlx-lm has no such layers for this model.
     """
+    count, keys = _chosen_layers(model, config, start)
+    parameters = lora_parameters(config.lora_rank, config.lora_scale, config.lora_dropout, keys)
+    mx.random.seed(config.seed)
+    model.freeze()
+    if config.fine_tune_type == "dora":
+        require_even_words(model)
+    linear_to_lora_layers(model, count, parameters, use_dora=config.fine_tune_type == "dora")
+    if start:
+        _fill(model, start)
+    mx.eval(model.trainable_parameters())
+    return {"fine_tune_type": config.fine_tune_type, "num_layers": count, "lora_parameters": parameters}
+
+
+def _chosen_layers(
+    model: nn.Module, config: TrainingConfig, start: AdapterFile | None
+) -> tuple[int, list[str]]:
+    """Return how many layers, from the last on, get an adapter, and the paths of its projections in a layer.
+
+    Raises:
+        UserError: see `attach_adapter`.
+    """
     if config.lora_layers == 0:
         raise UserError(
             _("With lora_layers=0 no layer gets an adapter, so nothing would be trained"),
@@ -62,16 +83,7 @@ def attach_adapter(
                 names=", ".join(_projections(model)) or "-"
             ),
         )
-    parameters = lora_parameters(config.lora_rank, config.lora_scale, config.lora_dropout, keys)
-    mx.random.seed(config.seed)
-    model.freeze()
-    if config.fine_tune_type == "dora":
-        require_even_words(model)
-    linear_to_lora_layers(model, count, parameters, use_dora=config.fine_tune_type == "dora")
-    if start:
-        _fill(model, start)
-    mx.eval(model.trainable_parameters())
-    return {"fine_tune_type": config.fine_tune_type, "num_layers": count, "lora_parameters": parameters}
+    return count, keys
 
 
 def _projections(model: nn.Module) -> list[LoraTarget]:

@@ -2,28 +2,25 @@
 
 from collections.abc import Iterable, Iterator
 
-from engine import units
 from engine.evaluation.kept import known_evaluation
 from engine.evaluation.results import Evaluation
 from engine.evaluation.sentences import (
     Remark,
     answer_remarks,
-    between,
-    general_words,
     headline,
     label,
-    perplexity_words,
     remarks_on_rows,
     row_change,
     verdicts,
     worst_and_best,
 )
+from engine.evaluation.tables import answers_table, asked_words, losses_table
 from engine.i18n import _, number
 from engine.project import Project
 from engine.report.blocks import Block, Command, Paragraph, Section, Table
 from engine.report.evaluation_charts import evaluation_charts
 from engine.sanitize import one_line
-from engine.units import nats, signed
+from engine.units import signed
 
 _LETTERS = 400
 """Of a question or an answer in a table."""
@@ -46,56 +43,18 @@ def evaluation_section(project: Project) -> Section:
 def _found(found: Evaluation) -> Iterator[Block]:
     yield Paragraph(headline(found))
     yield from _remarks(remarks_on_rows(found))
-    yield _losses(found)
+    yield Table(*losses_table(found))
     yield from _remarks(verdicts(found))
     yield from evaluation_charts(found)
     if found.asked:
-        text = _("Answers to {n} of {rows}, each of at most {tokens}:")
-        asked, rows = number(len(found.asked)), units.rows(len(found.lines))
-        yield Paragraph(text.format(n=asked, rows=rows, tokens=units.tokens(found.most_tokens)))
-        yield _figures(found)
+        yield Paragraph(asked_words(found))
+        yield Table(*answers_table(found))
         yield from _remarks(answer_remarks(found))
         yield from _answered(found)
 
 
 def _remarks(remarks: Iterable[Remark]) -> Iterator[Block]:
     return (Paragraph(remark.text, remark.level) for remark in remarks)
-
-
-def _losses(found: Evaluation) -> Table:
-    interval = number(0.95, ".0%")
-    heads = (_("model"), _("loss"), interval, _("perplexity"), interval, _("general texts"))
-    rows = (
-        (
-            label(result),
-            nats(result.loss.value),
-            between(result.loss),
-            perplexity_words(result.perplexity.value),
-            between(result.perplexity, perplexity_words),
-            general_words(result),
-        )
-        for result in found.variants
-    )
-    return Table(heads, tuple(rows))
-
-
-def _figures(found: Evaluation) -> Table:
-    rows = (
-        (
-            label(result),
-            number(figures.exact, ".0%"),
-            number(figures.f1, ".2f"),
-            number(figures.contains, ".0%"),
-            number(figures.stopped, ".0%"),
-            f"{number(figures.length, '.1f')} x",
-            number(figures.loops, ".0%"),
-            number(figures.copies),
-        )
-        for result in found.variants
-        if (figures := result.figures)
-    )
-    heads = (_("model"), _("exact"), "F1", _("contains"), _("stop"), _("length"), _("loop"), _("copies"))
-    return Table(heads, tuple(rows))
 
 
 def _answered(found: Evaluation) -> Iterator[Block]:

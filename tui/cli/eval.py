@@ -4,27 +4,24 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 
-from engine import units
 from engine.evaluation.evaluator import Evaluator
 from engine.evaluation.request import EvaluationRequest
 from engine.evaluation.results import Evaluation
 from engine.evaluation.sentences import (
     Remark,
     answer_remarks,
-    between,
-    general_words,
     headline,
     label,
-    perplexity_words,
     remarks_on_rows,
     row_change,
     verdicts,
     worst_and_best,
 )
-from engine.i18n import _, number
+from engine.evaluation.tables import Words, answers_table, asked_words, losses_table
+from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import one_line
-from engine.units import moment, nats, signed
+from engine.units import moment, signed
 from tui.cli.progress import stages
 from tui.console import cell, err, out, print_json, say, status_mark, table
 from tui.terminal.signals import leaving_signals
@@ -80,13 +77,11 @@ def _told_once() -> Callable[[], None]:
 def _show(found: Evaluation, was_kept: bool) -> None:
     say(headline(found))
     _say_all(remarks_on_rows(found))
-    out.print(_losses(found))
+    _print(losses_table(found))
     _say_all(verdicts(found))
     if found.asked:
-        text = _("Answers to {n} of {rows}, each of at most {tokens}:")
-        asked, rows = number(len(found.asked)), units.rows(len(found.lines))
-        say(text.format(n=asked, rows=rows, tokens=units.tokens(found.most_tokens)))
-        out.print(_answers(found))
+        say(asked_words(found))
+        _print(answers_table(found))
         _say_all(answer_remarks(found))
         _show_worst_and_best(found)
     if was_kept:
@@ -98,38 +93,11 @@ def _say_all(remarks: Iterable[Remark]) -> None:
         say(f" {status_mark(remark.level)} {remark.text}")
 
 
-def _losses(found: Evaluation) -> Table:
-    interval = number(0.95, ".0%")
-    shown = table(_("model"), _("loss"), interval, _("perplexity"), interval, _("general texts"))
-    for result in found.variants:
-        shown.add_row(
-            cell(label(result)),
-            nats(result.loss.value),
-            between(result.loss),
-            perplexity_words(result.perplexity.value),
-            between(result.perplexity, perplexity_words),
-            general_words(result),
-        )
-    return shown
-
-
-def _answers(found: Evaluation) -> Table:
-    shown = table(
-        *(_("model"), _("exact"), "F1", _("contains"), _("stop"), _("length"), _("loop"), _("copies"))
-    )
-    for result in found.variants:
-        if figures := result.figures:
-            shown.add_row(
-                cell(label(result)),
-                number(figures.exact, ".0%"),
-                number(figures.f1, ".2f"),
-                number(figures.contains, ".0%"),
-                number(figures.stopped, ".0%"),
-                f"{number(figures.length, '.1f')} x",
-                number(figures.loops, ".0%"),
-                number(figures.copies),
-            )
-    return shown
+def _print(words: Words) -> None:
+    shown = table(*words.heads)
+    for name, *figures in words.rows:
+        shown.add_row(cell(name), *figures)
+    out.print(shown)
 
 
 def _show_worst_and_best(found: Evaluation) -> None:

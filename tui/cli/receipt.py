@@ -1,6 +1,5 @@
 """`reproduce`: the run that a receipt is of, made again here and compared."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +13,8 @@ from engine.receipt.form import Receipt
 from engine.training.events import Mode
 from engine.training.selected_config import selected_settings
 from engine.training.state import RunState
-from tui.cli.train import train
+from tui.cli.train import agree, train
 from tui.console import cell, err, out, print_json, say, table
-
-import typer
 
 
 def reproduce(project: Project, path: Path, is_agreed: bool, only_compare: bool, as_json: bool) -> int:
@@ -52,27 +49,13 @@ def reproduce(project: Project, path: Path, is_agreed: bool, only_compare: bool,
     if not only_compare:
         settings = receipt.settings.updated({"model": model})
         mode = _mode(project, settings)
-        _agree(is_agreed)
+        agree(is_agreed, _("Train this run here?"), _("to compare the run that is here, add --compare"))
         code = train(project, settings, mode, as_json)
         if code:
             return code
     comparison = compare(receipt, _receipt_here(project, receipt))
     _say(comparison, as_json)
     return 0 if comparison.agreement != "different" else 1
-
-
-def _agree(is_agreed: bool) -> None:
-    """Ask before anything is trained or archived.
-
-    Raises:
-        UserError: nobody is there to be asked, or it is not wanted.
-    """
-    if is_agreed:
-        return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UserError(_("Nobody is here to be asked whether to train"), _("say so with --yes"))
-    if not typer.confirm(_("Train this run here?"), err=True):
-        raise UserError(_("Nothing was trained"), _("to compare the run that is here, add --compare"))
 
 
 def _mode(project: Project, settings: TrainingConfig) -> Mode:

@@ -41,6 +41,25 @@ _LOOK_S = 0.2
 _BROKEN_PIPE = 141
 
 
+def agree(is_agreed: bool, question: str, otherwise: str) -> None:
+    """Ask before anything is trained.
+
+    Args:
+        is_agreed: whether that was said on the command line.
+        question: what is to be agreed to.
+        otherwise: what to do in place of it.
+
+    Raises:
+        UserError: nobody is there to be asked, or it is not wanted.
+    """
+    if is_agreed:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UserError(_("Nobody is here to be asked whether to train"), _("say so with --yes"))
+    if not typer.confirm(question, err=True):
+        raise UserError(_("Nothing was trained"), otherwise)
+
+
 def train(
     project: Project,
     config: TrainingConfig | None,
@@ -122,11 +141,17 @@ def _train(
                 hand_over(project, world_options(project, world, go_on_with_fewer))
             elif world.size > 1 and not as_lines:
                 _say_how_many(project, world, go_on_with_fewer)
-            return 128 + received[0]
-        if paused and unread.is_set():
-            say(_("Nobody reads the output any more, so the run was paused."), err)
-            return _BROKEN_PIPE
-        return 0
+        return _exit_code(paused, received, unread.is_set())
+
+
+def _exit_code(paused: bool, received: list[int], is_unread: bool) -> int:
+    """Return the exit code of a run that nothing refused; say why it was paused where no signal tells."""
+    if paused and received:
+        return 128 + received[0]
+    if paused and is_unread:
+        say(_("Nobody reads the output any more, so the run was paused."), err)
+        return _BROKEN_PIPE
+    return 0
 
 
 def _say_how_many(project: Project, world: World, go_on_with_fewer: bool) -> None:

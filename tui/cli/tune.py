@@ -17,7 +17,7 @@ from engine.runs.places import archived
 from engine.shell import complete
 from engine.tuning.plan import candidates
 from engine.tuning.state import Tuning, key_of, load_tuning, planned
-from tui.cli.train import unblocked_output
+from tui.cli.train import agree, unblocked_output
 from tui.cli.train_output import reporter
 from tui.cli.tune_output import as_json, show_result, tell_price
 from tui.console import err, print_json, say, say_model
@@ -70,7 +70,7 @@ def tune_settings(project: Project, chosen: TrainingConfig, wanted: Wanted) -> i
     if not wanted.as_json:
         say_model(project, chosen.model)
     tell_price(project, chosen, tuning, goes_on, wanted.as_json)
-    _agree(wanted.is_agreed)
+    agree(wanted.is_agreed, _("Train these runs?"), _("name other values, or fewer of them"))
     result, code = _run(project, chosen, tuning, wanted.as_json)
     if result is None:
         return code
@@ -113,20 +113,6 @@ def _usual(project: Project, chosen: TrainingConfig) -> float | None:
     hidden, family = model_width(project.model_dir(chosen.model))
     usual = usual_rate(hidden, 1000, family) if hidden else None
     return None if usual is None else usual * RATE_FACTORS[chosen.optimizer]
-
-
-def _agree(is_agreed: bool) -> None:
-    """Ask before anything is trained.
-
-    Raises:
-        UserError: nobody is there to be asked, or it is not wanted.
-    """
-    if is_agreed:
-        return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UserError(_("Nobody is here to be asked whether to train"), _("say so with --yes"))
-    if not typer.confirm(_("Train these runs?"), err=True):
-        raise UserError(_("Nothing was trained"), _("name other values, or fewer of them"))
 
 
 def _run(

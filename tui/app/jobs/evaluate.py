@@ -1,6 +1,5 @@
 """The evaluation of a run: on the engine's thread, it answers with messages."""
 
-import time
 from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
@@ -10,12 +9,10 @@ from engine.evaluation.request import EvaluationRequest, OnProgress
 from engine.evaluation.results import Evaluation
 from engine.project import Project
 from tui.app.jobs.machine_and_data import Post
+from tui.app.jobs.pace import Pace
 from tui.console import logged_defect
 
 from textual.message import Message
-
-_TELL_S = 0.25
-"""More often nobody reads it, and over SSH every word costs."""
 
 
 class Evaluating(Protocol):
@@ -55,12 +52,10 @@ def evaluate(project: Project, stop: Event, post: Post) -> None:
         stop: set it to end the work after the row or the token at hand.
         post: gets `EvaluationMoved` and at the end an `EvaluationOver`.
     """
-    last, told = -_TELL_S, ""
+    pace = Pace()
 
     def on_progress(stage: str, share: float) -> None:
-        nonlocal last, told
-        if stage != told or time.monotonic() - last >= _TELL_S:
-            last, told = time.monotonic(), stage
+        if pace.is_due(stage):
             post(EvaluationMoved(stage, share))
 
     try:

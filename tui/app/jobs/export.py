@@ -1,6 +1,5 @@
 """The export of a trained adapter: on the engine's thread, it answers with messages."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -10,15 +9,13 @@ from engine.export.targets import ExportRequest, OnProgress
 from engine.i18n import _
 from engine.project import Project
 from tui.app.jobs.machine_and_data import Post
+from tui.app.jobs.pace import Pace
 from tui.console import logged_defect
 
 from textual.message import Message
 
 if TYPE_CHECKING:  # it imports MLX
     from engine.export.exporter import Exported
-
-_TELL_S = 0.25
-"""More often nobody reads it, and over SSH every word costs."""
 
 
 class Exporting(Protocol):
@@ -55,14 +52,12 @@ def export(project: Project, request: ExportRequest, is_ended: Callable[[], bool
         is_ended: whether it is to end; asked whenever a share of a stage is told.
         post: gets `ExportMoved` and at the end an `ExportOver`.
     """
-    last, told = -_TELL_S, ""
+    pace = Pace()
 
     def on_progress(stage: str, share: float) -> None:
-        nonlocal last, told
         if is_ended():
             raise Cancelled
-        if stage != told or time.monotonic() - last >= _TELL_S:
-            last, told = time.monotonic(), stage
+        if pace.is_due(stage):
             post(ExportMoved(stage, share))
 
     try:

@@ -1,6 +1,5 @@
 """The slow parts of bringing in a model: called in threads, they answer with messages."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -10,6 +9,7 @@ from engine.errors import Cancelled, UserError
 from engine.hardware.report import HardwareReport
 from engine.project import Project
 from tui.app.jobs.machine_and_data import Post
+from tui.app.jobs.pace import Pace
 
 from textual.message import Message
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # they import much, so not at start-up
     from engine.model_store.unfinished import Unfinished
 
 _TELL_S = 0.5
-"""More often nobody reads it, and over SSH every word costs."""
+"""Between two words on one download."""
 
 
 @dataclass
@@ -61,12 +61,10 @@ def get_model(
     """Bring a model into `models/`; post how far that is and what came of it."""
     from engine.model_store.get import get_model as get
 
-    last, told = -_TELL_S, ""
+    pace = Pace(_TELL_S)
 
     def on_progress(stage: str, done: int, total: int) -> None:
-        nonlocal last, told
-        if stage != told or done == total or time.monotonic() - last >= _TELL_S:
-            last, told = time.monotonic(), stage
+        if pace.is_due(stage, at_once=done == total):
             post(GetMoved(stage, done, total))
 
     try:

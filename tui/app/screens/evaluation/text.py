@@ -2,23 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 
-from engine import units
 from engine.evaluation.kept import KnownEvaluation
-from engine.evaluation.results import VariantResult
 from engine.evaluation.sentences import (
     Remark,
     answer_remarks,
-    between,
-    general_words,
     headline,
-    label,
-    perplexity_words,
     remarks_on_rows,
     verdicts,
 )
-from engine.i18n import _, number
+from engine.evaluation.tables import Cells, answers_table, asked_words, losses_table
+from engine.i18n import _
 from engine.symbols import SYMBOLS
-from engine.units import moment, nats
+from engine.units import moment
 from tui.app.screens.shared.verdict_line import STYLES
 
 from textual.content import Content
@@ -31,17 +26,13 @@ def results_text(known: KnownEvaluation) -> Content:
     if not known.is_current:
         text = _("Made on {moment}; adapters, rows, model or settings have changed since.")
         lines.insert(0, _remark(Remark("warning", text.format(moment=moment(found.made)))))
-    for result in found.variants:
-        lines += [Content(""), *_losses(result)]
+    for row in losses_table(found).rows:
+        lines += [Content(""), *_losses(row)]
     lines += [Content(""), *_remarks(verdicts(found))]
     if found.asked:
-        text = _("Answers to {n} of {rows}, each of at most {tokens}:").format(
-            n=number(len(found.asked)),
-            rows=units.rows(len(found.lines)),
-            tokens=units.tokens(found.most_tokens),
-        )
-        lines += [Content(""), Content.styled(text, "bold")]
-        lines += [line for result in found.variants for line in _answers(result)]
+        lines += [Content(""), Content.styled(asked_words(found), "bold")]
+        heads, rows = answers_table(found)
+        lines += [line for row in rows for line in _answers(heads, row)]
         lines += _remarks(answer_remarks(found))
     return Content("\n").join(lines)
 
@@ -57,16 +48,13 @@ def summary_line(known: KnownEvaluation | None) -> Content:
     return _remark(Remark("note", text))
 
 
-def _losses(result: VariantResult) -> Iterator[Content]:
-    yield Content.styled(label(result), "bold")
+def _losses(row: Cells) -> Iterator[Content]:
+    name, loss, loss_between, perplexity, perplexity_between, general = row
+    yield Content.styled(name, "bold")
     parts = [
-        _("loss {loss}").format(loss=_with_interval(nats(result.loss.value), between(result.loss))),
-        _("perplexity {perplexity}").format(
-            perplexity=_with_interval(
-                perplexity_words(result.perplexity.value), between(result.perplexity, perplexity_words)
-            )
-        ),
-        _("general texts {loss}").format(loss=general_words(result)),
+        _("loss {loss}").format(loss=_with_interval(loss, loss_between)),
+        _("perplexity {perplexity}").format(perplexity=_with_interval(perplexity, perplexity_between)),
+        _("general texts {loss}").format(loss=general),
     ]
     yield Content("  " + " · ".join(parts))
 
@@ -76,21 +64,9 @@ def _with_interval(value: str, interval: str) -> str:
     return f"{value} [{interval}]" if interval else value
 
 
-def _answers(result: VariantResult) -> Iterator[Content]:
-    figures = result.figures
-    if figures is None:
-        return
-    yield Content.styled(label(result), "bold")
-    parts = (
-        (_("exact"), number(figures.exact, ".0%")),
-        ("F1", number(figures.f1, ".2f")),
-        (_("contains"), number(figures.contains, ".0%")),
-        (_("stop"), number(figures.stopped, ".0%")),
-        (_("length"), f"{number(figures.length, '.1f')} x"),
-        (_("loop"), number(figures.loops, ".0%")),
-        (_("copies"), number(figures.copies)),
-    )
-    yield Content("  " + " · ".join(f"{name} {value}" for name, value in parts))
+def _answers(heads: Cells, row: Cells) -> Iterator[Content]:
+    yield Content.styled(row[0], "bold")
+    yield Content("  " + " · ".join(map(" ".join, zip(heads[1:], row[1:], strict=True))))
 
 
 def _remarks(remarks: Iterable[Remark]) -> Iterator[Content]:

@@ -1,0 +1,117 @@
+"""The facts of a run that its validations give, beside the training losses around them."""
+
+from typing import Any
+
+from engine.analysis import levels
+from engine.analysis.facts import settled_step
+from engine.analysis.noise import Difference, growth_margin, noise_facts
+from engine.analysis.overfitting import judge_overfitting
+from engine.analysis.validations import Validations
+from engine.project import Project
+from engine.training.history import Floats, Ints, RunHistory
+from engine.training.state import RunState
+
+import numpy as np
+
+_FIRST_STEPS = 3
+
+
+def validation_facts(
+    project: Project,
+    history: RunHistory,
+    known: tuple[Ints, Floats],
+    checked: Validations,
+    noise: float | None,
+    state: RunState | None,
+) -> dict[str, Any]:
+    """Return the fields of a summary that its validations give, beside the losses around them.
+
+    Args:
+        project: of the run.
+        history: of the run.
+        known: its finite losses, and their steps.
+        checked: its validations.
+        noise: of a single loss, see `levels.noise`.
+        state: of the run, if it is known.
+    """
+    best, last, best_step = _best_and_last(checked)
+    found = noise_facts(project, checked, state, best_step)
+    settled = settled_step(best_step, best, found["enough_step"], found["enough"])
+    doubt = growth_margin(noise, found.pop("from_start"), (_FIRST_STEPS, levels.RECENT))
+    rise: Difference | None = found["rise"]
+    gap = _gap_facts(history, known, checked, state)
+    has_repeated = _has_repeated(history, state.steps_per_epoch if state else 0)
+    overfitting = judge_overfitting(
+        gap["loss_at_validation"],
+        best,
+        last,
+        has_repeated,
+        gap["initial_gap"],
+        doubt,
+        rise.margin if rise else 0.0,
+    )
+    return {
+        **found,
+        **gap,
+        **_wasted(history, settled),
+        "initial_val_loss": state.initial_val_loss if state else None,
+        "best_val_loss": best,
+        "best_step": best_step,
+        "last_val_loss": last,
+        "last_val_step": checked.last_step,
+        "failed_validations": len(checked.failed),
+        "failed_at_end": checked.failed_at_end,
+        "overfitting": overfitting,
+        "gap_margin": doubt if found["validation_rows"] else None,
+    }
+
+
+def _gap_facts(
+    history: RunHistory, known: tuple[Ints, Floats], checked: Validations, state: RunState | None
+) -> dict[str, Any]:
+    """Return the fields of a summary that tell the training losses beside validations."""
+    steps, losses = known
+    _best, _last, best_step = _best_and_last(checked)
+
+    def beside(step: int | None) -> float | None:
+        return None if step is None else levels.recent_mean(losses[steps <= step])
+
+    return {
+        "initial_gap": _initial_gap(history, state),
+        "loss_at_validation": beside(checked.last_step),
+        "loss_at_best": beside(best_step),
+    }
+
+
+def _initial_gap(history: RunHistory, state: RunState | None) -> float | None:
+    """Compare the first validation with the first steps: so few have hardly changed the model."""
+    first = history.loss[history.step <= _FIRST_STEPS]
+    first = first[np.isfinite(first)]
+    if state is None or state.initial_val_loss is None or not len(first):
+        return None
+    return state.initial_val_loss - float(first.mean())
+
+
+def _has_repeated(history: RunHistory, steps_per_epoch: int) -> bool:
+    """Whether the run went beyond its first epoch, as far as is known."""
+    return not steps_per_epoch or (len(history) > 0 and int(history.step[-1]) > steps_per_epoch)
+
+
+def _best_and_last(found: Validations) -> tuple[float | None, float | None, int | None]:
+    """Return the lowest and the last loss, and the step of the lowest."""
+    if not len(found.steps):
+        return None, None, None
+    best = int(np.argmin(found.losses))
+    return float(found.losses[best]), float(found.losses[-1]), int(found.steps[best])
+
+
+def _wasted(history: RunHistory, settled: int | None) -> dict[str, Any]:
+    """Return the fields of a summary that tell what came after the step from which nothing was gained."""
+    if settled is None:
+        return {"wasted_steps": 0, "wasted_s": 0.0}
+    seconds = float(history.elapsed_s[-1]) - _elapsed_at(history, settled)
+    return {"wasted_steps": int(history.step[-1]) - settled, "wasted_s": seconds}
+
+
+def _elapsed_at(history: RunHistory, step: int) -> float:
+    return float(history.elapsed_s[np.argmax(history.step == step)])
