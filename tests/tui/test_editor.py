@@ -1,6 +1,8 @@
 """The user's editor: which one is taken, the form of its line, and the terminal given over and back."""
 
+import os
 import shlex
+import signal
 import stat
 from pathlib import Path
 
@@ -85,10 +87,12 @@ exit 3
     first, told_line, *_rest = told.read_text().splitlines()
     assert first == f"+6 {project.train_file}" and "/pts/" in told_line
     assert {"isig", "icanon", "echo"} <= set(Path(f"{told}.stty").read_text().split())
+    os.kill(terminal.pid, signal.SIGSTOP)  # what watches over the app sends the same Ctrl+C on, much later
     terminal.press("\x03")
     terminal.wait_until(lambda: "heard" in told.read_text(), "the editor's Ctrl+C")
     terminal.press("\n")
     terminal.wait_for("ended with code 3")
+    os.kill(terminal.pid, signal.SIGCONT)
     terminal.wait_for("z puts it back")
     terminal.wait_for("Nothing is wrong with the rows")
     assert project.train_file.read_bytes() == good

@@ -48,6 +48,36 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.terminal.signal_exit.CLOSE_LIMIT_S", 0.0)
 
 
+def test_ctrl_c_in_another_program_is_not_for_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is the copy of it that comes when the terminal is the app's again."""
+    monkeypatch.setattr("tui.terminal.signal_exit._COPY_LIMIT_S", 600.0)
+    recorder = Recorder()
+    recorder.engine.idle.set()
+    recorder.engine.leavable.set()
+    recorder.exit.lend_terminal(True)
+    recorder.exit.handle(signal.SIGINT)
+    recorder.exit.lend_terminal(False)
+    recorder.exit.handle(signal.SIGINT)
+    recorder.exit.handle(signal.SIGTERM)
+    assert recorder.ended.wait(10)
+    assert recorder.happened == ["leave", signal.SIGTERM, ("end", 128 + signal.SIGTERM)]
+
+
+def test_ctrl_c_leaves_an_idle_app_once_the_copy_cannot_come_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also after another program had the terminal."""
+    monkeypatch.setattr("tui.terminal.signal_exit._COPY_LIMIT_S", 0.0)
+    left = threading.Event()
+    leaving = SignalExit((engine := Engine()), left.set, lambda _number: None, lambda _code: None)
+    engine.idle.set()
+    leaving.lend_terminal(True)
+    leaving.handle(signal.SIGINT)
+    leaving.lend_terminal(False)
+    leaving.handle(signal.SIGINT)
+    assert left.wait(10)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_asks_for_the_pause_and_ends_only_when_saved(number: int) -> None:
     """The app is asked to leave, then the engine to stop; the end waits for the checkpoint."""

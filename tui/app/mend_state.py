@@ -2,10 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from threading import Event
 from typing import Any, cast
 
 from engine.dataset.convert.backup import newest_backup
@@ -39,8 +38,8 @@ class MendState(DataState):
     """Folder with rows that were cleaned or imported last, and can take the place of the data."""
     run_state: reactive[RunStatus] = reactive(RunStatus, init=False)
     """What the run is doing, as told by the training controller."""
-    terminal_is_lent = Event()
-    """Set while another program has the terminal; whoever starts the app may put another in its place."""
+    lend_terminal: Callable[[bool], None] = staticmethod(lambda _is_lent: None)
+    """Told whether another program has the terminal; whoever starts the app may put another in its place."""
 
     _checked: Stamp = ()
     """What the files were when they were last checked."""
@@ -170,13 +169,13 @@ class MendState(DataState):
         """
         code, refusal = 0, None
         with self.batch_update(), self.suspend():  # which does not come back after an exception
-            self.terminal_is_lent.set()
+            self.lend_terminal(True)
             try:
                 code = await _run(command)
             except UserError as error:
                 refusal = error
             finally:
-                self.terminal_is_lent.clear()
+                self.lend_terminal(False)
         if refusal:
             raise refusal
         return code

@@ -43,7 +43,7 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     exit_on_signal = SignalExit(app.engine, leaving.begin, leaving.saved)
     exit_on_signal.install()
     app.on_hang_up = lambda: exit_on_signal.handle(signal.SIGHUP)
-    app.terminal_is_lent = exit_on_signal.terminal_is_lent
+    app.lend_terminal = exit_on_signal.lend_terminal
     try:
         app.run(mouse=not in_screen)
     finally:

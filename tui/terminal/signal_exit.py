@@ -3,15 +3,19 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
-from tui.terminal.signals import PAUSING, SignalThread
+from tui.terminal.signals import FIRST_MARK, PAUSING, SignalThread
 
 SAVE_LIMIT_S = 900.0
 """Longest wait for the step under way and its checkpoint, in seconds."""
 CLOSE_LIMIT_S = 2.0
 """Time the app has to put the terminal right, in seconds."""
+_COPY_LIMIT_S = 5.0
+"""Time in which the copy of a Ctrl+C may come that the supervisor sends on, in seconds."""
+_LENT, _GIVEN_BACK = FIRST_MARK, FIRST_MARK + 1
 
 
 class Stoppable(Protocol):
@@ -47,8 +51,9 @@ class SignalExit:
         """The first signal to end that came, if any."""
         self.settled = threading.Event()
         """Set when everything is saved, or the limit for it is over."""
-        self.terminal_is_lent = threading.Event()
-        """Set while another program has the terminal: a Ctrl+C that is typed there is meant for that one."""
+        self._is_lent = False
+        self._typed_at = float("-inf")
+        """When a Ctrl+C came last while another program had the terminal."""
         self._engine = engine
         self._leave = leave
         self._when_saved = when_saved
@@ -63,9 +68,21 @@ class SignalExit:
         """React as if the signal had come; of those that end, only the first counts."""
         self._thread.put(number)
 
+    def lend_terminal(self, is_lent: bool) -> None:
+        """Take note that another program has the terminal, or no more: a Ctrl+C there is meant for that one.
+
+        In turn with the signals: one that came before the terminal was given back may be heard of only now.
+        """
+        self._thread.put(_LENT if is_lent else _GIVEN_BACK)
+
     def _react(self, number: int) -> None:
-        if number == signal.SIGINT:
-            if not self.terminal_is_lent.is_set():
+        if number in (_LENT, _GIVEN_BACK):
+            self._is_lent = number == _LENT
+        elif number == signal.SIGINT:
+            now = time.monotonic()
+            if self._is_lent:
+                self._typed_at = now
+            elif now - self._typed_at >= _COPY_LIMIT_S:  # with the terminal ours, Ctrl+C is no signal
                 self._interrupt()
         elif self.received is None:
             self.received = number

@@ -24,6 +24,8 @@ TIDY_LIMIT_S = 5.0
 """Time that tidying up has before one more signal ends the process, in seconds."""
 _LAST = 0
 """Ends the thread that reacts to signals."""
+FIRST_MARK = 200
+"""Numbers from here to 255 are no signals: whoever puts one hears of it in turn with those."""
 _WAKING = signal.SIGUSR1
 """Ends the thread that fetches them."""
 
@@ -94,7 +96,7 @@ class SignalThread:
         if self._keep:
             signal.pthread_sigmask(signal.SIG_BLOCK, PAUSING)  # they are for the thread that fetches them
         while number := os.read(self._reading, 1)[0]:
-            if number in PAUSING:  # the pipe gets those too that Textual handles
+            if number in PAUSING or number >= FIRST_MARK:  # the pipe gets those too that Textual handles
                 self._react(number)
         os.close(self._reading)
         os.close(self._writing)
