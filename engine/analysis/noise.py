@@ -148,7 +148,7 @@ def known_rows(project: Project, losses: dict[int, float]) -> dict[int, RowLosse
     return {row.step: row for row in rows if row.step in losses and _is_of(row, losses[row.step])}
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)  # of a long run these are megabytes
 def _rows(project: Project, _stamp: object) -> tuple[RowLosses, ...]:
     """Read the file once for each time that it changed: a run that goes on is looked at every second."""
     try:

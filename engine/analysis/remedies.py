@@ -11,7 +11,7 @@ from engine.analysis.outcome import Outcome, outcome_of
 from engine.analysis.rate import higher_rate, is_jumping, lower_rate, rate_sign
 from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
-from engine.units import rate, typed_rate
+from engine.units import duration, rate, typed_rate
 
 Level = Literal["ok", "attention", "wrong"]
 
@@ -164,6 +164,8 @@ def _fewer_epochs(summary: RunSummary) -> Advice | None:
             best_epochs,
         )
     text = text.format(n=best_epochs)
+    if summary.overfitting == "none":  # the same model again: nothing to train anew for
+        return Advice("overfitting", "ok", text)
     return Advice("overfitting", "attention", text, restart(num_epochs=best_epochs))
 
 
@@ -182,11 +184,13 @@ def _underfitting(summary: RunSummary, config: TrainingConfig) -> Advice | None:
     if summary.is_cut_short:
         text = ngettext(
             "The loss was still falling at step {steps:,}, where max_steps ended the run; "
-            "without that limit it trains for {n} epoch.",
+            "without that limit it trains for {n} epoch, about {time}.",
             "The loss was still falling at step {steps:,}, where max_steps ended the run; "
-            "without that limit it trains for {n} epochs.",
+            "without that limit it trains for {n} epochs, about {time}.",
             config.num_epochs,
-        ).format(steps=summary.steps, n=config.num_epochs)
+        )
+        whole = summary.steps_per_epoch * config.num_epochs / max(summary.steps, 1) * summary.duration_s
+        text = text.format(steps=summary.steps, n=config.num_epochs, time=duration(whole))
         return Advice("underfitting", "attention", text, restart(max_steps=0))
     more = config.num_epochs + max(1, config.num_epochs // 2)
     text = _("The loss was still falling at the end: {epochs} may give a better model.").format(

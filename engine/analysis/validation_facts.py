@@ -14,6 +14,9 @@ from engine.training.state import RunState
 import numpy as np
 
 _FIRST_STEPS = 3
+"""That have hardly changed the model, at a usual learning rate."""
+_CHANGED = 2 * 2**0.5
+"""Standard deviations of a single loss between two losses that are not of the same model."""
 
 
 def validation_facts(
@@ -37,9 +40,10 @@ def validation_facts(
     best, last, best_step = _best_and_last(checked)
     found = noise_facts(project, checked, state, best_step)
     settled = settled_step(best_step, best, found["enough_step"], found["enough"])
-    doubt = growth_margin(noise, found.pop("from_start"), (_FIRST_STEPS, levels.RECENT))
+    first = _first_losses(history, noise)
+    doubt = growth_margin(noise, found.pop("from_start"), (max(1, len(first)), levels.RECENT))
     rise: Difference | None = found["rise"]
-    gap = _gap_facts(history, known, checked, state)
+    gap = _gap_facts(first, known, checked, state)
     has_repeated = _has_repeated(history, state.steps_per_epoch if state else 0)
     overfitting = judge_overfitting(
         gap["loss_at_validation"],
@@ -67,7 +71,7 @@ def validation_facts(
 
 
 def _gap_facts(
-    history: RunHistory, known: tuple[Ints, Floats], checked: Validations, state: RunState | None
+    first: Floats, known: tuple[Ints, Floats], checked: Validations, state: RunState | None
 ) -> dict[str, Any]:
     """Return the fields of a summary that tell the training losses beside validations."""
     steps, losses = known
@@ -77,16 +81,22 @@ def _gap_facts(
         return None if step is None else levels.recent_mean(losses[steps <= step])
 
     return {
-        "initial_gap": _initial_gap(history, state),
+        "initial_gap": _initial_gap(first, state),
         "loss_at_validation": beside(checked.last_step),
         "loss_at_best": beside(best_step),
     }
 
 
-def _initial_gap(history: RunHistory, state: RunState | None) -> float | None:
-    """Compare the first validation with the first steps: so few have hardly changed the model."""
-    first = history.loss[history.step <= _FIRST_STEPS]
+def _first_losses(history: RunHistory, noise: float | None) -> Floats:
+    """Return the finite losses of the first steps; of the very first alone if that has changed the model."""
+    first: Floats = history.loss[history.step <= _FIRST_STEPS]
     first = first[np.isfinite(first)]
+    has_changed = noise is not None and len(first) > 1 and first[0] - first[1:].min() > _CHANGED * noise
+    return first[:1] if has_changed else first
+
+
+def _initial_gap(first: Floats, state: RunState | None) -> float | None:
+    """Compare the validation before the first step with the losses of the first."""
     if state is None or state.initial_val_loss is None or not len(first):
         return None
     return state.initial_val_loss - float(first.mean())

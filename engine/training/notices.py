@@ -34,22 +34,26 @@ def recomputing(count: int, layers: int) -> str:
     return text.format(count=count, layers=layers)
 
 
-def left_without(targets: Sequence[str], paths: Iterable[str]) -> str:
-    """Say which projections get no adapter because the model has them fused; empty where none do.
+def left_without(targets: Sequence[str], paths: Iterable[str]) -> Iterator[str]:
+    """Say which projections get no adapter because the model does not have them, or has them fused.
 
     Args:
         targets: projections that are to get one.
         paths: of the model's modules.
     """
-    fused = fused_instead(targets, {path.rpartition(".")[2] for path in paths})
-    if not fused:
-        return ""
+    there = {path.rpartition(".")[2] for path in paths}
+    fused = fused_instead(targets, there)
     parts = [part for name in fused for part in FUSED[name] if part in targets]
-    return _("This model has {fused} in the place of {parts}: to train these too, set {setting}").format(
-        fused=", ".join(fused),
-        parts=", ".join(parts),
-        setting=f"lora_targets={','.join([*fused, *(name for name in targets if name not in parts)])}",
-    )
+    if fused:
+        yield _("This model has {fused} in the place of {parts}: to train these too, set {setting}").format(
+            fused=", ".join(fused),
+            parts=", ".join(parts),
+            setting=f"lora_targets={','.join([*fused, *(name for name in targets if name not in parts)])}",
+        )
+    if missing := [name for name in targets if name not in there and name not in parts]:
+        yield _("This model has no {names}: lora_targets names them for nothing").format(
+            names=", ".join(missing)
+        )
 
 
 def unusable(file: LoadedFile, path: Path) -> UserError:

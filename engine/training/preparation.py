@@ -118,7 +118,7 @@ class Preparation:
         plan = _kept_plan(self._start)
         made = assemble(folder, config, layout.largest, layout.budget, plan, divisor, init)
         made.step.warm_up(layout.shapes, self._stop, config.lower_prompt_weight)
-        if text := left_without(config.lora_targets, dict(made.model.named_modules())):
+        for text in left_without(config.lora_targets, dict(made.model.named_modules())):
             yield Notice("warning", text)
         yield from _plan_notices(made)
         return layout, made

@@ -46,11 +46,13 @@ def read_row_losses(project: Project) -> tuple[RowLosses, ...]:
     except FileNotFoundError:
         return ()
     found: dict[int, RowLosses] = {}
+    counts: dict[tuple[int, ...], tuple[int, ...]] = {}  # the same in each line, kept once
     for line in lines:
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             row = _DECODER.decode(line)
             if len(row.tokens) == len(row.losses):
-                found[row.step] = row
+                tokens = counts.setdefault(row.tokens, row.tokens)
+                found[row.step] = RowLosses(row.step, tokens, row.losses)
     return tuple(found[step] for step in sorted(found))
 
 

@@ -13,8 +13,9 @@ from engine.training.history import load_history
 from engine.training.lock import run_lock
 from engine.training.state import RunState, known_state
 from engine.training.trainer import Trainer
+from engine.tuning.compare import result_of
 from engine.tuning.plan import FIRST_SHARE, survivors
-from engine.tuning.result import TuningResult, result_of
+from engine.tuning.result import TuningResult
 from engine.tuning.state import Tuning, save_tuning
 
 import numpy as np

@@ -169,6 +169,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
         "engine.fit.measured.measure_and_remember": refuse,
         "tui.app.jobs.evaluate.create_evaluator": refuse,
         "tui.app.jobs.export.create_exporter": refuse,
+        "tui.app.jobs.tune.create_tuner": refuse,
         "tui.app.jobs.serve.start_process": refuse,
         "tui.app.jobs.serve.order": ordered,
         "tui.app.jobs.mend.editor_command": lambda *_where: ["true"],

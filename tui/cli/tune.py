@@ -4,19 +4,17 @@ import shlex
 import signal
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from engine.analysis.run_folder import model_width
 from engine.config import TrainingConfig
-from engine.errors import UserError
 from engine.i18n import _
-from engine.learning_rate import usual_rate
-from engine.optimizer_facts import RATE_FACTORS
 from engine.project import Project
 from engine.runs.places import archived
 from engine.shell import complete
-from engine.tuning.plan import candidates
-from engine.tuning.state import Tuning, key_of, load_tuning, planned
+from engine.training.selected_config import changes, settings_beside
+from engine.tuning.prepare import Values, prepare
+from engine.tuning.result import TuningResult
+from engine.tuning.sentences import run_words
+from engine.tuning.state import Tuning, load_tuning
 from tui.cli.train import agree, unblocked_output
 from tui.cli.train_output import reporter
 from tui.cli.tune_output import as_json, show_result, tell_price
@@ -25,28 +23,18 @@ from tui.terminal.signals import pausing_signals
 
 import typer
 
-if TYPE_CHECKING:  # it imports MLX
-    from engine.tuning.result import TuningResult
-
 
 @dataclass(frozen=True)
 class Wanted:
     """What the options ask for."""
 
-    rates: tuple[float, ...]
-    ranks: tuple[int, ...]
-    epochs: tuple[int, ...]
+    values: Values
     names_settings: bool
     """Whether it says which settings are chosen; else a tuning that has begun goes on with its own."""
     is_restarted: bool
     is_applied: bool
     is_agreed: bool
     as_json: bool
-
-    @property
-    def names_values(self) -> bool:
-        """Whether it says what is to be tried."""
-        return bool(self.rates or self.ranks or self.epochs)
 
 
 def tune_settings(project: Project, chosen: TrainingConfig, wanted: Wanted) -> int:
@@ -55,21 +43,15 @@ def tune_settings(project: Project, chosen: TrainingConfig, wanted: Wanted) -> i
     Raises:
         UserError: model or data cannot be used, another process trains, or it is not agreed to.
     """
-    if not project.valid_file.exists():
-        raise UserError(
-            _("Settings are compared on validation rows, and there is no {path}").format(
-                path=project.valid_file
-            ),
-            _("put rows there that are not trained on"),
-        )
     before = None if wanted.is_restarted else load_tuning(project)
     if before and not wanted.names_settings:
         chosen = before.chosen
     chosen = chosen.updated({"model": project.model_name(chosen.model)})
-    tuning, goes_on = _tuning(project, chosen, wanted, before)
+    prepared = prepare(project, chosen, wanted.values, before)
+    tuning = prepared.tuning
     if not wanted.as_json:
         say_model(project, chosen.model)
-    tell_price(project, chosen, tuning, goes_on, wanted.as_json)
+    tell_price(project, chosen, tuning, prepared.goes_on, wanted.as_json)
     agree(wanted.is_agreed, _("Train these runs?"), _("name other values, or fewer of them"))
     result, code = _run(project, chosen, tuning, wanted.as_json)
     if result is None:
@@ -83,41 +65,9 @@ def tune_settings(project: Project, chosen: TrainingConfig, wanted: Wanted) -> i
     return 0
 
 
-def _tuning(
-    project: Project, chosen: TrainingConfig, wanted: Wanted, before: Tuning | None
-) -> tuple[Tuning, bool]:
-    """Return what is tried, and whether that has begun before.
-
-    Raises:
-        UserError: what has begun is of other settings, model or data.
-    """
-    key = key_of(project, chosen)
-    if before and before.key != key:
-        raise UserError(
-            _("The tuning that is there was of other settings, another model or other data"),
-            _("begin anew with: mqlora-tui tune --restart"),
-        )
-    if before and not wanted.names_values:
-        return before, True
-    tried = candidates(chosen, wanted.rates, wanted.ranks, wanted.epochs, _usual(project, chosen))
-    if before and before.candidates != tried:
-        raise UserError(
-            _("The tuning that is there tries other values"),
-            _("go on with it by leaving them out, or begin anew with --restart"),
-        )
-    return (before, True) if before else (planned(project, key, tried, chosen), False)
-
-
-def _usual(project: Project, chosen: TrainingConfig) -> float | None:
-    """Return the learning rate by rule of thumb, for the chosen optimizer and more than 100 steps."""
-    hidden, family = model_width(project.model_dir(chosen.model))
-    usual = usual_rate(hidden, 1000, family) if hidden else None
-    return None if usual is None else usual * RATE_FACTORS[chosen.optimizer]
-
-
 def _run(
     project: Project, chosen: TrainingConfig, tuning: Tuning, as_json: bool
-) -> "tuple[TuningResult | None, int]":
+) -> tuple[TuningResult | None, int]:
     """Train what is left; return what was found, or nothing and the exit code of a pause."""
     from engine.tuning.tuner import Tuner  # imports MLX
 
@@ -125,10 +75,7 @@ def _run(
 
     def on_run(place: int, share: float) -> None:
         show.close()
-        text = _("{n} of {count}: {label}, to a third of its steps")
-        if share == 1:
-            text = _("{n} of {count}: {label}, to its end")
-        words = text.format(n=place + 1, count=len(tuning.runs), label=tuning.candidates[place].label(chosen))
+        words = run_words(place, len(tuning.runs), tuning.candidates[place].label(chosen), share)
         if as_json:
             print_json({"event": "tuning_run", "run": tuning.runs[place].folder, "share": share})
         else:
@@ -150,7 +97,7 @@ def _run(
     return result, 128 + (received[0] if received else signal.SIGINT)
 
 
-def _apply(project: Project, result: "TuningResult", best: TrainingConfig, wanted: Wanted) -> bool:
+def _apply(project: Project, result: TuningResult, best: TrainingConfig, wanted: Wanted) -> bool:
     """Choose the best settings where that is asked for, or agreed to, and they are better beyond chance.
 
     Returns:
@@ -168,7 +115,10 @@ def _apply(project: Project, result: "TuningResult", best: TrainingConfig, wante
             say("   " + _("train with them: {command}").format(command=command))
         return False
     project.make_run_dir()
+    before = settings_beside(project, best)
+    replaced = changes(before.updated({"model": before.model or best.model}), best)
     best.save(project.config_file)
     if not wanted.as_json:
-        say(_("✓ They are chosen for the next run."))
+        text = _("✓ They are chosen for the next run: {changes}")
+        say(text.format(changes=", ".join(replaced)) if replaced else _("✓ They are chosen already."))
     return True

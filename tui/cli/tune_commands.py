@@ -39,15 +39,18 @@ def tune(
     json: Json = False,
 ) -> None:
     """Find out which learning rate is best: short runs, of which the better half goes on to the end."""
+    from engine.tuning.prepare import Values
     from tui.cli.choose_config import chosen_config
     from tui.cli.tune import Wanted, tune_settings
 
     names_settings = bool(profile or config or assignments)
     chosen = chosen_config(context.obj, profile, config, assignments or ())
     wanted = Wanted(
-        rates=tuple(_numbers(learning_rates, float, "--learning-rates")),
-        ranks=tuple(_numbers(ranks, int, "--ranks")),
-        epochs=tuple(_numbers(epochs, int, "--epochs")),
+        values=Values(
+            rates=tuple(_numbers(learning_rates, float, "--learning-rates")),
+            ranks=tuple(_numbers(ranks, int, "--ranks")),
+            epochs=tuple(_numbers(epochs, int, "--epochs")),
+        ),
         names_settings=names_settings,
         is_restarted=restart,
         is_applied=apply,

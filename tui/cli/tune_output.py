@@ -1,22 +1,18 @@
 """What `tune` says: what is tried and what that takes, and what came out."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
-from engine import units
 from engine.config import TrainingConfig
-from engine.fit.price import Price, price_config
 from engine.hardware.probe import probe
 from engine.i18n import _, number
-from engine.model_folder.dimensions import ModelDimensions
 from engine.project import Project
-from engine.tuning.plan import Candidate, steps_in_all
+from engine.tuning.plan import Candidate
+from engine.tuning.price import TuningPrice, price_tuning
+from engine.tuning.result import TuningResult
+from engine.tuning.sentences import LEVELS, held_out_words, outcome_words, price_words
 from engine.tuning.state import Tuning
-from engine.units import duration, nats, signed
+from engine.units import duration, nats
 from tui.console import cell, out, print_json, say, status_mark, table
-
-if TYPE_CHECKING:  # it imports MLX
-    from engine.tuning.result import TuningResult
 
 _BAR = 16
 """Columns of the longest bar of the chart of losses."""
@@ -34,52 +30,36 @@ def tell_price(
         goes_on: whether it has begun before.
         as_json: print an object in place of a table.
     """
-    prices = _prices(project, chosen, tuning.candidates)
-    steps = [price.steps or 0 for price in prices]
-    most = sum(steps_in_all(steps))
-    seconds = [price.seconds for price in prices]
-    known = [each for each in seconds if each is not None]
-    whole = sum(known) * most / sum(steps) if len(known) == len(steps) and all(steps) else None
+    price = _price(project, chosen, tuning.candidates)
     if as_json:
         print_json({
             "plan": [
-                {"values": run.values, "folder": run.folder, "steps": price.steps, "seconds": price.seconds}
-                for run, price in zip(tuning.runs, prices, strict=True)
+                {"values": run.values, "folder": run.folder, "steps": each.steps, "seconds": each.seconds}
+                for run, each in zip(tuning.runs, price.each, strict=True)
             ],
-            "most_steps": most,
-            "most_seconds": whole,
+            "most_steps": price.steps,
+            "most_seconds": price.seconds,
             "goes_on": goes_on,
         })  # fmt: skip
         return
     shown = table("", _("tried"), _("steps"), _("time"))
-    for candidate, price in zip(tuning.candidates, prices, strict=True):
+    for candidate, each in zip(tuning.candidates, price.each, strict=True):
         mark = _("chosen now") if candidate.is_chosen else ""
-        time = "?" if price.seconds is None else duration(price.seconds)
-        shown.add_row(mark, cell(candidate.label(chosen)), number(price.steps or 0), time)
+        time = "?" if each.seconds is None else duration(each.seconds)
+        shown.add_row(mark, cell(candidate.label(chosen)), number(each.steps or 0), time)
     out.print(shown)
-    text = _(
-        "All make a third of their steps; the better half, and the chosen settings, make the rest: "
-        "{steps} at most, {time}."
-    )
-    time = _("how long that takes is not known yet") if whole is None else _about(whole)
-    say(text.format(steps=units.steps(most), time=time))
+    say(price_words(price))
     if goes_on:
         say(_("What is trained already is not trained again."))
 
 
-def _about(seconds: float) -> str:
-    return _("about {time}").format(time=duration(seconds))
-
-
-def _prices(project: Project, chosen: TrainingConfig, tried: tuple[Candidate, ...]) -> list[Price]:
+def _price(project: Project, chosen: TrainingConfig, tried: tuple[Candidate, ...]) -> TuningPrice:
     from engine.dataset.inspect.check import check_data  # loads a tokenizer
 
-    hardware, data = probe(project, chosen.model), check_data(project, chosen)
-    model = ModelDimensions.read(project.model_dir(chosen.model))
-    return [price_config(project, each.config(chosen), hardware, model, data) for each in tried]
+    return price_tuning(project, chosen, tried, probe(project, chosen.model), check_data(project, chosen))
 
 
-def show_result(result: "TuningResult") -> None:
+def show_result(result: TuningResult) -> None:
     """Print each candidate with its loss as number and bar, and the verdict."""
     shown = table("", _("tried"), _("steps"), _("time"), _("validation loss"), "")
     finite = [each.loss for each in result.tried if each.loss is not None]
@@ -95,35 +75,12 @@ def show_result(result: "TuningResult") -> None:
             "" if each.loss is None else "█" * round(length),
         )
     out.print(shown)
-    say(f" {status_mark(_LEVELS[result.outcome])} {outcome_words(result)}")
-    if result.held_out:
-        change = result.held_out
-        half = change.half_width
-        say("   " + _("on {rows} held out: {change} nats a token against the chosen settings").format(
-            rows=units.rows(change.rows),
-            change=signed(change.loss.value, 2) + ("" if half is None else f" ± {number(half, '.2f')}"),
-        ))  # fmt: skip
+    say(f" {status_mark(LEVELS[result.outcome])} {outcome_words(result)}")
+    if held_out := held_out_words(result):
+        say("   " + held_out)
 
 
-_LEVELS = {"better": "ok", "chance": "note", "chosen": "ok"}
-
-
-def outcome_words(result: "TuningResult") -> str:
-    """Say which settings are best, and by how much."""
-    best, gain = result.tried[result.best], result.gain
-    if result.outcome == "chosen":
-        return _("nothing that was tried is better than the chosen settings")
-    if gain is None:
-        return _("{label} is best, by how much cannot be told").format(label=best.label)
-    by = f"{nats(gain.mean)} ± {nats(gain.margin)}"
-    if result.outcome == "chance":
-        text = _("{label} beats the chosen settings by {by} nats a token: that may be chance")
-    else:
-        text = _("{label} beats the chosen settings by {by} nats a token")
-    return text.format(label=best.label, by=by)
-
-
-def as_json(result: "TuningResult") -> dict[str, object]:
+def as_json(result: TuningResult) -> dict[str, object]:
     """Return what was found as plain values."""
     values = asdict(result)
     held_out = result.held_out

@@ -15,6 +15,7 @@ from tui.app.jobs import evaluate as evaluation_job
 from tui.app.jobs.evaluate import EvaluationMoved, EvaluationOver
 from tui.app.screens.evaluation.pair import answered_rows
 from tui.app.screens.evaluation.text import results_text
+from tui.app.screens.shared.button import Button
 from tui.app.screens.shared.computing import busy
 from tui.app.screens.shared.work_dialog import WorkDialog
 from tui.shell import complete
@@ -24,7 +25,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Static
+from textual.widgets import Static
 
 if TYPE_CHECKING:
     from tui.app.state import AppState

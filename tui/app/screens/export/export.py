@@ -12,6 +12,7 @@ from tui.app.jobs import export as export_job
 from tui.app.jobs.export import ExportMoved, ExportOver
 from tui.app.screens.export.form import ExportForm
 from tui.app.screens.export.result import ExportResult
+from tui.app.screens.shared.button import Button
 from tui.app.screens.shared.computing import busy
 from tui.app.screens.shared.work_dialog import WorkDialog
 from tui.shell import complete
@@ -21,7 +22,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Input, Select, Static
+from textual.widgets import Input, Select, Static
 
 if TYPE_CHECKING:
     from engine.export.exporter import Exported

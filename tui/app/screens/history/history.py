@@ -161,7 +161,7 @@ class HistoryScreen(ChangingScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what can be done with the run under the cursor."""
         record, place = self._record, self._table.place
-        if action in ("report", "choose", "note", "differences", "chat", "answers", "export"):
+        if action in ("report", "choose", "note", "differences", "chat", "answers", "evaluate", "export"):
             return record is not None and record.summary is not None and self._can(action, record)
         if action in ("rename", "delete"):
             return place is not None and place.can_be_changed
@@ -175,7 +175,7 @@ class HistoryScreen(ChangingScreen):
         """Whether an action makes sense for a run that is read."""
         if action == "differences":
             return len(self._chosen) == 2
-        if action == "chat":
+        if action in ("chat", "evaluate"):
             return record.place.project.found_adapter is not None
         if action == "answers":
             return record.place.is_present or os.path.lexists(record.place.project.answers_file)

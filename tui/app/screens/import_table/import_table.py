@@ -12,6 +12,7 @@ from tui.app.jobs.import_table import ImportMoved, ImportOver, TableOpened
 from tui.app.screens.import_table.columns import Head, ImportColumns
 from tui.app.screens.import_table.path_suggester import PathSuggester, named_path
 from tui.app.screens.import_table.preview import ImportNotice, ImportPreview
+from tui.app.screens.shared.button import Button
 from tui.app.screens.shared.line_input import LineInput
 from tui.app.screens.shared.work_dialog import WorkDialog
 
@@ -20,7 +21,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Button, Input, Select, Static
+from textual.widgets import Input, Select, Static
 
 if TYPE_CHECKING:
     from engine.dataset.convert.column_mapping import ColumnMapping

@@ -12,6 +12,7 @@ from engine.project import Project
 from engine.sanitize import one_line
 from tui.app.screens.import_table.path_suggester import PathSuggester, named_path
 from tui.app.screens.machines.form import Kind, MachinesForm
+from tui.app.screens.shared.button import Button
 from tui.app.screens.shared.dialog import Dialog
 from tui.run.machines import THIS_MACHINE, Machines
 from tui.shell import complete
@@ -21,7 +22,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Button, Input, Select, Static
+from textual.widgets import Input, Select, Static
 
 
 class MachinesDialog(Dialog[Machines]):

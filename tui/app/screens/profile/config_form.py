@@ -11,6 +11,7 @@ from tui.app.jobs.price import price
 from tui.app.screens.profile.config_field import ConfigField
 from tui.app.screens.profile.outlook import Outlook
 from tui.app.screens.shared.base import PlaceScreen
+from tui.app.screens.shared.button import Button
 from tui.app.screens.shared.choice import Pick
 from tui.app.screens.shared.unsaved import FormDialog, FormResult
 
@@ -19,7 +20,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Input
+from textual.widgets import Input
 
 if TYPE_CHECKING:
     from tui.app.state import AppState

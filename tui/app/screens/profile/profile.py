@@ -12,15 +12,17 @@ from tui.app.keys import going_to
 from tui.app.screens.profile.card import ProfileCard
 from tui.app.screens.profile.config_form import ConfigForm
 from tui.app.screens.profile.config_summary import Meaning, explained, summary
+from tui.app.screens.profile.keys import KEYS
 from tui.app.screens.profile.named import NAMED_KEYS, NamedConfigs
 from tui.app.screens.profile.outlook import own_values
 from tui.app.screens.shared.dialog import ConfirmScreen
 from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.unsaved import FormResult
 from tui.app.screens.shared.verdict_line import VerdictLine
+from tui.app.screens.tuning.tuning import TuningDialog
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.reactive import reactive
@@ -34,43 +36,7 @@ class ProfileScreen(NamedConfigs):
     """Cards to choose from with left and right; below them what the selected one means."""
 
     PLACE: ClassVar[str] = _("2 Profile")
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter",
-            "use",
-            _("Use it"),
-            tooltip=_("Take the selected profile and go on to the data"),
-            id="profile.use",
-        ),
-        Binding(
-            "left",
-            "move(-1)",
-            _("Choose"),
-            tooltip=_("Look at the profile to the left"),
-            key_display="←→",
-            id="profile.left",
-        ),
-        Binding(
-            "right",
-            "move(1)",
-            _("Next profile"),
-            tooltip=_("Look at the profile to the right"),
-            show=False,
-            id="profile.right",
-        ),
-        Binding(
-            "m",
-            "measure",
-            _("Measure"),
-            tooltip=_("Try in a process of its own how much memory the selected profile takes"),
-            id="profile.measure",
-        ),
-        Binding(
-            "escape", "clear_error", _("End measuring, dismiss the message"), show=False, id="place.dismiss"
-        ),
-        Binding("e", "customise", _("Customise"), tooltip=_("Change any value"), id="profile.customise"),
-        *NAMED_KEYS,
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS, *NAMED_KEYS]
 
     selected: reactive[int] = reactive(1, init=False)
     """Index of the selected card."""
@@ -149,6 +115,14 @@ class ProfileScreen(NamedConfigs):
     def action_customise(self) -> None:
         """Edit every value, starting from the selected card."""
         self.app.push_screen(ConfigForm(self.shown_config(), self.mqlora.project), self._customised)
+
+    def action_tune(self) -> None:
+        """Compare the selected card with others in short runs; take what is better, if that is wanted."""
+        self.app.push_screen(TuningDialog(self.shown_config()), self._tuned)
+
+    def _tuned(self, best: TrainingConfig | None) -> None:
+        if best:
+            self.adopt(best, then="")
 
     def _customised(self, answer: FormResult[TrainingConfig] | None) -> None:
         if answer and answer.values:

@@ -5,10 +5,10 @@ from threading import Event
 from typing import ClassVar
 
 from engine.i18n import _
+from tui.app.screens.shared.button import Button
 from tui.app.screens.shared.dialog import Answer, Dialog
 
 from textual import on
-from textual.widgets import Button
 
 
 class WorkDialog(Dialog[Answer]):

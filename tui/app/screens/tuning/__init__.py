@@ -1,0 +1,1 @@
+"""The dialog that finds out which settings are best."""
