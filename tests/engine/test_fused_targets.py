@@ -13,6 +13,7 @@ from engine.model.adapter import adapter_weights, load_adapter
 from engine.model.loading import load_base
 from engine.project import Project
 from engine.training.events import Notice
+from engine.training.notices import left_without
 from tests.campaigns.common import outcome
 from tests.support.architectures import assert_same, build, found, made_fast, plain_loss
 from tests.support.export_models import Kind, exporter_of, write_kind
@@ -74,6 +75,26 @@ def test_a_model_without_them_names_what_it_has(phi3: Project) -> None:
     with pytest.raises(UserError, match="named q_proj") as refused:
         train(phi3, FUSED_RUN.updated({"lora_targets": "q_proj"}))
     assert refused.value.fix.endswith("o_proj, down_proj, qkv_proj, gate_up_proj")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "said"),
+    [
+        (("q_proj", "qkv_proj"), ("q_proj",), ["This model has no qkv_proj: "]),
+        (
+            ("q_proj", "gate_proj", "o_proj"),
+            ("qkv_proj", "o_proj"),
+            ["in the place of q_proj", "no gate_proj: "],
+        ),
+        (("q_proj",), ("q_proj", "k_proj"), []),
+    ],
+)
+def test_what_a_model_does_not_have_is_named(
+    wanted: tuple[str, ...], there: tuple[str, ...], said: list[str]
+) -> None:
+    """Whether it has that fused, or not at all."""
+    found = list(left_without(wanted, [f"model.layers.0.self_attn.{name}" for name in there]))
+    assert len(found) == len(said) and all(part in text for part, text in zip(said, found, strict=True))
 
 
 @pytest.mark.parametrize(

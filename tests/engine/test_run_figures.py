@@ -1,5 +1,6 @@
 """Every figure of the reports on runs of known kind, worked out again from what was measured."""
 
+import itertools
 import math
 import re
 import statistics
@@ -86,6 +87,11 @@ def validation_figures(
     last_step, last = checked[-1]
     beside, at_best = (mean_until(kept, step) for step in (last_step, best_step))
     first = [loss for step, loss in kept if step <= 3 and math.isfinite(loss)]
+    losses = [loss for _step, loss in kept if math.isfinite(loss)]
+    if len(losses) >= 9 and len(first) > 1:
+        apart = statistics.median(abs(one - other) for one, other in itertools.pairwise(losses))
+        if first[0] - min(first[1:]) > 2 * apart / 0.6745:  # two such differences: another model already
+            first = first[:1]
     initial = None if course.initial is None else course.initial - mean(first)
     return {
         "best_val_loss": best,
