@@ -40,7 +40,12 @@ def rate_sign(run: RunSummary) -> RateSign | None:
 
 
 def is_jumping(run: RunSummary) -> bool:
-    """Whether the loss jumped up again and again."""
+    """Whether the loss jumped up again and again at a rate that may be why.
+
+    Up to the rule of thumb it is not: steps of few short rows jump by the rows that they meet.
+    """
+    if run.config and run.usual_rate and run.config.learning_rate <= run.usual_rate:
+        return False
     return run.spikes >= max(_SPIKES, _SPIKE_SHARE * run.steps)
 
 

@@ -201,6 +201,12 @@ EXPECTED: dict[str, tuple[Outcome, Level, str, dict[str, str]]] = {
         "Good, but not finished learning.",
         {"restless": "mqlora-tui train --restart --set learning_rate=3e-4"},
     ),
+    "jumping rows": (
+        "healthy",
+        "ok",
+        "Healthy run.",
+        {},
+    ),
     "rising at first": ("still_falling", "attention", "Good, but not finished", {"restless": LOWER}),
     "slow": (
         "still_falling",

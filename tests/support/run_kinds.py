@@ -249,6 +249,13 @@ def _jumping() -> Course:
     )
 
 
+def _jumping_rows() -> Course:
+    """Below the rule of thumb."""
+    course = _jumping()
+    config = {"learning_rate": 1e-4}
+    return Course(course.losses, course.validations, config=config, rows=95, spread=0.02, hidden=4096)
+
+
 def _rising_at_first() -> Course:
     losses = [3.0] * 5 + [3.0 + 0.15 * step for step in range(10)] + falling(4.0, 1.5, 6, 45)
     return Course(losses, {10: 3.4, 20: 2.6, 30: 1.9, 40: 1.7, 50: 1.65, 60: 1.6}, rows=95, spread=0.02)
@@ -314,6 +321,7 @@ KINDS: dict[str, Callable[[], Course]] = {
     "memorised": _memorised,
     "gap by chance": _gap_by_chance,
     "jumping": _jumping,
+    "jumping rows": _jumping_rows,
     "rising at first": _rising_at_first,
     "slow": _slow,
     "still gaining with a gap": _still_gaining_with_a_gap,

@@ -49,13 +49,17 @@ def test_it_tells_the_price_trains_and_chooses_what_is_better(project: Project, 
         and "2 of 2: learning_rate 0.05, to its end" in after
     )
     assert "learning_rate 0.05 beats the chosen settings by " in after and "go on with" not in after
-    assert "They are chosen for the next run" in after
+    assert f"learning_rate {RUN.learning_rate} -> 0.05" in after.partition("chosen for the next run: ")[2]
     assert TrainingConfig.load(project.config_file).learning_rate == 0.05
     told = " ".join(mqlora("tune", "--yes").out.split()).partition("train with them: ")[2]
     (file,) = [word.partition("=")[2] for word in shlex.split(told) if word.startswith("--config=")]
     assert TrainingConfig.load(Path(file)).learning_rate == 0.05
     (listed,) = mqlora("history", "--json").objects
     assert len(listed["runs"]) == 2
+    assert "They are chosen already" in " ".join(mqlora("tune", "--yes", "--apply").out.split())
+    project.config_file.unlink()
+    said = " ".join(mqlora("tune", "--yes", "--apply").out.split())
+    assert said.endswith("chosen for the next run: learning_rate 0.0001 -> 0.05")
     again = mqlora("tune", "--yes", "--json")
     assert again.code == 0 and "step_done" not in again.out
     found = again.objects[-1]["tuning"]

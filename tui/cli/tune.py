@@ -59,7 +59,7 @@ def tune_settings(project: Project, chosen: TrainingConfig, wanted: Wanted) -> i
     best = tuning.candidates[result.best].config(chosen)
     if not wanted.as_json:
         show_result(result)
-    is_applied = _apply(project, result, best, wanted)
+    is_applied = _apply(project, chosen, result, best, wanted)
     if wanted.as_json:
         print_json({"tuning": as_json(result) | {"applied": is_applied}})
     return 0
@@ -97,7 +97,9 @@ def _run(
     return result, 128 + (received[0] if received else signal.SIGINT)
 
 
-def _apply(project: Project, result: TuningResult, best: TrainingConfig, wanted: Wanted) -> bool:
+def _apply(
+    project: Project, chosen: TrainingConfig, result: TuningResult, best: TrainingConfig, wanted: Wanted
+) -> bool:
     """Choose the best settings where that is asked for, or agreed to, and they are better beyond chance.
 
     Returns:
@@ -115,7 +117,7 @@ def _apply(project: Project, result: TuningResult, best: TrainingConfig, wanted:
             say("   " + _("train with them: {command}").format(command=command))
         return False
     project.make_run_dir()
-    before = settings_beside(project, best)
+    before = settings_beside(project, best) if project.config_file.exists() else chosen
     replaced = changes(before.updated({"model": before.model or best.model}), best)
     best.save(project.config_file)
     if not wanted.as_json:
