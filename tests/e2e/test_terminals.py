@@ -19,6 +19,12 @@ import pytest
 ENV = shutil.which("env") or ""
 SCREEN = shutil.which("screen") or ""
 APP = shlex.join((sys.executable, "-m", "tui"))
+NOT_TOLD = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
+os.execv(sys.executable, [sys.executable, "-m", "tui", *sys.argv[1:]])
+"""
+"""Starts the app without the signal of a new size."""
 
 
 @pytest.fixture
@@ -45,6 +51,19 @@ def test_a_window_that_takes_a_letter_for_two_is_refused(line: tuple[int, int]) 
     with pytest.raises(UserError) as refused:
         require_utf8(line[1])
     assert "screen -X utf8 on on" in refused.value.fix
+
+
+def test_a_new_size_is_seen_though_its_signal_came_too_soon(project: Project) -> None:
+    """Linux sends it before the size is the new one."""
+    terminal = Terminal("-C", str(project.root), command=(sys.executable, "-c", NOT_TOLD))
+    terminal.wait_for("q Quit")
+    for columns, rows in ((120, 40), (100, 30), (80, 24)):
+        terminal.resize(columns, rows)
+        terminal.wait_until(
+            lambda rows=rows: "q Quit" in terminal.text.splitlines()[rows - 1], "the keys in the last row"
+        )
+    terminal.write(b"q")
+    assert terminal.wait() == 0
 
 
 @pytest.mark.slow

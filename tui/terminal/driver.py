@@ -16,6 +16,7 @@ from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Resize
+from textual.geometry import Size
 from textual.message import Message
 
 _LOOK_INTERVAL_S = 0.25
@@ -42,17 +43,22 @@ class PatientDriver(LinuxDriver):
         stream = sys.__stdout__ or sys.stdout
         self._output = UnblockedStream(stream.fileno(), on_caught_up=self._draw_again)
         self._file = self._output  # type: ignore[assignment]
-        self._picture = Picture(*super()._get_terminal_size())
+        self._told_size = super()._get_terminal_size()
+        """Columns and rows that the app was told last."""
+        self._picture = Picture(*self._told_size)
         self._sync = ""
         """The beginning of a frame that is not sent before anything in it is."""
         self._ended = threading.Event()
         self._has_title = False
         """Whether the terminal's title is ours."""
         self._is_looked_after = False
+        self._is_lent = False
+        """Whether another program has the terminal."""
 
     def start_application_mode(self) -> None:
         """Draw and listen, and look after the terminal; again, once another program has had it."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        self._is_lent = False
         if not self._is_looked_after:
             self._is_looked_after = True
             threading.Thread(target=self._look_after_terminal, daemon=True, name="terminal").start()
@@ -69,18 +75,20 @@ class PatientDriver(LinuxDriver):
 
     def _get_terminal_size(self) -> tuple[int, int]:
         """Return columns and rows; asked for at each start and whenever they change, which may spoil all."""
-        size = super()._get_terminal_size()
-        self._picture = Picture(*size)
-        return size
+        self._told_size = super()._get_terminal_size()
+        self._picture = Picture(*self._told_size)
+        return self._told_size
 
     def process_message(self, message: Message) -> None:
         """Hand on; a terminal that tells its new size itself may have spoilt all too."""
         if isinstance(message, Resize):
+            self._told_size = message.size.width, message.size.height
             self._picture = Picture(*message.size)
         super().process_message(message)
 
     def suspend_application_mode(self) -> None:
         """Leave the terminal to another program for a while; the output stream goes on afterwards."""
+        self._is_lent = True
         self.stop_application_mode()
         super().close()
         self._output.wait_written(_FAREWELL_S)
@@ -143,3 +151,15 @@ class PatientDriver(LinuxDriver):
                 self.exit_event.set()
                 self._app.on_hang_up()  # type: ignore[attr-defined]
                 return
+            self._follow_size()
+
+    def _follow_size(self) -> None:
+        """Tell a new size of which no signal told.
+
+        Linux sends SIGWINCH before the size is the new one (`pty_resize` in drivers/tty/pty.c): who reads it
+        at once may find the old one.
+        """
+        size = super()._get_terminal_size()
+        if size != self._told_size and not self._is_lent:
+            told = Size(*size)
+            self.process_message(Resize(told, told))
