@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import sys
 import threading
 from contextlib import suppress
@@ -58,6 +59,8 @@ class PatientDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Draw and listen, and look after the terminal; again, once another program has had it."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        # Textual reads the size in the handler, which the next signal interrupts: the old one comes last.
+        signal.signal(signal.SIGWINCH, lambda _number, _frame: self._look_at_size())
         self._is_lent = False
         if not self._is_looked_after:
             self._is_looked_after = True
@@ -80,8 +83,10 @@ class PatientDriver(LinuxDriver):
         return self._told_size
 
     def process_message(self, message: Message) -> None:
-        """Hand on; a terminal that tells its new size itself may have spoilt all too."""
+        """Hand on; a terminal that has, or tells itself, a new size may have spoilt all too."""
         if isinstance(message, Resize):
+            if message.size == self._told_size:
+                return
             self._told_size = message.size.width, message.size.height
             self._picture = Picture(*message.size)
         super().process_message(message)
@@ -151,15 +156,19 @@ class PatientDriver(LinuxDriver):
                 self.exit_event.set()
                 self._app.on_hang_up()  # type: ignore[attr-defined]
                 return
-            self._follow_size()
+            self._look_at_size()
 
-    def _follow_size(self) -> None:
-        """Tell a new size of which no signal told.
+    def _look_at_size(self) -> None:
+        """Tell a new size, in the order in which sizes are read, whether a signal told of it or not.
 
         Linux sends SIGWINCH before the size is the new one (`pty_resize` in drivers/tty/pty.c): who reads it
         at once may find the old one.
         """
-        size = super()._get_terminal_size()
-        if size != self._told_size and not self._is_lent:
-            told = Size(*size)
-            self.process_message(Resize(told, told))
+
+        def tell() -> None:
+            size = Size(*super(PatientDriver, self)._get_terminal_size())
+            if not self._is_lent:
+                self.process_message(Resize(size, size))
+
+        with suppress(RuntimeError):  # the app has just ended
+            self._loop.call_soon_threadsafe(tell)
