@@ -37,53 +37,62 @@ def validation_facts(
         noise: of a single loss, see `levels.noise`.
         state: of the run, if it is known.
     """
-    best, last, best_step = _best_and_last(checked)
+    validated = _validated(checked)
+    best_step = validated["best_step"]
     found = noise_facts(project, checked, state, best_step)
-    settled = settled_step(best_step, best, found["enough_step"], found["enough"])
+    settled = settled_step(best_step, validated["best_val_loss"], found["enough_step"], found["enough"])
     first = _first_losses(history, noise)
     doubt = growth_margin(noise, found.pop("from_start"), (max(1, len(first)), levels.RECENT))
     rise: Difference | None = found["rise"]
-    gap = _gap_facts(first, known, checked, state)
-    has_repeated = _has_repeated(history, state.steps_per_epoch if state else 0)
+    gap = _gap_facts(first, known, (checked.last_step, best_step), state)
     overfitting = judge_overfitting(
         gap["loss_at_validation"],
-        best,
-        last,
-        has_repeated,
+        validated["best_val_loss"],
+        validated["last_val_loss"],
+        _has_repeated(history, state.steps_per_epoch if state else 0),
         gap["initial_gap"],
         doubt,
         rise.margin if rise else 0.0,
     )
     return {
+        **validated,
         **found,
         **gap,
         **_wasted(history, settled),
         "initial_val_loss": state.initial_val_loss if state else None,
+        "overfitting": overfitting,
+        "gap_margin": doubt if found["validation_rows"] else None,
+    }
+
+
+def _validated(checked: Validations) -> dict[str, Any]:
+    """Return the fields of a summary that the validations tell by themselves."""
+    best, last, best_step = _best_and_last(checked)
+    return {
         "best_val_loss": best,
         "best_step": best_step,
         "last_val_loss": last,
         "last_val_step": checked.last_step,
         "failed_validations": len(checked.failed),
         "failed_at_end": checked.failed_at_end,
-        "overfitting": overfitting,
-        "gap_margin": doubt if found["validation_rows"] else None,
     }
 
 
 def _gap_facts(
-    first: Floats, known: tuple[Ints, Floats], checked: Validations, state: RunState | None
+    first: Floats,
+    known: tuple[Ints, Floats],
+    last_and_best: tuple[int | None, int | None],
+    state: RunState | None,
 ) -> dict[str, Any]:
-    """Return the fields of a summary that tell the training losses beside validations."""
+    """Return the fields of a summary that tell the training losses beside last and best validation."""
     steps, losses = known
-    _best, _last, best_step = _best_and_last(checked)
-
-    def beside(step: int | None) -> float | None:
-        return None if step is None else levels.recent_mean(losses[steps <= step])
-
+    at_last, at_best = (
+        None if step is None else levels.recent_mean(losses[steps <= step]) for step in last_and_best
+    )
     return {
         "initial_gap": _initial_gap(first, state),
-        "loss_at_validation": beside(checked.last_step),
-        "loss_at_best": beside(best_step),
+        "loss_at_validation": at_last,
+        "loss_at_best": at_best,
     }
 
 

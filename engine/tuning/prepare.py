@@ -9,7 +9,7 @@ from engine.i18n import _
 from engine.learning_rate import usual_rate
 from engine.optimizer_facts import RATE_FACTORS
 from engine.project import Project
-from engine.tuning.plan import candidates
+from engine.tuning.plan import Candidate, candidates
 from engine.tuning.state import Tuning, key_of, planned
 
 _MANY_STEPS = 1000
@@ -60,13 +60,7 @@ def prepare(
         UserError: there are no validation rows, or what has begun is of other settings, model or data.
         WrongUsage: there is nothing to try, too much, or something else than has begun.
     """
-    if not project.valid_file.exists():
-        raise UserError(
-            _("Settings are compared on validation rows, and there is no {path}").format(
-                path=project.valid_file
-            ),
-            _("put rows there that are not trained on"),
-        )
+    _require_validation_rows(project)
     key = key_of(project, chosen)
     replaces = before is not None and before.key != key
     if replaces and not may_replace:
@@ -77,15 +71,29 @@ def prepare(
     begun = None if replaces else before
     if begun and not values:
         return Prepared(begun, True, False)
-    usual = _usual(project, chosen)
-    tried = candidates(chosen, values.rates, values.ranks, values.epochs, usual)
-    if begun and begun.candidates != tried:
+    tried = candidates(chosen, values.rates, values.ranks, values.epochs, _usual(project, chosen))
+    if begun:
+        _require_same(begun, tried)
+        return Prepared(begun, True, False)
+    return Prepared(planned(project, key, tried, chosen), False, replaces)
+
+
+def _require_validation_rows(project: Project) -> None:
+    if not project.valid_file.exists():
+        raise UserError(
+            _("Settings are compared on validation rows, and there is no {path}").format(
+                path=project.valid_file
+            ),
+            _("put rows there that are not trained on"),
+        )
+
+
+def _require_same(begun: Tuning, tried: tuple[Candidate, ...]) -> None:
+    if begun.candidates != tried:
         raise UserError(
             _("The tuning that is there tries other values"),
             _("go on with it by leaving them out, or begin anew with --restart"),
         )
-    tuning = begun or planned(project, key, tried, chosen)
-    return Prepared(tuning, begun is not None, replaces)
 
 
 def _usual(project: Project, chosen: TrainingConfig) -> float | None:

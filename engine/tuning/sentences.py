@@ -61,3 +61,13 @@ def held_out_words(result: TuningResult) -> str:
         rows=units.rows(change.rows),
         change=signed(change.loss.value, 2) + ("" if half is None else f" ± {number(half, '.2f')}"),
     )
+
+
+def loss_bars(result: TuningResult, longest: int) -> tuple[str, ...]:
+    """Return each loss as a bar: one column for the lowest, `longest` for the highest; empty without one."""
+    known = [each.loss for each in result.tried if each.loss is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    columns = (longest - 1) / (high - low) if high > low else 0.0
+    return tuple(
+        "" if each.loss is None else "█" * round(1 + columns * (each.loss - low)) for each in result.tried
+    )

@@ -7,6 +7,7 @@ import shutil
 import sys
 import termios
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from engine.errors import UserError
@@ -53,15 +54,17 @@ def test_a_window_that_takes_a_letter_for_two_is_refused(line: tuple[int, int]) 
     assert "screen -X utf8 on on" in refused.value.fix
 
 
+def _has_keys_in(terminal: Terminal, row: int) -> bool:
+    return "q Quit" in terminal.text.splitlines()[row - 1]
+
+
 def test_a_new_size_is_seen_though_its_signal_came_too_soon(project: Project) -> None:
     """Linux sends it before the size is the new one."""
     terminal = Terminal("-C", str(project.root), command=(sys.executable, "-c", NOT_TOLD))
     terminal.wait_for("q Quit")
     for columns, rows in ((120, 40), (100, 30), (80, 24)):
         terminal.resize(columns, rows)
-        terminal.wait_until(
-            lambda rows=rows: "q Quit" in terminal.text.splitlines()[rows - 1], "the keys in the last row"
-        )
+        terminal.wait_until(partial(_has_keys_in, terminal, rows), "the keys in the last row")
     terminal.write(b"q")
     assert terminal.wait() == 0
 

@@ -233,3 +233,30 @@ async def test_without_validation_rows_there_is_nothing_to_compare(app: MqloraAp
         await pilot.press("enter")
         await wait_for(pilot, lambda: not isinstance(app.screen, TuningDialog))
     assert not tuner.begun
+
+
+async def test_what_is_found_out_too_late_changes_nothing(
+    app: MqloraApp, tuner: FakeTuner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data are read anew while runs are trained already."""
+    asked, may_answer = Event(), Event()
+
+    def slow(*_arguments: object) -> TuningPlan:
+        asked.set()
+        may_answer.wait(20)
+        raise UserError("The data have gone", "bring them back")
+
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        monkeypatch.setattr("tui.app.jobs.tune.plan", slow)
+        app.mutate_reactive(MqloraApp.hardware)
+        await wait_for(pilot, asked.is_set)
+        await pilot.press("enter")
+        tuner.trains(0, 1 / 3)
+        await sees(pilot, "validation 1.25")
+        may_answer.set()
+        await wait_for(pilot, lambda: not any(worker.is_running for worker in app.screen.workers))
+        await sees(pilot, "validation 1.25", "Esc pauses")
+        await sees_no_more(pilot, "The data have gone")
+        tuner.comes_to(found(tuner.begun[0]))
+        await sees(pilot, "Enter chooses")

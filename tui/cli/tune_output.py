@@ -9,7 +9,7 @@ from engine.project import Project
 from engine.tuning.plan import Candidate
 from engine.tuning.price import TuningPrice, price_tuning
 from engine.tuning.result import TuningResult
-from engine.tuning.sentences import LEVELS, held_out_words, outcome_words, price_words
+from engine.tuning.sentences import LEVELS, held_out_words, loss_bars, outcome_words, price_words
 from engine.tuning.state import Tuning
 from engine.units import duration, nats
 from tui.console import cell, out, print_json, say, status_mark, table
@@ -62,17 +62,14 @@ def _price(project: Project, chosen: TrainingConfig, tried: tuple[Candidate, ...
 def show_result(result: TuningResult) -> None:
     """Print each candidate with its loss as number and bar, and the verdict."""
     shown = table("", _("tried"), _("steps"), _("time"), _("validation loss"), "")
-    finite = [each.loss for each in result.tried if each.loss is not None]
-    low, high = min(finite, default=0.0), max(finite, default=0.0)
-    for place, each in enumerate(result.tried):
-        length = 1 + (_BAR - 1) * ((each.loss or 0.0) - low) / (high - low) if high > low else 1
+    for place, (each, bar) in enumerate(zip(result.tried, loss_bars(result, _BAR), strict=True)):
         shown.add_row(
             status_mark("ok") if place == result.best else "",
             cell(each.label),
             f"{number(each.steps)}/{number(each.total_steps)}",
             duration(each.seconds),
             "–" if each.loss is None else nats(each.loss),
-            "" if each.loss is None else "█" * round(length),
+            bar,
         )
     out.print(shown)
     say(f" {status_mark(LEVELS[result.outcome])} {outcome_words(result)}")

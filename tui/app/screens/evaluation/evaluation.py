@@ -2,23 +2,21 @@
 
 import asyncio
 from threading import Event
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from engine import units
-from engine.errors import UserError
 from engine.evaluation.kept import KnownEvaluation, known_evaluation
 from engine.evaluation.request import ANSWERED
 from engine.i18n import _
 from engine.project import Project
-from engine.sanitize import one_line
 from tui.app.jobs import evaluate as evaluation_job
 from tui.app.jobs.evaluate import EvaluationMoved, EvaluationOver
 from tui.app.screens.evaluation.pair import answered_rows
 from tui.app.screens.evaluation.text import results_text
 from tui.app.screens.shared.button import Button
 from tui.app.screens.shared.computing import busy
+from tui.app.screens.shared.news_line import NewsLine
 from tui.app.screens.shared.work_dialog import WorkDialog
-from tui.shell import complete
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -28,7 +26,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 if TYPE_CHECKING:
-    from tui.app.state import AppState
+    pass
 
 
 class EvaluationDialog(WorkDialog[None]):
@@ -57,10 +55,6 @@ class EvaluationDialog(WorkDialog[None]):
         self._known: KnownEvaluation | None = None
 
     @property
-    def _mqlora(self) -> "AppState":
-        return cast("AppState", self.app)
-
-    @property
     def _run(self) -> Project:
         """The project as the run sees it."""
         return self._project or self._mqlora.project
@@ -71,7 +65,7 @@ class EvaluationDialog(WorkDialog[None]):
             box.border_title = Content(_("Evaluation"))
             with VerticalScroll(id="evaluation-scroll", can_focus=False):
                 yield Static(id="evaluation-text")
-            yield Static(id="evaluation-news")
+            yield NewsLine(id="evaluation-news")
             with Horizontal(classes="buttons"):
                 yield Button(_("Evaluate"), id="evaluation-start", compact=True)
                 yield Button(_("Close"), id="evaluation-close", classes="close", compact=True)
@@ -175,13 +169,3 @@ class EvaluationDialog(WorkDialog[None]):
         """Scroll by what is seen at a time."""
         box = self.query_one("#evaluation-scroll")
         box.scroll_relative(y=pages * max(1, box.size.height - 1), animate=False)
-
-    def _say(self, text: str) -> None:
-        news = self.query_one("#evaluation-news", Static)
-        news.display = bool(text)
-        news.update(Content.styled(one_line(text, 400), "$muted"))
-
-    def _refuse(self, error: UserError) -> None:
-        news = self.query_one("#evaluation-news", Static)
-        news.display = True
-        news.update(Content.assemble(("✗ ", "bold $error"), complete(one_line(str(error), 600))))

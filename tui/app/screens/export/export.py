@@ -1,32 +1,30 @@
 """The dialog that writes the trained adapter for another program."""
 
 from threading import Event
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from engine.analysis.facts import RunSummary
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.sanitize import one_line
 from tui.app.jobs import export as export_job
 from tui.app.jobs.export import ExportMoved, ExportOver
 from tui.app.screens.export.form import ExportForm
 from tui.app.screens.export.result import ExportResult
 from tui.app.screens.shared.button import Button
 from tui.app.screens.shared.computing import busy
+from tui.app.screens.shared.news_line import NewsLine
 from tui.app.screens.shared.work_dialog import WorkDialog
-from tui.shell import complete
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Input, Select, Static
+from textual.widgets import Input, Select
 
 if TYPE_CHECKING:
     from engine.export.exporter import Exported
-    from tui.app.state import AppState
 
 
 class ExportDialog(WorkDialog[None]):
@@ -54,10 +52,6 @@ class ExportDialog(WorkDialog[None]):
         self._project = project
         self._done: Exported | None = None
 
-    @property
-    def _mqlora(self) -> "AppState":
-        return cast("AppState", self.app)
-
     def compose(self) -> ComposeResult:
         """Draw the form, one line of news, the result and the buttons."""
         with Vertical(classes="dialog export") as box:
@@ -66,7 +60,7 @@ class ExportDialog(WorkDialog[None]):
             yield ExportForm(self._summary)
             with VerticalScroll(id="export-scroll"):
                 yield ExportResult(self._mqlora.project.root)
-            yield Static(id="export-news")
+            yield NewsLine(id="export-news")
             with Horizontal(classes="buttons"):
                 yield Button(_("Export"), id="export-start", compact=True)
                 yield Button(_("Close"), id="export-close", classes="close", compact=True)
@@ -154,11 +148,3 @@ class ExportDialog(WorkDialog[None]):
         """Let nothing be changed while the files are written."""
         for selector in ("ExportForm", "#export-start"):
             self.query_one(selector).disabled = locked
-
-    def _say(self, text: str) -> None:
-        self.query_one("#export-news", Static).update(Content.styled(one_line(text, 400), "$muted"))
-
-    def _refuse(self, error: UserError) -> None:
-        self.query_one("#export-news", Static).update(
-            Content.assemble(("✗ ", "bold $error"), complete(one_line(str(error), 600)))
-        )

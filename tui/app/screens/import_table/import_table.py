@@ -236,9 +236,3 @@ class ImportDialog(WorkDialog["Imported | None"]):
     @property
     def _answer(self) -> "Imported | None":
         return self._imported
-
-    def _say(self, text: str) -> None:
-        self.query_one(ImportNotice).say(text)
-
-    def _refuse(self, error: UserError) -> None:
-        self.query_one(ImportNotice).refuse(error)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import UserError
 from engine.i18n import _, number
 from engine.sanitize import one_line
+from tui.app.screens.shared.news_line import NewsLine
 from tui.shell import complete
 
 from textual.app import ComposeResult
@@ -25,16 +25,8 @@ _LONGEST = 400
 """Characters of each text."""
 
 
-class ImportNotice(Static):
-    """One line: how far the import is, what came of it, or why it was refused."""
-
-    def say(self, text: str) -> None:
-        """Say what is being done; empty for nothing."""
-        self.update(Content.styled(text, "$muted"))
-
-    def refuse(self, error: UserError) -> None:
-        """Say what is wrong, and how to fix it."""
-        self.update(Content.assemble(("✗ ", "bold $error"), one_line(str(error), 400)))
+class ImportNotice(NewsLine):
+    """How far the import is, what came of it, or why it was refused."""
 
     def show_result(self, imported: "Imported") -> None:
         """Say how many rows went where."""

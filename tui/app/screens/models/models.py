@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from engine.errors import UserError
 from engine.i18n import _
@@ -12,6 +12,7 @@ from tui.app.jobs import models as models_job
 from tui.app.jobs.models import GetMoved, GetOver, ModelsFound
 from tui.app.screens.models.model_list import ModelList, ModelRow, rows_of
 from tui.app.screens.shared.header import model_name
+from tui.app.screens.shared.news_line import NewsLine
 from tui.app.screens.shared.work_dialog import WorkDialog
 from tui.shell import complete
 
@@ -25,7 +26,6 @@ from textual.widgets import OptionList, Static
 if TYPE_CHECKING:
     from engine.hardware.report import HardwareReport
     from engine.model_store.get import Brought
-    from tui.app.state import AppState
 
 
 class ModelsDialog(WorkDialog["Brought | None"]):
@@ -51,10 +51,6 @@ class ModelsDialog(WorkDialog["Brought | None"]):
         self._news_of: int | None = None
         """The row that the news are about."""
 
-    @property
-    def _mqlora(self) -> "AppState":
-        return cast("AppState", self.app)
-
     def compose(self) -> ComposeResult:
         """Draw the list, a sentence on the highlighted row and one line of news."""
         with Vertical(classes="dialog models") as box:
@@ -63,7 +59,7 @@ class ModelsDialog(WorkDialog["Brought | None"]):
             yield Static(_("size and advised profile"), id="models-head", markup=False)
             yield ModelList(id="models-list")
             yield Static(id="models-detail", markup=False)
-            yield Static(id="models-news")
+            yield NewsLine(id="models-news")
 
     def on_mount(self) -> None:
         """Look for models."""
@@ -150,10 +146,8 @@ class ModelsDialog(WorkDialog["Brought | None"]):
 
     def _say(self, text: str) -> None:
         self._news_of = self.query_one(ModelList).highlighted
-        self.query_one("#models-news", Static).update(Content.styled(one_line(text, 400), "$muted"))
+        super()._say(text)
 
     def _refuse(self, error: UserError) -> None:
         self._news_of = self.query_one(ModelList).highlighted
-        self.query_one("#models-news", Static).update(
-            Content.assemble(("✗ ", "bold $error"), complete(one_line(str(error), 600)))
-        )
+        super()._refuse(error)

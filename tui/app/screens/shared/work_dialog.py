@@ -1,18 +1,25 @@
 """Dialogs that do what takes a while, and can be ended."""
 
-from abc import abstractmethod
 from threading import Event
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
+from engine.errors import UserError
 from engine.i18n import _
 from tui.app.screens.shared.button import Button
 from tui.app.screens.shared.dialog import Answer, Dialog
+from tui.app.screens.shared.news_line import NewsLine
 
 from textual import on
 
+if TYPE_CHECKING:
+    from tui.app.state import AppState
+
 
 class WorkDialog(Dialog[Answer]):
-    """Esc, or a button of the class `close`, ends the work under way; without any it closes the dialog."""
+    """Esc, or a button of the class `close`, ends the work under way; without any it closes the dialog.
+
+    It has one `NewsLine`.
+    """
 
     WHEN_LEFT: ClassVar[str] = ""
     """What becomes of the work when the app is left, in a sentence."""
@@ -32,9 +39,17 @@ class WorkDialog(Dialog[Answer]):
         """What the dialog answers when it is closed without more ado."""
         return None
 
-    @abstractmethod
+    @property
+    def _mqlora(self) -> "AppState":
+        return cast("AppState", self.app)
+
     def _say(self, text: str) -> None:
-        """Say how far the work is."""
+        """Say how far the work is, or what came of it; empty for nothing."""
+        self.query_one(NewsLine).say(text)
+
+    def _refuse(self, error: UserError) -> None:
+        """Say why it was refused."""
+        self.query_one(NewsLine).refuse(error)
 
     def on_unmount(self) -> None:
         """End what is under way."""

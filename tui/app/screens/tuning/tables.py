@@ -3,6 +3,7 @@
 from engine.i18n import _, number
 from engine.symbols import SYMBOLS
 from engine.tuning.result import TuningResult
+from engine.tuning.sentences import loss_bars
 from engine.units import duration, nats
 from tui.app.jobs.tune import TuningPlan
 from tui.app.theme import MUTED, OK
@@ -30,16 +31,13 @@ def plan_table(plan: TuningPlan) -> Table:
 def result_table(result: TuningResult) -> Table:
     """Return what was found: the lowest validation loss of each as number and bar, the best one marked."""
     table = _table("", _("tried"), _("steps"), _("validation loss"), "")
-    known = [each.loss for each in result.tried if each.loss is not None]
-    low, high = min(known, default=0.0), max(known, default=0.0)
-    for place, each in enumerate(result.tried):
-        share = 0.0 if each.loss is None or high <= low else (each.loss - low) / (high - low)
+    for place, (each, bar) in enumerate(zip(result.tried, loss_bars(result, _BAR), strict=True)):
         table.add_row(
             Text(SYMBOLS["ok"], OK) if place == result.best else "",
             Text(each.label),
             f"{number(each.steps)}/{number(each.total_steps)}",
             "–" if each.loss is None else nats(each.loss),
-            "" if each.loss is None else "█" * round(1 + (_BAR - 1) * share),
+            bar,
         )
     return table
 

@@ -2,12 +2,11 @@
 
 import asyncio
 from threading import Event
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
-from engine.sanitize import one_line
 from engine.symbols import SYMBOLS
 from engine.tuning.result import TuningResult
 from engine.tuning.sentences import LEVELS, held_out_words, outcome_words, price_words
@@ -16,10 +15,10 @@ from tui.app.jobs import tune as tune_job
 from tui.app.jobs.tune import TuningMoved, TuningOver, TuningPlan
 from tui.app.screens.shared.button import Button
 from tui.app.screens.shared.computing import busy
+from tui.app.screens.shared.news_line import NewsLine
 from tui.app.screens.shared.verdict_line import STYLES
 from tui.app.screens.shared.work_dialog import WorkDialog
 from tui.app.screens.tuning.tables import plan_table, result_table
-from tui.shell import complete
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -29,7 +28,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 if TYPE_CHECKING:
-    from tui.app.state import AppState
+    pass
 
 
 class TuningDialog(WorkDialog[TrainingConfig]):
@@ -53,17 +52,13 @@ class TuningDialog(WorkDialog[TrainingConfig]):
         self._plan: TuningPlan | None = None
         self._result: TuningResult | None = None
 
-    @property
-    def _mqlora(self) -> "AppState":
-        return cast("AppState", self.app)
-
     def compose(self) -> ComposeResult:
         """Draw the candidates, what is said of them, one line of news and the buttons."""
         with Vertical(classes="dialog tuning") as box:
             box.border_title = Content(_("Which learning rate?"))
             yield Static(id="tuning-table")
             yield Static(id="tuning-words")
-            yield Static(id="tuning-news")
+            yield NewsLine(id="tuning-news")
             with Horizontal(classes="buttons"):
                 yield Button(_("Train these runs"), id="tuning-start", compact=True)
                 yield Button(_("Choose the best"), id="tuning-choose", compact=True)
@@ -98,14 +93,20 @@ class TuningDialog(WorkDialog[TrainingConfig]):
         app = self._mqlora
         if app.hardware is None or self._cancel or self._result:
             return
+        plan, refusal = None, None
         try:
-            self._plan = await asyncio.to_thread(
-                tune_job.plan, app.project, self._chosen, app.hardware, app.data
-            )
+            plan = await asyncio.to_thread(tune_job.plan, app.project, self._chosen, app.hardware, app.data)
         except UserError as error:
-            self._refuse(error)
+            refusal = error
+        if self._cancel or self._result:  # begun meanwhile, with what was known before
             return
-        self._show_plan(self._plan)
+        self._plan = plan
+        if plan:
+            self._show_plan(plan)
+        self._say("")
+        if refusal:
+            self._refuse(refusal)
+        self._offer()
 
     def _show_plan(self, plan: TuningPlan) -> None:
         self.query_one("#tuning-table", Static).update(plan_table(plan))
@@ -115,8 +116,6 @@ class TuningDialog(WorkDialog[TrainingConfig]):
         if plan.prepared.replaces:
             words.append(_("It takes the place of one of other settings, whose runs stay in the history."))
         self._tell(Content(" ".join(words)))
-        self._say("")
-        self._offer()
 
     @on(Button.Pressed, "#tuning-start")
     @on(Button.Pressed, "#tuning-choose")
@@ -193,13 +192,3 @@ class TuningDialog(WorkDialog[TrainingConfig]):
 
     def _tell(self, words: Content) -> None:
         self.query_one("#tuning-words", Static).update(words)
-
-    def _say(self, text: str) -> None:
-        news = self.query_one("#tuning-news", Static)
-        news.display = bool(text)
-        news.update(Content.styled(one_line(text, 400), "$muted"))
-
-    def _refuse(self, error: UserError) -> None:
-        news = self.query_one("#tuning-news", Static)
-        news.display = True
-        news.update(Content.assemble(("✗ ", "bold $error"), complete(one_line(str(error), 600))))
