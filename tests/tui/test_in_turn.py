@@ -1,8 +1,10 @@
 """Keys that come together are handled in the order in which they were typed."""
 
+import asyncio
 import time
 
 from engine.config import TrainingConfig
+from engine.dataset.convert.additions import Addition
 from engine.project import Project
 from tests.support.bursts import burst
 from tests.support.fake_chat import FakeSession, open_chat
@@ -11,10 +13,14 @@ from tests.support.form import field, form
 from tui.app.app import MqloraApp
 from tui.app.screens.chat.chat import ChatScreen
 from tui.app.screens.chat.prompt import Prompt
+from tui.app.screens.chat.right_answer import RightAnswerScreen
+from tui.app.screens.chat.text_field import TextField
 from tui.app.screens.profile.config_field import ConfigField
+from tui.app.screens.shared.unsaved import FormResult
 
 import pytest
-from textual.events import Paste
+from textual.events import Key, Paste
+from textual.widget import Widget
 from textual.widgets import Input
 
 
@@ -125,3 +131,37 @@ async def test_a_key_that_never_settles_does_not_silence_the_others(
         await ready(pilot)
         await pilot.press(key, "2")
         await wait_for(pilot, lambda: app.current_mode == "profile")
+
+
+@pytest.mark.parametrize("composing_s", [0, 1.0], ids=["quick", "slow"])
+@pytest.mark.parametrize("was_refused", [False, True], ids=["typed", "refused"])
+@pytest.mark.parametrize("key", ["escape", "6", "ctrl+s"])
+async def test_a_dialog_gets_no_key_before_it_is_composed(
+    app: MqloraApp, monkeypatch: pytest.MonkeyPatch, key: str, was_refused: bool, composing_s: float
+) -> None:
+    """Neither one whose turn came as it opened, nor one that the widgets of the place did not take."""
+    mount = RightAnswerScreen.mount_composed_widgets
+
+    async def slow(screen: RightAnswerScreen, widgets: list[Widget]) -> None:
+        await asyncio.sleep(composing_s)
+        await mount(screen, widgets)
+
+    monkeypatch.setattr(RightAnswerScreen, "mount_composed_widgets", slow)
+    monkeypatch.setattr("tui.app.input_order.PATIENCE_S", 0)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        saved: list[FormResult[Addition] | None] = []
+        dialog = RightAnswerScreen([{"role": "user", "content": "um"}], "dois", as_turns=False)
+        event = Key(key, key if key == "6" else None)
+        if was_refused:
+            event._set_forwarded()
+            app.post_message(event)
+        else:
+            app._typed.append(event)
+            app._begin_to_hand_on()
+        app.push_screen(dialog, saved.append)
+        if key == "6":
+            await wait_for(pilot, lambda: dialog.query_one(TextField).text == "dois6")
+        else:
+            await wait_for(pilot, lambda: saved)
+            assert bool(saved[0] and saved[0].values) == (key == "ctrl+s")

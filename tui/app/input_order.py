@@ -51,21 +51,44 @@ class InTurnApp(App[int]):
             await super().on_event(event)
         else:
             self._typed.append(event)
-            if self._handing_on is None or self._handing_on.done():
-                self._handing_on = asyncio.create_task(self._hand_on(), name="keys in turn")
+            self._begin_to_hand_on()
+
+    def _on_key(self, event: Key) -> None:
+        """Keep a key that no widget took for the screen that has opened since, before Textual does what it does there."""
+        if not self._is_composed:
+            event.prevent_default()
+            self._typed.appendleft(Key(event.key, event.character))
+            self._begin_to_hand_on()
+
+    def _begin_to_hand_on(self) -> None:
+        if self._handing_on is None or self._handing_on.done():
+            self._handing_on = asyncio.create_task(self._hand_on(), name="keys in turn")
 
     async def _hand_on(self) -> None:
         while self._typed:
-            if not self._is_alike(self._typed[0]):
+            if not (self._is_composed and self._is_alike(self._typed[0])):
                 await self._settle()
-            event = self._typed.popleft()
-            self._taker = self._taker_of(event)
-            self.call_later(super().on_event, event)
+            done = asyncio.Event()
+            self.call_later(self._take_next, done)
+            await done.wait()
+
+    async def _take_next(self, done: asyncio.Event) -> None:
+        """Handle the event whose turn it is; by now a screen may have opened that has to be composed first."""
+        try:
+            if self._is_composed:
+                event = self._typed.popleft()
+                self._taker = self._taker_of(event)
+                await super().on_event(event)
+        finally:
+            done.set()
 
     async def _settle(self) -> None:
-        """Wait until no widget has anything left to do, or for as long as a user would."""
+        """Wait until no widget has anything left to do, or for as long as a user would.
+
+        However long it takes, a screen gets nothing before its widgets are there: its keys look for them.
+        """
         patience, work, looks = PATIENCE_S, _WORK_S, 0
-        while patience > 0 and work > 0:
+        while (patience > 0 and work > 0) or not self._is_composed:
             began, computed = time.monotonic(), time.thread_time()
             await asyncio.sleep(0 if looks < _QUICK_LOOKS else _LOOK_S)
             patience -= min(_MOST_S, time.monotonic() - began)
@@ -79,6 +102,14 @@ class InTurnApp(App[int]):
         """Whether every widget that may be seen has done what it was told."""
         try:
             return all(is_waiting(pump) for pump in self._pumps())
+        except ScreenStackError:  # between two screens, or before the first
+            return False
+
+    @property
+    def _is_composed(self) -> bool:
+        """Whether the present screen has its widgets."""
+        try:
+            return self.screen.is_mounted
         except ScreenStackError:  # between two screens, or before the first
             return False
 
