@@ -54,7 +54,7 @@ class InTurnApp(App[int]):
             self._begin_to_hand_on()
 
     def _on_key(self, event: Key) -> None:
-        """Keep a key that no widget took for the screen that has opened since, before Textual does what it does there."""
+        """Keep a key that no widget took for the screen that has opened since, until that can take it."""
         if not self._is_composed:
             event.prevent_default()
             self._typed.appendleft(Key(event.key, event.character))
@@ -73,7 +73,7 @@ class InTurnApp(App[int]):
             await done.wait()
 
     async def _take_next(self, done: asyncio.Event) -> None:
-        """Handle the event whose turn it is; by now a screen may have opened that has to be composed first."""
+        """Handle the event whose turn it is, unless a screen has just opened that is not composed."""
         try:
             if self._is_composed:
                 event = self._typed.popleft()
