@@ -16,7 +16,7 @@ from engine.learning_rate import usual_rate
 from engine.optimizer_facts import RATE_FACTORS
 from engine.project import Project
 from engine.training.crash import cut_off_reason
-from engine.training.history import Floats, RunHistory, load_history
+from engine.training.history import Floats, Ints, RunHistory, load_history
 from engine.training.state import RunState, known_state, reason_of
 
 import numpy as np
@@ -154,13 +154,22 @@ def _tokens_per_epoch(history: RunHistory, steps_per_epoch: int) -> int | None:
     """Return the mean over the epochs of which every step is recorded."""
     if not steps_per_epoch or not len(history):
         return None
-    _epochs, places, counts = np.unique(history.epoch, return_inverse=True, return_counts=True)
-    whole = np.bincount(places, weights=history.tokens)[counts == steps_per_epoch]
+    _epochs, sums, counts = _by_epoch(history.epoch, history.tokens)
+    whole = sums[counts == steps_per_epoch]
     return round(float(whole.mean())) if len(whole) else None
 
 
 def _epoch_losses(history: RunHistory) -> tuple[tuple[int, float], ...]:
     known = np.isfinite(history.loss)
-    epochs, places = np.unique(history.epoch[known], return_inverse=True)
-    means = np.bincount(places, weights=history.loss[known]) / np.maximum(np.bincount(places), 1)
-    return tuple(zip(epochs.tolist(), means.tolist(), strict=True))
+    epochs, sums, counts = _by_epoch(history.epoch[known], history.loss[known])
+    return tuple(zip(epochs.tolist(), (sums / counts).tolist(), strict=True))
+
+
+def _by_epoch(epochs: Ints, values: Ints | Floats) -> tuple[Ints, Floats, Ints]:
+    """Return the epochs, and of each the sum and number of its values; its steps mostly stand together."""
+    begins = np.flatnonzero(np.diff(epochs, prepend=-1))
+    found, places = np.unique(epochs[begins], return_inverse=True)
+    sums = np.add.reduceat(values, begins) if len(begins) else np.empty(0)
+    lengths = np.diff(begins, append=len(epochs))
+    totals, counts = (np.bincount(places, each, len(found)) for each in (sums, lengths))
+    return found, totals.astype(np.float64), counts.astype(np.int64)

@@ -59,6 +59,42 @@ async def test_a_screen_over_a_place_closes_once(app: MqloraApp, kind: type[Clos
         await wait_for(pilot, lambda: app.screen is place)
 
 
+async def test_a_dialog_below_another_closes_after_it(app: MqloraApp) -> None:
+    """What lies over it stays, and the first answer is told when that is closed."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        place, below, answers = app.screen, LineNumberScreen(), list[int | None]()
+        app.push_screen(below, answers.append)
+        await wait_for(pilot, lambda: below.is_current)
+        await pilot.press("ctrl+p")
+        await sees(pilot, "Where to?")
+        below.dismiss(3)
+        below.dismiss(4)
+        await pilot.pause()
+        assert app.screen not in (place, below) and not answers
+        await pilot.press("escape", "escape")
+        await wait_for(pilot, lambda: app.screen is place and answers)
+        assert answers == [3]
+
+
+async def test_a_dialog_of_another_place_closes_there(app: MqloraApp) -> None:
+    """The place that is shown meanwhile keeps its own."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        below, above, answers = LineNumberScreen(), LineNumberScreen(), list[int | None]()
+        app.push_screen(below, answers.append)
+        await wait_for(pilot, lambda: below.is_current)
+        await app.switch_mode("profile")
+        app.push_screen(above)
+        await wait_for(pilot, lambda: above.is_current)
+        below.dismiss(3)
+        await pilot.pause()
+        assert app.screen is above and not answers
+        await app.switch_mode("hardware")
+        await wait_for(pilot, lambda: answers)
+        assert answers == [3] and len(app.screen_stack) == 1
+
+
 async def test_what_is_typed_ahead_of_the_list_is_found_in_it(app: MqloraApp) -> None:
     """The keys that open it, the name and Enter come together."""
     async with app.run_test(size=(80, 24)) as pilot:

@@ -53,7 +53,7 @@ class InTurnApp(App[int]):
             self._typed.append(event)
             self._begin_to_hand_on()
 
-    def _on_key(self, event: Key) -> None:
+    async def _on_key(self, event: Key) -> None:
         """Keep a key that no widget took for the screen that has opened since, until that can take it."""
         if not self._is_composed:
             event.prevent_default()

@@ -33,11 +33,20 @@ class FaintScreen:
 
 
 class Closing(Screen[Answer]):
-    """Closes once: Textual would close the screen below for a key that was typed twice."""
+    """Closes once, and nothing but itself: Textual closes what lies on top, also for a key typed twice."""
+
+    _answers: tuple[Answer | None, ...] = ()
+    """The first answer, once there is one."""
 
     def dismiss(self, result: Answer | None = None) -> AwaitComplete:
-        """Answer and close; only the first answer counts."""
-        return super().dismiss(result) if self.is_current else AwaitComplete()
+        """Answer and close, as soon as nothing lies over it; only the first answer counts."""
+        self._answers = self._answers or (result,)
+        return super().dismiss(self._answers[0]) if self.is_active else AwaitComplete()
+
+    def on_screen_resume(self) -> None:
+        """Close if that has waited for the screen or the place that lay over it."""
+        if self._answers:
+            self.dismiss()
 
 
 class Dialog(ModalScreen[Answer], Closing[Answer]):
