@@ -119,7 +119,7 @@ class Monkey:
             {text: forms[0] for text, forms in read(path_of(language)).items()} if language != "en" else {}
         )
         self._terminal = Terminal("-C", str(self._project.root), *options)
-        self._terminal.wait_for(f"/{self._project.root.name} · ")  # the header, wherever it opens
+        self._terminal.wait_for(f"/{self._project.root.name} ·")  # the header, wherever it opens and is cut
         self.starts += 1
         return self._terminal
 
