@@ -3,8 +3,9 @@
 from typing import Any
 
 from engine.config import TrainingConfig
-from engine.i18n import N_, _
+from engine.i18n import N_, _, number
 from engine.i18n.numbers import with_separators
+from engine.units import rate
 
 _WORDS = (
     *(N_("constant"), N_("linear"), N_("cosine")),
@@ -21,6 +22,19 @@ def value_word(value: str) -> str:
 def value_text(value: Any) -> str:
     """Return a value of a setting as it is shown, and may be typed again, in the user's language."""
     return with_separators(str(value)) if isinstance(value, float) else str(value)
+
+
+def setting_text(name: str, value: Any) -> str:
+    """Return a setting's value as it is read in a sentence or a table, in the user's language."""
+    if name == "learning_rate":
+        return rate(value)
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, float):
+        return number(value, "g")
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return str(value)
 
 
 def help_text(field: str) -> str:

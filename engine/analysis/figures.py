@@ -8,7 +8,7 @@ from engine.config import TrainingConfig
 from engine.i18n import _, ngettext
 from engine.sanitize import one_line
 from engine.trackers.installed import TITLES
-from engine.units import duration, nats, signed
+from engine.units import duration, nats, rate, signed
 
 _MOST_PERCENT = 100
 """A loss that more than doubled says more than its percentage."""
@@ -132,17 +132,17 @@ def _unusual(config: TrainingConfig) -> list[str]:
 
 def _rate(summary: RunSummary, now: float) -> list[str]:
     """Return the learning rate, what its curve tells of it, and the rule of thumb beside it."""
-    text = _("learning rate {lr:g}").format(lr=now)
+    text = _("learning rate {lr}").format(lr=rate(now))
     signs = {"high": _("too high by its curve"), "low": _("too low by its curve")}
     if sign := rate_sign(summary):
         text += f" ({signs[sign]})"
     if summary.usual_rate is None or summary.hidden is None:
         return [text]
     usual = ngettext(
-        "rule of thumb {lr:.1g} (width {hidden:,}, {steps:,} step)",
-        "rule of thumb {lr:.1g} (width {hidden:,}, {steps:,} steps)",
+        "rule of thumb {lr} (width {hidden:,}, {steps:,} step)",
+        "rule of thumb {lr} (width {hidden:,}, {steps:,} steps)",
         summary.total_steps,
-    ).format(lr=summary.usual_rate, hidden=summary.hidden, steps=summary.total_steps)
+    ).format(lr=rate(float(f"{summary.usual_rate:.0e}")), hidden=summary.hidden, steps=summary.total_steps)
     return [text, usual]
 
 

@@ -19,6 +19,8 @@ LEAST_GROUPS = 5
 """Of fewer rows nothing can be said of chance."""
 _NORMAL = 1.959964
 """The 97.5 % quantile of a normal distribution."""
+_FEW_FREEDOM = (12.706, 4.303, 3.182)
+"""The quantiles of Student's t with 1, 2 and 3 degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,13 @@ def growth_margin(noise: float | None, apart: Difference | None, means: tuple[in
 
 
 def t_quantile(freedom: int) -> float:
-    """Return the 97.5 % quantile of Student's t, from 4 degrees of freedom on to 3e-3.
+    """Return the 97.5 % quantile of Student's t, to 3e-3.
 
-    The expansion is Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.5.
+    From 4 degrees of freedom on by the expansion in Abramowitz and Stegun, Handbook of Mathematical
+    Functions, 26.7.5.
     """
+    if freedom <= len(_FEW_FREEDOM):
+        return _FEW_FREEDOM[freedom - 1]
     z = _NORMAL
     terms = (
         (z**3 + z) / 4,

@@ -49,7 +49,7 @@ class Comparison:
             tell: told what is being done.
         """
         self._scorer, self._rows, self._training, self._tell = scorer, rows, training, tell
-        self._general = general
+        self._general, self._wanted = general, answers
         self._asked = tuple(
             self._asked_row(index)
             for index in rows.spread(answers)
@@ -95,6 +95,7 @@ class Comparison:
             leaked=self._training.leaked,
             asked=self._asked,
             most_tokens=self._most,
+            answers=self._wanted,
             variants=tuple(results),
         )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.evaluation.request import Chosen, EvaluationRequest, choose
+from engine.evaluation.request import ANSWERED, BASE, BEST, LAST, SAME, Chosen, EvaluationRequest, choose
 from engine.evaluation.results import Evaluation, is_sound
 from engine.files import read_own, write_atomic
 from engine.fingerprint import given_sha256, installed_versions, model_fingerprint
@@ -19,7 +19,7 @@ from engine.sanitize import json_text
 
 import msgspec
 
-FORMAT = 1
+FORMAT = 2
 """Of kept evaluations; one of another number is made anew."""
 _NAME = re.compile(r"[0-9a-f]{32}\.json")
 _LETTERS = 32
@@ -76,20 +76,31 @@ def keep_evaluation(project: Project, found: Evaluation) -> None:
     write_atomic(project.evaluations_dir / f"{found.key[:_LETTERS]}.json", text + "\n")
 
 
-def newest_evaluation(project: Project) -> Evaluation | None:
-    """Return the evaluation of a run that was made last; None where there is none that can be read."""
-    return next(filter(None, map(_read, _newest_first(project.evaluations_dir))), None)
-
-
 def known_evaluation(project: Project) -> KnownEvaluation | None:
-    """Return what is known of a run's best and last adapter: the present evaluation, else the newest one."""
-    newest, request = newest_evaluation(project), EvaluationRequest()
-    if newest is None:  # nothing need be hashed
+    """Return what is known of a run's best and last adapter: the present evaluation, else the newest one.
+
+    However many answers were asked for; those of other adapters or of a file that was named do not count.
+    """
+    kept = list(filter(_is_of_run, kept_evaluations(project)))
+    if not kept:  # nothing need be hashed
         return None
     with suppress(UserError, OSError):  # adapter, model or rows are not there any more
-        if found := read_evaluation(project, key_of(project, choose(project, request), request)):
-            return KnownEvaluation(found, True)
-    return KnownEvaluation(newest, False)
+        chosen = choose(project, EvaluationRequest())
+        for answers in dict.fromkeys((ANSWERED, *(each.answers for each in kept))):
+            key = key_of(project, chosen, EvaluationRequest(answers=answers))
+            if found := next((each for each in kept if each.key == key), None):
+                return KnownEvaluation(found, True)
+    return KnownEvaluation(kept[0], False)
+
+
+def kept_evaluations(project: Project) -> Iterator[Evaluation]:
+    """Yield the evaluations of a run that can be read, the newest first."""
+    return filter(None, map(_read, _newest_first(project.evaluations_dir)))
+
+
+def _is_of_run(found: Evaluation) -> bool:
+    names = {part for each in found.variants for part in each.name.split(SAME)}
+    return found.source != "given" and names <= {BASE, BEST, LAST}
 
 
 def _newest_first(folder: Path) -> Iterator[Path]:

@@ -29,10 +29,11 @@ class Change(msgspec.Struct, frozen=True):
     rows: _Count
 
     @property
-    def half_width(self) -> float | None:
-        """Half of the interval's width, nats; None where there is none."""
+    def opposite(self) -> "Change":
+        """What is gained: above 0 is better."""
         low, high = self.loss.low, self.loss.high
-        return None if low is None or high is None else (high - low) / 2
+        gain = Estimate(-self.loss.value, None if high is None else -high, None if low is None else -low)
+        return Change(gain, self.better, self.rows)
 
     @property
     def is_certain(self) -> bool:
@@ -139,6 +140,8 @@ class Evaluation(msgspec.Struct, frozen=True):
     asked: tuple[AskedRow, ...]
     most_tokens: _Count
     """Of an answer."""
+    answers: _Count
+    """Rows that were to be answered; there may be fewer that can be asked."""
     variants: tuple[VariantResult, ...]
     """The base model first."""
 

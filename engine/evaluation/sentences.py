@@ -14,8 +14,10 @@ from engine.sanitize import one_line
 from engine.units import signed
 
 _FEW_ROWS = 20
-"""Below this a bootstrap's intervals are too narrow, as far as they are worth anything."""
+"""Below this a bootstrap's intervals are rough, as far as they are worth anything."""
 _LISTED = 5
+_LOPSIDED = 0.25
+"""How far an interval's middle may be from the value, in halves of its width, before ± would mislead."""
 LEAST_CHANGE = 0.005
 """Change of a loss, nats per token, below which it is none: it rounds to 0.00."""
 SHOWN = 5
@@ -64,7 +66,7 @@ def remarks_on_rows(found: Evaluation) -> Iterator[Remark]:
         text = _("rows that chose nothing tell more: put some into data/test.jsonl, which no run reads")
         yield Remark("note", text)
     if 1 < len(found.lines) < _FEW_ROWS:
-        yield Remark("note", _("so few rows say little: true intervals are wider than these"))
+        yield Remark("note", _("so few rows say little"))
 
 
 def _lines(lines: Sequence[int]) -> str:
@@ -117,10 +119,15 @@ def change_words(change: Change) -> str:
 
 
 def plus_minus(change: Change) -> str:
-    """Return a change with half of its interval, such as "-1.93 ± 0.11"."""
-    half = change.half_width
-    value = signed(change.loss.value, 2)
-    return value if half is None else f"{value} ± {number(half, '.2f')}"
+    """Return a change with its interval, such as "-1.93 ± 0.11", or "-1.06 (-2.73 to -0.02)" if lopsided."""
+    value, low, high = change.loss.value, change.loss.low, change.loss.high
+    if low is None or high is None:
+        return signed(value, 2)
+    half = (high - low) / 2
+    if abs((low + high) / 2 - value) > max(LEAST_CHANGE, _LOPSIDED * half):
+        between = _("{low} to {high}").format(low=signed(low, 2), high=signed(high, 2))
+        return f"{signed(value, 2)} ({between})"
+    return f"{signed(value, 2)} ± {number(half, '.2f')}"
 
 
 def _forgotten(name: str, change: Change) -> Iterator[Remark]:
@@ -173,9 +180,11 @@ def worst_and_best(found: Evaluation, variant: int = 1) -> tuple[list[int], list
     Returns:
         Places in `Evaluation.asked`; no row is in both.
     """
-    order = sorted(range(len(found.asked)), key=lambda place: row_change(found, place, variant))
-    worst = min(SHOWN, len(order) // 2)
-    return order[::-1][:worst], order[: min(SHOWN, len(order) - worst)]
+    change = {place: row_change(found, place, variant) for place in range(len(found.asked))}
+    order = sorted(change, key=change.__getitem__)
+    best = [place for place in order[: min(SHOWN, (len(order) + 1) // 2)] if change[place] < 0]
+    worst = [place for place in reversed(order) if place not in best]
+    return worst[:SHOWN], best
 
 
 def row_change(found: Evaluation, place: int, variant: int = 1) -> float:

@@ -21,7 +21,7 @@ from engine.report.blocks import Block, Command, Paragraph, Report, Section, Sig
 from engine.report.evaluation import evaluation_section
 from engine.report.run_charts import run_charts
 from engine.sanitize import one_line
-from engine.setting_words import help_text, value_text
+from engine.setting_words import help_text, setting_text
 from engine.units import nats, size
 
 _SIGNS: dict[Level, Sign] = {"ok": "ok", "attention": "warning", "wrong": "error"}
@@ -106,14 +106,18 @@ def _settings(config: TrainingConfig | None) -> Iterator[Block]:
     rows = tuple(
         (
             name,
-            value_text(getattr(config, name)) or "–",
-            "" if getattr(config, name) == getattr(usual, name) else value_text(getattr(usual, name)) or "–",
+            _value(config, name),
+            "" if getattr(config, name) == getattr(usual, name) else _value(usual, name),
             help_text(name),
         )
         for name in TrainingConfig.model_fields
     )
     heads = (_("setting"), _("value"), _("default, where it is another"), _("what it is"))
     yield Table(heads, rows, is_numeric=False)
+
+
+def _value(config: TrainingConfig, name: str) -> str:
+    return one_line(setting_text(name, getattr(config, name))) or "–"
 
 
 def _origin(project: Project) -> Iterator[Block]:

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from engine.i18n import _, number
+from engine import setting_words
+from engine.i18n import _
 from engine.runs.record import RunRecord
 from engine.sanitize import one_line
-from engine.units import rate
 
 _WIDEST = 22
 """Of a column with a setting."""
@@ -36,7 +35,7 @@ def differing_settings(records: Sequence[RunRecord]) -> tuple[str, ...]:
 def setting_text(record: RunRecord, name: str) -> str:
     """Return a run's setting as it may be typed after `--set`, on one line."""
     values = record.values
-    return _text(name, values[name]) if name in values else UNKNOWN
+    return one_line(setting_words.setting_text(name, values[name]), 100) if name in values else UNKNOWN
 
 
 def widths_that_fit(records: Sequence[RunRecord], names: Sequence[str], room: int, gap: int) -> list[int]:
@@ -75,13 +74,3 @@ def shared_origin(one: RunRecord, other: RunRecord) -> list[Sameness]:
         if is_told:
             found.append(Sameness(what, first == second if first and second else None))
     return found
-
-
-def _text(name: str, value: Any) -> str:
-    if name == "learning_rate":
-        return rate(value)
-    if isinstance(value, float):
-        return number(value, "g")
-    if isinstance(value, (list, tuple)):
-        return one_line(",".join(map(str, value)), 100)
-    return one_line(str(value), 100)

@@ -7,7 +7,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
 from engine.sanitize import one_line
-from engine.setting_words import value_text
+from engine.setting_words import setting_text
 from engine.training.state import RunState
 
 FREE = ("max_memory_gb", "answers_percent", "trackers")
@@ -62,7 +62,7 @@ def changes(old: TrainingConfig, new: TrainingConfig, kept: Set[str] = frozenset
     """Name what is otherwise in `new`, such as "batch_size 2 -> 3", those `kept` left out."""
     before, after = old.model_dump(exclude={*kept}), new.model_dump(exclude={*kept})
     return [
-        one_line(f"{key} {value_text(before[key])} -> {value_text(after[key])}", 80)
+        one_line(f"{key} {setting_text(key, before[key])} -> {setting_text(key, after[key])}", 80)
         for key in after
         if before[key] != after[key]
     ]

@@ -15,7 +15,7 @@ from typing import Any
 from engine.config import TrainingConfig
 from engine.errors import WrongUsage
 from engine.i18n import _
-from engine.setting_words import value_text
+from engine.setting_words import setting_text
 
 FIRST_SHARE = 1 / 3
 """Of its steps that each candidate makes before half of them are left out."""
@@ -45,10 +45,16 @@ class Candidate:
             values["lora_alpha"] = chosen.lora_alpha * values["lora_rank"] / chosen.lora_rank
         return chosen.updated(values)
 
+    def folder_name(self, chosen: TrainingConfig) -> str:
+        """Return the name of its run in the archive, the same in every language."""
+        return ", ".join(f"{name} {value}" for name, value in self._told(chosen).items())
+
     def label(self, chosen: TrainingConfig) -> str:
-        """Return its values in words, such as "learning_rate 0.0003, lora_rank 16"."""
-        values = self.values or {"learning_rate": chosen.learning_rate}
-        return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
+        """Return its values in words, such as "learning_rate 3e-4, lora_rank 16"."""
+        return ", ".join(f"{name} {setting_text(name, value)}" for name, value in self._told(chosen).items())
+
+    def _told(self, chosen: TrainingConfig) -> dict[str, Any]:
+        return self.values or {"learning_rate": chosen.learning_rate}
 
 
 def candidates(

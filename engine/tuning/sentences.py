@@ -1,10 +1,11 @@
 """What is said of a tuning, before and after."""
 
 from engine import units
-from engine.i18n import _, number
+from engine.evaluation.sentences import plus_minus
+from engine.i18n import _
 from engine.tuning.price import TuningPrice
 from engine.tuning.result import Outcome, TuningResult
-from engine.units import duration, nats, signed
+from engine.units import duration, nats
 
 LEVELS: dict[Outcome, str] = {"better": "ok", "chance": "note", "chosen": "ok"}
 """How each outcome is marked."""
@@ -56,11 +57,16 @@ def held_out_words(result: TuningResult) -> str:
     """Say what rows that no run has read tell of the best; empty without such rows."""
     if (change := result.held_out) is None:
         return ""
-    half = change.half_width
-    return _("on {rows} held out: {change} nats a token against the chosen settings").format(
-        rows=units.rows(change.rows),
-        change=signed(change.loss.value, 2) + ("" if half is None else f" ± {number(half, '.2f')}"),
-    )
+    rows, by = units.rows(change.rows), plus_minus(change.opposite).removeprefix("+")
+    text = _("on {rows} held out it beats them by {by} nats a token")
+    if not change.is_certain:
+        text = _("on {rows} held out it beats them by {by} nats a token: that may be chance")
+    elif change.loss.value > 0:
+        text, by = (
+            _("on {rows} held out it is worse, by {by} nats a token"),
+            plus_minus(change).removeprefix("+"),
+        )
+    return text.format(rows=rows, by=by)
 
 
 def loss_bars(result: TuningResult, longest: int) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ def planned(project: Project, key: str, tried: tuple[Candidate, ...], chosen: Tr
     taken: set[str] = set()
     runs = []
     for candidate in tried:
-        folder = _free_name(project, f"tune {candidate.label(chosen)}"[:60], taken)
+        folder = _free_name(project, f"tune {candidate.folder_name(chosen)}"[:60], taken)
         taken.add(folder)
         runs.append(TriedRun(candidate.values, folder))
     return Tuning(FORMAT, key, chosen.model_dump(mode="json"), tuple(runs))

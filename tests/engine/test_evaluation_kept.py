@@ -16,10 +16,10 @@ from engine.errors import UserError
 from engine.evaluation.copies import AdapterChanged, copied
 from engine.evaluation.evaluator import Evaluator
 from engine.evaluation.general_texts import general_texts, paragraphs
-from engine.evaluation.kept import KnownEvaluation, key_of, known_evaluation, newest_evaluation
+from engine.evaluation.kept import KnownEvaluation, kept_evaluations, key_of, known_evaluation
 from engine.evaluation.request import EvaluationRequest, choose
-from engine.evaluation.results import Change, Estimate, Evaluation
-from engine.evaluation.sentences import remarks_on_rows, row_change, verdicts, worst_and_best
+from engine.evaluation.results import AskedRow, Change, Estimate, Evaluation
+from engine.evaluation.sentences import plus_minus, remarks_on_rows, row_change, verdicts, worst_and_best
 from engine.memory.predict import MemoryBudget
 from engine.model.mlx_lm_adapter import BASE_PRINT
 from engine.project import Project
@@ -66,8 +66,8 @@ def test_the_second_time_it_is_there(trained: Project) -> None:
     assert known_evaluation(trained) == KnownEvaluation(default, True)
     for path in trained.evaluations_dir.glob(f"{default.key[:32]}*"):
         path.unlink()
-    assert known_evaluation(trained) == KnownEvaluation(first, False)
-    assert newest_evaluation(trained) == first
+    assert known_evaluation(trained) == KnownEvaluation(first, True), "fewer answers are no other run"
+    assert next(kept_evaluations(trained), None) == first
     (kept,) = trained.evaluations_dir.iterdir()
     whole = kept.read_text()
     values = json.loads(whole)
@@ -85,8 +85,24 @@ def test_the_second_time_it_is_there(trained: Project) -> None:
         assert evaluated(trained)[1]
     kept.unlink()
     kept.symlink_to(trained.config_file)
-    assert newest_evaluation(trained) is None and not evaluated(trained)[1]
+    assert next(kept_evaluations(trained), None) is None and not evaluated(trained)[1]
     assert not kept.is_symlink() and "evaluations" not in trained.config_file.read_text()
+
+
+def test_evaluations_of_other_adapters_or_rows_are_not_taken_for_the_runs(trained: Project) -> None:
+    """They neither stand for it nor make it out of date; one that is, is told as such."""
+    name = sorted(trained.run_dir.glob("checkpoint_*"))[0].name
+    for request in (
+        EvaluationRequest(file=trained.train_file, answers=0),
+        EvaluationRequest(checkpoints=(name,), answers=0),
+        EvaluationRequest(adapter=trained.adapters_dir, answers=0),
+    ):
+        evaluated(trained, request)
+        assert known_evaluation(trained) is None
+    first, _kept = evaluated(trained, EvaluationRequest(answers=0))
+    assert known_evaluation(trained) == KnownEvaluation(first, True)
+    trained.valid_file.write_text(trained.valid_file.read_text() + json.dumps(pairs(1, start=200)[0]) + "\n")
+    assert known_evaluation(trained) == KnownEvaluation(first, False)
 
 
 def test_another_run_is_another_evaluation(trained: Project) -> None:
@@ -113,11 +129,11 @@ def test_another_run_is_another_evaluation(trained: Project) -> None:
         assert not was_kept and found.key not in seen
         seen.add(found.key)
     assert evaluated(trained, EvaluationRequest(answers=1))[0].key not in seen
-    newest = newest_evaluation(trained)
+    newest = next(kept_evaluations(trained), None)
     archive_run(trained)
-    assert newest_evaluation(trained) is None
+    assert next(kept_evaluations(trained), None) is None
     (archived,) = trained.archive_dir.iterdir()
-    assert newest_evaluation(Project(trained.root, str(archived.relative_to(trained.root)))) == newest
+    assert next(kept_evaluations(Project(trained.root, str(archived.relative_to(trained.root))))) == newest
 
 
 def test_a_run_may_replace_what_is_evaluated(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,6 +357,47 @@ def test_answers_are_spread_over_the_rows_and_ranked(trained: Project) -> None:
     worst, best = worst_and_best(found)
     assert len(worst) == 1 and len(best) == 2 and not set(worst) & set(best)
     assert row_change(found, worst[0]) >= max(row_change(found, place) for place in best)
+    assert all(row_change(found, place) < 0 for place in best)
+
+
+@pytest.mark.parametrize(
+    ("changes", "worst", "best"),
+    [
+        ([1.0], [0], []),
+        ([-1.0], [], [0]),
+        ([2.0, -1.0, 1.0], [0, 2], [1]),
+        ([0.0, 0.0], [1, 0], []),
+        ([-float(n) for n in range(12)], [0, 1, 2, 3, 4], [11, 10, 9, 8, 7]),
+    ],
+)
+def test_a_row_that_lost_is_not_among_those_that_gained(
+    changes: list[float], worst: list[int], best: list[int]
+) -> None:
+    """However few there are."""
+    asked = tuple(AskedRow(row, "?", "!", 1) for row in range(len(changes)))
+    base, adapter = evaluation().variants[:2]
+    found = msgspec.structs.replace(
+        evaluation(),
+        asked=asked,
+        variants=(
+            msgspec.structs.replace(base, row_losses=(3.0,) * len(changes)),
+            msgspec.structs.replace(adapter, row_losses=tuple(3.0 + change for change in changes)),
+        ),
+    )
+    assert worst_and_best(found) == (worst, best)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "said"),
+    [
+        (Estimate(-1.93, -2.04, -1.82), "-1.93 ± 0.11"),
+        (Estimate(-1.06, -2.73, -0.02), "-1.06 (-2.73 to -0.02)"),
+        (Estimate(-1.06, None, None), "-1.06"),
+    ],
+)
+def test_a_lopsided_interval_is_told_by_its_ends(estimate: Estimate, said: str) -> None:
+    """What is certain must not look as if it were not."""
+    assert plus_minus(Change(estimate, 4, 5)) == said
 
 
 def test_general_texts_are_whole_and_end_with_no_token(tmp_path: Path) -> None:

@@ -120,6 +120,4 @@ def test_a_value_is_shown_as_it_may_be_typed() -> None:
         "a.b",
     )
     assert rate(1.5e-4) == "1,5e-4" and typed_rate(1.5e-4) == "1.5e-4"
-    assert differences(TrainingConfig(), TrainingConfig(learning_rate=1e-4)) == [
-        "learning_rate 0,0002 -> 0,0001"
-    ]
+    assert differences(TrainingConfig(), TrainingConfig(learning_rate=1e-4)) == ["learning_rate 2e-4 -> 1e-4"]

@@ -31,6 +31,7 @@ def evaluation(key: str = "0" * 64, answer: str = "It is 2.", asked: int = 4) ->
             AskedRow(row, f"How much is {row} and 1?", f"It is {row + 1}.", 5) for row in range(asked)
         ),
         most_tokens=16,
+        answers=10,
         variants=(
             variant("base", None, 3.2, asked, "It depends."),
             variant("best", 40, 1.27, asked, answer),

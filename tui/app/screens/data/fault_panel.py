@@ -179,7 +179,9 @@ def _kinds(counts: Overview, width: int, is_part: bool) -> Content:
     for index, (severity, kind, count) in enumerate(counts.kinds):
         name = one_line(kind_words(kind), 30)
         part = Content.assemble(
-            (f"{SYMBOLS[severity]} ", STYLES[severity]), number(count) + " ", (name, "$muted")
+            (f"{SYMBOLS[severity]} ", STYLES[severity]),
+            _("{count} {kind}").format(count=number(count), kind="\0").partition("\0")[0],
+            (name, "$muted"),
         )
         left = len(counts.kinds) - index
         text = ngettext("and {n} more kind", "and {n} more kinds", left).format(n=left)

@@ -20,8 +20,7 @@ DATA_KEYS: list[BindingType] = [
     Binding(
         "e",
         "edit",
-        _("Edit, drop"),
-        key_display="e/d",
+        _("Edit"),
         tooltip=_("Open the row in your editor (VISUAL or EDITOR), and check the data again afterwards"),
         id="data.edit",
     ),
@@ -29,7 +28,6 @@ DATA_KEYS: list[BindingType] = [
         "d",
         "drop",
         _("Drop"),
-        show=False,
         tooltip=_("Take the row of the selected fault out of the data; the file as it was is kept"),
         id="data.drop",
     ),

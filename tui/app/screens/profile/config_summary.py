@@ -12,6 +12,7 @@ from engine.sanitize import one_line
 from engine.setting_words import help_text, value_word
 from engine.symbols import spark
 from engine.training.schedule import learning_rate
+from engine.units import rate
 from tui.app.theme import ACCENT, ATTENTION, MUTED
 
 from rich.table import Table
@@ -44,7 +45,7 @@ def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) 
     table.add_column(ratio=1)
     table.add_row(_("batch"), str(config.batch_size), _batch(config))
     table.add_row(_("sequence"), number(config.max_seq_length), _sequence(config, data))
-    table.add_row(_("learning rate"), number(config.learning_rate, ".1e").replace("e-0", "e-"), _rate(config))
+    table.add_row(_("learning rate"), rate(config.learning_rate), _rate(config))
     table.add_row(_("steps"), "–" if steps is None else number(steps), _steps(config, steps))
     table.add_row(_("adapter rank"), str(config.lora_rank), _adapter(config))
     if config.fine_tune_type != "lora":

@@ -18,7 +18,7 @@ class ChoosesMachines(PlaceScreen):
     def _take_machines(self, machines: Machines | None) -> None:
         if machines is not None:
             self.mqlora.machines = machines
-            text = _("From the next start on, training is done by {machines}.")
+            text = _("The next runs train on: {machines}.")
             self.mqlora.show_notice(text.format(machines=machines.words))
             self.refresh_bindings()
 
