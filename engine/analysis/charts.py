@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from engine import units
 from engine.analysis import drawing, epoch_panels, panels
 from engine.analysis.chart_series import Series
-from engine.analysis.outcome import FEW_STEPS
+from engine.analysis.outcome import FEW_STEPS, LEAST_DRAWN
 from engine.analysis.picture import DPI, write_new_picture, write_picture
 from engine.analysis.run_folder import run_config
 from engine.analysis.validations import validations_of
@@ -106,7 +106,7 @@ def write_chart(
 def _run(project: Project) -> tuple[RunHistory, RunState | None]:
     history = load_history(project)
     drawable = int(np.isfinite(history.loss).sum())
-    if drawable < 2:
+    if drawable < LEAST_DRAWN:
         problem = ngettext(
             "{file} holds {n} step to draw and a chart needs at least 2",
             "{file} holds {n} steps to draw and a chart needs at least 2",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from engine.analysis.series import Floats, bucket_means, smooth, smoothing_weight
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 BLUE, VERMILION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#5F6B7A"
 COLUMNS = 700
 """Points per curve: about two for each pixel column of a panel."""
+_TITLE_LETTERS = 64
+"""Letters of a line of a title: as many as the narrowest panel has room for."""
 _LEGEND_COLUMNS = 3
 _LEGEND_DROP = 44 / 72
 """Inches from the x axis down to the legend: numbers and name of the axis stand between."""
@@ -41,7 +44,7 @@ def part_epochs(axes: "Axes", history: RunHistory) -> None:
 
 def dress(axes: "Axes", title: str, x_label: str, y_label: str) -> None:
     """Give a panel its title, labels and grid: the same look everywhere."""
-    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=10)
+    axes.set_title(fill(title, _TITLE_LETTERS), loc="left", fontsize=13, fontweight="bold", pad=10)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.grid(axis="y", color="#DDE2E8", lw=0.8)

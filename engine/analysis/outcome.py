@@ -43,6 +43,8 @@ Divergence = Literal["validations", "steps", "jump", "rise", "validation"]
 the last step is far above all before, the loss has lost again what it had gained or is far above that of
 the untrained model, or the last validation is."""
 
+LEAST_DRAWN = 2
+"""Steps that a chart needs."""
 FEW_STEPS = 10
 """Charts and judgements need about so many steps."""
 LITTLE_PERCENT = 5.0

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 150
+_PLOT = "mqlora-tui plot"
 _SOFTWARE = "mqlora-tui"
 """Stands in every chart as the program that drew it."""
 _UNMARKED = "Matplotlib"
@@ -34,7 +35,7 @@ def write_picture(figure: "Figure", path: Path) -> Path:
         UserError: another picture or file has its name, or it cannot be written.
     """
     picture = _drawn(figure)
-    with explained_writes(path.parent):
+    with explained_writes(path.parent, _PLOT):
         if not _is_free(path, picture):
             raise UserError(
                 _("{path} is not a chart that mqlora-tui drew").format(path=path),
@@ -51,7 +52,7 @@ def write_new_picture(figure: "Figure", folder: Path, name: str) -> Path:
         UserError: it cannot be written.
     """
     picture = _drawn(figure)
-    with explained_writes(folder):
+    with explained_writes(folder, _PLOT):
         path = _new_file(folder, name)
         try:
             write_atomic(path, picture)

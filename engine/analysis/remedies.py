@@ -120,8 +120,8 @@ def _unproven(summary: RunSummary, config: TrainingConfig) -> Advice | None:
 
 
 def _well(summary: RunSummary, config: TrainingConfig) -> Advice | None:
-    """Good: fewer epochs where the last gained nothing, else a lower rate where the loss was not calm."""
-    return _overfitting(summary, config) or _restless(summary, config)
+    """Good: a lower rate where the loss was not calm, else fewer epochs where the last gained nothing."""
+    return _restless(summary, config) or _overfitting(summary, config)
 
 
 def _restless(summary: RunSummary, config: TrainingConfig) -> Advice | None:

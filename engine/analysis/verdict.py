@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.analysis.advice import LIVE_RULES, RULES
 from engine.analysis.facts import RunSummary
 from engine.analysis.headline import headline_of
-from engine.analysis.outcome import outcome_of
+from engine.analysis.outcome import LEAST_DRAWN, outcome_of
 from engine.analysis.remedies import BROKEN, Advice, Level
 from engine.analysis.run_folder import model_folder
 from engine.i18n import _, ngettext
@@ -91,7 +91,8 @@ def _next_steps(summary: RunSummary) -> tuple[NextStep, ...]:
         return ()
     outcome = outcome_of(summary)
     has_nothing = outcome in BROKEN if summary.best_step is None else not summary.has_helped
-    draw = () if summary.is_archived else (NextStep(_("draw it"), "mqlora-tui plot"),)
+    can_draw = summary.steps >= LEAST_DRAWN and not summary.is_archived
+    draw = (NextStep(_("draw it"), "mqlora-tui plot"),) if can_draw else ()
     if has_nothing or outcome == "zero_loss":
         return draw
     model = one_line(path_of(model_folder(summary.root, summary.model)), 1000)

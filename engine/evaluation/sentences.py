@@ -16,7 +16,7 @@ from engine.units import signed
 _FEW_ROWS = 20
 """Below this a bootstrap's intervals are rough, as far as they are worth anything."""
 _LISTED = 5
-_LOPSIDED = 0.25
+_LOPSIDED = 0.2
 """How far an interval's middle may be from the value, in halves of its width, before ± would mislead."""
 LEAST_CHANGE = 0.005
 """Change of a loss, nats per token, below which it is none: it rounds to 0.00."""

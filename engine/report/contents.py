@@ -1,5 +1,7 @@
 """The contents of a run's report: verdict, figures, charts, evaluation, settings, what it was made of."""
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -60,9 +62,13 @@ def report_of(project: Project) -> Report:
 def _portable(verdict: Verdict, root: Path) -> Verdict:
     """Return a verdict without paths of this machine: its commands are for the project's folder."""
 
+    here = Path.cwd()
+    folders = [root, *([root.relative_to(here)] if root.is_relative_to(here) and root != here else [])]
+    prefix = re.compile(rf"(?<![^\s'=])(?:{'|'.join(re.escape(os.fspath(folder)) for folder in folders)})/")
+
     def named(command: str) -> str:
         program, gap, rest = command.partition(" ")
-        return f"{Path(program).name}{gap}{rest}".replace(f"{root}/", "")
+        return prefix.sub("", f"{Path(program).name}{gap}{rest}")
 
     return replace(
         verdict,

@@ -37,7 +37,7 @@ def write_report(project: Project) -> Path:
     report, folder = report_of(project), project.report_dir
     files = {HTML: as_html(report), MARKDOWN: as_markdown(report)}
     files |= {f"{chart.name}.svg": chart.svg for chart in report.charts}
-    with explained_writes(project.run_dir):
+    with explained_writes(project.run_dir, "mqlora-tui report --save"):
         _require_ours(folder)
         with partial_folder(project.run_dir, folder.name) as made:
             for name, text in files.items():

@@ -11,6 +11,8 @@ from engine.files import NoPlainFile
 from engine.i18n import _
 from engine.project import Project
 
+TRAIN = "mqlora-tui train"
+
 # How MLX words it on CPU, Metal and CUDA.
 OUT_OF_MEMORY = re.compile(
     r"unable to allocate|attempting to allocate|out of memory|insufficient memory|cudaMalloc", re.IGNORECASE
@@ -29,20 +31,27 @@ def explain(error: Exception, project: Project, config: TrainingConfig, divisor:
     if isinstance(error, UserError):
         return error
     if isinstance(error, OSError):
-        return cannot_write(project.run_dir, error)
+        return cannot_write(project.run_dir, error, command_of(project))
     return out_of_memory(error, config, divisor)
 
 
-def cannot_write(folder: Path, error: OSError) -> UserError:
-    """Return what to tell the user of a failed write in a run's folder."""
-    fix = _("{fix}, then run: mqlora-tui train (what is saved is untouched)").format(fix=write_fix(error))
+def command_of(project: Project) -> str:
+    """Return the command that makes a run, and goes on with it: of one in the archive that is a tuning."""
+    is_archived = project.run_dir.parent.name == project.archive_dir.name
+    return "mqlora-tui tune" if is_archived else TRAIN
+
+
+def cannot_write(folder: Path, error: OSError, then: str = TRAIN) -> UserError:
+    """Return what to tell the user of a failed write in a run's folder, and the command that writes again."""
+    text = _("{fix}, then run: {command} (what is saved is untouched)")
+    fix = text.format(fix=write_fix(error), command=then)
     reason = system_reason(error)
     return UserError(_("Cannot write to {folder}: {reason}").format(folder=folder, reason=reason), fix)
 
 
 @contextmanager
-def explained_writes(folder: Path) -> Iterator[None]:
-    """Turn a failed write in a run's folder into a refusal.
+def explained_writes(folder: Path, then: str = TRAIN) -> Iterator[None]:
+    """Turn a failed write in a run's folder into a refusal that names the command to run `then`.
 
     Raises:
         UserError: instead of an OSError in the block.
@@ -52,7 +61,7 @@ def explained_writes(folder: Path) -> Iterator[None]:
     except NoPlainFile:
         raise
     except OSError as error:
-        raise cannot_write(folder, error) from None
+        raise cannot_write(folder, error, then) from None
 
 
 def begins_bad() -> UserError:

@@ -12,6 +12,7 @@ from engine.i18n import _
 from engine.model_folder.usable import require_usable
 from engine.project import Project
 from engine.training.checkpoint import RunIdentity
+from engine.training.failures import TRAIN
 from engine.training.selected_config import differences
 
 _IMPORTABLE = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".gz")
@@ -54,8 +55,8 @@ def _data_fix(project: Project, missing: Path) -> str:
     return _("put the file there or run: mqlora-tui demo")
 
 
-def refuse_differences(saved: RunIdentity, wanted: RunIdentity) -> None:
-    """Let a run go on only as what it was.
+def refuse_differences(saved: RunIdentity, wanted: RunIdentity, command: str) -> None:
+    """Let a run go on only as what it was; `command` makes it, and begins anew.
 
     Raises:
         UserError: configuration, data, template or base model are others, all of which are named.
@@ -68,7 +69,9 @@ def refuse_differences(saved: RunIdentity, wanted: RunIdentity) -> None:
     elif saved.model != wanted.model:
         changes.append(_("the base model has changed"))
     if changes:
+        fix = _("undo that to resume, or begin anew: R in the app, or mqlora-tui train --restart")
+        if command != TRAIN:
+            fix = _("undo that to resume, or begin anew: {command} --restart").format(command=command)
         raise UserError(
-            _("The unfinished run was started otherwise: {changes}").format(changes="; ".join(changes)),
-            _("undo that to resume, or begin anew: R in the app, or mqlora-tui train --restart"),
+            _("The unfinished run was started otherwise: {changes}").format(changes="; ".join(changes)), fix
         )

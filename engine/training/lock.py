@@ -7,19 +7,24 @@ from contextlib import contextmanager
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.training.failures import explained_writes
+from engine.training.failures import command_of, explained_writes
 from engine.training.folder_handle import HeldFolder
 from engine.training.lock_file import Owner, owner_of, take
 
 
 @contextmanager
-def run_lock(project: Project) -> Iterator[HeldFolder]:
+def run_lock(project: Project, then: str = "") -> Iterator[HeldFolder]:
     """Hold the run folder for this process.
+
+    Args:
+        project: whose run it is.
+        then: the command to run again where it cannot be written; that of the run if none is named.
 
     Raises:
         UserError: another process trains there, or the folder cannot be written.
     """
-    with explained_writes(project.run_dir):
+    then = then or command_of(project)
+    with explained_writes(project.run_dir, then):
         try:
             descriptor, is_new = _acquire(project)
         except PermissionError:
@@ -29,7 +34,7 @@ def run_lock(project: Project) -> Iterator[HeldFolder]:
     if descriptor is None:
         raise _refusal(project)
     try:
-        with explained_writes(project.run_dir):
+        with explained_writes(project.run_dir, then):
             held = HeldFolder(project, descriptor, is_new)
         try:
             yield held

@@ -20,7 +20,7 @@ from engine.training.events import (
     Paused,
     Phase,
 )
-from engine.training.failures import explain, explained_writes, stays_bad
+from engine.training.failures import command_of, explain, explained_writes, stays_bad
 from engine.training.folder_handle import FolderLost
 from engine.training.notices import chance_warning
 from engine.training.parts import Parts
@@ -58,7 +58,7 @@ class TrainingLoop:
         self._stop = stop
         self._steps = Dispatcher(parts, progress)
         self._began = time.monotonic() - progress.elapsed_s
-        with explained_writes(parts.project.run_dir):
+        with explained_writes(parts.project.run_dir, command_of(parts.project)):
             self._recorder = Recorder(parts, progress, checkpoint)
             self._validation = Validation(parts, progress, self._recorder, stop)
             self._answers = Answering(parts, progress, self._recorder, stop, self._began)

@@ -15,7 +15,7 @@ from engine.model.adapter import adapter_weights
 from engine.training.best_adapter import BestAdapter
 from engine.training.checkpoint import newest_checkpoint, save_checkpoint
 from engine.training.events import FinishReason, Notice, Phase, StepDone, StepMetrics
-from engine.training.failures import explained_writes
+from engine.training.failures import command_of, explained_writes
 from engine.training.folder_handle import FolderLost, lost
 from engine.training.metrics import MetricsWriter, UsageMeter
 from engine.training.parts import Parts, restore
@@ -212,12 +212,12 @@ class Recorder:
         self.close()
         project, archived = held.found(), None
         if held.is_taken:
-            with explained_writes(held.project.run_dir):
+            with explained_writes(held.project.run_dir, command_of(held.project)):
                 archived = archive(held.project.run_dir, [])
                 archived.mkdir(parents=True)
                 self._save_checkpoint(archived)
         elif project:
-            with explained_writes(project.run_dir), closing(held.at(project)) as there:
+            with explained_writes(project.run_dir, command_of(project)), closing(held.at(project)) as there:
                 parts = replace(self._parts, project=project, held=there)
                 recorder = Recorder(parts, self._progress, None)
                 recorder.unvalidated_step()

@@ -18,6 +18,7 @@ from engine.training.checkpoint import (
     newest_checkpoint,
 )
 from engine.training.events import AS_BEFORE, Mode, Resumption
+from engine.training.failures import command_of
 from engine.training.identity import identity_of, refuse_differences
 from engine.training.selected_config import (
     differences,
@@ -101,7 +102,7 @@ def _continued(
     run = checkpoint.identity
     selected = config or settings_beside(project, run.config)
     identity = identity_of(project, config or going_on(run.config, selected))
-    refuse_differences(run, identity)
+    refuse_differences(run, identity, command_of(project))
     notices = _unused(differences(run.config, selected))
     notices += () if config else unreadable_settings(project)
     notices += _require_versions(checkpoint, how.accept_versions)
@@ -173,7 +174,7 @@ def _newest(project: Project, mode: Mode) -> tuple[Checkpoint | None, list[Path]
     except OSError as error:
         raise UserError(
             _("Cannot read {path}: {reason}").format(path=error.filename, reason=system_reason(error)),
-            _("make it readable, then run: mqlora-tui train"),
+            _("make it readable, then run: {command}").format(command=command_of(project)),
         ) from None
     if checkpoint is None and damaged:
         raise UserError(

@@ -15,7 +15,7 @@ from engine.model.mlx_lm_adapter import CONFIG
 from engine.project import Project
 from engine.training.checkpoint import newest_checkpoint
 from engine.training.checkpoint_folders import checkpoint_folders
-from engine.training.failures import explained_writes
+from engine.training.failures import command_of, explained_writes
 from engine.training.parts import Parts
 from engine.training.resume import RunStart
 from engine.training.retention import archive
@@ -42,7 +42,7 @@ def claim_folder(parts: Parts, start: RunStart) -> list[str]:
         UserError: there is too little room, or the folder cannot be written.
     """
     project, is_fresh = parts.project, start.checkpoint is None
-    with explained_writes(project.run_dir):
+    with explained_writes(project.run_dir, command_of(project)):
         for folder in (project.run_dir, project.adapters_dir, *checkpoint_folders(project.run_dir)):
             clear_partial(folder)
         made = parts.assembled

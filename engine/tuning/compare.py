@@ -9,9 +9,10 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.evaluation.evaluator import Evaluator
 from engine.evaluation.request import EvaluationRequest
-from engine.evaluation.results import Change, Evaluation
+from engine.evaluation.results import Change
 from engine.evaluation.statistics import resample
 from engine.project import Project
+from engine.shell import ended
 from engine.training.validation_rows import RowLosses
 from engine.tuning.result import Outcome, Tried, TuningResult
 from engine.tuning.state import Tuning
@@ -40,13 +41,15 @@ def result_of(
     )
     best = min(finals, key=lambda place: (tried[place].loss is None, tried[place].loss or 0.0, place))
     gain = difference(_best_rows(projects[0]), _best_rows(projects[best])) if best else None
-    held_out: Change | None = None
+    held_out, untold = None, ""
     if best and project.test_file.exists():
-        found = [Evaluator(projects[place], EvaluationRequest(answers=0), stop).run() for place in (0, best)]
-        if None in found or stop.is_set():
+        try:
+            held_out = _held_out(projects[0], projects[best], stop)
+        except UserError as error:  # what was trained is compared all the same
+            untold = ended(error.problem)
+        if held_out is None and not untold:
             return None
-        held_out = _held_out(*(each for each in found if each))
-    return TuningResult(tried, best, _outcome(best, gain), gain, held_out)
+    return TuningResult(tried, best, _outcome(best, gain), gain, held_out, untold)
 
 
 def _tried(run: Project, label: str, values: dict[str, Any], folder: str, is_final: bool) -> Tried:
@@ -80,8 +83,16 @@ def _outcome(best: int, gain: Difference | None) -> Outcome:
     return "better" if gain and not gain.is_chance and gain.mean > 0 else "chance"
 
 
-def _held_out(chosen: Evaluation, best: Evaluation) -> Change:
-    """Compare the best adapters of two runs on the same rows, each row with itself."""
-    tokens = np.asarray(chosen.trained_tokens, np.int64)
-    losses = np.array([each.variants[1].row_losses for each in (chosen, best)])
+def _held_out(chosen: Project, best: Project, stop: StopEvent) -> Change | None:
+    """Compare the best adapters of two runs on the held-out rows, each row with itself; None if stopped.
+
+    Raises:
+        UserError: the rows cannot be used, or an adapter is gone.
+    """
+    found = [Evaluator(run, EvaluationRequest(answers=0), stop).run() for run in (chosen, best)]
+    if not all(found) or stop.is_set():
+        return None
+    one, other = (each for each in found if each)
+    tokens = np.asarray(one.trained_tokens, np.int64)
+    losses = np.array([each.variants[1].row_losses for each in (one, other)])
     return resample(losses * tokens, tokens).change(1)

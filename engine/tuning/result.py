@@ -43,3 +43,5 @@ class TuningResult:
     these themselves, or it cannot be told."""
     held_out: Change | None
     """The best one's loss above that of the chosen settings on `data/test.jsonl`; None without such rows."""
+    untold: str = ""
+    """Why the rows in `data/test.jsonl` tell nothing; empty where they do, or there are none."""

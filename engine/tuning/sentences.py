@@ -56,7 +56,7 @@ def outcome_words(result: TuningResult) -> str:
 def held_out_words(result: TuningResult) -> str:
     """Say what rows that no run has read tell of the best; empty without such rows."""
     if (change := result.held_out) is None:
-        return ""
+        return result.untold
     rows, by = units.rows(change.rows), plus_minus(change.opposite).removeprefix("+")
     text = _("on {rows} held out it beats them by {by} nats a token")
     if not change.is_certain:

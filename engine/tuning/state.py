@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,8 @@ from engine.i18n import _
 from engine.project import Project
 from engine.runs.places import archived
 from engine.sanitize import one_line
+from engine.training.lock import lock_owner
+from engine.training.lock_file import Owner
 from engine.tuning.plan import MOST, Candidate
 
 import msgspec
@@ -59,6 +62,18 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def projects(self, project: Project) -> tuple[Project, ...]:
         """Return the project as each run sees it: its folder is in the archive."""
         return tuple(archived(project, run.folder).project for run in self.runs)
+
+
+@dataclass(frozen=True)
+class TunedRun:
+    """A candidate's run that is trained now."""
+
+    project: Project
+    """As its run sees it: its folder is in the archive."""
+    place: int
+    """Among the candidates, from 0."""
+    count: int
+    """Candidates in all."""
 
 
 def key_of(project: Project, chosen: TrainingConfig) -> str:
@@ -121,6 +136,24 @@ def load_tuning(project: Project) -> Tuning | None:
     if found.format != FORMAT:
         raise _useless(project.tuning_file, _("it is of another version"))
     return found
+
+
+def tuned_run(project: Project, owner: Owner) -> TunedRun | None:
+    """Return the run that a process trains in a tuning of the project; None if it trains in none now.
+
+    Args:
+        project: whose tuning it is.
+        owner: the process that holds the project's own run folder, as a tuning does to its end.
+    """
+    try:
+        tuning = load_tuning(project)
+    except (UserError, OSError):
+        return None
+    runs = tuning.projects(project) if tuning else ()
+    for place, run in enumerate(runs):
+        if (trains := lock_owner(run)) and trains.pid == owner.pid:
+            return TunedRun(run, place, len(runs))
+    return None
 
 
 def _useless(path: Path, reason: str) -> UserError:

@@ -20,6 +20,7 @@ from engine.tuning.state import Tuning, save_tuning
 
 import numpy as np
 
+_COMMAND = "mqlora-tui tune"
 OnRun = Callable[[int, float], None]
 """Called with the candidate that is trained now, and the share of its steps that it is trained to."""
 OnEvent = Callable[[Event], None]
@@ -69,7 +70,7 @@ class Tuner:
             UserError: a run is refused, or cannot go on; another process trains.
         """
         projects = self._tuning.projects(self._project)
-        with explained_writes(self._project.run_dir), run_lock(self._project):
+        with explained_writes(self._project.run_dir, _COMMAND), run_lock(self._project, _COMMAND):
             self._project.archive_dir.mkdir(exist_ok=True)
             save_tuning(self._project, self._tuning)
             if not all(self._train(place, FIRST_SHARE) for place in range(len(projects))):

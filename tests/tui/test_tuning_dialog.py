@@ -156,7 +156,7 @@ async def test_a_key_pauses_and_enter_goes_on(app: MqloraApp, tuner: FakeTuner, 
         await pilot.press(key)
         await sees(pilot, "Ending …")
         tuner.trains(0, 1 / 3)
-        await sees(pilot, "Paused; it goes on from here, also after the app was left.", "Enter trains them")
+        await sees(pilot, "Paused; it goes on from here, also after the app was left.", "Enter goes on")
         assert tuner.paused == 1
         while not tuner.steps.empty():
             tuner.steps.get()
@@ -179,7 +179,7 @@ async def test_leaving_the_app_pauses_it(app: MqloraApp, tuner: FakeTuner) -> No
         await pilot.press("enter")
         await wait_for(pilot, lambda: tuner.begun)
         await pilot.press("ctrl+q", "ctrl+q")
-        await sees(pilot, "The tuning is paused; t on Profile goes on with it.")
+        await sees(pilot, "The tuning pauses; t on Profile goes on with it.")
         assert not app.engine.leavable.is_set()
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.return_code == 0)

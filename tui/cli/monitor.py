@@ -13,11 +13,13 @@ from typing import Any
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
+from engine.sanitize import one_line
 from engine.training.events import Usage
 from engine.training.history import HistoryReader, RunHistory, require_readable
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
 from engine.training.state import RunState, known_state
+from engine.tuning.state import tuned_run
 from tui.cli.monitor_view import view
 from tui.console import out, print_json, say
 from tui.run.handover import take_notice
@@ -25,7 +27,9 @@ from tui.run.other_process import ask_to_pause, out_of_reach
 from tui.run.standing import words
 from tui.terminal.keys import CTRL_C, single_keys
 
+from rich.console import Group
 from rich.live import Live
+from rich.text import Text
 
 _INTERVAL_S = 1.0
 _COLUMNS = ("step", "epoch", "loss", "val_loss", "learning_rate", "grad_norm", "tokens", "tokens_per_second",
@@ -38,6 +42,10 @@ _PART = 10_000
 class Look:
     """A run as its files tell it at one moment."""
 
+    run: Project
+    """As that run sees it: while a tuning trains, one of its runs in the archive."""
+    tuned: str
+    """Which run of a tuning that is; empty for the project's own run."""
     state: RunState | None
     """None while a first run gets ready."""
     history: RunHistory
@@ -74,7 +82,13 @@ def watch(project: Project, as_json: bool) -> None:
             look = _show(project)
             if not out.is_terminal:  # then what was drawn last ends without a line break
                 out.line()
-            say(words(look.state, look.owner))
+            say(_after_tuning(look) if look.tuned else words(look.state, look.owner))
+
+
+def _after_tuning(look: Look) -> str:
+    if look.owner:
+        return _("Process {pid} goes on tuning; watch it with: mqlora-tui monitor").format(pid=look.owner.pid)
+    return _("The tuning is over, or paused; see how it stands, and go on, with: mqlora-tui tune")
 
 
 @contextmanager
@@ -88,18 +102,33 @@ def _leaving_a_lost_terminal() -> Iterator[None]:
         raise SystemExit(128 + signal.SIGHUP) from None
 
 
-def _look(project: Project, reader: HistoryReader) -> Look:
-    owner = lock_owner(project)  # first: what the files say after it was free is the last
-    return Look(RunState.load(project.state_file), reader.poll(), owner)
+class _Watcher:
+    """Looks at the project's run, or at the one that a tuning trains in its place."""
+
+    def __init__(self, project: Project) -> None:
+        self._project, self._run, self._tuned = project, project, ""
+        self._reader = HistoryReader(project)
+
+    def look(self) -> Look:
+        owner = lock_owner(self._project)  # first: what the files say after it was free is the last
+        if owner and (found := tuned_run(self._project, owner)):
+            text = _("tuning, run {n} of {count}: {name}")
+            name = one_line(found.project.run_dir.name, 80)
+            self._tuned = text.format(n=found.place + 1, count=found.count, name=name)
+            if found.project != self._run:
+                self._run, self._reader = found.project, HistoryReader(found.project)
+        state, history = RunState.load(self._run.state_file), self._reader.poll()
+        return Look(self._run, self._tuned, state, history, owner)
 
 
 def _show(project: Project) -> Look:
     """Draw until the run stops or the user leaves; return the last look."""
-    reader, hint, asked = HistoryReader(project), "", None
+    watcher, hint, asked = _Watcher(project), "", None
     with Live(console=out, refresh_per_second=2) as live, single_keys() as next_key:
         while True:
-            look = _look(project, reader)
-            live.update(view(project, look.state, look.history, look.owner, hint or _hint()))
+            look = watcher.look()
+            shown = view(look.run, look.state, look.history, look.owner, hint or _hint())
+            live.update(Group(Text(look.tuned, "bold"), shown) if look.tuned else shown)
             if look.owner is None:
                 return look
             key = next_key(_INTERVAL_S)
@@ -123,9 +152,12 @@ def _pause(project: Project, owner: Owner) -> str:
 
 
 def _events(project: Project) -> Iterator[dict[str, Any]]:
-    reader, reported, usage = HistoryReader(project), 0, Usage()
+    watcher, run, reported, usage = _Watcher(project), project, 0, Usage()
     while True:
-        look = _look(project, reader)
+        look = watcher.look()
+        if look.run != run:
+            run, reported, usage = look.run, 0, Usage()
+            yield {"event": "tuned_run", "run": run.run_dir.name}
         reported = min(reported, len(look.history))
         yield from _steps(look.history, reported)
         reported = len(look.history)

@@ -61,11 +61,11 @@ def _price(project: Project, chosen: TrainingConfig, tried: tuple[Candidate, ...
 
 def show_result(result: TuningResult) -> None:
     """Print each candidate with its loss as number and bar, and the verdict."""
-    shown = table("", _("tried"), _("steps"), _("time"), _("validation loss"), "")
+    shown = table("", _("tried"), _("steps"), _("time"), _("validation loss"), _("shorter is better"))
     for place, (each, bar) in enumerate(zip(result.tried, loss_bars(result, _BAR), strict=True)):
         shown.add_row(
             status_mark("ok") if place == result.best else "",
-            cell(each.label),
+            cell(each.label if each.values else _("{label} (chosen now)").format(label=each.label)),
             f"{number(each.steps)}/{number(each.total_steps)}",
             duration(each.seconds),
             "–" if each.loss is None else nats(each.loss),

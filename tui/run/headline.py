@@ -132,6 +132,9 @@ def _running(view: RunView, session: PhaseTracker) -> tuple[CheckStatus | None, 
     elif view.machines.is_several:
         text = _("{machines}, led by process {pid}; Ctrl+C pauses them all.")
     where = text.format(pid=pid, machines=view.machines.words) if pid else ""
+    if view.tuned:
+        text = _("Tuning: run {n} of {count} is trained, in the history.")
+        return None, text.format(n=view.tuned.place + 1, count=view.tuned.count), where
     phase = view.phase_elsewhere or session.phase
     if phase and phase.name in PREPARING:
         return None, _("Getting ready: {stage}.").format(stage=phase_words(phase)), where

@@ -17,6 +17,7 @@ from engine.training.history import HistoryReader, RunHistory
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
+from engine.tuning.state import TunedRun, tuned_run
 from tui.run.curves import finite
 from tui.run.figures import RunFigures, figures_of
 from tui.run.machines import Machines, machines_of
@@ -42,6 +43,8 @@ class RunView:
     """Whether that is another one, which can be asked to pause from here."""
     machines: Machines
     """What that process was started with."""
+    tuned: TunedRun | None
+    """The run of a tuning that it trains in place of this one."""
     figures: RunFigures
     charted: ChartData
     """What its charts are drawn from."""
@@ -105,6 +108,7 @@ class RunReader:
             owner=owner,
             can_be_asked=self._can_be_asked(owner),
             machines=machines_of(owner),
+            tuned=tuned_run(self._project, owner) if owner and not (state and state.is_alive) else None,
             figures=figures,
             charted=self._charted,
             verdict=judge(figures.summary),

@@ -126,7 +126,10 @@ class TrainScreen(TellsOfStandstill, ChoosesMachines):
             if yes:
                 self._take_over()
 
-        if other := self.mqlora.training.other_process():
+        if self._view and self._view.tuned:
+            problem = _("The other process is tuning, which does not go on here")
+            self.show_error(UserError(problem, _("pause it with Ctrl+C, then press t on Profile")))
+        elif other := self.mqlora.training.other_process():
             self.app.push_screen(take_it_over(other, self.mqlora.machines), answer)
 
     @work(group="take-over", exit_on_error=False)

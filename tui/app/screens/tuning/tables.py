@@ -30,7 +30,7 @@ def plan_table(plan: TuningPlan) -> Table:
 
 def result_table(result: TuningResult) -> Table:
     """Return what was found: the lowest validation loss of each as number and bar, the best one marked."""
-    table = _table("", _("tried"), _("steps"), _("validation loss"), "")
+    table = _table("", _("tried"), _("steps"), _("validation loss"), _("shorter is better"))
     for place, (each, bar) in enumerate(zip(result.tried, loss_bars(result, _BAR), strict=True)):
         table.add_row(
             Text(SYMBOLS["ok"], OK) if place == result.best else "",

@@ -2,7 +2,7 @@
 
 import asyncio
 from threading import Event
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
@@ -27,9 +27,6 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-if TYPE_CHECKING:
-    pass
-
 
 class TuningDialog(WorkDialog[TrainingConfig]):
     """Says what would be tried and what that takes; trains it; answers with better settings, if wanted."""
@@ -39,7 +36,7 @@ class TuningDialog(WorkDialog[TrainingConfig]):
         Binding("escape,q", "leave", _("Close"), id="tuning.close"),
     ]
 
-    WHEN_LEFT = _("The tuning is paused; t on Profile goes on with it.")
+    WHEN_LEFT = _("The tuning pauses; t on Profile goes on with it.")
 
     def __init__(self, chosen: TrainingConfig) -> None:
         """Prepare the dialog.
@@ -51,6 +48,7 @@ class TuningDialog(WorkDialog[TrainingConfig]):
         self._chosen = chosen
         self._plan: TuningPlan | None = None
         self._result: TuningResult | None = None
+        self._has_begun = False
 
     def compose(self) -> ComposeResult:
         """Draw the candidates, what is said of them, one line of news and the buttons."""
@@ -128,6 +126,7 @@ class TuningDialog(WorkDialog[TrainingConfig]):
                 self._refuse(refusal)
                 return
             self._cancel = stop = Event()
+            self._has_begun = True
             self._offer()
             self._say(_("Starting …"))
             engine = self._mqlora.engine
@@ -173,14 +172,16 @@ class TuningDialog(WorkDialog[TrainingConfig]):
 
     def _offer(self) -> None:
         """Offer what can be done now: as key, as a button with the focus, and in the frame."""
-        start, choose = self.query_one("#tuning-start"), self.query_one("#tuning-choose")
+        start, choose = self.query_one("#tuning-start", Button), self.query_one("#tuning-choose")
         start.display, choose.display = self._can_start, self._can_choose
+        has_begun = self._has_begun or bool(self._plan and self._plan.prepared.goes_on)
+        start.label = _("Go on with these runs") if has_begun else _("Train these runs")
         if self._cancel:
             self.set_focus(None)  # Enter, pressed once too often, ends nothing
             keys = _("Esc pauses it")
         elif self._can_start:
             start.focus()
-            keys = _("Enter trains them, Esc closes")
+            keys = _("Enter goes on, Esc closes") if has_begun else _("Enter trains them, Esc closes")
         elif self._can_choose:
             choose.focus()
             keys = _("Enter chooses the best, Esc closes")
