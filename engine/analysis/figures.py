@@ -73,7 +73,7 @@ def _gap(summary: RunSummary, gap: float) -> list[str]:
             parts.append(_("validation {rise} since its best").format(rise=rise))
     if summary.gap_margin is not None and summary.gap_growth is not None:
         growth, margin = signed(summary.gap_growth, 2), nats(summary.gap_margin)
-        parts.append(_("changed by {growth} ± {margin}").format(growth=growth, margin=margin))
+        parts.append(_("the gap changed by {growth} ± {margin}").format(growth=growth, margin=margin))
     if summary.initial_gap is not None:
         text = _("gap before training {gap}")
         if summary.initial_gap < 0:

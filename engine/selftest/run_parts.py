@@ -50,7 +50,7 @@ def try_run(bench: Bench, limit_s: float) -> Check:
     events = _trained(bench, project, limit_s, "--config", str(_saved(bench, project, max_steps=_STEPS)))
     losses = [event["val_loss"] for event in events if event["event"] == "evaluated"]
     speeds = [event["tokens_per_second"] for event in events if event["event"] == "step_done"]
-    value = _("{steps}, validation loss {before:.3f} to {after:.3f}, speed {speed:.0f} tok/s").format(
+    value = _("{steps}, validation loss {before:.3f} to {after:.3f}, speed {speed:,.0f} tok/s").format(
         steps=steps(len(speeds)), before=losses[0], after=losses[-1], speed=max(speeds)
     )
     if not all(math.isfinite(loss) for loss in losses):

@@ -187,7 +187,12 @@ def _shows(terminal: Terminal, text: str, shown: bool) -> bool:
 
 
 def _wait(terminal: Terminal, holds: Callable[[], bool]) -> None:
-    terminal.wait_until(lambda: holds() or terminal.has_ended, "the palette")
+    def look() -> bool:
+        if not terminal.is_full_screen and terminal.is_open:
+            terminal.resume_output()  # a Ctrl+S as the app left holds its last line back
+        return holds() or terminal.has_ended
+
+    terminal.wait_until(look, "the palette")
 
 
 def _command(process: psutil.Process) -> list[str]:

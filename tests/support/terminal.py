@@ -94,6 +94,14 @@ class Terminal:
         """Return the terminal's settings, as `termios.tcgetattr` does."""
         return termios.tcgetattr(self._master)
 
+    def resume_output(self) -> None:
+        """Undo a Ctrl+S that the terminal took for itself, as it does when no program has it."""
+        terminal = os.open(os.ptsname(self._master), os.O_RDWR | os.O_NOCTTY)
+        try:
+            termios.tcflow(terminal, termios.TCOON)
+        finally:
+            os.close(terminal)
+
     def wait_for(self, text: str) -> None:
         """Wait until `text` is on the screen; fail with the screen if it never comes."""
         self.wait_until(lambda: text in self.text, repr(text))

@@ -23,7 +23,7 @@ async def test_what_follows_is_shown_while_values_are_typed(app: MqloraApp, engi
         await sees(pilot, "2 × 8 = 16 examples a step · 9 steps", "peak 2e-4, advised 4e-4")
         await sees(pilot, "BALANCED gradient_accumulation 2 -> 8")
         editor.value = "x"
-        await sees(pilot, "A value is wrong")
+        await sees(pilot, "Some value is wrong")
         await sees_no_more(pilot, "examples a step")
 
 

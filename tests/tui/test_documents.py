@@ -86,6 +86,24 @@ def test_what_a_document_names_is_there(path: Path) -> None:
     assert wrong_commands(text) == []
 
 
+def test_both_readmes_say_the_same() -> None:
+    """Section by section, command by command with its options, row by row of each table."""
+
+    def parts(name: str) -> tuple[list[int], list[list[str]], list[int]]:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        lines = text.splitlines()
+        commands = [
+            line.partition(" # ")[0].split() for line in lines if re.match("mqlora-tui |mlx_lm", line)
+        ]
+        return (
+            [line.index(" ") for line in lines if re.match("#+ ", line)],
+            [[word for word in command if re.fullmatch(r"-.*|[a-z_-]+", word)] for command in commands],
+            [line.count("|") for line in lines if line.startswith("|")],
+        )
+
+    assert parts("README.pt.md") == parts("README.md")
+
+
 def test_what_is_not_there_would_be_seen() -> None:
     """Each of the searches finds one."""
     text = (

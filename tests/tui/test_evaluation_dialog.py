@@ -97,7 +97,7 @@ async def test_enter_evaluates_and_what_was_found_is_read_by_keys(
     """The price, how far it is, figures, verdicts, answers; afterwards the report tells the verdict."""
     async with app.run_test(size=size) as pilot:
         await opened(pilot)
-        await sees(pilot, "has not been evaluated yet", "lets each answer", "Enter evaluates")
+        await sees(pilot, "has not been evaluated yet", "also answers", "Enter evaluates")
         await pilot.press("enter")
         evaluator.moves("Loss of base", 0.25)
         await sees(pilot, "Loss of base: 25%. Esc ends it.")
@@ -204,7 +204,7 @@ async def test_what_is_known_is_shown_at_once(
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         await pilot.press("6")
-        await sees(pilot, "22 of 24 rows" if is_current else "has changed: e shows that")
+        await sees(pilot, "22 of 24 rows" if is_current else "has changed: press e to see that")
         await pilot.press("e")
         await sees(pilot, "24 rows of test.jsonl")
         await (sees_no_more if is_current else sees)(pilot, "have changed since")

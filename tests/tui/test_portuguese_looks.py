@@ -17,7 +17,7 @@ QUOTED = [
     ("text", "expected"),
     [
         ("depois cosine", "English: 'cosine'"),
-        ("rank 8", "English: 'rank'"),
+        ("steps 8", "English: 'steps'"),
         ("taxa 2.0e-4", "a point: 2.0e-4"),
         ("no máximo 0.1.", "a point: 0.1"),
         ("perda 2.637  0,86 GB", "a point: 2.637"),

@@ -77,7 +77,7 @@ def _figures(project: Project, state: RunState, history: RunHistory, is_running:
     parts = [
         _("loss {loss:.3f}").format(loss=loss) if math.isfinite(loss) else _("loss not finite"),
         _validation(validations_of(history, config, state)),
-        _("{speed:.0f} tok/s").format(speed=history.tokens_per_second[-1]),
+        _("{speed:,.0f} tok/s").format(speed=history.tokens_per_second[-1]),
         (
             _("peak {memory:.2f} GB")
             if state.ranks == 1

@@ -181,7 +181,7 @@ def figures(event: StepDone) -> str:
     """Return loss, speed and memory of a step in a few words."""
     metrics = event.metrics
     loss = number(metrics.loss, ".3f") if metrics.loss is not None else _("not finite")
-    return _("loss {loss}  {speed:.0f} tok/s  {memory:.2f} GB").format(
+    return _("loss {loss}  {speed:,.0f} tok/s  {memory:.2f} GB").format(
         loss=loss, speed=metrics.tokens_per_second, memory=metrics.peak_memory_gb
     )
 

@@ -57,9 +57,9 @@ def followed_words(found: AnswersLook) -> str:
     else:
         why = _("the last validation did not come to the others, or they are too long")
     text = ngettext(
-        "{followed:,} of the {total:,} question of prompts.txt is followed",
+        "{followed:,} of the {total:,} questions of prompts.txt is followed",
         "{followed:,} of the {total:,} questions of prompts.txt are followed",
-        total,
+        followed,
     )
     return f" {text.format(followed=followed, total=total)}: {why}."
 

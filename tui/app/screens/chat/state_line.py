@@ -15,6 +15,7 @@ from tui.app.screens.shared.verdict_line import VerdictLine
 class ChatState(VerdictLine):
     """Names the adapter or the base model and the settings."""
 
+    COPIED_AS = _("state")
     has_model = False
     """Whether there is a base model that can answer."""
 

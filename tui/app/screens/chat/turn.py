@@ -90,7 +90,7 @@ class ChatTurn(Container):
             self.say("")
         speed = units.tokens(tokens)
         if tokens > 1:  # a rate needs two
-            speed = _("{tokens} tok, {rate:.0f} tok/s").format(tokens=tokens, rate=tokens_per_second)
+            speed = _("{tokens} tok, {rate:,.0f} tok/s").format(tokens=tokens, rate=tokens_per_second)
         self.query_one(".chat-speed", Static).update(Content(speed))
 
     def say(self, remark: str) -> None:

@@ -116,7 +116,6 @@ class DataScreen(MendingScreen):
             "write_demo": report is not None and not is_ready and not self.mqlora.writing,
             "xray": is_ready and bool(self._shown[0]),
             "pairs": bool(self._counts.pairs),
-            "drop": bool(self._counts.total),
             "clean": bool(self._counts.total),
             "preview": bool(self._shown[0]),
             "other_file": bool(self._shown[0]),

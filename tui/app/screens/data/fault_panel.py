@@ -178,11 +178,8 @@ def _kinds(counts: Overview, width: int, is_part: bool) -> Content:
     lines = [Content("")]
     for index, (severity, kind, count) in enumerate(counts.kinds):
         name = one_line(kind_words(kind), 30)
-        part = Content.assemble(
-            (f"{SYMBOLS[severity]} ", STYLES[severity]),
-            _("{count} {kind}").format(count=number(count), kind="\0").partition("\0")[0],
-            (name, "$muted"),
-        )
+        text = _("{count} {kind}").format(count=number(count), kind=name)
+        part = Content.assemble((f"{SYMBOLS[severity]} ", STYLES[severity]), (text, "$muted"))
         left = len(counts.kinds) - index
         text = ngettext("and {n} more kind", "and {n} more kinds", left).format(n=left)
         more = Content.styled(text, "$muted")

@@ -28,6 +28,7 @@ DATA_KEYS: list[BindingType] = [
         "d",
         "drop",
         _("Drop"),
+        show=False,
         tooltip=_("Take the row of the selected fault out of the data; the file as it was is kept"),
         id="data.drop",
     ),

@@ -96,8 +96,8 @@ class EvaluationDialog(WorkDialog[None]):
             return ""
         text = _(
             "Enter compares the base model, the best and the last adapter on data/test.jsonl, else on "
-            "data/valid.jsonl, and lets each answer {rows}: for each about as long as a validation and "
-            "as many replies of the chat."
+            "data/valid.jsonl; each of them also answers {rows} at most. Each takes about as long as a "
+            "validation and so many replies of the chat."
         )
         return text.format(rows=units.rows(ANSWERED))
 

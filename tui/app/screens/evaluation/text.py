@@ -40,11 +40,11 @@ def results_text(known: KnownEvaluation) -> Content:
 def summary_line(known: KnownEvaluation | None) -> Content:
     """Return what the report says of an evaluation: its first verdict, or how to make one."""
     if known and known.is_current:
-        return _remark(next(verdicts(known.found))) + Content.styled("  " + _("e shows all"), "$muted")
+        return _remark(next(verdicts(known.found))) + Content.styled("  " + _("more with e"), "$muted")
     if known:
-        text = _("What it was evaluated with has changed: e shows that, and evaluates anew.")
+        text = _("What it was evaluated with has changed: press e to see that evaluation and make another.")
     else:
-        text = _("e evaluates it: is it better than its base model, beyond chance?")
+        text = _("Press e to evaluate it: is it better than its base model, beyond chance?")
     return _remark(Remark("note", text))
 
 

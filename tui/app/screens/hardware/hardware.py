@@ -1,10 +1,12 @@
 """1 Hardware: can this machine do it, and if not, what is to be done?"""
 
+import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.errors import UserError
 from engine.hardware.report import ORDER, Check
+from engine.hardware.terminal import check_terminal
 from engine.i18n import _
 from engine.sanitize import printable
 from engine.shell import ended
@@ -16,7 +18,7 @@ from tui.app.screens.shared.copying import ToCopy, of_sentence
 from tui.app.screens.shared.verdict_line import STYLES, VerdictLine
 from tui.shell import complete
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
@@ -61,6 +63,16 @@ class HardwareScreen(PlaceScreen):
         self.follow("recommendation", self._show_verdict)
         self.follow("writing", self._show_verdict)
         self.query_one(CheckList).focus()
+
+    def on_resize(self) -> None:
+        """Look at the terminal again."""
+        if any(check.id == "terminal" for check in self.mqlora.checks):
+            self._look_at_terminal()
+
+    @work(group="terminal", exclusive=True, exit_on_error=False)
+    async def _look_at_terminal(self) -> None:
+        found = await asyncio.to_thread(check_terminal, size=self.app.size)
+        self.mqlora.checks = tuple(found if check.id == found.id else check for check in self.mqlora.checks)
 
     def action_check(self) -> None:
         """Look at the machine again."""

@@ -171,6 +171,12 @@ class HistoryScreen(ChangingScreen):
             return record is not None and self._can_resume(record)
         return super().check_action(action, parameters)
 
+    def why_not(self, action: str) -> str:
+        """Say which runs are to be marked first."""
+        if action == "differences" and len(self._chosen) != 2:
+            return _("Space marks the runs to compare: mark two.")
+        return super().why_not(action)
+
     def _can(self, action: str, record: RunRecord) -> bool:
         """Whether an action makes sense for a run that is read."""
         if action == "differences":

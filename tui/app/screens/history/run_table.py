@@ -13,6 +13,7 @@ from engine.units import duration, nats
 from tui.app.theme import COLOURS, MUTED
 from tui.run.headline import run_sign
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -149,7 +150,7 @@ class RunTable(ScrollView, can_focus=True):
     def _strip(self, cells: Sequence[Text], values: Sequence[str], look: Style) -> Strip:
         line = [*cells, *map(Text, values)][: len(self._columns)]
         for cell, room in zip(line, self._columns, strict=False):
-            cell.truncate(room, overflow="ellipsis", pad=True)
+            _fit(cell, room)
         strip = Strip(Text(_GAP).join(line).render(self.app.console)).adjust_cell_length(self.size.width)
         return strip.apply_style(self.rich_style + look)
 
@@ -157,7 +158,19 @@ class RunTable(ScrollView, can_focus=True):
         """Find the widths of the columns; settings for which there is no room have none."""
         room = self.scrollable_content_region.width - sum(_WIDTHS) - len(_GAP) * (len(_WIDTHS) - 1)
         settings = widths_that_fit(list(self._records.values()), self.settings, room, len(_GAP))
-        self._columns = [*_WIDTHS, *settings]
+        room -= sum(settings) + len(_GAP) * len(settings)
+        longest = max((cell_len(place.short_label) for place in self.places), default=0)
+        signs, name, *figures = _WIDTHS
+        self._columns = [signs, max(name, min(longest, name + room)), *figures, *settings]
+
+
+def _fit(cell: Text, room: int) -> None:
+    """Cut or pad a text to its column; a long one keeps its end, where names of one kind differ."""
+    text = cell.plain
+    if len(text) > room > 2 and text.isascii():
+        tail = 2 * room // 3
+        cell.plain = f"{text[: room - tail - 1]}…{text[-tail:]}"
+    cell.truncate(room, overflow="ellipsis", pad=True)
 
 
 def _head() -> tuple[Text, ...]:

@@ -35,7 +35,9 @@ class Outlook(Static):
 
     def show_wrong(self) -> None:
         """Say that a value is wrong, so that nothing follows."""
-        self.update(Content.styled(_("A value is wrong: what follows is shown when it is right."), "$muted"))
+        self.update(
+            Content.styled(_("Some value is wrong: what follows is shown when it is right."), "$muted")
+        )
 
 
 def own_values(used: TrainingConfig, shown: TrainingConfig) -> tuple[str, str, str]:

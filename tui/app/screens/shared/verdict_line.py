@@ -28,6 +28,8 @@ STYLES = {
 class VerdictLine(SteadyText, Copied):
     """A symbol and a sentence."""
 
+    COPIED_AS = _("verdict")
+    """What it is called among what can be copied."""
     _shown: tuple[RunSign | Severity, str, str] | None = None
     """What is said; None while that is awaited."""
 
@@ -54,7 +56,7 @@ class VerdictLine(SteadyText, Copied):
         """Yield the verdict."""
         if self._shown:
             _status, sentence, rest = self._shown
-            yield from of_sentence(_("verdict"), f"{sentence} {rest}".rstrip())
+            yield from of_sentence(self.COPIED_AS, f"{sentence} {rest}".rstrip())
 
     def show_waiting(self, sentence: str) -> None:
         """Say what is being waited for."""

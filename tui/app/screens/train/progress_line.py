@@ -8,6 +8,9 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
+_LEAST_BAR = 3
+"""Columns of a bar that still tells something."""
+
 
 class ProgressLine(Lines):
     """A text, a bar and a text; the bar takes what room is left."""
@@ -38,6 +41,7 @@ class ProgressLine(Lines):
 
     def _draw(self) -> None:
         left, share, right = self._said
+        right = _shortened(right, self.size.width - cell_len(left) - 2 - _LEAST_BAR)
         room = max(0, self.size.width - cell_len(left) - cell_len(right) - 2)
         whole, half = divmod(round(2 * share * room), 2)
         done = "━" * whole + "╸" * half
@@ -47,3 +51,11 @@ class ProgressLine(Lines):
 
     def _style(self, part: str) -> Style:
         return self.get_component_rich_style(f"progress-line--{part}", partial=True)
+
+
+def _shortened(text: str, room: int) -> str:
+    """Leave out whole parts from the end, first when it is done, until the text has room."""
+    for part in (", ", "  ", "  "):
+        if cell_len(text) > room:
+            text = text.rpartition(part)[0] or text
+    return text
