@@ -1,5 +1,6 @@
 """The rows that models are compared on, and what the training rows have to do with them."""
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from engine.training.notices import unusable
 import numpy as np
 from numpy.typing import NDArray
 
+_TABLES = (".csv", ".tsv", ".parquet", ".xlsx")
+"""Ends of names of files that `import` is for."""
 _TRAIN, _ROWS = "train", "rows"
 """What `DuplicateFinder` knows the two files by: they may well have the same name."""
 
@@ -108,6 +111,11 @@ def read_evaluation_rows(path: Path, tokenize: ExampleTokenizer, config: Trainin
 
 
 def _refusal(loaded: LoadedFile, path: Path) -> UserError:
+    if path.suffix.lower() in _TABLES:
+        return UserError(
+            _("{file} is a table, not rows").format(file=path),
+            _("make rows of it with: mqlora-tui import {file}").format(file=shlex.quote(str(path))),
+        )
     if loaded.report.rows:
         return unusable(loaded, path)
     return UserError(

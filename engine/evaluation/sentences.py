@@ -39,7 +39,8 @@ def headline(found: Evaluation) -> str:
         "valid": _("{rows} of {file}, which also chose the best step, with {tokens} that count"),
         "given": _("{rows} of {file}, with {tokens} that count"),
     }
-    return kinds[found.source].format(
+    source = found.source if _is_of_run(found) else "given"
+    return kinds[source].format(
         rows=units.rows(len(found.lines)),
         file=one_line(Path(found.file).name, 80),
         tokens=units.tokens(found.tokens),
@@ -62,11 +63,22 @@ def remarks_on_rows(found: Evaluation) -> Iterator[Remark]:
             len(found.leaked),
         )
         yield Remark("warning", text.format(n=number(len(found.leaked)), lines=_lines(found.leaked)))
-    if found.source == "valid":
+    if found.source == "valid" and _is_of_run(found):
         text = _("rows that chose nothing tell more: put some into data/test.jsonl, which no run reads")
         yield Remark("note", text)
     if 1 < len(found.lines) < _FEW_ROWS:
         yield Remark("note", _("so few rows say little"))
+    if {each.name for each in found.variants} == {BASE, LAST}:
+        text = _("there is no adapter in adapters/, where the best one should be: only the last is compared")
+        yield Remark("warning", text)
+    if found.answers and not found.asked:
+        yield Remark("note", _("none of these rows asks anything that could be answered"))
+
+
+def _is_of_run(found: Evaluation) -> bool:
+    """Whether an adapter is the project's own, whose best step its validation rows have chosen."""
+    names = {part for each in found.variants[1:] for part in each.name.split(SAME)}
+    return all(name in (BEST, LAST) or name.startswith("checkpoint_") for name in names)
 
 
 def _lines(lines: Sequence[int]) -> str:

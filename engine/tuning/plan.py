@@ -91,10 +91,11 @@ def candidates(
         if candidate not in found:
             found.append(candidate)
     if not 2 <= len(found) <= MOST:
+        problem = _("Nothing is named that differs from the chosen settings")
+        if len(found) > MOST:
+            problem = _("Too many settings to try: {n} with the chosen ones, of {most} at most")
         raise WrongUsage(
-            _("Too many settings to try, or too few: {n} with the chosen ones, of 2 to {most}").format(
-                n=len(found), most=MOST
-            ),
+            problem.format(n=len(found), most=MOST),
             _("name other values with --learning-rates, --ranks or --epochs"),
         )
     return tuple(found)

@@ -96,11 +96,8 @@ class Terminal:
 
     def resume_output(self) -> None:
         """Undo a Ctrl+S that the terminal took for itself, as it does when no program has it."""
-        terminal = os.open(os.ptsname(self._master), os.O_RDWR | os.O_NOCTTY)
-        try:
-            termios.tcflow(terminal, termios.TCOON)
-        finally:
-            os.close(terminal)
+        if self.attributes()[3] & termios.ICANON:
+            self.write(b"\x11")
 
     def wait_for(self, text: str) -> None:
         """Wait until `text` is on the screen; fail with the screen if it never comes."""

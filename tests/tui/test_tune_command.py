@@ -75,9 +75,10 @@ def test_what_cannot_be_tuned_is_refused(project: Project, mqlora: Mqlora) -> No
     """In one sentence, before anything is written."""
     for arguments, said, code in (
         (("--learning-rates", "1e-4;3e-4", "--yes"), "takes numbers with commas between them", 2),
-        (("--ranks", "4.5", "--yes"), "takes numbers with commas between them", 2),
+        (("--learning-rates", "", "--yes"), "takes numbers with commas between them", 2),
+        (("--ranks", "4.5", "--yes"), "takes whole numbers with commas between them", 2),
         (("--learning-rates", "7", "--yes"), "'learning_rate' is wrong", 1),
-        (("--learning-rates", "0.0001", "--yes"), "Too many settings to try, or too few: 1", 2),
+        (("--learning-rates", "0.0001", "--yes"), "Nothing is named that differs", 2),
         (("--learning-rates", "0.05"), "Nobody is here to be asked", 1),
     ):
         done = mqlora("tune", *SHORT, *arguments)

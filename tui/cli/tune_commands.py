@@ -67,12 +67,13 @@ def _numbers(text: str | None, kind: Callable[[str], Number], option: str) -> li
         WrongUsage: one is none.
     """
     try:
-        return [kind(part) for part in text.split(",")] if text else []
+        return [] if text is None else [kind(part) for part in text.split(",")]
     except ValueError:
+        problem = _("{option} takes numbers with commas between them, and was given '{text}'")
+        if kind is int:
+            problem = _("{option} takes whole numbers with commas between them, and was given '{text}'")
         raise WrongUsage(
-            _("{option} takes numbers with commas between them, and was given '{text}'").format(
-                option=option, text=one_line(text or "", 80)
-            ),
+            problem.format(option=option, text=one_line(text or "", 80)),
             _("write for example: {example}").format(
                 example=f"{option} {'1e-4,3e-4' if kind is float else '4,8'}"
             ),

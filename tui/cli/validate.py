@@ -134,7 +134,8 @@ def _file_line(file: FileReport, config: TrainingConfig) -> str:
     if tokens is None:
         return text
     return text + _(
-        "; tokens {shortest:,}-{longest:,}, median {median:,}, {share:.0%} trained, {rows} cut at {limit} ({cut})"
+        "; tokens {shortest:,}-{longest:,}, median {median:,}, {share:.0%} trained, "
+        "{rows} cut at {limit} ({cut})"
     ).format(
         shortest=tokens.shortest,
         longest=tokens.longest,
