@@ -5,6 +5,7 @@ waits for a core, as where this thread waits for a lock or a file. Linux counts 
 nanoseconds on a core, and those in the queue for one (schedstat).
 """
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,12 +78,15 @@ def _counts(process: psutil.Process | None) -> dict[int, list[float]]:
     """Return for each thread the seconds on a core and in the queue for one."""
     if process is None:
         return {}
-    found = {}
-    for folder in Path(f"/proc/{process.pid}/task").glob("*"):
+    found, tasks = {}, Path(f"/proc/{process.pid}/task")
+    try:
+        threads = os.listdir(tasks)
+    except OSError:  # the app has just ended
+        return {}
+    for thread in threads:
         try:
-            found[int(folder.name)] = [
-                int(word) / 1e9 for word in (folder / "schedstat").read_text().split()[:2]
-            ]
+            words = (tasks / thread / "schedstat").read_text().split()
+            found[int(thread)] = [int(word) / 1e9 for word in words[:2]]
         except (OSError, ValueError):  # the thread has just ended
             continue
     return found
