@@ -11,6 +11,23 @@ from contextlib import contextmanager
 
 
 @contextmanager
+def without(package: str) -> Iterator[None]:
+    """Let the modules that are imported meanwhile find that a package is not installed, unless it is in use.
+
+    transformers imports PyTorch where it finds it, which takes some ten seconds, and nothing here computes
+    with it.
+    """
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]  # as Python's own mark for what must not be found
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+
+
+@contextmanager
 def importing() -> Iterator[None]:
     """Look for no garbage while modules are imported, and never again in what there is by then.
 

@@ -7,9 +7,9 @@ too, so `engine.model` imports this module first.
 
 from typing import Any
 
-from engine.importing import importing
+from engine.importing import importing, without
 
-with importing():
+with importing(), without("torch"):
     from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer
     from transformers.utils.chat_template_utils import _compile_jinja_template as compile_template
 

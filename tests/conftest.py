@@ -5,7 +5,12 @@ import logging
 import os
 import signal
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
+
+# Where PyTorch is installed tests compare with it; once it is in use transformers may find it, too.
+with suppress(ImportError):
+    import torch  # noqa: F401
 
 import pytest
 from hypothesis import HealthCheck, settings

@@ -1,5 +1,6 @@
 """Who may import what: light modules stay light, and the BLAS comes before MLX."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -139,3 +140,18 @@ def test_mlx_lm_is_imported_where_few_files_may_be_open() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_pytorch_is_not_imported_for_a_tokenizer(tmp_path: Path) -> None:
+    """Where it is installed, broken or not; what wants it afterwards still finds it."""
+    package, facts = tmp_path / "torch", tmp_path / "torch-2.9.0.dist-info"
+    package.mkdir()
+    facts.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('imported')\n")
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.9.0\n")
+    code = (
+        "import importlib.util, sys; import engine.transformers_import; "
+        "assert 'torch' not in sys.modules and importlib.util.find_spec('torch')"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
