@@ -214,7 +214,7 @@ async def test_what_has_begun_goes_on_and_what_is_of_other_settings_is_replaced(
         app.project.make_run_dir()
         save_tuning(app.project, plan.tuning)
         await pilot.press("t")
-        await sees(pilot, "What is trained already is not trained again.")
+        await sees(pilot, "is not trained again.")
         await pilot.press("escape", "left", "t")
         await sees(pilot, "It takes the place of one of other settings")
         app.project.tuning_file.write_text("{")

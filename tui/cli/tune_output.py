@@ -21,7 +21,7 @@ _BAR = 16
 def tell_price(
     project: Project, chosen: TrainingConfig, tuning: Tuning, goes_on: bool, as_json: bool
 ) -> None:
-    """Say what is tried and what that takes at most.
+    """Say what is tried and what that takes at most; a speed that is not known is measured first.
 
     Args:
         project: with model and data.
@@ -30,7 +30,7 @@ def tell_price(
         goes_on: whether it has begun before.
         as_json: print an object in place of a table.
     """
-    price = _price(project, chosen, tuning.candidates)
+    price = _price(project, chosen, tuning.candidates, not goes_on, as_json)
     if as_json:
         print_json({
             "plan": [
@@ -53,10 +53,18 @@ def tell_price(
         say(_("What is trained already is not trained again."))
 
 
-def _price(project: Project, chosen: TrainingConfig, tried: tuple[Candidate, ...]) -> TuningPrice:
+def _price(
+    project: Project, chosen: TrainingConfig, tried: tuple[Candidate, ...], may_measure: bool, as_json: bool
+) -> TuningPrice:
     from engine.dataset.inspect.check import check_data  # loads a tokenizer
+    from engine.fit.measured import measure_and_remember
 
-    return price_tuning(project, chosen, tried, probe(project, chosen.model), check_data(project, chosen))
+    hardware, data = probe(project, chosen.model), check_data(project, chosen)
+    price = price_tuning(project, chosen, tried, hardware, data)
+    if price.seconds is None and may_measure:
+        measure_and_remember(project, chosen, lambda text: None if as_json else say(f"  {text}"))
+        price = price_tuning(project, chosen, tried, hardware, data)
+    return price
 
 
 def show_result(result: TuningResult) -> None:

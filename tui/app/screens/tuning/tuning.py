@@ -109,6 +109,8 @@ class TuningDialog(WorkDialog[TrainingConfig]):
     def _show_plan(self, plan: TuningPlan) -> None:
         self.query_one("#tuning-table", Static).update(plan_table(plan))
         words = [price_words(plan.price)]
+        if plan.price.seconds is None:
+            words.append(_("m on Profile measures how long a step takes."))
         if plan.prepared.goes_on:
             words.append(_("What is trained already is not trained again."))
         if plan.prepared.replaces:
