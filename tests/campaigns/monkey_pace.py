@@ -1,8 +1,9 @@
 """How long an app on a terminal keeps its user waiting by its own fault, on a machine that may be busy.
 
-A wait is the program's own as far as its thread of the screen computes, and as far as none of its threads
-waits for a core, as where this thread waits for a lock or a file. Linux counts both for each thread: the
-nanoseconds on a core, and those in the queue for one (schedstat).
+A wait is the program's own as far as its thread of the screen computes, and as far as its threads do not
+wait for a core, as where this thread waits for a lock or a file. Linux counts both for each thread: the
+nanoseconds on a core, and those in the queue for one (schedstat). The latter are added up: whoever is in the
+queue may have Python's lock, for which the thread of the screen waits. On a quiet machine they are nothing.
 """
 
 import os
@@ -64,7 +65,7 @@ class _Silence:
         if self._app is None or self._app.pid not in since:
             return
         waited = time.monotonic() - self._began
-        queued = max(counts[_QUEUED] for counts in since.values())
+        queued = sum(counts[_QUEUED] for counts in since.values())
         computed = since[self._app.pid][_COMPUTED]
         self.own_s = max(computed, waited - queued)
         self.counts = f"{computed:.2f} s computed, {queued:.2f} of {waited:.2f} s without a core"
