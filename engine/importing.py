@@ -14,8 +14,7 @@ from contextlib import contextmanager
 def without(package: str) -> Iterator[None]:
     """Let the modules that are imported meanwhile find that a package is not installed, unless it is in use.
 
-    transformers imports PyTorch where it finds it, which takes some ten seconds, and nothing here computes
-    with it.
+    transformers imports PyTorch where it finds it, which takes seconds, and nothing here computes with it.
     """
     if package in sys.modules:
         yield

@@ -216,7 +216,7 @@ async def test_what_has_begun_goes_on_and_what_is_of_other_settings_is_replaced(
         await pilot.press("t")
         await sees(pilot, "is not trained again.")
         await pilot.press("escape", "left", "t")
-        await sees(pilot, "It takes the place of one of other settings")
+        await sees(pilot, "of one of other settings")
         app.project.tuning_file.write_text("{")
         await pilot.press("escape", "t")
         await sees(pilot, "All make a third")
