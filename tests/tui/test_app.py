@@ -1,7 +1,13 @@
 """The shell: places, keys, help, quitting and what all screens share."""
 
+import ast
 import asyncio
+import gc
 import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from engine.config import TrainingConfig
 from engine.errors import UserError
@@ -28,6 +34,7 @@ from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.footer import KeyFooter
 from tui.app.screens.shared.help import HelpScreen
 from tui.app.screens.train.questions import LeaveTrainingScreen
+from tui.app.textual_faults import patch_ast
 from tui.run.controller import TrainingController
 
 import pytest
@@ -343,3 +350,40 @@ async def test_a_screen_without_its_widgets_is_a_defect_at_all_other_times(app: 
             app.push_screen(Late())
             await wait_for(pilot, lambda: app.defect)
     assert isinstance(app.defect, NoMatches)
+
+
+def test_threads_may_read_python_at_the_same_time() -> None:
+    """Keys and charts do: a thread that another one interrupted got an error of Python's own."""
+    patch_ast()
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(20)
+    text = f"({'[1, (2, 3)], ' * 300})"
+    ready, until = threading.Barrier(4), time.monotonic() + 3
+
+    def read(depth: int) -> None:
+        if depth:
+            return read(depth - 1)
+        ready.wait()
+        while time.monotonic() < until:
+            garbage = [Garbage() for _ in range(20)]
+            del garbage
+            assert len(ast.literal_eval(text)) == 300
+        return None
+
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(read, (0, 10, 20, 30)))
+    finally:
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*thresholds)
+
+
+class Garbage:
+    """Is found by the collector, and runs Python when it is."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+    def __del__(self) -> None:
+        sum(range(50))

@@ -22,7 +22,7 @@ from tui.app.screens.shared.note_line import Busy
 from tui.app.screens.shared.unsaved import FormDialog, UnsavedScreen
 from tui.app.screens.train.questions import LeaveChoice, LeaveTrainingScreen, PauseOtherScreen, leave_work
 from tui.app.style_sheets import patch_style_sheets
-from tui.app.textual_faults import EndingApp, patch_lists
+from tui.app.textual_faults import EndingApp, patch_ast, patch_lists
 from tui.no_break import keep_together
 from tui.run.handover import hand_over, has_notice
 from tui.run.other_process import nothing_to_pause
@@ -64,6 +64,7 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
         work_in(project)
         keep_together()
         patch_lists()
+        patch_ast()
         patch_style_sheets()
         self.driver_class = PatientDriver
         self.on_hang_up: Callable[[], None] = lambda: None

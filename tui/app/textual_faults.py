@@ -1,5 +1,8 @@
 """How the app ends that an exception ends, and that none shall end."""
 
+import ast
+import threading
+from functools import wraps
 from typing import Any
 
 from textual.app import App
@@ -48,3 +51,21 @@ def _height_of_some_width(options: OptionList, container: Size, viewport: Size, 
 def _move_page_if_any(options: OptionList, direction: Any) -> None:
     if options._index_to_line:
         _move_page(options, direction)
+
+
+_parse, _parsing = ast.parse, threading.RLock()
+
+
+def patch_ast() -> None:
+    """Let one thread at a time make syntax trees, as Textual does for keys and matplotlib for charts.
+
+    Up to Python 3.12 all threads count their depth in one place, and a thread that another one interrupts
+    there, as where garbage is collected, gets a `SystemError` (CPython, `PyAST_mod2obj`).
+    """
+    ast.parse = _parse_alone  # type: ignore[assignment]
+
+
+@wraps(_parse)
+def _parse_alone(*given: Any, **named: Any) -> Any:
+    with _parsing:
+        return _parse(*given, **named)
