@@ -62,7 +62,7 @@ def patch_ast() -> None:
     Up to Python 3.12 all threads count their depth in one place, and a thread that another one interrupts
     there, as where garbage is collected, gets a `SystemError` (CPython, `PyAST_mod2obj`).
     """
-    ast.parse = _parse_alone  # type: ignore[assignment]
+    ast.parse = _parse_alone
 
 
 @wraps(_parse)
