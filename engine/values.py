@@ -102,7 +102,7 @@ def _limits(field: FieldInfo) -> Iterator[str]:
     for name, word in words.items():
         for rule in field.metadata:
             if (limit := getattr(rule, name, None)) is not None:
-                yield word.format(n=number(limit, ",.12g"))
+                yield word.format(n=number(limit, ".12g"))
 
 
 def _problem(name: str, where: str, field: FieldInfo, value: Any, own: str) -> str:

@@ -77,7 +77,7 @@ async def test_the_report_opens_the_same_view(app: MqloraApp) -> None:
         app.project.prompts_file.write_text("Qual é a capital?\nE a moeda?\n")
         await pilot.press("w")
         await sees(pilot, "Question 1 of 1: Qual é a capital?", "step 60", "6 Report: answers")
-        await sees(pilot, "1 of the 2 questions of prompts.txt are followed: the last validation did not")
+        await sees(pilot, "1 of the 2 questions of prompts.txt is followed: the last validation did not")
         answered(app.project, "E a cor?", (60, "Azul."))
         app.project.prompts_file.write_text("E a moeda?\nQual é a capital?\nE a cor?\n")
         await sees(pilot, "2 of the 3 questions of prompts.txt are followed")

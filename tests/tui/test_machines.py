@@ -136,7 +136,9 @@ async def test_processes_are_chosen_and_started_in_the_background(
         await hears(pilot, "✗ 0 processes cannot train together; give a number from 1 to 64.")
         await pilot.press("backspace", "2", "enter")
         await closed(pilot)
-        await sees(pilot, "Enter starts", "with 2 processes of this machine", "From the next start on")
+        await sees(
+            pilot, "Enter starts", "with 2 processes of this machine", "The next runs train on: 2 processes"
+        )
         assert load_machines(app.project) == Machines(ranks=2)
         await pilot.press("enter")
         await sees(pilot, "The run is starting in the background.")

@@ -73,9 +73,9 @@ async def test_a_profile_is_taken_as_it_is_named(app: MqloraApp, project: Projec
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot)
         await wait_for(pilot, lambda: screen.selected == CUSTOM)
-        await sees(pilot, "max_steps 0 -> 12, answers_percent 5.0 -> ", "· Custom ")
+        await sees(pilot, "max_steps 0 -> 12, answers_percent 5 -> ", "· Custom ")
         await pilot.press("left", "left")
-        await sees(pilot, "replaces yours", "answers_percent 100.0 -> 5.0")
+        await sees(pilot, "replaces yours", "answers_percent 100 -> 5")
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.current_mode == "data")
     assert TrainingConfig.load(project.config_file) == TrainingConfig(model="toy", **PROFILES["BALANCED"])

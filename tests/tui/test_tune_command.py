@@ -47,11 +47,11 @@ def test_it_tells_the_price_trains_and_chooses_what_is_better(project: Project, 
     assert "chosen now learning_rate 1e-4 6" in before and "12 steps at most" in after
     assert (
         "1 of 2: learning_rate 1e-4, to a third" in after
-        and "2 of 2: learning_rate 5e-2, to its end" in after
+        and "2 of 2: learning_rate 0.05, to its end" in after
     )
-    assert "learning_rate 5e-2 beats the chosen settings by " in after and "go on with" not in after
+    assert "learning_rate 0.05 beats the chosen settings by " in after and "go on with" not in after
     assert (
-        f"learning_rate {rate(RUN.learning_rate)} -> 5e-2" in after.partition("chosen for the next run: ")[2]
+        f"learning_rate {rate(RUN.learning_rate)} -> 0.05" in after.partition("chosen for the next run: ")[2]
     )
     assert TrainingConfig.load(project.config_file).learning_rate == 0.05
     told = " ".join(mqlora("tune", "--yes").out.split()).partition("train with them: ")[2]
@@ -62,7 +62,7 @@ def test_it_tells_the_price_trains_and_chooses_what_is_better(project: Project, 
     assert "They are chosen already" in " ".join(mqlora("tune", "--yes", "--apply").out.split())
     project.config_file.unlink()
     said = " ".join(mqlora("tune", "--yes", "--apply").out.split())
-    assert said.endswith("chosen for the next run: learning_rate 1e-4 -> 5e-2")
+    assert said.endswith("chosen for the next run: learning_rate 1e-4 -> 0.05")
     again = mqlora("tune", "--yes", "--json")
     assert again.code == 0 and "step_done" not in again.out
     found = again.objects[-1]["tuning"]
