@@ -44,7 +44,8 @@ def part_epochs(axes: "Axes", history: RunHistory) -> None:
 
 def dress(axes: "Axes", title: str, x_label: str, y_label: str) -> None:
     """Give a panel its title, labels and grid: the same look everywhere."""
-    axes.set_title(fill(title, _TITLE_LETTERS), loc="left", fontsize=13, fontweight="bold", pad=10)
+    title = fill(title, _TITLE_LETTERS)
+    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=10, parse_math=False)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.grid(axis="y", color="#DDE2E8", lw=0.8)

@@ -38,6 +38,8 @@ class KnownEvaluation:
 def key_of(project: Project, chosen: Chosen, request: EvaluationRequest) -> str:
     """Return the SHA-256 of all that an evaluation rests on: it comes out the same where that is the same.
 
+    Contents count, not where they are: a project that was moved keeps what is known of it.
+
     Raises:
         OSError: a file cannot be read.
     """
@@ -45,8 +47,8 @@ def key_of(project: Project, chosen: Chosen, request: EvaluationRequest) -> str:
         "format": FORMAT,
         "versions": installed_versions(),
         "model": (chosen.model, model_fingerprint(chosen.base)),
-        "variants": [(each.name, str(each.folder), each.step, each.digest) for each in chosen.variants],
-        "rows": (str(chosen.file), chosen.source, given_sha256(chosen.file)),
+        "variants": [(each.name, each.step, each.digest) for each in chosen.variants],
+        "rows": (chosen.file.name, chosen.source, given_sha256(chosen.file)),
         "training": given_sha256(project.train_file) if project.train_file.exists() else None,
         "config": chosen.config.model_dump(
             mode="json",

@@ -73,8 +73,7 @@ def _rows(axes: "Axes", found: Evaluation, result: VariantResult) -> None:
             axes.bar(places[shown], changes[shown], width=1.0, color=colour, hatch=hatch, label=name)
     axes.axhline(0, color="#2B333B", lw=0.8)
     title = _("Change of each row's loss: {name} against the base model").format(name=label(result))
-    dress(axes, "", _("rows, sorted"), _("nats per token"))
-    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=10, parse_math=False)
+    dress(axes, title, _("rows, sorted"), _("nats per token"))
     legend(axes)
 
 

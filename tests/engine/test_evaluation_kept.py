@@ -89,6 +89,17 @@ def test_the_second_time_it_is_there(trained: Project) -> None:
     assert not kept.is_symlink() and "evaluations" not in trained.config_file.read_text()
 
 
+def test_a_project_that_was_moved_keeps_its_evaluation(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is named otherwise: from its own folder, or by a link."""
+    first, _kept = evaluated(trained)
+    monkeypatch.chdir(trained.root.parent)
+    assert known_evaluation(Project(Path(trained.root.name))) == KnownEvaluation(first, True)
+    moved = trained.root.rename(trained.root.with_name("elsewhere"))
+    assert known_evaluation(Project(moved)) == KnownEvaluation(first, True)
+
+
 def test_evaluations_of_other_adapters_or_rows_are_not_taken_for_the_runs(trained: Project) -> None:
     """They neither stand for it nor make it out of date; one that is, is told as such."""
     name = sorted(trained.run_dir.glob("checkpoint_*"))[0].name
