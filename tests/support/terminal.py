@@ -18,6 +18,8 @@ import psutil
 import pyte
 
 LIMIT_S = 120.0
+_PIECE = 256
+"""Bytes that a terminal has room for where it has room at all."""
 _LOOK_S = 0.02
 
 
@@ -116,8 +118,13 @@ class Terminal:
         self.write(keys.encode())
 
     def write(self, data: bytes) -> None:
-        """Send bytes, whatever they are."""
-        os.write(self._master, data)
+        """Send bytes, whatever they are; what a program that has ended does not read is lost."""
+        sent = 0
+        while sent < len(data):
+            if select.select([], [self._master], [], _LOOK_S)[1]:
+                sent += os.write(self._master, data[sent : sent + _PIECE])
+            elif self.has_ended:
+                return
 
     def resize(self, columns: int, rows: int) -> None:
         """Give the terminal another size, and tell the program as the system does."""
