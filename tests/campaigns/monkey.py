@@ -39,8 +39,8 @@ _REMEMBERED = 30
 """Bursts that are printed where something went wrong."""
 _SET_BACK = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?2004l")
 """Screen, cursor, mouse and pastes as they were before the app."""
-_LAST = 16384
-"""Bytes in which that has to be; the terminal may echo up to half of them, typed when the app had left."""
+_BEGIN = b"\x1b[?1049h"
+"""Begins the screen of the app; all of that has to be behind the last one, before what is typed later."""
 _ENVIRONMENT = {
     "PIP_NO_INDEX": "1",  # the built-in model is not downloaded
     "HF_HUB_OFFLINE": "1",
@@ -145,7 +145,7 @@ class Monkey:
         if terminal.is_open:
             now = terminal.attributes()
             assert now == terminal.first_attributes, "the terminal's settings are not as before"
-            missing = [code for code in _SET_BACK if code not in output[-_LAST:]]
+            missing = [code for code in _SET_BACK if code not in output[output.rfind(_BEGIN) :]]
             assert not missing, f"the terminal is not set back: {missing}"
         left = [command for command in map(_command, processes_of(self._project)) if "train" not in command]
         assert not left, f"processes are left: {left}"
