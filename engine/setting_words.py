@@ -12,6 +12,8 @@ _WORDS = (
     *(N_("packed"), N_("transient"), N_("resident")),
 )
 """Values of `lr_schedule` and `frozen_weights` that are also words in sentences."""
+_LARGE_RATE = 0.01
+"""From which on a learning rate is written as other numbers are."""
 
 
 def value_word(value: str) -> str:
@@ -26,7 +28,7 @@ def value_text(value: Any) -> str:
 
 def setting_text(name: str, value: Any) -> str:
     """Return a setting's value as it is read in a sentence or a table, in the user's language."""
-    if name == "learning_rate":
+    if name == "learning_rate" and value < _LARGE_RATE:
         return rate(value)
     if isinstance(value, bool):
         return _("yes") if value else _("no")

@@ -46,9 +46,7 @@ def rate(value: float) -> str:
 
 
 def typed_rate(value: float) -> str:
-    """Return a learning rate as it is typed after `--set` in every language, such as "1.5e-4" or "0.05"."""
-    if value >= _LARGE_RATE:
-        return f"{value:g}"
+    """Return a learning rate as it is typed after `--set` in every language, such as "1.5e-4"."""
     digits, _e, power = f"{value:.2e}".partition("e")
     return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
 
@@ -59,7 +57,6 @@ def nats(loss: float) -> str:
 
 
 _MANY_DIGITS = 1e5
-_LARGE_RATE = 0.01
 
 
 def signed(value: float, decimals: int) -> str:
