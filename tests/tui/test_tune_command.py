@@ -49,9 +49,7 @@ def test_it_tells_the_price_trains_and_chooses_what_is_better(project: Project, 
         and "2 of 2: learning_rate 0.05, to its end" in after
     )
     assert "learning_rate 0.05 beats the chosen settings by " in after and "go on with" not in after
-    assert (
-        "learning_rate 0.01 -> 0.05" in after.partition("chosen for the next run: ")[2]
-    )
+    assert "learning_rate 0.01 -> 0.05" in after.partition("chosen for the next run: ")[2]
     assert TrainingConfig.load(project.config_file).learning_rate == 0.05
     told = " ".join(mqlora("tune", "--yes").out.split()).partition("train with them: ")[2]
     (file,) = [word.partition("=")[2] for word in shlex.split(told) if word.startswith("--config=")]
