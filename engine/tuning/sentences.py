@@ -57,16 +57,13 @@ def held_out_words(result: TuningResult) -> str:
     """Say what rows that no run has read tell of the best; empty without such rows."""
     if (change := result.held_out) is None:
         return result.untold
-    rows, by = units.rows(change.rows), plus_minus(change.opposite).removeprefix("+")
-    text = _("on {rows} held out it beats them by {by} nats a token")
-    if not change.is_certain:
-        text = _("on {rows} held out it beats them by {by} nats a token: that may be chance")
-    elif change.loss.value > 0:
-        text, by = (
-            _("on {rows} held out it is worse, by {by} nats a token"),
-            plus_minus(change).removeprefix("+"),
-        )
-    return text.format(rows=rows, by=by)
+    is_better = change.loss.value < 0
+    text = _("on {rows} held out it is worse, by {by} nats a token")
+    if is_better:
+        text = _("on {rows} held out it beats them by {by} nats a token")
+    by = plus_minus(change.opposite if is_better else change).removeprefix("+")
+    text = text.format(rows=units.rows(change.rows), by=by)
+    return text if change.is_certain else _("{text}: that may be chance").format(text=text)
 
 
 def loss_bars(result: TuningResult, longest: int) -> tuple[str, ...]:
