@@ -1,5 +1,7 @@
 """The list of places, and whatever lies over a place, survive what is typed into them, however fast."""
 
+import ast
+from pathlib import Path
 from typing import Any
 
 from tests.support.bursts import NAMED, burst
@@ -7,7 +9,7 @@ from tests.support.fake_engine import ready, sees, sees_no_more, wait_for
 from tui.app.app import MqloraApp
 from tui.app.screens.data.line_number import LineNumberScreen
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.dialog import Closing
+from tui.app.screens.shared.dialog import Closing, ConfirmScreen
 
 import pytest
 from textual.events import Key
@@ -128,3 +130,57 @@ async def test_the_list_is_drawn_in_any_terminal(app: MqloraApp, size: tuple[int
         await pilot.resize_terminal(*size)
         await pilot.resize_terminal(80, 24)
         await sees(pilot, "Go to Hardware")
+
+
+async def test_a_dialog_that_has_to_read_first_waits_for_its_place(app: MqloraApp) -> None:
+    """What was opened meanwhile stays on top; the answer goes to who asked."""
+    answers: list[bool | None] = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        place = app.screen
+        assert isinstance(place, PlaceScreen)
+
+        async def ask() -> None:
+            answer = await place.answer_to(ConfirmScreen("Late", "Really?", "yes", "no"))
+            answers.append(answer)
+
+        await pilot.press("ctrl+p")
+        await sees(pilot, "Go to Hardware")
+        place.run_worker(ask())
+        await pilot.press("escape")
+        await sees(pilot, "Really?")
+        await pilot.press("y")
+        await wait_for(pilot, lambda: answers == [True])
+
+
+async def test_a_dialog_asked_for_in_a_place_that_was_left_opens_there(app: MqloraApp) -> None:
+    """Not in the place to which the user has gone."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        place = app.screen
+        assert isinstance(place, PlaceScreen)
+        await pilot.press("6")
+        await wait_for(pilot, lambda: app.screen is not place)
+
+        async def ask() -> None:
+            await place.answer_to(ConfirmScreen("Late", "Really?", "yes", "no"))
+
+        place.run_worker(ask())
+        await pilot.pause()
+        assert not isinstance(app.screen, ConfirmScreen)
+        await pilot.press("1")
+        await sees(pilot, "Really?")
+
+
+def test_no_dialog_is_opened_after_a_wait_without_looking_what_is_on_top() -> None:
+    """Whoever awaits something before a dialog goes through `answer_to`."""
+    late = [
+        f"{path.name}:{call.lineno}"
+        for path in Path("tui/app/screens").rglob("*.py")
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.AsyncFunctionDef) and function.name != "answer_to"
+        for call in ast.walk(function)
+        if isinstance(call, ast.Attribute) and call.attr.startswith("push_screen")
+        if any(isinstance(node, ast.Await) and node.lineno <= call.lineno for node in ast.walk(function))
+    ]
+    assert not late

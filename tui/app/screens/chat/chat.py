@@ -185,7 +185,8 @@ class ChatScreen(AskingScreen):
     async def action_adapters(self) -> None:
         """Choose the checkpoint to talk to."""
         found = await asyncio.to_thread(find_adapters, self.project)
-        self.app.push_screen(AdaptersScreen(found, self.adapter), self._use_adapter)
+        chosen = await self.answer_to(AdaptersScreen(found, self.adapter))
+        self._use_adapter(chosen)
 
     def _use_adapter(self, adapter: ChatAdapter | None) -> None:
         if adapter:
@@ -199,13 +200,11 @@ class ChatScreen(AskingScreen):
         is_answered = self.turns[:-1] == turns
         answer = str(self.turns[-1]["content"]).strip() if is_answered else ""
         as_turns = await asyncio.to_thread(additions.has_turns, self.mqlora.project)
-        self.app.push_screen(RightAnswerScreen(turns, answer, as_turns), self._save_answer)
-
-    def _save_answer(self, answer: FormResult[additions.Addition] | None) -> None:
-        if answer and answer.values:
-            self._add(answer.values)
-        if answer and answer.then:
-            self.call_later(self.app.run_action, answer.then)
+        saved = await self.answer_to(RightAnswerScreen(turns, answer, as_turns))
+        if saved and saved.values:
+            self._add(saved.values)
+        if saved and saved.then:
+            self.call_later(self.app.run_action, saved.then)
 
     @work(exit_on_error=False)
     async def _add(self, addition: additions.Addition) -> None:

@@ -66,14 +66,14 @@ class ChangingScreen(PlaceScreen):
         """Say what would go, and delete it if that is wanted."""
         if place := self._table.place:
             contents = await asyncio.to_thread(contents_of, place)
-            if await self.app.push_screen_wait(delete_for_good(place, contents)):
+            if await self.answer_to(delete_for_good(place, contents)):
                 name = place.label
                 self._change(lambda: delete_run(place), _("{name} is deleted.").format(name=name))
 
     @work(exit_on_error=False)
     async def action_archive(self) -> None:
         """Ask, then move the present run into the archive."""
-        if not self._refuse_busy() and await self.app.push_screen_wait(put_away()):
+        if not self._refuse_busy() and await self.answer_to(put_away()):
             project = self.mqlora.project
             await self._compute(lambda: archive_present(project))
 
@@ -84,8 +84,7 @@ class ChangingScreen(PlaceScreen):
         if place is None or self._refuse_busy():
             return
         if not place.is_present and not (
-            await self.app.push_screen_wait(bring_it_back(place))
-            and await self._compute(lambda: bring_back(place))
+            await self.answer_to(bring_it_back(place)) and await self._compute(lambda: bring_back(place))
         ):
             return
         await self.app.switch_mode("train")

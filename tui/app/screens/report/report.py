@@ -133,12 +133,12 @@ class ReportScreen(PlaceScreen):
         self.mqlora.stop_serving()
         return True
 
-    async def action_suggestion(self, index: int) -> None:
+    def action_suggestion(self, index: int) -> None:
         """Do what is suggested; ask first where a run is archived for it."""
         suggestion = self._suggestions[index]
         values = suggestion.values
         if values is None:
-            await self.app.run_action(suggestion.action)
+            self.call_later(self.app.run_action, suggestion.action)
         else:
             self.app.push_screen(train_anew(suggestion.text), lambda yes: self._anew(values) if yes else None)
 

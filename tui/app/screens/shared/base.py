@@ -1,7 +1,8 @@
 """What all seven places share: header, notes, footer, sizes and the state of the app."""
 
+import asyncio
 from collections.abc import Callable, Iterator
-from typing import ClassVar, cast
+from typing import ClassVar, TypeVar, cast
 
 from engine.errors import UserError
 from engine.hardware.report import HardwareReport
@@ -18,7 +19,10 @@ from tui.app.state import AppState
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
+from textual.screen import Screen
 from textual.widget import Widget
+
+Answer = TypeVar("Answer")
 
 
 class PlaceScreen(OpenedOnce, Closing[None], Noted):
@@ -36,6 +40,8 @@ class PlaceScreen(OpenedOnce, Closing[None], Noted):
         super().__init__()
         self._notes = NoteLine()
         """Takes what is to be said before the place is drawn, such as of a damaged file at the start."""
+        self._on_top = asyncio.Event()
+        """Set as this place comes to lie on top."""
 
     @property
     def mqlora(self) -> AppState:
@@ -67,6 +73,20 @@ class PlaceScreen(OpenedOnce, Closing[None], Noted):
         self.follow("notice", self._show_notice)
         self.follow("data_progress", self._end_wait)
         self.watch(self.app, "hardware", self._drop_outdated, init=False)
+
+    async def answer_to(self, dialog: Screen[Answer]) -> Answer | None:
+        """Open a dialog for which something was read first, and return its answer; for workers.
+
+        What the user has opened meanwhile stays on top: the dialog waits until this place is back.
+        """
+        while not self.is_active:
+            self._on_top.clear()
+            await self._on_top.wait()
+        return await self.app.push_screen_wait(dialog)
+
+    def on_screen_resume(self) -> None:
+        """Let a dialog open that has waited for this place."""
+        self._on_top.set()
 
     def follow(self, state: str, draw: Callable[[], None]) -> None:
         """Call `draw` now and whenever the app's reactive `state` changes.

@@ -203,10 +203,12 @@ class TrainScreen(TellsOfStandstill, ChoosesMachines):
             self.show_failed_start(message.error)
             self._refresh_view()
 
-    def _ask_for_versions(self, error: OtherVersions) -> None:
-        how = replace(self._how, accept_versions=True)
-        ask = accept_versions(error)
-        self.app.push_screen(ask, lambda yes: self._start("resume", how) if yes else self.show_error(error))
+    @work
+    async def _ask_for_versions(self, error: OtherVersions) -> None:
+        if await self.answer_to(accept_versions(error)):
+            self._start("resume", replace(self._how, accept_versions=True))
+        else:
+            self.show_error(error)
 
     def on_screen_resume(self) -> None:
         """Look at the files at once."""
