@@ -165,3 +165,25 @@ async def test_a_dialog_gets_no_key_before_it_is_composed(
         else:
             await wait_for(pilot, lambda: saved)
             assert bool(saved[0] and saved[0].values) == (key == "ctrl+s")
+
+
+@pytest.mark.parametrize("action", ["app.go_to('report')", "app.do('train', 'train.start')", "app.quit"])
+@pytest.mark.parametrize("composing_s", [0, 0.3], ids=["quick", "slow"])
+async def test_a_command_that_comes_as_a_dialog_opens_leaves_it(
+    app: MqloraApp, monkeypatch: pytest.MonkeyPatch, action: str, composing_s: float
+) -> None:
+    """As one chosen in the list of commands, over which the dialog waited to open."""
+    mount = RightAnswerScreen.mount_composed_widgets
+
+    async def slow(screen: RightAnswerScreen, widgets: list[Widget]) -> None:
+        await asyncio.sleep(composing_s)
+        await mount(screen, widgets)
+
+    monkeypatch.setattr(RightAnswerScreen, "mount_composed_widgets", slow)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        dialog = RightAnswerScreen([{"role": "user", "content": "um"}], "dois", as_turns=False)
+        app.push_screen(dialog, lambda result: app.run_in_turn(result.then) if result else None)
+        app.run_in_turn(action)
+        place = {"app.go_to('report')": "report", "app.do('train', 'train.start')": "train"}.get(action, "")
+        await wait_for(pilot, lambda: app.current_mode == place if place else app.return_code is not None)

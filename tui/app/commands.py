@@ -74,7 +74,7 @@ class CommandsApp(AppState):
 
         def run(command: Command | None) -> None:
             if command:
-                self.call_later(self.run_action, command.action)
+                self.run_in_turn(command.action)
 
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette(self.commands()), run)

@@ -25,6 +25,14 @@ _QUICK_LOOKS = 50
 """Looks without a break between them; most that follows from a key is done by then."""
 
 
+class Chosen(Event):
+    """A command that was chosen in a list or follows from a dialog; it takes its turn as a key does."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__()
+        self.action = action
+
+
 class InTurnApp(App[int]):
     """Hands on what is typed in the order in which it was typed.
 
@@ -53,6 +61,11 @@ class InTurnApp(App[int]):
             self._typed.append(event)
             self._begin_to_hand_on()
 
+    def run_in_turn(self, action: str) -> None:
+        """Run an action when what is open is composed, before what was typed meanwhile."""
+        self._typed.appendleft(Chosen(action))
+        self._begin_to_hand_on()
+
     async def _on_key(self, event: Key) -> None:
         """Keep a key that no widget took for the screen that has opened since, until that can take it."""
         if not self._is_composed:
@@ -78,7 +91,10 @@ class InTurnApp(App[int]):
             if self._is_composed:
                 event = self._typed.popleft()
                 self._taker = self._taker_of(event)
-                await super().on_event(event)
+                if isinstance(event, Chosen):
+                    await self.run_action(event.action)
+                else:
+                    await super().on_event(event)
         finally:
             done.set()
 

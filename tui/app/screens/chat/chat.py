@@ -204,7 +204,7 @@ class ChatScreen(AskingScreen):
         if saved and saved.values:
             self._add(saved.values)
         if saved and saved.then:
-            self.call_later(self.app.run_action, saved.then)
+            self.mqlora.run_in_turn(saved.then)
 
     @work(exit_on_error=False)
     async def _add(self, addition: additions.Addition) -> None:
@@ -228,4 +228,4 @@ class ChatScreen(AskingScreen):
             self.settings = answer.values
             self.show_state()
         if answer and answer.then:
-            self.call_later(self.app.run_action, answer.then)
+            self.mqlora.run_in_turn(answer.then)

@@ -164,7 +164,7 @@ class ProfileScreen(NamedConfigs):
 
     def _go_on(self, then: str) -> None:
         if then:
-            self.call_later(self.app.run_action, then)
+            self.mqlora.run_in_turn(then)
 
     def watch_selected(self) -> None:
         """Redraw for another card."""

@@ -138,7 +138,7 @@ class ReportScreen(PlaceScreen):
         suggestion = self._suggestions[index]
         values = suggestion.values
         if values is None:
-            self.call_later(self.app.run_action, suggestion.action)
+            self.mqlora.run_in_turn(suggestion.action)
         else:
             self.app.push_screen(train_anew(suggestion.text), lambda yes: self._anew(values) if yes else None)
 
