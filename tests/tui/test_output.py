@@ -3,6 +3,11 @@
 import errno
 import json
 import logging
+import os
+import pty
+import signal
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from io import BytesIO, StringIO, TextIOWrapper
@@ -178,3 +183,18 @@ def test_a_system_without_a_process_to_give_is_reported(
     printed = capsys.readouterr().err
     assert "The system lets this user start no further process or thread; " in printed
     assert "ulimit -u" in printed
+
+
+def test_a_command_whose_terminal_is_gone_ends_as_with_a_hang_up() -> None:
+    """Also where it finds out by writing, before the signal reaches it."""
+    master, slave = pty.openpty()
+    code = "import sys; from tui.cli.outcome import exit_code_of; "
+    code += "sys.exit(exit_code_of(lambda: sys.stdin.read() and 0 or (print('x'), 0)[1]))"
+    command = [sys.executable, "-c", code]
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=slave, stderr=subprocess.PIPE, start_new_session=True
+    )
+    os.close(slave)
+    os.close(master)
+    _out, errors = child.communicate(b"")
+    assert (child.returncode, errors) == (128 + signal.SIGHUP, b"")

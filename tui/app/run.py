@@ -132,8 +132,9 @@ def _exit_code(returned: int | None, exit_on_signal: SignalExit) -> int:
 
 def _end_now(code: int) -> None:
     """End the process although a thread still computes: the interpreter would wait for it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # the terminal may be gone by now
+            stream.flush()
     os._exit(code)
 
 

@@ -1,5 +1,9 @@
 """How a command ends: with an exit code; no mistake of a user ends in a traceback."""
 
+import errno
+import os
+import signal
+import stat
 import sys
 from collections.abc import Callable
 
@@ -23,7 +27,17 @@ def exit_code_of(run: Callable[[], int]) -> int:
     if isinstance(failure, BrokenPipeError):
         silence(sys.stdout)
         return _BROKEN_PIPE
+    if failure and _is_of_a_lost_terminal(failure):  # of which SIGHUP may be told only later
+        silence(sys.stdout)
+        return 128 + signal.SIGHUP
     return refuse_system(failure) if failure else code
+
+
+def _is_of_a_lost_terminal(error: OSError) -> bool:
+    """Whether something could not be read or written because the terminal is gone."""
+    if error.errno != errno.EIO or error.filename is not None:
+        return False
+    return any(stat.S_ISCHR(os.fstat(stream.fileno()).st_mode) for stream in (sys.stdout, sys.stderr))
 
 
 def _end_of(run: Callable[[], int]) -> int:
