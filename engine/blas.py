@@ -14,7 +14,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,11 @@ one = ctypes.c_float(1.0)
 library.cblas_sgemm(101, 111, 111, n, n, n, one, a, n, a, n, ctypes.c_float(0.0), c, n)
 sys.exit(0 if c[0] == n and c[n * n - 1] == n else 1)
 """
+
+
+_VARIABLE = "OPENBLAS_NUM_THREADS"
+_loaded: list[ctypes.CDLL] = []
+"""The OpenBLAS that is in place, behind what it needs."""
 
 
 @dataclass(frozen=True)
@@ -60,28 +66,53 @@ def load_blas() -> BlasReport:
         return BlasReport("Accelerate", True)
     if "mlx.core" in sys.modules:
         return BlasReport("reference BLAS", False, _("MLX was imported before OpenBLAS"))
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(_threads()))
     problem = _("No OpenBLAS was found")
     for path in _candidates():
         for libraries in ([path], [*_carried_fortran(), path]):
             failure = _try_in_child(libraries)
             if not failure:
-                for library in libraries:
-                    ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+                with _threads_told():
+                    _loaded.extend(ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL) for library in libraries)
                 return BlasReport("OpenBLAS", True)
             problem = _("OpenBLAS does not run here ({reason})").format(reason=failure)
     fix = _("install one: on Debian and Ubuntu, apt-get install libopenblas0-pthread")
     return BlasReport("reference BLAS", False, problem, fix)
 
 
-def _threads() -> int:
-    """Return all cores but one: OpenBLAS's threads wait for each other by spinning.
+@contextmanager
+def _threads_told() -> Iterator[None]:
+    """Let OpenBLAS begin with all cores but one, unless the user has set how many; children are told nothing.
 
-    A core that something else needs (the app, another program) would hold up every
-    product: on 2 cores training ran a third faster with two threads than with one when nothing
-    else did, and at a third of the speed when something did. The variable can be set to decide.
+    See `engine.threads` for why, and for what becomes of it.
     """
-    return max(1, len(os.sched_getaffinity(0)) - 1)
+    before = dict(os.environ)
+    os.environ.update(fixed_threads(os.environ))
+    try:
+        yield
+    finally:
+        if _VARIABLE not in before:
+            del os.environ[_VARIABLE]
+
+
+def fixed_threads(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a process is told to keep one number of threads: the user's, or one less than cores.
+
+    Args:
+        environment: of the process.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    return {_VARIABLE: environment.get(_VARIABLE) or str(max(1, cores - 1))}
+
+
+def are_threads_given() -> bool:
+    """Whether the user says in the environment how many threads a product has."""
+    return bool(os.environ.get(_VARIABLE))
+
+
+def set_threads(count: int) -> None:
+    """Let each product have so many threads from now on; nothing where OpenBLAS is not in place."""
+    for library in _loaded[-1:]:
+        library.openblas_set_num_threads(count)
 
 
 def _candidates() -> Iterator[str]:

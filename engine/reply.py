@@ -9,6 +9,7 @@ from engine.chat_prompt import ChatPrompt
 from engine.dataset.batches.chat_template import ChatTemplate
 from engine.dataset.jsonl.turns import Message
 from engine.model_folder.context_length import context_length
+from engine.threads import adapt_threads
 
 if TYPE_CHECKING:
     from engine.dataset.batches.tokenize import ExampleTokenizer
@@ -105,6 +106,7 @@ class Replier:
         """
         from mlx_lm.models.cache import make_prompt_cache
 
+        adapt_threads()
         prompt = self.prompt(messages)
         cache = make_prompt_cache(self._model)
         if self._read(prompt, cache, stop, on_progress):

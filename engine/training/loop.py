@@ -24,6 +24,7 @@ from engine.training.failures import command_of, explain, explained_writes, stay
 from engine.training.folder_handle import FolderLost
 from engine.training.notices import chance_warning
 from engine.training.parts import Parts
+from engine.training.pause_request import reason_of
 from engine.training.progress import Progress
 from engine.training.recorder import Recorder
 from engine.training.state import StopReason
@@ -201,7 +202,7 @@ class TrainingLoop:
 
     def _pause(self) -> Iterator[Event]:
         folder = yield from self._save_alone()
-        asked = _("paused on request")
+        asked = reason_of(self._stop)
         self._recorder.status("paused", StopReason(asked, (message_of(asked),)))
         yield Paused(self._progress.step, folder)
 

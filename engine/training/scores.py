@@ -7,6 +7,7 @@ from engine.dataset.batches.micro_batch import MicroBatch
 from engine.memory.predict import LOGIT_CHUNK
 from engine.model.lm_head import Logits, own_head, plain_head
 from engine.model.matmul_timings import MatmulMode
+from engine.threads import adapt_threads
 from engine.training.loss import batch_arrays, cross_entropy, full_losses, selected
 from engine.training.progress import NOTHING, Scored
 
@@ -64,6 +65,7 @@ def evaluate(
     model.eval()
     try:
         for batch in batches[scored.batches :]:
+            adapt_threads()
             scored = scored.plus(row_losses(model, score, batch), batch.trained_tokens)
             yield scored
     finally:

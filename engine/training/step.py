@@ -10,6 +10,7 @@ from typing import Any
 from engine.backend import can_compile, compute_dtype, mx, nn
 from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch, filled
+from engine.threads import adapt_threads
 from engine.training.flat_parameters import ParameterVector
 from engine.training.loss import LossFunction, batch_arrays
 from engine.training.optimizer_state import begin, named_state, restored_state
@@ -93,6 +94,7 @@ class StepFunction:
             learning_rate: of this step.
             whole: what all processes compute, where there are others.
         """
+        adapt_threads()
         whole = batches if whole is None else whole
         weight = math.fsum(batch.weight for batch in whole)
         vector = self._parameters()  # (parameters,) float32, all of the adapter

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
+from engine.blas import fixed_threads
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
@@ -94,7 +95,8 @@ def training_process(launcher: Launcher, project: Project, *options: str) -> Ite
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
             command,
-            env=dict(launcher.environment),
+            # Runs are compared byte by byte, see `engine.threads`.
+            env={**launcher.environment, **fixed_threads(launcher.environment)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -18,6 +18,7 @@ from engine.i18n import _
 from engine.project import Project
 from engine.training.beginning import Beginning
 from engine.training.events import AS_BEFORE, Mode, Notice, Paused, Resumption
+from engine.training.pause_request import PauseRequest
 from engine.training.state import RunState
 from tui.cli.choose_world import world_options
 from tui.cli.getting_ready import end_before_beginning, told_if_stopped
@@ -193,7 +194,7 @@ def _follow(trainer: "Trainer", show: Reporter) -> bool:
 
 
 @contextmanager
-def unblocked_output(stop: Event) -> Iterator[Event]:
+def unblocked_output(stop: PauseRequest) -> Iterator[Event]:
     """Let nothing that is printed wait or fail, and set `stop` if the reader of the output has gone.
 
     Yields:
@@ -204,7 +205,7 @@ def unblocked_output(stop: Event) -> Iterator[Event]:
     def lose_output(error: OSError) -> None:
         if isinstance(error, BrokenPipeError):
             unread.set()
-            stop.set()
+            stop.set_because(_("paused, as nobody read its output any more"))
 
     before = sys.stdout, sys.stderr
     if not (before[0] is sys.__stdout__ and before[1] is sys.__stderr__):  # read in this process

@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from engine.i18n import _
+from engine.training.pause_request import PauseRequest
+
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 """Signals that end the app."""
 PAUSING = (signal.SIGINT, *ENDING)
@@ -136,7 +139,7 @@ def _unwind(number: int, _frame: FrameType | None) -> None:
 @contextmanager
 def pausing_signals(
     on_signal: Callable[[list[int]], None] = lambda received: None, keep: bool = False
-) -> Iterator[tuple[threading.Event, list[int]]]:
+) -> Iterator[tuple[PauseRequest, list[int]]]:
     """Let Ctrl+C, SIGTERM and SIGHUP set an event instead of ending the process.
 
     Args:
@@ -146,11 +149,11 @@ def pausing_signals(
     Yields:
         The event, and a list that gets the signals received.
     """
-    stop, received = threading.Event(), list[int]()
+    stop, received = PauseRequest(), list[int]()
 
     def react(number: int) -> None:
         received.append(number)
-        stop.set()
+        stop.set_because(_reason(number))
         on_signal(received)
 
     give_back = SignalThread(react, keep).install(PAUSING)
@@ -158,6 +161,15 @@ def pausing_signals(
         yield stop, received
     finally:
         give_back()
+
+
+def _reason(number: int) -> str:
+    """Return why a process was sent a signal, where that need not be the user's wish to pause."""
+    if number == signal.SIGHUP:  # also from the supervisor's child, when the supervisor has been killed
+        return _("paused, as its terminal was closed or the process that started it was ended")
+    if number == signal.SIGTERM:
+        return _("paused, as its process was told to end (SIGTERM)")
+    return ""
 
 
 @contextmanager
