@@ -22,6 +22,7 @@ from engine.training.events import (
 )
 from engine.training.failures import command_of, explain, explained_writes, stays_bad
 from engine.training.folder_handle import FolderLost
+from engine.training.memory_limits import FreedMemory
 from engine.training.notices import chance_warning
 from engine.training.parts import Parts
 from engine.training.pause_request import reason_of
@@ -58,6 +59,7 @@ class TrainingLoop:
         self._progress = progress
         self._stop = stop
         self._steps = Dispatcher(parts, progress)
+        self._freed = FreedMemory()
         self._began = time.monotonic() - progress.elapsed_s
         with explained_writes(parts.project.run_dir, command_of(parts.project)):
             self._recorder = Recorder(parts, progress, checkpoint)
@@ -120,6 +122,7 @@ class TrainingLoop:
         progress = self._progress
         made = self._steps.make_step(self._goes_straight_on())
         self._recorder.usage.step(made.batches)
+        self._freed.give_back()
         progress.step += 1
         result, epoch = made.result, self._parts.epoch_of(progress.step)
         metrics = made.metrics(progress.step, epoch, self._began)

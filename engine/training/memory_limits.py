@@ -1,6 +1,8 @@
 """How much memory MLX may take on this machine, and how much of it may lie idle in its cache."""
 
+import ctypes
 import gc
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +10,7 @@ from engine.backend import is_cpu, mx
 from engine.hardware.storage import read_memory
 from engine.memory.predict import MemoryBudget
 
+_GIVE_BACK_S = 60.0
 # A Mac's other programs live in the same memory, so less of it may lie idle; a card's is the run's own.
 _CACHE_SHARE_OF_METAL, _CACHE_SHARE_OF_CARD = 0.25, 0.5
 
@@ -49,6 +52,25 @@ def limits_restored() -> Iterator[None]:
         gc.collect()  # a model's custom functions and layers refer to each other
         mx.clear_cache()
         mx.set_memory_limit(before)
+
+
+class FreedMemory:
+    """Gives what a run has freed back to the system now and then.
+
+    On Linux MLX takes the arrays of a CPU from the C library, which keeps what is freed. Arrays of many
+    sizes leave gaps between each other: what is in use stayed the same, what the process held grew.
+    """
+
+    def __init__(self) -> None:
+        """Give back nothing yet."""
+        self._last = time.monotonic()
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if is_cpu() else None
+
+    def give_back(self) -> None:
+        """Do so if that was not done for a minute; call it between steps."""
+        if self._trim and time.monotonic() - self._last > _GIVE_BACK_S:
+            self._trim(0)  # glibc alone has it
+            self._last = time.monotonic()
 
 
 def limit_cache(budget: MemoryBudget) -> None:
