@@ -1,5 +1,6 @@
 """What is printed and logged on the command line cannot steer the terminal."""
 
+import asyncio
 import errno
 import json
 import logging
@@ -16,6 +17,7 @@ from typing import TextIO
 
 from engine.errors import UserError
 from engine.sanitize import printable
+from tui.cli.outcome import exit_code_of
 from tui.console import (
     end_output,
     err,
@@ -198,3 +200,13 @@ def test_a_command_whose_terminal_is_gone_ends_as_with_a_hang_up() -> None:
     os.close(master)
     _out, errors = child.communicate(b"")
     assert (child.returncode, errors) == (128 + signal.SIGHUP, b"")
+
+
+def test_a_cancelled_task_is_a_defect_that_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no `Exception` to Python."""
+
+    def cancelled() -> int:
+        raise asyncio.CancelledError
+
+    assert exit_code_of(cancelled) == 1
+    assert "CancelledError" in capsys.readouterr().err

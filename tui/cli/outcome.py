@@ -58,5 +58,5 @@ def _end_of(run: Callable[[], int]) -> int:
         raise
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # a defect of ours: its stack goes to a file, and where it is is told
+    except BaseException as error:  # a defect of ours, also a cancelled task: its stack goes to a file
         return report_defect(error)
