@@ -35,6 +35,8 @@ from tests.support.terminal import LIMIT_S, Terminal
 import psutil
 
 _SIZE = (80, 24)
+_LOG_TAIL = 4000
+"""Characters of the log of a run that a fault is told with."""
 _REMEMBERED = 30
 """Bursts that are printed where something went wrong."""
 _SET_BACK = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?2004l")
@@ -88,7 +90,9 @@ class Monkey:
                 self._end(terminal)
         except AssertionError as fault:
             bursts = "\n".join(one_line(repr(burst), 400) for burst in self._last)
-            raise AssertionError(f"{fault}\nafter\n{bursts}") from None
+            log = self._project.log_file
+            told = log.read_text(errors="replace")[-_LOG_TAIL:] if log.exists() else ""
+            raise AssertionError(f"{fault}\nlog of the run\n{told}\nafter\n{bursts}") from None
 
     def leave(self) -> None:
         """Leave the app as a user does, whatever it asks, and end the run that goes on without it.
