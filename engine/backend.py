@@ -4,6 +4,7 @@ The first import of this module loads a fast BLAS (engine/blas.py), then MLX, wh
 cache of compiled functions is repaired before (engine/compile_cache.py).
 """
 
+import math
 import os
 import resource
 import time
@@ -33,6 +34,7 @@ __all__ = [
     "can_compile",
     "compute_dtype",
     "describe_device",
+    "exp",
     "is_cpu",
     "is_cuda",
     "measure_gflops",
@@ -75,6 +77,15 @@ def compute_dtype() -> mx.Dtype:
     float32 (see `measure_gflops`).
     """
     return mx.float32 if is_cpu() else mx.bfloat16
+
+
+def exp(x: mx.array) -> mx.array:
+    """Return e^x, on a CPU as 2^(x log2 e): MLX 0.32.4's `exp` takes 16 ns a number there, `power` 7.
+
+    The product is rounded in float32, so that the result is as exact as x is: to |x| 1.4 units in the
+    last place. What is far below 1 beside other summands, as in a softmax, does not show that.
+    """
+    return mx.power(2.0, x * math.log2(math.e)) if is_cpu() else mx.exp(x)
 
 
 def can_compile() -> bool:

@@ -85,12 +85,12 @@ def _threads_told() -> Iterator[None]:
 
     See `engine.threads` for why, and for what becomes of it.
     """
-    before = dict(os.environ)
+    is_given = are_threads_given()
     os.environ.update(fixed_threads(os.environ))
     try:
         yield
     finally:
-        if _VARIABLE not in before:
+        if not is_given:
             del os.environ[_VARIABLE]
 
 

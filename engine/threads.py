@@ -14,6 +14,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Set
+from contextlib import suppress
 from dataclasses import dataclass
 
 from engine.blas import are_threads_given, set_threads
@@ -38,9 +39,13 @@ class Times:
 
 
 def now(cores: Set[int]) -> Times:
-    """Return the times of these cores and of this process."""
+    """Return the times of these cores and of this process.
+
+    Where the system lists others, as it does in some containers, those that it lists are this process's.
+    """
     each, own = psutil.cpu_times(percpu=True), psutil.Process().cpu_times()
-    idle = sum(each[core].idle + each[core].iowait for core in cores)
+    listed = [each[core] for core in cores] if max(cores) < len(each) else each
+    idle = sum(times.idle + times.iowait for times in listed)
     return Times(time.monotonic(), idle, own.user + own.system)
 
 
@@ -73,11 +78,15 @@ _count: ThreadCount | None = None
 
 
 def adapt_threads() -> None:
-    """Give products as many threads as there are cores to be had, unless the user has said how many."""
+    """Give products as many threads as there are cores to be had, unless the user has said how many.
+
+    Where the system does not tell what is to be had, their number stays.
+    """
     global _count
     if are_threads_given() or not hasattr(os, "sched_getaffinity"):
         return
-    if _count is None:
-        _count = ThreadCount(os.sched_getaffinity(0))
-    elif threads := _count.adapt():
-        set_threads(threads)
+    with suppress(OSError, psutil.Error):
+        if _count is None:
+            _count = ThreadCount(os.sched_getaffinity(0))
+        elif threads := _count.adapt():
+            set_threads(threads)

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from engine.backend import is_cpu, mx, nn
-from engine.model.exponential import exp
+from engine.backend import exp, is_cpu, mx, nn
 from engine.model.lora import LoRALinear, all_factors, factor_gradients, forward, input_gradient, project
 from engine.model.swiglu_kernel import gated_gradient, has_kernel
 

@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from engine.backend import is_cpu, mx, nn
+from engine.backend import exp, is_cpu, mx, nn
 from engine.dataset.batches.micro_batch import MicroBatch
 from engine.memory.predict import LOGIT_CHUNK
-from engine.model.exponential import exp
 from engine.model.frozen_linear import FrozenLinear
 from engine.model.lm_head import Logits, own_head, plain_head
 from engine.model.matmul_timings import MatmulMode

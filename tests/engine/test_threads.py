@@ -4,8 +4,7 @@ from collections.abc import Set
 from typing import Any
 
 from engine import blas
-from engine.backend import BLAS, is_cpu, mx
-from engine.model.exponential import exp
+from engine.backend import exp, mx
 from engine.threads import ThreadCount, Times, adapt_threads, now
 
 import numpy as np
@@ -57,6 +56,23 @@ def test_the_times_of_this_machine_can_be_read() -> None:
     assert second.clock > first.clock and second.idle >= first.idle and second.own > first.own
 
 
+def test_cores_that_the_system_does_not_list_are_those_that_it_lists() -> None:
+    """As in a container, which sees its own from 0 on; the process knows them by other numbers."""
+    assert now({10**6}).idle > 0
+
+
+def test_a_system_that_tells_nothing_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training goes on with as many threads as before."""
+
+    def refused(**_kinds: bool) -> None:
+        raise PermissionError
+
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setattr("engine.threads._count", None)
+    monkeypatch.setattr("engine.threads.psutil.cpu_times", refused)
+    adapt_threads()
+
+
 def test_what_the_user_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the variable set nothing is measured and nothing changed."""
     set_to: list[int] = []
@@ -94,7 +110,6 @@ def products(seed: int) -> list[bytes]:
     return found
 
 
-@pytest.mark.skipif(not is_cpu() or BLAS.name != "OpenBLAS", reason="OpenBLAS is not in place")
 def test_products_are_the_same_with_any_number_of_threads() -> None:
     """To the last bit, up to 384 tokens: the number may change in the midst of a run."""
     wanted = products(0)

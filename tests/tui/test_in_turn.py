@@ -133,6 +133,17 @@ async def test_a_key_that_never_settles_does_not_silence_the_others(
         await wait_for(pilot, lambda: app.current_mode == "profile")
 
 
+def compose_in(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the form of the right answer take so long until its widgets are there."""
+    mount = RightAnswerScreen.mount_composed_widgets
+
+    async def slow(screen: RightAnswerScreen, widgets: list[Widget]) -> None:
+        await asyncio.sleep(seconds)
+        await mount(screen, widgets)
+
+    monkeypatch.setattr(RightAnswerScreen, "mount_composed_widgets", slow)
+
+
 @pytest.mark.parametrize("composing_s", [0, 1.0], ids=["quick", "slow"])
 @pytest.mark.parametrize("was_refused", [False, True], ids=["typed", "refused"])
 @pytest.mark.parametrize("key", ["escape", "6", "ctrl+s"])
@@ -140,13 +151,7 @@ async def test_a_dialog_gets_no_key_before_it_is_composed(
     app: MqloraApp, monkeypatch: pytest.MonkeyPatch, key: str, was_refused: bool, composing_s: float
 ) -> None:
     """Neither one whose turn came as it opened, nor one that the widgets of the place did not take."""
-    mount = RightAnswerScreen.mount_composed_widgets
-
-    async def slow(screen: RightAnswerScreen, widgets: list[Widget]) -> None:
-        await asyncio.sleep(composing_s)
-        await mount(screen, widgets)
-
-    monkeypatch.setattr(RightAnswerScreen, "mount_composed_widgets", slow)
+    compose_in(composing_s, monkeypatch)
     monkeypatch.setattr("tui.app.input_order.PATIENCE_S", 0)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
@@ -173,13 +178,7 @@ async def test_a_command_that_comes_as_a_dialog_opens_leaves_it(
     app: MqloraApp, monkeypatch: pytest.MonkeyPatch, action: str, composing_s: float
 ) -> None:
     """As one chosen in the list of commands, over which the dialog waited to open."""
-    mount = RightAnswerScreen.mount_composed_widgets
-
-    async def slow(screen: RightAnswerScreen, widgets: list[Widget]) -> None:
-        await asyncio.sleep(composing_s)
-        await mount(screen, widgets)
-
-    monkeypatch.setattr(RightAnswerScreen, "mount_composed_widgets", slow)
+    compose_in(composing_s, monkeypatch)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         dialog = RightAnswerScreen([{"role": "user", "content": "um"}], "dois", as_turns=False)

@@ -1,11 +1,11 @@
 """The list of places, and whatever lies over a place, survive what is typed into them, however fast."""
 
 import ast
-from pathlib import Path
 from typing import Any
 
 from tests.support.bursts import NAMED, burst
 from tests.support.fake_engine import ready, sees, sees_no_more, wait_for
+from tests.support.portuguese import ROOT
 from tui.app.app import MqloraApp
 from tui.app.screens.data.line_number import LineNumberScreen
 from tui.app.screens.shared.base import PlaceScreen
@@ -153,6 +153,30 @@ async def test_a_dialog_that_has_to_read_first_waits_for_its_place(app: MqloraAp
         await wait_for(pilot, lambda: answers == [True])
 
 
+async def test_a_place_asks_one_question_at_a_time(app: MqloraApp) -> None:
+    """A key that is pressed twice while the first one reads opens its dialog once."""
+    answers: list[bool | None] = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        place = app.screen
+        assert isinstance(place, PlaceScreen)
+
+        async def ask() -> None:
+            answer = await place.answer_to(ConfirmScreen("Late", "Really?", "yes", "no"))
+            answers.append(answer)
+
+        await pilot.press("ctrl+p")
+        await sees(pilot, "Go to Hardware")
+        place.run_worker(ask())
+        place.run_worker(ask())
+        await wait_for(pilot, lambda: answers == [None])
+        await pilot.press("escape")
+        await sees(pilot, "Really?")
+        await pilot.press("y")
+        await wait_for(pilot, lambda: answers == [None, True])
+        assert app.screen is place
+
+
 async def test_a_dialog_asked_for_in_a_place_that_was_left_opens_there(app: MqloraApp) -> None:
     """Not in the place to which the user has gone."""
     async with app.run_test(size=(80, 24)) as pilot:
@@ -176,7 +200,7 @@ def test_no_dialog_is_opened_after_a_wait_without_looking_what_is_on_top() -> No
     """Whoever awaits something before a dialog goes through `answer_to`."""
     late = [
         f"{path.name}:{call.lineno}"
-        for path in Path("tui/app/screens").rglob("*.py")
+        for path in (ROOT / "tui" / "app" / "screens").rglob("*.py")
         for function in ast.walk(ast.parse(path.read_text()))
         if isinstance(function, ast.AsyncFunctionDef) and function.name != "answer_to"
         for call in ast.walk(function)

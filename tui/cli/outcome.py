@@ -37,7 +37,14 @@ def _is_of_a_lost_terminal(error: OSError) -> bool:
     """Whether something could not be read or written because the terminal is gone."""
     if error.errno != errno.EIO or error.filename is not None:
         return False
-    return any(stat.S_ISCHR(os.fstat(stream.fileno()).st_mode) for stream in (sys.stdout, sys.stderr))
+    return any(_is_lost(stream.fileno()) for stream in (sys.stdout, sys.stderr))
+
+
+def _is_lost(descriptor: int) -> bool:
+    """Whether this was a terminal: a device that is none any more, and not the one that takes everything."""
+    found = os.fstat(descriptor)
+    is_device = stat.S_ISCHR(found.st_mode) and found.st_rdev != os.stat(os.devnull).st_rdev
+    return is_device and not os.isatty(descriptor)
 
 
 def _end_of(run: Callable[[], int]) -> int:

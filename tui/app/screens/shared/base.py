@@ -42,6 +42,7 @@ class PlaceScreen(OpenedOnce, Closing[None], Noted):
         """Takes what is to be said before the place is drawn, such as of a damaged file at the start."""
         self._on_top = asyncio.Event()
         """Set as this place comes to lie on top."""
+        self._is_asking = False
 
     @property
     def mqlora(self) -> AppState:
@@ -77,12 +78,19 @@ class PlaceScreen(OpenedOnce, Closing[None], Noted):
     async def answer_to(self, dialog: Screen[Answer]) -> Answer | None:
         """Open a dialog for which something was read first, and return its answer; for workers.
 
-        What the user has opened meanwhile stays on top: the dialog waits until this place is back.
+        What the user has opened meanwhile stays on top: the dialog waits until this place is back. While one
+        waits or is open others are not asked, as for a key that was pressed twice: None.
         """
-        while not self.is_active:
-            self._on_top.clear()
-            await self._on_top.wait()
-        return await self.app.push_screen_wait(dialog)
+        if self._is_asking:
+            return None
+        self._is_asking = True
+        try:
+            while not self.is_active:
+                self._on_top.clear()
+                await self._on_top.wait()
+            return await self.app.push_screen_wait(dialog)
+        finally:
+            self._is_asking = False
 
     def on_screen_resume(self) -> None:
         """Let a dialog open that has waited for this place."""
