@@ -123,11 +123,12 @@ class TrainingConfig(BaseModel):
         int, Field(ge=0, le=2**32 - 1, description="Seed of the adapter's start, data order and dropout.")
     ] = 0
     eval_every: Annotated[
-        int,
+        Annotated[int, Field(ge=0, le=10**9)] | Literal["auto"],
         Field(
-            ge=0, le=10**9, description="Steps between validations; 0: only where an epoch or the run ends."
+            description="Steps between validations; 0: only where an epoch or the run ends; "
+            "auto: as often as a tenth of the time allows."
         ),
-    ] = 50
+    ] = "auto"
     save_every: Annotated[
         int,
         Field(

@@ -11,6 +11,10 @@ from engine.dataset.report import DataReport
 Name = TypeVar("Name", bound=str)
 VALIDATION_COST = 0.4
 """Time of a token in validation, which has no backward pass, against one in training."""
+_VALIDATION_SHARE = 0.1
+"""Of a run's time, which its validations take at most where nobody has said when they are made."""
+_SHORTEST_INTERVAL = 50
+"""Steps between validations that nobody has asked for."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,38 @@ def planned_steps(config: TrainingConfig, examples: int) -> int:
     return min(steps, config.max_steps) if config.max_steps else steps
 
 
+def validation_interval(config: TrainingConfig, examples: int, held_out: int) -> int:
+    """Return the steps between validations; 0 where there are only those at the ends of epochs.
+
+    Where the configuration leaves it open, all validations together take at most a tenth of the time,
+    if those before the first step and at the ends of epochs alone do not take more. It depends on nothing
+    but the number of rows, so that a run that goes on, or is made again, is validated where it was.
+
+    Args:
+        config: of the run.
+        examples: that are trained on.
+        held_out: examples of a validation.
+    """
+    if config.eval_every != "auto":
+        return config.eval_every
+    if not examples or not held_out:
+        return 0
+    steps = planned_steps(config, examples)
+    epochs = _epochs(config, examples, steps)
+    affordable = (
+        epochs * examples * _VALIDATION_SHARE / (1 - _VALIDATION_SHARE) / (held_out * VALIDATION_COST)
+    )
+    between = int(affordable) - 1 - math.ceil(epochs)
+    return max(_SHORTEST_INTERVAL, math.ceil(steps / (between + 1))) if between > 0 else 0
+
+
+def _epochs(config: TrainingConfig, examples: int, steps: int) -> float:
+    """Return how often a run of so many steps goes through its examples."""
+    return min(
+        steps * config.examples_per_step / examples, config.num_epochs
+    )  # an epoch's last step is smaller
+
+
 def planned_tokens(config: TrainingConfig, data: DataReport) -> int | None:
     """Return the tokens of an epoch; None while they are not counted."""
     return data.train.tokens.within(config.max_seq_length) if data.train.tokens else None
@@ -66,10 +102,11 @@ def planned_seconds(config: TrainingConfig, data: DataReport, tokens_per_second:
     train, valid = data.train.tokens, data.valid.tokens
     if train is None or valid is None or tokens_per_second <= 0:
         return None
-    steps = planned_steps(config, data.train.examples)
-    epochs = steps * config.examples_per_step / data.train.examples if data.train.examples else 0.0
-    epochs = min(epochs, config.num_epochs)  # an epoch's last step is a smaller one
-    validations = 1 + math.ceil(epochs) + (steps // config.eval_every if config.eval_every else 0)
+    examples = data.train.examples
+    steps = planned_steps(config, examples)
+    epochs = _epochs(config, examples, steps) if examples else 0.0
+    interval = validation_interval(config, examples, data.valid.examples)
+    validations = 1 + math.ceil(epochs) + (steps // interval if interval else 0)
     limit = config.max_seq_length
     tokens = train.within(limit) * epochs + valid.within(limit) * validations * VALIDATION_COST
     return tokens / tokens_per_second

@@ -48,7 +48,7 @@ def validations_of(history: RunHistory, config: TrainingConfig | None, state: Ru
     steps, losses = history.points("val_loss")
     failed = np.isinf(history.val_loss)
     if config and state and state.initial_val_loss is not None and state.steps_per_epoch:
-        due = _due(history.step, config.eval_every, state)
+        due = _due(history.step, state.validates_every(config), state)
         if np.isin(steps, history.step[due]).all():  # else the plan is not this run's
             failed |= due & np.isnan(history.val_loss) & (history.step != state.unvalidated)
     return Validations(steps, losses, history.step[failed])

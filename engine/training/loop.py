@@ -134,7 +134,7 @@ class TrainingLoop:
                 yield from self._recorder.notices()
                 yield from self._save()  # so that half the learning rate is not forgotten
                 return
-        if self._parts.is_due(progress.step, self._config.eval_every):
+        if self._parts.is_due(progress.step, self._parts.eval_every):
             progress.pending = metrics
         else:
             yield self._recorder.step(metrics)
@@ -144,8 +144,8 @@ class TrainingLoop:
 
         That is a validation, a checkpoint (also at the run's end), a pause, or a roll-back.
         """
-        config, coming = self._config, self._progress.step + 1
-        is_interrupted = any(self._parts.is_due(coming, n) for n in (config.eval_every, config.save_every))
+        parts, coming = self._parts, self._progress.step + 1
+        is_interrupted = any(parts.is_due(coming, n) for n in (parts.eval_every, self._config.save_every))
         return not (is_interrupted or self._progress.non_finite_steps or self._stop.is_set())
 
     # Before the first step

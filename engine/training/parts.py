@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from engine.backend import mx
 from engine.cluster.team import Team
@@ -10,7 +11,7 @@ from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch
 from engine.dataset.batches.tokenize import Example
 from engine.errors import UserError
-from engine.estimate import planned_steps
+from engine.estimate import planned_steps, validation_interval
 from engine.i18n import _
 from engine.model.adapter import adapter_weights
 from engine.model.mlx_lm_adapter import WEIGHTS
@@ -67,6 +68,11 @@ class Parts:
     def total_steps(self) -> int:
         """Optimizer steps of the whole run."""
         return planned_steps(self.config, len(self.train))
+
+    @cached_property
+    def eval_every(self) -> int:
+        """Steps between validations; 0: only where an epoch or the run ends."""
+        return validation_interval(self.config, len(self.train), self.valid_examples)
 
     def begin_together(self) -> None:
         """Let other processes have what this one was given back.

@@ -59,6 +59,7 @@ class Recorder:
             parts.config.model,
             total_steps=parts.total_steps,
             steps_per_epoch=parts.steps_per_epoch,
+            eval_every=parts.eval_every,
             micro_batch_divisor=parts.micro_batch_divisor,
             ranks=len(parts.speeds),
             hosts=parts.team.world.machines if parts.team else (),

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
+from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.files import read_own, write_json
 from engine.format import FORMAT, is_unknown, other_version
@@ -42,6 +43,8 @@ class RunState:
     epoch: _Count = 0
     total_steps: _Count = 0
     steps_per_epoch: _Count = 0
+    eval_every: _Count = 0
+    """Steps between validations, which the configuration may leave open; 0: only at an epoch's or the end."""
     initial_val_loss: float | None = None
     """Validation loss before the first step."""
     best_step: _Count | None = None
@@ -88,6 +91,10 @@ class RunState:
         values = asdict(replace(self, updated=now()))
         del values["is_alive"]
         write_json(path, values)
+
+    def validates_every(self, config: TrainingConfig) -> int:
+        """Return the steps between the validations of a run with this configuration; 0 where it has none."""
+        return self.eval_every if config.eval_every == "auto" else config.eval_every
 
     @classmethod
     def load(cls, path: Path) -> "RunState | None":

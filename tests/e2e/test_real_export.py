@@ -51,6 +51,7 @@ def test_llama_cpp_computes_what_was_trained(tmp_path: Path) -> None:
     exact = by_llama_cpp(LlamaCppFiles(beside / MODEL_FILE, beside / ADAPTER_FILE))
     whole = by_llama_cpp(LlamaCppFiles(merged / MODEL_FILE))
     assert scored == 2 * [(number, len(adapter)) for number in range(1, len(adapter) + 1)]
-    assert np.abs(whole - adapter).max() < 0.05
-    # llama.cpp rounds what it multiplies 4-bit weights with to 8 bits.
+    # Merged weights, and what llama.cpp multiplies them with, are rounded to 16 bits, in each of 30 layers.
+    assert np.abs(whole - adapter).mean() < 0.02 and np.abs(whole - adapter).max() < 0.2
+    # What it multiplies 4-bit weights with is rounded to 8 bits.
     assert abs(exact.mean() - adapter.mean()) < 0.05 and np.abs(exact - adapter).max() < 0.5

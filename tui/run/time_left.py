@@ -61,7 +61,7 @@ def seconds_left(history: RunHistory, state: RunState | None, config: TrainingCo
     under_way = 0.0
     if made > int(history.step[-1]):
         under_way = 1 - state.phase_done / max(1, state.phase_total) * (state.phase == "validating")
-    every = config.eval_every if config else 0
+    every = state.validates_every(config) if config else 0
     return step * (total - made) + validation * (_validations(made, total, every, state) + under_way)
 
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 from engine import units
 from engine.config import TrainingConfig
 from engine.dataset.report import DataReport
+from engine.estimate import validation_interval
 from engine.fit.expectations import expectations
 from engine.i18n import _, ngettext, number
 from engine.profiles import PROFILES
@@ -46,7 +47,7 @@ def summary(config: TrainingConfig, data: DataReport | None, steps: int | None) 
     table.add_row(_("batch"), str(config.batch_size), _batch(config))
     table.add_row(_("sequence"), number(config.max_seq_length), _sequence(config, data))
     table.add_row(_("learning rate"), rate(config.learning_rate), _rate(config))
-    table.add_row(_("steps"), "–" if steps is None else number(steps), _steps(config, steps))
+    table.add_row(_("steps"), "–" if steps is None else number(steps), _steps(config, data, steps))
     table.add_row(_("adapter rank"), str(config.lora_rank), _adapter(config))
     if config.fine_tune_type != "lora":
         table.add_row(_("kind"), "", _("DoRA: the length of each row is trained, too"))
@@ -103,8 +104,8 @@ def schedule_spark(config: TrainingConfig, width: int = SPARK_WIDTH) -> str:
     return spark(steps)
 
 
-def _steps(config: TrainingConfig, steps: int | None) -> str:
-    validation, checkpoint = _rhythm(config.eval_every), _rhythm(config.save_every)
+def _steps(config: TrainingConfig, data: DataReport | None, steps: int | None) -> str:
+    validation, checkpoint = _validation(config, data), _rhythm(config.save_every)
     text = (
         _("validation and checkpoint {when}").format(when=validation)
         if validation == checkpoint
@@ -118,6 +119,14 @@ def _steps(config: TrainingConfig, steps: int | None) -> str:
     elif config.max_steps:
         epochs = _("{epochs}, at most {steps}").format(epochs=epochs, steps=units.steps(config.max_steps))
     return f"{epochs}; {text}"
+
+
+def _validation(config: TrainingConfig, data: DataReport | None) -> str:
+    if config.eval_every != "auto":
+        return _rhythm(config.eval_every)
+    if data is None or not data.train.examples:
+        return value_word("auto")
+    return _rhythm(validation_interval(config, data.train.examples, data.valid.examples))
 
 
 def _rhythm(every: int) -> str:
