@@ -9,6 +9,7 @@ from engine.project import Project
 from engine.training.lock import lock_owner
 from tests.support.app_on_pty import app_while_training
 from tests.support.terminal import Terminal
+from tests.support.tiny import RUN, train
 
 import pytest
 
@@ -48,3 +49,12 @@ def test_a_signal_ends_it_with_1(project: Project, number: signal.Signals) -> No
     terminal.signal(number)
     assert terminal.wait() == 1
     assert b"Cannot write to" in terminal.output
+
+
+def test_a_lost_line_is_no_failure_of_a_start_that_is_refused(project: Project) -> None:
+    """A run that is over cannot go on; where the terminal goes meanwhile, nothing was lost."""
+    train(project, RUN.updated({"max_steps": 1, "num_epochs": 1}))
+    terminal = Terminal("-C", str(project.root), "--go-on")
+    terminal.wait_for(f"/{project.root.name} ·")  # its trainer is on its way to the refusal
+    terminal.hang_up()
+    assert terminal.wait() == 128 + signal.SIGHUP

@@ -23,7 +23,8 @@ def run_app(project: Project, go_on: bool = False, half_micro_batch: bool = Fals
     """Open the app; at its end say where the run stands.
 
     Returns the exit status: 0, 128 + the signal that ended it, or 1 after a defect or where a
-    signal came and the run could not be saved.
+    signal came and the run could not be saved. A run that is refused at its start, as the terminal
+    is lost, had nothing to save.
 
     In GNU screen there is no mouse: while it reports one, it keeps Escape back until the next key.
 
@@ -104,7 +105,8 @@ def _report_end(app: "MqloraApp", exit_on_signal: SignalExit, can_refuse: bool) 
     from tui.console import refuse, report_defect
 
     code = report_defect(app.defect) if app.defect else _exit_code(app.return_code, exit_on_signal)
-    if can_refuse and app.training.refusal:
+    is_unheard = exit_on_signal.received == signal.SIGHUP and not app.training.is_lost
+    if can_refuse and app.training.refusal and not is_unheard:
         with suppress(OSError):
             code = refuse(app.training.refusal)
     elif exit_on_signal.received != signal.SIGHUP:

@@ -13,7 +13,7 @@ from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.i18n import _
 from engine.project import Project
-from engine.training.events import AS_BEFORE, Event, Finished, Mode, Paused, Resumption
+from engine.training.events import AS_BEFORE, Event, Finished, Mode, Paused, Resumption, Started
 from engine.training.lock import lock_owner
 from engine.training.lock_file import Owner
 from engine.training.state import RunState
@@ -57,6 +57,8 @@ class RunEnding:
 
     last: Paused | Finished | None = None
     refusal: UserError | None = None
+    has_begun: bool = False
+    """Whether there was something to save."""
 
 
 class TrainingController:
@@ -93,6 +95,11 @@ class TrainingController:
         """Why the last run of this process ended, if it could not go on or be saved."""
         is_over = self._job is not None and self._job.done()
         return self._job.result().refusal if self._job and is_over else None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the last run of this process had begun when it ended with a refusal."""
+        return self.refusal is not None and self._job is not None and self._job.result().has_begun
 
     def follow(self, follower: MessagePump) -> None:
         """Send the messages of this and later runs to `follower`, the app or a screen."""
@@ -225,8 +232,10 @@ class TrainingController:
         outbox = Outbox(lambda events: self._post(lambda: TrainingEvents(events)))
         last: Paused | Finished | None = None
         refusal: UserError | None = None
+        has_begun = False
         try:
             for event in self._create(self._project, config, stop, mode, how).run():
+                has_begun = has_begun or isinstance(event, Started)
                 if isinstance(event, Paused | Finished):
                     last = event
                 else:
@@ -234,7 +243,7 @@ class TrainingController:
         except Exception as error:
             refusal = error if isinstance(error, UserError) else training_defect(self._project, error)
         outbox.flush()
-        return RunEnding(last, refusal)
+        return RunEnding(last, refusal, has_begun)
 
     def _post_ending(self, ending: RunEnding) -> None:
         self._post(RunChanged)

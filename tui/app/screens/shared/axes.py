@@ -96,7 +96,7 @@ def even_ticks(low: float, high: float, rows: int, count: int) -> tuple[float, l
 def tick_labels(ticks: list[float]) -> list[str]:
     """Write all ticks with the decimals that the finest one needs."""
     decimals = max((len(f"{tick:.12f}".rstrip("0").partition(".")[2]) for tick in ticks), default=0)
-    return [number(tick, f".{decimals}f") for tick in ticks]
+    return [number(tick, f",.{decimals}f") for tick in ticks]
 
 
 def log_ticks(low: float, high: float) -> list[float]:
