@@ -1,6 +1,7 @@
-"""Chat against `mlx_lm.generate`: tokens a second, and seconds to the first token.
+"""Chat against `mlx_lm.generate` and llama.cpp: tokens a second, and seconds to the first token.
 
-    python -m benchmarks.chat MODEL [--adapter DIR] [--prompt TEXT] [--max-tokens N] [--repetitions N]
+    python -m benchmarks.chat MODEL [--adapter DIR] [--gguf FILE] [--prompt TEXT] [--max-tokens N]
+        [--repetitions N]
 
 MODEL is a base model's folder, `--adapter` a folder with an adapter; with one, chat is
 measured with it and, in the same session, without it. Same prompt, likeliest tokens. The
@@ -11,6 +12,9 @@ tok/s count after the first token; "first s" is the time to the first token of t
 On a CPU mlx-lm runs on float32 weights with OpenBLAS (a copy, written by its own converter), and
 once as installed, on the model as it is, which takes minutes: only `--slow-tokens` tokens,
 neither warmed up nor with the long prompt; 0 leaves it out.
+
+`--gguf` is the base model as `mqlora-tui export --to gguf` writes it: llama.cpp answers with that
+(the extra `gguf-check`), whose 4-bit weights are those of MODEL.
 """
 
 import argparse
@@ -30,6 +34,7 @@ from benchmarks.workload import sample_rows
 from engine.model_folder.tokenizer import load_tokenizer
 
 PROMPT = "Write a long story about a small island in the Atlantic."
+LLAMA_CPP = "llama.cpp"
 _WARM_UP = Question("Hello", 4)
 _MANY_ROWS = 400
 """Rows of the sample data whose prompts are more than long enough for a long prompt."""
@@ -55,6 +60,8 @@ class Chats:
     adapter: Path | None
     question: Question
     long: Question
+    gguf: Path | None = None
+    """The base model's weights for llama.cpp, if that is to answer, too."""
     runs: list[Run] = field(default_factory=list)
 
     @property
@@ -63,19 +70,22 @@ class Chats:
         return ["adapter", "base"] if self.adapter else ["base"]
 
     def run(self, side: str, theirs: Path, repetitions: int) -> None:
-        """Let both answer in turn, the first in every other repetition; mlx-lm with the model `theirs`."""
+        """Let all answer in turn, the first in every other repetition; mlx-lm with the model `theirs`."""
         with ExitStack() as stack:
             ours = stack.enter_context(Speaker(partial(replies.ours, self.model, self.adapter)))
             speakers = {
                 mode: [(OURS, ours), (side, stack.enter_context(self._mlx_lm(mode, theirs, side == FLOAT32)))]
                 for mode in self.modes
             }
-            for mode, pair in speakers.items():
-                for _name, speaker in pair:
+            if self.gguf:
+                llama = Speaker(partial(replies.llama_cpp, self.model, self.gguf))
+                speakers["base"].append((LLAMA_CPP, stack.enter_context(llama)))
+            for mode, sides in speakers.items():
+                for _name, speaker in sides:
                     speaker.ask(replace(_WARM_UP, with_adapter=mode == "adapter"))
             for repetition in range(repetitions):
-                for mode, pair in speakers.items():
-                    for name, speaker in pair if repetition % 2 == 0 else pair[::-1]:
+                for mode, sides in speakers.items():
+                    for name, speaker in sides if repetition % 2 == 0 else sides[::-1]:
                         self._ask(name, mode, speaker, [self.question, self.long])
 
     def slow(self, tokens: int) -> None:
@@ -149,6 +159,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("model", type=Path, help="folder of the base model")
     add("--adapter", type=Path, help="folder of an adapter")
+    add("--gguf", type=Path, help="file of the base model for llama.cpp")
     add("--prompt", default=PROMPT)
     add("--max-tokens", type=int, default=64)
     add("--long", type=int, default=1000, help="tokens of the long prompt")
@@ -162,7 +173,9 @@ def main() -> None:
     options = _options()
     model: Path = options.model.resolve()
     question = Question(options.prompt, options.max_tokens)
-    chats = Chats(model, options.adapter, question, Question(long_prompt(model, options.long), 1))
+    chats = Chats(
+        model, options.adapter, question, Question(long_prompt(model, options.long), 1), options.gguf
+    )
     on_cpu = in_child(replies.computes_on_cpu)
     print(f"run {'side':<18} {'mode':<8} {'tok/s':>9} {'first s':>9} {'long s':>9} {'tokens':>7}", flush=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Timed replies of a model: by this engine's chat and by mlx-lm's generation, each in its own process.
+"""Timed replies of a model: by this engine's chat, by mlx-lm's and llama.cpp's, each in its own process.
 
 mlx-lm is called as its own command calls it: `load`, the chat template, `stream_generate`.
 Nothing here imports `engine.backend` or MLX before a function says so: as installed, mlx-lm
@@ -15,13 +15,17 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import ParamSpec, Self, TypeVar
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, ParamSpec, Self, TypeVar
 
 from engine.dataset.jsonl.turns import Message
 from engine.project import Project
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_CONTEXT = 4096
+"""Tokens of a conversation that llama.cpp makes room for."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,39 @@ def mlx_lm(model: Path, adapter: Path | None, openblas: bool) -> Ask:
         limit = question.max_tokens
         for response in stream_generate(loaded, tokenizer, prompt, max_tokens=limit, sampler=sampler):
             yield response.text, response.generation_tokens
+
+    return ask
+
+
+def llama_cpp(model: Path, gguf: Path) -> Ask:
+    """Load a GGUF file with llama.cpp, on all cores; prompts are those of the folder `model`."""
+    from engine.export.llama_cpp_child import open_server
+    from engine.model_folder.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(model)
+    server = open_server({"model": str(gguf), "adapter": "", "context": _CONTEXT})
+
+    def ask(question: Question) -> Iterator[tuple[str, int]]:
+        turns = [{"role": "user", "content": question.text}]
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        asked = {
+            "prompt": tokenizer.encode(text, add_special_tokens=False),
+            "n_predict": question.max_tokens,
+            "temperature": 0.0,
+            "cache_prompt": False,
+            "stream": True,
+        }
+        pieces: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+
+        def reply() -> None:
+            server.handle_completions(asked, pieces.put)
+            pieces.put(None)
+
+        Thread(target=reply, daemon=True).start()
+        for tokens, piece in enumerate(iter(pieces.get, None), 1):
+            (choice,) = piece["choices"]
+            if choice["finish_reason"] is None:
+                yield choice["text"], tokens
 
     return ask
 

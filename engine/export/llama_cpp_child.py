@@ -17,14 +17,15 @@ def main() -> None:
     """Read one line of JSON and answer with one log-probability a line."""
     asked = json.loads(sys.stdin.readline())
     end_with_parent()
-    server = _server(asked)
+    server = open_server(asked)
     for row in asked["rows"]:
         for place in row["trained"]:
             answer(log_probability=_log_probability(server, row["tokens"], place, asked))
     os._exit(0)  # its threads end with the process
 
 
-def _server(asked: dict[str, Any]) -> Any:
+def open_server(asked: dict[str, Any]) -> Any:
+    """Load what `asked` names (`model`, `adapter`, `context`) on all cores; return an `xllamacpp.Server`."""
     import xllamacpp
 
     threads = len(psutil.Process().cpu_affinity()) if sys.platform == "linux" else os.cpu_count() or 1

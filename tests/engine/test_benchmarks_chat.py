@@ -1,4 +1,4 @@
-"""The comparison of chat with mlx-lm: same prompt, same replies, figures from what was measured."""
+"""The comparison of chat with mlx-lm and llama.cpp: same prompt and replies, figures as measured."""
 
 import math
 import subprocess
@@ -12,8 +12,11 @@ from benchmarks.chat import Chats, Run, long_prompt
 from benchmarks.replies import Question, Reply, Speaker, timed
 from benchmarks.variants import FLOAT32, INSTALLED, OURS
 from engine.errors import UserError
+from engine.export.gguf_export import MODEL_FILE
+from engine.export.targets import ExportRequest
 from engine.model_folder.tokenizer import load_tokenizer
 from engine.project import Project
+from tests.support.export_models import KINDS, exporter_of
 from tests.support.tiny import RUN, tiny_project, train, write_model
 
 import pytest
@@ -102,3 +105,17 @@ def test_as_installed_nothing_is_loaded_before_mlx() -> None:
     """Neither what starts the runs nor the child's own module brings OpenBLAS or MLX."""
     code = "import sys, benchmarks.chat; sys.exit('mlx' in sys.modules or 'engine.backend' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.slow
+def test_llama_cpp_answers_from_an_exported_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Token by token, as the others do, and no more of them than it is asked for."""
+    pytest.importorskip("xllamacpp")
+    monkeypatch.setattr("engine.export.score.LEAST", -1e9)  # what a random adapter gains says nothing
+    exporter = exporter_of(tmp_path / "project", KINDS["llama-bf16"])
+    folder = exporter.export(ExportRequest("gguf")).folder
+    with Speaker(partial(replies.llama_cpp, exporter.base, folder / MODEL_FILE)) as speaker:
+        answered = [speaker.ask(replace(ASK, max_tokens=most)) for most in (6, 6, 1)]
+    assert answered[0].text == answered[1].text and answered[0].text.startswith(answered[2].text)
+    assert 1 < answered[0].tokens <= 6 and answered[2].tokens == 1
+    assert answered[0].tokens_per_second > 0 < answered[0].first_s
