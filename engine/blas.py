@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from engine.cores import core_count
 from engine.i18n import _
 
 import platformdirs
@@ -100,8 +101,7 @@ def fixed_threads(environment: Mapping[str, str]) -> dict[str, str]:
     Args:
         environment: of the process.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    return {_VARIABLE: environment.get(_VARIABLE) or str(max(1, cores - 1))}
+    return {_VARIABLE: environment.get(_VARIABLE) or str(max(1, core_count() - 1))}
 
 
 def are_threads_given() -> bool:

@@ -11,13 +11,14 @@ compared byte by byte keep one number: `engine.blas.fixed_threads`.
 """
 
 import math
-import os
+import sys
 import time
 from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import dataclass
 
 from engine.blas import are_threads_given, set_threads
+from engine.cores import core_count, own_cores
 
 import psutil
 
@@ -52,14 +53,18 @@ def now(cores: Set[int]) -> Times:
 class ThreadCount:
     """Follows what other programs need, from one call of `adapt` to the next."""
 
-    def __init__(self, cores: Set[int], now: Callable[[Set[int]], Times] = now) -> None:
+    def __init__(
+        self, cores: Set[int], now: Callable[[Set[int]], Times] = now, most: int | None = None
+    ) -> None:
         """Begin to measure.
 
         Args:
             cores: that this process may have, by their number.
             now: tells the times.
+            most: threads at any time; None for one on each core.
         """
         self._cores, self._now = cores, now
+        self._most = most or len(cores)
         self._before = now(cores)
 
     def adapt(self) -> int | None:
@@ -70,7 +75,7 @@ class ThreadCount:
             return None
         self._before = now
         to_be_had = (now.idle - before.idle + now.own - before.own) / seconds
-        return min(len(self._cores), max(1, math.floor(to_be_had + _TAKEN)))
+        return min(self._most, max(1, math.floor(to_be_had + _TAKEN)))
 
 
 _count: ThreadCount | None = None
@@ -83,10 +88,10 @@ def adapt_threads() -> None:
     Where the system does not tell what is to be had, their number stays.
     """
     global _count
-    if are_threads_given() or not hasattr(os, "sched_getaffinity"):
+    if are_threads_given() or sys.platform == "darwin":  # where Apple's library chooses them
         return
     with suppress(OSError, psutil.Error):
         if _count is None:
-            _count = ThreadCount(os.sched_getaffinity(0))
+            _count = ThreadCount(own_cores(), most=core_count())
         elif threads := _count.adapt():
             set_threads(threads)

@@ -14,6 +14,7 @@ from typing import IO
 from engine.cluster.channel import BY_SSH, Channel
 from engine.cluster.unreached import CLOSED_PROJECT, CLOSED_PYTHON, NO_PROJECT, NO_PYTHON, why_not_reached
 from engine.cluster.world import Host, World
+from engine.cores import core_count
 from engine.errors import UserError, system_reason
 from engine.i18n import _
 from engine.i18n.languages import VARIABLE
@@ -189,4 +190,4 @@ def _environment(world: World, rank: int) -> dict[str, str]:
 
 def threads_of_one(world: World) -> int:
     """Return the threads that products have in each process of this machine: its cores are divided."""
-    return max(1, (os.cpu_count() or 1) // world.here)
+    return max(1, core_count() // world.here)

@@ -6,8 +6,7 @@ import sys
 from typing import Any
 
 from engine.child_process import answer, end_with_parent
-
-import psutil
+from engine.cores import core_count
 
 _LIKELY = 2000
 """Tokens that are asked for first; a rarer one asks for all."""
@@ -28,12 +27,11 @@ def open_server(asked: dict[str, Any]) -> Any:
     """Load what `asked` names (`model`, `adapter`, `context`) on all cores; return an `xllamacpp.Server`."""
     import xllamacpp
 
-    threads = len(psutil.Process().cpu_affinity()) if sys.platform == "linux" else os.cpu_count() or 1
     parameters = xllamacpp.CommonParams()
     parameters.model.path = asked["model"]
     parameters.n_ctx = asked["context"]
     parameters.n_parallel = 1
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = core_count()
     parameters.warmup = False
     if asked["adapter"]:
         adapter = xllamacpp.CommonAdapterLoraInfo()

@@ -1,11 +1,11 @@
 """Checks of the chip and of Python."""
 
-import os
 import platform
 import re
 import sys
 from pathlib import Path
 
+from engine.cores import core_count
 from engine.hardware import mac
 from engine.hardware.command import Run, run_command
 from engine.hardware.report import Check
@@ -23,7 +23,7 @@ def device_name(
     if system == "Darwin":
         name, count, unit = mac.chip_name(run), mac.gpu_cores(run), _("{n} GPU cores")
     else:
-        count = cores or os.cpu_count() or 1
+        count = cores or core_count()
         name, unit = _cpu_model(cpuinfo), ngettext("{n} core", "{n} cores", count)
     parts = [one_line(name or platform.machine() or _("unknown chip"), 60)]
     return ", ".join(parts + ([unit.format(n=count)] if count else []))

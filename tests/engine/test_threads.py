@@ -43,6 +43,12 @@ def test_cores_that_others_need_are_left_to_them(cores: int, others: float, own:
     assert after(cores, 2.0, others, own) == threads
 
 
+def test_a_container_may_have_less_time_than_cores() -> None:
+    """Its cores are idle for others, and it is stopped where it takes them."""
+    times = [Times(10.0, 100.0, 5.0), Times(12.0, 114.0, 7.0)]
+    assert ThreadCount(set(range(8)), lambda _cores: times.pop(0), most=2).adapt() == 2
+
+
 def test_too_short_a_time_tells_nothing() -> None:
     """The times of the system come in hundredths of a second."""
     assert after(2, 0.1, 1.0, 1.0) is None

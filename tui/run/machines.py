@@ -9,6 +9,7 @@ from typing import Annotated
 
 from engine.cluster.host_file import read_hosts, write_hosts
 from engine.cluster.world import MOST_RANKS, World
+from engine.cores import core_count
 from engine.errors import UserError, system_reason, write_fix
 from engine.files import read_own, write_json
 from engine.i18n import _, ngettext
@@ -152,7 +153,7 @@ def _value(words: Sequence[str], option: str) -> str:
 
 def sensible_ranks() -> int:
     """Return how many processes of this machine make sense: one a card, or one a core."""
-    return len(cards()) or os.cpu_count() or 1
+    return len(cards()) or core_count()
 
 
 def sense_of_ranks() -> str:
@@ -164,7 +165,7 @@ def sense_of_ranks() -> str:
         return text.format(n=found)
     if sys.platform == "darwin":
         return _("One GPU computes for all processes of a Mac: more than one brings nothing.")
-    cores = os.cpu_count() or 1
+    cores = core_count()
     text = ngettext(
         "{n} core: more than one process brings nothing.",
         "{n} cores, divided among the processes: at most {n}.",
