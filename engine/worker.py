@@ -1,12 +1,17 @@
 """The one thread that owns MLX: its streams are thread-local, so load, train and chat share it."""
 
+import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event, RLock
+from contextlib import suppress
+from threading import Event, RLock, get_native_id
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_NICE = 5
+"""What is added to the thread's niceness, which the system bounds."""
 MOMENT_S = 0.5
 """Longest wait for a job that has nothing to save, in seconds."""
 
@@ -15,7 +20,7 @@ class EngineThread:
     """Runs jobs one after the other on a thread of its own."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="engine", initializer=_give_way)
         self._waiting: dict[Future[object], bool] = {}
         """Jobs that run or wait, and whether each may be left unfinished."""
         self._lock = RLock()  # held again by a job that ends within `submit`
@@ -74,9 +79,18 @@ class EngineThread:
                 self.idle.set()
 
 
-def _clear_streams() -> None:
-    import sys
+def _give_way() -> None:
+    """Let the thread of the screen come first on a busy core, and with it keys.
 
+    Threads that this one starts, as OpenBLAS does, have its priority. Only Linux has one for each thread.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            own = get_native_id()
+            os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + _NICE)
+
+
+def _clear_streams() -> None:
     if "mlx.core" in sys.modules:
         from engine.backend import mx
 

@@ -1,5 +1,6 @@
 """The one thread that owns MLX."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -134,3 +135,27 @@ def test_a_process_that_trained_exits_cleanly(tmp_path: Path) -> None:
     command = [sys.executable, "-c", TRAINS, str(project.root)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "Paused True\n"), ended.stderr
+
+
+def test_the_screen_comes_before_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread alone, and what that one starts, gives way on a core that both want."""
+    given: list[tuple[int, int, int]] = []
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("os.getpriority", lambda _kind, _who: 3)
+    monkeypatch.setattr("os.setpriority", lambda *asked: given.append(asked))
+    engine = EngineThread()
+    thread = engine.submit(threading.get_native_id).result()
+    assert engine.close() and thread != threading.get_native_id()
+    assert given == [(os.PRIO_PROCESS, thread, 8)]
+
+
+def test_an_engine_that_may_not_give_way_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its priority is no condition for anything."""
+
+    def refused(*_asked: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("os.setpriority", refused)
+    engine = EngineThread()
+    assert engine.submit(lambda: 7).result() == 7 and engine.close()
