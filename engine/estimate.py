@@ -75,18 +75,16 @@ def validation_interval(config: TrainingConfig, examples: int, held_out: int) ->
         return 0
     steps = planned_steps(config, examples)
     epochs = _epochs(config, examples, steps)
-    affordable = (
-        epochs * examples * _VALIDATION_SHARE / (1 - _VALIDATION_SHARE) / (held_out * VALIDATION_COST)
-    )
+    trained, scored = epochs * examples, held_out * VALIDATION_COST
+    affordable = trained / scored * _VALIDATION_SHARE / (1 - _VALIDATION_SHARE)
     between = int(affordable) - 1 - math.ceil(epochs)
     return max(_SHORTEST_INTERVAL, math.ceil(steps / (between + 1))) if between > 0 else 0
 
 
 def _epochs(config: TrainingConfig, examples: int, steps: int) -> float:
     """Return how often a run of so many steps goes through its examples."""
-    return min(
-        steps * config.examples_per_step / examples, config.num_epochs
-    )  # an epoch's last step is smaller
+    full = steps * config.examples_per_step / examples
+    return min(full, config.num_epochs)  # an epoch's last step is smaller
 
 
 def planned_tokens(config: TrainingConfig, data: DataReport) -> int | None:

@@ -81,7 +81,7 @@ def typed(values: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> dict[st
 
 def wanted(field: FieldInfo) -> str:
     """Return what a field takes, such as "a whole number, at least 1, at most 256"."""
-    kind = _kind(field)
+    kind, _rules = _number_of(field)
     if kind is bool:
         return _("yes or no")
     if get_origin(kind) is Literal:
@@ -96,28 +96,20 @@ def wanted(field: FieldInfo) -> str:
     return ", ".join([noun, *_limits(field)])
 
 
-def _kind(field: FieldInfo) -> Any:
-    """Return the type of a field's values; where a word may stand for a number, the number's."""
-    number_of = _number_or_word(field)
-    return get_args(number_of)[0] if number_of else field.annotation
-
-
-def _number_or_word(field: FieldInfo) -> Any:
-    """Return the annotated type of the number in a field that takes one or a word; else None."""
-    return next((part for part in get_args(field.annotation) if get_origin(part) is Annotated), None)
-
-
-def _rules(field: FieldInfo) -> list[Any]:
-    """Return what limits a field's values."""
-    number_of = _number_or_word(field)
-    return get_args(number_of)[1].metadata if number_of else field.metadata
+def _number_of(field: FieldInfo) -> tuple[Any, list[Any]]:
+    """Return the type of a field's values, and their limits; a number's where a word may stand for one."""
+    for part in get_args(field.annotation):
+        if get_origin(part) is Annotated:
+            kind, about = get_args(part)
+            return kind, about.metadata
+    return field.annotation, field.metadata
 
 
 def _limits(field: FieldInfo) -> Iterator[str]:
     words = {"gt": _("above {n}"), "ge": _("at least {n}"), "lt": _("below {n}"), "le": _("at most {n}")}
     words["max_length"] = _("at most {n} letters") if field.annotation is str else words["le"]
     for name, word in words.items():
-        for rule in _rules(field):
+        for rule in _number_of(field)[1]:
             if (limit := getattr(rule, name, None)) is not None:
                 yield word.format(n=number(limit, ".12g"))
 
@@ -146,7 +138,7 @@ def _comma(field: FieldInfo, value: Any) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if field.annotation is float and _DECIMAL.fullmatch(text):
         words, plain = _("has a comma: write decimals with a point, as in {number}"), text.replace(",", ".")
-    elif _kind(field) is int and _THOUSANDS.fullmatch(text):
+    elif _number_of(field)[0] is int and _THOUSANDS.fullmatch(text):
         words, plain = _("has a comma: write thousands without, as in {number}"), text.replace(",", "")
     else:
         return ""

@@ -132,8 +132,11 @@ async def test_the_list_is_drawn_in_any_terminal(app: MqloraApp, size: tuple[int
         await sees(pilot, "Go to Hardware")
 
 
-async def test_a_dialog_that_has_to_read_first_waits_for_its_place(app: MqloraApp) -> None:
-    """What was opened meanwhile stays on top; the answer goes to who asked."""
+@pytest.mark.parametrize("unasked", [[], [None]], ids=["once", "twice"])
+async def test_a_dialog_that_has_to_read_first_waits_for_its_place(
+    app: MqloraApp, unasked: list[None]
+) -> None:
+    """What was opened meanwhile stays on top; of a key that is pressed twice one dialog opens."""
     answers: list[bool | None] = []
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
@@ -146,34 +149,13 @@ async def test_a_dialog_that_has_to_read_first_waits_for_its_place(app: MqloraAp
 
         await pilot.press("ctrl+p")
         await sees(pilot, "Go to Hardware")
-        place.run_worker(ask())
+        for _press in (1, *unasked):
+            place.run_worker(ask())
+        await wait_for(pilot, lambda: answers == unasked)
         await pilot.press("escape")
         await sees(pilot, "Really?")
         await pilot.press("y")
-        await wait_for(pilot, lambda: answers == [True])
-
-
-async def test_a_place_asks_one_question_at_a_time(app: MqloraApp) -> None:
-    """A key that is pressed twice while the first one reads opens its dialog once."""
-    answers: list[bool | None] = []
-    async with app.run_test(size=(80, 24)) as pilot:
-        await ready(pilot)
-        place = app.screen
-        assert isinstance(place, PlaceScreen)
-
-        async def ask() -> None:
-            answer = await place.answer_to(ConfirmScreen("Late", "Really?", "yes", "no"))
-            answers.append(answer)
-
-        await pilot.press("ctrl+p")
-        await sees(pilot, "Go to Hardware")
-        place.run_worker(ask())
-        place.run_worker(ask())
-        await wait_for(pilot, lambda: answers == [None])
-        await pilot.press("escape")
-        await sees(pilot, "Really?")
-        await pilot.press("y")
-        await wait_for(pilot, lambda: answers == [None, True])
+        await wait_for(pilot, lambda: answers == [*unasked, True])
         assert app.screen is place
 
 
