@@ -146,6 +146,7 @@ class Monkey:
         self._terminal = None
         code, output = terminal.wait(), terminal.output
         assert code in codes and b"Traceback" not in output, f"ended with {code}:\n{terminal.text}"
+        assert self._word("A part of the app did not end") not in terminal.text, terminal.text
         if terminal.is_open:
             now = terminal.attributes()
             assert now == terminal.first_attributes, "the terminal's settings are not as before"

@@ -90,6 +90,8 @@ exit 3
     os.kill(terminal.pid, signal.SIGSTOP)  # what watches over the app sends the same Ctrl+C on, much later
     terminal.press("\x03")
     terminal.wait_until(lambda: "heard" in told.read_text(), "the editor's Ctrl+C")
+    terminal.press("\x1a")  # no shell has begun the app, so nobody could let it go on
+    terminal.wait_for("^Z")
     terminal.press("\n")
     terminal.wait_for("ended with code 3")
     os.kill(terminal.pid, signal.SIGCONT)

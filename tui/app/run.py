@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from engine.i18n import _
 from engine.importing import importing
 from engine.project import Project
 from engine.training.lock import lock_owner
@@ -104,6 +105,8 @@ def _report_end(app: "MqloraApp", exit_on_signal: SignalExit, can_refuse: bool) 
     """
     from tui.console import refuse, report_defect
 
+    if app.unclosed:
+        _say_unclosed()
     code = report_defect(app.defect) if app.defect else _exit_code(app.return_code, exit_on_signal)
     is_unheard = exit_on_signal.received == signal.SIGHUP and not app.training.is_lost
     if can_refuse and app.training.refusal and not is_unheard:
@@ -112,6 +115,14 @@ def _report_end(app: "MqloraApp", exit_on_signal: SignalExit, can_refuse: bool) 
     elif exit_on_signal.received != signal.SIGHUP:
         _say_standing(app.project)
     return code
+
+
+def _say_unclosed() -> None:
+    from tui.console import err, say
+
+    with suppress(OSError):
+        text = _("A part of the app did not end and was left behind; report it with the steps that led here.")
+        say(text, err)
 
 
 def _say_standing(project: Project) -> None:

@@ -1,6 +1,7 @@
 """How the app ends that an exception ends, and that none shall end."""
 
 import ast
+import asyncio
 import threading
 from functools import wraps
 from typing import Any
@@ -10,9 +11,15 @@ from textual.css.query import NoMatches
 from textual.geometry import Size
 from textual.widgets import OptionList
 
+CLOSING_S = 5.0
+"""Time that all widgets together have for the message that each of them is at, once the app ends."""
+
 
 class EndingApp(App[int]):
-    """Ends at a defect without a traceback, and without one where it only ends."""
+    """Ends at a defect without a traceback, without one where it only ends, and in any case."""
+
+    unclosed = False
+    """Whether it ended without some of its widgets."""
 
     @property
     def defect(self) -> Exception | None:
@@ -20,13 +27,29 @@ class EndingApp(App[int]):
         return self._exception
 
     def _handle_exception(self, error: Exception) -> None:
-        """End, unless that is under way: a screen may then be taken down before it has found its widgets."""
-        if not (self._exit and isinstance(error, NoMatches)):
+        """End, unless that is under way: a screen may be taken down before it has found its widgets.
+
+        Nor does it count what those raise that are left behind.
+        """
+        if not self.unclosed and not (self._exit and isinstance(error, NoMatches)):
             super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
         """End without Textual's traceback: `tui.app.run` tells of the defect in one sentence."""
         self._close_messages_no_wait()
+
+    async def _shutdown(self) -> None:
+        """Take all down, but wait no longer for a widget that waits, within a message, for what never comes.
+
+        It is cancelled when the event loop ends. What has something to save is the engine's.
+        """
+        closing = asyncio.create_task(super()._shutdown(), name="closing")
+        _closed, still = await asyncio.wait([closing], timeout=CLOSING_S)
+        self.unclosed = bool(still)
+        if not still:
+            await closing  # raises what it raised
+        elif self._driver:
+            self._driver.close()
 
 
 _LEAST_WIDTH = 8

@@ -61,6 +61,7 @@ class PatientDriver(LinuxDriver):
         super().start_application_mode()  # type: ignore[no-untyped-call]
         # Textual reads the size in the handler, which the next signal interrupts: the old one comes last.
         signal.signal(signal.SIGWINCH, lambda _number, _frame: self._look_at_size())
+        signal.signal(signal.SIGTSTP, self._sigtstp_application)
         self._is_lent = False
         if not self._is_looked_after:
             self._is_looked_after = True
@@ -92,8 +93,13 @@ class PatientDriver(LinuxDriver):
         super().process_message(message)
 
     def suspend_application_mode(self) -> None:
-        """Leave the terminal to another program for a while; the output stream goes on afterwards."""
+        """Leave the terminal to another program for a while; the output stream goes on afterwards.
+
+        Meanwhile its Ctrl+Z has its usual effect, which is none where no shell could let the app go on;
+        Textual would stop the app all the same, for ever.
+        """
         self._is_lent = True
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         self.stop_application_mode()
         super().close()
         self._output.wait_written(_FAREWELL_S)
