@@ -150,7 +150,7 @@ def _move(y: int, x: int) -> str:
     return f"\x1b[{y + 1};{x + 1}H"
 
 
-@lru_cache(8192)
+@lru_cache(512)  # a few frames: numbers that change make new texts all day
 def _cells(text: str, pen: str) -> list[_Cell]:
     """Return the cells that a text takes: two for a wide letter, none of its own for an accent."""
     if text.isascii():
