@@ -41,9 +41,12 @@ def check_name(text: str) -> str:
     name = text.strip()
     if not name:
         raise UserError(_("The name is empty"), _("type one, such as: slow but sure"))
-    if len(name) > LONGEST or name.startswith(".") or _FORBIDDEN.search(name) or HARMFUL.search(name):
-        fix = _('take a shorter one (at most {n}), without / \\ : * ? " < > | and no point at the beginning')
-        raise UserError(_("'{name}' cannot be a name").format(name=one_line(name, 80)), fix.format(n=LONGEST))
+    if len(name) > LONGEST:
+        problem = _("The name has {n} characters").format(n=len(name))
+        raise UserError(problem, _("take one of at most {n}").format(n=LONGEST))
+    if name.startswith(".") or _FORBIDDEN.search(name) or HARMFUL.search(name):
+        fix = _('take one without / \\ : * ? " < > | and without a point at its beginning')
+        raise UserError(_("'{name}' cannot be a name").format(name=one_line(name, 80)), fix)
     return name
 
 

@@ -8,7 +8,7 @@ from tests.support.fake_chat import FakeSession, ask, open_chat
 from tests.support.fake_engine import sees, sees_no_more, shown, wait_for
 from tests.support.fake_run import write_run
 from tui.app.app import MqloraApp
-from tui.app.jobs.adapters import ChatAdapter
+from tui.app.jobs.adapters import WEIGHTS, ChatAdapter
 from tui.app.screens.chat.markdown import MOST_CHARACTERS, MOST_CODE, LaidOut, blocks_of, laid_out
 from tui.app.screens.chat.prompt import Prompt
 from tui.app.screens.chat.text_field import TextField
@@ -238,3 +238,18 @@ async def test_what_the_model_cannot_take_is_told_before_it_is_sent(
         await sees(pilot, "! The question has 9,000 tokens")
         await ask(pilot, screen, "um")
         assert counted == [8000, 8000] and [len(turns[-1]["content"]) for turns in session.asked] == [2]
+
+
+async def test_an_adapter_that_came_since_the_last_question_is_told(app: MqloraApp) -> None:
+    """What stands above was answered by another one, whose answers are sent along."""
+    app.project.adapters_dir.mkdir(exist_ok=True)
+    weights = app.project.adapters_dir / WEIGHTS
+    weights.write_bytes(b"first")
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await open_chat(pilot)
+        await ask(pilot, screen, "Eins?")
+        await ask(pilot, screen, "Zwei?")
+        await sees_no_more(pilot, "another adapter")
+        weights.write_bytes(b"of a later run")
+        await ask(pilot, screen, "Drei?")
+        await sees(pilot, "from here on another adapter answers: adapters/, the best of the run")

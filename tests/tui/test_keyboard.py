@@ -39,6 +39,13 @@ def test_bytes_of_another_encoding_are_letters_that_nobody_knows() -> None:
     assert read(b"\xe9a\xff", 1) == ["replacement_character", "a", "replacement_character"]
 
 
+@pytest.mark.parametrize("letter", ["6", "q", "é", " "])
+def test_escape_and_a_letter_that_come_together_are_two_keys(letter: str) -> None:
+    """As over a slow line; Option with an arrow or Enter, and sequences, stay what they are."""
+    assert read(f"a\x1b{letter}b".encode(), 1000) == ["a", "escape", *read(letter.encode(), 1), "b"]
+    assert read(b"\x1bb\x1b[A\x1bOP", 1000) == ["ctrl+left", "up", "f1"]
+
+
 def test_escape_alone_is_a_key_after_a_while() -> None:
     """It may be the begin of another one."""
     keyboard = Keyboard()

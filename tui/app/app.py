@@ -1,6 +1,7 @@
 """The app: its seven places, its keys and the little state that they share."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -37,6 +38,7 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
+_CONTROL = re.compile(r"\^([a-z])")
 LOOK_SECONDS = 2.0
 """Time between two looks at what other processes do to the run."""
 
@@ -122,7 +124,10 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
 
     def get_key_display(self, binding: Binding) -> str:
         """Write the names of keys as on the keyboard."""
-        return binding.key_display or KEY_NAMES.get(binding.key) or super().get_key_display(binding)
+        known = binding.key_display or KEY_NAMES.get(binding.key)
+        return known or _CONTROL.sub(
+            lambda found: f"Ctrl+{found[1].upper()}", super().get_key_display(binding)
+        )
 
     def on_run_changed(self) -> None:
         """Show the new phase everywhere; leave if this is the pause that quitting asked for."""

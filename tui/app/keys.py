@@ -48,6 +48,8 @@ SAMPLE_KEY = Binding(
     id="place.sample",
 )
 """The same wherever the sample helps."""
+NO_SAMPLE = _("The sample is for projects without a model or without data; this one has both.")
+"""Why it is not offered elsewhere."""
 
 DISMISS_KEY = Binding("escape", "clear_error", _("Dismiss the message"), show=False, id="place.dismiss")
 """The same wherever Escape does nothing else, or that only without a message."""

@@ -58,7 +58,7 @@ class NotesApp(App[int]):
         return ""
 
     def _why_not(self, action: str) -> str:
-        why = self.screen.why_not(action) if isinstance(self.screen, Noted) else ""
+        why = self.screen.why_not(action.partition("(")[0]) if isinstance(self.screen, Noted) else ""
         return why or _("That cannot be done now; ? shows what can be done here.")
 
     def on_note_added(self, message: NoteAdded) -> None:

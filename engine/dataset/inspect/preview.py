@@ -56,6 +56,11 @@ class RowFigures:
     ending: AnswerEnding
     """Of the worst of them."""
 
+    @property
+    def later(self) -> int:
+        """Tokens behind the first answer that carry no loss, such as a line break behind its end."""
+        return max(0, self.total - self.prompt - self.trained - self.cut)
+
 
 def preview_row(project: Project, config: TrainingConfig, file: str, line: int) -> tuple[PreviewToken, ...]:
     """Return line `line` of `file` (in the data folder) as tokens, of one example after the other.

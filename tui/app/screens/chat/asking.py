@@ -5,10 +5,11 @@ from typing import ClassVar
 
 from engine.chat import ChatSettings, ReplyEnd, reading_words
 from engine.dataset.jsonl.turns import Message as Turn
+from engine.files import stamp_of
 from engine.i18n import _
 from engine.project import Project
 from engine.training.selected_config import adapter_model
-from tui.app.jobs.adapters import ChatAdapter
+from tui.app.jobs.adapters import WEIGHTS, ChatAdapter
 from tui.app.jobs.chat import ChatJob, CreateSession, busy_training, create_session
 from tui.app.messages import AdapterDoubt, PromptRead, Question, ReplyDone, ReplyPiece
 from tui.app.screens.chat.adapters import adapter_name
@@ -32,6 +33,8 @@ class AskingScreen(PlaceScreen):
         self.base_beside = False
         self.adapter = ChatAdapter(None)
         """What the model is asked with."""
+        self._asked_with: tuple[ChatAdapter, object] | None = None
+        """That, and what its file was, when a question was asked last."""
         self.turns: list[Turn] = []
         """What is sent along with the next question."""
         self.last_asked: list[Turn] = []
@@ -126,8 +129,7 @@ class AskingScreen(PlaceScreen):
             return False
         self.clear_error()
         self.turns.append({"role": "user", "content": text})
-        with_what = adapter_name(self.adapter) if self.adapter.folder else ""
-        self.log_of_turns.add(text, self.base_beside, ", ".join(filter(None, (remark, with_what))))
+        self.log_of_turns.add(text, self.base_beside, ", ".join(filter(None, (remark, self._with_what()))))
         self.last_asked = list(self.turns)
         self._asked = question = Question(list(self.turns), self.base_beside)
         self._stop = stop = threading.Event()
@@ -143,6 +145,18 @@ class AskingScreen(PlaceScreen):
         )
         self.show_state()
         return True
+
+    def _with_what(self) -> str:
+        """Name a checkpoint that was chosen, and say where others answered what stands above."""
+        chosen = self.adapter.folder
+        file = chosen / WEIGHTS if chosen else self.project.found_adapter
+        before, self._asked_with = self._asked_with, (self.adapter, stamp_of(file) if file else None)
+        words = adapter_name(self.adapter) if chosen else ""
+        if before and before != self._asked_with and self.log_of_turns.query(ChatTurn):
+            return _("from here on another adapter answers: {name}").format(
+                name=words or adapter_name(self.adapter)
+            )
+        return words
 
     async def _turn(self, event: PromptRead | ReplyPiece) -> ChatTurn:
         return await self.log_of_turns.turn_of("tuned" if event.tuned else "base")

@@ -13,7 +13,7 @@ from tui.app.jobs.adapters import ChatAdapter, find_adapters
 from tui.app.jobs.chat import questions_of
 from tui.app.screens.chat.adapters import AdaptersScreen
 from tui.app.screens.chat.asking import AskingScreen
-from tui.app.screens.chat.keys import CHAT_KEYS
+from tui.app.screens.chat.keys import CHAT_KEYS, OF_A_CONVERSATION, OF_A_REPLY, WHY_NOT
 from tui.app.screens.chat.length_line import LengthLine
 from tui.app.screens.chat.log import ChatLog
 from tui.app.screens.chat.prompt import Prompt
@@ -28,15 +28,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import TextArea
 
-_OF_A_REPLY = ("again", "edit", "right_answer")
-_OF_A_CONVERSATION = ("new", "copy_reply", "copy_all", "plain")
-
 
 class ChatScreen(AskingScreen):
     """A conversation with the tuned model, on request with the base model beside it."""
 
     PLACE: ClassVar[str] = _("5 Chat")
     AUTO_FOCUS = ""  # who has left the input line finds it left below a closed dialog
+    WHY_NOT = WHY_NOT
     BINDINGS: ClassVar[list[BindingType]] = CHAT_KEYS
 
     _command = ""
@@ -55,9 +53,9 @@ class ChatScreen(AskingScreen):
             return self.is_replying
         if action in ("write", "leave"):
             return isinstance(self.focused, Prompt) == (action == "leave")
-        if action in _OF_A_REPLY:
+        if action in OF_A_REPLY:
             return bool(self.last_asked) and not self.is_replying
-        if action in _OF_A_CONVERSATION:
+        if action in OF_A_CONVERSATION:
             return bool(self.query(ChatTurn))
         if action == "base":
             return any(state.has_model for state in self.query(ChatState))

@@ -95,3 +95,18 @@ CHAT_KEYS: list[BindingType] = [
         id="chat.copy_command",
     ),
 ]
+
+OF_A_REPLY = ("again", "edit", "right_answer")
+"""Actions that need a question with its reply."""
+OF_A_CONVERSATION = ("new", "copy_reply", "copy_all", "plain")
+"""Actions that need something that was said."""
+_NO_REPLY = _("There is no question with a reply to do that with; send one, and wait for the reply's end.")
+WHY_NOT = {
+    **dict.fromkeys(OF_A_REPLY, _NO_REPLY),
+    **dict.fromkeys(OF_A_CONVERSATION, _("Nothing was said yet; write a question.")),
+    "base": _("There is no model to ask."),
+    "copy_command": _(
+        "No answer was saved yet; s saves one, and tells the command that joins it to the rows."
+    ),
+}
+"""Why a key does nothing where it is not offered, by its action."""

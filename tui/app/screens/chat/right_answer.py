@@ -39,7 +39,7 @@ class RightAnswerScreen(FormDialog[Addition]):
 
     def compose(self) -> ComposeResult:
         """Draw the question, the answer and the keys."""
-        keys = (("Ctrl+S", _("Save as a row of training data")), ("Esc", _("Leave")))
+        keys = (("Ctrl+S", _("Save as a row of training data")), ("Esc", _("Close")))
         with Vertical(classes="dialog chat-answer") as box:
             box.border_title = Content(_("The right answer"))
             yield Static(Content(one_line(self._turns[-1]["content"], 300)), classes="muted")

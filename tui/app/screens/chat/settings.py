@@ -50,7 +50,7 @@ class ChatSettingsScreen(FormDialog[ChatSettings]):
                     ("Enter ", "bold $accent"),
                     (_("Use them"), "$muted"),
                     ("   Esc ", "bold $accent"),
-                    (_("Leave"), "$muted"),
+                    (_("Close"), "$muted"),
                 ),
                 classes="dialog-keys",
             )

@@ -12,7 +12,7 @@ from tui.app.screens.data.fault_panel import FaultPanel
 from tui.app.screens.data.fault_search import Overview
 from tui.app.screens.data.fault_table import FaultTable
 from tui.app.screens.data.figures import figures
-from tui.app.screens.data.keys import DATA_KEYS
+from tui.app.screens.data.keys import DATA_KEYS, WHY_NOT
 from tui.app.screens.data.mending import MendingScreen
 from tui.app.screens.data.row_preview import RowPreview
 from tui.app.screens.data.verdict import DataVerdict
@@ -31,6 +31,7 @@ class DataScreen(MendingScreen):
     """Checks the data when it is first shown, and previews rows on request."""
 
     PLACE: ClassVar[str] = _("3 Data")
+    WHY_NOT = WHY_NOT
     BINDINGS: ClassVar[list[BindingType]] = DATA_KEYS
     PARTS = (FaultPanel,)
 

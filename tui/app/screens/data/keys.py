@@ -1,7 +1,7 @@
 """The keys of the data screen, the most telling first: the footer shows the first that make sense."""
 
 from engine.i18n import _
-from tui.app.keys import SAMPLE_KEY
+from tui.app.keys import NO_SAMPLE, SAMPLE_KEY
 from tui.app.screens.data.fault_table import NEXT_KEY
 
 from textual.binding import Binding, BindingType
@@ -92,3 +92,21 @@ DATA_KEYS: list[BindingType] = [
     Binding("r", "check", _("Check again"), show=False, tooltip=_("Read both files again"), id="data.check"),
     Binding("escape", "clear_error", _("End the check, dismiss the message"), show=False, id="place.dismiss"),
 ]
+
+_NO_ROW = _("There is no row to be shown.")
+WHY_NOT = {
+    "write_demo": NO_SAMPLE,
+    "edit": _NO_ROW,
+    "preview": _NO_ROW,
+    "other_file": _NO_ROW,
+    "drop": _("d drops the row of the selected fault; no such row is shown."),
+    "undo": _("There is no change of the data to be taken back."),
+    "clean": _("Nothing is wrong with the rows, so there is nothing to clean."),
+    "use_rows": _("No rows were cleaned or imported since the start of the app; i imports some."),
+    "pairs": _("No row is there twice, or nearly."),
+    "xray": _("The X-ray needs a row and the base model's tokenizer."),
+    "severity": _("There are no faults to choose from."),
+    "filter": _("There are no faults to search."),
+    "check": _("The data is being read."),
+}
+"""Why a key does nothing where it is not offered, by its action."""

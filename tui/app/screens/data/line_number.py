@@ -20,14 +20,14 @@ class LineNumberScreen(Dialog[int | None]):
     """Asks for a line from 1; Enter goes there, Escape stays."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", _("Stay"), id="line.stay"),
+        Binding("escape", "dismiss(None)", _("Leave"), id="line.leave"),
     ]
 
     def compose(self) -> ComposeResult:
         """Draw one small box."""
         with Vertical(classes="dialog line-number") as box:
             box.border_title = Content(_("Go to line"))
-            box.border_subtitle = Content(_("Enter goes there, Esc stays"))
+            box.border_subtitle = Content(_("Enter goes there, Esc leaves"))
             yield LineInput(
                 placeholder=_("line"),
                 restrict=r"[0-9]*",

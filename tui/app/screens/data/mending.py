@@ -70,11 +70,7 @@ class MendingScreen(PlaceScreen):
         """Say what there is not to be changed, or what keeps the rows as they are."""
         if action in _CHANGES and self.mqlora.run_state.is_training:
             return _("Training is running on the data; change the rows when the run is paused or over.")
-        return {
-            "undo": _("There is no change of the data to be taken back."),
-            "clean": _("Nothing is wrong with the rows, so there is nothing to clean."),
-            "use_rows": _("No rows were cleaned or imported since the start of the app; i imports some."),
-        }.get(action, "")
+        return super().why_not(action)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer a change where there is something to be changed, and neither a run nor this app is at it."""

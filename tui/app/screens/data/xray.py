@@ -151,9 +151,13 @@ class XrayScreen(PlaceScreen):
 
         figures = row_figures(self._tokens)
         text = ngettext("{n} token: ", "{n} tokens: ", figures.total).format(n=number(figures.total))
-        text += _("{prompt} prompt, {trained} trained, {cut} cut at {limit}").format(
+        counts = _("{prompt} prompt, {trained} trained, {cut} cut at {limit}")
+        if figures.later:
+            counts = _("{prompt} prompt, {trained} trained, {later} later without loss, {cut} cut at {limit}")
+        text += counts.format(
             prompt=number(figures.prompt),
             trained=number(figures.trained),
+            later=number(figures.later),
             cut=number(figures.cut),
             limit=number(self.mqlora.config.max_seq_length),
         )

@@ -11,7 +11,7 @@ from engine.i18n import _
 from engine.sanitize import printable
 from engine.shell import ended
 from engine.symbols import SYMBOLS
-from tui.app.keys import SAMPLE_KEY
+from tui.app.keys import NO_SAMPLE, SAMPLE_KEY
 from tui.app.screens.hardware.check_list import NEXT_KEY, CheckList
 from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.copying import ToCopy, of_sentence
@@ -35,6 +35,7 @@ class HardwareScreen(PlaceScreen):
     """A verdict, one row per thing looked at, and what to do about the selected one."""
 
     PLACE: ClassVar[str] = _("1 Hardware")
+    WHY_NOT = {"write_demo": NO_SAMPLE}  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         NEXT_KEY,
         Binding("r", "check", _("Check again"), tooltip=_("Look at the machine again"), id="hardware.check"),

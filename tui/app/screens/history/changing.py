@@ -4,6 +4,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from engine.errors import UserError
 from engine.i18n import _
@@ -16,6 +17,7 @@ from engine.runs.changes import (
     rename_run,
 )
 from engine.runs.note import LONGEST, write_note
+from engine.runs.places import RunPlace
 from tui.app.screens.history.dialogs import LineScreen, bring_it_back, delete_for_good, put_away
 from tui.app.screens.history.run_table import RunTable
 from tui.app.screens.shared.base import PlaceScreen
@@ -24,6 +26,7 @@ from tui.app.screens.train.train import TrainScreen
 
 from textual import work
 
+Changed = TypeVar("Changed")
 _LONGEST_NAME = 80
 
 
@@ -37,6 +40,10 @@ class ChangingScreen(PlaceScreen):
     @abstractmethod
     def read_runs(self) -> None:
         """List the runs as they are now."""
+
+    @abstractmethod
+    def keep_mark(self, before: RunPlace, now: RunPlace) -> None:
+        """Let a run that was renamed stay marked."""
 
     def action_note(self) -> None:
         """Ask for the note and keep it."""
@@ -55,7 +62,7 @@ class ChangingScreen(PlaceScreen):
 
             def rename(name: str | None) -> None:
                 if name is not None and name.strip() != place.name:
-                    self._change(lambda: rename_run(place, name), "")
+                    self._change(lambda: rename_run(place, name), "", partial(self.keep_mark, place))
 
             self.app.push_screen(
                 LineScreen(_("Rename"), place.label, _LONGEST_NAME, partial(check_new_name, place)), rename
@@ -105,11 +112,19 @@ class ChangingScreen(PlaceScreen):
         return error is not None
 
     @work(group="history-change", exit_on_error=False)
-    async def _change(self, job: Callable[[], object], notice: str) -> None:
-        """Change a folder in a thread, then read the runs anew."""
+    async def _change(
+        self, job: Callable[[], Changed], notice: str, then: Callable[[Changed], None] = lambda _now: None
+    ) -> None:
+        """Change a folder in a thread, then read the runs anew.
+
+        Args:
+            job: changes it.
+            notice: what is to be said afterwards; empty for nothing.
+            then: gets what the job returned.
+        """
         self.clear_error()
         try:
-            await asyncio.to_thread(job)
+            then(await asyncio.to_thread(job))
         except UserError as error:
             self.show_error(error)
         else:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from engine.i18n import _
+from engine.runs.places import RunPlace
 from engine.runs.record import RunRecord
 from tui.app.jobs.history import RunLister, curves_in
 from tui.app.screens.answers.answers import AnswersScreen
@@ -15,7 +16,7 @@ from tui.app.screens.history.about import about, legend
 from tui.app.screens.history.changing import ChangingScreen
 from tui.app.screens.history.chat import ArchivedChatScreen
 from tui.app.screens.history.dialogs import DifferencesScreen, RunReportScreen
-from tui.app.screens.history.keys import HISTORY_KEYS
+from tui.app.screens.history.keys import HISTORY_KEYS, why_not
 from tui.app.screens.history.overlay_plot import DrawnRun, OverlayPlot
 from tui.app.screens.history.run_table import RunTable
 from tui.app.screens.shared.computing import busy
@@ -101,6 +102,11 @@ class HistoryScreen(ChangingScreen):
         finally:
             self._reads = False
 
+    def keep_mark(self, before: RunPlace, now: RunPlace) -> None:
+        """Let a run that was renamed stay marked."""
+        if sign := self._chosen.pop(before.folder, ""):
+            self._chosen[now.folder] = sign
+
     async def _read_all(self) -> None:
         places = await asyncio.to_thread(self._lister.places)
         folders = {place.folder for place in places}
@@ -172,10 +178,9 @@ class HistoryScreen(ChangingScreen):
         return super().check_action(action, parameters)
 
     def why_not(self, action: str) -> str:
-        """Say which runs are to be marked first."""
-        if action == "differences" and len(self._chosen) != 2:
-            return _("Space marks the runs to compare: mark two.")
-        return super().why_not(action)
+        """Say what the run under the cursor is not."""
+        place, is_training = self._table.place, self.mqlora.run_state.is_training
+        return why_not(action, place is not None, place is not None and place.is_present, is_training)
 
     def _can(self, action: str, record: RunRecord) -> bool:
         """Whether an action makes sense for a run that is read."""

@@ -65,3 +65,33 @@ HISTORY_KEYS: list[BindingType] = [
         id="history.delete",
     ),
 ]
+
+_NO_RUN = _("There is no run that can be read here; Train begins one.")
+_NO_ADAPTER = _("This run has no adapter yet.")
+WHY_NOT = {
+    **dict.fromkeys(("report", "choose", "note"), _NO_RUN),
+    **dict.fromkeys(("chat", "evaluate", "export"), _NO_ADAPTER),
+    "answers": _("No answers were kept with this run."),
+    "differences": _("Space marks the runs to compare: mark two."),
+    "rename": _("Only archived runs have names; a archives the present one."),
+    "delete": _("Only archived runs are deleted; a archives the present one."),
+    "archive": _("This run is in the archive."),
+    "resume": _("This run is over, or has no checkpoint to go on from."),
+}
+"""Why a key does nothing where it is not offered, by its action."""
+
+
+def why_not(action: str, has_run: bool, is_present: bool, is_training: bool) -> str:
+    """Say why a key does nothing, in a sentence.
+
+    Args:
+        action: of the key.
+        has_run: whether there is a run under the cursor.
+        is_present: whether that is the one which Train shows.
+        is_training: whether that one is being made.
+    """
+    if not has_run and action != "differences":
+        return _NO_RUN
+    if is_present and is_training and action in ("archive", "resume", "delete", "rename"):
+        return _("Training is running; pause the run first.")
+    return WHY_NOT.get(action, "")

@@ -63,13 +63,13 @@ class ConfigForm(FormDialog[TrainingConfig]):
         """Draw the fields in their order, what follows from them, then the buttons."""
         with Vertical(classes="dialog form") as box:
             box.border_title = Content(_("Every value of the run"))
-            box.border_subtitle = Content(_("Ctrl+S saves, Esc leaves"))
+            box.border_subtitle = Content(_("Ctrl+S saves, Esc closes"))
             with Fields(can_focus=False):
                 yield from self._fields[:_FIRST]
             yield Outlook(id="outlook")
             with Horizontal(classes="buttons"):
                 yield Button(_("Save"), id="save", compact=True)
-                yield Button(_("Leave"), id="leave", compact=True)
+                yield Button(_("Close"), id="leave", compact=True)
 
     def on_mount(self) -> None:
         """Follow what is known of rows and machine; let the other fields follow the first picture."""

@@ -36,7 +36,7 @@ class NameScreen(Dialog[str | None]):
     """Asks for a name, or another one than `name`; answers with one that a file can have."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", _("Stay"), id="name.stay"),
+        Binding("escape", "dismiss(None)", _("Leave"), id="name.leave"),
     ]
 
     def __init__(self, name: str = "") -> None:
@@ -48,7 +48,7 @@ class NameScreen(Dialog[str | None]):
         with Vertical(classes="dialog config-name") as box:
             box.border_title = Content(_("Rename") if self._before else _("Keep these values as"))
             box.border_subtitle = Content(
-                _("Enter takes it, Esc leaves") if self._before else _("Enter keeps them, Esc stays")
+                _("Enter takes it, Esc leaves") if self._before else _("Enter keeps them, Esc leaves")
             )
             yield LineInput(self._before, placeholder=_("name"), max_length=LONGEST, compact=True)
             yield Static(id="name-news", markup=False)
@@ -68,7 +68,7 @@ class NamedConfigList(Dialog[TrainingConfig | None]):
         Binding("m", "rename", _("Rename"), id="named.rename"),
         Binding("D,delete", "delete", _("Delete"), id="named.delete"),
         Binding("z", "undo", _("Undo"), id="named.undo"),
-        Binding("escape", "dismiss(None)", _("Stay"), id="named.stay"),
+        Binding("escape", "dismiss(None)", _("Close"), id="named.close"),
     ]
 
     def __init__(self, project: Project) -> None:
@@ -88,7 +88,7 @@ class NamedConfigList(Dialog[TrainingConfig | None]):
                 ("enter", "Enter", _("Use them")),
                 ("m", "m", _("Rename")),
                 ("D", "D", _("Delete")),
-                ("escape", "Esc", _("Stay")),
+                ("escape", "Esc", _("Close")),
             )
 
     def on_mount(self) -> None:

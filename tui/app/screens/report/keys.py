@@ -54,3 +54,12 @@ REPORT_KEYS: list[BindingType] = [
     ),
     Binding("enter", "chat", _("Chat"), tooltip=_("Talk to the result"), id="report.chat"),
 ]
+
+_NO_RUN = _("There is no run to report on; Train begins one.")
+WHY_NOT = {
+    **dict.fromkeys(
+        ("charts", "answers", "checkpoints", "evaluate", "save", "export", "chat", "serve"), _NO_RUN
+    ),
+    "suggestion": _("The report suggests nothing more for this run."),
+}
+"""Why a key does nothing where it is not offered, by its action."""

@@ -23,7 +23,7 @@ from tui.app.screens.report.charts import (
     write_report_files,
 )
 from tui.app.screens.report.checkpoints import CheckpointsScreen
-from tui.app.screens.report.keys import REPORT_KEYS
+from tui.app.screens.report.keys import REPORT_KEYS, WHY_NOT
 from tui.app.screens.report.server_line import ServerLine
 from tui.app.screens.report.suggestions import (
     SUGGESTION_KEYS,
@@ -51,6 +51,7 @@ class ReportScreen(PlaceScreen):
     """Reads the run whenever it is shown, and draws its charts."""
 
     PLACE: ClassVar[str] = _("6 Report")
+    WHY_NOT = WHY_NOT
     BINDINGS: ClassVar[list[BindingType]] = [*REPORT_KEYS, *SUGGESTION_KEYS]
 
     def __init__(self) -> None:

@@ -101,7 +101,7 @@ class Pick(Widget, can_focus=True):
 class PickList(Dialog[int | None]):
     """Answers with the index of a label, or with None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", _("Stay"), id="pick.stay")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", _("Leave"), id="pick.leave")]
 
     def __init__(self, labels: Sequence[str], index: int, title: str = "") -> None:
         """Take the labels, and the index of the one that is chosen."""
@@ -112,7 +112,7 @@ class PickList(Dialog[int | None]):
         """Draw the list in a box of its own."""
         with Vertical(classes="dialog pick") as box:
             box.border_title = Content(self._title)
-            box.border_subtitle = Content(_("Enter takes it, Esc stays"))
+            box.border_subtitle = Content(_("Enter takes it, Esc leaves"))
             yield OptionList(*map(Content, self._labels))
 
     def on_mount(self) -> None:

@@ -1,7 +1,8 @@
 """Where refusals and notices are shown, the same way on all screens: in place, until they are dismissed."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar
 
 from engine.errors import UserError
 from engine.i18n import _
@@ -41,13 +42,16 @@ class Busy(UserError):
 class Noted:
     """A screen with a line of its own for refusals and notices."""
 
+    WHY_NOT: ClassVar[Mapping[str, str]] = {}
+    """Why an action cannot be done where it is not offered, in a sentence, by the action's name."""
+
     @abstractmethod
     def show_error(self, error: UserError) -> None:
         """Show a refusal: what is wrong, and how to fix it."""
 
     def why_not(self, action: str) -> str:
         """Say why an action cannot be done now, in a sentence; empty where nothing special is why."""
-        return ""
+        return self.WHY_NOT.get(action, "")
 
 
 class NoteLine(Static, Copied):

@@ -39,7 +39,7 @@ class UnsavedScreen(Dialog[LeaveChoice]):
         """Draw one small box."""
         with Vertical(classes="dialog") as box:
             box.border_title = Content(_("Save the changes?"))
-            yield Static(_("Values of the form were changed and are not saved."), markup=False)
+            yield Static(_("What was changed is not saved."), markup=False)
             yield DialogKeys(
                 ("enter", "Enter", _("Save")), ("d", "d", _("Discard")), ("escape", "Esc", _("Stay"))
             )
@@ -53,7 +53,7 @@ class FormDialog(Dialog[FormResult[Values]], Generic[Values]):
     """Left by Escape, the number of a place or q; asks first where something was changed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave('')", _("Leave"), id="form.leave"),
+        Binding("escape", "leave('')", _("Close"), id="form.leave"),
         Binding("q", "leave('app.quit')", _("Quit"), show=False, id="form.quit"),
         *(
             Binding(str(number), f'leave("{going_to(mode)}")', name, show=False, id=f"form.{mode}")

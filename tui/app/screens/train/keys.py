@@ -67,3 +67,14 @@ TRAIN_KEYS: list[BindingType] = [
         id="train.restart",
     ),
 ]
+
+WHY_NOT = {
+    "chart": _("There is no chart before the first step."),
+    "start": _("This run is finished; R begins anew."),
+    "resume": _("There is no run to go on with."),
+    "resume_smaller": _("Half the examples at once is for a run that has crashed."),
+    "take_over": _("No run of another process can be brought here."),
+    "restart": _("There is no run to begin anew; Enter begins one."),
+    "pause": _("No run can be paused from here."),
+}
+"""Why a key does nothing where it is not offered, by its action."""

@@ -25,9 +25,11 @@ class TellsOfStandstill(PlaceScreen):
 
     def why_not(self, action: str) -> str:
         """Say what keeps a run from being begun."""
-        other = self.mqlora.training.other_process() if action in ("start", "resume") else None
-        if other is None or not other.pid:
+        if action not in ("start", "resume", "restart") or not self.mqlora.run_state.is_training:
             return super().why_not(action)
+        other = self.mqlora.training.other_process()
+        if other is None or not other.pid:
+            return _("Training is running; pause it first, with Ctrl+C.")
         return _("Process {pid} trains in this folder; a run begins or goes on when it is over.").format(
             pid=other.pid
         )

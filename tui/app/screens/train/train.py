@@ -13,7 +13,7 @@ from tui.app.screens.answers.answers import AnswersScreen
 from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.app.screens.train.chart_keys import Command
 from tui.app.screens.train.charts import Charts
-from tui.app.screens.train.keys import TRAIN_KEYS
+from tui.app.screens.train.keys import TRAIN_KEYS, WHY_NOT
 from tui.app.screens.train.log import RunLog
 from tui.app.screens.train.machines import ChoosesMachines
 from tui.app.screens.train.plan import Plan
@@ -42,6 +42,7 @@ class TrainScreen(TellsOfStandstill, ChoosesMachines):
 
     PLACE: ClassVar[str] = _("4 Train")
     AUTO_FOCUS = ""
+    WHY_NOT = WHY_NOT
     BINDINGS: ClassVar[list[BindingType]] = TRAIN_KEYS
 
     def __init__(self) -> None:
