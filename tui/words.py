@@ -1,5 +1,6 @@
 """Words that screens and the command line share."""
 
+import unicodedata
 from typing import TYPE_CHECKING, Literal
 
 from engine import profiles
@@ -11,6 +12,16 @@ from engine.units import nats
 
 if TYPE_CHECKING:  # it imports MLX
     from engine.export.score import KeptGain
+
+
+_ACCENTS = dict.fromkeys(range(0x300, 0x370))
+"""Combining marks, which decomposed letters have (Unicode, Combining Diacritical Marks)."""
+
+
+def searchable(text: str) -> str:
+    """Return a text as it is searched in: small letters without accents, which not every keyboard has."""
+    small = text.casefold()
+    return small if small.isascii() else unicodedata.normalize("NFD", small).translate(_ACCENTS)
 
 
 def progress_words(stage: CheckStage | Literal["copied"], file: str, lines: int) -> str:

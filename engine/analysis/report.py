@@ -12,13 +12,14 @@ from engine.analysis.headline import sign_of
 from engine.analysis.outcome import outcome_of
 from engine.analysis.rate import rate_sign
 from engine.analysis.verdict import Verdict
-from engine.i18n import _
+from engine.i18n import _, number
 from engine.shell import complete, continued
 from engine.symbols import SYMBOLS
 from engine.units import nats, size
 
 WIDTH = 78
 _BAR = 32  # columns of the longest bar
+_MOST_EPOCHS = 12
 _UNIT = re.compile(r"(\d) (?=\w)")  # a number stays on the line of its unit
 
 
@@ -88,12 +89,15 @@ def _epochs(summary: RunSummary) -> list[str]:
     if not shown:
         return []
     highest = max(loss for _e, loss in shown) or 1.0  # of losses that are all 0 no bar is drawn
-    if len(shown) > 12:
-        shown = shown[:6] + shown[-6:]
-    return [_("   Mean training loss")] + [
+    lines = [
         f"   {_('epoch {n}').format(n=epoch + 1):<12} {nats(loss):>6}  {_bar(loss / highest)}".rstrip()
         for epoch, loss in shown
     ]
+    if len(lines) > _MOST_EPOCHS:
+        half = _MOST_EPOCHS // 2
+        left_out = number(len(lines) - 2 * half)
+        lines[half:-half] = [f"   {_('… {n} epochs between').format(n=left_out)}"]
+    return [_("   Mean training loss"), *lines]
 
 
 def _bar(share: float) -> str:

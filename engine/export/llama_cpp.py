@@ -4,23 +4,32 @@ Needs the extra `gguf-check` (PyPI `xllamacpp`, which is llama.cpp's server as a
 """
 
 import json
+import os
+import re
+import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
 from engine import child_process
 from engine.dataset.batches.tokenize import Example
 from engine.errors import UserError
 from engine.export.score import Scores
 from engine.i18n import _
+from engine.sanitize import one_line
 
 import numpy as np
 
 _CHILD = ("-m", "engine.export.llama_cpp_child")
 MOST_TOKENS = 128
 """Trained tokens that are scored: each is a request of its own."""
+_LOG_TAIL = 20_000
+"""Bytes of what llama.cpp wrote last that are looked at."""
+_FAILURE = re.compile(r"^(?:[\d.]+ E +)?(.*(?:error|fail|ASSERT).*)$", re.MULTILINE)
+"""With llama.cpp's sign of an error before it, or of no level."""
 OnToken = Callable[[int, int], None]
 """Called with how many tokens are scored, and how many will be."""
 
@@ -76,14 +85,23 @@ def log_probabilities(
         ],
     }
     wanted = sum(int(example.trained.sum()) for example in examples)
-    with closing(_answers(asked)) as answers:
-        found = np.fromiter(_counted(answers, wanted, on_token), np.float64)
-    if len(found) != wanted:
-        raise UserError(
-            _("llama.cpp ended while it read {file}").format(file=files.model.name),
-            _("update it with: pip install --upgrade xllamacpp"),
-        )
+    with tempfile.TemporaryFile() as log:
+        with closing(_answers(asked, log)) as answers:
+            found = np.fromiter(_counted(answers, wanted, on_token), np.float64)
+        if len(found) != wanted:
+            problem = _("llama.cpp ended while it read {file}").format(file=files.model.name)
+            if said := _last_words(log):
+                problem = _("{problem}, and said: {said}").format(problem=problem, said=said)
+            raise UserError(problem, _("update it with: pip install --upgrade xllamacpp"))
     return found
+
+
+def _last_words(log: IO[bytes]) -> str:
+    """Return the first line of the log's end that tells of a failure; empty where none does."""
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - _LOG_TAIL))
+    found = _FAILURE.search(log.read().decode("utf-8", "replace"))
+    return one_line(found[1].strip(), 200) if found else ""
 
 
 def _counted(answers: Iterator[float], wanted: int, on_token: OnToken) -> Iterator[float]:
@@ -92,8 +110,8 @@ def _counted(answers: Iterator[float], wanted: int, on_token: OnToken) -> Iterat
         yield answer
 
 
-def _answers(asked: dict[str, object]) -> Generator[float, None, None]:
-    child = child_process.start(_CHILD)
+def _answers(asked: dict[str, object], log: IO[bytes]) -> Generator[float, None, None]:
+    child = child_process.start(_CHILD, log)
     assert child.stdin and child.stdout
     try:
         with suppress(BrokenPipeError):

@@ -20,6 +20,7 @@ from engine.training.parts import Parts
 from engine.training.resume import RunStart
 from engine.training.retention import archive
 from engine.training.selected_config import differences, settings_beside
+from engine.training.state import is_unreadable
 from engine.units import size
 
 _MARGIN = 1 << 20
@@ -88,7 +89,7 @@ def archive_run(project: Project) -> None:
     The newest checkpoint and what belongs to it go last: a move that is cut
     short leaves a run that can be resumed. The configuration there is that of
     the checkpoints: the file in the run folder may already be the next run's.
-    A run that never got to its first checkpoint is nothing to keep.
+    A run that never got to its first checkpoint is nothing to keep; a state that cannot be read is.
     """
     if not _has_work(project):
         return
@@ -110,7 +111,8 @@ def _has_work(project: Project) -> bool:
     has_metrics = project.metrics_file.is_file() and project.metrics_file.stat().st_size > 0
     has_answers = project.answers_file.is_file() and project.answers_file.stat().st_size > 0
     has_adapter = project.adapters_dir.is_dir() and any(project.adapters_dir.iterdir())
-    return has_metrics or has_answers or has_adapter or bool(checkpoint_folders(project.run_dir))
+    has_files = has_metrics or has_answers or has_adapter or is_unreadable(project.state_file)
+    return has_files or bool(checkpoint_folders(project.run_dir))
 
 
 def _misfits(project: Project) -> list[Path]:

@@ -111,6 +111,11 @@ class RunState:
         return replace(state, is_alive=alive)
 
 
+def is_unreadable(path: Path) -> bool:
+    """Whether something has the name of a run's state that cannot be read as one of this version's."""
+    return os.path.lexists(path) and RunState.load(path) is None
+
+
 def known_state(path: Path) -> RunState | None:
     """Return the state of the run in a folder; None if there is none, or it is damaged.
 

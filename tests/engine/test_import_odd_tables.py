@@ -24,6 +24,13 @@ def became(path: Path, has_header: bool = True, **columns: str) -> list[dict[str
     return [json.loads(written_row(record, mapping, 1)[0]) for record in records]
 
 
+def test_lines_of_a_cell_end_as_those_of_a_row_on_every_system(tmp_path: Path) -> None:
+    """A table that Windows has written: no carriage return is learned."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'prompt,completion\r\n"um\r\ndois",tr\xc3\xaas\r\n')
+    assert became(path) == [{"prompt": "um\ndois", "completion": "três"}]
+
+
 @pytest.mark.parametrize(
     "content",
     [

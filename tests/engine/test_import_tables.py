@@ -90,6 +90,12 @@ def test_the_content_tells_the_format(
         ),
         ("a.csv", "a,b\n1,2".encode("utf-16-le"), "a.csv is not text"),
         (
+            "a.safetensors",
+            b'\x68\x01\0\0\0\0\0\0{"a":{"dtype":"F32","shape":[2,2]}}',
+            "a.safetensors is not text",
+        ),
+        ("a.pdf", b"%PDF-1.7\n1 0 obj, 2 0 obj\n", "a.pdf is not text"),
+        (
             "a.xlsx",
             b"PK\x03\x04...",
             "zip archive or an Excel file; unpack it, or save the sheet as CSV UTF-8",

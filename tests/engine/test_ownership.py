@@ -149,6 +149,7 @@ def test_a_damaged_state_without_checkpoints_is_no_new_beginning(project: Projec
     with pytest.raises(UserError, match="is damaged and there is no checkpoint"):
         train(project, SHORT)
     train(project, SHORT, "restart", until=step_done(4))
+    assert [path.read_text() for path in project.archive_dir.glob("*/training_state.json")] == ["{"]
     project.state_file.write_text("{")
     assert isinstance(train(project, SHORT)[-1], Finished)
 

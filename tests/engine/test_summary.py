@@ -64,6 +64,15 @@ def test_tokens_of_an_epoch_come_from_whole_epochs_only(tmp_path: Path) -> None:
     assert summarise(write_run(tmp_path / "b", [3.0] * 9)).tokens_per_epoch is None
 
 
+def test_epochs_that_have_no_room_in_the_report_are_counted(tmp_path: Path) -> None:
+    """The first and the last six stand there."""
+    project = write_run(tmp_path, [4.0] * 30, steps_per_epoch=1)
+    write_lines(project, "".join(line(step, 4.0, epoch=step - 1) for step in range(1, 31)))
+    lines = [one.split()[:4] for one in format_report(*verdict_of(project)).splitlines()]
+    at = lines.index(["…", "18", "epochs", "between"])
+    assert lines[at - 1][:2] == ["epoch", "6"] and lines[at + 1][:2] == ["epoch", "25"]
+
+
 def test_short_runs_compare_their_halves(tmp_path: Path) -> None:
     """Of four steps the first and the last two are averaged; a skipped one does not count."""
     summary = summarise(write_run(tmp_path, [4.0, 3.0, None, 2.0, 1.0]))

@@ -242,7 +242,7 @@ async def test_what_the_model_cannot_take_is_told_before_it_is_sent(
 
 async def test_an_adapter_that_came_since_the_last_question_is_told(app: MqloraApp) -> None:
     """What stands above was answered by another one, whose answers are sent along."""
-    app.project.adapters_dir.mkdir(exist_ok=True)
+    app.project.adapters_dir.mkdir(parents=True, exist_ok=True)
     weights = app.project.adapters_dir / WEIGHTS
     weights.write_bytes(b"first")
     async with app.run_test(size=(100, 30)) as pilot:

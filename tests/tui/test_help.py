@@ -134,3 +134,15 @@ def test_one_key_writes_the_sample_everywhere() -> None:
         if isinstance(binding, Binding) and binding.action == "write_demo"
     ]
     assert len(keys) == 2 and len(set(keys)) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("q", "q"), ("D", "D"), ("ctrl+b", "Ctrl+B"), ("f6", "F6"), ("shift+home", "Shift+Home"),
+        ("question_mark", "?"), ("shift+right", "Shift+→"), ("escape", "Esc"), ("pageup", "PgUp"),
+    ],
+)  # fmt: skip
+def test_keys_are_called_as_they_stand_on_the_keyboard(app: MqloraApp, key: str, shown: str) -> None:
+    """The same way wherever they are shown."""
+    assert app.get_key_display(Binding(key, "bell")) == shown

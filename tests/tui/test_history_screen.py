@@ -114,7 +114,7 @@ async def test_a_line_that_cannot_be_taken_stays_to_be_mended(app: MqloraApp) ->
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, "present", "Best at its last step")
         await pilot.press("r")
-        await sees(pilot, "That cannot be done now")
+        await sees(pilot, "That cannot be done now: this run is over")
         await pilot.press("down", "m", "backspace", *"a/b", "enter")
         await sees(pilot, "✗ 'a/b' is no name for a folder; write at most 80")
         assert app.screen.query_one(LineInput).value == "a/b"

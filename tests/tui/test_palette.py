@@ -10,6 +10,7 @@ from tui.app.app import MqloraApp
 from tui.app.screens.data.line_number import LineNumberScreen
 from tui.app.screens.shared.base import PlaceScreen
 from tui.app.screens.shared.dialog import Closing, ConfirmScreen
+from tui.app.screens.shared.palette import Command, Palette
 
 import pytest
 from textual.events import Key
@@ -46,6 +47,14 @@ async def test_any_burst_leaves_the_app_in_order(app: MqloraApp, keys: str, is_o
         await wait_for(pilot, lambda: isinstance(app.focused, Input))
         await pilot.press("escape")
         await sees_no_more(pilot, "Where to?")
+
+
+@pytest.mark.parametrize("typed", ["maquina", "Máquina", "MÁQ"])
+def test_a_name_is_found_without_its_accents(typed: str) -> None:
+    """Not every keyboard has them; the letters that fit are those of the name as it is written."""
+    palette = Palette([])
+    fits, letters = palette._match(typed, Command("Ir para Máquina", "", "1", ""))
+    assert fits and "".join("Ir para Máquina"[at] for at in letters) == "Máquina"[: len(typed)]
 
 
 @pytest.mark.parametrize("kind", [LineNumberScreen, PlaceScreen])

@@ -100,6 +100,20 @@ async def test_restart_asks_first(app: MqloraApp) -> None:
         await wait_for(pilot, lambda: factory.modes == ["restart"])
 
 
+async def test_a_state_that_cannot_be_read_has_a_way_on(app: MqloraApp) -> None:
+    """Nothing can go on there; R begins anew, as the refusal of Enter says."""
+    app.project.run_dir.mkdir()
+    app.project.state_file.write_text("garbage")
+    factory = use(app, Factory())
+    factory.gate.set()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_train(pilot)
+        await pilot.press("R")
+        await wait_for(pilot, lambda: "nothing is deleted" in shown(app))
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: factory.modes == ["restart"])
+
+
 async def test_finished_leads_to_chat(app: MqloraApp) -> None:
     """After the last step the verdict stands there, and Enter opens the chat."""
     write_run(app.project, "finished")

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePath
@@ -38,7 +39,7 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
-_CONTROL = re.compile(r"\^([a-z])")
+_FUNCTION_KEY = re.compile(r"f\d+")
 LOOK_SECONDS = 2.0
 """Time between two looks at what other processes do to the run."""
 
@@ -124,10 +125,13 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
 
     def get_key_display(self, binding: Binding) -> str:
         """Write the names of keys as on the keyboard."""
-        known = binding.key_display or KEY_NAMES.get(binding.key)
-        return known or _CONTROL.sub(
-            lambda found: f"Ctrl+{found[1].upper()}", super().get_key_display(binding)
-        )
+        if known := binding.key_display or KEY_NAMES.get(binding.key):
+            return known
+        *modifiers, key = binding.key.split("+")
+        shown = KEY_NAMES.get(key) or super().get_key_display(replace(binding, key=key))
+        is_letter = modifiers and len(shown) == 1
+        names = [name.capitalize() for name in modifiers]
+        return "+".join([*names, shown.upper() if is_letter or _FUNCTION_KEY.fullmatch(key) else shown])
 
     def on_run_changed(self) -> None:
         """Show the new phase everywhere; leave if this is the pause that quitting asked for."""

@@ -53,6 +53,7 @@ def read_delimited(source: Source) -> Iterator[Record | Rejected]:
                 if source.has_header:
                     continue
             if cells:
+                cells = [cell.replace("\r\n", "\n") for cell in cells]  # as between lines, so inside of cells
                 yield _record(begin, rows.line_num + source.skipped_lines, names, cells)
 
 

@@ -21,6 +21,8 @@ _BEGIN = 1 << 20
 _BEGIN_OF_RECORDS = 1 << 16
 _TRIED = 20
 """Records by which a delimiter is chosen."""
+_OF_A_MARK = 16
+"""Bytes at the beginning among which a binary format has a zero, and a text none (after UTF-16 is read)."""
 _MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)
@@ -130,7 +132,7 @@ def _refuse_no_text(path: Path, begin: bytes) -> None:
         problem, fix = _("{path} is compressed with {program}"), _("unpack it")
     elif begin.startswith(b"PAR1"):
         problem, fix = _("{path} is a Parquet table inside gzip"), _("unpack it")
-    elif begin.count(0) * 10 > len(begin):
+    elif begin.count(0) * 10 > len(begin) or 0 in begin[:_OF_A_MARK] or begin.startswith(b"%PDF"):
         problem = _("{path} is not text")
         fix = _("name a CSV, TSV, JSON, JSON Lines or Parquet file, text as UTF-8")
     else:

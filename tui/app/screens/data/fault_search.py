@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engine.dataset.fault_kinds import kind_words
 from engine.dataset.report import Fault, Severity
+from tui.words import searchable
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 _PART = 2_000
@@ -42,7 +43,7 @@ class FaultFilter:
 
     def admitted(self, faults: Sequence[Fault]) -> list[Fault]:
         """Return those of `faults` that are wanted."""
-        words = self.text.casefold().split()
+        words = searchable(self.text).split()
         if self.severity:
             faults = [fault for fault in faults if fault.severity == self.severity]
         return [fault for fault in faults if _has(fault, words)] if words else list(faults)
@@ -85,5 +86,5 @@ async def _parts(faults: Sequence[Fault]) -> AsyncIterator[Sequence[Fault]]:
 
 
 def _has(fault: Fault, words: list[str]) -> bool:
-    text = f"{fault.kind} {kind_words(fault.kind)} {fault.message} {fault.file} {fault.line}".casefold()
+    text = searchable(f"{fault.kind} {kind_words(fault.kind)} {fault.message} {fault.file} {fault.line}")
     return all(word in text for word in words)

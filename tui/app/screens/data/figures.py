@@ -78,9 +78,7 @@ def _hours(offers: tuple[Offer, ...]) -> Content:
     """Say how long a run takes in each profile."""
     known = [(offer.name, offer.seconds) for offer in offers if offer.seconds is not None]
     if not known:
-        unknown = _(
-            "how long a run takes is known after the first one here, or when it is measured (2, then m)"
-        )
+        unknown = _("a run: ? hours, known after the first one here or when measured (2, then m)")
         return Content.styled(unknown, "$muted")
     hours = " · ".join(f"{name} {duration(seconds)}" for name, seconds in known)
     return Content(_("a run: {hours}").format(hours=hours))

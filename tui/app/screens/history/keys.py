@@ -76,7 +76,7 @@ WHY_NOT = {
     "rename": _("Only archived runs have names; a archives the present one."),
     "delete": _("Only archived runs are deleted; a archives the present one."),
     "archive": _("This run is in the archive."),
-    "resume": _("This run is over, or has no checkpoint to go on from."),
+    "resume": _("That cannot be done now: this run is over, or has no checkpoint to go on from."),
 }
 """Why a key does nothing where it is not offered, by its action."""
 

@@ -55,7 +55,7 @@ class ImportPreview(VerticalScroll):
             rows.append(Content.styled(_("… and {n} more").format(n=number(more)), "$muted"))
         rows[:0] = _doubtful(table, imported.doubts)
         note = [Content.styled(imported.note, "$muted")] if imported.note else []
-        self._say([*note, *(rows or [Content.styled(_("none"), "$muted")])])
+        self._say([*note, *(rows or [Content.styled(_("no row was rejected"), "$muted")])])
 
     def show_help(self) -> None:
         """Say what can be imported, and where it goes."""

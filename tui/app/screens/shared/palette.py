@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple
 from engine.i18n import _
 from tui.app.screens.shared.dialog import Dialog
 from tui.app.screens.shared.line_input import LineInput
+from tui.words import searchable
 
 from textual import on
 from textual.app import ComposeResult
@@ -84,7 +85,7 @@ class Palette(Dialog[Command]):
         """Return how well `text` names a command, 0 for not at all, and which letters of its title."""
         if text in command.also:
             return math.inf, ()
-        return self._search.match(text, command.title) if text else (1.0, ())
+        return self._search.match(searchable(text), searchable(command.title)) if text else (1.0, ())
 
     def _show(self, text: str) -> None:
         """List the commands that `text` may mean, the likeliest first."""
