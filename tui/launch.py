@@ -14,6 +14,15 @@ from types import FrameType
 from engine.importing import importing
 from tui.respawn import SUPERVISED, choose_language, peek
 
+_FILES = "; allow more open files: ulimit -n 1024"
+_MORE = {
+    errno.EAGAIN: "; allow more processes: ulimit -u 1024",
+    errno.EMFILE: _FILES,
+    errno.ENFILE: _FILES,
+    errno.EACCES: "; let this user read and run it, or install it where that is so",
+}
+"""What can be done about it, by the system's number of the error."""
+
 
 def main() -> int:
     """Run the command line and return its exit code."""
@@ -23,8 +32,9 @@ def main() -> int:
     try:
         return _run()
     except OSError as error:  # before there is anybody to tell it better
-        more = "processes: ulimit -u 1024" if error.errno == errno.EAGAIN else "open files: ulimit -n 1024"
-        print(f"mqlora-tui cannot start: {error.strerror}; allow more {more}.", file=sys.stderr)
+        where = f" ({error.filename})" if error.filename else ""
+        fix = _MORE.get(error.errno or 0, "")
+        print(f"mqlora-tui cannot start: {error.strerror}{where}{fix}.", file=sys.stderr)
         return 1
 
 

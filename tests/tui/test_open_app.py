@@ -1,9 +1,12 @@
 """Opening the app without Typer says what Typer would say, or leaves it to Typer."""
 
+import errno
+import os
 import sys
 from functools import partial
 from pathlib import Path
 
+from tui import launch
 from tui.cli import main as command_line
 from tui.cli import open_app
 from tui.cli.open_app import app_options
@@ -63,3 +66,24 @@ def test_a_language_that_there_is_not_is_left_to_typer(monkeypatch: pytest.Monke
     """It refuses that."""
     monkeypatch.setenv("MQLORA_LANG", "xx")
     assert app_options([]) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EMFILE, "Too many open files (x); allow more open files: ulimit -n 1024."),
+        (errno.EACCES, "Permission denied (x); let this user read and run it"),
+        (errno.EIO, "Input/output error (x)."),
+    ],
+)
+def test_why_it_cannot_start_is_told_with_what_helps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, told: str
+) -> None:
+    """Nothing is advised against an error that it does not help against."""
+
+    def fail() -> int:
+        raise OSError(number, os.strerror(number), "x")
+
+    monkeypatch.setattr(launch, "_run", fail)
+    assert launch.main() == 1
+    assert f"mqlora-tui cannot start: {told}" in capsys.readouterr().err

@@ -74,6 +74,8 @@ async def test_a_profile_is_taken_as_it_is_named(app: MqloraApp, project: Projec
         screen = await opened(pilot)
         await wait_for(pilot, lambda: screen.selected == CUSTOM)
         await sees(pilot, "max_steps 0 -> 12, answers_percent 5 -> ", "· Custom ")
+        card = list(screen.query(ProfileCard))[CUSTOM]
+        await wait_for(pilot, lambda: [name for name, _value in card.figures][1:] == ["time", "epoch"])
         await pilot.press("left", "left")
         await sees(pilot, "replaces yours", "answers_percent 100 -> 5")
         await pilot.press("enter")

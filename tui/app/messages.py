@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.dataset.convert.clean import Cleaned
     from engine.dataset.inspect.preview import PreviewToken  # imports numpy, so not at start-up
     from engine.dataset.jsonl.turns import Message as Turn
+    from engine.fit.price import Price
 
 
 @dataclass
@@ -61,9 +62,10 @@ class DataCheckOver(Message, bubble=False):
 
 @dataclass
 class OffersMade(Message, bubble=False):
-    """The three profiles have a price on this machine."""
+    """The three profiles have a price on this machine, and the values in use if they are of none."""
 
     recommendation: Recommendation
+    custom: "Price | None" = None
 
 
 @dataclass

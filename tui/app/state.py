@@ -10,7 +10,7 @@ from engine.errors import UserError, system_reason, write_fix
 from engine.files import stamp_of
 from engine.hardware.report import Check, HardwareReport
 from engine.i18n import _
-from engine.profiles import Recommendation, plain_profile, without_own_values
+from engine.profiles import Recommendation, plain_profile
 from engine.project import Project
 from engine.training.lock import lock_owner
 from engine.training.selected_config import selected_settings
@@ -36,6 +36,7 @@ from textual import work
 from textual.reactive import reactive
 
 if TYPE_CHECKING:
+    from engine.fit.price import Price
     from tui.app.jobs.chat import ChatJob
 
 
@@ -50,6 +51,8 @@ class AppState(ServeState):
     """Which machines or processes the next start trains with."""
     recommendation: reactive[Recommendation | None] = reactive(None, init=False)
     """The three profiles with their price on this machine."""
+    custom_price: "reactive[Price | None]" = reactive(None, init=False)
+    """What the configuration in use takes, where it is none of the profiles."""
     measuring: reactive[str] = reactive("", init=False)
     """How far the measurement of a configuration's memory is, in words; empty while there is none."""
 
@@ -146,6 +149,8 @@ class AppState(ServeState):
             self.data = None
         if old.model != new.model:
             self.start_hardware_check()
+        elif old != new:
+            self.make_offers()
 
     def start_hardware_check(self) -> None:
         """Look at the machine again, unless that is under way."""
@@ -172,9 +177,7 @@ class AppState(ServeState):
 
     @work(thread=True, exit_on_error=False)
     def _make_offers(self, hardware: HardwareReport) -> None:
-        checks.make_offers(
-            self.project, without_own_values(self.config), hardware, self.data, self.post_message
-        )
+        checks.make_offers(self.project, self.config, hardware, self.data, self.post_message)
 
     def start_measuring(self, config: TrainingConfig) -> None:
         """Measure in the background whether `config` fits; ends with a `FitDone`.
@@ -257,6 +260,6 @@ class AppState(ServeState):
 
     def on_offers_made(self, message: OffersMade) -> None:
         """Keep the offers; take the recommended one until the user has chosen."""
-        self.recommendation = message.recommendation
+        self.recommendation, self.custom_price = message.recommendation, message.custom
         if not self.project.config_file.exists():
             self.config = plain_profile(message.recommendation.name, self.config)

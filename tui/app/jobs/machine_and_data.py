@@ -13,6 +13,7 @@ from engine.dataset.report import CheckStage, DataReport
 from engine.errors import Cancelled, UserError
 from engine.files import open_given
 from engine.hardware.report import Check, HardwareReport
+from engine.profiles import profile_name, without_own_values
 from engine.project import Project
 from tui.app.messages import (
     CheckDone,
@@ -131,15 +132,18 @@ def write_demo(project: Project, post: Post) -> None:
 def make_offers(
     project: Project, config: TrainingConfig, hardware: HardwareReport, data: DataReport | None, post: Post
 ) -> None:
-    """Price the three profiles and post the recommendation."""
+    """Price the three profiles, and a configuration that is none of them; post the recommendation."""
     from engine.fit.measured import price_profiles
+    from engine.fit.price import price_config
     from engine.model_folder.dimensions import ModelDimensions
 
     try:
         model = ModelDimensions.read(project.model_dir(config.model))
     except UserError:
         model = None
-    post(OffersMade(price_profiles(project, config, hardware, model, data)))
+    recommendation = price_profiles(project, without_own_values(config), hardware, model, data)
+    own = price_config(project, config, hardware, model, data) if profile_name(config) is None else None
+    post(OffersMade(recommendation, own))
 
 
 def measure_fit(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:

@@ -1,5 +1,7 @@
 """One profile as a card: what it is for and what it costs."""
 
+from typing import TYPE_CHECKING
+
 from engine.i18n import _, ngettext
 from engine.profiles import Offer
 from engine.units import duration, size
@@ -12,6 +14,9 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
+
+if TYPE_CHECKING:
+    from engine.fit.price import Price  # not at start-up
 
 
 class ProfileCard(Vertical):
@@ -30,6 +35,8 @@ class ProfileCard(Vertical):
         super().__init__(classes="card panel")
         self.profile = name
         self._offer: Offer | None = None
+        self.figures: list[tuple[str, str]] = []
+        """Name and value of what a run takes."""
         self._mark = ""
 
     def compose(self) -> ComposeResult:
@@ -40,7 +47,13 @@ class ProfileCard(Vertical):
     def show(self, offer: Offer | None, recommended: bool, use: str) -> None:
         """Draw an offer, or for None the card of the custom configuration; `use` says what it is for."""
         self._offer, self._mark = offer, _("recommended ◂") if recommended else use
+        self.figures = _figures(offer, offer.values["num_epochs"]) if offer else []
         self.set_class(recommended, "-recommended")
+        self._draw()
+
+    def show_custom(self, price: "Price | None", epochs: int) -> None:
+        """Draw what a run of so many epochs with the custom configuration takes; nothing while unknown."""
+        self.figures = _figures(price, epochs) if price else []
         self._draw()
 
     def on_click(self) -> None:
@@ -63,7 +76,7 @@ class ProfileCard(Vertical):
         table = Table.grid(expand=True)
         table.add_column(style=MUTED)
         table.add_column(justify="right", no_wrap=True)
-        for label, value in _figures(self._offer):
+        for label, value in self.figures:
             table.add_row(label, value)
         return table
 
@@ -74,20 +87,17 @@ class ProfileCard(Vertical):
         return Text(text, TEXT if self.selected else MUTED)
 
 
-def _figures(offer: Offer | None) -> list[tuple[str, str]]:
-    if offer is None:
-        return []
-    epochs = offer.values["num_epochs"]
+def _figures(price: "Offer | Price", epochs: int) -> list[tuple[str, str]]:
     return [
-        _memory(offer),
-        (_("time"), "–" if offer.seconds is None else duration(offer.seconds)),
+        _memory(price),
+        (_("time"), "–" if price.seconds is None else duration(price.seconds)),
         (ngettext("epoch", "epochs", epochs), str(epochs)),
     ]
 
 
-def _memory(offer: Offer) -> tuple[str, str]:
+def _memory(price: "Offer | Price") -> tuple[str, str]:
     """Return the peak memory; the label tells a predicted one from a measured one."""
-    if not offer.peak_memory:
+    if not price.peak_memory:
         return _("peak"), "–"
-    text = size(offer.peak_memory)
-    return (_("measured"), text) if offer.is_measured else (_("expected"), text)
+    text = size(price.peak_memory)
+    return (_("measured"), text) if price.is_measured else (_("expected"), text)

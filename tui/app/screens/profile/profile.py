@@ -64,6 +64,7 @@ class ProfileScreen(NamedConfigs):
     def on_mount(self) -> None:
         """Follow what the offers depend on."""
         self.follow("recommendation", self._show_choice)
+        self.follow("custom_price", self._draw)
         self.follow("config", self._show_choice)
         self.follow("data", self._draw)
         self.follow("run_state", self._draw)
@@ -197,6 +198,8 @@ class ProfileScreen(NamedConfigs):
         for index, card in enumerate(self.query(ProfileCard)):
             best = recommendation is not None and card.profile == recommendation.name
             card.show(offers.get(card.profile), best, self._use(index))
+            if index == CUSTOM and self._in_use(CUSTOM):
+                card.show_custom(self.mqlora.custom_price, self.mqlora.config.num_epochs)
             card.selected = index == self.selected
         self._draw_verdict(recommendation)
         config = self.shown_config()
