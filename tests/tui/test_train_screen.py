@@ -100,6 +100,14 @@ async def test_restart_asks_first(app: MqloraApp) -> None:
         await wait_for(pilot, lambda: factory.modes == ["restart"])
 
 
+async def test_the_plan_is_complete_without_a_visit_to_other_places(app: MqloraApp) -> None:
+    """The rows are counted for it, as they are for the profiles."""
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_train(pilot)
+        await wait_for(pilot, lambda: "the longest example has" in shown(app))
+        assert "being counted" not in shown(app)
+
+
 async def test_a_state_that_cannot_be_read_has_a_way_on(app: MqloraApp) -> None:
     """Nothing can go on there; R begins anew, as the refusal of Enter says."""
     app.project.run_dir.mkdir()

@@ -214,8 +214,10 @@ class TrainScreen(TellsOfStandstill, ChoosesMachines):
             self.show_error(error)
 
     def on_screen_resume(self) -> None:
-        """Look at the files at once."""
+        """Look at the files at once, and count the rows of which the plan of a first run is made."""
         self.after_picture(self._read)
+        if self.mqlora.run_state.phase == "idle":
+            self.after_picture(self.mqlora.start_data_check)
 
     def _tick(self) -> None:
         if self.is_current and self.reader.is_due():
