@@ -41,5 +41,9 @@ def other_version(path: Path, fix: str = "") -> UserError:
             "{path} holds what mqlora-tui {version} does not know: "
             "another version wrote it, or it was changed by hand"
         ).format(path=path, version=version("mqlora-tui")),
-        fix or _("use that version; to begin anew: mqlora-tui train --restart (the old run is archived)"),
+        fix
+        or _(
+            "use that version, or begin anew, the old run is archived: "
+            "R in the app, or mqlora-tui train --restart"
+        ),
     )

@@ -111,7 +111,7 @@ def restore(checkpoint: Checkpoint, parts: Parts) -> None:
     if {name: array.shape for name, array in weights.items()} != {n: a.shape for n, a in expected.items()}:
         raise UserError(
             _("{folder} was made for another model or LoRA layout").format(folder=checkpoint.folder),
-            _("begin anew with: mqlora-tui train --restart"),
+            _("begin anew: R in the app, or mqlora-tui train --restart"),
         )
     made.model.load_weights(list(weights.items()), strict=False)
     made.step.restore_optimizer(mx.load(str(checkpoint.folder / OPTIMIZER)))

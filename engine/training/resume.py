@@ -75,7 +75,7 @@ def open_run(
     if state and state.status == "finished":
         raise UserError(
             _("The run in {folder} is finished").format(folder=project.run_dir),
-            _("start a new one with: mqlora-tui train --restart (the old one is archived)"),
+            _("start a new one, the old one is archived: R in the app, or mqlora-tui train --restart"),
         )
     checkpoint, damaged = _newest(project, mode)
     divisor = halving * _divisor(state, checkpoint)
@@ -140,7 +140,7 @@ def _without_state(project: Project) -> UserError:
         _("{path} is damaged and there is no checkpoint, so nobody knows how the run stands").format(
             path=project.state_file
         ),
-        _("begin anew with: mqlora-tui train --restart (the old run is archived)"),
+        _("begin anew, the old run is archived: R in the app, or mqlora-tui train --restart"),
     )
 
 
@@ -179,7 +179,7 @@ def _newest(project: Project, mode: Mode) -> tuple[Checkpoint | None, list[Path]
     if checkpoint is None and damaged:
         raise UserError(
             _("Every checkpoint in {folder} is damaged").format(folder=project.run_dir),
-            _("begin anew with: mqlora-tui train --restart (the old run is archived)"),
+            _("begin anew, the old run is archived: R in the app, or mqlora-tui train --restart"),
         )
     if checkpoint is None and mode == "resume":
         raise UserError(
