@@ -85,6 +85,15 @@ async def test_the_report_opens_the_same_view(app: MqloraApp) -> None:
         await wait_for(pilot, lambda: isinstance(app.screen, ReportScreen))
 
 
+async def test_a_run_that_kept_no_answers_says_why(app: MqloraApp) -> None:
+    """Not that a run answers questions, as this one did not."""
+    write_run(app.project, "finished")
+    app.project.prompts_file.write_text("Qual é a capital?\n")
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await opened(pilot)
+        await sees(pilot, "This run kept no answers: 5 % of its time")
+
+
 async def test_without_answers_it_says_how_to_get_some(app: MqloraApp) -> None:
     """A file to write, a validation to wait for, a file in the way; then the answers, without a key."""
     async with app.run_test(size=SIZES[0]) as pilot:

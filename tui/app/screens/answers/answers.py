@@ -187,6 +187,10 @@ class AnswersScreen(PlaceScreen):
     def _is_training(self) -> bool:
         return self._project is None and self.mqlora.run_state.is_training
 
+    @property
+    def _is_over(self) -> bool:
+        return self._project is not None or self.mqlora.run_state.phase == "finished"
+
     def _tick(self) -> None:
         if self.is_current:
             self._read()
@@ -210,7 +214,7 @@ class AnswersScreen(PlaceScreen):
             return
         self.set_class(not self._questions, "-empty")
         if not self._questions:
-            self.query_one(VerdictLine).show_waiting(why_none(found, self._is_training))
+            self.query_one(VerdictLine).show_waiting(why_none(found, self._is_training, self._is_over))
             if found.problem:
                 self.show_error(found.problem)
             return

@@ -10,8 +10,14 @@ from tui.app.screens.data.pair_row import CLOSE, OPEN
 from textual.content import Content
 
 
-def why_none(found: AnswersLook, is_training: bool) -> str:
-    """Say why there is no answer, and how to get some."""
+def why_none(found: AnswersLook, is_training: bool, is_over: bool) -> str:
+    """Say why there is no answer, and how to get some.
+
+    Args:
+        found: what is known of the answers.
+        is_training: whether the run is being made.
+        is_over: whether it was made to its end.
+    """
     if found.problem:
         return _("The answers of this run cannot be read.")
     if not found.percent:
@@ -23,6 +29,12 @@ def why_none(found: AnswersLook, is_training: bool) -> str:
         )
     if is_training and found.percent < 100:
         text = _("No answer yet: they come with the validations, once {percent:g} % of the time allow one.")
+        return text.format(percent=found.percent)
+    if is_over and found.percent < 100:
+        text = _(
+            "This run kept no answers: {percent:g} % of its time (answers_percent) allowed none, "
+            "or there was no question then."
+        )
         return text.format(percent=found.percent)
     return _("No answer yet: a run answers the questions of data/prompts.txt at each validation.")
 
