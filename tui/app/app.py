@@ -2,10 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
@@ -17,12 +16,10 @@ from engine.training.events import Resumption
 from engine.training.lock_file import Owner
 from tui.app.commands import CommandsApp, open_place, place_class
 from tui.app.keys import APP_KEYS, KEY_NAMES, PLACES
-from tui.app.look import LookApp
+from tui.app.leaving import LeavingApp
 from tui.app.screens.shared.base import PlaceScreen
-from tui.app.screens.shared.dialog import ConfirmScreen, Dialog
-from tui.app.screens.shared.note_line import Busy
-from tui.app.screens.shared.unsaved import FormDialog, UnsavedScreen
-from tui.app.screens.train.questions import LeaveChoice, LeaveTrainingScreen, PauseOtherScreen, leave_work
+from tui.app.screens.shared.dialog import Dialog
+from tui.app.screens.train.questions import PauseOtherScreen
 from tui.app.style_sheets import patch_style_sheets
 from tui.app.textual_faults import EndingApp, patch_ast, patch_lists
 from tui.no_break import keep_together
@@ -44,7 +41,7 @@ LOOK_SECONDS = 2.0
 """Time between two looks at what other processes do to the run."""
 
 
-class MqloraApp(CommandsApp, LookApp, EndingApp):
+class MqloraApp(CommandsApp, LeavingApp, EndingApp):
     """Declares places, keys and shared state; the screens do the work."""
 
     TITLE = "mqlora-tui"
@@ -74,17 +71,12 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
         """Called when the terminal is gone, on any thread."""
         self._go_on = go_on
         self._half_micro_batch = half_micro_batch
-        self._leaving = False
-        self.hands_over = False
-        """Whether the run goes on in the background when this app has left it."""
         self._has_places = False
         """Whether their modules were asked for."""
-        self._event_loop: asyncio.AbstractEventLoop | None = None
 
     def on_mount(self) -> None:
         """Learn what the run is doing, look at the machine, and follow both."""
-        self._event_loop = asyncio.get_running_loop()
-        self._event_loop.set_default_executor(self.pool)
+        asyncio.get_running_loop().set_default_executor(self.pool)
         self.training.follow(self)
         self.look_at_run()
         self.set_interval(LOOK_SECONDS, self.look_elsewhere)
@@ -212,71 +204,9 @@ class MqloraApp(CommandsApp, LookApp, EndingApp):
         in_field = getattr(self.screen.focused, "selected_text", "")  # a line, or several
         return in_field or self.screen.get_selected_text() or ""
 
-    @property
-    def is_leaving(self) -> bool:
-        """Whether the app ends as soon as the run is saved."""
-        return self._leaving
-
     def action_settings(self) -> None:
         """Choose look and signals."""
         from tui.app.screens.shared.app_settings import AppSettingsScreen
 
         if not isinstance(self.screen, AppSettingsScreen):
             self.push_screen(AppSettingsScreen())
-
-    def exit_from_signal(self) -> None:
-        """Ask the app to exit, on any thread."""
-        if self._event_loop is not None and not self._event_loop.is_closed():
-            self._event_loop.call_soon_threadsafe(self.exit, 0)
-
-    async def action_quit(self) -> None:
-        """Leave at once, as soon as a pause is saved, or ask first: while training, and of a changed form."""
-        if any(isinstance(screen, FormDialog) and screen.is_changed for screen in self.screen_stack):
-            self._ask_about_form()
-        elif self.training.is_taking_over:
-            problem, wait = _("The run is on its way here"), _("leave when it has arrived")
-            self.show_error(Busy(problem, wait, lambda: self.training.is_taking_over))
-        elif at_work := [dialog for dialog in self._dialogs() if dialog.at_work]:
-            self._ask_about_work(at_work)
-        elif not self.training.is_running:
-            self.exit(0)
-        elif self._leaving:
-            return
-        elif self.training.status().phase == "pausing":
-            self._leave("pause")
-        elif not isinstance(self.screen, ConfirmScreen | LeaveTrainingScreen):
-            self.push_screen(LeaveTrainingScreen(), self._leave)
-
-    def _ask_about_form(self) -> None:
-        """Ask what shall become of the changes, unless that is being asked."""
-        while not isinstance(self.screen, FormDialog | UnsavedScreen):
-            self.pop_screen()  # such as the palette
-        if isinstance(self.screen, FormDialog):
-            self.screen.action_leave("app.quit")
-
-    def _dialogs(self) -> Iterator[Dialog[Any]]:
-        """Yield the dialogs that are open, in whichever place."""
-        screens = chain.from_iterable(self._screen_stacks.values())
-        return (screen for screen in screens if isinstance(screen, Dialog))
-
-    def _ask_about_work(self, dialogs: Sequence[Dialog[Any]]) -> None:
-        """Ask whether what dialogs are at may be ended, unless that is being asked; then leave."""
-
-        async def leave(confirmed: bool | None) -> None:
-            if confirmed:
-                for dialog in dialogs:
-                    dialog.stop_work()
-                await self.action_quit()
-
-        if not isinstance(self.screen, ConfirmScreen):
-            self.push_screen(leave_work(" ".join(dialog.at_work for dialog in dialogs)), leave)
-
-    def _leave(self, choice: LeaveChoice | None) -> None:
-        """Leave as soon as the run of this process is saved; it may just have ended."""
-        if choice in ("pause", "keep"):
-            self._leaving, self.hands_over = True, choice == "keep"
-            self.notice = _("Saving a checkpoint, then leaving.")
-            if self.hands_over:
-                self.notice = _("Saving a checkpoint, then leaving; the run goes on in the background.")
-            if not self.training.pause():
-                self.exit(0)
