@@ -32,12 +32,26 @@ def moment(written: str) -> str:
 
 def size(count: int) -> str:
     """Return a number of bytes in the decimal unit that fits, such as "29.4 MB" (1e6 bytes) or "3.8 GB"."""
+    return _size(count, 1)
+
+
+def _size(count: int, decimals: int) -> str:
     value = float(count)
     for unit in ("B", "kB", "MB"):
         if value < 999.5:
-            return f"{number(value, '.0f' if unit == 'B' or value >= 99.95 else '.1f')}{unit_gap()}{unit}"
+            is_whole = unit == "B" or (value >= 99.95 and decimals == 1)
+            return f"{number(value, '.0f' if is_whole else f'.{decimals}f')}{unit_gap()}{unit}"
         value /= 1000
-    return f"{number(value, '.1f')}{unit_gap()}GB"
+    return f"{number(value, f'.{decimals}f')}{unit_gap()}GB"
+
+
+def sizes_apart(one: int, other: int) -> tuple[str, str]:
+    """Return two sizes as `size` does, with up to three decimals where those tell them apart."""
+    for decimals in (1, 2, 3):
+        texts = _size(one, decimals), _size(other, decimals)
+        if texts[0] != texts[1]:
+            return texts
+    return size(one), size(other)
 
 
 def rate(value: float) -> str:

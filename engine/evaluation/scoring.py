@@ -25,7 +25,7 @@ from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.reply import ChatSettings, Replier, ReplyChunk
 from engine.training.memory_limits import limit_cache, read_budget
 from engine.training.scores import evaluate, make_scores
-from engine.units import size
+from engine.units import sizes_apart
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,10 +51,9 @@ def require_memory(folder: Path) -> None:
     device: Device = "cpu" if is_cpu() else "gpu"
     needed = int(sizes.weight_bytes(device, resident=is_cpu()) * _BESIDE)
     if needed > budget.free:
+        needs, has = sizes_apart(needed, budget.free)
         raise UserError(
-            _("An evaluation takes {needed} of memory, and {free} are free").format(
-                needed=size(needed), free=size(budget.free)
-            ),
+            _("An evaluation takes {needed} of memory, and {free} are free").format(needed=needs, free=has),
             _("close other programs, or wait until a run here has ended"),
         )
 

@@ -17,7 +17,7 @@ from engine.i18n import _
 from engine.model.adapter_file import AdapterFile
 from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.training.memory_limits import read_budget
-from engine.units import size
+from engine.units import sizes_apart
 
 _BESIDE = 1.1
 """Memory of activations and of what is read, as a factor of the weights."""
@@ -70,11 +70,9 @@ class Scorer:
             needed = max(needed, sizes.parameters * width // 8)
         free = read_budget().free
         if needed * _BESIDE > free:
-            raise NotScored(
-                _("Nothing is scored: it takes {needed} of memory, and {free} are free").format(
-                    needed=size(int(needed * _BESIDE)), free=size(free)
-                )
-            )
+            needs, has = sizes_apart(int(needed * _BESIDE), free)
+            text = _("Nothing is scored: it takes {needed} of memory, and {free} are free")
+            raise NotScored(text.format(needed=needs, free=has))
 
     def _by_llama(self, request: ExportRequest, folder: Path, rows: list[Example]) -> Scores:
         def told(done: int, total: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.files import PARTIAL
 from engine.i18n import _
-from engine.units import size
+from engine.units import sizes_apart
 
 _MARGIN = 64 << 20
 """Bytes of headers, tokenizer and the disk's rounding up."""
@@ -24,9 +24,10 @@ def require_space(folder: Path, needed: int) -> None:
     """
     free = shutil.disk_usage(folder).free
     if free < needed + _MARGIN:
+        needs, has = sizes_apart(needed + _MARGIN, free)
         raise UserError(
             _("{needed} are needed in {path} and {free} are free").format(
-                needed=size(needed + _MARGIN), path=_seen(folder), free=size(free)
+                needed=needs, path=_seen(folder), free=has
             ),
             _("free some space, take fewer --bits, or name a folder on another disk with --out"),
         )

@@ -22,7 +22,7 @@ from engine.project import Project
 from engine.sanitize import one_line
 from engine.training.crash import cause_of_death
 from engine.training.failures import OUT_OF_MEMORY
-from engine.units import size
+from engine.units import sizes_apart
 
 LIMIT_S = 180.0
 """Seconds after which a measurement is given up."""
@@ -156,9 +156,8 @@ def _compared(budget: MemoryBudget, shape: BatchShape, measured: Measured) -> Fi
     need = max(measured.peak, measured.process) if is_own_memory else measured.peak
     if need <= budget.free:
         return Fit(True, budget, shape, measured)
-    reason = _("It took {need}, more than the {free} that is free").format(
-        need=size(need), free=size(budget.free)
-    )
+    needs, has = sizes_apart(need, budget.free)
+    reason = _("It took {need}, more than the {free} that is free").format(need=needs, free=has)
     return Fit(False, budget, shape, measured, reason)
 
 

@@ -9,7 +9,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.memory.predict import MemoryBudget, predict_peak
 from engine.model_folder.dimensions import ModelDimensions
-from engine.units import size
+from engine.units import sizes_apart
 
 PREDICTION_ERROR = 1.15
 """How far a predicted peak may be from the measured one, as a factor either way."""
@@ -83,10 +83,12 @@ def refuse_if_too_large(folder: Path, config: TrainingConfig, budget: MemoryBudg
         return ""
     hint = advice(config, nearest_predicted(folder, config, budget, shape))
     if needed > budget.total * PREDICTION_ERROR:
+        needs, has = sizes_apart(needed, budget.total)
         problem = _("Training would need about {need} of memory, and there is {total}")
-        raise UserError(problem.format(need=size(needed), total=size(budget.total)), hint)
+        raise UserError(problem.format(need=needs, total=has), hint)
     text = _("Training will need about {need} of memory, and {free} is free; if it fails, {hint}")
-    return text.format(need=size(needed), free=size(budget.free), hint=hint)
+    needs, has = sizes_apart(needed, budget.free)
+    return text.format(need=needs, free=has, hint=hint)
 
 
 def nearest_predicted(

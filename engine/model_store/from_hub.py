@@ -16,7 +16,7 @@ from engine.model_store.download import Download, held_download
 from engine.model_store.hub import Snapshot, address, command, damaged, look_up
 from engine.model_store.wanted import WEIGHTS
 from engine.sanitize import one_line
-from engine.units import size
+from engine.units import sizes_apart
 
 OnProgress = Callable[[str, int, int], None]
 """Called with a translated stage, the bytes done and the bytes in all; 0 where they are not known."""
@@ -142,9 +142,10 @@ def require_space(folder: Path, needed: int) -> None:
     """
     free = shutil.disk_usage(folder).free
     if free < needed:
+        needs, has = sizes_apart(needed, free)
         raise UserError(
             _("{needed} are needed on the disk of {path} and {free} are free").format(
-                needed=size(needed), path=folder, free=size(free)
+                needed=needs, path=folder, free=has
             ),
             _("free some disk space"),
         )

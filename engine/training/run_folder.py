@@ -21,7 +21,7 @@ from engine.training.resume import RunStart
 from engine.training.retention import archive
 from engine.training.selected_config import differences, settings_beside
 from engine.training.state import is_unreadable
-from engine.units import size
+from engine.units import sizes_apart
 
 _MARGIN = 1 << 20
 """Bytes of a checkpoint's small files, its metrics and the disk's rounding up."""
@@ -75,9 +75,10 @@ def require_space(folder: Path, adapter: Mapping[str, mx.array], optimizer: Mapp
     needed = 2 * (weights + kept + _MARGIN) + weights
     free = shutil.disk_usage(folder).free
     if free < needed:
+        needs, has = sizes_apart(needed, free)
         raise UserError(
             _("Two checkpoints and the best adapter need {needed} in {folder}, {free} are free").format(
-                needed=size(needed), folder=folder, free=size(free)
+                needed=needs, folder=folder, free=has
             ),
             _("free some disk space, or choose another project with -C"),
         )

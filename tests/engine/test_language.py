@@ -9,7 +9,7 @@ from engine.i18n.numbers import number
 from engine.i18n.texts import LocalText
 from engine.setting_words import value_text
 from engine.training.selected_config import differences
-from engine.units import rate, typed_rate
+from engine.units import rate, sizes_apart, typed_rate
 
 import pytest
 
@@ -121,3 +121,20 @@ def test_a_value_is_shown_as_it_may_be_typed() -> None:
     )
     assert rate(1.5e-4) == "1,5e-4" and typed_rate(1.5e-4) == "1.5e-4"
     assert differences(TrainingConfig(), TrainingConfig(learning_rate=1e-4)) == ["learning_rate 2e-4 -> 1e-4"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        (2_300_001, 2_260_000, ("2.30 MB", "2.26 MB")),
+        (4_000_000_000, 3_000_000_000, ("4.0 GB", "3.0 GB")),
+        (150_400_000, 150_300_000, ("150.40 MB", "150.30 MB")),
+        (1_000_000_001, 1_000_000_000, ("1.0 GB", "1.0 GB")),  # nobody frees a byte
+        (7, 7, ("7 B", "7 B")),
+    ],
+)
+def test_sizes_that_are_compared_differ_as_they_are_written(
+    one: int, other: int, said: tuple[str, str]
+) -> None:
+    """A refusal does not say that 2.3 MB are needed and 2.3 MB are free."""
+    assert tuple(text.replace("\xa0", " ") for text in sizes_apart(one, other)) == said
