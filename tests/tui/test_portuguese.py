@@ -127,6 +127,13 @@ def test_usage_errors_of_typer_are_known(arguments: list[str], monkeypatch: pyte
         assert told.startswith("<") and ("Invalid value" not in told or ": <" in told), told
 
 
+def test_an_option_without_a_value_is_not_shown_to_take_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """Typer writes <bool> behind it."""
+    app(["train", "--help"], standalone_mode=False)
+    help_text = capsys.readouterr().out
+    assert "--restart" in help_text and "<bool>" not in help_text and "<path>" in help_text
+
+
 def test_keys_of_text_fields_are_known() -> None:
     """Those that Textual has today."""
     bindings = [each for each in (*Input.BINDINGS, *TextArea.BINDINGS) if isinstance(each, Binding)]

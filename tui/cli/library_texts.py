@@ -61,6 +61,14 @@ class _OwnWords:
         usage = retold(super().get_usage(ctx))  # type: ignore[misc]
         return re.sub("|".join(_PLACEHOLDERS), lambda word: _(word[0]), usage)
 
+    def get_params(self, ctx: Any) -> Any:
+        """Return the options; one that takes no value is not shown to take a <bool>."""
+        found = super().get_params(ctx)  # type: ignore[misc]
+        for option in found:
+            if getattr(option, "is_flag", False) and option.metavar is None:
+                option.metavar = ""
+        return found
+
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option that shows the help."""
         option = super().get_help_option(ctx)  # type: ignore[misc]
