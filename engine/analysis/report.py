@@ -12,7 +12,7 @@ from engine.analysis.headline import sign_of
 from engine.analysis.outcome import outcome_of
 from engine.analysis.rate import rate_sign
 from engine.analysis.verdict import Verdict
-from engine.i18n import _, number
+from engine.i18n import _, ngettext, number
 from engine.shell import complete, continued
 from engine.symbols import SYMBOLS
 from engine.units import nats, size
@@ -95,8 +95,9 @@ def _epochs(summary: RunSummary) -> list[str]:
     ]
     if len(lines) > _MOST_EPOCHS:
         half = _MOST_EPOCHS // 2
-        left_out = number(len(lines) - 2 * half)
-        lines[half:-half] = [f"   {_('… {n} epochs between').format(n=left_out)}"]
+        left_out = len(lines) - 2 * half
+        text = ngettext("… {n} epoch between", "… {n} epochs between", left_out)
+        lines[half:-half] = [f"   {text.format(n=number(left_out))}"]
     return [_("   Mean training loss"), *lines]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.config import TrainingConfig
 from engine.errors import UserError, system_reason, write_fix
 from engine.files import read_own
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.project import Project
 from engine.sanitize import HARMFUL, one_line
 
@@ -42,8 +42,8 @@ def check_name(text: str) -> str:
     if not name:
         raise UserError(_("The name is empty"), _("type one, such as: slow but sure"))
     if len(name) > LONGEST:
-        problem = _("The name has {n} characters").format(n=len(name))
-        raise UserError(problem, _("take one of at most {n}").format(n=LONGEST))
+        fix = ngettext("take one of at most {n} letter", "take one of at most {n} letters", LONGEST)
+        raise UserError(_("The name is too long"), fix.format(n=LONGEST))
     if name.startswith(".") or _FORBIDDEN.search(name) or HARMFUL.search(name):
         fix = _('take one without / \\ : * ? " < > | and without a point at its beginning')
         raise UserError(_("'{name}' cannot be a name").format(name=one_line(name, 80)), fix)

@@ -240,6 +240,7 @@ async def test_what_the_model_cannot_take_is_told_before_it_is_sent(
         assert counted == [8000, 8000] and [len(turns[-1]["content"]) for turns in session.asked] == [2]
 
 
+@pytest.mark.usefixtures("session")
 async def test_an_adapter_that_came_since_the_last_question_is_told(app: MqloraApp) -> None:
     """What stands above was answered by another one, whose answers are sent along."""
     app.project.adapters_dir.mkdir(parents=True, exist_ok=True)
