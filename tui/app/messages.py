@@ -65,7 +65,9 @@ class OffersMade(Message, bubble=False):
     """The three profiles have a price on this machine, and the values in use if they are of none."""
 
     recommendation: Recommendation
-    custom: "Price | None" = None
+    config: TrainingConfig
+    """The values in use then."""
+    custom: "Price | None"
 
 
 @dataclass

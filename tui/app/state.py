@@ -144,6 +144,7 @@ class AppState(ServeState):
 
     def watch_config(self, old: TrainingConfig, new: TrainingConfig) -> None:
         """Drop what was found out for another configuration."""
+        self.custom_price = None
         if any(getattr(old, key) != getattr(new, key) for key in READING_KEYS):
             self.cancel_data_check()
             self.data = None
@@ -260,6 +261,8 @@ class AppState(ServeState):
 
     def on_offers_made(self, message: OffersMade) -> None:
         """Keep the offers; take the recommended one until the user has chosen."""
-        self.recommendation, self.custom_price = message.recommendation, message.custom
+        self.recommendation = message.recommendation
+        if message.config == self.config:  # else other values are being priced
+            self.custom_price = message.custom
         if not self.project.config_file.exists():
             self.config = plain_profile(message.recommendation.name, self.config)

@@ -143,7 +143,7 @@ def make_offers(
         model = None
     recommendation = price_profiles(project, without_own_values(config), hardware, model, data)
     own = price_config(project, config, hardware, model, data) if profile_name(config) is None else None
-    post(OffersMade(recommendation, own))
+    post(OffersMade(recommendation, config, own))
 
 
 def measure_fit(project: Project, config: TrainingConfig, cancel: Event, post: Post) -> None:

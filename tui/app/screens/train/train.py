@@ -1,6 +1,7 @@
 """4 Train: is it learning, how long still, is anything wrong?"""
 
 import asyncio
+import os
 from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
@@ -9,7 +10,6 @@ from engine.errors import UserError
 from engine.format import OtherVersions
 from engine.i18n import _
 from engine.training.events import AS_BEFORE, Mode, Resumption
-from engine.training.state import is_unreadable
 from tui.app.screens.answers.answers import AnswersScreen
 from tui.app.screens.shared.verdict_line import VerdictLine
 from tui.app.screens.train.chart_keys import Command
@@ -94,8 +94,8 @@ class TrainScreen(TellsOfStandstill, ChoosesMachines):
         if action == "chat":
             return phase == "finished"
         if action == "restart":
-            cannot_go_on = phase == "idle" and is_unreadable(self.mqlora.project.state_file)
-            return phase == "finished" or phase in UNFINISHED or cannot_go_on
+            cannot_be_read = phase == "idle" and os.path.lexists(self.mqlora.project.state_file)
+            return phase == "finished" or phase in UNFINISHED or cannot_be_read
         return super().check_action(action, parameters)
 
     def _start_of(self, phase: str) -> str:
