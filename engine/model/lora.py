@@ -1,4 +1,4 @@
-"""LoRA layers whose products run in the compute dtype and which keep little for the backward pass.
+"""LoRA layers whose products run in the compute dtype.
 
 y = x Wᵀ + bias + scale (x A) B, with W frozen (Hu et al., 2021, "LoRA"). The
 masters A (inputs, rank) and B (rank, outputs) are float32, as are their gradients;
@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.model.frozen_linear import FrozenLinear
+from engine.model.low_rank import parts, project
 from engine.transformers_import import AutoTokenizer  # noqa: F401  # before mlx-lm
 
 
@@ -30,6 +31,8 @@ class LowRankLinear(nn.Module):  # type: ignore[misc]
         self.drops = dropout > 0
         self.shared: SharedInput | None = None
         """The projections that are computed together with this one; None computes it alone."""
+        self.has_product_form = False
+        """Whether `lora_a` and `lora_b` are as `product_form` says, instead of A and B."""
 
     def low_rank_sum(self, x: mx.array) -> mx.array:
         """Return x Wᵀ + bias + scale (x A) B for x (..., inputs), of shape (..., outputs)."""
@@ -38,11 +41,17 @@ class LowRankLinear(nn.Module):  # type: ignore[misc]
             return self.linear(x) + (self.dropout(x) @ a) @ b
         if self.shared:
             return self.shared.output(self, x)
-        return project(x, [self])[0]
+        return project(x, [self.linear], joined_factors([self], x.dtype))[0]
 
     def factors(self, dtype: mx.Dtype) -> tuple[mx.array, mx.array]:
         """Return A and scale B in `dtype`."""
-        return self.lora_a.astype(dtype), (self.scale * self.lora_b).astype(dtype)
+        if not self.has_product_form:
+            # However A lies in memory: products with it are rounded the same way then.
+            a = mx.contiguous(self.lora_a.T).astype(dtype).T
+            return a, (self.scale * self.lora_b).astype(dtype)
+        group = self.shared.layers if self.shared else [self]
+        joined = parts(group[0].lora_a, [layer.lora_b for layer in group])
+        return next(a.T for layer, a in zip(group, joined, strict=True) if layer is self), self.lora_b
 
     @contextmanager
     def switched_off(self) -> Iterator[None]:
@@ -66,7 +75,7 @@ class SharedInput:
     """Projections of one input that are computed together when the first of them is asked for."""
 
     def __init__(self, layers: Sequence[LowRankLinear]) -> None:
-        self._layers = layers
+        self.layers = layers
         self._input: mx.array | None = None
         self._outputs: dict[int, mx.array] = {}
         for layer in layers:
@@ -75,9 +84,9 @@ class SharedInput:
     def output(self, layer: LowRankLinear, x: mx.array) -> mx.array:
         """Return the output of `layer`, one of the group, for x."""
         if x is not self._input or id(layer) not in self._outputs:
-            outputs = project(x, self._layers)
+            outputs = project(x, [one.linear for one in self.layers], joined_factors(self.layers, x.dtype))
             self._input = x
-            self._outputs = {id(one): y for one, y in zip(self._layers, outputs, strict=True)}
+            self._outputs = {id(one): y for one, y in zip(self.layers, outputs, strict=True)}
         y = self._outputs.pop(id(layer))
         if not self._outputs:
             self._input = None
@@ -87,121 +96,45 @@ class SharedInput:
         """Compute each alone if, in the forward pass just made, somebody did not ask for his output."""
         if self._outputs:
             self._input, self._outputs = None, {}
-            for layer in self._layers:
+            for layer in self.layers:
                 layer.shared = None
 
 
-def project(x: mx.array, layers: Sequence[LowRankLinear]) -> list[mx.array]:
-    """Apply layers without dropout to the same x (..., inputs); differentiable in x, A and B.
+@contextmanager
+def product_form(layers: Sequence[LowRankLinear]) -> Iterator[None]:
+    """Let layers take their factors, for the time of a block, as products need them.
 
-    Kept for the backward pass: x and the products with A (rank numbers a row).
-    """
-
-    @mx.custom_function  # type: ignore[untyped-decorator]
-    def apply(x: mx.array, *factors: mx.array) -> tuple[mx.array, ...]:
-        return forward(x, layers, factors)
-
-    @apply.vjp  # type: ignore[untyped-decorator]
-    def apply_vjp(
-        primals: Sequence[mx.array], gradients: Sequence[mx.array], outputs: Sequence[mx.array]
-    ) -> tuple[mx.array, ...]:
-        x, *factors = primals
-        return backward(x, layers, factors, gradients[:-1], outputs[-1])
-
-    return list(apply(x, *all_factors(layers, x.dtype))[:-1])
-
-
-def all_factors(layers: Sequence[LowRankLinear], dtype: mx.Dtype) -> list[mx.array]:
-    """Return A and scale B of each layer in turn."""
-    return [factor for layer in layers for factor in layer.factors(dtype)]
-
-
-def forward(
-    x: mx.array, layers: Sequence[LowRankLinear], factors: Sequence[mx.array]
-) -> tuple[mx.array, ...]:
-    """Return the output of each layer, and last the joined (x A)ᵀ of shape (ranks, rows).
-
-    The products with all A are one product. It is transposed, so that each layer's part
-    lies in one piece.
-    """
-    rows = x.reshape(-1, x.shape[-1])  # (rows, inputs)
-    inner = _joined(factors[::2]) @ rows.T  # (ranks, inputs) (inputs, rows) -> (ranks, rows)
-    outputs = []
-    for layer, part, b in zip(layers, _parts(inner, factors[1::2]), factors[1::2], strict=True):
-        # (rows, rank) (rank, outputs) first: the large product adds to it without another pass over y.
-        y = layer.linear.add_forward(part.T @ b, rows)
-        outputs.append(y.reshape(*x.shape[:-1], -1))
-    return (*outputs, inner)
-
-
-def backward(
-    x: mx.array,
-    layers: Sequence[LowRankLinear],
-    factors: Sequence[mx.array],
-    gradients: Sequence[mx.array],
-    inner: mx.array,
-) -> tuple[mx.array, ...]:
-    """Return the gradients of x and of each layer's A and scale B.
+    `lora_a` of the first of the projections that are computed together is then Aᵀ of all of them below each
+    other, (ranks, inputs), and `lora_b` of each is scale B, all in the compute dtype. So nothing of hundreds
+    of small matrices is turned, scaled or joined one by one.
 
     Args:
-        x: input, (..., inputs).
-        layers: what `forward` applied.
-        factors: A and scale B of each layer in turn.
-        gradients: dy of each layer.
-        inner: the last output of `forward`.
+        layers: all those of a model, `low_rank_layers`.
     """
-    dx, inner_gradient = input_gradient(layers, factors, gradients)
-    rest = factor_gradients(x, factors, gradients, inner, inner_gradient)
-    # Else MLX may put off the small products and hold every layer's x and dy until then.
-    (dx,) = mx.depends([dx], rest)
-    return (dx.reshape(x.shape), *rest)
+    for layer in layers:
+        layer.has_product_form = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.has_product_form = False
 
 
-def input_gradient(
-    layers: Sequence[LowRankLinear], factors: Sequence[mx.array], gradients: Sequence[mx.array]
-) -> tuple[mx.array, mx.array]:
-    """Return dx = dy W + G Aᵀ with G = dy (scale B)ᵀ, summed over the layers, (rows, inputs), and all Gᵀ."""
-    dys = _rows(gradients)  # (rows, outputs) each
-    # Gᵀ = (scale B) dyᵀ of each layer, below each other: (ranks, rows).
-    inner_gradient = mx.concatenate([b @ dy.T for b, dy in zip(factors[1::2], dys, strict=True)])
-    dx = inner_gradient.T @ _joined(factors[::2])  # (rows, ranks) (ranks, inputs)
-    for layer, dy in zip(layers, dys, strict=True):
-        dx = layer.linear.add_backward(dx, dy)
-    return dx, inner_gradient
+def low_rank_layers(model: nn.Module) -> list[list[tuple[str, LowRankLinear]]]:
+    """Return the adapted layers of a model with their paths, those that are computed together in one list."""
+    adapted = {id(one): (path, one) for path, one in model.named_modules() if isinstance(one, LowRankLinear)}
+    groups = {
+        tuple(map(id, layer.shared.layers if layer.shared else [layer])) for _path, layer in adapted.values()
+    }
+    return sorted(([adapted[key] for key in group] for group in groups), key=lambda group: group[0][0])
 
 
-def factor_gradients(
-    x: mx.array,
-    factors: Sequence[mx.array],
-    gradients: Sequence[mx.array],
-    inner: mx.array,
-    inner_gradient: mx.array,
-) -> list[mx.array]:
-    """Return dA = xᵀ G and d(scale B) = (x A)ᵀ dy of each layer in turn, for G of `input_gradient`."""
-    dys, bs = _rows(gradients), factors[1::2]
-    # (ranks, rows) (rows, inputs): one product for all layers, whose parts are then turned to (inputs, rank).
-    da = [part.T for part in _parts(inner_gradient @ x.reshape(-1, x.shape[-1]), bs)]
-    db = [part @ dy for part, dy in zip(_parts(inner, bs), dys, strict=True)]
-    return [gradient for pair in zip(da, db, strict=True) for gradient in pair]
-
-
-def _rows(arrays: Sequence[mx.array]) -> list[mx.array]:
-    """Return arrays (..., width) as (rows, width)."""
-    return [array.reshape(-1, array.shape[-1]) for array in arrays]
-
-
-def _joined(factors: Sequence[mx.array]) -> mx.array:
-    """Return all Aᵀ below each other, (ranks, inputs)."""
-    return factors[0].T if len(factors) == 1 else mx.concatenate([a.T for a in factors])
-
-
-def _parts(joined: mx.array, bs: Sequence[mx.array]) -> list[mx.array]:
-    """Cut rows (ranks, ...) into the part of each layer, whose rank is that of its B."""
-    parts, begin = [], 0
-    for b in bs:
-        parts.append(joined[begin : begin + b.shape[0]])
-        begin += b.shape[0]
-    return parts
+def joined_factors(layers: Sequence[LowRankLinear], dtype: mx.Dtype) -> list[mx.array]:
+    """Return Aᵀ of all layers below each other, (ranks, inputs), and scale B of each, in `dtype`."""
+    if layers[0].has_product_form:
+        return [layers[0].lora_a, *(layer.lora_b for layer in layers)]
+    factors = [layer.factors(dtype) for layer in layers]
+    return [mx.concatenate([a.T for a, _b in factors]), *(b for _a, b in factors)]
 
 
 def from_mlx_lm(layer: nn.Module, linear: FrozenLinear) -> LoRALinear:

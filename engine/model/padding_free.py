@@ -3,80 +3,27 @@
 All but attention treats each token alone, so the rows of a micro-batch may stand one after the other.
 Attention's projections are computed on that, too; then queries, keys and values are moved to
 padded rows, and what comes out is moved back (as in "unpad" and "pad" of Dao's FlashAttention).
+On CUDA queries and keys are turned for their positions on the way (`engine.model.rope_kernel`).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from engine.backend import is_cuda, mx, nn
-from engine.transformers_import import AutoTokenizer  # noqa: F401  # before mlx-lm
-
-from mlx_lm.models.base import create_attention_mask
+from engine.backend import compute_dtype, mx, nn
+from engine.model import rope_kernel
+from engine.model.packed_rows import PackedRows, Turning
 
 _INPUTS = ("q_proj", "k_proj", "v_proj", "qkv_proj")
 _OUTPUT = "o_proj"
+_ROPE = "rope"
+_TURNED = ("q_proj", "k_proj")
+_PLAIN_BLOCK = {*_TURNED, "v_proj", _OUTPUT, _ROPE}
+"""All the parts of a block where nothing stands between a projection and its rotation."""
+_TURNING = "turning"
+"""Attribute of a block: its `Turning`, or None."""
 _TRIAL_ROWS = (5, 2, 9)
 _TOLERANCE = 0.05
 """Largest difference, as a share of the largest number: rounding in bfloat16 stays far below."""
-
-
-class PackedRows:
-    """Where the tokens of a micro-batch stand in padded rows.
-
-    Goes the way of mlx-lm's caches, which models hand on to every layer and ask for their mask.
-    """
-
-    def __init__(self, slots: mx.array, places: mx.array) -> None:
-        """Take what `engine.dataset.batches.micro_batch.MicroBatch` holds.
-
-        Args:
-            slots: the token at each position, (rows, positions).
-            places: the flat position of each token, (tokens,).
-        """
-        self._slots = slots
-        self._places = places
-
-    def make_mask(self, _tokens: int, return_array: bool = False, window_size: int | None = None) -> Any:
-        """Return the mask of one row, which is that of all: padding comes last and is never looked at."""
-        return create_attention_mask(self._slots, window_size=window_size, return_array=return_array)
-
-    def blank(self, x: mx.array) -> mx.array:
-        """Return zeros of the shape and dtype that x (1, tokens, width) has in padded rows."""
-        return mx.zeros((*self._slots.shape, x.shape[-1]), x.dtype)
-
-    def pad(self, x: mx.array) -> mx.array:
-        """Move x (1, tokens, width) to padded rows (rows, positions, width)."""
-        return _moved(x, self._slots, self._places[None])
-
-    def unpad(self, x: mx.array) -> mx.array:
-        """Move x (rows, positions, width) back, to (1, tokens, width)."""
-        return _moved(x, self._places[None], self._slots)
-
-
-def _moved(x: mx.array, to: mx.array, back: mx.array) -> mx.array:
-    """Return x (..., width) at the flat positions `to`; its gradient is moved `back`.
-
-    That is a copy and no sum: each token has one position of its own, padding has free ones, and the
-    gradient is zero at free positions, since no loss depends on them.
-    """
-
-    @mx.custom_function  # type: ignore[untyped-decorator]
-    def move(x: mx.array) -> mx.array:
-        return _taken(x, to)
-
-    @move.vjp  # type: ignore[untyped-decorator]
-    def move_vjp(_x: mx.array, gradient: mx.array, _output: mx.array) -> mx.array:
-        return _taken(gradient, back)
-
-    moved: mx.array = move(x)
-    return moved
-
-
-def _taken(x: mx.array, positions: mx.array) -> mx.array:
-    """Return the rows of x (..., width) at flat positions, of shape (*positions.shape, width)."""
-    rows, width = x.reshape(-1, x.shape[-1]), x.shape[-1]
-    if is_cuda() and width * x.dtype.size % mx.uint64.size == 0:
-        rows = rows.view(mx.uint64)  # the kernel copies number by number there, whatever their size
-    return rows[positions.reshape(-1)].view(x.dtype).reshape(*positions.shape, width)
 
 
 class UnpaddedAttention(nn.Module):  # type: ignore[misc]
@@ -91,7 +38,11 @@ class UnpaddedAttention(nn.Module):  # type: ignore[misc]
             return super().__call__(x, mask, cache)
         # Projections on (1, tokens, hidden), without padding; then to (rows, positions, width) for attention.
         projected = {name: self[name](x) for name in _INPUTS if name in self}
-        stand_ins = {name: _Given(cache.pad(y)) for name, y in projected.items()}
+        stand_ins: dict[str, Any] = {name: _Given(cache.pad(y)) for name, y in projected.items()}
+        rotation = cache.rotation(self.__dict__.get(_TURNING))
+        if rotation and rope_kernel.has_kernel(projected[_TURNED[0]].dtype):
+            stand_ins |= {name: _Given(cache.turn(projected[name], rotation)) for name in _TURNED}
+            stand_ins[_ROPE] = _unchanged
         # Beside the block's own items, so that their order stays what it was.
         self.__dict__.update({**stand_ins, _OUTPUT: _unchanged})
         try:
@@ -113,7 +64,7 @@ class _Given:
         return self._output
 
 
-def _unchanged(x: mx.array) -> mx.array:
+def _unchanged(x: mx.array, **_named: Any) -> mx.array:
     return x
 
 
@@ -131,11 +82,34 @@ def unpad_attention(model: nn.Module) -> bool:
     before = [type(block) for block in blocks]
     for block, base in zip(blocks, before, strict=True):
         block.__class__ = type(f"Unpadded{base.__name__}", (UnpaddedAttention, base), {})
+    for block in blocks:
+        block.__dict__[_TURNING] = None
     if _computes_the_same(model):
+        _find_turnings(model, blocks)
         return True
     for block, base in zip(blocks, before, strict=True):
         block.__class__ = base
     return False
+
+
+def _find_turnings(model: nn.Module, blocks: Sequence[nn.Module]) -> None:
+    """Note on each block how its heads are turned, if that proves right; blocks that turn alike share one."""
+    if not rope_kernel.has_kernel(compute_dtype()):
+        return
+    found: list[Turning] = []
+    for block in blocks:
+        if set(block.children()) != _PLAIN_BLOCK:
+            continue
+        rope = block[_ROPE]
+        head: int = getattr(block, "head_dim", 0) or getattr(rope, "dims", 0)
+        own = Turning(rope, head)
+        if rope_kernel.is_rotation(*own):
+            alike = (one for one in found if one.head == own.head and rope_kernel.turn_alike(one.rope, *own))
+            block.__dict__[_TURNING] = next(alike, own)
+            found.append(own)
+    if found and not _computes_the_same(model):
+        for block in blocks:
+            block.__dict__[_TURNING] = None
 
 
 def takes_unpadded(model: nn.Module) -> bool:
@@ -156,20 +130,31 @@ def run_rows(model: nn.Module, body: Any, tokens: mx.array, slots: mx.array, pla
         slots: (rows, positions).
         places: (tokens,).
     """
+    unpadded = _packed_rows(model, slots, places) if takes_unpadded(model) else None
+    if unpadded and unpadded.turns:
+        return _run_unpadded(model, body, tokens, unpadded)
     if slots.size == tokens.size:  # they are the padded rows, see `BatchShape.is_padded`
         y = body(tokens.reshape(slots.shape))  # (rows, positions) -> (rows, positions, width)
         return y.reshape(-1, y.shape[-1])  # as many positions as tokens: (tokens, width)
-    if takes_unpadded(model):
-        return _run_unpadded(model, body, tokens, slots, places)
+    if unpadded:
+        return _run_unpadded(model, body, tokens, unpadded)
     return _run_padded(body, tokens, slots, places)
 
 
-def _run_unpadded(
-    model: nn.Module, body: Any, tokens: mx.array, slots: mx.array, places: mx.array
-) -> mx.array:
+def _run_unpadded(model: nn.Module, body: Any, tokens: mx.array, rows: PackedRows) -> mx.array:
     # (1, tokens) -> (1, tokens, width): one long row to all but attention.
-    y: mx.array = body(tokens[None], cache=[PackedRows(slots, places)] * len(model.layers))
+    y: mx.array = body(tokens[None], cache=[rows] * len(model.layers))
     return y[0]
+
+
+def _packed_rows(model: nn.Module, slots: mx.array, places: mx.array) -> PackedRows:
+    """Return where tokens stand, with what turns queries and keys where that is not left to the blocks."""
+    notes = [layer.self_attn.__dict__[_TURNING] for layer in model.layers]
+    rotations = {
+        id(note): rope_kernel.rotation_of(note.rope, note.head, slots.shape[1])
+        for note in {id(note): note for note in notes if note}.values()
+    }
+    return PackedRows(slots, places, rotations)
 
 
 def _run_padded(body: Any, tokens: mx.array, slots: mx.array, places: mx.array) -> mx.array:
@@ -184,7 +169,7 @@ def _computes_the_same(model: nn.Module) -> bool:
     was_training = model.training
     model.eval()  # dropout draws anew each time
     try:
-        found = _run_unpadded(model, model, tokens, slots, places)[:real]
+        found = _run_unpadded(model, model, tokens, _packed_rows(model, slots, places))[:real]
         wanted = _run_padded(model, tokens, slots, places)[:real]
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # its blocks are of another kind
         return False

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from engine.backend import exp, is_cpu, mx, nn
-from engine.model.lora import LoRALinear, all_factors, factor_gradients, forward, input_gradient, project
+from engine.model.lora import LoRALinear, SharedInput, joined_factors
+from engine.model.low_rank import factor_gradients, forward, input_gradient
 from engine.model.swiglu_kernel import gated_gradient, has_kernel
 
 
@@ -20,41 +21,42 @@ class GatedMLP(nn.Module):  # type: ignore[misc]
         self.gate_proj: LoRALinear = mlp.gate_proj
         self.up_proj: LoRALinear = mlp.up_proj
         self.down_proj: LoRALinear = mlp.down_proj
+        SharedInput([self.gate_proj, self.up_proj])
 
     def __call__(self, x: mx.array) -> mx.array:
         """Return the block's output, of x's shape (..., hidden)."""
-        gate, up = project(x, [self.gate_proj, self.up_proj])  # (..., intermediate) both
+        gate, up = self.gate_proj(x), self.up_proj(x)  # (..., intermediate) both, computed together
         return _gated_project(gate, up, self.down_proj)
 
 
 def _gated_project(gate: mx.array, up: mx.array, layer: LoRALinear) -> mx.array:
     @mx.custom_function  # type: ignore[untyped-decorator]
-    def apply(gate: mx.array, up: mx.array, *factors: mx.array) -> tuple[mx.array, ...]:
+    def apply(gate: mx.array, up: mx.array, a: mx.array, b: mx.array) -> tuple[mx.array, ...]:
         sigmoid = _sigmoid(gate)
-        outputs = forward(gate * sigmoid * up, [layer], factors)  # (..., hidden), and (rank, rows)
+        outputs = forward(gate * sigmoid * up, [layer.linear], a, [b])  # (..., hidden), and (rank, rows)
         return (*outputs, sigmoid) if is_cpu() else outputs
 
     @apply.vjp  # type: ignore[untyped-decorator]
     def apply_vjp(
         primals: Sequence[mx.array], gradients: Sequence[mx.array], outputs: Sequence[mx.array]
     ) -> tuple[mx.array, ...]:
-        gate, up, *factors = primals  # (..., intermediate) twice, A (intermediate, rank), B (rank, hidden)
+        gate, up, a, b = primals  # (..., intermediate) twice, Aᵀ (rank, intermediate), B (rank, hidden)
         dy, inner = gradients[:1], outputs[1]
         # Not before its gradient is there: else the product would be kept after all.
         gate, up = mx.depends([gate, up], dy)
-        dh, inner_gradient = input_gradient([layer], factors, dy)  # (rows, intermediate), (rank, rows)
+        dh, inner_gradient = input_gradient([layer.linear], a, [b], dy)  # (rows, intermediate), (rank, rows)
         dh = dh.reshape(gate.shape)
         if has_kernel(gate):
             h, d_gate, d_up = gated_gradient(gate, up, dh)
-            rest = factor_gradients(h, factors, dy, inner, inner_gradient)
+            rest = factor_gradients(h, [b], dy, inner, inner_gradient)
             # Else MLX may put off the factors' gradients, and hold h until then.
             return (*mx.depends([d_gate, d_up], rest), *rest)
         sigmoid = outputs[2] if is_cpu() else _sigmoid(gate)
-        rest = factor_gradients(gate * sigmoid * up, factors, dy, inner, inner_gradient)
+        rest = factor_gradients(gate * sigmoid * up, [b], dy, inner, inner_gradient)
         (dh,) = mx.depends([dh], rest)
         return *_activation_gradient(gate, up, dh, sigmoid), *rest
 
-    return apply(gate, up, *all_factors([layer], gate.dtype))[0]
+    return apply(gate, up, *joined_factors([layer], gate.dtype))[0]
 
 
 def _activation_gradient(

@@ -10,6 +10,7 @@ from typing import Any
 from engine.backend import can_compile, compute_dtype, mx, nn
 from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import MicroBatch, filled
+from engine.model.lora import LowRankLinear, low_rank_layers, product_form
 from engine.threads import adapt_threads
 from engine.training.flat_parameters import ParameterVector
 from engine.training.loss import LossFunction, batch_arrays
@@ -64,9 +65,11 @@ class StepFunction:
         self._model = model
         self._optimizer = optimizer
         parameters = model.trainable_parameters()
-        self._layout = ParameterVector(parameters)
+        groups = low_rank_layers(model)
+        self._layout = ParameterVector(parameters, groups)
         begin(optimizer, self._layout, self._layout.join(parameters))
-        self._gradient = _compiled(_gradient_function(model, loss, self._layout))
+        layers = [layer for group in groups for _path, layer in group]
+        self._gradient = _compiled(_gradient_function(model, layers, loss, self._layout))
         self._update = _compiled(update_function(optimizer, max_grad_norm, self._layout))
         self._vector: mx.array | None = None
         self._parts: list[mx.array] = []
@@ -182,11 +185,11 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _gradient_function(
-    model: nn.Module, loss: LossFunction, layout: ParameterVector
+    model: nn.Module, layers: Sequence[LowRankLinear], loss: LossFunction, layout: ParameterVector
 ) -> Callable[..., tuple[mx.array, mx.array]]:
     """Return (parameters, weight, *batch) -> (weighted loss, its gradient), both vectors float32.
 
-    The parameters are cast for the products all at once, and so are their gradients back.
+    The parameters are brought into the form that products need all at once, and so are their gradients back.
     """
     loss_at = _loss_function(model, loss)
 
@@ -196,9 +199,9 @@ def _gradient_function(
     gradient_at = mx.value_and_grad(weighted)
 
     def gradient(vector: mx.array, weight: mx.array, *batch: mx.array) -> tuple[mx.array, mx.array]:
-        # (parameters,) float32 -> one cast -> the model's matrices; their gradients go back the same way.
-        value, slopes = gradient_at(layout.split_for_products(vector, compute_dtype()), weight, *batch)
-        return value, layout.join(slopes).astype(mx.float32)
+        with product_form(layers):  # around the backward pass too, which may compute layers again
+            value, slopes = gradient_at(layout.product_form(vector, compute_dtype()), weight, *batch)
+        return value, layout.from_product_form(slopes)
 
     return gradient
 

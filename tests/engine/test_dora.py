@@ -143,7 +143,7 @@ def test_of_the_vector_of_all_parameters_lengths_are_not_cast() -> None:
     """Matrices are, and their gradients come back in one vector of float32."""
     tree = {"q": {"lora_a": mx.ones((3, 2)), "m": mx.full((4,), 1.0001)}}
     layout = ParameterVector(tree)
-    split = layout.split_for_products(layout.join(tree), mx.bfloat16)
+    split = layout.product_form(layout.join(tree), mx.bfloat16)
     assert (split["q"]["lora_a"].dtype, split["q"]["m"].dtype) == (mx.bfloat16, mx.float32)
     assert float(split["q"]["m"][0]) == pytest.approx(1.0001, abs=1e-6)
-    assert layout.join(split).dtype == mx.float32
+    assert layout.from_product_form(split).dtype == mx.float32

@@ -6,8 +6,10 @@ from typing import Any
 
 from engine.backend import mx, nn
 from engine.model.frozen_linear import FrozenLinear
-from engine.model.lora import LoRALinear, SharedInput, project
+from engine.model.lora import LoRALinear, SharedInput, joined_factors, low_rank_layers, product_form
+from engine.model.low_rank import project
 from engine.model.matmul_timings import MATMUL_MODES, MatmulMode
+from engine.training.flat_parameters import ParameterVector
 
 import pytest
 from mlx.utils import tree_flatten
@@ -74,7 +76,9 @@ def test_joined_products_are_those_of_the_formula(mode: MatmulMode, dtype: mx.Dt
     layers = made(mode, dtype, bias)
     x = mx.random.normal((2, 5, INPUTS)).astype(dtype)
     expected = gradients(layers, x.astype(mx.float32), formula)
-    found = gradients(layers, x, lambda layers, x: project(x, layers))
+    found = gradients(
+        layers, x, lambda layers, x: project(x, [one.linear for one in layers], joined_factors(layers, dtype))
+    )
     assert found.keys() == expected.keys() and len(found) == 1 + 6 + 3
     for name, array in expected.items():
         assert found[name].dtype == (mx.float32 if "lora" in name else dtype), name
@@ -135,3 +139,52 @@ def test_dropout_acts_on_the_adapter_alone_and_in_training_alone(is_training: bo
     assert bool(mx.array_equal(found[0], found[1])) is not is_training
     spread = mx.sqrt(mx.var(found, axis=0) / 4000)
     assert bool((mx.abs(found.mean(axis=0) - expected[0]) <= 6 * spread + 1e-4).all())
+
+
+@pytest.mark.parametrize("scales", [(3.0, 3.0, 3.0), (3.0, 0.5, 2.0)])
+def test_in_product_form_outputs_and_gradients_are_those_of_the_parameters(scales: tuple[float, ...]) -> None:
+    """With one scale or several, for projections that are computed together or alone."""
+    layers = made("resident", mx.float32)
+    for layer, scale in zip(layers, scales, strict=True):
+        layer.scale = scale
+    model = nn.Sequential(*layers)  # no more than a place for them
+    SharedInput(layers[:2])
+    x = mx.random.normal((2, 5, INPUTS))
+    slopes = [mx.random.normal((2, 5, outputs), key=mx.random.key(outputs)) for outputs in OUTPUTS]
+    groups = low_rank_layers(model)
+    assert [len(group) for group in groups] == [2, 1]
+    layout = ParameterVector(model.trainable_parameters(), groups)
+    vector = layout.join(model.trainable_parameters())
+
+    def weighted(tree: Any) -> mx.array:
+        kept = model.trainable_parameters()
+        model.update(tree)
+        outputs = [(layer(x) * slope).sum() for layer, slope in zip(layers, slopes, strict=True)]
+        model.update(kept)
+        return mx.stack(outputs).sum()
+
+    value, slope = mx.value_and_grad(lambda vector: weighted(layout.split(vector)))(vector)
+    with product_form(layers):
+        found, tree = mx.value_and_grad(weighted)(layout.product_form(vector, mx.float32))
+        model.update(layout.product_form(vector, mx.float32))
+        factors = [layer.factors(mx.float32) for layer in layers]
+    model.update(layout.split(vector))
+    assert float(found) == pytest.approx(float(value), rel=1e-5)
+    assert mx.allclose(layout.from_product_form(tree), slope, rtol=1e-4, atol=1e-4)
+    for layer, in_form in zip(layers, factors, strict=True):
+        plain = layer.factors(mx.float32)
+        assert all(mx.allclose(one, other) for one, other in zip(in_form, plain, strict=True))
+
+
+def test_a_vector_gives_back_every_array() -> None:
+    """By name and as a tree, whatever lies where in it."""
+    layers = made("packed", mx.float32)
+    model = nn.Sequential(*layers)
+    SharedInput(layers[1:])
+    tree = model.trainable_parameters()
+    layout = ParameterVector(tree, low_rank_layers(model))
+    vector = layout.join(tree)
+    arrays = dict(tree_flatten(tree))
+    assert vector.size == sum(array.size for array in arrays.values())
+    assert layout.named(vector).keys() == arrays.keys() == dict(tree_flatten(layout.split(vector))).keys()
+    assert all(mx.array_equal(array, arrays[name]) for name, array in layout.named(vector).items())

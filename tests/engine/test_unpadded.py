@@ -3,8 +3,9 @@
 from typing import Any
 
 from engine.backend import mx, nn
-from engine.model import padding_free as unpadded
-from engine.model.padding_free import PackedRows, UnpaddedAttention, run_rows, takes_unpadded, unpad_attention
+from engine.model import packed_rows
+from engine.model.packed_rows import PackedRows
+from engine.model.padding_free import UnpaddedAttention, run_rows, takes_unpadded, unpad_attention
 from engine.training.loss import batch_arrays
 from tests.support.architectures import BATCH, assert_same, build, found, made_fast, plain_loss, unpadded_loss
 from tests.support.batching import whole_batch
@@ -113,7 +114,7 @@ def test_numbers_are_moved_in_larger_pieces_on_cuda(
         return (x[0][slots] * weights).astype(mx.float32).sum()
 
     expected = mx.value_and_grad(plain)(x)
-    monkeypatch.setattr(unpadded, "is_cuda", lambda: True)
+    monkeypatch.setattr(packed_rows, "is_cuda", lambda: True)
     for function in (mx.value_and_grad(loss), mx.compile(mx.value_and_grad(loss))):
         found = function(x)
         assert mx.array_equal(found[0], expected[0]) and mx.array_equal(found[1], expected[1])
