@@ -36,7 +36,10 @@ class PackedRows:
         """
         self._slots = slots
         self._places = places
-        self._rotations = rotations or {}
+        self._rotations = {key: (one, one.transposed()) for key, one in (rotations or {}).items()}
+        positions = slots.shape[1]
+        # Of each place in padded rows, and of each token: made here once for all layers.
+        self._positions = mx.arange(slots.size) % positions, places % positions
         self._is_full = slots.size == places.size  # the tokens stand in padded rows already
 
     def make_mask(self, _tokens: int, return_array: bool = False, window_size: int | None = None) -> Any:
@@ -64,31 +67,26 @@ class PackedRows:
         """Whether the heads of some blocks are turned on the way."""
         return bool(self._rotations)
 
-    def rotation(self, turning: "Turning | None") -> Rotation | None:
-        """Return how a block's heads are turned; None leaves that to the block."""
-        return self._rotations.get(id(turning))
+    def turns_for(self, turning: Turning) -> bool:
+        """Whether a block's heads are turned on the way; else that is left to the block."""
+        return id(turning) in self._rotations
 
-    def turn(self, x: mx.array, rotation: Rotation) -> mx.array:
+    def turn(self, x: mx.array, turning: Turning) -> mx.array:
         """Move x (1, tokens, heads x head) to padded rows, each head turned for its position."""
-        rows, positions = self._slots.shape
-        back = self._places % positions
-        there = mx.broadcast_to(mx.arange(positions), (rows, positions)).reshape(-1)
+        rotation, transposed = self._rotations[id(turning)]
+        there, back = self._positions
 
         @mx.custom_function  # type: ignore[untyped-decorator]
         def move(x: mx.array) -> mx.array:
-            y = rope_kernel.turned(
-                x.reshape(-1, x.shape[-1] // rotation.head, rotation.head),  # (tokens, heads, head)
-                self._slots.reshape(-1),
-                there,
-                rotation,
-            )
-            return y.reshape(rows, positions, x.shape[-1])
+            heads = x.reshape(x.shape[1], -1, turning.head)  # (tokens, heads, head)
+            y = rope_kernel.turned(heads, self._slots.reshape(-1), there, rotation)
+            return y.reshape(*self._slots.shape, x.shape[-1])
 
         @move.vjp  # type: ignore[untyped-decorator]
         def move_vjp(x: mx.array, gradient: mx.array, _output: mx.array) -> mx.array:
-            # As in `_moved` a copy and no sum; the gradient is turned the other way.
-            heads = gradient.reshape(rows * positions, -1, rotation.head)
-            return rope_kernel.turned(heads, self._places, back, rotation.back()).reshape(x.shape)
+            # As in `_moved` a copy and no sum.
+            heads = gradient.reshape(self._slots.size, -1, turning.head)
+            return rope_kernel.turned(heads, self._places, back, transposed).reshape(x.shape)
 
         moved: mx.array = move(x)
         return moved

@@ -39,9 +39,9 @@ class UnpaddedAttention(nn.Module):  # type: ignore[misc]
         # Projections on (1, tokens, hidden), without padding; then to (rows, positions, width) for attention.
         projected = {name: self[name](x) for name in _INPUTS if name in self}
         stand_ins: dict[str, Any] = {name: _Given(cache.pad(y)) for name, y in projected.items()}
-        rotation = cache.rotation(self.__dict__.get(_TURNING))
-        if rotation and rope_kernel.has_kernel(projected[_TURNED[0]].dtype):
-            stand_ins |= {name: _Given(cache.turn(projected[name], rotation)) for name in _TURNED}
+        turning: Turning | None = self.__dict__[_TURNING]
+        if turning and cache.turns_for(turning) and rope_kernel.has_kernel(projected[_TURNED[0]].dtype):
+            stand_ins |= {name: _Given(cache.turn(projected[name], turning)) for name in _TURNED}
             stand_ins[_ROPE] = _unchanged
         # Beside the block's own items, so that their order stays what it was.
         self.__dict__.update({**stand_ins, _OUTPUT: _unchanged})

@@ -62,8 +62,8 @@ class Rotation(NamedTuple):
         """Numbers of a head."""
         return 2 * int(self.cosines.shape[1])
 
-    def back(self) -> "Rotation":
-        """Return the rotation that takes this one back, where it keeps lengths; else its transpose."""
+    def transposed(self) -> "Rotation":
+        """Return what gradients are turned by."""
         return Rotation(self.cosines, -self.sines)
 
 
@@ -77,7 +77,8 @@ def rotation_of(rope: Any, head: int, positions: int) -> Rotation:
     """
     half = mx.ones((1, 1, positions, head // 2))
     turned = rope(mx.concatenate([half, mx.zeros_like(half)], axis=-1))[0, 0]  # (positions, head)
-    return Rotation(turned[:, : head // 2], turned[:, head // 2 :])
+    # In one piece each: the kernel would else copy them at every call.
+    return Rotation(mx.contiguous(turned[:, : head // 2]), mx.contiguous(turned[:, head // 2 :]))
 
 
 def is_rotation(rope: Any, head: int) -> bool:
