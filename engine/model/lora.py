@@ -105,8 +105,8 @@ def product_form(layers: Sequence[LowRankLinear]) -> Iterator[None]:
     """Let layers take their factors, for the time of a block, as products need them.
 
     `lora_a` of the first of the projections that are computed together is then Aᵀ of all of them below each
-    other, (ranks, inputs), and `lora_b` of each is scale B, all in the compute dtype. So nothing of hundreds
-    of small matrices is turned, scaled or joined one by one.
+    other, (ranks, inputs), that of the rest is empty, and `lora_b` of each is scale B, all in the compute
+    dtype. So nothing of hundreds of small matrices is turned, scaled or joined one by one.
 
     Args:
         layers: all those of a model, `low_rank_layers`.

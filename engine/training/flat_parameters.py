@@ -83,13 +83,14 @@ class ParameterVector:
         sizes = [sum(math.prod(self._shapes[name]) for name in group) for group in self._groups]
         a = _cut(self._segment(vector, list(chain(*self._groups))).astype(dtype), sizes)
         a = [part.reshape(-1, self._shapes[name][0]) for name, part in zip(joined, a, strict=True)]
+        rest = [(name, mx.zeros((0,), dtype)) for group in self._groups for name in group[1:]]
         b = self._arrays((self._segment(vector, self._bs) * self._scale).astype(dtype), self._bs)
         others = self._arrays(self._segment(vector, self._others).astype(dtype), self._others)
         lengths = self._arrays(self._segment(vector, self._lengths), self._lengths)
         named = zip(
             [*joined, *self._bs, *self._others, *self._lengths], [*a, *b, *others, *lengths], strict=True
         )
-        return tree_unflatten(list(named))
+        return tree_unflatten([*named, *rest])
 
     def from_product_form(self, tree: Any) -> mx.array:
         """Return the gradient of a vector, (parameters,) float32, for that of its `product_form`."""

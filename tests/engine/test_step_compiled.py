@@ -93,7 +93,10 @@ def test_compiled_steps_draw_new_units_each_time(compiling: None) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize(("changes", "recomputed"), [({}, 0), ({"lora_dropout": 0.5}, 0), ({}, 2)])
+@pytest.mark.parametrize(
+    ("changes", "recomputed"),
+    [({}, 0), ({"lora_dropout": 0.5}, 0), ({}, 2), ({"lora_targets": "q_proj,k_proj,v_proj"}, 2)],
+)
 def test_warming_up_changes_no_step(compiling: None, changes: dict[str, Any], recomputed: int) -> None:
     """Though the model was loaded for evaluation, though random units were drawn and layers recomputed."""
 
