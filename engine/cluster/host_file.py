@@ -25,8 +25,10 @@ from pydantic import ValidationError
 _LONGEST_FILE = 1 << 20
 _MOST_ENVS = 64
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w{0,99}=[^\x00-\x1f\x7f]{0,4096}", re.ASCII)
-_INJECTS = ("LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES")
+_INJECTS = ("LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "BASH_ENV", "ENV", "PYTHONSTARTUP")
 """Load code of anybody's into every program."""
+_MOVES = ("HOME", "PYTHONHOME", "MQLORA_SSH")
+"""Say where a program finds itself or its user's files, or how machines are reached."""
 _SETS_ITSELF = ("MLX_RANK", "MLX_HOSTFILE", "MLX_WORLD_SIZE", "MLX_IBV_DEVICES", "MLX_JACCL_COORDINATOR",
     "NCCL_HOST_IP", "NCCL_PORT")  # fmt: skip
 _WEDGES = "MLX_METAL_FAST_SYNCH"
@@ -136,20 +138,21 @@ def _envs(path: Path, envs: Any) -> tuple[str, ...]:
     `PATH`, `PYTHONPATH` and `LD_LIBRARY_PATH` are taken: ssh sets none of them, and the file says which
     Python is started anyway.
     """
-    if (
-        not isinstance(envs, list)
-        or len(envs) > _MOST_ENVS
-        or not all(isinstance(text, str) and _ASSIGNMENT.fullmatch(text) for text in envs)
-    ):
-        raise _wrong(
-            path, _('"envs" is no list of NAME=value'), _('write it like this: "envs": ["NAME=value"]')
-        )
+    fix = _('write it like this: "envs": ["NAME=value"]')
+    if not isinstance(envs, list) or len(envs) > _MOST_ENVS:
+        raise _wrong(path, _('"envs" is no list of NAME=value'), fix)
+    for text in envs:
+        if not (isinstance(text, str) and _ASSIGNMENT.fullmatch(text)):
+            problem = _('"envs" is no list of NAME=value: {entry} is none')
+            raise _wrong(path, problem.format(entry=one_line(json.dumps(text), 60)), fix)
     names, fix = [text.partition("=")[0] for text in envs], _("take it out")
     for name, count in Counter(names).items():
         if count > 1:
             raise _wrong(path, _('"envs" sets {name} twice').format(name=name), _("take one out"))
         if name in _INJECTS:
             raise _wrong(path, _('"envs" sets {name}, which loads foreign code').format(name=name), fix)
+        if name in _MOVES:
+            raise _wrong(path, _('"envs" sets {name}, which is each machine\'s own').format(name=name), fix)
         if name in _SETS_ITSELF:
             raise _wrong(path, _('"envs" sets {name}, which this program sets').format(name=name), fix)
         if name == _WEDGES:

@@ -61,7 +61,7 @@ class Peer:
         self._host = host = world.hosts[rank]
         try:
             self._process = subprocess.Popen(
-                local_command(module) if host.is_here else ssh_command(host, project, world.envs, module),
+                _command(world, rank, project, module),
                 cwd=_ROOT if host.is_here else None,
                 env=_environment(world, rank) if host.is_here else None,
                 stdin=subprocess.PIPE,
@@ -73,7 +73,9 @@ class Peer:
         except OSError as error:
             raise UserError(
                 _("{name} cannot be started: {reason}").format(name=self.name, reason=system_reason(error)),
-                _("install ssh, or train on one machine: mqlora-tui train"),
+                _("correct python in the host file")
+                if host.is_here and host.python
+                else _("install ssh, or train on one machine: mqlora-tui train"),
             ) from None
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self.channel = Channel(os.fdopen(os.dup(self._process.stdout.fileno()), "rb"), self._process.stdin)
@@ -141,9 +143,16 @@ class Peer:
             self._process.send_signal(signal.SIGKILL)
 
 
-def local_command(module: str) -> list[str]:
-    """Return the command of another process on this machine."""
-    return [sys.executable, "-P", "-m", module]
+def _command(world: World, rank: int, project: Project, module: str) -> list[str]:
+    host = world.hosts[rank]
+    if not host.is_here:
+        return ssh_command(host, project, world.envs, module)
+    return local_command(module, host.python if rank else "")  # the first is what the user has started
+
+
+def local_command(module: str, python: str = "") -> list[str]:
+    """Return the command of another process on this machine, with this Python unless another is named."""
+    return [python or sys.executable, "-P", "-m", module]
 
 
 def ssh_command(host: Host, project: Project, envs: Sequence[str], module: str) -> list[str]:
@@ -179,7 +188,7 @@ def ssh_program() -> list[str]:
 
 def _environment(world: World, rank: int) -> dict[str, str]:
     """Return the variables of another process on this machine: its own card, its part of the cores."""
-    values = dict(os.environ) | dict(text.split("=", 1) for text in world.envs)
+    values = dict(os.environ) | (dict(text.split("=", 1) for text in world.envs) if rank else {})
     values.pop(BY_SSH, None)  # of who started this one: its owner is on the same machine
     values.setdefault("OPENBLAS_NUM_THREADS", str(threads_of_one(world)))
     if world.backend == "nccl":

@@ -6,7 +6,9 @@ That may be another machine's words: the sentences are ours, and quote as little
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
 
 from engine.cluster.world import Host
 from engine.errors import UserError
@@ -125,3 +127,17 @@ def _of_python(told: str) -> Iterator[_Reason]:
         yield _("its Python is too old"), _("name python for it, of the same version as here")
     if "No space left" in told:
         yield _("its disk is full"), _("free some disk space there")
+
+
+@contextmanager
+def copy_of_the_project(folder: Path) -> Iterator[None]:
+    """Say of what a project lacks that it is to be copied: on another machine nothing else helps the owner.
+
+    Raises:
+        UserError: what the block raises, with that advice.
+    """
+    try:
+        yield
+    except UserError as error:
+        fix = _("copy the data and the models of the project to {folder} there").format(folder=folder)
+        raise UserError(error.problem, fix) from None

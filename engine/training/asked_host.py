@@ -106,7 +106,7 @@ class AskedHost:
         for name, text in _PRINTS.items():
             if prints.get(name) != own["prints"][name]:
                 self._note(
-                    _("{what} are not those of this machine").format(what=_(text)),
+                    _("its copy of {what} differs from that of this machine").format(what=_(text)),
                     _("copy the project and the model to it again"),
                 )
         for address in found.get("wrong") or []:

@@ -4,6 +4,7 @@ Started there by `engine.training.asked_host` as `engine.cluster.peer` starts th
 It is asked on its standard input and ends with who asks. MLX is imported only to measure the speed.
 """
 
+import signal
 import sys
 import time
 import traceback
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.cluster.channel import Channel, Message, channel_to_owner
 from engine.cluster.link import Listener, is_own, measure
+from engine.cluster.unreached import copy_of_the_project
 from engine.config import TrainingConfig
 from engine.errors import UserError, system_reason
 from engine.fingerprint import data_fingerprint, installed_versions, model_fingerprint, template_fingerprint
@@ -80,7 +82,9 @@ class HostAnswers:
         match kind:
             case "look":
                 wrong = [address for address in message["addresses"] if not is_own(address)]
-                found = look(Project(Path(message["project"])), TrainingConfig.parse(message["config"]))
+                project = Project(Path(message["project"]))
+                with copy_of_the_project(project.root):
+                    found = look(project, TrainingConfig.parse(message["config"]))
                 return found | {"wrong": wrong}
             case "listen":
                 listener = Listener(message["address"], message["token"])
@@ -151,6 +155,7 @@ def _timed(step: "StepFunction", rows: "StepRows", rate: float) -> float:
 
 def main() -> int:
     """Answer who started this process; return the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # who asks tells of it: nobody needs a stack
     answers: HostAnswers | None = None
     channel = channel_to_owner(lambda: answers.phase if answers else "")
     answers = HostAnswers(channel)

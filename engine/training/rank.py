@@ -5,6 +5,7 @@ its standard output. It ends with the owner.
 """
 
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -15,6 +16,7 @@ from engine.backend import mx
 from engine.cluster.channel import AT_SUM, FAILED, SCORED, Channel, Message, channel_to_owner
 from engine.cluster.collective import Ring, free_ports
 from engine.cluster.link import is_own
+from engine.cluster.unreached import copy_of_the_project
 from engine.cluster.watch import IN_SUM, PREPARING, SILENCE_S, WAITING
 from engine.config import TrainingConfig
 from engine.dataset.batches.micro_batch import MicroBatch, micro_batches
@@ -63,12 +65,13 @@ class Rank:
         project = Project(Path(run.project))
         config = TrainingConfig.parse(run.config)
         self._memory = config, run.divisor
-        identity = identity_of(project, config)
+        with copy_of_the_project(project.root):
+            identity = identity_of(project, config)
         require_alike(run, identity)
-        tokenize = example_tokenizer(project.model_dir(config.model), config)
+        folder = project.model_dir(config.model)
+        tokenize = example_tokenizer(folder, config)
         train = load_file(project.train_file, tokenize, config)
         valid = load_file(project.valid_file, tokenize, config)
-        folder = project.model_dir(config.model)
         layout = lay_out(
             train.examples, valid.examples, config, folder, run.divisor, run.speeds, run.sharing_memory
         )
@@ -235,6 +238,7 @@ class _Work:
 
 def main() -> int:
     """Serve the owner that started this process; return the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the owner tells of it: nobody needs a stack
     rank: Rank | None = None
     channel = channel_to_owner(lambda: rank.phase if rank else PREPARING)
     rank = Rank(channel)

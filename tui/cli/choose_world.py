@@ -8,8 +8,9 @@ from pathlib import Path
 from engine.cluster.host_file import read_hosts, write_hosts
 from engine.cluster.peer import threads_of_one
 from engine.cluster.world import ALONE, MOST_RANKS, Backend, World, local_world
+from engine.cores import core_count
 from engine.errors import UserError
-from engine.i18n import _
+from engine.i18n import _, ngettext
 from engine.project import Project
 from engine.sanitize import one_line
 from tui.console import err, say
@@ -74,4 +75,12 @@ def _local(ranks: str) -> World:
             _("--ranks '{value}' is no number of processes").format(value=one_line(ranks, 40)),
             _("give a whole number from 1 to {most}, or auto").format(most=MOST_RANKS),
         )
-    return local_world(int(ranks), backend)
+    world = local_world(int(ranks), backend)
+    if backend == "ring" and world.size > (cores := core_count()):
+        text = ngettext(
+            "{n} core for {ranks} processes: more than one brings nothing, and each holds the model",
+            "{n} cores for {ranks} processes: more than {n} bring nothing, and each holds the model",
+            cores,
+        )
+        say(text.format(n=cores, ranks=world.size), err)
+    return world

@@ -84,6 +84,8 @@ def train(
             reporter(as_lines).show(Notice("warning", str(lost)))
             _go_on_without(project, world.without(lost.rank), as_lines)
         refuse(lost)
+        if not as_lines and _is_to_resume(project, mode):
+            _say_how_many(project, world, go_on_with_fewer)
         os._exit(1)
 
     try:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from engine.training.state import RunState
 from tui.console import print_json, say
 from tui.respawn import SUPERVISED
 
+_STOPPED = [128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)]
+"""Exit codes of a run that one of these ended."""
 START_LIMIT_S = 20.0
 """Loading a large model from a slow disk takes minutes; whoever asked is told sooner."""
 
@@ -38,6 +41,10 @@ def background_command(project: Project, options: Sequence[str], as_json: bool) 
         )
         say(_("watch it with: mqlora-tui monitor   pause it with: kill {pid}").format(pid=pid))
     return 0
+
+
+class StoppedEarly(UserError):
+    """A run was ended by a signal before its first step; somebody wanted that."""
 
 
 def start_background(project: Project, arguments: Sequence[str]) -> int:
@@ -72,6 +79,8 @@ def wait_for_start(
             return pid
         if child.poll() == 0:  # a run of a few steps
             break
+        if child.returncode in _STOPPED:
+            raise StoppedEarly(_("Training was stopped while it got ready"), _("start it again"))
         if child.returncode is not None:
             raise _ended_at_once(project, begin)
         time.sleep(0.1)

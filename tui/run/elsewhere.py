@@ -8,7 +8,7 @@ from engine.errors import UserError, system_reason, write_fix
 from engine.i18n import _
 from engine.project import Project
 from engine.training.events import Mode, Resumption
-from tui.run.background import spawn, wait_for_start
+from tui.run.background import StoppedEarly, spawn, wait_for_start
 from tui.run.defect import training_defect
 from tui.run.machines import Machines
 
@@ -38,6 +38,10 @@ class Elsewhere:
         try:
             child, begin = spawn(self._project, arguments)
             wait_for_start(self._project, child, begin)
+        except StoppedEarly:  # the screen shows what there was before
+            self.is_starting = False
+            self._changed(None)
+            return
         except Exception as error:  # nobody waits for this thread: what went wrong is told on the screen
             self.is_starting = False
             self._changed(error if isinstance(error, UserError) else training_defect(self._project, error))

@@ -56,7 +56,7 @@ def sentence(
         case "starting":
             return None, _("The run is starting in the background."), _("It is shown here once it goes on.")
         case "pausing":
-            return None, _pausing(view), ""
+            return None, _pausing(view, session), ""
         case "paused":
             text = _("Paused at step {step:,}, saved.").format(step=status.step)
             return "paused", text, _other_settings(status, config) or _going_on(chosen)
@@ -115,13 +115,22 @@ def _going_on_after_failure(view: RunView, chosen: Machines) -> str:
     return text.format(machines=chosen.words, host=host)
 
 
-def _pausing(view: RunView) -> str:
+def _pausing(view: RunView, session: PhaseTracker) -> str:
+    if _gets_ready(view, session):
+        return _("Getting ready is being ended; what is saved stays as it is.")
     if pid := view.other_process:
         text = _("Process {pid} is asked to pause: it finishes its step, then saves a checkpoint.")
         if view.machines.is_several:
             text = _("{machines} are asked to pause: they finish their step, then process {pid} saves.")
         return text.format(pid=pid, machines=view.machines.words)
     return _("Pausing: the step is finished, then a checkpoint is saved.")
+
+
+def _gets_ready(view: RunView, session: PhaseTracker) -> bool:
+    """Whether no step is made yet."""
+    phase = view.phase_elsewhere or session.phase
+    is_running = view.state is not None and view.state.status == "running"
+    return not is_running or (phase is not None and phase.name in PREPARING)
 
 
 def _running(view: RunView, session: PhaseTracker) -> tuple[CheckStatus | None, str, str]:
@@ -138,9 +147,9 @@ def _running(view: RunView, session: PhaseTracker) -> tuple[CheckStatus | None, 
     phase = view.phase_elsewhere or session.phase
     if phase and phase.name in PREPARING:
         return None, _("Getting ready: {stage}.").format(stage=phase_words(phase)), where
-    if view.state is None or view.state.status != "running":
+    if _gets_ready(view, session):
         return None, _("Getting ready."), where
-    if view.state.reason:  # a process is lost, and the run goes on without it
+    if view.state and view.state.reason:  # a process is lost, and the run goes on without it
         return "warning", one_line(reason_of(view.state), 400), where
     busy = phase is not None
     for advice in view.advice:

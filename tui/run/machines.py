@@ -168,7 +168,7 @@ def sense_of_ranks() -> str:
     cores = core_count()
     text = ngettext(
         "{n} core: more than one process brings nothing.",
-        "{n} cores, divided among the processes: at most {n}.",
+        "{n} cores, divided among the processes: more than {n} bring nothing.",
         cores,
     )
     return text.format(n=cores)
