@@ -20,7 +20,8 @@ import psutil
 import pytest
 
 LAUNCHER = Launcher((sys.executable, "-P", "-m", "tui"), dict(os.environ))
-SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+SLEEP = [sys.executable, "-c", "import time\nprint('up', flush=True)\nwhile True: time.sleep(0.1)"]
+"""Not in one long sleep: a signal that comes just before that begins is not handled until it ends."""
 
 
 def test_a_part_that_hangs_is_ended_and_the_next_one_is_tried() -> None:
