@@ -27,10 +27,12 @@ _LOOK_S = 300.0
 """Seconds that hashing may take."""
 _LINK_S = 45.0
 _SPEED_S = 900.0
-_PRINTS = {
-    "data": N_("the data files"), "model": N_("the base model"),
-    "template": N_("the chat template or the tokenizer"),
-}  # fmt: skip
+_OTHERS = {
+    "data": N_("the data files are not those of this machine"),
+    "model": N_("the base model is not that of this machine"),
+    "template": N_("the chat template or the tokenizer is not that of this machine"),
+}
+"""What is said of a fingerprint that is another one there."""
 
 
 @dataclass
@@ -103,12 +105,9 @@ class AskedHost:
                     ),
                     _("install the same version on all machines"),
                 )
-        for name, text in _PRINTS.items():
+        for name, text in _OTHERS.items():
             if prints.get(name) != own["prints"][name]:
-                self._note(
-                    _("its copy of {what} differs from that of this machine").format(what=_(text)),
-                    _("copy the project and the model to it again"),
-                )
+                self._note(_(text), _("copy the project and the model to it again"))
         for address in found.get("wrong") or []:
             self._note(
                 _("{address} is no address of that machine").format(address=address),
