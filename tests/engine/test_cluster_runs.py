@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +269,32 @@ def test_a_project_that_is_not_there_is_refused(tmp_path: Path) -> None:
     told = train_together(project, RUN, "--hosts", hosts, "--go-on-with-fewer")
     assert told.refusal.startswith("process 1: ") and "nowhere" in told.refusal
     assert "Traceback" not in told.refusal and not project.run_dir.exists()
+
+
+def test_what_another_project_lacks_is_to_be_copied_there(tmp_path: Path) -> None:
+    """No command for the owner's own project is advised, where the model is."""
+    project, other = tiny_project(tmp_path / "p"), tiny_project(tmp_path / "other")
+    shutil.rmtree(other.models_dir / "tiny")
+    hosts = hosts_file(tmp_path / "hosts.json", {}, {"project": str(other.root)})
+    told = train_together(project, RUN, "--hosts", hosts)
+    assert told.refusal.startswith("process 1: No base model")
+    assert told.refusal.endswith(f"; copy the data and the models of the project to {other.root} there")
+
+
+def test_a_local_host_is_started_by_the_python_it_names(tmp_path: Path) -> None:
+    """One that is not there is told; the first host is what the user has started."""
+    project = tiny_project(tmp_path / "p")
+    nowhere = {"python": str(tmp_path / "no" / "python")}
+    told = train_together(project, RUN, "--hosts", hosts_file(tmp_path / "hosts.json", {}, nowhere))
+    assert told.refusal.startswith("process 1 cannot be started: ")
+    assert told.refusal.endswith("; correct python in the host file")
+    log = tmp_path / "started"
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho started >> {log}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    hosts = hosts_file(tmp_path / "hosts.json", nowhere, {"python": str(python)})
+    assert not train_together(project, RUN, "--hosts", hosts).refusal
+    assert log.read_text() == "started\n"
 
 
 def _change(project: Project, what: str) -> None:

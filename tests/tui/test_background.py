@@ -1,6 +1,7 @@
 """A run in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -10,7 +11,7 @@ from engine.project import Project
 from engine.training.state import RunState
 from tests.support.tiny import owned_by
 from tui.respawn import SUPERVISED
-from tui.run.background import spawn, start_background
+from tui.run.background import StoppedEarly, spawn, start_background
 
 import pytest
 
@@ -72,6 +73,15 @@ class Alive(EndedChild):
     def __init__(self) -> None:
         """It has no exit code yet."""
         self.returncode = None
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_was_stopped_while_it_got_ready_is_no_failure(
+    project: Project, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Whoever follows it can tell; its last line is not read as an error and a fix."""
+    with pytest.raises(StoppedEarly):
+        start(project, monkeypatch, 128 + number, "Stopped while getting ready; no step was made\n")
 
 
 def test_the_trainer_may_be_a_child_of_what_was_started(

@@ -301,6 +301,18 @@ def test_as_many_processes_as_pay(
     assert ("trains alone" in capsys.readouterr().err) == (ranks == 1)
 
 
+@pytest.mark.parametrize(("ranks", "is_told"), [("2", False), ("3", True)])
+def test_more_processes_than_cores_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ranks: str, is_told: bool
+) -> None:
+    """They are started all the same: who asks for them may know why."""
+    monkeypatch.setattr("tui.cli.choose_world.cards", list)
+    monkeypatch.setattr("tui.cli.choose_world.core_count", lambda: 2)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    assert chosen_world(ranks, None).size == int(ranks)
+    assert ("more than 2 bring nothing" in " ".join(capsys.readouterr().err.split())) == is_told
+
+
 @pytest.mark.parametrize("text", ["", "abc", "-1", "0", "65", "9" * 5000, "2.0", "٢"])
 def test_what_is_no_number_of_processes_is_refused(text: str) -> None:
     """An empty one too: nothing that was given is left out without a word."""
