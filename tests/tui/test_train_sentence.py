@@ -149,3 +149,26 @@ async def test_a_loss_that_stays_level_is_no_learning(app: MqloraApp, loss: floa
         async with app.run_test(size=(80, 24)) as pilot:
             await ready(pilot)
             await sees(pilot, "Too early to tell: the loss has not clearly fallen yet.")
+
+
+@pytest.mark.parametrize(("phase", "text"), [("loading", "what is saved stays"), ("training", "is finished")])
+async def test_a_pause_says_what_is_waited_for(app: MqloraApp, phase: Any, text: str) -> None:
+    """Before the first step nothing is finished or saved."""
+    gate = threading.Event()
+
+    class Pausing:
+        def run(self) -> Iterator[Event]:
+            yield Phase(phase)
+            write_state(app.project, "running" if phase == "training" else "paused", 7, pid=os.getpid())
+            gate.wait(LIMIT_S)
+            yield Paused(7, app.project.run_dir / "checkpoint_epoch0_step7")
+
+    write_run(app.project, "paused", 7)
+    use(app, Factory(Pausing()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await open_train(pilot)
+        app.training.start(TrainingConfig())
+        await wait_for(pilot, lambda: app.training.is_running)
+        app.training.pause()
+        await sees(pilot, text)
+        gate.set()

@@ -128,9 +128,11 @@ def _pausing(view: RunView, session: PhaseTracker) -> str:
 
 def _gets_ready(view: RunView, session: PhaseTracker) -> bool:
     """Whether no step is made yet."""
-    phase = view.phase_elsewhere or session.phase
-    is_running = view.state is not None and view.state.status == "running"
-    return not is_running or (phase is not None and phase.name in PREPARING)
+    phase, state = view.phase_elsewhere or session.phase, view.state
+    if (phase and phase.name in PREPARING) or state is None:
+        return True
+    # A state that does not say so is of a run before, unless the process that trains now has written it.
+    return state.status != "running" and not (view.owner and view.owner.pid == state.pid)
 
 
 def _running(view: RunView, session: PhaseTracker) -> tuple[CheckStatus | None, str, str]:
@@ -147,9 +149,9 @@ def _running(view: RunView, session: PhaseTracker) -> tuple[CheckStatus | None, 
     phase = view.phase_elsewhere or session.phase
     if phase and phase.name in PREPARING:
         return None, _("Getting ready: {stage}.").format(stage=phase_words(phase)), where
-    if _gets_ready(view, session):
+    if view.state is None or view.state.status != "running":
         return None, _("Getting ready."), where
-    if view.state and view.state.reason:  # a process is lost, and the run goes on without it
+    if view.state.reason:  # a process is lost, and the run goes on without it
         return "warning", one_line(reason_of(view.state), 400), where
     busy = phase is not None
     for advice in view.advice:
