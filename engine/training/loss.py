@@ -35,11 +35,7 @@ def make_loss(model: nn.Module, modes: Mapping[str, MatmulMode] | None = None) -
         model: whose layers `make_fast` may have replaced.
         modes: how to multiply by a head that is the embedding, see `make_fast`.
     """
-    return loss_with(model, plain_head(model, modes or {}))
-
-
-def loss_with(model: nn.Module, head: FrozenLinear | None) -> LossFunction:
-    """Return the same for a head of `plain_head`, or None where the model has none."""
+    head = plain_head(model, modes or {})
     if head is not None:
         return selected(lambda *rows: _head_loss(model, head, *rows))
     logits = own_head(model)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from engine.backend import mx, nn
 from engine.dataset.batches.micro_batch import MicroBatch
 from engine.memory.predict import LOGIT_CHUNK
-from engine.model.frozen_linear import FrozenLinear
 from engine.model.lm_head import Logits, own_head, plain_head
 from engine.model.matmul_timings import MatmulMode
 from engine.threads import adapt_threads
@@ -21,11 +20,7 @@ ScoreFunction = Callable[[nn.Module, mx.array, mx.array, mx.array, mx.array, mx.
 
 def make_scores(model: nn.Module, modes: Mapping[str, MatmulMode] | None = None) -> ScoreFunction:
     """Return what gives the loss of each target, for validation; see `make_loss` for the arguments."""
-    return scores_with(model, plain_head(model, modes or {}))
-
-
-def scores_with(model: nn.Module, head: FrozenLinear | None) -> ScoreFunction:
-    """Return the same for a head of `plain_head`, or None where the model has none."""
+    head = plain_head(model, modes or {})
     if head is not None:
         return selected(lambda hidden, labels: _in_pieces(hidden, labels, head.forward, head.outputs))
     logits = own_head(model)

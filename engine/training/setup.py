@@ -15,15 +15,14 @@ from engine.memory.suggest import refuse_if_too_large
 from engine.model.adapter import attach_adapter
 from engine.model.adapter_file import AdapterFile
 from engine.model.gradient_checkpointing import checkpoint_layers
-from engine.model.lm_head import plain_head
 from engine.model.loading import BaseModel, load_base
 from engine.model.replace_layers import make_fast
 from engine.model_folder.dimensions import Device, ModelDimensions
 from engine.training.execution_plan import Plan, make_plan, needed_bytes
 from engine.training.failures import out_of_memory
-from engine.training.loss import holds_all_logits, loss_with
+from engine.training.loss import holds_all_logits, make_loss
 from engine.training.memory_limits import limit_cache, read_budget
-from engine.training.scores import ScoreFunction, scores_with
+from engine.training.scores import ScoreFunction, make_scores
 from engine.training.step import StepFunction, compiled_scores
 from engine.training.update import make_optimizer
 
@@ -186,8 +185,7 @@ def _assemble(
     make_fast(model, plan.matmul_modes, compute_dtype())
     checkpoint_layers(model, adapter_config["num_layers"], plan.recomputed_layers)
     mx.eval(model.parameters())
-    head = plain_head(model, plan.matmul_modes)  # once: one that is the embedding is written out for it
-    loss = loss_with(model, head)
+    loss = make_loss(model, plan.matmul_modes)
     sizes = ModelDimensions.read(folder)
     if predicted and sizes and holds_all_logits(loss):
         predicted += ALL_LOGITS * sizes.vocab * shape.tokens
@@ -198,5 +196,5 @@ def _assemble(
     step = StepFunction(model, make_optimizer(config), loss, config.max_grad_norm)
     mx.clear_cache()
     mx.reset_peak_memory()
-    score = compiled_scores(model, scores_with(model, head))
+    score = compiled_scores(model, make_scores(model, plan.matmul_modes))
     return Assembled(base, adapter_config, score, step, plan, reason, predicted)
