@@ -107,7 +107,7 @@ def main() -> None:
         rows, model = folder / "rows.jsonl", options.model.resolve()
         lengths = write_rows(rows, workload, options.skip + options.steps + 1, model)
         accumulation = workload.rows // batch_size
-        job = Job(str(model), str(rows), 1, batch_size, accumulation, lengths.longest, settings)
+        job = Job(str(model), str(rows), options.steps, batch_size, accumulation, lengths.longest, settings)
         kernels = profiled(job, folder, options.skip, options.steps)
     print("\n".join(report(kernels, options.steps, options.most)), flush=True)
 

@@ -130,14 +130,14 @@ def run_rows(model: nn.Module, body: Any, tokens: mx.array, slots: mx.array, pla
         slots: (rows, positions).
         places: (tokens,).
     """
-    unpadded = _packed_rows(model, slots, places) if takes_unpadded(model) else None
-    if unpadded and unpadded.turns:
-        return _run_unpadded(model, body, tokens, unpadded)
-    if slots.size == tokens.size:  # they are the padded rows, see `BatchShape.is_padded`
+    is_full = slots.size == tokens.size  # they are the padded rows, see `BatchShape.is_padded`
+    if takes_unpadded(model):
+        rows = _packed_rows(model, slots, places)
+        if rows.turns or not is_full:
+            return _run_unpadded(model, body, tokens, rows)
+    if is_full:
         y = body(tokens.reshape(slots.shape))  # (rows, positions) -> (rows, positions, width)
         return y.reshape(-1, y.shape[-1])  # as many positions as tokens: (tokens, width)
-    if unpadded:
-        return _run_unpadded(model, body, tokens, unpadded)
     return _run_padded(body, tokens, slots, places)
 
 

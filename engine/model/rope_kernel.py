@@ -57,11 +57,6 @@ class Rotation(NamedTuple):
     cosines: mx.array
     sines: mx.array
 
-    @property
-    def head(self) -> int:
-        """Numbers of a head."""
-        return 2 * int(self.cosines.shape[1])
-
     def transposed(self) -> "Rotation":
         """Return what gradients are turned by."""
         return Rotation(self.cosines, -self.sines)
@@ -110,7 +105,7 @@ def turned(x: mx.array, source: mx.array, position: mx.array, rotation: Rotation
         position: (rows out,) int32.
         rotation: of as many positions as there are.
     """
-    heads, half = x.shape[1], rotation.head // 2
+    heads, half = x.shape[1], rotation.cosines.shape[1]
     (y,) = _kernel()(
         inputs=[x, source.astype(mx.int32), position.astype(mx.int32), *rotation],
         template=[("T", x.dtype), ("HEADS", heads), ("HALF", half), ("GROUPS", _GROUPS)],

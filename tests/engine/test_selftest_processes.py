@@ -20,8 +20,13 @@ import psutil
 import pytest
 
 LAUNCHER = Launcher((sys.executable, "-P", "-m", "tui"), dict(os.environ))
-SLEEP = [sys.executable, "-c", "import time\nprint('up', flush=True)\nwhile True: time.sleep(0.1)"]
-"""Not in one long sleep: a signal that comes just before that begins is not handled until it ends."""
+SLEEP = [
+    sys.executable,
+    "-c",
+    "import os, signal; end, begin = os.pipe(); os.set_blocking(begin, False); signal.set_wakeup_fd(begin)\n"
+    "print('up', flush=True); os.read(end, 1)",
+]
+"""Waits for a signal by a pipe: one that comes just before a sleep begins is not handled until that ends."""
 
 
 def test_a_part_that_hangs_is_ended_and_the_next_one_is_tried() -> None:

@@ -38,18 +38,20 @@ class Elsewhere:
         try:
             child, begin = spawn(self._project, arguments)
             wait_for_start(self._project, child, begin)
-        except StoppedEarly:  # the screen shows what there was before
-            self.is_starting = False
-            self._changed(None)
-            return
         except Exception as error:  # nobody waits for this thread: what went wrong is told on the screen
             self.is_starting = False
-            self._changed(error if isinstance(error, UserError) else training_defect(self._project, error))
+            self._changed(self._told_of(error))
             return
         self.is_starting = False
         self._changed(None)
         child.wait()
         self._changed(None)
+
+    def _told_of(self, error: Exception) -> UserError | None:
+        """Return what a run that did not begin is told of; None where somebody stopped it."""
+        if isinstance(error, StoppedEarly):
+            return None
+        return error if isinstance(error, UserError) else training_defect(self._project, error)
 
 
 def train_arguments(
