@@ -7,7 +7,6 @@ from typing import Literal
 
 from engine.errors import WrongUsage
 from engine.i18n import _
-from engine.model_folder.source import is_repository
 from engine.sanitize import one_line
 
 Target = Literal["ollama", "llama.cpp", "lmstudio", "mlx", "peft", "gguf"]
@@ -68,6 +67,8 @@ class ExportRequest:
                 ),
                 _("leave it out"),
             )
+        from engine.model_folder.source import is_repository  # pydantic takes its time
+
         if self.base_name and not is_repository(self.base_name):
             raise WrongUsage(
                 _("'{name}' is no name of a model on the hub").format(name=one_line(self.base_name, 200)),

@@ -4,6 +4,7 @@ import glob
 import re
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,13 +67,15 @@ def load_base(folder: Path, keep_packed: bool = False) -> BaseModel:
         UserError: a file is missing or damaged, or the architecture is unknown.
     """
     model = open_model(folder)
-    with _refusing(folder):
-        if is_cpu():
-            model.set_dtype(compute_dtype())
-            model = _unpack_rest(model) if keep_packed else dequantize_model(model)
-        mx.eval(model.parameters())
+    with ThreadPoolExecutor(1) as other:
+        tokenizer = other.submit(_load_tokenizer, folder)  # while MLX reads and unpacks weights
+        with _refusing(folder):
+            if is_cpu():
+                model.set_dtype(compute_dtype())
+                model = _unpack_rest(model) if keep_packed else dequantize_model(model)
+            mx.eval(model.parameters())
     model.freeze()
-    return BaseModel(model, _load_tokenizer(folder), folder)
+    return BaseModel(model, tokenizer.result(), folder)
 
 
 def open_model(folder: Path) -> nn.Module:
