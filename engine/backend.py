@@ -22,13 +22,19 @@ _OPEN_FILES = 4096
 """What mlx-lm sets the hard limit of open files to when it is imported."""
 _FEW_TOKENS = 4096
 """Of a pass; with fewer or as many the host is the slower side (H100, 7B)."""
-_UNLIMITED = 100_000
+_PORTION_OPERATIONS, _PORTION_MB = 100, 300
+"""What a card is handed at once: as many operations, or, with more tokens, as many megabytes."""
+_PORTION_VARIABLE = "MLX_MAX_MB_PER_BUFFER"
+UNLIMITED = 100_000
 """Megabytes that no portion reaches."""
 _GRAPHS = 4000
 """CUDA graphs that MLX keeps: more than those of 16 shapes."""
+_portion_mb: int | None = None
+"""The megabytes of a portion in this process, once they are set."""
 
 __all__ = [
     "BLAS",
+    "UNLIMITED",
     "attention_tile",
     "bytes_in_flight",
     "can_compile",
@@ -102,25 +108,31 @@ def attention_tile() -> int:
     return 128 if is_cuda() else 1
 
 
-def tune_launches(tokens: int) -> None:
+def tune_launches(tokens: int, is_short_of_memory: bool = False) -> None:
     """Set how much work MLX hands to a CUDA card at once; call it before anything is computed.
 
     With few tokens a pass is bound by launches: portions of 100 operations, whatever their size, made a
-    step of 2,300 tokens 14 % faster than others (H100, 7B). With many, portions only hold memory
-    that could be used again. Portions are kept as CUDA graphs, some 70 for each shape: MLX's own limit
-    of 400 is too few for a run's shapes. MLX reads the variables once; what the user set stays.
+    step of 2,300 tokens 14 % faster than others (H100, 7B). With many, or where memory is short, portions
+    only hold memory that could be used again. Portions are kept as CUDA graphs, some 70 for each shape:
+    MLX's own limit of 400 is too few for a run's shapes. MLX reads the variables once; what the user set
+    stays.
 
     Args:
         tokens: of the largest micro-batch.
+        is_short_of_memory: there is no room for large portions, see `engine.training.execution_plan`.
     """
+    global _portion_mb
     if not is_cuda():
         return
-    operations, megabytes = _portion(tokens)
+    megabytes = UNLIMITED if tokens <= _FEW_TOKENS and not is_short_of_memory else _PORTION_MB
     wanted = {
-        "MLX_MAX_OPS_PER_BUFFER": str(operations),
-        "MLX_MAX_MB_PER_BUFFER": str(megabytes),
+        "MLX_MAX_OPS_PER_BUFFER": str(_PORTION_OPERATIONS),
+        _PORTION_VARIABLE: str(megabytes),
         "MLX_CUDA_GRAPH_CACHE_SIZE": str(_GRAPHS),
     }
+    if _portion_mb is None:
+        given = os.environ.get(_PORTION_VARIABLE, "")
+        _portion_mb = int(given) if given.isdecimal() else megabytes
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     mx.eval(mx.zeros(1) + 1)  # here MLX reads them
@@ -128,7 +140,7 @@ def tune_launches(tokens: int) -> None:
         del os.environ[name]
 
 
-def bytes_in_flight(tokens: int, activations: int) -> int:
+def bytes_in_flight(activations: int, megabytes: int | None = None) -> int:
     """Return the memory that operations hold that a CUDA card was handed and has not done yet.
 
     MLX frees what an operation read when the portion it is in is done, and hands over up to ten
@@ -136,18 +148,14 @@ def bytes_in_flight(tokens: int, activations: int) -> int:
     what was measured on an H100.
 
     Args:
-        tokens: of the largest micro-batch.
-        activations: bytes that all layers keep of it; what they hold in passing is proportional to that.
+        activations: bytes that all layers keep of the largest micro-batch; what they hold in passing is
+            proportional to that.
+        megabytes: of a portion; None takes what `tune_launches` has set, or portions without a limit.
     """
     if not is_cuda():
         return 0
-    _operations, megabytes = _portion(tokens)
+    megabytes = megabytes or _portion_mb or UNLIMITED
     return min(int(4.5e6 * megabytes), int(1.5 * activations))
-
-
-def _portion(tokens: int) -> tuple[int, int]:
-    """Return the operations and the megabytes read and written that are handed to a card at once."""
-    return (100, _UNLIMITED) if tokens <= _FEW_TOKENS else (100, 300)
 
 
 def describe_device() -> str:

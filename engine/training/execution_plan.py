@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from engine.backend import bytes_in_flight, compute_dtype, is_cpu, nn
+from engine.backend import UNLIMITED, bytes_in_flight, compute_dtype, is_cpu, nn
 from engine.config import TrainingConfig
 from engine.dataset.batches.cut import BatchShape
 from engine.errors import UserError
@@ -92,6 +92,21 @@ def make_plan(
     return Plan(modes, recomputed, divisor), reason
 
 
+def is_short_of_memory(folder: Path, config: TrainingConfig, shape: BatchShape, budget: MemoryBudget) -> bool:
+    """Whether activations would have to be recomputed to let a card have all the work there is at once.
+
+    The arguments are those of `make_plan`.
+    """
+    sizes = ModelDimensions.read(folder)
+    if sizes is None:
+        return False
+    device: Device = "cpu" if is_cpu() else "gpu"
+    filled = _filled(config, shape)
+    peak = predict_peak(sizes, filled, device, shape.length, shape.trained, 0, shape.fill)
+    activations = sizes.layers * layer_bytes(sizes, filled, device, shape.length, shape.fill)
+    return peak + bytes_in_flight(int(activations), UNLIMITED) > budget.free * USABLE
+
+
 def needed_bytes(
     model: nn.Module, folder: Path, config: TrainingConfig, shape: BatchShape, plan: Plan
 ) -> int | None:
@@ -111,7 +126,7 @@ def needed_bytes(
     filled, recomputed = _filled(config, shape), plan.recomputed_layers
     peak = predict_peak(sizes, filled, device, shape.length, shape.trained, recomputed, shape.fill)
     activations = sizes.layers * layer_bytes(sizes, filled, device, shape.length, shape.fill)
-    peak += bytes_in_flight(shape.tokens, int(activations))
+    peak += bytes_in_flight(int(activations))
     # The model is here: what it takes need not be predicted.
     arrays = dict(tree_flatten(model.parameters())).items()
     weights: int = sum(a.nbytes for name, a in arrays if not name.endswith(ADAPTER_PARTS))

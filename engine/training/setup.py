@@ -18,7 +18,7 @@ from engine.model.gradient_checkpointing import checkpoint_layers
 from engine.model.loading import BaseModel, load_base
 from engine.model.replace_layers import make_fast
 from engine.model_folder.dimensions import Device, ModelDimensions
-from engine.training.execution_plan import Plan, make_plan, needed_bytes
+from engine.training.execution_plan import Plan, is_short_of_memory, make_plan, needed_bytes
 from engine.training.failures import out_of_memory
 from engine.training.loss import holds_all_logits, make_loss
 from engine.training.memory_limits import limit_cache, read_budget
@@ -172,7 +172,7 @@ def _assemble(
     divisor: int,
     start: AdapterFile | None,
 ) -> Assembled:
-    tune_launches(shape.tokens)
+    tune_launches(shape.tokens, is_short_of_memory(folder, config, shape, budget))
     base = load_base(folder, keep_packed=True)
     model = base.model
     adapter_config = attach_adapter(model, config, start)
