@@ -15,6 +15,8 @@ PREDICTION_ERROR = 1.15
 """How far a predicted peak may be from the measured one, as a factor either way."""
 SHORTEST = 64
 """Tokens below which shorter examples are not worth proposing."""
+_MOST_ACCUMULATED = 1024
+"""Micro-batches of a step that a configuration may have."""
 
 
 def nearest_fitting(config: TrainingConfig, fits: Callable[[TrainingConfig], bool]) -> TrainingConfig | None:
@@ -37,7 +39,7 @@ def _nearby(config: TrainingConfig) -> Iterator[TrainingConfig]:
         yield config
     examples = config.examples_per_step
     for batch in range(config.batch_size - 1, 0, -1):
-        if examples % batch == 0 and examples // batch <= 1024:
+        if examples % batch == 0 and examples // batch <= _MOST_ACCUMULATED:
             config = config.updated({"batch_size": batch, "gradient_accumulation": examples // batch})
             yield config
     while config.max_seq_length > SHORTEST:
@@ -48,6 +50,15 @@ def _nearby(config: TrainingConfig) -> Iterator[TrainingConfig]:
         rank = config.lora_rank // 2
         config = config.updated({"lora_rank": rank, "lora_alpha": config.lora_scale * rank})
         yield config
+
+
+def in_halves(config: TrainingConfig) -> TrainingConfig | None:
+    """Return the configuration of the same steps in micro-batches half as large; None if there is none."""
+    batch, rest = divmod(config.batch_size, 2)
+    accumulation = 2 * config.gradient_accumulation
+    if rest or accumulation > _MOST_ACCUMULATED:
+        return None
+    return config.updated({"batch_size": batch, "gradient_accumulation": accumulation})
 
 
 def as_options(config: TrainingConfig, other: TrainingConfig) -> str:

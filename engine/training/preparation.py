@@ -10,6 +10,7 @@ from engine.cluster.speedup import refuse_if_slower
 from engine.cluster.team import Team
 from engine.cluster.world import World
 from engine.config import TrainingConfig
+from engine.dataset.batches.cut import BatchShape
 from engine.dataset.batches.micro_batch import micro_batches
 from engine.dataset.batches.tokenize import ExampleTokenizer
 from engine.dataset.inspect.load import LoadedFile, load_file
@@ -120,7 +121,7 @@ class Preparation:
         made.step.warm_up(layout.shapes, self._stop, config.lower_prompt_weight)
         for text in left_without(config.lora_targets, dict(made.model.named_modules())):
             yield Notice("warning", text)
-        yield from _plan_notices(made)
+        yield from _plan_notices(made, config, layout.largest)
         return layout, made
 
     def _parts(self, data: _Data, layout: Layout, made: Assembled, init: AdapterFile | None) -> Parts:
@@ -173,12 +174,12 @@ def _kept_plan(start: RunStart) -> Plan | None:
     return plan if plan and plan.micro_batch_divisor == start.micro_batch_divisor else None
 
 
-def _plan_notices(made: Assembled) -> Iterator[Notice]:
+def _plan_notices(made: Assembled, config: TrainingConfig, largest: BatchShape) -> Iterator[Notice]:
     """Say how the model is computed where that is not the usual way."""
     if made.reason:
         yield Notice("info", made.reason)
-    if made.plan.recomputed_layers:
-        yield Notice("info", recomputing(made.plan.recomputed_layers, made.adapter_config["num_layers"]))
+    if count := made.plan.recomputed_layers:
+        yield Notice("info", recomputing(count, made.adapter_config["num_layers"], config, largest))
 
 
 def _with_origin(

@@ -13,6 +13,7 @@ from engine.model.matmul_timings import MATMUL_MODES, MatmulMode, Seconds
 from engine.model.replace_layers import packed_layers
 from engine.training import execution_plan as plan_module
 from engine.training.execution_plan import Plan, make_plan, needed_bytes
+from engine.training.notices import recomputing
 from tests.support.architectures import SIZES, build
 from tests.support.tiny import RUN
 
@@ -180,3 +181,17 @@ def test_a_model_of_an_unknown_kind_gets_a_plan_too(model: nn.Module, folder: Pa
     for setting, count in (("auto", 0), ("on", LAYERS)):
         config = AUTO.updated({"gradient_checkpointing": setting})
         assert planned(10, config=config)[0].recomputed_layers == count
+
+
+def test_smaller_micro_batches_are_named_where_layers_are_recomputed() -> None:
+    """With the options that make the same steps, unless there are none or a pass would have few tokens."""
+    config = RUN.updated({"batch_size": 8, "gradient_accumulation": 3, "gradient_checkpointing": "auto"})
+    large, small, single = (BatchShape.full(*of, 1) for of in ((8, 512), (8, 64), (1, 4096)))
+
+    def told(shape: BatchShape, **changes: object) -> str:
+        return recomputing(5, 8, config.updated(changes), shape).partition("(gradient checkpointing)")[2]
+
+    assert told(large).endswith(": --set batch_size=4 --set gradient_accumulation=6")
+    assert not told(small) and not told(single)
+    assert not told(large, gradient_checkpointing="on")
+    assert not told(large, batch_size=7) and not told(large, gradient_accumulation=1024)
