@@ -100,11 +100,8 @@ def is_short_of_memory(folder: Path, config: TrainingConfig, shape: BatchShape, 
     sizes = ModelDimensions.read(folder)
     if sizes is None:
         return False
-    device: Device = "cpu" if is_cpu() else "gpu"
-    filled = _filled(config, shape)
-    peak = predict_peak(sizes, filled, device, shape.length, shape.trained, 0, shape.fill)
-    activations = sizes.layers * layer_bytes(sizes, filled, device, shape.length, shape.fill)
-    return peak + bytes_in_flight(int(activations), UNLIMITED) > budget.free * USABLE
+    in_flight = bytes_in_flight(_activations(sizes, config, shape), UNLIMITED)
+    return _peak(sizes, config, shape, 0) + in_flight > budget.free * USABLE
 
 
 def needed_bytes(
@@ -122,17 +119,14 @@ def needed_bytes(
     sizes = ModelDimensions.read(folder)
     if sizes is None:
         return None
-    device: Device = "cpu" if is_cpu() else "gpu"
-    filled, recomputed = _filled(config, shape), plan.recomputed_layers
-    peak = predict_peak(sizes, filled, device, shape.length, shape.trained, recomputed, shape.fill)
-    activations = sizes.layers * layer_bytes(sizes, filled, device, shape.length, shape.fill)
-    peak += bytes_in_flight(int(activations))
+    peak = _peak(sizes, config, shape, plan.recomputed_layers)
+    peak += bytes_in_flight(_activations(sizes, config, shape))
     # The model is here: what it takes need not be predicted.
     arrays = dict(tree_flatten(model.parameters())).items()
     weights: int = sum(a.nbytes for name, a in arrays if not name.endswith(ADAPTER_PARTS))
     kinds = _Kinds(model)
     written = sum(kinds.extra_bytes(key) for key in kinds.layers if plan.matmul_modes.get(key) == "resident")
-    return peak - sizes.weight_bytes(device, resident=False) + weights + written
+    return peak - sizes.weight_bytes(_device(), resident=False) + weights + written
 
 
 def _recomputed(
@@ -143,13 +137,27 @@ def _recomputed(
     if sizes is None:  # its need is not known
         on = config.gradient_checkpointing == "on"
         return adapted_layers(len(model.layers), config) if on else 0
-    device: Device = "cpu" if is_cpu() else "gpu"
-    filled = _filled(config, shape)
     # What the model that is here takes besides what is predicted for it.
     needed = needed_bytes(model, folder, config, shape, Plan({}, 0)) or 0
-    besides = needed - predict_peak(sizes, filled, device, shape.length, shape.trained, 0, shape.fill)
-    budget = usable - besides
-    return layers_to_recompute(sizes, filled, device, budget, shape.length, shape.trained, shape.fill)
+    budget = usable - (needed - _peak(sizes, config, shape, 0))
+    filled, length = _filled(config, shape), shape.length
+    return layers_to_recompute(sizes, filled, _device(), budget, length, shape.trained, shape.fill)
+
+
+def _device() -> Device:
+    return "cpu" if is_cpu() else "gpu"
+
+
+def _peak(sizes: ModelDimensions, config: TrainingConfig, shape: BatchShape, recomputed: int) -> int:
+    """Return what is predicted for micro-batches of a shape with packed weights, bytes."""
+    filled = _filled(config, shape)
+    return predict_peak(sizes, filled, _device(), shape.length, shape.trained, recomputed, fill=shape.fill)
+
+
+def _activations(sizes: ModelDimensions, config: TrainingConfig, shape: BatchShape) -> int:
+    """Return what all layers keep of a micro-batch of a shape, none of them recomputed, bytes."""
+    layer = layer_bytes(sizes, _filled(config, shape), _device(), shape.length, shape.fill)
+    return int(sizes.layers * layer)
 
 
 def _filled(config: TrainingConfig, shape: BatchShape) -> TrainingConfig:
