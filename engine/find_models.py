@@ -1,12 +1,19 @@
 """Which folders below `models/` hold a base model, and what else lies there in the place of one."""
 
+import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.errors import UserError
 from engine.files import read_given
+from engine.i18n import _
+from engine.sanitize import one_line
 
 SOURCE_NAME = "source.json"
 """Name of the file in a model's folder that says where it came from; it is no part of the model."""
+BUILT_IN = "smollm2-135m-instruct-4bit"
+"""Name of the folder of the built-in model."""
 _CONFIG = "config.json"
 _CACHED = "models--*"
 """How Hugging Face's cache calls the folder of a model."""
@@ -52,6 +59,20 @@ def misplaced(root: Path) -> Iterator[str]:
             yield path.relative_to(root).as_posix()
 
 
+def without_config(root: Path) -> Iterator[Path]:
+    """Yield the folders below `root` that hold weights and no configuration, without which they are no model.
+
+    Args:
+        root: the project's `models/`.
+    """
+    for folder in sorted(
+        {path.parent for path in (*root.glob("*/*.safetensors"), *root.glob("*/*/*.safetensors"))}
+    ):
+        name = folder.relative_to(root).as_posix()
+        if not name.startswith((_HIDDEN, _CACHED.rstrip("*"))) and not (folder / _CONFIG).exists():
+            yield folder
+
+
 def linked_to_nothing(root: Path) -> Iterator[Path]:
     """Yield the folders below `root` whose configuration is a link to a file that is gone."""
     for folder in sorted(root.glob("*/")):
@@ -70,3 +91,32 @@ def snapshot(folder: Path) -> Path | None:
     if main in snapshots:
         return main
     return max(snapshots, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def no_model(root: Path, name: str) -> UserError:
+    """Return what to say where the base model `name`, or any if it is empty, is not in a `models/`."""
+    if other := next(misplaced(root), ""):
+        return UserError(
+            _("{file} in {folder} is a GGUF file, from which nothing can be trained").format(
+                file=one_line(other, 80), folder=root
+            ),
+            _("bring the model in it in with: mqlora-tui get {file}").format(
+                file=shlex.quote(os.fspath(root / other))
+            ),
+        )
+    if (root / "config.json").exists():
+        return UserError(
+            _("The files of a base model lie in {folder} itself").format(folder=root),
+            _("move them into a folder of their own there, such as models/mistral-7b"),
+        )
+    for folder in without_config(root):
+        if name in ("", folder.relative_to(root).as_posix()):
+            return UserError(
+                _("{folder} has no config.json, so it is no base model").format(folder=folder),
+                _("copy that file from where its weights came from, or move the folder out of models/"),
+            )
+    problem = _("No base model '{name}' in {folder}") if name else _("No base model in {folder}")
+    return UserError(
+        problem.format(name=name, folder=root),
+        _("choose one with mqlora-tui get, or write the built-in one: mqlora-tui demo"),
+    )

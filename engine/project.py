@@ -1,14 +1,12 @@
 """The folders and files of one project directory."""
 
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.find_models import find_models, misplaced
+from engine.find_models import find_models, no_model
 from engine.i18n import _
-from engine.sanitize import one_line
 
 ADAPTER_FILES = ("adapters.safetensors", "adapter_model.safetensors", "adapter_model.bin")
 """Weights of an adapter: mlx-lm's, PEFT's, and PEFT's as a pickle, which is refused where it is read."""
@@ -217,7 +215,7 @@ class Project:
             for candidate in (self.models_dir / name, self.root / name):
                 if os.path.isfile(candidate / "config.json"):  # also takes a name that no file can have
                     return candidate
-        raise self._without_model(name)
+        raise no_model(self.models_dir, name)
 
     def model_name(self, name: str) -> str:
         """Return the name of the base model that `name` stands for: its own, or that of the first one.
@@ -227,24 +225,3 @@ class Project:
         """
         self.model_dir(name)
         return name or next(iter(self.models()))
-
-    def _without_model(self, name: str) -> UserError:
-        if other := next(misplaced(self.models_dir), ""):
-            return UserError(
-                _("{file} in {folder} is a GGUF file, from which nothing can be trained").format(
-                    file=one_line(other, 80), folder=self.models_dir
-                ),
-                _("bring the model in it in with: mqlora-tui get {file}").format(
-                    file=shlex.quote(os.fspath(self.models_dir / other))
-                ),
-            )
-        if (self.models_dir / "config.json").exists():
-            return UserError(
-                _("The files of a base model lie in {folder} itself").format(folder=self.models_dir),
-                _("move them into a folder of their own there, such as models/mistral-7b"),
-            )
-        problem = _("No base model '{name}' in {folder}") if name else _("No base model in {folder}")
-        return UserError(
-            problem.format(name=name, folder=self.models_dir),
-            _("choose one with mqlora-tui get, or write the built-in one: mqlora-tui demo"),
-        )

@@ -11,9 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from types import FrameType
 
-from engine.importing import importing
-from tui.respawn import SUPERVISED, choose_language, peek
-
 _FILES = "; allow more open files: ulimit -n 1024"
 _MORE = {
     errno.EAGAIN: "; allow more processes: ulimit -u 1024",
@@ -26,8 +23,12 @@ _MORE = {
 
 def main() -> int:
     """Run the command line and return its exit code."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)  # nothing is held yet
     open_standard_streams()
     speak_utf8()
+    from tui.respawn import choose_language  # texts are made while it is imported
+
     choose_language(sys.argv[1:])
     try:
         return _run()
@@ -39,8 +40,9 @@ def main() -> int:
 
 
 def _run() -> int:
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _leave)  # nothing is held yet
+    from engine.importing import importing
+    from tui.respawn import SUPERVISED, peek
+
     arguments = sys.argv[1:]
     directory, command = peek(arguments)
     if SUPERVISED not in os.environ and wants_supervisor(arguments, command):

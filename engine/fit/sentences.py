@@ -34,4 +34,4 @@ def nearest(project: Project, config: TrainingConfig, fit: Fit) -> TrainingConfi
 def refusal(project: Project, config: TrainingConfig, fit: Fit) -> UserError:
     """Return what to tell the user where `config` was found not to fit."""
     problem = _("This configuration does not fit: {reason}").format(reason=fit.reason)
-    return UserError(problem, advice(config, nearest(project, config, fit)))
+    return UserError(problem, advice(config, nearest(project, config, fit), fit.memory_budget))

@@ -24,7 +24,8 @@ def nearest_fitting(config: TrainingConfig, fits: Callable[[TrainingConfig], boo
 
     What costs least is given up first, and stays given up: weights written out, then the
     time of recomputing activations, then examples that pass through the model together (those of an
-    optimizer step stay the same), then the end of long examples, then rank.
+    optimizer step stay the same), then dropout, with which nothing can be recomputed, then the end of long
+    examples, then rank.
     """
     return next((candidate for candidate in _nearby(config) if fits(candidate)), None)
 
@@ -42,6 +43,10 @@ def _nearby(config: TrainingConfig) -> Iterator[TrainingConfig]:
         if examples % batch == 0 and examples // batch <= _MOST_ACCUMULATED:
             config = config.updated({"batch_size": batch, "gradient_accumulation": examples // batch})
             yield config
+    if config.lora_dropout:
+        recomputed = "auto" if config.gradient_checkpointing == "auto" else "on"
+        config = config.updated({"lora_dropout": 0.0, "gradient_checkpointing": recomputed})
+        yield config
     while config.max_seq_length > SHORTEST:
         shorter = config.max_seq_length * 3 // 4 // 8 * 8
         config = config.updated({"max_seq_length": max(SHORTEST, shorter)})
@@ -92,14 +97,28 @@ def refuse_if_too_large(folder: Path, config: TrainingConfig, budget: MemoryBudg
     needed = _least_peak(folder, config, budget, shape)
     if needed is None or needed <= budget.free:
         return ""
-    hint = advice(config, nearest_predicted(folder, config, budget, shape))
+    hint = advice(config, nearest_predicted(folder, config, budget, shape), budget)
+    is_limited = limits(config, budget)
     if needed > budget.total * PREDICTION_ERROR:
         needs, has = sizes_apart(needed, budget.total)
         problem = _("Training would need about {need} of memory, and there is {total}")
+        if is_limited:
+            problem = _(
+                "Training would need about {need} of memory, and there is {total} under max_memory_gb"
+            )
         raise UserError(problem.format(need=needs, total=has), hint)
     text = _("Training will need about {need} of memory, and {free} is free; if it fails, {hint}")
+    if is_limited:
+        text = _(
+            "Training will need about {need} of memory, and max_memory_gb is {free}; if it fails, {hint}"
+        )
     needs, has = sizes_apart(needed, budget.free)
     return text.format(need=needs, free=has, hint=hint)
+
+
+def limits(config: TrainingConfig, budget: MemoryBudget) -> bool:
+    """Whether `max_memory_gb` is what a budget is limited by, and not the machine or what runs on it."""
+    return 0 < int(config.max_memory_gb * 1e9) == budget.total == budget.free
 
 
 def nearest_predicted(
@@ -117,8 +136,10 @@ def nearest_predicted(
     return nearest_fitting(config, fits)
 
 
-def advice(config: TrainingConfig, near: TrainingConfig | None) -> str:
+def advice(config: TrainingConfig, near: TrainingConfig | None, budget: MemoryBudget) -> str:
     """Return how to go on where `config` does not fit and `near` is the nearest one that does."""
+    if near is None and limits(config, budget):
+        return _("raise max_memory_gb or take a smaller base model")
     if near is None:
         return _("close other programs or take a smaller base model")
     return _("use: {options}").format(options=as_options(config, near))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.errors import UserError, system_reason, write_fix
 from engine.files import open_given, read_given, write_atomic
+from engine.find_models import BUILT_IN
 from engine.i18n import _
 from engine.model.demo_source import find_demo_gguf
 from engine.model_folder.new_folder import new_model_folder
@@ -15,7 +16,7 @@ from engine.model_folder.source import ModelSource, write_source
 from engine.project import Project
 from engine.sanitize import one_line
 
-MODEL_NAME = "smollm2-135m-instruct-4bit"
+MODEL_NAME = BUILT_IN
 _REPOSITORY = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """Of the model in full precision, from which the built-in one was made."""
 # The training file comes last: where it is, the project has data of its own.

@@ -14,10 +14,9 @@ from engine.backend import compute_dtype, is_cpu, mx, nn
 from engine.errors import UserError
 from engine.i18n import _, ngettext
 from engine.model_folder.config_fields import misfits
-from engine.model_folder.panics import refused_panics
 from engine.model_folder.settings import again, read_settings
 from engine.model_folder.stops import stop_tokens
-from engine.model_folder.tokenizer import chat_template, refuse_config
+from engine.model_folder.tokenizer import chat_template, refuse_config, refused_tokenizer
 from engine.model_folder.trust import names_code, wants_code
 from engine.model_folder.usable import require_usable, wrong_value
 from engine.model_folder.weights import embedding_rows
@@ -115,7 +114,7 @@ def _require_sound_norms(folder: Path, model: nn.Module) -> None:
 
 def _load_tokenizer(folder: Path) -> Any:
     """Return mlx-lm's wrapper of the tokenizer, which knows the tokens to stop at."""
-    with _refusing(folder), refused_panics(_("Loading it")):
+    with refused_tokenizer(folder, _("Cannot load the base model in {folder}: its tokenizer: {reason}")):
         tokenizer = load_wrapped_tokenizer(folder, _UNTRUSTED)
         tokenizer.chat_template = chat_template(folder, tokenizer.chat_template)
         tokenizer.eos_token_ids = stop_tokens(folder, tokenizer, embedding_rows(folder)).ids

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.errors import UserError, system_reason
 from engine.files import open_given, read_given
+from engine.find_models import BUILT_IN
 from engine.i18n import _
 from engine.values import json_reason
 
@@ -91,7 +92,9 @@ def is_pointer(path: Path) -> bool:
 def again(folder: Path) -> str:
     """Return the advice for a folder whose files are missing or damaged."""
     text = _("download all its files again into {folder}, or move that out of models/")
-    if folder.parent.name != "models":
+    if folder.name == BUILT_IN:
+        text = _("remove {folder}, and write it anew with: mqlora-tui demo")
+    elif folder.parent.name != "models":
         text = _("put all its files into {folder} again, or name another folder")
     return text.format(folder=folder)
 

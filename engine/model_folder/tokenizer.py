@@ -1,5 +1,7 @@
 """A model folder's tokenizer with its chat template."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +30,10 @@ def load_tokenizer(folder: Path) -> Any:
     require_tokenizer(folder)
     from engine.transformers_import import AutoTokenizer  # takes a second
 
-    try:
-        with refused_panics(_("Loading it")):
-            tokenizer = AutoTokenizer.from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=False, use_fast=True
-            )
-    except Exception as error:  # transformers and tokenizers raise many types for a damaged file
-        if "trust_remote_code" in str(error) and (name := names_code(folder)):
-            raise wants_code(folder, name) from None
-        refuse_config(folder)
-        reason = one_line(str(error).strip().partition("\n")[0], 200) or type(error).__name__
-        raise UserError(
-            _("Cannot load the tokenizer in {folder}: {reason}").format(folder=folder, reason=reason),
-            again(folder),
-        ) from None
+    with refused_tokenizer(folder, _("Cannot load the tokenizer in {folder}: {reason}")):
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False, use_fast=True
+        )
     if not tokenizer.is_fast:
         raise UserError(
             _("The tokenizer in {folder} cannot tell where a token lies in its text").format(folder=folder),
@@ -49,6 +41,32 @@ def load_tokenizer(folder: Path) -> Any:
         )
     tokenizer.chat_template = chat_template(folder, tokenizer.chat_template)
     return tokenizer
+
+
+@contextmanager
+def refused_tokenizer(folder: Path, text: str) -> Iterator[None]:
+    """Turn what transformers and tokenizers raise for a damaged folder, of many types, into a refusal.
+
+    Args:
+        folder: of the model.
+        text: what is said, with places for `folder` and `reason`.
+    """
+    try:
+        with refused_panics(_("Loading it")):
+            yield
+    except UserError:
+        raise
+    except Exception as error:  # its own words stand in the refusal
+        if "trust_remote_code" in str(error) and (name := names_code(folder)):
+            raise wants_code(folder, name) from None
+        refuse_config(folder)
+        reason = one_line(str(error).strip().partition("\n")[0], 200) or type(error).__name__
+        if isinstance(error, KeyError):
+            reason = _("'{name}' is missing").format(name=reason.strip("'"))
+        raise UserError(
+            text.format(folder=folder, reason=reason),
+            again(folder),
+        ) from None
 
 
 def refuse_config(folder: Path) -> None:

@@ -23,7 +23,7 @@ from engine.training.events import (
 from engine.training.failures import command_of, explain, explained_writes, stays_bad
 from engine.training.folder_handle import FolderLost
 from engine.training.memory_limits import FreedMemory
-from engine.training.notices import chance_warning
+from engine.training.notices import chance_warning, over_the_limit
 from engine.training.parts import Parts
 from engine.training.pause_request import reason_of
 from engine.training.progress import Progress
@@ -67,6 +67,8 @@ class TrainingLoop:
             self._answers = Answering(parts, progress, self._recorder, stop, self._began)
         if parts.team:
             parts.team.loss.note = self._recorder.failed
+        self._is_over_limit = False
+        """Whether it was said that more memory was taken than allowed."""
         self._saved: tuple[int, Path | None] = -1, None
         """Step and folder of this session's newest checkpoint."""
 
@@ -126,6 +128,11 @@ class TrainingLoop:
         progress.step += 1
         result, epoch = made.result, self._parts.epoch_of(progress.step)
         metrics = made.metrics(progress.step, epoch, self._began)
+        if not self._is_over_limit and (
+            text := over_the_limit(metrics.peak_memory_gb, self._config.max_memory_gb)
+        ):
+            self._is_over_limit = True
+            yield Notice("warning", text)
         progress.non_finite_steps = 0 if result.applied else progress.non_finite_steps + 1
         if not result.applied:
             yield self._warning(_("Step {step}: loss or gradient is not finite; the update was left out"))

@@ -16,6 +16,7 @@ from engine.lora_targets import FUSED, fused_instead
 from engine.memory.suggest import as_options, in_halves
 from engine.shell import for_file
 from engine.training.events import Event, Notice, StepDone
+from engine.units import sizes_apart
 
 _LISTED_LINES = 5
 _STEPS = 5
@@ -50,6 +51,22 @@ def recomputing(count: int, layers: int, config: TrainingConfig, shape: BatchSha
         return text
     hint = _("; the same steps with smaller micro-batches keep less and may be faster: {options}")
     return text + hint.format(options=as_options(config, smaller))
+
+
+def over_the_limit(peak_gb: float, limit_gb: float) -> str:
+    """Return what is said where MLX took more than `max_memory_gb` allows; nothing where it did not.
+
+    Args:
+        peak_gb: the most that MLX has taken, 1e9 bytes.
+        limit_gb: what it may take; 0 is no limit.
+    """
+    if not 0 < limit_gb < peak_gb:
+        return ""
+    peak, limit = sizes_apart(round(peak_gb * 1e9), round(limit_gb * 1e9))
+    return _(
+        "MLX has taken {peak}, and max_memory_gb allows {limit}: more was needed than predicted; a run with "
+        "a smaller batch_size or max_seq_length takes less"
+    ).format(peak=peak, limit=limit)
 
 
 def left_without(targets: Sequence[str], paths: Iterable[str]) -> Iterator[str]:

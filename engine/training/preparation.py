@@ -23,7 +23,7 @@ from engine.project import Project
 from engine.reply import Replier
 from engine.training.checkpoint import RunIdentity
 from engine.training.events import Event, Notice, Phase
-from engine.training.execution_plan import Plan
+from engine.training.execution_plan import Plan, refuse_dropout
 from engine.training.folder_handle import HeldFolder
 from engine.training.init_adapter import init_words, read_init_adapter
 from engine.training.notices import data_notices, left_without, recomputing, unusable
@@ -72,8 +72,9 @@ class Preparation:
         """Yield stages and notices; return what the run is made of.
 
         Raises:
-            UserError: data or model cannot be used, or the model does not fit.
+            UserError: data or model cannot be used, the model does not fit, or settings do not go together.
         """
+        refuse_dropout(self._config)
         init = yield from self._begin()
         data = yield from self._read_data()
         layout, made = yield from self._load_model(data, init)

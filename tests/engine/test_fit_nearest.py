@@ -124,6 +124,31 @@ def test_dropout_forbids_recomputing() -> None:
     assert {candidate.gradient_checkpointing for candidate in tried(config)} == {"auto"}
 
 
+def test_dropout_is_given_up_before_rows_are_cut() -> None:
+    """Without it activations can be recomputed; "auto" stays, "off" becomes "on"."""
+    for asked, then in (("auto", "auto"), ("off", "on")):
+        config = WANTED.updated({"lora_dropout": 0.1, "gradient_checkpointing": asked})
+        *_with_it, last = (one for one in tried(config) if one.lora_dropout)
+        first, *rest = (one for one in tried(config) if not one.lora_dropout)
+        assert (last.batch_size, last.gradient_checkpointing) == (1, asked)
+        assert (first.max_seq_length, first.gradient_checkpointing) == (last.max_seq_length, then)
+        assert all(one.max_seq_length < 2048 for one in rest)
+
+
+def test_a_limit_of_ones_own_is_named_in_place_of_the_machine(mistral: Path) -> None:
+    """Closing other programs would change nothing; where less is free than it allows, that is said."""
+    few = WANTED.updated({"max_memory_gb": 3.0})
+    with pytest.raises(UserError) as refused:
+        refuse(mistral, few, MemoryBudget("gpu", 3_000_000_000, 3_000_000_000))
+    assert refused.value.problem.endswith("there is 3.0 GB under max_memory_gb")
+    assert refused.value.fix == "raise max_memory_gb or take a smaller base model"
+    needed = need(mistral, WANTED)
+    limited = WANTED.updated({"max_memory_gb": (needed - 10_000_000) / 1e9})
+    limit = int(limited.max_memory_gb * 1e9)
+    assert "and max_memory_gb is" in refuse(mistral, limited, MemoryBudget("gpu", limit, limit))
+    assert "is free" in refuse(mistral, limited, MemoryBudget("gpu", limit - 1_000_000_000, limit))
+
+
 def test_the_way_there_can_be_typed() -> None:
     """The options turn one configuration into the other."""
     near = nearest_fitting(WANTED, lambda config: config.batch_size == 2)

@@ -1,5 +1,6 @@
 """What a run makes of too little memory: refused before anything is loaded, or warned of."""
 
+from engine.backend import mx
 from engine.errors import UserError
 from engine.memory.predict import MemoryBudget
 from engine.project import Project
@@ -34,3 +35,26 @@ def test_a_run_short_of_free_memory_is_warned_of(project: Project, monkeypatch: 
     warnings = [event.message for event in events if isinstance(event, Notice) and event.level == "warning"]
     assert any("90.0 kB is free" in text for text in warnings)
     assert isinstance(events[-1], Finished)
+
+
+def test_what_does_not_go_together_is_refused_before_memory_is_looked_at(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what is proposed for memory would be refused in its turn."""
+    machine_has(monkeypatch, 90_000, 100_000)
+    with pytest.raises(UserError, match=r"gradient_checkpointing=on does not go with lora_dropout=0\.1"):
+        train(project, RUN.updated({"gradient_checkpointing": "on", "lora_dropout": 0.1}))
+
+
+@pytest.mark.parametrize(("peak", "times"), [(2 * GB, 1), (GB // 2, 0)])
+def test_a_run_says_once_that_it_took_more_than_it_may(
+    project: Project, monkeypatch: pytest.MonkeyPatch, peak: int, times: int
+) -> None:
+    """What was predicted is within 15 %, and a limit is a promise."""
+    monkeypatch.setattr(mx, "get_peak_memory", lambda: peak)
+    events = train(project, RUN.updated({"num_epochs": 1, "max_memory_gb": 1.0}))
+    told = [
+        event.message for event in events if isinstance(event, Notice) and "max_memory_gb" in event.message
+    ]
+    assert len(told) == times and isinstance(events[-1], Finished)
+    assert all(text.startswith("MLX has taken 2.0 GB, and max_memory_gb allows 1.0 GB") for text in told)

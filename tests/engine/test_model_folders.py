@@ -13,6 +13,7 @@ from engine.config import TrainingConfig
 from engine.dataset.inspect.check import check_data
 from engine.errors import UserError
 from engine.hardware.project_checks import begin_trial, check_model
+from engine.model.demo import MODEL_NAME
 from engine.model.loading import load_base
 from engine.model.trial_child import try_model
 from engine.project import Project
@@ -162,3 +163,42 @@ def test_what_lies_in_the_place_of_a_model_is_named(project: Project, change: Ch
     change(project.models_dir / "tiny")
     with pytest.raises(UserError, match=reason):
         project.model_dir("")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [("tokenizer.json", "{}", "is missing"), ("tokenizer_config.json", '{"eos_token": 7}', "eos_token")],
+)
+def test_a_damaged_tokenizer_is_named_as_such_by_chat_too(
+    project: Project, file: str, content: str, reason: str
+) -> None:
+    """And not the configuration, which is whole."""
+    folder = project.models_dir / "tiny"
+    (folder / file).write_text(content)
+    with pytest.raises(UserError) as refused:
+        load_base(folder)
+    assert "its tokenizer: " in refused.value.problem and reason in refused.value.problem
+    assert "config.json" not in refused.value.problem.replace("tokenizer_config.json", "")
+
+
+def test_a_folder_without_its_configuration_is_named(project: Project) -> None:
+    """By its own name and where any model would do; a download that is not whole is none of them."""
+    folder = project.models_dir / "tiny"
+    (folder / "config.json").unlink()
+    for name in ("", "tiny"):
+        with pytest.raises(UserError, match=r"tiny has no config\.json, so it is no base model"):
+            project.model_dir(name)
+    with pytest.raises(UserError, match="No base model 'other'"):
+        project.model_dir("other")
+    folder.rename(folder.with_name(".tiny"))
+    with pytest.raises(UserError, match="No base model in"):
+        project.model_dir("")
+
+
+def test_the_built_in_model_is_written_anew_and_not_downloaded(project: Project) -> None:
+    """There is nothing to download it from."""
+    built_in = (project.models_dir / "tiny").rename(project.models_dir / MODEL_NAME)
+    (built_in / "tokenizer.json").write_text("{")
+    with pytest.raises(UserError) as refused:
+        load_base(built_in)
+    assert refused.value.fix == f"remove {built_in}, and write it anew with: mqlora-tui demo"

@@ -279,6 +279,14 @@ def test_a_nonsensical_limit_is_refused_in_one_sentence(
     assert capfd.readouterr().err.startswith(f"{LEAST_VARIABLE} is not a number of seconds")
 
 
+def test_nothing_of_ours_is_imported_before_ctrl_c_is_heard() -> None:
+    """Else it ends what is imported with Python's own words."""
+    code = "import sys, tui.launch; print(*(name for name in sys.modules if name.startswith(OURS)))"
+    code = code.replace("OURS", "('engine', 'tui')")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "tui tui.launch\n"
+
+
 def test_closed_standard_streams_are_replaced_by_empty_ones(tmp_path: Path) -> None:
     """Else the next file that is opened would get their numbers, and what libraries print."""
     code = (

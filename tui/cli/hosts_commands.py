@@ -16,7 +16,7 @@ hosts = typer.Typer(name="hosts", cls=Group, help=_("Machines that train togethe
 
 def check(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help=_("A host file, see docs/cluster.md."))],
+    file: Annotated[Path, typer.Argument(metavar=_("FILE"), help=_("A host file, see docs/cluster.md."))],
     profile: Profile = None,
     config: ConfigFile = None,
     assignments: Assignments = None,

@@ -80,7 +80,7 @@ def _say_models(title: str, models: Sequence[FoundModel]) -> None:
         if model.command:
             say(f"   {model.command}")
         elif model.obstacle and model.place == "project":
-            say(f"   {one_line(model.name, 80)}: {model.problem}. {model.fix}")
+            say(f"   {one_line(model.name, 80)}: {model.problem}; {model.fix}")
 
 
 def _say_unfinished(one: Unfinished) -> None:
