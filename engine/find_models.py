@@ -113,7 +113,7 @@ def no_model(root: Path, name: str) -> UserError:
         if name in ("", folder.relative_to(root).as_posix()):
             return UserError(
                 _("{folder} has no config.json, so it is no base model").format(folder=folder),
-                _("copy that file from where its weights came from, or move the folder out of models/"),
+                _("copy it from where its weights came from, or write the built-in one: mqlora-tui demo"),
             )
     problem = _("No base model '{name}' in {folder}") if name else _("No base model in {folder}")
     return UserError(
