@@ -104,7 +104,7 @@ def no_model(root: Path, name: str) -> UserError:
                 file=shlex.quote(os.fspath(root / other))
             ),
         )
-    if (root / "config.json").exists():
+    if (root / _CONFIG).exists():
         return UserError(
             _("The files of a base model lie in {folder} itself").format(folder=root),
             _("move them into a folder of their own there, such as models/mistral-7b"),
@@ -113,7 +113,7 @@ def no_model(root: Path, name: str) -> UserError:
         if name in ("", folder.relative_to(root).as_posix()):
             return UserError(
                 _("{folder} has no config.json, so it is no base model").format(folder=folder),
-                _("copy it from where its weights came from, or write the built-in one: mqlora-tui demo"),
+                _("copy that file there, or write the built-in model with: mqlora-tui demo"),
             )
     problem = _("No base model '{name}' in {folder}") if name else _("No base model in {folder}")
     return UserError(

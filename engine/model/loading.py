@@ -123,7 +123,7 @@ def _load_tokenizer(folder: Path) -> Any:
 
 @contextmanager
 def _refusing(folder: Path) -> Iterator[None]:
-    """Turn what MLX, mlx-lm and transformers raise for a damaged folder, of many types, into a refusal."""
+    """Turn what MLX and mlx-lm raise for a damaged folder, of many types, into a refusal."""
     try:
         yield
     except UserError:
@@ -200,5 +200,5 @@ def _without_wildcards(folder: Path) -> Iterator[Path]:
 
 
 def _is_unknown(error: Exception) -> bool:
-    """Whether mlx-lm does not know the architecture, or transformers not the tokenizer, without more code."""
+    """Whether mlx-lm does not know the architecture without more code."""
     return "not supported" in str(error) or "trust_remote_code" in str(error)

@@ -92,7 +92,7 @@ def is_pointer(path: Path) -> bool:
 def again(folder: Path) -> str:
     """Return the advice for a folder whose files are missing or damaged."""
     text = _("download all its files again into {folder}, or move that out of models/")
-    if folder.name == BUILT_IN:
+    if folder.parent.name == "models" and folder.name == BUILT_IN:
         text = _("remove {folder}, and write it anew with: mqlora-tui demo")
     elif folder.parent.name != "models":
         text = _("put all its files into {folder} again, or name another folder")

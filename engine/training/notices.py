@@ -64,8 +64,8 @@ def over_the_limit(peak_gb: float, limit_gb: float) -> str:
         return ""
     peak, limit = sizes_apart(round(peak_gb * 1e9), round(limit_gb * 1e9))
     return _(
-        "MLX has taken {peak}, and max_memory_gb allows {limit}: more was needed than predicted; a run with "
-        "a smaller batch_size or max_seq_length takes less"
+        "MLX has taken {peak}, and max_memory_gb allows {limit}; a run with a smaller batch_size or "
+        "max_seq_length takes less"
     ).format(peak=peak, limit=limit)
 
 
