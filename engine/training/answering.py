@@ -75,10 +75,13 @@ class Answering:
         """Seconds that the first answer to a question, or one after an answer that was cut, may take."""
         self._lost = list(_lost(self._writer))
 
-    def round(self) -> Iterator[Event]:
+    def round(self, is_base_alone: bool = False) -> Iterator[Event]:
         """Answer the questions with the model as it is now, as many as there is time for.
 
         The first ones come first, each with the base model's answer before where that is missing.
+
+        Args:
+            is_base_alone: ask for no other answer than the base model's.
         """
         lost, self._lost = self._lost, []
         yield from (Notice("warning", text) for text in lost)
@@ -86,7 +89,7 @@ class Answering:
             return
         try:
             yield from self._read_questions()
-            yield from self._ask_all()
+            yield from self._ask_all(is_base_alone)
         except FolderLost:
             raise
         except Exception as error:  # a question ends no run; of a full disk its own files will tell
@@ -124,8 +127,8 @@ class Answering:
             return False
         return len(prompt) <= self._parts.config.max_seq_length
 
-    def _ask_all(self) -> Iterator[Event]:
-        wanted = [(question, step) for question in self._questions for step in self._due(question)]
+    def _ask_all(self, is_base_alone: bool) -> Iterator[Event]:
+        wanted = [(asked, step) for asked in self._questions for step in self._due(asked, is_base_alone)]
         has_asked = False
         for done, (question, step) in enumerate(wanted):
             if self._stop.is_set() or self._time_left() <= self._took.get(question, self._expected):
@@ -143,12 +146,12 @@ class Answering:
         if has_asked:
             yield self._recorder.phase(Phase("training"))
 
-    def _due(self, question: str) -> Iterator[int | None]:
+    def _due(self, question: str, is_base_alone: bool) -> Iterator[int | None]:
         """Yield which answers are wanted: the base model's (None), and that of this step."""
         if question not in self._has_base:
             yield None
         # A fresh adapter adds nothing before its first step: that is the base.
-        if self._progress.step or self._parts.config.init_adapter:
+        if not is_base_alone and (self._progress.step or self._parts.config.init_adapter):
             yield self._progress.step
 
     def _time_left(self) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from threading import Event as StopEvent
 
+from engine.backend import mx
 from engine.cluster.world import PeerLost
 from engine.errors import UserError
 from engine.i18n import _
@@ -40,7 +41,12 @@ class TrainingLoop:
     """Runs from a position to the end, a pause or an early stop."""
 
     def __init__(
-        self, parts: Parts, progress: Progress, stop: StopEvent, checkpoint: Path | None = None
+        self,
+        parts: Parts,
+        progress: Progress,
+        stop: StopEvent,
+        untrained: dict[str, mx.array],
+        checkpoint: Path | None = None,
     ) -> None:
         """Open the run's files.
 
@@ -48,6 +54,7 @@ class TrainingLoop:
             parts: what to train, on what.
             progress: where the run stands.
             stop: set it to pause the run.
+            untrained: see `Validation`.
             checkpoint: folder that the run goes on from.
 
         Raises:
@@ -63,7 +70,7 @@ class TrainingLoop:
         self._began = time.monotonic() - progress.elapsed_s
         with explained_writes(parts.project.run_dir, command_of(parts.project)):
             self._recorder = Recorder(parts, progress, checkpoint)
-            self._validation = Validation(parts, progress, self._recorder, stop)
+            self._validation = Validation(parts, progress, self._recorder, stop, untrained)
             self._answers = Answering(parts, progress, self._recorder, stop, self._began)
         if parts.team:
             parts.team.loss.note = self._recorder.failed
@@ -77,7 +84,7 @@ class TrainingLoop:
         self._parts.assembled.model.train()
         try:
             yield from self._recorder.notices()
-            ended = (yield from self._validate_first()) and (yield from self._train())
+            ended = (yield from self._begin()) and (yield from self._train())
             yield from self._finish(ended) if ended else self._pause()
         except FolderLost:
             raise self._recorder.save_where_found() from None
@@ -110,6 +117,10 @@ class TrainingLoop:
                 if self._stop.is_set() and not self._steps.is_ahead:
                     return None
                 yield from self._one_step()
+            if progress.initial_val_loss is None:
+                if not (yield from self._validate_first()):
+                    return None
+                yield self._recorder.phase(Phase("training"))
             is_validated = progress.pending is not None
             if is_validated and not (yield from self._validation.pending()):
                 return None
@@ -151,25 +162,34 @@ class TrainingLoop:
 
         That is a validation, a checkpoint (also at the run's end), a pause, or a roll-back.
         """
-        parts, coming = self._parts, self._progress.step + 1
-        is_interrupted = any(parts.is_due(coming, n) for n in (parts.eval_every, self._config.save_every))
-        return not (is_interrupted or self._progress.non_finite_steps or self._stop.is_set())
+        parts, progress = self._parts, self._progress
+        every = parts.eval_every, self._config.save_every
+        is_interrupted = any(parts.is_due(progress.step + 1, n) for n in every)
+        is_scored = progress.initial_val_loss is not None
+        return is_scored and not (is_interrupted or progress.non_finite_steps or self._stop.is_set())
 
-    # Before the first step
+    # What the run begins with
+
+    def _begin(self) -> Generator[Event, None, bool]:
+        """Save and score what the first step begins with, or let that wait; False if asked to stop."""
+        if self._progress.initial_val_loss is not None or self._progress.step:
+            return True
+        waits = self._validation.can_wait
+        if waits or self._config.init_adapter:  # the adapter may lie in the archive by now, or be changed
+            yield from self._save()
+        return waits or (yield from self._validate_first())
 
     def _validate_first(self) -> Generator[Event, None, bool]:
-        """Score the model as it is, unless that was done; False if asked to stop."""
-        if self._progress.initial_val_loss is None:
-            if self._config.init_adapter:
-                yield from self._save()  # it may lie in the archive by now, or be changed
-                self._saved = -1, None
-            scored = yield from self._validation.first()
-            if scored is None:
-                return False
+        """Score the model as it was before its first step; False if asked to stop."""
+        scored = yield from self._validation.first()
+        if scored is None:
+            return False
+        if not self._progress.step:
+            self._saved = -1, None  # what was saved of this step lacks the loss
             yield from self._save()
-            if warning := chance_warning(scored, self._parts.vocabulary):
-                yield self._warning(warning)
-            yield from self._answers.round()
+        if warning := chance_warning(scored, self._parts.vocabulary):
+            yield self._warning(warning)
+        yield from self._answers.round(is_base_alone=not self._config.init_adapter)
         return True
 
     # Numbers that are not finite

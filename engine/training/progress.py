@@ -73,7 +73,7 @@ class Progress:
     step: int = 0
     """Optimizer steps done."""
     initial_val_loss: float | None = None
-    """Validation loss before the first step; None until it was measured."""
+    """Validation loss before the first step; None until it was measured, which may be after that step."""
     best_step: int | None = None
     best_val_loss: float | None = None
     evaluations_since_best: int = 0

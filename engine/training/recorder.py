@@ -89,14 +89,14 @@ class Recorder:
         self.status("running")
         return phase
 
-    def validation(self, scored: Scored) -> None:
-        """Write what a validation of the present step lost on each row, unless it was not made by rows."""
+    def validation(self, scored: Scored, step: int) -> None:
+        """Write what the validation of a step lost on each row, unless it was not made by rows."""
         if not scored.groups or not all(map(math.isfinite, scored.groups)):
             return
         parts = self._parts
         parts.held.require_in_place()
         tokens = dealt([count for batch in parts.valid for count in batch.row_targets])
-        add_row_losses(parts.project, self._progress.step, list(map(int, tokens)), scored.groups)
+        add_row_losses(parts.project, step, list(map(int, tokens)), scored.groups)
 
     def step(self, metrics: StepMetrics) -> StepDone:
         """Write a step's line, which waits for nothing any more, and the state; return what tells of it."""
@@ -169,7 +169,8 @@ class Recorder:
         if checkpoint is None:
             return False
         restore(checkpoint, self._parts)
-        vars(progress).update(vars(checkpoint.progress))
+        # One that was saved before the first validation lacks its loss, which is that of no step.
+        vars(progress).update(vars(checkpoint.progress) | {"initial_val_loss": progress.initial_val_loss})
         self.close()
         self._metrics = self._open_metrics()
         self._keep_row_losses()

@@ -122,6 +122,7 @@ class Trainer:
             yield Notice("info", text)
         parts = yield from Preparation(self._project, held, start, self._stop, self._world, team).run()
         progress = start.checkpoint.progress if start.checkpoint else Progress()
+        untrained = adapter_weights(parts.assembled.model) if progress.initial_val_loss is None else {}
         if start.checkpoint:
             yield Phase("restoring", step=progress.step)
             restore(start.checkpoint, parts)
@@ -133,7 +134,7 @@ class Trainer:
         try:
             held.require_in_place()
             messages = claim_folder(parts, start)
-            events = TrainingLoop(parts, progress, self._stop, folder).run()
+            events = TrainingLoop(parts, progress, self._stop, untrained, folder).run()
             events = tracked(events, parts, progress.lines) if parts.config.trackers else events
         except FolderLost:
             raise lost(held, None, progress.step) from None

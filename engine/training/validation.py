@@ -1,4 +1,4 @@
-"""What a run's model loses on the validation file, before the first step and after others, as events."""
+"""What a run's model loses on the validation file, before its first step and after others, as events."""
 
 import math
 import time
@@ -6,8 +6,11 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from threading import Event as StopEvent
 
+from engine.backend import mx
 from engine.dataset.batches.micro_batch import MicroBatch
 from engine.i18n import _
+from engine.model.adapter import adapter_weights
+from engine.model_folder.dimensions import ModelDimensions
 from engine.training.events import Evaluated, Event, Notice, Phase
 from engine.training.failures import begins_bad
 from engine.training.parts import Parts
@@ -16,11 +19,22 @@ from engine.training.recorder import Recorder
 from engine.training.scores import evaluate, scored_before
 from engine.training.together import evaluate_together
 
+_CAN_WAIT = 5e11
+"""Floating-point operations of a validation, some 5 s of two cores of a CPU, from which on the first step
+does not wait for it: whether a run fits and how fast it is shows first."""
+
 
 class Validation:
     """Scores the model, keeps the best adapter and counts since when none was better."""
 
-    def __init__(self, parts: Parts, progress: Progress, recorder: Recorder, stop: StopEvent) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        progress: Progress,
+        recorder: Recorder,
+        stop: StopEvent,
+        untrained: dict[str, mx.array],
+    ) -> None:
         """Score nothing yet.
 
         Args:
@@ -28,28 +42,46 @@ class Validation:
             progress: where the run stands; results are noted there.
             recorder: of the run.
             stop: set it to leave a validation after the micro-batch at hand; it goes on from there.
+            untrained: the adapter's arrays as they were before the first step, by name; emptied as soon as
+                they are scored.
         """
         self._parts = parts
         self._progress = progress
         self._recorder = recorder
         self._stop = stop
+        self._untrained = untrained
         self._scored = NOTHING
         """What the last validation found."""
 
+    @property
+    def can_wait(self) -> bool:
+        """Whether the first one is made after the first step: it takes long, and no adapter went before.
+
+        A fresh adapter is had again at any time, whatever it became; one that a run goes on from is not.
+        """
+        config = self._parts.config
+        sizes = ModelDimensions.read(self._parts.project.model_dir(config.model))
+        if config.init_adapter or sizes is None:
+            return False
+        tokens = sum(batch.shape.tokens for batch in self._parts.valid)
+        return 2 * sizes.parameters * tokens > _CAN_WAIT  # a product and a sum for each
+
     def first(self) -> Generator[Event, None, float | None]:
-        """Score the model before its first step; return its loss, or None if asked to stop.
+        """Score the model as it was before its first step; return its loss, or None if asked to stop.
 
         Raises:
+            PeerLost: another process is gone.
             UserError: the loss is not finite.
         """
         begin = time.monotonic()
-        scored = yield from self._evaluate()
+        scored = yield from self._evaluate_untrained() if self._progress.step else self._evaluate()
         if scored is None:
             return None
         if not math.isfinite(scored):
             raise begins_bad()
         self._progress.initial_val_loss = scored
-        self._recorder.validation(self._scored)
+        self._untrained.clear()
+        self._recorder.validation(self._scored, 0)
         yield Evaluated(0, 0, scored, False, time.monotonic() - begin)
         return scored
 
@@ -66,7 +98,7 @@ class Validation:
         if is_best:
             progress.evaluations_since_best = 0
             self._recorder.best.keep(scored)
-        self._recorder.validation(self._scored)
+        self._recorder.validation(self._scored, progress.step)
         yield self._recorder.step(metrics)
         yield from self._recorder.notices()
         epoch, seconds = self._parts.epoch_of(progress.step), time.monotonic() - begin
@@ -75,6 +107,19 @@ class Validation:
             text = _("Step {step}: the validation loss is not finite")
             yield Notice("warning", text.format(step=progress.step))
         return True
+
+    def _evaluate_untrained(self) -> Generator[Event, None, float | None]:
+        """Score what the first step began with; the model is as before afterwards."""
+        model = self._parts.assembled.model
+        trained = adapter_weights(model)
+        try:
+            model.load_weights(list(self._untrained.items()), strict=False)
+            self._parts.begin_together()
+            scored = yield from self._evaluate()
+        finally:
+            model.load_weights(list(trained.items()), strict=False)
+        self._parts.begin_together()
+        return scored
 
     def _evaluate(self) -> Generator[Event, None, float | None]:
         """Return the validation loss, or None if asked to stop before it was known."""
