@@ -9,6 +9,8 @@ from engine.model.matmul_timings import MatmulMode
 
 Logits = Callable[[nn.Module, mx.array], mx.array]
 """(model, hidden states (..., width)) -> logits (..., vocabulary)."""
+_TRIED = "_tried_heads"
+"""Attribute of a model: which heads were tried out on it, and whether each gives its logits."""
 
 
 def plain_head(model: nn.Module, modes: Mapping[str, MatmulMode]) -> FrozenLinear | None:
@@ -63,10 +65,15 @@ class _Body:
 
 
 def _gives_the_logits(model: nn.Module, head: Logits) -> bool:
-    """Whether body and head, called one after the other, give the model's own logits bit for bit.
+    """Whether body and head, one after the other, give the model's own logits; tried out once a model."""
+    tried: dict[Logits, bool] = model.__dict__.setdefault(_TRIED, {})
+    if head not in tried:
+        tried[head] = _are_equal(model, head)
+    return tried[head]
 
-    Another head may come close on a few tokens, never equal.
-    """
+
+def _are_equal(model: nn.Module, head: Logits) -> bool:
+    """Compare bit for bit: another head may come close on a few tokens, never equal."""
     tokens = mx.arange(1, 9)[None]
     try:
         apart = head(model, model.model(tokens))

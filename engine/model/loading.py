@@ -4,7 +4,7 @@ import glob
 import re
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +46,25 @@ class BaseModel:
     """A frozen base model with its tokenizer."""
 
     model: nn.Module
-    tokenizer: Any
-    """mlx-lm's TokenizerWrapper, for generation."""
     folder: Path
+    _tokenizer: Future[Any]
+
+    @property
+    def tokenizer(self) -> Any:
+        """mlx-lm's TokenizerWrapper, for generation.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        return self._tokenizer.result()
+
+    def wait_for_tokenizer(self) -> None:
+        """Return when the tokenizer is read.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        self._tokenizer.result()
 
 
 def load_base(folder: Path, keep_packed: bool = False) -> BaseModel:
@@ -60,21 +76,25 @@ def load_base(folder: Path, keep_packed: bool = False) -> BaseModel:
     Args:
         folder: of the base model.
         keep_packed: leave quantised layers packed on a CPU too; `engine.model.replace_layers.make_fast`
-            replaces them.
+            replaces them, and need not wait for the tokenizer.
 
     Raises:
         UserError: a file is missing or damaged, or the architecture is unknown.
     """
     model = open_model(folder)
-    with ThreadPoolExecutor(1) as other:
-        tokenizer = other.submit(_load_tokenizer, folder)  # while MLX reads and unpacks weights
-        with _refusing(folder):
-            if is_cpu():
-                model.set_dtype(compute_dtype())
-                model = _unpack_rest(model) if keep_packed else dequantize_model(model)
-            mx.eval(model.parameters())
+    other = ThreadPoolExecutor(1)  # while MLX reads and unpacks weights
+    tokenizer = other.submit(_load_tokenizer, folder)
+    other.shutdown(wait=False)
+    with _refusing(folder):
+        if is_cpu():
+            model.set_dtype(compute_dtype())
+            model = _unpack_rest(model) if keep_packed else dequantize_model(model)
+        mx.eval(model.parameters())
     model.freeze()
-    return BaseModel(model, tokenizer.result(), folder)
+    base = BaseModel(model, folder, tokenizer)
+    if not keep_packed:
+        base.wait_for_tokenizer()
+    return base
 
 
 def open_model(folder: Path) -> nn.Module:

@@ -197,4 +197,5 @@ def _assemble(
     mx.clear_cache()
     mx.reset_peak_memory()
     score = compiled_scores(model, make_scores(model, plan.matmul_modes))
+    base.wait_for_tokenizer()
     return Assembled(base, adapter_config, score, step, plan, reason, predicted)

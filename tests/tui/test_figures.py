@@ -139,3 +139,14 @@ def test_time_left_has_the_validations_to_come(project: Project) -> None:
     assert figures.steps_made == 10 and figures.seconds_left == pytest.approx(2 * 2 + 30 + 15)
     told = progress(figures, Phase("validating", 3, 6), RunStatus("running"), datetime.now())
     assert told[0] == "validating 3/6" and told[2].startswith("step 10/12  83 %  left 49 s")
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_time_left_has_the_first_validation_for_the_coming_ones(project: Project, is_first: bool) -> None:
+    """30 s of it, made before the first of the steps of 2 s or after it; 6 steps and one remain."""
+    TrainingConfig(eval_every=0, num_epochs=1).save(project.config_file)
+    for step in range(1, 5):
+        append(project, replace(metrics(step), elapsed_s=2.0 * step + 30 * (is_first or step > 1)))
+    write_state(project, "running", 4, total_steps=10, steps_per_epoch=10)
+    history, state = load_history(project), RunState.load(project.state_file)
+    assert figures_of(project, history, state).seconds_left == pytest.approx(6 * 2 + 30)

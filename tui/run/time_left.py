@@ -38,7 +38,8 @@ def seconds_left(history: RunHistory, state: RunState | None, config: TrainingCo
     """Return the time of the steps and validations to come, with the answers and checkpoints after these.
 
     What comes after a step with a validation takes longer than a step alone; the difference is what a
-    validation takes. Before the first of them that is what the validation before the first step took.
+    validation takes. Before the first of them that is what the validation of the base model took, which is
+    made before the first step or after it.
 
     Args:
         history: of the run.
@@ -50,12 +51,17 @@ def seconds_left(history: RunHistory, state: RunState | None, config: TrainingCo
     if state is None or len(elapsed) < 2:
         return None
     gaps, is_after = np.diff(elapsed), np.isfinite(history.val_loss[counted][:-1])
-    step = float(np.mean(gaps if is_after.all() else gaps[~is_after]))
+    is_begin = not state.resumed_at and history.step[0] == 1
+    is_alone = ~is_after
+    if is_begin and counted.start == 0 and len(gaps) > 1:
+        is_alone[0] = False
+    step = float(np.mean(gaps[is_alone] if is_alone.any() else gaps))
     validation = 0.0
     if is_after.any():
         validation = max(0.0, float(np.mean(gaps[is_after])) - step)
-    elif not state.resumed_at and history.step[0] == 1:
-        validation = max(0.0, float(history.elapsed_s[0]) - step)
+    elif is_begin:
+        first = history.elapsed_s[:2]
+        validation = max(0.0, float(max(first[0], first[1] - first[0])) - step)
     made = steps_made(history, state)
     total = max(state.total_steps, made)
     under_way = 0.0
