@@ -142,11 +142,16 @@ def test_time_left_has_the_validations_to_come(project: Project) -> None:
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_time_left_has_the_first_validation_for_the_coming_ones(project: Project, is_first: bool) -> None:
-    """30 s of it, made before the first of the steps of 2 s or after it; 6 steps and one remain."""
+@pytest.mark.parametrize("made", [2, 4])
+def test_time_left_has_the_first_validation_for_the_coming_ones(
+    project: Project, is_first: bool, made: int
+) -> None:
+    """30 s of it, made before the first of the steps of 2 s or after it, and no part of a step's time."""
     TrainingConfig(eval_every=0, num_epochs=1).save(project.config_file)
-    for step in range(1, 5):
+    for step in range(1, made + 1):
         append(project, replace(metrics(step), elapsed_s=2.0 * step + 30 * (is_first or step > 1)))
-    write_state(project, "running", 4, total_steps=10, steps_per_epoch=10)
+    write_state(project, "running", made, total_steps=10, steps_per_epoch=10)
     history, state = load_history(project), RunState.load(project.state_file)
-    assert figures_of(project, history, state).seconds_left == pytest.approx(6 * 2 + 30)
+    figures = figures_of(project, history, state)
+    assert figures.seconds_per_step == pytest.approx(2)
+    assert figures.seconds_left == pytest.approx((10 - made) * 2 + 30)

@@ -159,7 +159,7 @@ def _running(view: RunView, session: PhaseTracker) -> tuple[CheckStatus | None, 
             return STATUSES[advice.level], advice.text, where
     run = view.figures.summary
     if not run.steps or run.first_loss is None or run.last_loss is None:
-        return None, _("Getting ready."), where
+        return None, _("Getting ready: {stage}.").format(stage=_("making the first step")), where
     if view.figures.summary.overfitting == "significant":
         text = _("Overfitting: validation is well above training; adapters/ keeps the best.")
         return "warning", text, where

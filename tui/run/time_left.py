@@ -3,7 +3,7 @@
 import math
 
 from engine.config import TrainingConfig
-from engine.training.history import RunHistory
+from engine.training.history import Floats, RunHistory
 from engine.training.state import RunState
 
 import numpy as np
@@ -19,7 +19,7 @@ def steps_made(history: RunHistory, state: RunState | None) -> int:
 
 
 def seconds_per_step(history: RunHistory, state: RunState | None) -> float | None:
-    """Return the mean time of the last 50 steps, validations and checkpoints included.
+    """Return the mean time of the last 50 steps, with checkpoints and validations but the first.
 
     Before a pause the machine may have been another, or busier: as soon as the present session has made
     two steps only its own count.
@@ -28,40 +28,32 @@ def seconds_per_step(history: RunHistory, state: RunState | None) -> float | Non
         history: of the run.
         state: tells where the session began.
     """
-    window = history.elapsed_s[_counted(history, state)]
-    if len(window) < 2:
-        return None
-    return float(window[-1] - window[0]) / (len(window) - 1)
+    gaps = _gaps(history, state)
+    return float(np.mean(gaps)) if len(gaps) else None
 
 
 def seconds_left(history: RunHistory, state: RunState | None, config: TrainingConfig | None) -> float | None:
     """Return the time of the steps and validations to come, with the answers and checkpoints after these.
 
     What comes after a step with a validation takes longer than a step alone; the difference is what a
-    validation takes. Before the first of them that is what the validation of the base model took, which is
-    made before the first step or after it.
+    validation takes. Before the first of them that is what the validation of the base model took.
 
     Args:
         history: of the run.
         state: of the run; tells how long it is.
         config: of the run; tells when it is validated.
     """
-    counted = _counted(history, state)
-    elapsed = history.elapsed_s[counted]
-    if state is None or len(elapsed) < 2:
+    gaps = _gaps(history, state)
+    if state is None or not len(gaps):
         return None
-    gaps, is_after = np.diff(elapsed), np.isfinite(history.val_loss[counted][:-1])
-    is_begin = not state.resumed_at and history.step[0] == 1
-    is_alone = ~is_after
-    if is_begin and counted.start == 0 and len(gaps) > 1:
-        is_alone[0] = False
-    step = float(np.mean(gaps[is_alone] if is_alone.any() else gaps))
+    is_after = np.isfinite(history.val_loss[_counted(history, state)][:-1])
+    step = float(np.mean(gaps if is_after.all() else gaps[~is_after]))
     validation = 0.0
     if is_after.any():
         validation = max(0.0, float(np.mean(gaps[is_after])) - step)
-    elif is_begin:
-        first = history.elapsed_s[:2]
-        validation = max(0.0, float(max(first[0], first[1] - first[0])) - step)
+    elif _has_begun(history, state):
+        first, second = history.elapsed_s[:2].tolist()
+        validation = max(0.0, max(first, second - first) - step)
     made = steps_made(history, state)
     total = max(state.total_steps, made)
     under_way = 0.0
@@ -69,6 +61,23 @@ def seconds_left(history: RunHistory, state: RunState | None, config: TrainingCo
         under_way = 1 - state.phase_done / max(1, state.phase_total) * (state.phase == "validating")
     every = state.validates_every(config) if config else 0
     return step * (total - made) + validation * (_validations(made, total, every, state) + under_way)
+
+
+def _gaps(history: RunHistory, state: RunState | None) -> Floats:
+    """Return the seconds from each step that counts to the next.
+
+    The validation of the base model is made before the first step or after it; its time is in neither.
+    """
+    counted = _counted(history, state)
+    gaps = np.diff(history.elapsed_s[counted])
+    if len(gaps) and counted.start == 0 and _has_begun(history, state):
+        gaps[0] = min(gaps[0], history.elapsed_s[0])
+    return gaps
+
+
+def _has_begun(history: RunHistory, state: RunState | None) -> bool:
+    """Whether the session under way made the run's first step."""
+    return not (state and state.resumed_at) and history.step[0] == 1
 
 
 def _counted(history: RunHistory, state: RunState | None) -> slice:
