@@ -46,13 +46,17 @@ class Host(BaseModel):
         Field(max_length=MOST_RANKS, description="for jaccl: RDMA device to each other host"),
     ] = ()
     speed: Annotated[
-        float, Field(gt=0, le=1e9, description="tokens a second, or a share; rows are divided by it")
+        float,
+        Field(gt=0, le=1e9, strict=True, description="tokens a second, or a share; rows are divided by it"),
     ] = 1.0
     bandwidth: Annotated[
-        float, Field(ge=0, le=1e6, description="measured MB a second to and from the owner; 0: not known")
+        float,
+        Field(
+            ge=0, le=1e6, strict=True, description="measured MB a second to and from the owner; 0: not known"
+        ),
     ] = 0.0
     latency: Annotated[
-        float, Field(ge=0, le=1e5, description="measured milliseconds to the owner, one way")
+        float, Field(ge=0, le=1e5, strict=True, description="measured milliseconds to the owner, one way")
     ] = 0.0
     python: Annotated[str, Field(max_length=4096, description="whole path of Python there, without =")] = ""
     project: Annotated[str, Field(max_length=4096, description="whole path of the project there")] = ""

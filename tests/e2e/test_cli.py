@@ -77,6 +77,33 @@ def test_check_profiles_and_validate_as_json(mqlora: Mqlora) -> None:
     assert data["is_trainable"] and data["train"]["examples"] == 22
 
 
+def test_figures_of_a_damaged_model_are_not_shown_without_a_word(mqlora: Mqlora, project: Project) -> None:
+    """They come from its settings alone."""
+    assert "!" not in mqlora("profiles").out
+    (weights,) = project.models_dir.glob("tiny/*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert " ! " in (told := mqlora("profiles").out) and "is not whole" in told
+    [advice] = mqlora("profiles", "--json").objects
+    assert "is not whole" in advice["model_problem"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("export", "--to", "peft", "--base-name", ""), "--base-name"),
+        (("export", "--to", "gguf", "--checkpoint="), "--checkpoint"),
+        (("selftest", "--model", ""), "--model"),
+        (("import", "rows.csv", "--text", ""), "--text"),
+        (("get", ""), "NAME"),
+        (("convert", ""), "FOLDER"),
+    ],
+)
+def test_an_empty_value_does_not_count_as_none(mqlora: Mqlora, arguments: tuple[str, ...], name: str) -> None:
+    """A shell's variable that is not set would else choose the best adapter, or the model of this folder."""
+    outcome = mqlora(*arguments)
+    assert outcome.code == 2 and outcome.err.startswith(f"{name} is given without a value; write one")
+
+
 def test_the_selected_model_is_looked_at_and_asked(
     mqlora: Mqlora, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

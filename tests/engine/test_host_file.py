@@ -66,6 +66,7 @@ def test_both_forms_are_taken_and_the_first_host_is_this_machine_by_any_name(tmp
         ([FIRST | {"speed": 0}, OTHER | {"speed": 1}], "'speed'"),
         ('[{"speed": Infinity}]', "'speed'"),
         ('[{"speed": NaN}]', "'speed'"),
+        ([FIRST | {"speed": True}, OTHER | {"speed": 1}], "'speed'"),
         ('[{"bandwidth": -1}]', "'bandwidth'"),
         ([FIRST | {"speed": 900}, OTHER], "some hosts have a speed"),
         ([FIRST, {"ssh": "mac2"}], "mac2 has no address in ips"),

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from engine.errors import WrongUsage
 from engine.i18n import N_, _
 
 from typer.core import TyperCommand, TyperGroup
@@ -79,6 +80,26 @@ class _OwnWords:
 
 class Command(_OwnWords, TyperCommand):
     """A command."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it, unless an option is given without a value.
+
+        Raises:
+            WrongUsage: one is, as by a shell's variable that is not set; to leave it out is something else.
+        """
+        for option in self.params:
+            is_given = ctx.get_parameter_source(option.name).name == "COMMANDLINE"
+            if is_given and ctx.params.get(option.name) == "" and (option.required or option.default == ""):
+                raise WrongUsage(
+                    _("{option} is given without a value").format(option=_written(option)),
+                    _("write one") if option.required else _("write one, or leave it out"),
+                )
+        return super().invoke(ctx)
+
+
+def _written(option: Any) -> str:
+    """Return an option, or an argument, as its user writes it."""
+    return str(max(option.opts, key=len) if option.param_type_name == "option" else option.metavar)
 
 
 class Group(_OwnWords, TyperGroup):

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from engine.errors import UserError
 from engine.evaluation.sentences import verdicts
 from engine.hardware.probe import probe
 from engine.hardware.report import Check
@@ -65,7 +66,8 @@ def show_profiles(project: Project, as_json: bool) -> None:
     config = selected_settings(project)
     advice = recommendation(project, config)
     if as_json:
-        print_json(asdict(advice) | {"model": model_taken(project, config.model)})
+        problem = str(_model_problem(project, config.model) or "")
+        print_json(asdict(advice) | {"model": model_taken(project, config.model), "model_problem": problem})
         return
     say_model(project, config.model)
     shown = table(
@@ -89,6 +91,21 @@ def show_profiles(project: Project, as_json: bool) -> None:
         )
     out.print(shown)
     say(f" ✓ {advice.name}: {advice.reason}")
+    if refusal := _model_problem(project, config.model):
+        say(f" {status_mark('warning')} {refusal}")
+
+
+def _model_problem(project: Project, model: str) -> UserError | None:
+    """Return what keeps a base model that is there from being used: figures are of its settings alone."""
+    from engine.model_folder.usable import require_usable
+
+    folder = project.model_dir(model)
+    try:
+        if folder.is_dir():
+            require_usable(folder)
+    except UserError as error:
+        return error
+    return None
 
 
 def _peak(offer: Offer) -> str:
