@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from threading import Event as StopEvent
 
@@ -11,6 +12,7 @@ from engine.errors import UserError
 from engine.i18n import _
 from engine.i18n.texts import message_of
 from engine.training.answering import Answering
+from engine.training.beginning import Beginning
 from engine.training.dispatch import Dispatcher
 from engine.training.events import (
     CheckpointSaved,
@@ -24,7 +26,7 @@ from engine.training.events import (
 from engine.training.failures import command_of, explain, explained_writes, stays_bad
 from engine.training.folder_handle import FolderLost
 from engine.training.memory_limits import FreedMemory
-from engine.training.notices import chance_warning, over_the_limit
+from engine.training.notices import LimitWarning
 from engine.training.parts import Parts
 from engine.training.pause_request import reason_of
 from engine.training.progress import Progress
@@ -46,6 +48,7 @@ class TrainingLoop:
         progress: Progress,
         stop: StopEvent,
         untrained: dict[str, mx.array],
+        beginning: Beginning,
         checkpoint: Path | None = None,
     ) -> None:
         """Open the run's files.
@@ -55,18 +58,17 @@ class TrainingLoop:
             progress: where the run stands.
             stop: set it to pause the run.
             untrained: see `Validation`.
+            beginning: of the session, which is passed.
             checkpoint: folder that the run goes on from.
 
         Raises:
             FolderLost: the folder was moved or deleted.
             UserError: the files cannot be written.
         """
-        self._parts = parts
-        self._config = parts.config
-        self._progress = progress
-        self._stop = stop
+        self._parts, self._config = parts, parts.config
+        self._progress, self._stop = progress, stop
         self._steps = Dispatcher(parts, progress)
-        self._freed = FreedMemory()
+        self._freed, self._limit = FreedMemory(), LimitWarning(parts.config.max_memory_gb)
         self._began = time.monotonic() - progress.elapsed_s
         with explained_writes(parts.project.run_dir, command_of(parts.project)):
             self._recorder = Recorder(parts, progress, checkpoint)
@@ -74,10 +76,11 @@ class TrainingLoop:
             self._answers = Answering(parts, progress, self._recorder, stop, self._began)
         if parts.team:
             parts.team.loss.note = self._recorder.failed
-        self._is_over_limit = False
-        """Whether it was said that more memory was taken than allowed."""
         self._saved: tuple[int, Path | None] = -1, None
         """Step and folder of this session's newest checkpoint."""
+        self._checkpoint = checkpoint
+        self._beginning = None if progress.pending or parts.team else beginning
+        """Of the session, until a step was made or validated."""
 
     def run(self) -> Iterator[Event]:
         """Yield events until the run pauses or ends; every result is on disk before its event."""
@@ -133,17 +136,14 @@ class TrainingLoop:
 
     def _one_step(self) -> Iterator[Event]:
         progress = self._progress
-        made = self._steps.make_step(self._goes_straight_on())
+        with self._all_is_saved():
+            made = self._steps.make_step(self._goes_straight_on())
         self._recorder.usage.step(made.batches)
         self._freed.give_back()
         progress.step += 1
         result, epoch = made.result, self._parts.epoch_of(progress.step)
         metrics = made.metrics(progress.step, epoch, self._began)
-        if not self._is_over_limit and (
-            text := over_the_limit(metrics.peak_memory_gb, self._config.max_memory_gb)
-        ):
-            self._is_over_limit = True
-            yield Notice("warning", text)
+        yield from self._limit.at(metrics.peak_memory_gb)
         progress.non_finite_steps = 0 if result.applied else progress.non_finite_steps + 1
         if not result.applied:
             yield self._warning(_("Step {step}: loss or gradient is not finite; the update was left out"))
@@ -156,6 +156,12 @@ class TrainingLoop:
             progress.pending = metrics
         else:
             yield self._recorder.step(metrics)
+
+    def _all_is_saved(self) -> AbstractContextManager[None]:
+        """Let this process be ended during the first step of a session: kernels may be compiled in it."""
+        beginning, self._beginning = self._beginning, None
+        folder = self._saved[1] or self._checkpoint
+        return beginning.all_is_saved(lambda: self._paused(folder)) if beginning and folder else nullcontext()
 
     def _goes_straight_on(self) -> bool:
         """Whether nothing can come between the coming step and the one after it.
@@ -181,14 +187,11 @@ class TrainingLoop:
 
     def _validate_first(self) -> Generator[Event, None, bool]:
         """Score the model as it was before its first step; False if asked to stop."""
-        scored = yield from self._validation.first()
-        if scored is None:
+        if not (yield from self._validation.first()):
             return False
         if not self._progress.step:
             self._saved = -1, None  # what was saved of this step lacks the loss
             yield from self._save()
-        if warning := chance_warning(scored, self._parts.vocabulary):
-            yield self._warning(warning)
         yield from self._answers.round(is_base_alone=not self._config.init_adapter)
         return True
 
@@ -232,9 +235,12 @@ class TrainingLoop:
 
     def _pause(self) -> Iterator[Event]:
         folder = yield from self._save_alone()
+        yield self._paused(folder)
+
+    def _paused(self, folder: Path) -> Paused:
         asked = reason_of(self._stop)
         self._recorder.status("paused", StopReason(asked, (message_of(asked),)))
-        yield Paused(self._progress.step, folder)
+        return Paused(self._progress.step, folder)
 
     def _finish(self, reason: FinishReason) -> Iterator[Event]:
         last = yield from self._save(is_last=True)  # where it stopped early between two checkpoints

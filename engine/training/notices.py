@@ -53,20 +53,28 @@ def recomputing(count: int, layers: int, config: TrainingConfig, shape: BatchSha
     return text + hint.format(options=as_options(config, smaller))
 
 
-def over_the_limit(peak_gb: float, limit_gb: float) -> str:
-    """Return what is said where MLX took more than `max_memory_gb` allows; nothing where it did not.
+class LimitWarning:
+    """Says once where MLX took more than `max_memory_gb` allows."""
 
-    Args:
-        peak_gb: the most that MLX has taken, 1e9 bytes.
-        limit_gb: what it may take; 0 is no limit.
-    """
-    if not 0 < limit_gb < peak_gb:
-        return ""
-    peak, limit = sizes_apart(round(peak_gb * 1e9), round(limit_gb * 1e9))
-    return _(
-        "MLX has taken {peak}, and max_memory_gb allows {limit}; a run with a smaller batch_size or "
-        "max_seq_length takes less"
-    ).format(peak=peak, limit=limit)
+    def __init__(self, limit_gb: float) -> None:
+        """Say nothing yet.
+
+        Args:
+            limit_gb: what MLX may take, 1e9 bytes; 0 is no limit.
+        """
+        self._limit_gb = limit_gb or math.inf
+
+    def at(self, peak_gb: float) -> Iterator[Notice]:
+        """Yield what is said; `peak_gb` is the most that MLX has taken, 1e9 bytes."""
+        if peak_gb <= self._limit_gb:
+            return
+        peak, limit = sizes_apart(round(peak_gb * 1e9), round(self._limit_gb * 1e9))
+        self._limit_gb = math.inf
+        text = _(
+            "MLX has taken {peak}, and max_memory_gb allows {limit}; a run with a smaller batch_size or "
+            "max_seq_length takes less"
+        )
+        yield Notice("warning", text.format(peak=peak, limit=limit))
 
 
 def left_without(targets: Sequence[str], paths: Iterable[str]) -> Iterator[str]:

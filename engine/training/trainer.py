@@ -64,7 +64,7 @@ class Trainer:
             goes_on: whether this process becomes one that goes on without another that is lost; the lock of
                 the run's folder is passed on to it.
             beat: see `Team`.
-            beginning: passed before anything is written; nothing of it is kept where it is given up before.
+            beginning: passed before anything is written; others end this process where that loses nothing.
         """
         self._project = project
         self._config = config
@@ -134,7 +134,7 @@ class Trainer:
         try:
             held.require_in_place()
             messages = claim_folder(parts, start)
-            events = TrainingLoop(parts, progress, self._stop, untrained, folder).run()
+            events = TrainingLoop(parts, progress, self._stop, untrained, self._beginning, folder).run()
             events = tracked(events, parts, progress.lines) if parts.config.trackers else events
         except FolderLost:
             raise lost(held, None, progress.step) from None

@@ -13,6 +13,7 @@ from engine.model.adapter import adapter_weights
 from engine.model_folder.dimensions import ModelDimensions
 from engine.training.events import Evaluated, Event, Notice, Phase
 from engine.training.failures import begins_bad
+from engine.training.notices import chance_warning
 from engine.training.parts import Parts
 from engine.training.progress import NOTHING, Progress, Scored
 from engine.training.recorder import Recorder
@@ -66,8 +67,8 @@ class Validation:
         tokens = sum(batch.shape.tokens for batch in self._parts.valid)
         return 2 * sizes.parameters * tokens > _CAN_WAIT  # a product and a sum for each
 
-    def first(self) -> Generator[Event, None, float | None]:
-        """Score the model as it was before its first step; return its loss, or None if asked to stop.
+    def first(self) -> Generator[Event, None, bool]:
+        """Score the model as it was before its first step; False if asked to stop.
 
         Raises:
             PeerLost: another process is gone.
@@ -76,14 +77,16 @@ class Validation:
         begin = time.monotonic()
         scored = yield from self._evaluate_untrained() if self._progress.step else self._evaluate()
         if scored is None:
-            return None
+            return False
         if not math.isfinite(scored):
             raise begins_bad()
         self._progress.initial_val_loss = scored
         self._untrained.clear()
         self._recorder.validation(self._scored, 0)
         yield Evaluated(0, 0, scored, False, time.monotonic() - begin)
-        return scored
+        if warning := chance_warning(scored, self._parts.vocabulary):
+            yield Notice("warning", warning)
+        return True
 
     def pending(self) -> Generator[Event, None, bool]:
         """Score the step whose line waits for it and write the line; False if asked to stop."""

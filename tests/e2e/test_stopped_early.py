@@ -1,4 +1,4 @@
-"""A run on a real terminal that is stopped while the model loads, in native code that nothing interrupts."""
+"""A run on a real terminal that is stopped in native code, which nothing interrupts: loading, its first step."""
 
 import os
 import signal
@@ -9,10 +9,13 @@ from pathlib import Path
 from engine.cluster.peer import MODULE
 from engine.project import Project
 from engine.training.lock import lock_owner
+from engine.training.state import RunState
+from tests.campaigns.common import outcome
 from tests.campaigns.signal_checks import processes_of
+from tests.support.moments import step_done
 from tests.support.ranks import train_together
 from tests.support.terminal import Terminal
-from tests.support.tiny import RUN, tiny_project
+from tests.support.tiny import RUN, tiny_project, train
 from tui.respawn import SUPERVISED
 
 import psutil
@@ -25,10 +28,14 @@ is_owner = "train" in sys.orig_argv and "{SUPERVISED}" in os.environ
 if (os.environ["WHO"] == "other" and is_other) or (os.environ["WHO"] == "owner" and is_owner):
     import hashlib, pathlib
     import engine.training.setup as setup
-    def assemble(*_arguments):
+    from engine.training.step import StepFunction
+    def endless(*_arguments):
         pathlib.Path(os.environ["HELD_UP"]).touch()
         hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
-    setup.assemble = assemble
+    if os.environ["WHERE"] == "loading":
+        setup.assemble = endless
+    else:
+        StepFunction.launch = endless
 """
 
 
@@ -42,17 +49,23 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 def held_up(
-    project: Project, folder: Path, who: str, ranks: str, monkeypatch: pytest.MonkeyPatch
+    project: Project,
+    folder: Path,
+    who: str,
+    ranks: str,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str = "loading",
 ) -> Terminal:
-    """Start a run of which the "owner", or the "other" process, never comes to the end of loading."""
+    """Start a run of which the "owner", or the "other" process, never comes to the end of what `where` says."""
     (folder / "sitecustomize.py").write_text(_HELD_UP)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, sys.path)]))
     monkeypatch.setenv("WHO", who)
+    monkeypatch.setenv("WHERE", where)
     monkeypatch.setenv("HELD_UP", str(folder / "held_up"))
     RUN.save(folder / "run.json")
     options = ("--config", str(folder / "run.json"), "--ranks", ranks)
     terminal = Terminal("-C", str(project.root), "train", *options, columns=120)
-    terminal.wait_until((folder / "held_up").exists, "the loading")
+    terminal.wait_until((folder / "held_up").exists, where)
     return terminal
 
 
@@ -84,6 +97,27 @@ def test_a_run_that_was_to_go_on_is_as_it_was(
     assert files(project) == before and lock_owner(project) is None
     monkeypatch.undo()
     assert train_together(project, None, "--ranks", "2").last == "finished"
+
+
+@pytest.mark.parametrize("step", [0, 4])
+def test_ctrl_c_ends_the_first_step_of_a_session(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """A card may compile for a minute in it; the run is paused at its checkpoint, and loses nothing."""
+    if step:
+        train(project, until=step_done(step))
+    terminal = held_up(project, tmp_path, "owner", "1", monkeypatch, "the first step")
+    terminal.press("\x03")
+    assert terminal.wait() == 128 + signal.SIGINT
+    assert f"Paused at step {step}, saved in checkpoint_epoch0_step{step}" in terminal.text
+    assert terminal.attributes() == terminal.first_attributes and not processes_of(project)
+    state = RunState.load(project.state_file)
+    assert state is not None and (state.status, state.step) == ("paused", step)
+    assert lock_owner(project) is None
+    train(project, None, "resume")
+    straight = tiny_project(tmp_path / "straight")
+    train(straight)
+    assert outcome(project) == outcome(straight)
 
 
 def files(project: Project) -> dict[str, bytes]:

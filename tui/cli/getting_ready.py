@@ -1,4 +1,4 @@
-"""What is told until a run begins, and how one that is stopped by then ends: at once, as nothing is lost."""
+"""What is told until a run begins, and how one ends that is stopped where nothing is lost: at once."""
 
 import os
 import sys
@@ -38,7 +38,7 @@ def told_if_stopped() -> Iterator[None]:
 
 
 def end_before_beginning(beginning: Beginning, show: Reporter, code: int) -> None:
-    """End this process and all that it has started, on any thread; return if the run has begun.
+    """End this process and all that it has started, on any thread; return if a run would lose something.
 
     What gets ready may be in native code, which nothing stops.
 
@@ -50,8 +50,11 @@ def end_before_beginning(beginning: Beginning, show: Reporter, code: int) -> Non
     if not beginning.give_up():
         return
     try:
+        if paused := beginning.pause():
+            show.show(paused)
         show.close()
-        say(_stopped(), err)
+        if not paused:
+            say(_stopped(), err)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, UnblockedStream):
                 stream.finish(LEAVE_LIMIT_S)
