@@ -1,4 +1,4 @@
-"""A run on a real terminal that is stopped in native code, which nothing interrupts: loading, its first step."""
+"""A run on a real terminal that is stopped in native code that nothing interrupts: loading, a first step."""
 
 import os
 import signal
@@ -56,7 +56,7 @@ def held_up(
     monkeypatch: pytest.MonkeyPatch,
     where: str = "loading",
 ) -> Terminal:
-    """Start a run of which the "owner", or the "other" process, never comes to the end of what `where` says."""
+    """Start a run of which the "owner", or the "other" process, never ends what `where` says."""
     (folder / "sitecustomize.py").write_text(_HELD_UP)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, sys.path)]))
     monkeypatch.setenv("WHO", who)
