@@ -168,11 +168,10 @@ class TrainingLoop:
 
         That is a validation, a checkpoint (also at the run's end), a pause, or a roll-back.
         """
-        parts, progress = self._parts, self._progress
+        parts, progress, coming = self._parts, self._progress, self._progress.step + 1
         every = parts.eval_every, self._config.save_every
-        is_interrupted = any(parts.is_due(progress.step + 1, n) for n in every)
-        is_scored = progress.initial_val_loss is not None
-        return is_scored and not (is_interrupted or progress.non_finite_steps or self._stop.is_set())
+        is_interrupted = progress.initial_val_loss is None or any(parts.is_due(coming, n) for n in every)
+        return not (is_interrupted or progress.non_finite_steps or self._stop.is_set())
 
     # What the run begins with
 
@@ -192,6 +191,7 @@ class TrainingLoop:
         if not self._progress.step:
             self._saved = -1, None  # what was saved of this step lacks the loss
             yield from self._save()
+        yield from self._validation.doubts()
         yield from self._answers.round(is_base_alone=not self._config.init_adapter)
         return True
 

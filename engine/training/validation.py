@@ -84,9 +84,13 @@ class Validation:
         self._untrained.clear()
         self._recorder.validation(self._scored, 0)
         yield Evaluated(0, 0, scored, False, time.monotonic() - begin)
-        if warning := chance_warning(scored, self._parts.vocabulary):
-            yield Notice("warning", warning)
         return True
+
+    def doubts(self) -> Iterator[Notice]:
+        """Warn of a model that was no better than chance before its first step."""
+        loss = self._progress.initial_val_loss
+        if loss is not None and (warning := chance_warning(loss, self._parts.vocabulary)):
+            yield Notice("warning", warning)
 
     def pending(self) -> Generator[Event, None, bool]:
         """Score the step whose line waits for it and write the line; False if asked to stop."""

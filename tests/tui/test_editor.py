@@ -73,7 +73,7 @@ stty -a >{told}.stty
 echo "$1 $2" >{told}
 ls -l /proc/$$/fd/2 >>{told}
 printf 'EDITING '
-read answer
+until read answer; do :; done  # a signal ends it in some shells
 sed -i '$d' "$2"
 exit 3
 """
