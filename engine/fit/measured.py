@@ -17,7 +17,7 @@ from engine.errors import UserError
 from engine.files import write_json
 from engine.fingerprint import data_fingerprint, model_fingerprint
 from engine.fit.measure import Fit, OnFitProgress, measure_fit
-from engine.hardware.machine import device_name
+from engine.hardware.machine import device_key
 from engine.hardware.report import HardwareReport
 from engine.hardware.storage import read_memory
 from engine.model_folder.dimensions import ModelDimensions
@@ -159,7 +159,7 @@ def _file(key: tuple[str, ...], config: TrainingConfig) -> Path:
 
 
 def _machine() -> tuple[str, ...]:
-    return platform.node(), device_name(), str(read_memory().total)
+    return platform.node(), device_key(), str(read_memory().total)
 
 
 @cache  # every package's metadata is read for it

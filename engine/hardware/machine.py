@@ -10,6 +10,7 @@ from engine.hardware import mac
 from engine.hardware.command import Run, run_command
 from engine.hardware.report import Check
 from engine.i18n import _, ngettext
+from engine.i18n.texts import in_english
 from engine.sanitize import one_line
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -20,13 +21,25 @@ def device_name(
     system: str = platform.system(), run: Run = run_command, cpuinfo: Path = CPUINFO, cores: int | None = None
 ) -> str:
     """Return the chip in words: "Apple M2 Pro, 19 GPU cores" or "AMD EPYC, 2 cores"."""
+    return ", ".join(_device(system, run, cpuinfo, cores))
+
+
+def device_key() -> str:
+    """Return the same of this machine in English, whatever language is spoken: for files."""
+    return ", ".join(map(in_english, _device()))
+
+
+def _device(
+    system: str = platform.system(), run: Run = run_command, cpuinfo: Path = CPUINFO, cores: int | None = None
+) -> list[str]:
+    """Return the chip's name, and in words how many cores it has where that is known."""
     if system == "Darwin":
         name, count, unit = mac.chip_name(run), mac.gpu_cores(run), _("{n} GPU cores")
     else:
         count = cores or core_count()
         name, unit = _cpu_model(cpuinfo), ngettext("{n} core", "{n} cores", count)
-    parts = [one_line(name or platform.machine() or _("unknown chip"), 60)]
-    return ", ".join(parts + ([unit.format(n=count)] if count else []))
+    named = one_line(name or platform.machine(), 60) or _("unknown chip")
+    return [named, unit.format(n=count)] if count else [named]
 
 
 def check_chip(

@@ -51,6 +51,17 @@ def message_of(text: str) -> Message:
     return known or Message("{text}", values={"text": str(text)})
 
 
+def in_english(text: str) -> str:
+    """Return the English of a text, for files and keys that have to be the same in every language."""
+    return _english(message_of(text))
+
+
+def _english(message: Message) -> str:
+    form = message.many if message.many and message.n != 1 else message.text
+    values = message.values.items()
+    return form.format(**{name: _english(v) if isinstance(v, Message) else v for name, v in values})
+
+
 def _kept(value: object) -> int | float | str | Message:
     if isinstance(value, LocalText):
         return message_of(value)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from engine.hardware.machine import device_name
+from engine.hardware.machine import device_key
 from engine.hardware.storage import read_memory
 from engine.i18n import _
 from engine.units import size
@@ -25,7 +25,7 @@ def system_facts() -> dict[str, str]:
         **{name: _version(name) for name in _PACKAGES},
         "Python": platform.python_version(),
         "OS": _system(),
-        "chip": device_name(),
+        "chip": device_key(),
         "memory": size(read_memory().total),
     }
 

@@ -8,7 +8,7 @@ from engine.backend import describe_device
 from engine.config import TrainingConfig
 from engine.errors import UserError
 from engine.fingerprint import file_sha256, installed_versions
-from engine.hardware.machine import device_name
+from engine.hardware.machine import device_key
 from engine.model.mlx_lm_adapter import WEIGHTS
 from engine.project import Project
 from engine.receipt.form import Base, Data, Losses, Machine, Receipt, base_of, config_sha256, joined_sha256
@@ -64,7 +64,7 @@ def versions() -> dict[str, str]:
 def this_machine() -> Machine:
     """Return this machine in words, without its name or its user's."""
     system = f"{platform.system()} {platform.machine()}"
-    return Machine(chip=device_name()[:260], computes=describe_device()[:260], system=system)
+    return Machine(chip=device_key()[:260], computes=describe_device()[:260], system=system)
 
 
 def _base(project: Project, identity: RunIdentity) -> Base:

@@ -96,10 +96,17 @@ def test_figures_of_a_damaged_model_are_not_shown_without_a_word(mqlora: Mqlora,
         (("import", "rows.csv", "--text", ""), "--text"),
         (("get", ""), "NAME"),
         (("convert", ""), "FOLDER"),
+        (("use", ""), "FOLDER"),
+        (("train", "--profile", ""), "--profile"),
+        (("import", "rows.csv", "--prompt="), "--prompt"),
+        (("chat", "--adapter", "", "--prompt", "Olá"), "--adapter"),
+        (("train", "--hosts="), "--hosts"),
+        (("fit", "--config", ""), "--config"),
+        (("-C", "", "check"), "--directory"),
     ],
 )
 def test_an_empty_value_does_not_count_as_none(mqlora: Mqlora, arguments: tuple[str, ...], name: str) -> None:
-    """A shell's variable that is not set would else choose the best adapter, or the model of this folder."""
+    """A shell's variable that is not set would else choose the best adapter, or the current folder."""
     outcome = mqlora(*arguments)
     assert outcome.code == 2 and outcome.err.startswith(f"{name} is given without a value; write one")
 

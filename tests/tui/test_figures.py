@@ -155,3 +155,28 @@ def test_time_left_has_the_first_validation_for_the_coming_ones(
     figures = figures_of(project, history, state)
     assert figures.seconds_per_step == pytest.approx(2)
     assert figures.seconds_left == pytest.approx((10 - made) * 2 + 30)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_pause_does_not_bring_the_first_validation_back(project: Project, is_first: bool) -> None:
+    """Until the session that goes on has made two steps, all of the run counts."""
+    TrainingConfig(eval_every=0, num_epochs=1).save(project.config_file)
+    for step in range(1, 6):
+        append(project, replace(metrics(step), elapsed_s=2.0 * step + 30 * (is_first or step > 1)))
+    write_state(project, "paused", 5, total_steps=10, steps_per_epoch=10, resumed_at=5)
+    history, state = load_history(project), RunState.load(project.state_file)
+    figures = figures_of(project, history, state)
+    assert figures.seconds_per_step == pytest.approx(2)
+    assert figures.seconds_left == pytest.approx(5 * 2 + 30)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_where_each_step_is_validated_the_time_left_has_it(project: Project, is_first: bool) -> None:
+    """Steps of 2 s and validations of 30 s each, and the one of the base model besides."""
+    TrainingConfig(eval_every=1, num_epochs=1).save(project.config_file)
+    for step in (1, 2):
+        elapsed = 2.0 * step + 30 * (step - 1) + 30 * (is_first or step > 1)
+        append(project, replace(metrics(step, val_loss=2.0), elapsed_s=elapsed))
+    write_state(project, "running", 2, total_steps=10, steps_per_epoch=10)
+    history, state = load_history(project), RunState.load(project.state_file)
+    assert figures_of(project, history, state).seconds_left == pytest.approx(8 * 32)

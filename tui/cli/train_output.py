@@ -130,7 +130,9 @@ class BarReporter:
         """Move the bar or print a line above it."""
         self._has_begun = self._has_begun or _is_beyond_preparing(event)
         if isinstance(event, Phase):
-            self._bar.update(self._task, description=_phase(event))
+            is_counted = event.name in ("validating", "answering") and event.total
+            share = f" {event.done}/{event.total}" if is_counted else ""
+            self._bar.update(self._task, description=_phase(event) + share)
         elif isinstance(event, Started):
             self._bar.update(self._task, total=event.total_steps, completed=event.step)
         elif isinstance(event, StepDone):

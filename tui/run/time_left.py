@@ -43,15 +43,15 @@ def seconds_left(history: RunHistory, state: RunState | None, config: TrainingCo
         state: of the run; tells how long it is.
         config: of the run; tells when it is validated.
     """
-    gaps = _gaps(history, state)
+    gaps, counted = _gaps(history, state), _counted(history, state)
     if state is None or not len(gaps):
         return None
-    is_after = np.isfinite(history.val_loss[_counted(history, state)][:-1])
+    is_after = np.isfinite(history.val_loss[counted][:-1])
     step = float(np.mean(gaps if is_after.all() else gaps[~is_after]))
     validation = 0.0
     if is_after.any():
         validation = max(0.0, float(np.mean(gaps[is_after])) - step)
-    elif _has_begun(history, state):
+    elif history.step[0] == 1 and (counted.start == 0 or not state.resumed_at):
         first, second = history.elapsed_s[:2].tolist()
         validation = max(0.0, max(first, second - first) - step)
     made = steps_made(history, state)
@@ -66,18 +66,15 @@ def seconds_left(history: RunHistory, state: RunState | None, config: TrainingCo
 def _gaps(history: RunHistory, state: RunState | None) -> Floats:
     """Return the seconds from each step that counts to the next.
 
-    The validation of the base model is made before the first step or after it; its time is in neither.
+    The validation of the base model is made before the first step or after it; its time is in none.
     """
     counted = _counted(history, state)
     gaps = np.diff(history.elapsed_s[counted])
-    if len(gaps) and counted.start == 0 and _has_begun(history, state):
-        gaps[0] = min(gaps[0], history.elapsed_s[0])
+    if len(gaps) and counted.start == 0 and history.step[0] == 1:
+        both = gaps[0], history.elapsed_s[0]
+        # One of them has it; where the first step was validated itself, so has that.
+        gaps[0] = np.mean(both) if np.isfinite(history.val_loss[0]) else min(both)
     return gaps
-
-
-def _has_begun(history: RunHistory, state: RunState | None) -> bool:
-    """Whether the session under way made the run's first step."""
-    return not (state and state.resumed_at) and history.step[0] == 1
 
 
 def _counted(history: RunHistory, state: RunState | None) -> slice:
