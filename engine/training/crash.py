@@ -45,14 +45,26 @@ def cut_off_reason(state: RunState) -> str:
     return _("the process ended without recording why after {time}").format(time=when)
 
 
-def record_crash(project: Project, pid: int, reason: str, messages: str) -> RunState | None:
+def record_crash(
+    project: Project, pid: int, reason: str, messages: str, was_to_go_on: bool = False
+) -> RunState | None:
     """Mark the run that process `pid` was making as failed for `reason`, and log it with `messages`.
+
+    Args:
+        project: where.
+        pid: of the process that died.
+        reason: why.
+        messages: what native code wrote before.
+        was_to_go_on: whether it was started to go on with a run that had failed, which it may not have begun.
 
     Returns:
         The run's state, or None if that process was not training.
     """
     state = RunState.load(project.state_file)
-    if state is None or state.status != "running" or state.pid != pid or lock_owner(project):
+    if state is None or lock_owner(project):
+        return None
+    was_at_work = state.status == "running" and state.pid == pid
+    if not (was_at_work or (was_to_go_on and state.status == "failed")):
         return None
     failed = replace(state, status="failed", reason=reason, messages=(message_of(reason),))
     try:

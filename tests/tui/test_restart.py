@@ -90,6 +90,24 @@ def test_unattended_it_goes_on_by_itself_with_less_each_time_and_then_stops(proj
     assert policy.decide(death()) is None
 
 
+def test_one_that_dies_before_it_goes_on_is_started_again(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While it reads and loads it has written nothing; the run is as safe as before."""
+    policy = unattended(project, "train")
+    for _death in range(MOST_RESTARTS):
+        assert policy.decide(death()) is not None
+        assert "the run is safe in checkpoint_epoch0_step6" in capsys.readouterr().err
+    assert policy.decide(death()) is None
+    assert project.log_file.read_text().count("was killed (signal 9)") == MOST_RESTARTS + 1
+
+
+def test_a_run_that_failed_before_is_not_gone_on_with(project: Project) -> None:
+    """Nobody had asked for it: this program died before it began."""
+    unattended(project).decide(death(6))
+    assert unattended(project).decide(death()) is None
+
+
 @pytest.mark.parametrize("world", [["--ranks", "2"], ["--hosts=a.json", "--go-on-with-fewer"]])
 def test_the_same_processes_go_on(project: Project, world: list[str]) -> None:
     """Of several that trained together."""

@@ -45,7 +45,8 @@ class RestartPolicy:
             return None
         stalled = "" if death.stalled_s is None else duration(death.stalled_s)
         cause, is_memory = cause_of_death(death.signal, death.messages, stalled)
-        state = record_crash(self._project, death.pid, cause, death.messages)
+        was_to_go_on = self._deaths > 0 and not self._is_app
+        state = record_crash(self._project, death.pid, cause, death.messages, was_to_go_on)
         if state is None or state.last_checkpoint is None:
             report_crash(cause, death.messages)
             return None
