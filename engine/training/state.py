@@ -162,7 +162,7 @@ class StopReason:
 
 
 NOT_STOPPED = StopReason()
-_WRITTEN_AT_ONCE = ("status", "reason", "last_checkpoint", "unvalidated")
+_WRITTEN_AT_ONCE = ("status", "reason", "last_checkpoint", "unvalidated", "initial_val_loss")
 
 
 class StateWriter:

@@ -70,6 +70,20 @@ def test_the_first_step_waits_for_no_validation(
     assert summarise(project).initial_val_loss == summarise(finished[0]).initial_val_loss == before[0]
 
 
+def test_its_loss_is_there_for_others_before_the_next_step(project: Project) -> None:
+    """However soon after the last look of the disk."""
+    seen: list[float | None] = []
+
+    def look(event: Event) -> bool:
+        if isinstance(event, Phase) and event.name == "training":
+            state = RunState.load(project.state_file)
+            seen.append(state.initial_val_loss if state else None)
+        return False
+
+    train(project, until=look)
+    assert seen[0] is None and seen[1] is not None
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_a_paused_run_ends_in_the_same_bytes(
     project: Project, finished: tuple[Project, list[Event]], place: str

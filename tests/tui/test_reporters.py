@@ -1,10 +1,14 @@
 """How training without the app tells of its events."""
 
-from engine.training.events import Phase, Started, StepDone, Usage
+import io
+from pathlib import Path
+
+from engine.training.events import Paused, Phase, Started, StepDone, Usage
 from tests.support.fake_run import USAGE, metrics
-from tui.cli.train_output import JsonReporter, LineReporter
+from tui.cli.train_output import BarReporter, JsonReporter, LineReporter
 
 import pytest
+from rich.console import Console
 
 STARTED = Started(0, 60, 20, 3, 80, 8, 1_234_567, "toy", "CPU", shapes=7)
 
@@ -45,3 +49,19 @@ def test_json_carries_the_figures(capsys: pytest.CaptureFixture[str]) -> None:
     """Beside the metrics of the step."""
     JsonReporter().show(StepDone(metrics(1), USAGE))
     assert '"padding": 0.25, "shapes": 3, "evaluation": 0.125' in capsys.readouterr().out
+
+
+def test_a_bar_tells_how_far_a_validation_is_and_where_a_pause_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that is validated is told of afterwards, and so never where the validation was given up."""
+    drawn = io.StringIO()
+    monkeypatch.setattr("tui.cli.train_output.out", Console(file=drawn, width=80))
+    for event, told in (
+        (Phase("validating", 3, 24), "validating 3/24"),
+        (Phase("saving"), "saving"),
+        (Paused(1, Path("checkpoint_epoch0_step1")), "paused"),
+    ):
+        reporter = BarReporter()
+        reporter.open()
+        reporter.show(event)
+        reporter.close()
+        assert drawn.getvalue().splitlines()[-1].startswith(told)

@@ -138,6 +138,8 @@ class BarReporter:
         elif isinstance(event, StepDone):
             self._bar.update(self._task, completed=event.metrics.step, figures=figures(event))
             return
+        elif isinstance(event, Paused):  # perhaps in a validation, before the step was told of
+            self._bar.update(self._task, completed=event.step, description=_("paused"))
         if text := sentence(event):
             say(text, self._bar.console)
 
