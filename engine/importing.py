@@ -8,6 +8,10 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType
+from typing import Any
 
 
 @contextmanager
@@ -24,6 +28,30 @@ def without(package: str) -> Iterator[None]:
         yield
     finally:
         del sys.modules[package]
+
+
+def run_when_asked(package: str) -> None:
+    """Let the modules of a package be imported, and its own code run when a name of the package is asked for.
+
+    That of transformers.models reads 1,600 files for the names in them, 0.4 s, which transformers itself
+    has done by then. `importlib.util.LazyLoader` would run it with the first module.
+    """
+    spec = None if package in sys.modules else find_spec(package)
+    if spec is None or (loader := spec.loader) is None:
+        return
+    module = sys.modules[package] = module_from_spec(spec)
+
+    @cache
+    def run() -> ModuleType:
+        loader.exec_module(module)
+        return sys.modules[package]  # its code may have put another in its place
+
+    def find(name: str) -> Any:
+        if (found := run()) is module:
+            raise AttributeError(name)
+        return getattr(found, name)
+
+    module.__getattr__ = find  # type: ignore[method-assign]
 
 
 @contextmanager

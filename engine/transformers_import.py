@@ -7,9 +7,10 @@ too, so `engine.model` imports this module first.
 
 from typing import Any
 
-from engine.importing import importing, without
+from engine.importing import importing, run_when_asked, without
 
 with importing(), without("torch"):
+    run_when_asked("transformers.models")
     from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer
     from transformers.utils.chat_template_utils import _compile_jinja_template as compile_template
 

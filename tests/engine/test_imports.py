@@ -155,3 +155,18 @@ def test_pytorch_is_not_imported_for_a_tokenizer(tmp_path: Path) -> None:
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+@pytest.mark.parametrize(("name", "error"), [("LlamaConfig", ""), ("nothing_such", "cannot import name")])
+def test_names_of_all_models_are_looked_for_when_somebody_asks(name: str, error: str) -> None:
+    """transformers reads the 1,600 files of its models for them; single models are imported without."""
+    code = f"""
+import engine.transformers_import, sys
+from transformers import LlamaConfig, AutoTokenizer
+import transformers.models.gemma.configuration_gemma
+assert type(sys.modules["transformers.models"]).__name__ == "module"
+from transformers.models import llama, {name} as asked
+assert asked is LlamaConfig is llama.LlamaConfig
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == (not error) and error in done.stderr
