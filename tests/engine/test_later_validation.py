@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event as StopEvent
 
 from engine.analysis.summary import summarise
 from engine.errors import UserError
@@ -20,12 +19,11 @@ from engine.training.events import (
     StepDone,
 )
 from engine.training.state import RunState
-from engine.training.trainer import Trainer
 from tests.campaigns.common import outcome
 from tests.campaigns.numbers import BadNumbers
 from tests.support.moments import Moment, evaluated, inside_validation, saved, step_done
 from tests.support.ranks import launcher, train_together
-from tests.support.tiny import RUN, tiny_project, train
+from tests.support.tiny import RUN, drop, tiny_project, train
 
 import pytest
 
@@ -56,6 +54,16 @@ def order(events: list[Event]) -> list[str]:
         elif isinstance(event, CheckpointSaved):
             names.append(f"checkpoint {event.step}")
     return names
+
+
+def following(bad: BadNumbers) -> Moment:
+    """Return what tells bad numbers how far a run is, and asks for no pause."""
+
+    def follow(event: Event) -> bool:
+        bad.at_event(event)
+        return False
+
+    return follow
 
 
 def test_the_first_step_waits_for_no_validation(
@@ -99,11 +107,7 @@ def test_a_run_dropped_in_the_middle_ends_in_the_same_bytes(
     project: Project, finished: tuple[Project, list[Event]], place: str
 ) -> None:
     """Nobody saved a checkpoint besides that of step 0."""
-    is_there, run = PLACES[place](), Trainer(project, RUN, StopEvent()).run()
-    for event in run:
-        if is_there(event):
-            break
-    run.close()
+    drop(project, RUN, PLACES[place]())
     train(project, RUN)
     assert outcome(project) == outcome(finished[0])
 
@@ -146,7 +150,7 @@ def test_a_run_that_goes_back_to_its_start_keeps_its_first_validation(project: P
     """Its checkpoint was saved before the loss was known."""
     bad = BadNumbers("nan", frozenset([2, 3, 4]))
     with bad.injected():
-        events = train(project, RUN.updated({"eval_every": 0, "save_every": 0}), until=bad.at_event)
+        events = train(project, RUN.updated({"eval_every": 0, "save_every": 0}), until=following(bad))
     notices = [event.message for event in events if isinstance(event, Notice)]
     assert "Back to step 0 with half the learning rate" in notices
     assert order(events).count("validation 0") == 1 and isinstance(events[-1], Finished)
@@ -157,7 +161,7 @@ def test_a_model_that_begins_bad_is_refused_after_one_step(project: Project) -> 
     """With the sentence that it is refused with otherwise."""
     bad = BadNumbers("nan", validations=frozenset([1]))  # by then a step was made
     with bad.injected(), pytest.raises(UserError, match="validation loss is not finite"):
-        train(project, until=bad.at_event)
+        train(project, until=following(bad))
     assert [folder.name for folder in checkpoint_folders(project.run_dir)] == ["checkpoint_epoch0_step0"]
 
 

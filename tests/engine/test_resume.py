@@ -2,18 +2,16 @@
 
 import json
 from collections.abc import Callable
-from threading import Event as StopEvent
 
 from engine.analysis.run_folder import run_config
 from engine.config import TrainingConfig
 from engine.project import Project
 from engine.training.events import CheckpointSaved, Event, Finished, Notice, Paused, Phase, Started
 from engine.training.state import RunState
-from engine.training.trainer import Trainer
 from tests.campaigns.common import outcome
 from tests.engine.conftest import copy_of
 from tests.support.moments import PLACES, step_done
-from tests.support.tiny import RUN, train
+from tests.support.tiny import RUN, drop, train
 
 import pytest
 
@@ -61,11 +59,7 @@ def test_a_run_dropped_in_the_middle_ends_in_the_same_bytes(
     project: Project, finished: tuple[Project, list[Event]], place: str
 ) -> None:
     """Nobody saved a checkpoint; what came after the last one is done again."""
-    is_there, run = PLACES[place](), Trainer(project, RUN, StopEvent()).run()
-    for event in run:
-        if is_there(event):
-            break
-    run.close()
+    drop(project, RUN, PLACES[place]())
     train(project, RUN)
     assert outcome(project) == outcome(finished[0])
 

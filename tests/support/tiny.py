@@ -134,6 +134,13 @@ def train(
     return events
 
 
+def drop(project: Project, config: TrainingConfig, until: Callable[[Event], bool]) -> None:
+    """Train up to the event for which `until` is true, and save nothing then."""
+    run = Trainer(project, config, StopEvent()).run()
+    next(event for event in run if until(event))
+    run.close()
+
+
 def metrics_rows(project: Project) -> list[dict[str, Any]]:
     """Return the lines of `training_metrics.json` without what depends on the clock and the machine."""
     lines = project.metrics_file.read_text().splitlines()
