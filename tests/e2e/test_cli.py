@@ -85,6 +85,9 @@ def test_figures_of_a_damaged_model_are_not_shown_without_a_word(mqlora: Mqlora,
     assert " ! " in (told := mqlora("profiles").out) and "is not whole" in told
     [advice] = mqlora("profiles", "--json").objects
     assert "is not whole" in advice["model_problem"]
+    shutil.rmtree(project.models_dir)
+    without = mqlora("profiles")
+    assert without.code == 0 and "PERFORMANCE" in without.out and "No base model in" in without.out
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
 """Typer's own words in the user's language: what it asks gettext for, and its English sentences."""
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Any
 
-from engine.errors import WrongUsage
 from engine.i18n import N_, _
+from tui.cli.empty_values import refuse_empty
 
 from typer.core import TyperCommand, TyperGroup
 
@@ -40,8 +38,6 @@ _SENTENCES = (
     N_("Input should be less than or equal to {most}"),
 )
 """Of Typer, and of Pydantic by way of it; the first whose form a sentence has is the one."""
-_TELL_THEMSELVES = ("--set", "--learning-rates")
-"""Options that say more about what they lack."""
 _PREFIX = "Value error, "
 """What Pydantic puts before a problem."""
 _PLACEHOLDERS = N_("OPTIONS"), N_("COMMAND"), N_("ARGS")
@@ -56,34 +52,6 @@ def retold(sentence: str) -> str:
         if found := re.fullmatch(form, sentence):
             return _(english).format(**{name: retold(value) for name, value in found.groupdict().items()})
     return sentence
-
-
-def empty_options(options: Sequence[Any], words: Sequence[str]) -> Iterator[Any]:
-    """Yield the options that are given an empty text, as `--out ""` or `--out=`, then the arguments that are.
-
-    Args:
-        options: of a command, its arguments too.
-        words: of the command line, behind the command's name.
-    """
-    of_name = {name: option for option in options for name in option.opts if name.startswith("-")}
-    of_name = {name: option for name, option in of_name.items() if name not in _TELL_THEMSELVES}
-    arguments = [option for option in options if option.param_type_name == "argument"]
-    for before, word in pairwise(["", *words]):
-        if word.startswith("--") and word.endswith("="):
-            name = word[:-1]
-        elif word == "":
-            name = before
-        else:
-            continue
-        if name in of_name:
-            yield of_name[name]
-        elif word == "" and name not in _TELL_THEMSELVES:
-            yield from arguments[:1]
-
-
-def _written(option: Any) -> str:
-    """Return an option, or an argument, as its user writes it."""
-    return str(max(option.opts, key=len) if option.param_type_name == "option" else option.metavar)
 
 
 class _OwnWords:
@@ -103,18 +71,14 @@ class _OwnWords:
         return found
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the words of a command; an option, or argument, that is empty is not one that was left out.
+        """Read the words of a command.
 
         Raises:
-            WrongUsage: one is, as by a shell's variable that is not set.
+            WrongUsage: an option or argument is empty, see `refuse_empty`.
         """
         given = list(args)  # what is read is taken out of `args`
         rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
-        for option in empty_options(self.params, given):  # type: ignore[attr-defined]
-            raise WrongUsage(
-                _("{option} is given without a value").format(option=_written(option)),
-                _("write one") if option.required else _("write one, or leave it out"),
-            )
+        refuse_empty(self.params, given)  # type: ignore[attr-defined]
         return rest
 
     def get_help_option(self, ctx: Any) -> Any:

@@ -96,13 +96,11 @@ def show_profiles(project: Project, as_json: bool) -> None:
 
 
 def _model_problem(project: Project, model: str) -> UserError | None:
-    """Return what keeps a base model that is there from being used: figures are of its settings alone."""
+    """Return what keeps a base model from being used: the figures need at most its settings."""
     from engine.model_folder.usable import require_usable
 
-    folder = project.model_dir(model)
     try:
-        if folder.is_dir():
-            require_usable(folder)
+        require_usable(project.model_dir(model))
     except UserError as error:
         return error
     return None
